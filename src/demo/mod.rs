@@ -1,0 +1,1 @@
+//! A small PBX, a caller and phones inside the process, on the same code path.

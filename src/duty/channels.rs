@@ -1,0 +1,1 @@
+//! RTP ports lent out, one to each party.

@@ -1,0 +1,161 @@
+//! What happened, as facts for the log; and the rules of an entry: urgency, completeness, states.
+
+use super::ids::{AttemptId, CallId, EntryId};
+use crate::protocol::now::Now;
+use crate::protocol::rtp::{Counts, Party};
+use crate::protocol::sip::Identity;
+use serde::{Deserialize, Serialize};
+
+/// Urgency of an entry (紧急程度, form 2.7(1)): 平, 急, 特急.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Urgency {
+    /// 平
+    #[default]
+    Routine,
+    /// 急
+    Urgent,
+    /// 特急
+    Critical,
+}
+
+/// How a call on the duty line ended (通话, domain §4.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Disposition {
+    /// 结束: it was answered.
+    Answered,
+    /// 漏接: nobody answered in time.
+    Missed,
+    /// 对方挂断: the caller gave up while it rang.
+    Abandoned,
+    /// 占线未接: nobody was free to take it.
+    BusyMissed,
+    /// 拒接: every phone declined.
+    Declined,
+    /// 未接通: it could not be served (no phone reachable, INVITE not understood).
+    Failed,
+    /// 中断: the daemon stopped or the PBX went away in the middle.
+    Interrupted,
+}
+
+/// Something that happened, to be written down. Facts of one call are written in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fact {
+    /// A call reached the duty line: its call row and its entry (I-1).
+    Arrived(Box<Arrival>),
+    /// A phone of the ring plan is being rung.
+    Rung {
+        call: CallId,
+        phone: String,
+    },
+    /// That phone did not take the call; `status` is its SIP answer (487: we gave up ringing it).
+    NotTaken {
+        call: CallId,
+        phone: String,
+        status: u16,
+    },
+    /// An officer took the call. Its recording begins.
+    Answered {
+        call: CallId,
+        phone: String,
+    },
+    /// The call is over. `by` is who hung up, where somebody did; `status` the SIP status that the
+    /// caller got, 200 for an answered call; `why` in plain English, for the log.
+    Ended {
+        call: CallId,
+        disposition: Disposition,
+        by: Option<Party>,
+        status: u16,
+        why: String,
+    },
+    /// What a party's voice channel carried.
+    Carried {
+        call: CallId,
+        party: Party,
+        counts: Counts,
+    },
+    /// The officer pressed `*9` on the phone: 急.
+    Flagged {
+        entry: EntryId,
+        urgency: Urgency,
+        phone: String,
+    },
+    /// The leader's phone rings.
+    AttemptRinging {
+        attempt: AttemptId,
+    },
+    /// It was answered by something or somebody. Its recording begins.
+    AttemptAnswered {
+        attempt: AttemptId,
+    },
+    /// A key other than the acknowledging one.
+    AttemptKey {
+        attempt: AttemptId,
+        key: char,
+    },
+    /// Key 1: a human knows. The switchboard speaks the confirmation after the commit only.
+    Acknowledged {
+        attempt: AttemptId,
+        entry: EntryId,
+    },
+    AttemptEnded {
+        attempt: AttemptId,
+        result: AttemptResult,
+        status: u16,
+    },
+    /// The line was registered, or lost with the reason.
+    LineUp,
+    LineDown {
+        status: u16,
+        why: String,
+    },
+}
+
+/// What is known of a call when it arrives. Every text is a claim of the caller's side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    pub call: CallId,
+    pub sip_call_id: String,
+    /// The number shown to the officer: P-Asserted-Identity before From. Empty: no caller number.
+    pub caller: String,
+    pub display: String,
+    pub from: Identity,
+    pub asserted: Option<Identity>,
+    /// The number that was dialled.
+    pub callee: String,
+    pub source: String,
+    /// Why the INVITE could not be understood, where it could not.
+    pub fault: Option<String>,
+}
+
+/// What became of one attempt to reach a person (domain §4.3.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptResult {
+    /// 按键确认
+    Acknowledged,
+    /// 接听未确认: answered, no valid key.
+    AnsweredNoKey,
+    /// 忙 (486, 600)
+    Busy,
+    /// 拒接 (603)
+    Declined,
+    /// 无人接 (408, 480, our ring time)
+    NoAnswer,
+    /// 关机/空号: the number cannot be reached at all (404, 410, 484, 488)
+    Unreachable,
+    /// 通道故障: our side or the PBX (401, 403, 5xx, no reply)
+    ChannelFailed,
+    /// 取消: acknowledged elsewhere, or withdrawn
+    Cancelled,
+    /// 中断: the daemon stopped meanwhile
+    Interrupted,
+}
+
+/// A fact with its moment and its place in the order of the switchboard's facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    pub at: Now,
+    pub fact: Fact,
+}

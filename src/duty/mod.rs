@@ -1,0 +1,11 @@
+//! Decides: what happens to a call, an entry, an escalation. Knows no socket, file, clock or
+//! thread: the same inputs and the same `now` give the same answer.
+
+pub mod call;
+pub mod channels;
+pub mod escalation;
+pub mod ids;
+pub mod journal;
+pub mod prompts;
+pub mod roster;
+pub mod switchboard;

@@ -1,0 +1,28 @@
+//! The only reader of clocks and randomness.
+
+use crate::protocol::now::{Mono, Now};
+use crate::protocol::random::Random;
+use chrono::Utc;
+
+/// This moment on both clocks.
+pub fn now() -> Now {
+    Now { mono: mono(), wall: Utc::now() }
+}
+
+/// Nanoseconds since the host booted, suspend included (`CLOCK_BOOTTIME`).
+pub fn mono() -> Mono {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid timespec and the clock id is a constant the kernel knows.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    assert_eq!(result, 0, "CLOCK_BOOTTIME is there since Linux 2.6.39");
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    Mono(seconds * 1_000_000_000 + nanos)
+}
+
+/// A generator seeded by the operating system.
+pub fn random() -> Random {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).expect("the kernel gives random bytes once it has booted");
+    Random::from_seed(seed)
+}

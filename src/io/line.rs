@@ -1,0 +1,1 @@
+//! SIP sockets; turns the switchboard.

@@ -1,0 +1,1 @@
+//! RTP sockets; turns the relay; feeds the tape's ring.

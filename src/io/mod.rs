@@ -1,0 +1,12 @@
+//! Touches the world: clocks, sockets, files, the database, the page. Carries out; decides nothing.
+
+pub mod clock;
+pub mod escalator;
+pub mod line;
+pub mod media;
+pub mod prompts;
+pub mod status;
+pub mod store;
+pub mod tape;
+pub mod wav_file;
+pub mod web;

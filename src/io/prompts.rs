@@ -1,0 +1,1 @@
+//! The prompts' WAV files, built in.

@@ -1,0 +1,129 @@
+//! The state of line, recorder and disk, and what happens right now: shared with the page.
+
+use crate::duty::ids::EntryId;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use tokio::sync::{broadcast, watch};
+
+/// Always in sight on the officer's page.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Status {
+    pub line: LineState,
+    /// Calls with an open voice channel.
+    pub calls: usize,
+    pub recorder: PartState,
+    pub log: PartState,
+    pub disk: DiskState,
+    /// What is wrong now and how to mend it, by a stable key; shown until it is mended.
+    pub alarms: BTreeMap<&'static str, Alarm>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum LineState {
+    #[default]
+    Starting,
+    Registered {
+        since: DateTime<Utc>,
+    },
+    /// `status`: the registrar's answer, 408 for none.
+    Lost {
+        since: DateTime<Utc>,
+        status: u16,
+        why: String,
+    },
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum PartState {
+    #[default]
+    Ok,
+    Failed {
+        since: DateTime<Utc>,
+        why: String,
+    },
+}
+
+/// Free space where recordings are kept, in bytes, and the days it lasts for at the rate of an
+/// always busy line.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct DiskState {
+    pub free: u64,
+    pub days: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Alarm {
+    pub since: DateTime<Utc>,
+    /// What is wrong and the remedy, in Chinese and in English.
+    pub zh: String,
+    pub en: String,
+}
+
+/// Something happened that a page may want to show at once. The page fetches the rest.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Live {
+    /// A call rings. `caller` is the number, `name` the contact's or the display name.
+    Ringing {
+        entry: EntryId,
+        caller: String,
+        name: String,
+        at: DateTime<Utc>,
+    },
+    /// The call was answered, ended, was flagged, was filled in: its row and form have changed.
+    Entry {
+        entry: EntryId,
+    },
+    /// An attempt of its escalation changed.
+    Escalation {
+        entry: EntryId,
+    },
+    Status,
+}
+
+/// Cheap to clone; handed to whoever reports or shows.
+#[derive(Debug, Clone)]
+pub struct Board {
+    status: watch::Sender<Status>,
+    live: broadcast::Sender<Live>,
+}
+
+impl Board {
+    pub fn new() -> Self {
+        Self { status: watch::Sender::new(Status::default()), live: broadcast::Sender::new(256) }
+    }
+
+    /// Changes the status; tells the pages if it is different afterwards.
+    pub fn update(&self, change: impl FnOnce(&mut Status)) {
+        let changed = self.status.send_if_modified(|status| {
+            let before = status.clone();
+            change(status);
+            *status != before
+        });
+        if changed {
+            self.tell(Live::Status);
+        }
+    }
+
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    pub fn tell(&self, live: Live) {
+        // No page is open: nobody to tell.
+        let _ = self.live.send(live);
+    }
+
+    pub fn listen(&self) -> broadcast::Receiver<Live> {
+        self.live.subscribe()
+    }
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self::new()
+    }
+}

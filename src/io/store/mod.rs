@@ -1,0 +1,1 @@
+//! The log: SQLite behind one writer thread; the only door to rusqlite.

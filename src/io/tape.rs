@@ -1,0 +1,1 @@
+//! Append-only capture of every packet; sealing, recovery.

@@ -1,0 +1,1 @@
+//! WAV files; the only door to hound.

@@ -1,0 +1,1 @@
+//! The officer's page: every route on one screen.

@@ -1,0 +1,3 @@
+//! Arguments.
+
+fn main() {}

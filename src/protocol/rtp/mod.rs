@@ -1,0 +1,121 @@
+//! RTP (RFC 3550) and what is carried in it. The room's face to its owner: what the relay is
+//! told and what it reports. Knows channels and tracks by number; knows no call and no socket.
+
+pub mod g711;
+pub mod packet;
+pub mod relay;
+pub mod source;
+pub mod telephone_event;
+pub mod timeline;
+
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use uuid::Uuid;
+
+/// One RTP port of ours, lent to one party at a time: an index into the ports bound at start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Channel(pub u16);
+
+/// Whose voice a packet carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Party {
+    Caller = 0,
+    Officer = 1,
+    Leader = 2,
+    Prompt = 3,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Codec {
+    /// G.711 µ-law, static payload type 0 (RFC 3551).
+    Pcmu = 0,
+    /// G.711 A-law, static payload type 8 (RFC 3551).
+    Pcma = 8,
+}
+
+/// How to reach and understand one party.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stream {
+    /// Where its packets come from and go to; anything from elsewhere is dropped and counted.
+    pub remote: SocketAddr,
+    pub codec: Codec,
+    /// Payload type the codec has on this leg.
+    pub audio_pt: u8,
+    /// Payload type of telephone-event (RFC 4733) on this leg, where negotiated.
+    pub event_pt: Option<u8>,
+    /// Whether we send to this party (false while it holds us: sendonly, inactive).
+    pub send: bool,
+}
+
+/// A prompt of the set that was loaded at start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Prompt(pub u8);
+
+/// What the relay is told. A command that names a closed channel has no effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Lends `channel` to `party` of the call whose tape is `call`. Its packets are taped from
+    /// now on.
+    Open {
+        channel: Channel,
+        call: Uuid,
+        party: Party,
+        stream: Stream,
+    },
+    /// The party moved or changed its mind (re-INVITE).
+    Change {
+        channel: Channel,
+        stream: Stream,
+    },
+    /// The two parties hear each other.
+    Join {
+        a: Channel,
+        b: Channel,
+    },
+    /// Plays a prompt to the party, over and over when `repeat`; replaces what was playing. Taped
+    /// as [`Party::Prompt`].
+    Play {
+        channel: Channel,
+        prompt: Prompt,
+        repeat: bool,
+    },
+    /// Silences the prompt.
+    Stop {
+        channel: Channel,
+    },
+    Close {
+        channel: Channel,
+    },
+    /// No more packets of this call: its tape is sealed and its recording rendered.
+    Finish {
+        call: Uuid,
+    },
+}
+
+/// What the relay reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A key was pressed (RFC 4733); each press once.
+    Digit { channel: Channel, digit: char },
+    /// A prompt that does not repeat was played to its end.
+    Played { channel: Channel, prompt: Prompt },
+    /// The first packet of a party since `Open`.
+    Heard { channel: Channel },
+    /// The channel was closed; what it carried.
+    Closed { channel: Channel, counts: Counts },
+}
+
+/// What one channel carried since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub received: u64,
+    pub sent: u64,
+    /// Gaps in the sequence numbers, by RFC 3550 §A.3.
+    pub lost: u64,
+    /// Dropped: wrong source, wrong payload type, not RTP.
+    pub strangers: u64,
+    /// Packets the tape's ring had no room for.
+    pub untaped: u64,
+}

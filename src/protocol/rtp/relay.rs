@@ -1,0 +1,1 @@
+//! Who hears whom: takes packets, says where they go and what is taped.

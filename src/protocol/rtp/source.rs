@@ -1,0 +1,1 @@
+//! Prompts as RTP, 20 ms at a time.

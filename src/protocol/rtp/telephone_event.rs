@@ -1,0 +1,1 @@
+//! Keys pressed, each once (RFC 4733).

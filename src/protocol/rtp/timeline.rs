@@ -1,0 +1,1 @@
+//! Places taped packets on the recording's time line.

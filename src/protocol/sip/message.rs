@@ -1,0 +1,1 @@
+//! SIP requests and responses; the only door to rsip, whose methods and status codes are the vocabulary.

@@ -1,0 +1,157 @@
+//! SIP (RFC 3261). The room's face to its owner: what the [`endpoint::Endpoint`] is told, what it
+//! reports, and how a peer is named. Knows nothing of lines, officers or entries.
+
+pub mod dialog;
+pub mod digest;
+pub mod endpoint;
+pub mod message;
+pub mod registration;
+pub mod stream;
+pub mod transaction;
+pub mod wire;
+
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Transport {
+    Udp,
+    Tcp,
+}
+
+/// Where a message came from or goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Peer {
+    pub transport: Transport,
+    pub addr: SocketAddr,
+}
+
+/// One whole SIP message to be put on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    pub to: Peer,
+    pub bytes: Vec<u8>,
+}
+
+/// One INVITE session of ours, either direction, from its INVITE to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LegId(pub u64);
+
+/// Who calls, as the message says it: claims, not facts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The user part of the URI (`tel:` numbers too), percent-decoded. May be empty.
+    pub user: String,
+    /// Display name, decoded (UTF-8, else GB18030, else Latin-1), control and bidi characters
+    /// removed. May be empty.
+    pub display: String,
+    /// The whole header value as it came.
+    pub raw: Vec<u8>,
+}
+
+/// Why a request cannot be served, and the status to refuse it with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub status: u16,
+    pub why: String,
+}
+
+/// An INVITE that opens a session. With `fault` it could not be understood in full: the owner
+/// still gets it, writes its row, and refuses it with the fault's status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    pub call_id: String,
+    pub request_user: String,
+    pub from: Identity,
+    /// P-Asserted-Identity (RFC 3325), where the PBX gives one.
+    pub asserted: Option<Identity>,
+    pub to: Identity,
+    pub sdp: Option<Vec<u8>>,
+    pub source: Peer,
+    pub fault: Option<Fault>,
+}
+
+/// How a confirmed session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// The peer sent BYE.
+    Bye,
+    /// We sent BYE.
+    OurBye,
+    /// The peer no longer answers: no ACK to our 2xx (RFC 3261 §13.3.1.4), 408 or 481 to a
+    /// request of ours, transport gone.
+    Lost,
+}
+
+/// What an endpoint reports to its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A new session asks to be served; 100 has been sent. Answer with `ring`, `answer`, `refuse`.
+    Incoming { leg: LegId, invite: Box<Incoming> },
+    /// The caller gave up before our final response; 487 has been sent.
+    Cancelled { leg: LegId },
+    /// The ACK to our 2xx arrived.
+    Confirmed { leg: LegId },
+    /// A provisional response (101–199) to our INVITE.
+    Progress { leg: LegId, status: u16, sdp: Option<Vec<u8>> },
+    /// A 2xx to our INVITE; ACK has been sent. Also after `cancel`, when both crossed: the owner
+    /// decides between keeping it and `bye`.
+    Answered { leg: LegId, sdp: Option<Vec<u8>> },
+    /// A final refusal of our INVITE, 408 for no answer at all (Timer B), 503 for a dead
+    /// transport, 487 after `cancel`.
+    Refused { leg: LegId, status: u16, reason: String },
+    /// A re-INVITE or UPDATE with (or, `None`, without) an offer; answer with `accept_offer` or
+    /// `refuse_offer`.
+    Offer { leg: LegId, sdp: Option<Vec<u8>> },
+    /// INFO inside the session (RFC 6086, RFC 2976); 200 has been sent.
+    Info { leg: LegId, content_type: String, body: Vec<u8> },
+    /// The session is over. The last event of a leg that was answered.
+    Ended { leg: LegId, ending: Ending },
+    /// The registrar granted the binding for so many seconds.
+    Registered { expires: u32 },
+    /// Registration failed; `status` 408 for no answer, 503 for a dead transport. It is tried
+    /// again by itself.
+    RegistrationFailed { status: u16, reason: String },
+    /// The binding was removed at our wish (or the removal got no answer).
+    Unregistered,
+    /// A message was dropped; for the counter and the log.
+    Dropped { from: Peer, why: &'static str },
+}
+
+/// Who we are and whom we speak to.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Our signalling address as peers see it (Via, Contact). UDP and TCP share the port.
+    pub local: SocketAddr,
+    /// Where requests go.
+    pub pbx: Peer,
+    /// Host part of our address-of-record and of dialled URIs.
+    pub domain: String,
+    pub user: String,
+    pub display: String,
+    pub auth_user: String,
+    pub password: String,
+    /// Only challenges of this realm are answered; `None` takes the realm of the first challenge
+    /// to our REGISTER.
+    pub realm: Option<String>,
+    /// Wanted binding in seconds; 0 does not register.
+    pub expires: u32,
+    /// Beside the PBX, whose requests are served (source addresses). Empty: the PBX alone.
+    pub also_trusted: Vec<std::net::IpAddr>,
+    /// User-Agent and Server header.
+    pub agent: String,
+}
+
+/// A call we place.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// A user part, dialled at the account's domain, or a whole `sip:` URI.
+    pub target: String,
+    /// From's display name; empty for none.
+    pub display: String,
+    /// From's user part; `None` for the account's.
+    pub from_user: Option<String>,
+    pub sdp: Vec<u8>,
+    /// Extra header lines, such as `("Priority", "emergency")`.
+    pub headers: Vec<(String, String)>,
+}

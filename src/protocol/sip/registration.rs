@@ -1,0 +1,1 @@
+//! The binding of our line at the registrar (RFC 3261 §10).

@@ -1,0 +1,1 @@
+//! Cuts a TCP stream into SIP messages (RFC 3261 §18.3).

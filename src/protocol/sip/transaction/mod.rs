@@ -1,0 +1,1 @@
+//! The four transaction machines of RFC 3261 §17.

@@ -1,0 +1,1 @@
+//! Bytes to start line and headers and back.
