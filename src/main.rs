@@ -1,3 +1,5 @@
 //! Arguments.
 
+#![warn(clippy::too_many_lines)]
+
 fn main() {}
