@@ -1,0 +1,351 @@
+//! From the file's text to the checked configuration.
+
+use super::faults::{Fault, Say, say};
+use super::reader::{self, Reader, Section, address, boolean, ip, list, number, text};
+use super::secret;
+use super::{Config, Contact, Environment, Line, Media, Storage, Web};
+use crate::duty::escalation::Policy;
+use crate::duty::roster::{Person, Role, Roster};
+use crate::duty::switchboard::Phone;
+use crate::protocol::sip::Transport;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+use toml::de::{DeTable, DeValue};
+
+const GIB: u64 = 1 << 30;
+
+/// The configuration where it could be made out, faults, warnings.
+pub fn check(source: &str, env: &Environment) -> (Option<Config>, Vec<Fault>, Vec<Fault>) {
+    let reader = Reader::default();
+    let (document, errors) = DeTable::parse_recoverable(source);
+    for error in &errors {
+        let fault = say(
+            format!("不合 TOML 语法：{}", error.message()),
+            format!("not TOML: {}", error.message()),
+        );
+        reader.fault(error.span(), "TOML", fault);
+    }
+    if !errors.is_empty() {
+        let (faults, warnings) = reader.finish();
+        return (None, faults, warnings);
+    }
+    let mut root = Section::root(&reader, &document);
+    let config = config(&reader, &mut root, env);
+    root.close();
+    let (faults, warnings) = reader.finish();
+    (config, faults, warnings)
+}
+
+fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<Config> {
+    let line = line(reader, root.section("line"), env);
+    let phones = phones(reader, root);
+    let sip = line.as_ref().map(|line| line.listen);
+    let media = media(reader, root.section("media"), sip);
+    let storage = storage(root.section("storage"));
+    let web = web(reader, root.section("web"), sip);
+    let contacts = root.each("contacts").into_iter().filter_map(contact).collect();
+    let roster = roster(reader, root);
+    let policy = Policy::default();
+    Some(Config { line: line?, phones, media: media?, storage, web, contacts, roster, policy })
+}
+
+fn line(reader: &Reader, mut section: Section<'_>, env: &Environment) -> Option<Line> {
+    if section.is_void() {
+        return None;
+    }
+    let s = &mut section;
+    let number_dialled = s.required("number", "\"63001234\"", text);
+    let room = s.required("room", "\"市政务服务中心值班室\"", text);
+    let pbx = s.required("pbx", "\"192.168.10.1:5060\"", address);
+    let transport = s.or("transport", Transport::Udp, transport);
+    let domain = s.optional("domain", host);
+    let user = s.required("user", "\"1001\"", dialled);
+    let auth_user = s.optional("auth_user", text);
+    let password = secret::password(reader, s, env);
+    let realm = s.optional("realm", text);
+    let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060));
+    let listen = s.or("listen", any, address);
+    let listen_place = s.get("listen").map_or(s.place(), |given| given.place);
+    let advertise = s.optional("advertise", ip);
+    let advertise_given = s.get("advertise").is_some();
+    let expires = s.or("expires", 90, number(30..=3600));
+    let trusted = s.or("trusted", vec![], list(ip));
+    if listen.ip().is_unspecified() && !advertise_given {
+        let fault = say(
+            "listen 是所有网卡，需写明 PBX 能到达本机的地址。例：advertise = \"192.168.10.20\"",
+            "listen is every address of this host; say which one the PBX reaches: advertise = \"192.168.10.20\"",
+        );
+        reader.fault(Some(listen_place), s.field("advertise"), fault);
+    }
+    if let Some(given) = s.get("advertise")
+        && advertise.is_some_and(|address| address.is_unspecified())
+    {
+        let fault = say(
+            "这是“所有网卡”，PBX 无法回信；请写本机的一个真实地址",
+            "this is every address, the PBX cannot answer to it; write one real address of this host",
+        );
+        reader.fault(Some(given.place), given.field, fault);
+    }
+    if let Some(given) = s.get("expires")
+        && expires > 120
+    {
+        let warning = say(
+            "超过 120 秒：本机断电后，PBX 要等这么久才改拨值班员话机",
+            "over 120 s: after a power cut the PBX waits this long before it rings the officer's phone itself",
+        );
+        reader.warn(Some(given.place), given.field, warning);
+    }
+    section.close();
+    let (user, pbx) = (user?, pbx?);
+    Some(Line {
+        number: number_dialled?,
+        room: room?,
+        transport,
+        domain: domain.unwrap_or_else(|| host_text(pbx.ip())),
+        auth_user: auth_user.unwrap_or_else(|| user.clone()),
+        user,
+        password: password?,
+        realm,
+        pbx,
+        advertise: advertise.unwrap_or(listen.ip()),
+        listen,
+        expires: u32::try_from(expires).unwrap_or(3600),
+        trusted,
+    })
+}
+
+fn phones(reader: &Reader, root: &mut Section<'_>) -> Vec<Phone> {
+    let sections = root.each("phones");
+    if sections.is_empty() && root.get("phones").is_none_or(|given| given.value.is_array()) {
+        let fault = say(
+            "至少要有一部值班员话机。加一节：[[phones]]，写 name 和 target",
+            "at least one officer's phone is needed: add a section [[phones]] with name and target",
+        );
+        reader.fault(root.get("phones").map(|given| given.place), "phones", fault);
+    }
+    let phone = |mut s: Section<'_>| {
+        let name = s.required("name", "\"值班台话机\"", text);
+        let target = s.required("target", "\"2001\"", dialled);
+        let ring = s.or("ring_seconds", 20, number(5..=180));
+        s.close();
+        Some(Phone { name: name?, target: target?, ring: Duration::from_secs(ring) })
+    };
+    sections.into_iter().filter_map(phone).collect()
+}
+
+fn media(reader: &Reader, mut section: Section<'_>, sip: Option<SocketAddr>) -> Option<Media> {
+    let s = &mut section;
+    let default_ip = sip.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |sip| sip.ip());
+    let listen = s.or("listen", default_ip, ip);
+    let first = s.or("first_port", 16384, number(1024..=65534));
+    let channels = s.or("channels", 64, number(2..=8192));
+    let reserved = s.or("reserved", 4, number(0..=256));
+    let realtime = s.or("realtime", true, boolean);
+    let place_of = |s: &mut Section<'_>, key| s.get(key).map_or(s.place(), |given| given.place);
+    if first % 2 != 0 {
+        let fault = say("RTP 端口要从偶数开始", "RTP ports start at an even number");
+        let place = place_of(s, "first_port");
+        reader.fault(Some(place), s.field("first_port"), fault);
+    }
+    let last = first + 2 * channels - 1;
+    if last > 65535 {
+        let fault = say(
+            format!(
+                "{channels} 个通道从 {first} 起要用到端口 {last}，超过 65535；减小 first_port 或 channels"
+            ),
+            format!(
+                "{channels} channels from {first} on end at port {last}, beyond 65535; lower first_port or channels"
+            ),
+        );
+        let place = place_of(s, "first_port");
+        reader.fault(Some(place), s.field("first_port"), fault);
+    }
+    if reserved + 2 > channels {
+        let fault = say(
+            format!("channels = {channels} 除去保留的 {reserved} 个后不够一次通话（要 2 个）"),
+            format!(
+                "channels = {channels} without the {reserved} reserved ones leave too few for one call (2)"
+            ),
+        );
+        let place = place_of(s, "reserved");
+        reader.fault(Some(place), s.field("reserved"), fault);
+    }
+    if let Some(sip) = sip
+        && meet(sip.ip(), listen)
+        && (first..=last).contains(&u64::from(sip.port()))
+    {
+        let port = sip.port();
+        let fault = say(
+            format!("RTP 端口 {first}–{last} 与 line.listen 的端口 {port} 重叠；改其中之一"),
+            format!(
+                "the RTP ports {first} to {last} overlap port {port} of line.listen; move one of them"
+            ),
+        );
+        let place = place_of(s, "first_port");
+        reader.fault(Some(place), s.field("first_port"), fault);
+    }
+    section.close();
+    let small = |value: u64| u16::try_from(value).ok();
+    Some(Media {
+        listen,
+        first_port: small(first)?,
+        channels: small(channels)?,
+        reserved: small(reserved)?,
+        realtime,
+    })
+}
+
+/// Whether sockets of these two addresses share their ports.
+fn meet(a: IpAddr, b: IpAddr) -> bool {
+    a == b || a.is_unspecified() || b.is_unspecified()
+}
+
+fn storage(mut s: Section<'_>) -> Storage {
+    let data = s.or("data", "data".into(), text);
+    let recordings = s.or("recordings", "recordings".into(), text);
+    let budget = s.or("entry_budget_ms", 150, number(10..=5000));
+    let low_space = s.or("low_space_gib", 5, number(0..=1 << 20));
+    s.close();
+    Storage {
+        data: PathBuf::from(data),
+        recordings: PathBuf::from(recordings),
+        entry_budget: Duration::from_millis(budget),
+        low_space: low_space * GIB,
+    }
+}
+
+fn web(reader: &Reader, mut s: Section<'_>, sip: Option<SocketAddr>) -> Web {
+    let listen = s.or("listen", SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), address);
+    let given = s.get("listen");
+    let place = given.map_or(s.place(), |given| given.place);
+    if sip.is_some_and(|sip| sip.port() == listen.port() && meet(sip.ip(), listen.ip())) {
+        let fault = say(
+            "与 line.listen 是同一个地址和端口（SIP 也用 TCP）；改其中之一",
+            "the same address and port as line.listen (SIP takes TCP too); move one of them",
+        );
+        reader.fault(Some(place.clone()), s.field("listen"), fault);
+    }
+    if !listen.ip().is_loopback() {
+        let warning = say(
+            "页面是明文 HTTP，密码可被同网段截获；请只听 127.0.0.1，前面放带 TLS 的反向代理",
+            "the page is plain HTTP and passwords can be read on the network; listen at 127.0.0.1 behind a reverse proxy with TLS",
+        );
+        reader.warn(Some(place), s.field("listen"), warning);
+    }
+    s.close();
+    Web { listen }
+}
+
+fn contact(mut s: Section<'_>) -> Option<Contact> {
+    let name = s.required("name", "\"张三\"", text);
+    let unit = s.or("unit", String::new(), reader::any_text);
+    let duty = s.or("duty", String::new(), reader::any_text);
+    let numbers = s.required("numbers", "[\"13800000000\"]", list(text));
+    s.close();
+    Some(Contact { name: name?, unit, duty, numbers: numbers? })
+}
+
+fn roster(reader: &Reader, root: &mut Section<'_>) -> Roster {
+    let mut people: Vec<Person> = vec![];
+    let mut all_read = true;
+    for mut s in root.each("leaders") {
+        let place = s.place();
+        let field = s.field("mobile");
+        let name = s.required("name", "\"李四\"", text);
+        let role = s.required("role", "\"leader\"", role);
+        let mobile = s.optional("mobile", dialled);
+        let office = s.optional("office", dialled);
+        if s.get("mobile").is_none() && s.get("office").is_none() {
+            let fault = say(
+                "没有可拨的号码：写 mobile 或 office",
+                "no number can be dialled: write mobile or office",
+            );
+            reader.fault(Some(place), field, fault);
+        }
+        if let (Some(given), Some(role)) = (s.get("role"), role)
+            && people.iter().any(|person| person.role == role)
+        {
+            let fault = say(
+                "这个角色已有人；一个角色只能有一人",
+                "this role is taken already; one person holds it",
+            );
+            reader.fault(Some(given.place), given.field, fault);
+        }
+        s.close();
+        match (name, role) {
+            (Some(name), Some(role)) => people.push(Person { name, role, mobile, office }),
+            _ => all_read = false,
+        }
+    }
+    if all_read && !people.iter().any(|person| person.role == Role::Leader) {
+        let fault = say(
+            "没有带班领导，急件无人可报。加一节：[[leaders]]，写 name、role = \"leader\"、mobile",
+            "there is no duty leader to tell of an urgent matter: add a section [[leaders]] with name, role = \"leader\" and mobile",
+        );
+        reader.fault(None, "leaders", fault);
+    }
+    Roster { people }
+}
+
+fn one_of<T: Copy>(value: &DeValue<'_>, choices: &[(&str, T)]) -> Result<T, Say> {
+    let text = reader::any_text(value)?;
+    choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        let names = names.join(", ");
+        say(format!("只能是 {names}"), format!("must be one of {names}"))
+    })
+}
+
+fn transport(value: &DeValue<'_>) -> Result<Transport, Say> {
+    one_of(value, &[("udp", Transport::Udp), ("tcp", Transport::Tcp)])
+}
+
+fn role(value: &DeValue<'_>) -> Result<Role, Say> {
+    one_of(
+        value,
+        &[
+            ("leader", Role::Leader),
+            ("substitute", Role::Substitute),
+            ("office_director", Role::OfficeDirector),
+            ("head", Role::Head),
+        ],
+    )
+}
+
+/// What can be dialled: the user part of a SIP address, or a whole `sip:` URI.
+fn dialled(value: &DeValue<'_>) -> Result<String, Say> {
+    let text = text(value)?;
+    let (user, uri) = match text.strip_prefix("sip:") {
+        Some(rest) => (rest, true),
+        None => (text.as_str(), false),
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "+*#-_.".contains(c);
+    let fits = user.chars().all(|c| allowed(c) || uri && "@:;=[]".contains(c));
+    if fits && user.len() <= 128 && !user.is_empty() {
+        return Ok(text);
+    }
+    Err(say(
+        "不是可拨的号码。只用数字和 + * # - _ . 及英文字母，或写 \"sip:2001@192.168.10.1\"",
+        "not a number that can be dialled: digits, letters and + * # - _ . only, or \"sip:2001@192.168.10.1\"",
+    ))
+}
+
+fn host(value: &DeValue<'_>) -> Result<String, Say> {
+    let text = text(value)?;
+    let fits = text.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
+    if fits {
+        return Ok(text);
+    }
+    Err(say(
+        "应为 PBX 的域名或 IP，不带 sip: 和端口",
+        "must be the PBX's domain or IP address, without sip: and port",
+    ))
+}
+
+fn host_text(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}

@@ -1,0 +1,158 @@
+//! The configuration file, checked once, with every fault named at its line.
+
+mod check;
+pub mod faults;
+mod reader;
+mod secret;
+
+use crate::duty::escalation::Policy;
+use crate::duty::roster::Roster;
+use crate::duty::switchboard::Phone;
+use crate::protocol::sip::Transport;
+use faults::{Fault, Faults, say};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What the daemon needs to know, checked: every value can be used as it stands.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub line: Line,
+    pub phones: Vec<Phone>,
+    pub media: Media,
+    pub storage: Storage,
+    pub web: Web,
+    pub contacts: Vec<Contact>,
+    pub roster: Roster,
+    pub policy: Policy,
+}
+
+/// The duty line at the PBX.
+#[derive(Clone)]
+pub struct Line {
+    /// The number people dial, shown on the page.
+    pub number: String,
+    /// Shown on the page, such as 市政务服务中心值班室.
+    pub room: String,
+    pub pbx: SocketAddr,
+    pub transport: Transport,
+    pub domain: String,
+    pub user: String,
+    pub auth_user: String,
+    pub password: String,
+    pub realm: Option<String>,
+    /// Where SIP is listened to, UDP and TCP.
+    pub listen: SocketAddr,
+    /// The address written into our messages; `listen`'s where that is a real one.
+    pub advertise: IpAddr,
+    /// Wanted registration in seconds.
+    pub expires: u32,
+    pub trusted: Vec<IpAddr>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Media {
+    pub listen: IpAddr,
+    pub first_port: u16,
+    /// How many RTP ports are bound at start; a call takes two.
+    pub channels: u16,
+    /// Kept free for calls to leaders.
+    pub reserved: u16,
+    pub realtime: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Storage {
+    /// Database and tape.
+    pub data: PathBuf,
+    pub recordings: PathBuf,
+    /// How long a call may wait for its entry before it rings all the same.
+    pub entry_budget: Duration,
+    /// Free bytes below which the page warns.
+    pub low_space: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Web {
+    pub listen: SocketAddr,
+}
+
+/// Somebody whose number is recognised when he calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    pub name: String,
+    pub unit: String,
+    pub duty: String,
+    pub numbers: Vec<String>,
+}
+
+/// The variables of the environment that may override the file.
+pub type Environment = BTreeMap<String, String>;
+
+/// The configuration, and what in it works but should be mended.
+#[derive(Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub warnings: Faults,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`. Nothing but files is touched. Every fault is found in
+    /// one go.
+    pub fn load(path: &Path, env: &Environment) -> Result<Loaded, Faults> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|fault| {
+            let remedy = say(
+                format!(
+                    "读不了这个文件（{fault}）。用 --config 指出文件，样例见 config/dutyline.toml"
+                ),
+                format!(
+                    "cannot be read ({fault}); give its place with --config, an example is \
+                     config/dutyline.toml"
+                ),
+            );
+            Faults::new(
+                &name,
+                "",
+                vec![Fault { place: None, field: "--config".into(), say: remedy }],
+            )
+        })?;
+        Self::parse(&name, &text, env)
+    }
+
+    /// As [`Config::load`], of a text that was read already; `name` is shown in the faults.
+    pub fn parse(name: &str, text: &str, env: &Environment) -> Result<Loaded, Faults> {
+        let (config, faults, warnings) = check::check(text, env);
+        match config {
+            Some(config) if faults.is_empty() => {
+                Ok(Loaded { config, warnings: Faults::new(name, text, warnings) })
+            }
+            _ => Err(Faults::new(name, text, faults)),
+        }
+    }
+}
+
+impl fmt::Debug for Line {
+    /// The password never reaches a log.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Line")
+            .field("number", &self.number)
+            .field("room", &self.room)
+            .field("pbx", &self.pbx)
+            .field("transport", &self.transport)
+            .field("domain", &self.domain)
+            .field("user", &self.user)
+            .field("auth_user", &self.auth_user)
+            .field("realm", &self.realm)
+            .field("listen", &self.listen)
+            .field("advertise", &self.advertise)
+            .field("expires", &self.expires)
+            .field("trusted", &self.trusted)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
