@@ -4,6 +4,7 @@ mod check;
 pub mod faults;
 mod reader;
 mod secret;
+mod summary;
 
 use crate::duty::escalation::Policy;
 use crate::duty::roster::Roster;

@@ -239,3 +239,14 @@ fn a_file_that_is_not_there_is_said_with_its_name() {
     let faults = Config::load(Path::new("no/such.toml"), &Environment::new()).expect_err("a fault");
     assert!(faults.to_string().contains("no/such.toml: --config"), "{faults}");
 }
+
+#[test]
+fn the_summary_masks_the_password() {
+    let summary = load(RIGHT).expect("right").config.summary();
+    assert!(!summary.contains("secret"), "{summary}");
+    for shown in
+        ["63001234", "192.168.10.1:5060 udp, 1001@192.168.10.1", "2001 值班台话机", "李四 3001"]
+    {
+        assert!(summary.contains(shown), "{shown} in {summary}");
+    }
+}

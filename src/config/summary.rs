@@ -1,0 +1,55 @@
+//! The configuration in a few lines for a person to read over; secrets are masked.
+
+use super::Config;
+use crate::duty::roster::{Person, Role};
+use crate::protocol::sip::Transport;
+use std::fmt::Write;
+
+impl Config {
+    pub fn summary(&self) -> String {
+        let mut out = String::new();
+        let mut row = |name: &str, value: String| {
+            writeln!(out, "  {name:<12}{value}").expect("a string takes all");
+        };
+        let line = &self.line;
+        let transport = match line.transport {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        };
+        row("line", format!("{} {}", line.number, line.room));
+        row("pbx", format!("{} {transport}, {}@{}", line.pbx, line.user, line.domain));
+        row("password", "******".into());
+        row("listen", format!("{}, as {}", line.listen, line.advertise));
+        for (at, phone) in self.phones.iter().enumerate() {
+            let name = format!("phone {}", at + 1);
+            row(&name, format!("{} {}, {} s", phone.target, phone.name, phone.ring.as_secs()));
+        }
+        for person in &self.roster.people {
+            row(role(person.role), format!("{} {}", person.name, numbers(person)));
+        }
+        let media = &self.media;
+        let last = u32::from(media.first_port) + 2 * u32::from(media.channels) - 1;
+        let calls = (media.channels - media.reserved) / 2;
+        let ports = format!("{} ports {}-{last}", media.listen, media.first_port);
+        row("voice", format!("{ports}, {calls} calls, {} channels for leaders", media.reserved));
+        row("data", self.storage.data.display().to_string());
+        row("recordings", self.storage.recordings.display().to_string());
+        row("page", format!("http://{}", self.web.listen));
+        row("contacts", self.contacts.len().to_string());
+        out
+    }
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Leader => "leader",
+        Role::Substitute => "substitute",
+        Role::OfficeDirector => "director",
+        Role::Head => "head",
+    }
+}
+
+fn numbers(person: &Person) -> String {
+    let numbers = [person.mobile.as_deref(), person.office.as_deref()];
+    numbers.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
