@@ -1,1 +1,181 @@
-//! RTP ports lent out, one to each party.
+//! The RTP ports, lent to one party of one call at a time.
+
+use super::ids::CallId;
+use crate::protocol::now::{Deadline, Mono};
+use crate::protocol::rtp::{Channel, Party};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// How long the relay may take to report a closed channel before it is lent again all the same.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// The channel that was given back longest ago is lent next, so that late packets of the last
+/// call do not meet the next one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Channels {
+    free: VecDeque<Channel>,
+    lent: BTreeMap<Channel, Loan>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Loan {
+    call: CallId,
+    party: Party,
+    use_: Use,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Use {
+    /// Named in a session description; the relay does not know of it yet.
+    Promised,
+    Open,
+    /// The relay was told to close it.
+    Closing {
+        until: Mono,
+    },
+}
+
+impl Channels {
+    pub fn new(count: u16) -> Self {
+        Self { free: (0..count).map(Channel).collect(), lent: BTreeMap::new() }
+    }
+
+    /// Lends a channel if at least `keep` stay free afterwards.
+    pub fn lend(&mut self, call: CallId, party: Party, keep: usize) -> Option<Channel> {
+        if self.free.len() <= keep {
+            return None;
+        }
+        let channel = self.free.pop_front()?;
+        self.lent.insert(channel, Loan { call, party, use_: Use::Promised });
+        Some(channel)
+    }
+
+    /// The relay is about to be told to open it.
+    pub fn open(&mut self, channel: Channel) {
+        if let Some(loan) = self.lent.get_mut(&channel) {
+            loan.use_ = Use::Open;
+        }
+    }
+
+    /// Takes the channel back. True: the relay has it open and must close it; it is free again
+    /// when the relay says so.
+    pub fn give_back(&mut self, channel: Channel, now: Mono) -> bool {
+        let Some(loan) = self.lent.get_mut(&channel) else { return false };
+        match loan.use_ {
+            Use::Promised => {
+                self.release(channel);
+                false
+            }
+            Use::Open => {
+                loan.use_ = Use::Closing { until: now + CLOSING };
+                true
+            }
+            Use::Closing { .. } => false,
+        }
+    }
+
+    /// The relay closed it: whose it was. None for a report about nothing that is closing.
+    pub fn closed(&mut self, channel: Channel) -> Option<(CallId, Party)> {
+        let loan = self.lent.get(&channel)?;
+        match loan.use_ {
+            Use::Promised | Use::Open => None,
+            Use::Closing { .. } => self.release(channel).map(|loan| (loan.call, loan.party)),
+        }
+    }
+
+    /// Whose voice is on the channel; none while nobody's is.
+    pub fn holder(&self, channel: Channel) -> Option<(CallId, Party)> {
+        let loan = self.lent.get(&channel)?;
+        match loan.use_ {
+            Use::Open => Some((loan.call, loan.party)),
+            Use::Promised | Use::Closing { .. } => None,
+        }
+    }
+
+    pub fn handle_timeout(&mut self, now: Mono) {
+        while let Some((channel, until)) = self.next_closing() {
+            if until > now {
+                return;
+            }
+            self.release(channel);
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.next_closing().map(|(_, until)| (until, "channel never reported closed"))
+    }
+
+    /// Channels that are not free.
+    pub fn in_use(&self) -> usize {
+        self.lent.len()
+    }
+
+    fn next_closing(&self) -> Option<(Channel, Mono)> {
+        let closing = self.lent.iter().filter_map(|(channel, loan)| match loan.use_ {
+            Use::Promised | Use::Open => None,
+            Use::Closing { until } => Some((*channel, until)),
+        });
+        closing.min_by_key(|(_, until)| *until)
+    }
+
+    fn release(&mut self, channel: Channel) -> Option<Loan> {
+        let loan = self.lent.remove(&channel)?;
+        self.free.push_back(channel);
+        Some(loan)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const A: CallId = CallId(Uuid::from_u128(1));
+    const B: CallId = CallId(Uuid::from_u128(2));
+
+    #[test]
+    fn a_reserve_is_left_for_calls_to_leaders() {
+        let mut channels = Channels::new(3);
+        assert!(channels.lend(A, Party::Caller, 2).is_some());
+        assert_eq!(channels.lend(A, Party::Officer, 2), None);
+        assert!(channels.lend(B, Party::Leader, 0).is_some());
+    }
+
+    #[test]
+    fn a_channel_that_was_only_promised_is_free_at_once() {
+        let mut channels = Channels::new(1);
+        let channel = channels.lend(A, Party::Caller, 0).unwrap();
+        assert!(!channels.give_back(channel, Mono(0)));
+        assert_eq!(channels.lend(B, Party::Caller, 0), Some(channel));
+    }
+
+    #[test]
+    fn an_open_channel_is_free_when_the_relay_has_closed_it() {
+        let mut channels = Channels::new(1);
+        let channel = channels.lend(A, Party::Caller, 0).unwrap();
+        channels.open(channel);
+        assert_eq!(channels.closed(channel), None, "nobody asked to close it");
+        assert_eq!(channels.holder(channel), Some((A, Party::Caller)));
+        assert!(channels.give_back(channel, Mono(0)));
+        assert!(!channels.give_back(channel, Mono(0)), "is told to close once");
+        assert_eq!(channels.holder(channel), None);
+        assert_eq!(channels.lend(B, Party::Caller, 0), None);
+        assert_eq!(channels.closed(channel), Some((A, Party::Caller)));
+        assert_eq!(channels.lend(B, Party::Caller, 0), Some(channel));
+    }
+
+    #[test]
+    fn a_silent_relay_does_not_keep_a_channel_for_ever() {
+        let mut channels = Channels::new(1);
+        let channel = channels.lend(A, Party::Caller, 0).unwrap();
+        channels.open(channel);
+        channels.give_back(channel, Mono(0));
+        let (due, _) = channels.deadline().unwrap();
+        channels.handle_timeout(due - Duration::from_nanos(1));
+        assert_eq!(channels.in_use(), 1);
+        channels.handle_timeout(due);
+        assert_eq!(channels.in_use(), 0);
+        assert_eq!(channels.closed(channel), None);
+    }
+}

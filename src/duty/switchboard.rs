@@ -1,13 +1,22 @@
 //! All calls on the duty line: routes what the SIP endpoint and the relay report to the call it
 //! belongs to, and gathers what the calls ask of the world.
 
+use super::call::desk::Desk;
+use super::call::incoming::{Caller, Incoming};
+use super::call::leader::Leader;
+use super::call::ring_plan::RETRY_AFTER;
+use super::call::{Call, LegEvent, keys};
+use super::channels::Channels;
 use super::ids::{AttemptId, CallId, EntryId};
-use super::journal::{Noted, Urgency};
-use crate::protocol::now::{Deadline, Now};
+use super::journal::{Arrival, AttemptResult, Disposition, Fact, Noted, Urgency};
+use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
-use crate::protocol::rtp;
-use crate::protocol::sip::{Account, Peer, Transmit};
+use crate::protocol::rtp::{self, Channel, Party};
+use crate::protocol::sdp;
+use crate::protocol::sip::endpoint::Endpoint;
+use crate::protocol::sip::{self, Account, Identity, LegId, Peer, Transmit};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -100,23 +109,364 @@ pub enum Output {
 }
 
 /// **Handle one thing, drain `poll`, then wait for the next input or `deadline`.**
-pub struct Switchboard {}
+pub struct Switchboard {
+    desk: Desk,
+    calls: BTreeMap<CallId, Call>,
+    /// None until the registrar has said anything.
+    line_up: Option<bool>,
+    closing: Closing,
+    dropped: u64,
+}
+
+/// The way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    No,
+    /// `unbound`: the registrar has let us go.
+    Draining {
+        until: Mono,
+        unbound: bool,
+    },
+    Drained,
+}
+
+/// What may take part in a clean stop, no longer.
+const DRAIN: Duration = Duration::from_secs(3);
 
 impl Switchboard {
-    pub fn new(_plan: LinePlan, _random: Random, _now: Now) -> Self {
-        todo!()
+    pub fn new(plan: LinePlan, mut random: Random, now: Now) -> Self {
+        let count = u16::try_from(plan.rtp_ports.len()).unwrap_or(u16::MAX);
+        let mut sip = Endpoint::new(plan.account.clone(), random.fork());
+        sip.register(now);
+        let desk = Desk {
+            plan,
+            sip,
+            channels: Channels::new(count),
+            legs: BTreeMap::new(),
+            random,
+            out: VecDeque::new(),
+        };
+        let calls = BTreeMap::new();
+        Self { desk, calls, line_up: None, closing: Closing::No, dropped: 0 }
     }
-    pub fn handle(&mut self, _input: Input, _now: Now) {
-        todo!()
+
+    pub fn handle(&mut self, input: Input, now: Now) {
+        match input {
+            Input::Message { from, bytes } => self.desk.sip.handle_message(from, &bytes, now),
+            Input::Unreachable { peer } => self.desk.sip.handle_unreachable(peer, now),
+            Input::Stored { call } => self.turn(call, |call, desk| call.handle_stored(desk, now)),
+            Input::AckStored { attempt, outcome } => {
+                self.turn(attempt.into(), |call, desk| call.handle_ack_stored(outcome, desk, now))
+            }
+            Input::Media(event) => self.on_media(event, now),
+            Input::Notify(order) => self.on_notify(order, now),
+            Input::StopNotifying { attempt } => {
+                self.turn(attempt.into(), |call, desk| call.stop_notifying(desk, now));
+            }
+            Input::Timeout => self.on_timeout(now),
+            Input::Shutdown => self.on_shutdown(now),
+        }
+        while let Some(event) = self.desk.sip.poll_event() {
+            self.on_sip(event, now);
+        }
+        self.finish_draining(now);
     }
+
     pub fn poll(&mut self) -> Option<Output> {
-        todo!()
+        let Some(output) = self.desk.out.pop_front() else {
+            return self.desk.sip.poll_transmit().map(Output::Send);
+        };
+        // Everything is on the wire before the owner may stop.
+        if output == Output::Drained
+            && let Some(transmit) = self.desk.sip.poll_transmit()
+        {
+            self.desk.out.push_front(output);
+            return Some(Output::Send(transmit));
+        }
+        Some(output)
     }
+
     pub fn deadline(&self) -> Option<Deadline> {
-        todo!()
+        let closing = match self.closing {
+            Closing::Draining { until, .. } => Some((until, "stopping takes too long")),
+            Closing::No | Closing::Drained => None,
+        };
+        let own = [self.desk.sip.poll_timeout(), self.desk.channels.deadline(), closing];
+        let calls = self.calls.values().map(Call::deadline);
+        calls.chain(own).fold(None, earlier)
     }
+
     /// Calls in progress, incoming and to leaders.
     pub fn calls(&self) -> usize {
-        todo!()
+        self.calls.len()
     }
+
+    /// Channels that are lent or not yet reported closed.
+    pub fn channels_in_use(&self) -> usize {
+        self.desk.channels.in_use()
+    }
+
+    /// Messages that were dropped unread.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Open SIP transactions and sessions.
+    pub fn load(&self) -> (usize, usize) {
+        self.desk.sip.load()
+    }
+
+    fn turn(&mut self, id: CallId, turn: impl FnOnce(&mut Call, &mut Desk)) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            turn(call, &mut self.desk);
+            if call.is_over() {
+                self.calls.remove(&id);
+            }
+        }
+    }
+
+    fn on_sip(&mut self, event: sip::Event, now: Now) {
+        match event {
+            sip::Event::Incoming { leg, invite } => self.on_incoming(leg, *invite, now),
+            sip::Event::Cancelled { leg } => self.on_leg(leg, LegEvent::Cancelled, now),
+            sip::Event::Confirmed { leg } => {
+                self.on_leg(leg, LegEvent::Confirmed { sdp: None }, now);
+            }
+            sip::Event::Progress { leg, status, sdp: _ } => {
+                self.on_leg(leg, LegEvent::Progress { status }, now);
+            }
+            sip::Event::Answered { leg, sdp } => {
+                self.on_leg(leg, LegEvent::Answered { sdp }, now);
+            }
+            sip::Event::Refused { leg, status, reason: _ } => {
+                self.on_leg(leg, LegEvent::Refused { status }, now);
+            }
+            sip::Event::Offer { leg, sdp } => self.on_leg(leg, LegEvent::Offer { sdp }, now),
+            sip::Event::Info { leg, content_type, body } => {
+                if let Some(key) = keys::in_info(&content_type, &body) {
+                    self.on_leg(leg, LegEvent::Key(key), now);
+                }
+            }
+            sip::Event::Ended { leg, ending } => self.on_leg(leg, LegEvent::Ended(ending), now),
+            sip::Event::Registered { expires: _ } => self.on_line(Fact::LineUp, true, now),
+            sip::Event::RegistrationFailed { status, reason: why } => {
+                self.on_line(Fact::LineDown { status, why }, false, now);
+            }
+            sip::Event::Unregistered => {
+                if let Closing::Draining { unbound, .. } = &mut self.closing {
+                    *unbound = true;
+                }
+            }
+            sip::Event::Dropped { .. } => self.dropped += 1,
+        }
+    }
+
+    fn on_leg(&mut self, leg: LegId, event: LegEvent, now: Now) {
+        let Some(id) = self.desk.legs.get(&leg).copied() else { return };
+        match &event {
+            LegEvent::Cancelled | LegEvent::Refused { .. } | LegEvent::Ended(_) => {
+                self.desk.legs.remove(&leg);
+            }
+            LegEvent::Confirmed { .. }
+            | LegEvent::Progress { .. }
+            | LegEvent::Answered { .. }
+            | LegEvent::Offer { .. }
+            | LegEvent::Key(_) => {}
+        }
+        if self.calls.contains_key(&id) {
+            self.turn(id, |call, desk| call.handle_leg(leg, event, desk, now));
+        } else {
+            self.on_orphan(leg, &event, now);
+        }
+    }
+
+    /// A leg whose call is over: a phone that was picked up as it was cancelled.
+    fn on_orphan(&mut self, leg: LegId, event: &LegEvent, now: Now) {
+        match event {
+            LegEvent::Answered { .. } => self.desk.sip.bye(leg, now),
+            LegEvent::Offer { .. } => self.desk.sip.refuse_offer(leg, 488, now),
+            LegEvent::Cancelled
+            | LegEvent::Confirmed { .. }
+            | LegEvent::Progress { .. }
+            | LegEvent::Refused { .. }
+            | LegEvent::Key(_)
+            | LegEvent::Ended(_) => {}
+        }
+    }
+
+    /// The entry is born, whatever becomes of the call (I-1).
+    fn on_incoming(&mut self, leg: LegId, invite: sip::Incoming, now: Now) {
+        let id = CallId::new(now, &mut self.desk.random);
+        let arrival = Box::new(arrival(id, &invite));
+        let shown = shown_to_officer(&arrival);
+        self.desk.note(Fact::Arrived(arrival), now);
+        if let Some(fault) = invite.fault {
+            let answer = (fault.status, None);
+            return self.turn_away(id, leg, Disposition::Failed, answer, fault.why, now);
+        }
+        if self.closing != Closing::No {
+            let answer = (503, Some(RETRY_AFTER));
+            let why = "the daemon is stopping".to_owned();
+            return self.turn_away(id, leg, Disposition::Interrupted, answer, why, now);
+        }
+        let offer = match invite.sdp.as_deref().map(sdp::parse).transpose() {
+            Ok(offer) => offer,
+            Err(fault) => {
+                let answer = (fault.status(), None);
+                let why = fault.to_string();
+                return self.turn_away(id, leg, Disposition::Failed, answer, why, now);
+            }
+        };
+        let Some((channel, officer_channel)) = self.lend_pair(id, now) else {
+            let answer = (503, Some(RETRY_AFTER));
+            let why = "no free voice channel".to_owned();
+            return self.turn_away(id, leg, Disposition::BusyMissed, answer, why, now);
+        };
+        let caller = Caller { leg, channel, offer, shown };
+        let until = now.mono + self.desk.plan.entry_budget;
+        self.desk.legs.insert(leg, id);
+        self.calls.insert(id, Call::Incoming(Incoming::new(id, caller, officer_channel, until)));
+    }
+
+    fn turn_away(
+        &mut self,
+        call: CallId,
+        leg: LegId,
+        disposition: Disposition,
+        (status, retry_after): (u16, Option<u32>),
+        why: String,
+        now: Now,
+    ) {
+        self.desk.refuse(leg, status, retry_after, now);
+        self.desk.note(Fact::Ended { call, disposition, by: None, status, why }, now);
+    }
+
+    fn lend_pair(&mut self, call: CallId, now: Now) -> Option<(Channel, Channel)> {
+        let keep = self.desk.plan.reserved_channels;
+        let channels = &mut self.desk.channels;
+        let caller = channels.lend(call, Party::Caller, keep)?;
+        let officer = channels.lend(call, Party::Officer, keep);
+        if officer.is_none() {
+            channels.give_back(caller, now.mono);
+        }
+        officer.map(|officer| (caller, officer))
+    }
+
+    fn on_notify(&mut self, order: LeaderCall, now: Now) {
+        let id = CallId::from(order.attempt);
+        if self.calls.contains_key(&id) {
+            return;
+        }
+        let attempt = order.attempt;
+        let failed = |result, status| Fact::AttemptEnded { attempt, result, status };
+        if self.closing != Closing::No {
+            return self.desk.note(failed(AttemptResult::Interrupted, 503), now);
+        }
+        let Some(channel) = self.desk.channels.lend(id, Party::Leader, 0) else {
+            return self.desk.note(failed(AttemptResult::ChannelFailed, 503), now);
+        };
+        let call = Leader::dial(order, channel, &mut self.desk, now);
+        self.calls.insert(id, Call::Leader(call));
+    }
+
+    fn on_media(&mut self, event: rtp::Event, now: Now) {
+        match event {
+            rtp::Event::Digit { channel, digit } => {
+                if let Some((id, party)) = self.desk.channels.holder(channel) {
+                    self.turn(id, |call, desk| call.handle_key(party, digit, desk, now));
+                }
+            }
+            rtp::Event::Played { channel, prompt } => {
+                if let Some((id, _)) = self.desk.channels.holder(channel) {
+                    self.turn(id, |call, desk| call.handle_played(prompt, desk, now));
+                }
+            }
+            rtp::Event::Heard { channel: _ } => {}
+            rtp::Event::Closed { channel, counts } => {
+                if let Some((call, party)) = self.desk.channels.closed(channel) {
+                    self.desk.note(Fact::Carried { call, party, counts }, now);
+                }
+            }
+        }
+    }
+
+    fn on_line(&mut self, fact: Fact, up: bool, now: Now) {
+        if self.line_up != Some(up) {
+            self.line_up = Some(up);
+            self.desk.note(fact, now);
+        }
+    }
+
+    fn on_timeout(&mut self, now: Now) {
+        self.desk.sip.handle_timeout(now);
+        self.desk.channels.handle_timeout(now.mono);
+        let due = |call: &Call| call.deadline().is_some_and(|(at, _)| at <= now.mono);
+        let due: Vec<CallId> =
+            self.calls.iter().filter(|(_, call)| due(call)).map(|(id, _)| *id).collect();
+        for id in due {
+            self.turn(id, |call, desk| call.handle_timeout(desk, now));
+        }
+    }
+
+    fn on_shutdown(&mut self, now: Now) {
+        if self.closing != Closing::No {
+            return;
+        }
+        self.closing = Closing::Draining { until: now.mono + DRAIN, unbound: false };
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        for id in calls {
+            self.turn(id, |call, desk| call.interrupt(desk, now));
+        }
+        self.desk.sip.unregister(now);
+    }
+
+    fn finish_draining(&mut self, now: Now) {
+        let Closing::Draining { until, unbound } = self.closing else { return };
+        let quiet = unbound && self.desk.legs.is_empty() && self.desk.channels.in_use() == 0;
+        if quiet || until <= now.mono {
+            self.closing = Closing::Drained;
+            self.desk.out.push_back(Output::Drained);
+        }
+    }
+}
+
+fn arrival(call: CallId, invite: &sip::Incoming) -> Arrival {
+    let named = invite.asserted.as_ref().filter(|identity| !number(identity).is_empty());
+    let identity = named.unwrap_or(&invite.from);
+    Arrival {
+        call,
+        sip_call_id: invite.call_id.clone(),
+        caller: number(identity).to_owned(),
+        display: identity.display.clone(),
+        from: invite.from.clone(),
+        asserted: invite.asserted.clone(),
+        callee: if invite.request_user.is_empty() {
+            invite.to.user.clone()
+        } else {
+            invite.request_user.clone()
+        },
+        source: invite.source.addr.to_string(),
+        fault: invite.fault.as_ref().map(|fault| fault.why.clone()),
+    }
+}
+
+/// The user part, where it is not one of the words for a withheld number (RFC 3323 §4.1.1.3).
+fn number(identity: &Identity) -> &str {
+    let withheld = ["anonymous", "restricted", "unavailable", "unknown", "withheld"];
+    if withheld.iter().any(|word| identity.user.eq_ignore_ascii_case(word)) {
+        ""
+    } else {
+        &identity.user
+    }
+}
+
+/// One short line for the phone's display, without what a header or a phone could trip over.
+fn shown_to_officer(arrival: &Arrival) -> String {
+    const LONGEST: usize = 48;
+    let mut shown = arrival.caller.clone();
+    if arrival.display != arrival.caller {
+        shown = format!("{shown} {}", arrival.display);
+    }
+    let harmless = |c: &char| !c.is_control() && !matches!(c, '"' | '\\' | '<' | '>');
+    shown.trim().chars().filter(harmless).take(LONGEST).collect()
 }

@@ -1,1 +1,0 @@
-//! One call on the duty line, or to a leader: its legs and its states.

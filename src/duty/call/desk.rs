@@ -1,0 +1,87 @@
+//! What a call works with: the SIP endpoint, the channels, and the tray of what goes out to the
+//! world. Decides nothing.
+
+use super::leg::Leg;
+use crate::duty::channels::Channels;
+use crate::duty::ids::CallId;
+use crate::duty::journal::{Fact, Noted};
+use crate::duty::switchboard::{LinePlan, Output};
+use crate::protocol::now::Now;
+use crate::protocol::random::Random;
+use crate::protocol::rtp::{Channel, Command, Party, Stream};
+use crate::protocol::sdp::Local;
+use crate::protocol::sip::endpoint::Endpoint;
+use crate::protocol::sip::{LegId, Outgoing};
+use std::collections::{BTreeMap, VecDeque};
+
+pub struct Desk {
+    pub plan: LinePlan,
+    pub sip: Endpoint,
+    pub channels: Channels,
+    /// Whose each leg is, until the endpoint has reported its end.
+    pub legs: BTreeMap<LegId, CallId>,
+    pub random: Random,
+    pub out: VecDeque<Output>,
+}
+
+impl Desk {
+    pub fn note(&mut self, fact: Fact, now: Now) {
+        self.out.push_back(Output::Journal(Noted { at: now, fact }));
+    }
+
+    pub fn media(&mut self, command: Command) {
+        self.out.push_back(Output::Media(command));
+    }
+
+    /// Places a call of ours.
+    pub fn dial(&mut self, call: CallId, outgoing: Outgoing, now: Now) -> LegId {
+        let leg = self.sip.invite(outgoing, now);
+        self.legs.insert(leg, call);
+        leg
+    }
+
+    /// Refuses a caller, who is done with.
+    pub fn refuse(&mut self, leg: LegId, status: u16, retry_after: Option<u32>, now: Now) {
+        self.legs.remove(&leg);
+        self.sip.refuse(leg, status, retry_after, now);
+    }
+
+    /// Our end of a new session on `channel`.
+    pub fn local(&mut self, channel: Channel) -> Local {
+        Local {
+            address: self.plan.media_address,
+            port: self.plan.rtp_ports.get(usize::from(channel.0)).copied().unwrap_or(0),
+            session_id: u64::from(self.random.u32()),
+            version: 1,
+        }
+    }
+
+    /// A party is on: from now on its packets are taped.
+    pub fn open(&mut self, call: CallId, party: Party, channel: Channel, stream: Stream) {
+        self.channels.open(channel);
+        self.media(Command::Open { channel, call: call.0, party, stream });
+    }
+
+    /// Takes a channel back, whatever it was used for.
+    pub fn close(&mut self, channel: Channel, now: Now) {
+        if self.channels.give_back(channel, now.mono) {
+            self.media(Command::Close { channel });
+        }
+    }
+
+    /// The peer of `leg` wants the session changed; it gets our own answer.
+    pub fn renegotiate(&mut self, leg: &mut Leg, sdp: Option<&[u8]>, now: Now) {
+        let before = leg.stream;
+        match leg.renegotiate(sdp) {
+            Ok(description) => {
+                if let Some(stream) = leg.stream
+                    && leg.stream != before
+                {
+                    self.media(Command::Change { channel: leg.channel, stream });
+                }
+                self.sip.accept_offer(leg.id, description, now);
+            }
+            Err(status) => self.sip.refuse_offer(leg.id, status, now),
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! A call to a leader: rings, tells that there is something urgent, takes the key, confirms.
+//!
+//! ```text
+//!  Calling ──any reply──► Ringing ──200──► Talking (menu) ──► Over
+//!     │ 6 s, refused         │ ring time      ▲
+//!     │                      ▼                │ 200 crossing our CANCEL
+//!     │                  GivingUp ────────────┘
+//!     └───────────────────┴── refused, not wanted any more ─► Over
+//! ```
+//! 183 is never an answer, whatever is heard in it.
+
+use super::LegEvent;
+use super::desk::Desk;
+use super::keys::{Keys, Via};
+use super::leg::Leg;
+use super::menu::{Menu, Step};
+use crate::duty::ids::{AttemptId, CallId};
+use crate::duty::journal::{AttemptResult, Fact, Urgency};
+use crate::duty::switchboard::{AckOutcome, LeaderCall};
+use crate::protocol::now::{Deadline, Mono, Now};
+use crate::protocol::rtp::{Channel, Command, Party, Prompt};
+use crate::protocol::sdp::{self, Direction, Local};
+use crate::protocol::sip::{LegId, Outgoing};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The PBX has said nothing at all: it or the trunk is dead.
+const NO_REPLY: Duration = Duration::from_secs(6);
+/// How long a CANCEL may take until the attempt counts as over.
+const GIVING_UP: Duration = Duration::from_secs(2);
+/// Beyond the ring time: a call that rings 35 s is over 90 s after it began.
+const SPEAKING: Duration = Duration::from_secs(55);
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Leader {
+    order: LeaderCall,
+    leg: LegId,
+    channel: Channel,
+    local: Local,
+    began: Mono,
+    state: State,
+    keys: Keys,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum State {
+    /// No reply of any kind yet.
+    Calling {
+        until: Mono,
+    },
+    Ringing {
+        rang: bool,
+        until: Mono,
+    },
+    /// Rung for long enough and cancelled.
+    GivingUp {
+        until: Mono,
+    },
+    Talking {
+        leg: Box<Leg>,
+        menu: Menu,
+    },
+    Over,
+}
+
+impl Leader {
+    pub fn dial(order: LeaderCall, channel: Channel, desk: &mut Desk, now: Now) -> Self {
+        let local = desk.local(channel);
+        let sdp = sdp::offer(&local, &sdp::CODECS, Some(sdp::EVENT_PT), Direction::SendRecv);
+        let priority = match order.urgency {
+            Urgency::Critical => "emergency",
+            Urgency::Routine | Urgency::Urgent => "urgent",
+        };
+        let outgoing = Outgoing {
+            target: order.target.clone(),
+            display: desk.plan.account.display.clone(),
+            from_user: None,
+            sdp,
+            headers: vec![("Priority".to_owned(), priority.to_owned())],
+        };
+        let leg = desk.dial(CallId::from(order.attempt), outgoing, now);
+        let state = State::Calling { until: now.mono + NO_REPLY.min(order.ring) };
+        Self { order, leg, channel, local, began: now.mono, state, keys: Keys::default() }
+    }
+
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    pub fn handle_leg(&mut self, leg: LegId, event: LegEvent, desk: &mut Desk, now: Now) {
+        match event {
+            LegEvent::Progress { status } => self.progress(status, desk, now),
+            LegEvent::Answered { sdp } => self.answered(sdp.as_deref(), desk, now),
+            LegEvent::Refused { status } => self.refused(status, desk, now),
+            LegEvent::Offer { sdp } => match &mut self.state {
+                State::Talking { leg, .. } => desk.renegotiate(leg, sdp.as_deref(), now),
+                State::Calling { .. }
+                | State::Ringing { .. }
+                | State::GivingUp { .. }
+                | State::Over => desk.sip.refuse_offer(leg, 500, now),
+            },
+            LegEvent::Key(key) => self.handle_key(key, Via::Info, desk, now),
+            LegEvent::Ended(_) => match &self.state {
+                State::Talking { menu, .. } => {
+                    let result = menu.result();
+                    self.end(result, 200, desk, now);
+                }
+                State::Calling { .. }
+                | State::Ringing { .. }
+                | State::GivingUp { .. }
+                | State::Over => self.end(AttemptResult::ChannelFailed, 503, desk, now),
+            },
+            // Only a caller's leg is cancelled by its peer or confirmed by an ACK.
+            LegEvent::Cancelled | LegEvent::Confirmed { .. } => {}
+        }
+    }
+
+    pub fn handle_key(&mut self, key: char, via: Via, desk: &mut Desk, now: Now) {
+        if !self.keys.is_new(key, via, now.mono) {
+            return;
+        }
+        self.turn_menu(desk, now, |menu| menu.handle_key(key, now.mono));
+    }
+
+    pub fn handle_played(&mut self, prompt: Prompt, desk: &mut Desk, now: Now) {
+        self.turn_menu(desk, now, |menu| menu.handle_played(prompt, now.mono));
+    }
+
+    pub fn handle_ack_stored(&mut self, outcome: AckOutcome, desk: &mut Desk, now: Now) {
+        self.turn_menu(desk, now, |menu| menu.handle_committed(outcome, now.mono));
+    }
+
+    pub fn stop_notifying(&mut self, desk: &mut Desk, now: Now) {
+        match self.state {
+            State::Calling { .. } | State::Ringing { .. } => {
+                desk.sip.cancel(self.leg, now);
+                self.end(AttemptResult::Cancelled, 487, desk, now);
+            }
+            State::GivingUp { .. } => self.end(AttemptResult::Cancelled, 487, desk, now),
+            State::Talking { .. } => self.turn_menu(desk, now, |menu| menu.stop(now.mono)),
+            State::Over => {}
+        }
+    }
+
+    pub fn handle_timeout(&mut self, desk: &mut Desk, now: Now) {
+        match self.state {
+            State::Calling { until } if until <= now.mono => {
+                desk.sip.cancel(self.leg, now);
+                self.end(AttemptResult::ChannelFailed, 408, desk, now);
+            }
+            State::Ringing { until, .. } if until <= now.mono => {
+                desk.sip.cancel(self.leg, now);
+                self.state = State::GivingUp { until: now.mono + GIVING_UP };
+            }
+            State::GivingUp { until } if until <= now.mono => {
+                self.end(AttemptResult::NoAnswer, 487, desk, now);
+            }
+            State::Talking { .. } => {
+                self.turn_menu(desk, now, |menu| menu.handle_timeout(now.mono))
+            }
+            State::Calling { .. }
+            | State::Ringing { .. }
+            | State::GivingUp { .. }
+            | State::Over => {}
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Deadline> {
+        match &self.state {
+            State::Calling { until } => Some((*until, "no reply to the call to a leader")),
+            State::Ringing { until, .. } => Some((*until, "leader's phone not answered")),
+            State::GivingUp { until } => Some((*until, "leader's CANCEL not answered")),
+            State::Talking { menu, .. } => menu.deadline(),
+            State::Over => None,
+        }
+    }
+
+    pub fn interrupt(&mut self, desk: &mut Desk, now: Now) {
+        match &self.state {
+            State::Calling { .. } | State::Ringing { .. } | State::GivingUp { .. } => {
+                desk.sip.cancel(self.leg, now);
+                self.end(AttemptResult::Interrupted, 487, desk, now);
+            }
+            State::Talking { menu, .. } => {
+                let result = match menu.result() {
+                    AttemptResult::AnsweredNoKey => AttemptResult::Interrupted,
+                    said => said,
+                };
+                desk.sip.bye(self.leg, now);
+                self.end(result, 200, desk, now);
+            }
+            State::Over => {}
+        }
+    }
+
+    fn attempt(&self) -> AttemptId {
+        self.order.attempt
+    }
+
+    /// The ring time counts from the first 18x; until then the call may take as long to set up.
+    fn progress(&mut self, status: u16, desk: &mut Desk, now: Now) {
+        let rings = status >= 180;
+        match self.state {
+            State::Calling { .. } => {
+                let from = if rings { now.mono } else { self.began };
+                self.state = State::Ringing { rang: rings, until: from + self.order.ring };
+            }
+            State::Ringing { rang: false, .. } if rings => {
+                self.state = State::Ringing { rang: true, until: now.mono + self.order.ring };
+            }
+            State::Ringing { .. }
+            | State::GivingUp { .. }
+            | State::Talking { .. }
+            | State::Over => return,
+        }
+        if rings {
+            desk.note(Fact::AttemptRinging { attempt: self.attempt() }, now);
+        }
+    }
+
+    fn answered(&mut self, sdp: Option<&[u8]>, desk: &mut Desk, now: Now) {
+        match self.state {
+            State::Calling { .. } | State::Ringing { .. } | State::GivingUp { .. } => {}
+            State::Talking { .. } | State::Over => return,
+        }
+        let Some(session) = sdp.and_then(|sdp| sdp::parse(sdp).ok()) else {
+            desk.sip.bye(self.leg, now);
+            self.end(AttemptResult::ChannelFailed, 488, desk, now);
+            return;
+        };
+        let stream = session.stream();
+        let said = sdp::answer(&self.local, &session, &stream, Direction::SendRecv);
+        let leg = Leg::new(self.leg, self.channel, self.local, stream.codec, Some(stream), said);
+        desk.note(Fact::AttemptAnswered { attempt: self.attempt() }, now);
+        desk.open(CallId::from(self.attempt()), Party::Leader, self.channel, stream);
+        let (menu, steps) = Menu::start(now.mono, self.began + self.order.ring + SPEAKING);
+        self.state = State::Talking { leg: Box::new(leg), menu };
+        self.carry_out(steps, desk, now);
+    }
+
+    fn refused(&mut self, status: u16, desk: &mut Desk, now: Now) {
+        let result = match self.state {
+            // Timer B and a dead transport: nobody there has said a word.
+            State::Calling { .. } if matches!(status, 408 | 503) => AttemptResult::ChannelFailed,
+            State::Calling { .. } | State::Ringing { .. } => outcome(status),
+            State::GivingUp { .. } => AttemptResult::NoAnswer,
+            State::Talking { .. } | State::Over => return,
+        };
+        self.end(result, status, desk, now);
+    }
+
+    fn turn_menu(&mut self, desk: &mut Desk, now: Now, turn: impl FnOnce(&mut Menu) -> Vec<Step>) {
+        match &mut self.state {
+            State::Talking { menu, .. } => {
+                let steps = turn(menu);
+                self.carry_out(steps, desk, now);
+            }
+            State::Calling { .. }
+            | State::Ringing { .. }
+            | State::GivingUp { .. }
+            | State::Over => {}
+        }
+    }
+
+    fn carry_out(&mut self, steps: Vec<Step>, desk: &mut Desk, now: Now) {
+        let attempt = self.attempt();
+        let channel = self.channel;
+        for step in steps {
+            match step {
+                Step::Play(prompt) => {
+                    desk.media(Command::Play { channel, prompt, repeat: false });
+                }
+                Step::Silence => desk.media(Command::Stop { channel }),
+                Step::Key(key) => desk.note(Fact::AttemptKey { attempt, key }, now),
+                Step::Acknowledge => {
+                    desk.note(Fact::Acknowledged { attempt, entry: self.order.entry }, now);
+                }
+                Step::HangUp => {
+                    desk.sip.bye(self.leg, now);
+                    if let State::Talking { menu, .. } = &self.state {
+                        let result = menu.result();
+                        self.end(result, 200, desk, now);
+                    }
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, result: AttemptResult, status: u16, desk: &mut Desk, now: Now) {
+        let taped = match self.state {
+            State::Talking { .. } => true,
+            State::Calling { .. } | State::Ringing { .. } | State::GivingUp { .. } => false,
+            State::Over => return,
+        };
+        self.state = State::Over;
+        desk.close(self.channel, now);
+        let attempt = self.attempt();
+        if taped {
+            desk.media(Command::Finish { call: attempt.0 });
+        }
+        desk.note(Fact::AttemptEnded { attempt, result, status }, now);
+    }
+}
+
+/// What a final refusal says about the person and the way to him (escalation.md, "Outcome map").
+fn outcome(status: u16) -> AttemptResult {
+    match status {
+        486 | 600 => AttemptResult::Busy,
+        603 | 607 | 608 => AttemptResult::Declined,
+        408 | 480 | 487 => AttemptResult::NoAnswer,
+        404 | 410 | 414 | 416 | 484 | 485 | 488 | 604 | 606 => AttemptResult::Unreachable,
+        _ => AttemptResult::ChannelFailed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_its_outcome() {
+        let table = [
+            (&[486, 600][..], AttemptResult::Busy),
+            (&[603, 607, 608], AttemptResult::Declined),
+            (&[408, 480], AttemptResult::NoAnswer),
+            (&[404, 410, 484, 488], AttemptResult::Unreachable),
+            (&[401, 403, 500, 502, 503, 504], AttemptResult::ChannelFailed),
+        ];
+        for (statuses, result) in table {
+            for status in statuses {
+                assert_eq!(outcome(*status), result, "{status}");
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! One call: a caller bridged to an officer ([`incoming`]), or a leader who is told ([`leader`]).
+//! Knows no socket and no clock; asks everything of the [`desk`].
+
+pub mod desk;
+pub mod incoming;
+pub mod keys;
+pub mod leader;
+pub mod leg;
+pub mod menu;
+pub mod ring_plan;
+
+use super::switchboard::AckOutcome;
+use crate::protocol::now::{Deadline, Now};
+use crate::protocol::rtp::{Party, Prompt};
+use crate::protocol::sip::{Ending, LegId};
+use desk::Desk;
+use incoming::Incoming;
+use keys::Via;
+use leader::Leader;
+use serde::{Deserialize, Serialize};
+
+/// What may happen to a leg of a call; [`crate::protocol::sip::Event`] says what each means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LegEvent {
+    Cancelled,
+    Confirmed { sdp: Option<Vec<u8>> },
+    Progress { status: u16 },
+    Answered { sdp: Option<Vec<u8>> },
+    Refused { status: u16 },
+    Offer { sdp: Option<Vec<u8>> },
+    Key(char),
+    Ended(Ending),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Call {
+    Incoming(Incoming),
+    Leader(Leader),
+}
+
+impl Call {
+    pub fn handle_leg(&mut self, leg: LegId, event: LegEvent, desk: &mut Desk, now: Now) {
+        match self {
+            Call::Incoming(call) => call.handle_leg(leg, event, desk, now),
+            Call::Leader(call) => call.handle_leg(leg, event, desk, now),
+        }
+    }
+
+    /// A key in the voice stream of a party.
+    pub fn handle_key(&mut self, party: Party, key: char, desk: &mut Desk, now: Now) {
+        match self {
+            Call::Incoming(call) => call.handle_key(party, key, Via::Rtp, desk, now),
+            Call::Leader(call) => call.handle_key(key, Via::Rtp, desk, now),
+        }
+    }
+
+    pub fn handle_played(&mut self, prompt: Prompt, desk: &mut Desk, now: Now) {
+        match self {
+            Call::Incoming(_) => {}
+            Call::Leader(call) => call.handle_played(prompt, desk, now),
+        }
+    }
+
+    /// The entry is committed.
+    pub fn handle_stored(&mut self, desk: &mut Desk, now: Now) {
+        match self {
+            Call::Incoming(call) => call.handle_stored(desk, now),
+            Call::Leader(_) => {}
+        }
+    }
+
+    pub fn handle_ack_stored(&mut self, outcome: AckOutcome, desk: &mut Desk, now: Now) {
+        match self {
+            Call::Incoming(_) => {}
+            Call::Leader(call) => call.handle_ack_stored(outcome, desk, now),
+        }
+    }
+
+    pub fn stop_notifying(&mut self, desk: &mut Desk, now: Now) {
+        match self {
+            Call::Incoming(_) => {}
+            Call::Leader(call) => call.stop_notifying(desk, now),
+        }
+    }
+
+    pub fn handle_timeout(&mut self, desk: &mut Desk, now: Now) {
+        match self {
+            Call::Incoming(call) => call.handle_timeout(desk, now),
+            Call::Leader(call) => call.handle_timeout(desk, now),
+        }
+    }
+
+    /// The daemon stops.
+    pub fn interrupt(&mut self, desk: &mut Desk, now: Now) {
+        match self {
+            Call::Incoming(call) => call.interrupt(desk, now),
+            Call::Leader(call) => call.interrupt(desk, now),
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Deadline> {
+        match self {
+            Call::Incoming(call) => call.deadline(),
+            Call::Leader(call) => call.deadline(),
+        }
+    }
+
+    pub fn is_over(&self) -> bool {
+        match self {
+            Call::Incoming(call) => call.is_over(),
+            Call::Leader(call) => call.is_over(),
+        }
+    }
+}
