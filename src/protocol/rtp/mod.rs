@@ -2,6 +2,7 @@
 //! told and what it reports. Knows channels and tracks by number; knows no call and no socket.
 
 pub mod g711;
+pub mod loss;
 pub mod packet;
 pub mod relay;
 pub mod source;

@@ -1,1 +1,124 @@
-//! RTP packets (RFC 3550 §5.1); the only door to rtp-rs.
+//! RTP packets, read and written (RFC 3550 §5.1); the only door to rtp-rs.
+
+use rtp_rs::{RtpPacketBuilder, RtpReader, Seq};
+
+/// Longest packet we take: an Ethernet frame's worth.
+pub const BYTES_MAX: usize = 1500;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packet<'a> {
+    pub payload_type: u8,
+    pub marker: bool,
+    pub sequence: u16,
+    pub timestamp: u32,
+    pub ssrc: u32,
+    /// Without header, extension and padding.
+    pub payload: &'a [u8],
+}
+
+/// None for what is not RTP version 2, whole.
+pub fn parse(bytes: &[u8]) -> Option<Packet<'_>> {
+    let reader = RtpReader::new(bytes).ok()?;
+    Some(Packet {
+        payload_type: reader.payload_type(),
+        marker: reader.mark(),
+        sequence: reader.sequence_number().into(),
+        timestamp: reader.timestamp(),
+        ssrc: reader.ssrc(),
+        payload: reader.payload(),
+    })
+}
+
+/// Writes the packet to the start of `out` and gives its length; none where it does not fit or the payload type is
+/// over 127.
+pub fn build(packet: &Packet<'_>, out: &mut [u8]) -> Option<usize> {
+    RtpPacketBuilder::new()
+        .payload_type(packet.payload_type)
+        .marked(packet.marker)
+        .sequence(Seq::from(packet.sequence))
+        .timestamp(packet.timestamp)
+        .ssrc(packet.ssrc)
+        .payload(packet.payload)
+        .build_into(out)
+        .ok()
+}
+
+/// Gives a packet that was parsed another payload type; everything else stays as it is.
+pub fn set_payload_type(bytes: &mut [u8], payload_type: u8) {
+    if let Some(byte) = bytes.get_mut(1) {
+        *byte = (*byte & 0x80) | (payload_type & 0x7f);
+    }
+}
+
+/// The payload, to be changed in place; empty for what is not RTP.
+pub fn payload_mut(bytes: &mut [u8]) -> &mut [u8] {
+    let Ok(reader) = RtpReader::new(bytes) else { return &mut [] };
+    let start = reader.payload_offset();
+    let end = start + reader.payload().len();
+    &mut bytes[start..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn extension_csrc_and_padding_are_not_payload() {
+        let mut bytes = vec![0b1011_0001, 0x80 | 8, 0xff, 0xfe, 0, 0, 0, 160, 1, 2, 3, 4];
+        bytes.extend([9, 9, 9, 9]);
+        bytes.extend([0xbe, 0xde, 0, 1, 7, 7, 7, 7]);
+        bytes.extend([0xd5, 0x55, 0, 2]);
+        let packet = parse(&bytes).unwrap();
+        let expected = Packet {
+            payload_type: 8,
+            marker: true,
+            sequence: 0xfffe,
+            timestamp: 160,
+            ssrc: 0x0102_0304,
+            payload: &[0xd5, 0x55],
+        };
+        assert_eq!(packet, expected);
+        payload_mut(&mut bytes).fill(1);
+        set_payload_type(&mut bytes, 97);
+        let changed = parse(&bytes).unwrap();
+        assert_eq!(
+            (changed.payload, changed.payload_type, changed.marker),
+            (&[1, 1][..], 97, true)
+        );
+    }
+
+    #[test]
+    fn what_is_not_rtp_is_not_a_packet() {
+        for bytes in [
+            &[][..],
+            &[0x80; 11],
+            &[0x40; 12],
+            &[0x9f; 20],
+            &[0xa0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 200],
+        ] {
+            assert_eq!(parse(bytes), None, "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let length = parse(&bytes).map(|packet| packet.payload.len());
+            prop_assert_eq!(payload_mut(&mut bytes).len(), length.unwrap_or(0));
+        }
+
+        #[test]
+        fn what_is_built_is_read_back(
+            payload_type in 0u8..128, marker: bool, sequence: u16, timestamp: u32, ssrc: u32,
+            payload in prop::collection::vec(any::<u8>(), 0..400),
+        ) {
+            let packet = Packet { payload_type, marker, sequence, timestamp, ssrc, payload: &payload };
+            let mut out = [0; BYTES_MAX];
+            let length = build(&packet, &mut out).unwrap();
+            prop_assert_eq!(length, 12 + payload.len());
+            prop_assert_eq!(parse(&out[..length]), Some(packet));
+            prop_assert_eq!(build(&packet, &mut out[..length - 1]), None);
+        }
+    }
+}

@@ -1,1 +1,259 @@
-//! Prompts as RTP, 20 ms at a time.
+//! A prompt as a stream of RTP packets: 20 ms each, paced by deadlines, in the codec of the leg.
+
+use super::packet::{self, Packet};
+use super::{Prompt, Stream, g711};
+use crate::protocol::now::Mono;
+use crate::protocol::random::Random;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Length of one packet.
+pub const FRAME: Duration = Duration::from_millis(20);
+/// The same in samples.
+pub const FRAME_SAMPLES: usize = 160;
+/// Length of one packet of ours in bytes.
+pub const FRAME_BYTES: usize = 12 + FRAME_SAMPLES;
+/// Silence between two rounds of a prompt that repeats.
+const PAUSE_SAMPLES: usize = 8000;
+/// A source that is late by more goes on from now instead of catching up in a burst.
+const LATE_MAX: Duration = Duration::from_millis(200);
+
+/// Everything we say to one party. The numbers of its packets go on from one prompt to the next.
+#[derive(Debug, Clone)]
+pub struct Source {
+    ssrc: u32,
+    sequence: u16,
+    timestamp: u32,
+    /// When the packet that `timestamp` belongs to is due.
+    due: Option<Mono>,
+    playing: Option<Playing>,
+}
+
+#[derive(Debug, Clone)]
+struct Playing {
+    prompt: Prompt,
+    samples: Arc<[i16]>,
+    position: usize,
+    repeat: bool,
+    fresh: bool,
+}
+
+/// What became of a turn of the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// A packet of [`FRAME_BYTES`] was written.
+    Packet,
+    /// The prompt was spoken to its end.
+    Played(Prompt),
+    /// Nothing is due.
+    Nothing,
+}
+
+impl Source {
+    pub fn new(random: &mut Random) -> Self {
+        let numbers = random.u64();
+        Self {
+            ssrc: random.u32(),
+            sequence: numbers as u16,
+            timestamp: (numbers >> 32) as u32,
+            due: None,
+            playing: None,
+        }
+    }
+
+    /// Speaks the samples from `now` on, instead of what was playing.
+    pub fn play(&mut self, prompt: Prompt, samples: Arc<[i16]>, repeat: bool, now: Mono) {
+        self.skip_to(now);
+        self.playing = Some(Playing { prompt, samples, position: 0, repeat, fresh: true });
+    }
+
+    pub fn stop(&mut self) {
+        self.playing = None;
+    }
+
+    pub fn playing(&self) -> bool {
+        self.playing.is_some()
+    }
+
+    pub fn due(&self) -> Option<Mono> {
+        self.due.filter(|_| self.playing())
+    }
+
+    /// Takes one turn: at most one packet, written to the start of `out`.
+    pub fn turn(&mut self, stream: &Stream, now: Mono, out: &mut [u8; FRAME_BYTES]) -> Turn {
+        let Some(due) = self.due().filter(|due| *due <= now) else { return Turn::Nothing };
+        if now.since(due) > LATE_MAX {
+            self.skip_to(now);
+        }
+        let Some(playing) = &mut self.playing else { return Turn::Nothing };
+        if playing.ended() {
+            let prompt = playing.prompt;
+            self.playing = None;
+            return Turn::Played(prompt);
+        }
+        let mut payload = [g711::silence(stream.codec); FRAME_SAMPLES];
+        let spoken = playing.samples.get(playing.position..).unwrap_or_default();
+        for (byte, sample) in payload.iter_mut().zip(spoken) {
+            *byte = g711::encode(stream.codec, *sample);
+        }
+        let packet = Packet {
+            payload_type: stream.audio_pt,
+            marker: playing.fresh,
+            sequence: self.sequence,
+            timestamp: self.timestamp,
+            ssrc: self.ssrc,
+            payload: &payload,
+        };
+        let written = packet::build(&packet, out);
+        playing.advance();
+        self.sequence = self.sequence.wrapping_add(1);
+        self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        self.due = self.due.map(|due| due + FRAME);
+        if written.is_some() { Turn::Packet } else { Turn::Nothing }
+    }
+
+    /// Moves the due time to now and the timestamp with it, so that a pause is a pause for the listener.
+    fn skip_to(&mut self, now: Mono) {
+        let passed = self.due.map_or(Duration::ZERO, |due| now.since(due));
+        let samples = passed.as_micros() * 8 / 1000;
+        self.timestamp = self.timestamp.wrapping_add(samples as u32);
+        self.due = Some(now);
+    }
+}
+
+impl Playing {
+    fn ended(&self) -> bool {
+        !self.repeat && self.position >= self.samples.len()
+    }
+
+    fn advance(&mut self) {
+        self.fresh = false;
+        self.position += FRAME_SAMPLES;
+        if self.repeat && self.position >= self.samples.len() + PAUSE_SAMPLES {
+            self.position = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::rtp::Codec;
+
+    const START: Mono = Mono(5_000_000_000);
+
+    fn stream(codec: Codec) -> Stream {
+        Stream {
+            remote: "192.0.2.1:4000".parse().unwrap(),
+            codec,
+            audio_pt: codec as u8,
+            event_pt: None,
+            send: true,
+        }
+    }
+
+    fn source() -> Source {
+        Source::new(&mut Random::from_seed([3; 32]))
+    }
+
+    fn ramp(samples: i16) -> Arc<[i16]> {
+        (0..samples).map(|n| n.wrapping_mul(8)).collect()
+    }
+
+    /// Plays until nothing is due before `until`; packets with the time each was sent.
+    fn run(source: &mut Source, codec: Codec, until: Mono) -> (Vec<(Mono, Vec<u8>)>, Vec<Prompt>) {
+        let (mut packets, mut played) = (Vec::new(), Vec::new());
+        let mut out = [0; FRAME_BYTES];
+        while let Some(due) = source.due().filter(|due| *due <= until) {
+            match source.turn(&stream(codec), due, &mut out) {
+                Turn::Packet => packets.push((due, out.to_vec())),
+                Turn::Played(prompt) => played.push(prompt),
+                Turn::Nothing => panic!("due, and nothing came"),
+            }
+        }
+        (packets, played)
+    }
+
+    #[test]
+    fn a_prompt_is_paced_numbered_and_ends() {
+        let mut source = source();
+        source.play(Prompt(4), ramp(400), false, START);
+        let (packets, played) = run(&mut source, Codec::Pcma, START + Duration::from_secs(1));
+        assert_eq!(played, [Prompt(4)]);
+        assert_eq!(packets.len(), 3);
+        let read: Vec<Packet<'_>> =
+            packets.iter().map(|(_, bytes)| packet::parse(bytes).unwrap()).collect();
+        for (n, packet) in read.iter().enumerate() {
+            assert_eq!(packets[n].0, START + FRAME * u32::try_from(n).unwrap());
+            assert_eq!(packet.marker, n == 0);
+            assert_eq!(packet.sequence, read[0].sequence.wrapping_add(u16::try_from(n).unwrap()));
+            assert_eq!(
+                packet.timestamp,
+                read[0].timestamp.wrapping_add(u32::try_from(n).unwrap() * 160)
+            );
+            assert_eq!((packet.ssrc, packet.payload_type), (read[0].ssrc, 8));
+        }
+        let spoken: Vec<u8> = read.iter().flat_map(|packet| packet.payload.to_vec()).collect();
+        let expected: Vec<u8> = (0..400i16).map(|n| g711::encode(Codec::Pcma, n * 8)).collect();
+        assert_eq!(spoken[..400], expected);
+        assert!(
+            spoken[400..].iter().all(|byte| *byte == g711::silence(Codec::Pcma)),
+            "the last packet is filled up"
+        );
+    }
+
+    #[test]
+    fn the_leg_hears_its_own_codec() {
+        let mut source = source();
+        source.play(Prompt(0), ramp(160), false, START);
+        let (packets, _) = run(&mut source, Codec::Pcmu, START + FRAME);
+        let read = packet::parse(&packets[0].1).unwrap();
+        assert_eq!(read.payload_type, 0);
+        assert_eq!(read.payload[100], g711::encode(Codec::Pcmu, 800));
+    }
+
+    #[test]
+    fn a_repeated_prompt_comes_again_after_a_second_and_never_ends() {
+        let mut source = source();
+        source.play(Prompt(0), ramp(160), true, START);
+        let (packets, played) = run(&mut source, Codec::Pcma, START + FRAME * 153);
+        assert_eq!(played, []);
+        assert_eq!(packets.len(), 154, "silence is sent too");
+        assert_eq!(
+            packet::parse(&packets[0].1).unwrap().payload,
+            packet::parse(&packets[51].1).unwrap().payload
+        );
+        assert!(packet::parse(&packets[50].1).unwrap().payload.iter().all(|byte| *byte == 0xd5));
+    }
+
+    #[test]
+    fn a_late_thread_does_not_burst() {
+        let mut source = source();
+        source.play(Prompt(0), ramp(16_000), false, START);
+        let (packets, _) = run(&mut source, Codec::Pcma, START + FRAME * 4);
+        let last = packet::parse(&packets[4].1).unwrap().timestamp;
+        let late = START + Duration::from_secs(1);
+        let mut out = [0; FRAME_BYTES];
+        assert_eq!(source.turn(&stream(Codec::Pcma), late, &mut out), Turn::Packet);
+        assert_eq!(source.turn(&stream(Codec::Pcma), late, &mut out), Turn::Nothing);
+        assert_eq!(source.due(), Some(late + FRAME));
+        let packet = packet::parse(&out).unwrap();
+        assert_eq!(packet.timestamp.wrapping_sub(last), 920 * 8, "the listener's clock went on");
+    }
+
+    #[test]
+    fn the_next_prompt_goes_on_with_the_numbers() {
+        let mut source = source();
+        source.play(Prompt(0), ramp(160), true, START);
+        let (before, _) = run(&mut source, Codec::Pcma, START);
+        source.play(Prompt(1), ramp(160), false, START + Duration::from_millis(500));
+        let (after, _) = run(&mut source, Codec::Pcma, START + Duration::from_millis(500));
+        let (before, after) =
+            (packet::parse(&before[0].1).unwrap(), packet::parse(&after[0].1).unwrap());
+        assert_eq!(after.sequence, before.sequence.wrapping_add(1));
+        assert_eq!(after.timestamp.wrapping_sub(before.timestamp), 4000);
+        assert!(after.marker);
+        source.stop();
+        assert_eq!(source.due(), None);
+    }
+}
