@@ -1,8 +1,9 @@
 //! All calls on the duty line: routes what the SIP endpoint and the relay report to the call it
 //! belongs to, and gathers what the calls ask of the world.
 
+use super::call::bridge::Caller;
 use super::call::desk::Desk;
-use super::call::incoming::{Caller, Incoming};
+use super::call::incoming::Incoming;
 use super::call::leader::Leader;
 use super::call::ring_plan::RETRY_AFTER;
 use super::call::{Call, LegEvent, keys};
@@ -14,7 +15,7 @@ use crate::protocol::random::Random;
 use crate::protocol::rtp::{self, Channel, Party};
 use crate::protocol::sdp;
 use crate::protocol::sip::endpoint::Endpoint;
-use crate::protocol::sip::{self, Account, Identity, LegId, Peer, Transmit};
+use crate::protocol::sip::{self, Account, LegId, Peer, Transmit};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -229,8 +230,8 @@ impl Switchboard {
         match event {
             sip::Event::Incoming { leg, invite } => self.on_incoming(leg, *invite, now),
             sip::Event::Cancelled { leg } => self.on_leg(leg, LegEvent::Cancelled, now),
-            sip::Event::Confirmed { leg } => {
-                self.on_leg(leg, LegEvent::Confirmed { sdp: None }, now);
+            sip::Event::Confirmed { leg, sdp } => {
+                self.on_leg(leg, LegEvent::Confirmed { sdp }, now);
             }
             sip::Event::Progress { leg, status, sdp: _ } => {
                 self.on_leg(leg, LegEvent::Progress { status }, now);
@@ -297,8 +298,8 @@ impl Switchboard {
     /// The entry is born, whatever becomes of the call (I-1).
     fn on_incoming(&mut self, leg: LegId, invite: sip::Incoming, now: Now) {
         let id = CallId::new(now, &mut self.desk.random);
-        let arrival = Box::new(arrival(id, &invite));
-        let shown = shown_to_officer(&arrival);
+        let arrival = Box::new(Arrival::of(id, &invite));
+        let shown = arrival.shown();
         self.desk.note(Fact::Arrived(arrival), now);
         if let Some(fault) = invite.fault {
             let answer = (fault.status, None);
@@ -428,45 +429,4 @@ impl Switchboard {
             self.desk.out.push_back(Output::Drained);
         }
     }
-}
-
-fn arrival(call: CallId, invite: &sip::Incoming) -> Arrival {
-    let named = invite.asserted.as_ref().filter(|identity| !number(identity).is_empty());
-    let identity = named.unwrap_or(&invite.from);
-    Arrival {
-        call,
-        sip_call_id: invite.call_id.clone(),
-        caller: number(identity).to_owned(),
-        display: identity.display.clone(),
-        from: invite.from.clone(),
-        asserted: invite.asserted.clone(),
-        callee: if invite.request_user.is_empty() {
-            invite.to.user.clone()
-        } else {
-            invite.request_user.clone()
-        },
-        source: invite.source.addr.to_string(),
-        fault: invite.fault.as_ref().map(|fault| fault.why.clone()),
-    }
-}
-
-/// The user part, where it is not one of the words for a withheld number (RFC 3323 §4.1.1.3).
-fn number(identity: &Identity) -> &str {
-    let withheld = ["anonymous", "restricted", "unavailable", "unknown", "withheld"];
-    if withheld.iter().any(|word| identity.user.eq_ignore_ascii_case(word)) {
-        ""
-    } else {
-        &identity.user
-    }
-}
-
-/// One short line for the phone's display, without what a header or a phone could trip over.
-fn shown_to_officer(arrival: &Arrival) -> String {
-    const LONGEST: usize = 48;
-    let mut shown = arrival.caller.clone();
-    if arrival.display != arrival.caller {
-        shown = format!("{shown} {}", arrival.display);
-    }
-    let harmless = |c: &char| !c.is_control() && !matches!(c, '"' | '\\' | '<' | '>');
-    shown.trim().chars().filter(harmless).take(LONGEST).collect()
 }

@@ -10,15 +10,15 @@
 //! Nothing answers the caller before an officer did.
 
 use super::LegEvent;
+use super::bridge::{Bridge, Caller};
 use super::desk::Desk;
-use super::keys::{Keys, StarNine, Via};
-use super::leg::Leg;
-use super::ring_plan::{NotTaken, RETRY_AFTER, verdict};
-use crate::duty::ids::{CallId, EntryId};
-use crate::duty::journal::{Disposition, Fact, Urgency};
+use super::keys::Via;
+use super::ring_plan::{NotTaken, RETRY_AFTER, Ring, verdict};
+use crate::duty::ids::CallId;
+use crate::duty::journal::{Disposition, Fact};
 use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::rtp::{Channel, Command, Party};
-use crate::protocol::sdp::{self, Direction, Local, Session};
+use crate::protocol::sdp::{self, Direction};
 use crate::protocol::sip::{Ending, LegId, Outgoing};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -42,17 +42,6 @@ pub struct Incoming {
     ringing_heard: bool,
 }
 
-/// The caller while nobody has answered.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Caller {
-    pub leg: LegId,
-    pub channel: Channel,
-    /// None: the caller leaves the offer to us (RFC 3261 §13.2.1).
-    pub offer: Option<Session>,
-    /// What the officer's phone shows.
-    pub shown: String,
-}
-
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum State {
     /// Until the entry is committed.
@@ -66,30 +55,8 @@ enum State {
     LastChance {
         until: Mono,
     },
-    Talking(Box<Talk>),
+    Talking(Box<Bridge>),
     Over,
-}
-
-/// One phone that is being rung.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Ring {
-    leg: LegId,
-    /// Its place in the ring plan.
-    phone: usize,
-    local: Local,
-    started: Mono,
-    replied: bool,
-    rang: bool,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Talk {
-    caller: Leg,
-    officer: Leg,
-    phone: usize,
-    keys: Keys,
-    star_nine: StarNine,
-    flagged: bool,
 }
 
 impl Incoming {
@@ -120,7 +87,7 @@ impl Incoming {
     pub fn handle_leg(&mut self, leg: LegId, event: LegEvent, desk: &mut Desk, now: Now) {
         match event {
             LegEvent::Cancelled => self.abandoned(desk, now),
-            LegEvent::Confirmed { sdp } => self.confirmed(leg, sdp, desk),
+            LegEvent::Confirmed { sdp } => self.confirmed(leg, sdp.as_deref(), desk),
             LegEvent::Progress { status } => self.progress(leg, status, desk, now),
             LegEvent::Answered { sdp } => self.answered(leg, sdp.as_deref(), desk, now),
             LegEvent::Refused { status } => self.refused(leg, status, desk, now),
@@ -156,17 +123,13 @@ impl Incoming {
         }
     }
 
-    /// The officer's keys; the caller's are nothing to us.
     pub fn handle_key(&mut self, party: Party, key: char, via: Via, desk: &mut Desk, now: Now) {
-        let State::Talking(talk) = &mut self.state else { return };
-        if party != Party::Officer || !talk.keys.is_new(key, via, now.mono) {
-            return;
-        }
-        if talk.star_nine.completed_by(key, now.mono) && !talk.flagged {
-            talk.flagged = true;
-            let phone = phone_name(desk, talk.phone);
-            let entry = EntryId::from(self.id);
-            desk.note(Fact::Flagged { entry, urgency: Urgency::Urgent, phone }, now);
+        match &mut self.state {
+            State::Talking(bridge) => bridge.handle_key(party, key, via, desk, now),
+            State::Entering { .. }
+            | State::Ringing { .. }
+            | State::LastChance { .. }
+            | State::Over => {}
         }
     }
 
@@ -178,9 +141,8 @@ impl Incoming {
                 desk.refuse(self.caller.leg, 503, Some(RETRY_AFTER), now);
                 self.end(Disposition::Interrupted, None, 503, WHY, desk, now);
             }
-            State::Talking(talk) => {
-                desk.sip.bye(talk.caller.id, now);
-                desk.sip.bye(talk.officer.id, now);
+            State::Talking(bridge) => {
+                bridge.hang_up(desk, now);
                 self.end(Disposition::Interrupted, None, 200, WHY, desk, now);
             }
             State::Over => {}
@@ -189,7 +151,7 @@ impl Incoming {
 
     fn party(&self, leg: LegId) -> Option<Party> {
         match &self.state {
-            State::Talking(talk) if talk.officer.id == leg => Some(Party::Officer),
+            State::Talking(bridge) if bridge.is_officer(leg) => Some(Party::Officer),
             State::Talking(_)
             | State::Entering { .. }
             | State::Ringing { .. }
@@ -217,11 +179,19 @@ impl Incoming {
             headers: vec![],
         };
         let leg = desk.dial(self.id, outgoing, now);
-        desk.note(Fact::Rung { call: self.id, phone: plan.name }, now);
-        let until = now.mono + plan.ring.min(NO_REPLY);
-        let started = now.mono;
-        let ring = Ring { leg, phone, local, started, replied: false, rang: false };
-        self.state = State::Ringing { ring, until };
+        desk.note(Fact::Rung { call: self.id, phone: plan.name.clone() }, now);
+        let ring = Ring {
+            leg,
+            phone,
+            name: plan.name,
+            time: plan.ring,
+            channel: self.officer_channel,
+            local,
+            started: now.mono,
+            replied: false,
+            rang: false,
+        };
+        self.state = State::Ringing { until: now.mono + ring.time.min(NO_REPLY), ring };
     }
 
     fn progress(&mut self, leg: LegId, status: u16, desk: &mut Desk, now: Now) {
@@ -261,8 +231,21 @@ impl Incoming {
             desk.sip.bye(leg, now);
             return;
         };
-        match self.agree(&ring, sdp, desk) {
-            Some(talk) => self.connect(talk, desk, now),
+        let session = sdp.and_then(|sdp| sdp::parse(sdp).ok());
+        let bridge =
+            session.and_then(|session| Bridge::agree(self.id, &self.caller, &ring, &session, desk));
+        match bridge {
+            Some(bridge) => {
+                // A cancelled phone was picked up after all: the one that rings now stops.
+                if let State::Ringing { ring: current, .. } = &self.state
+                    && current.leg != leg
+                {
+                    let current = current.clone();
+                    self.cancel(current, desk, now);
+                }
+                bridge.open(desk, now);
+                self.state = State::Talking(Box::new(bridge));
+            }
             None => {
                 desk.sip.bye(leg, now);
                 self.refused_by(&ring, 488, desk, now);
@@ -270,75 +253,10 @@ impl Incoming {
         }
     }
 
-    /// Both legs' sessions in the codec that the officer's phone chose; none where it chose none
-    /// that the caller speaks.
-    fn agree(&self, ring: &Ring, sdp: Option<&[u8]>, desk: &mut Desk) -> Option<Talk> {
-        let officer = sdp::parse(sdp?).ok()?;
-        let offer = self.caller.offer.as_ref();
-        let spoken = |codec| offer.is_none_or(|offer| offer.stream_for(codec).is_some());
-        let (codec, _) = *officer.codecs().iter().find(|(codec, _)| spoken(*codec))?;
-        let officer_stream = officer.stream_for(codec)?;
-        let local = desk.local(self.caller.channel);
-        let (caller_stream, said) = match offer {
-            Some(offer) => {
-                let stream = offer.stream_for(codec)?;
-                let direction = offer.direction.reversed();
-                (Some(stream), sdp::answer(&local, offer, &stream, direction))
-            }
-            None => {
-                let codecs = [(codec, codec as u8)];
-                let said = sdp::offer(&local, &codecs, Some(sdp::EVENT_PT), Direction::SendRecv);
-                (None, said)
-            }
-        };
-        let ours = sdp::answer(&ring.local, &officer, &officer_stream, Direction::SendRecv);
-        let officer_leg =
-            Leg::new(ring.leg, self.officer_channel, ring.local, codec, Some(officer_stream), ours);
-        let caller_leg =
-            Leg::new(self.caller.leg, self.caller.channel, local, codec, caller_stream, said);
-        Some(Talk {
-            caller: caller_leg,
-            officer: officer_leg,
-            phone: ring.phone,
-            keys: Keys::default(),
-            star_nine: StarNine::default(),
-            flagged: false,
-        })
-    }
-
-    /// An officer has the call: every other phone stops, the two hear each other, the caller is
-    /// answered.
-    fn connect(&mut self, talk: Talk, desk: &mut Desk, now: Now) {
-        if let State::Ringing { ring, .. } = &self.state
-            && ring.leg != talk.officer.id
-        {
-            let ring = ring.clone();
-            self.cancel(ring, desk, now);
-        }
-        desk.note(Fact::Answered { call: self.id, phone: phone_name(desk, talk.phone) }, now);
-        if let Some(stream) = talk.officer.stream {
-            desk.open(self.id, Party::Officer, talk.officer.channel, stream);
-        }
-        if let Some(stream) = talk.caller.stream {
-            desk.open(self.id, Party::Caller, talk.caller.channel, stream);
-            desk.media(Command::Join { a: talk.caller.channel, b: talk.officer.channel });
-        }
-        desk.sip.answer(talk.caller.id, talk.caller.said.clone(), now);
-        self.state = State::Talking(Box::new(talk));
-    }
-
-    /// The ACK of a caller who left the offer to us holds the answer.
-    fn confirmed(&mut self, leg: LegId, sdp: Option<Vec<u8>>, desk: &mut Desk) {
+    fn confirmed(&mut self, leg: LegId, sdp: Option<&[u8]>, desk: &mut Desk) {
         match &mut self.state {
-            State::Talking(talk) if talk.caller.id == leg && talk.caller.stream.is_none() => {
-                let Some(stream) = sdp.and_then(|sdp| talk.caller.take_answer(&sdp)) else {
-                    return;
-                };
-                desk.open(self.id, Party::Caller, talk.caller.channel, stream);
-                desk.media(Command::Join { a: talk.caller.channel, b: talk.officer.channel });
-            }
-            State::Talking(_)
-            | State::Entering { .. }
+            State::Talking(bridge) => bridge.handle_confirmed(leg, sdp, desk),
+            State::Entering { .. }
             | State::Ringing { .. }
             | State::LastChance { .. }
             | State::Over => {}
@@ -363,7 +281,7 @@ impl Incoming {
 
     /// A phone does not take the call: the next one.
     fn refused_by(&mut self, ring: &Ring, status: u16, desk: &mut Desk, now: Now) {
-        let phone = phone_name(desk, ring.phone);
+        let phone = ring.name.clone();
         desk.note(Fact::NotTaken { call: self.id, phone, status }, now);
         self.not_taken.push(NotTaken::from_status(status, ring.rang));
         match &self.state {
@@ -389,7 +307,7 @@ impl Incoming {
     }
 
     fn cancel(&mut self, ring: Ring, desk: &mut Desk, now: Now) {
-        let phone = phone_name(desk, ring.phone);
+        let phone = ring.name.clone();
         desk.note(Fact::NotTaken { call: self.id, phone, status: 487 }, now);
         desk.sip.cancel(ring.leg, now);
         self.given_up.push(ring);
@@ -429,18 +347,11 @@ impl Incoming {
         }
     }
 
-    /// Each leg negotiates with us alone: a change on one is nothing to the other.
     fn offered(&mut self, leg: LegId, sdp: Option<&[u8]>, desk: &mut Desk, now: Now) {
         match &mut self.state {
-            State::Talking(talk) if talk.caller.id == leg => {
-                desk.renegotiate(&mut talk.caller, sdp, now);
-            }
-            State::Talking(talk) if talk.officer.id == leg => {
-                desk.renegotiate(&mut talk.officer, sdp, now);
-            }
+            State::Talking(bridge) => bridge.handle_offer(leg, sdp, desk, now),
             // The first offer is not answered yet (RFC 3311 §5.2).
-            State::Talking(_)
-            | State::Entering { .. }
+            State::Entering { .. }
             | State::Ringing { .. }
             | State::LastChance { .. }
             | State::Over => desk.sip.refuse_offer(leg, 500, now),
@@ -449,27 +360,15 @@ impl Incoming {
 
     fn leg_ended(&mut self, leg: LegId, ending: Ending, desk: &mut Desk, now: Now) {
         self.given_up.retain(|ring| ring.leg != leg);
-        let State::Talking(talk) = &self.state else { return };
-        let (party, other, who) = if leg == talk.caller.id {
-            (Party::Caller, talk.officer.id, "caller")
-        } else if leg == talk.officer.id {
-            (Party::Officer, talk.caller.id, "officer")
-        } else {
-            return;
+        let hung_up = match &mut self.state {
+            State::Talking(bridge) => bridge.handle_ended(leg, ending, desk, now),
+            State::Entering { .. }
+            | State::Ringing { .. }
+            | State::LastChance { .. }
+            | State::Over => None,
         };
-        desk.sip.bye(other, now);
-        match ending {
-            Ending::Bye => {
-                let why = format!("the {who} hung up");
-                self.end(Disposition::Answered, Some(party), 200, &why, desk, now);
-            }
-            Ending::OurBye => {
-                self.end(Disposition::Answered, None, 200, "we hung up", desk, now);
-            }
-            Ending::Lost => {
-                let why = format!("the {who}'s side no longer answers");
-                self.end(Disposition::Interrupted, None, 200, &why, desk, now);
-            }
+        if let Some(hung_up) = hung_up {
+            self.end(hung_up.disposition, hung_up.by, 200, &hung_up.why, desk, now);
         }
     }
 
@@ -492,8 +391,4 @@ impl Incoming {
         let why = why.to_owned();
         desk.note(Fact::Ended { call: self.id, disposition, by, status, why }, now);
     }
-}
-
-fn phone_name(desk: &Desk, phone: usize) -> String {
-    desk.plan.phones.get(phone).map(|phone| phone.name.clone()).unwrap_or_default()
 }

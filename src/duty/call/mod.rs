@@ -1,6 +1,8 @@
 //! One call: a caller bridged to an officer ([`incoming`]), or a leader who is told ([`leader`]).
 //! Knows no socket and no clock; asks everything of the [`desk`].
 
+pub mod arrival;
+pub mod bridge;
 pub mod desk;
 pub mod incoming;
 pub mod keys;

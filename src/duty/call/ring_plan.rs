@@ -1,10 +1,32 @@
-//! What the phones of the ring plan said, and what the caller is told when none took the call.
+//! A phone being rung, what the phones of the ring plan said, and what the caller is told when none took the call.
 
 use crate::duty::journal::Disposition;
+use crate::protocol::now::Mono;
+use crate::protocol::rtp::Channel;
+use crate::protocol::sdp::Local;
+use crate::protocol::sip::LegId;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Seconds after which the PBX may try us again; until then it serves the caller itself.
 pub const RETRY_AFTER: u32 = 5;
+
+/// One phone that is being rung.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ring {
+    pub leg: LegId,
+    /// Its place in the ring plan, and its name and ring time there.
+    pub phone: usize,
+    pub name: String,
+    pub time: Duration,
+    pub channel: Channel,
+    pub local: Local,
+    pub started: Mono,
+    /// The PBX has said something.
+    pub replied: bool,
+    /// The phone has said that it rings.
+    pub rang: bool,
+}
 
 /// Why one phone did not take the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -90,9 +90,10 @@ pub enum Event {
     Incoming { leg: LegId, invite: Box<Incoming> },
     /// The caller gave up before our final response; 487 has been sent.
     Cancelled { leg: LegId },
-    /// The ACK to our 2xx arrived.
-    Confirmed { leg: LegId },
-    /// A provisional response (101–199) to our INVITE.
+    /// The ACK to our 2xx arrived; `sdp` is the answer where our 2xx held the offer (the INVITE or
+    /// re-INVITE had none, RFC 3261 §13.2.1).
+    Confirmed { leg: LegId, sdp: Option<Vec<u8>> },
+    /// A provisional response to our INVITE, the first 100 (somebody is there) included.
     Progress { leg: LegId, status: u16, sdp: Option<Vec<u8>> },
     /// A 2xx to our INVITE; ACK has been sent. Also after `cancel`, when both crossed: the owner
     /// decides between keeping it and `bye`.
