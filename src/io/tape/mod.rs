@@ -1,6 +1,10 @@
 //! Append-only capture of every packet; sealing, recovery.
 
-use super::media::TapeFeed;
+pub mod record;
+mod ring;
+
+pub use ring::{TapeFeed, TapeHead, ring};
+
 use crate::protocol::rtp::Party;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
