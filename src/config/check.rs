@@ -143,7 +143,7 @@ fn media(reader: &Reader, mut section: Section<'_>, sip: Option<SocketAddr>) -> 
     let reserved = s.or("reserved", 4, number(0..=256));
     let realtime = s.or("realtime", true, boolean);
     let place_of = |s: &mut Section<'_>, key| s.get(key).map_or(s.place(), |given| given.place);
-    if first % 2 != 0 {
+    if !first.is_multiple_of(2) {
         let fault = say("RTP 端口要从偶数开始", "RTP ports start at an even number");
         let place = place_of(s, "first_port");
         reader.fault(Some(place), s.field("first_port"), fault);

@@ -1,0 +1,152 @@
+//! The daemon itself, as its users start it: the real program with a configuration file.
+
+use crate::kamailio::Kamailio;
+use crate::ports::Ports;
+use crate::process::{Process, wait_until};
+use crate::wave::{self, Wave};
+use rusqlite::{Connection, OpenFlags};
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// What differs from test to test.
+pub struct Plan<'a> {
+    /// Officers' phones and their seconds of ringing.
+    pub phones: &'a [(&'a str, u32)],
+    pub leaders: &'a [(&'a str, &'a str)],
+    pub password: &'a str,
+    pub transport: &'a str,
+    pub channels: u16,
+}
+
+impl Default for Plan<'_> {
+    fn default() -> Self {
+        Self {
+            phones: &[("2001", 20), ("2002", 20)],
+            leaders: &[("leader", "3001")],
+            password: "secret1001",
+            transport: "udp",
+            channels: 11,
+        }
+    }
+}
+
+pub struct Daemon {
+    pub process: Process,
+    folder: PathBuf,
+}
+
+impl Daemon {
+    /// Starts it and waits until the PBX has its registration.
+    pub fn start(folder: &Path, ports: &Ports, pbx: &Kamailio, plan: &Plan<'_>) -> Self {
+        let before = pbx.count("REGISTER 1001");
+        let daemon = Self::spawn(folder, ports, plan);
+        wait_until("the line's registration", Duration::from_secs(10), || {
+            (pbx.count("REGISTER 1001") > before).then_some(())
+        });
+        daemon
+    }
+
+    /// Starts it and waits for nothing.
+    pub fn spawn(folder: &Path, ports: &Ports, plan: &Plan<'_>) -> Self {
+        let own = folder.join("dutyline");
+        fs::create_dir_all(&own).expect("a folder");
+        fs::write(own.join("line-password"), format!("{}\n", plan.password)).expect("written");
+        fs::write(own.join("dutyline.toml"), config(ports, plan)).expect("written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dutyline"));
+        command.args(["run", "--config", "dutyline.toml", "--log", "dutyline=debug"]);
+        command.current_dir(&own).env_remove("DUTYLINE_LINE_PASSWORD");
+        let process = Process::start("dutyline", folder, &mut command);
+        Self { process, folder: own }
+    }
+
+    /// The one text that the query gives, as soon as it gives one.
+    pub fn row(&self, query: &str) -> String {
+        wait_until(query, Duration::from_secs(10), || self.try_row(query))
+    }
+
+    /// As [`Daemon::row`]; `None` while there is no row, or no table yet.
+    pub fn try_row(&self, query: &str) -> Option<String> {
+        let database = self.folder.join("data/dutyline.db");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(database, flags).ok()?;
+        connection.busy_timeout(Duration::from_secs(2)).ok()?;
+        let text = |row: &rusqlite::Row<'_>| row.get::<_, rusqlite::types::Value>(0);
+        let value = connection.query_row(query, [], text).ok()?;
+        match value {
+            rusqlite::types::Value::Text(text) => Some(text),
+            rusqlite::types::Value::Integer(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Waits until the query gives this.
+    pub fn row_is(&self, query: &str, wanted: &str) {
+        let what = format!("{query} to give {wanted:?}");
+        let mut seen = None;
+        wait_until(&what, Duration::from_secs(12), || {
+            let value = self.try_row(query);
+            if value != seen {
+                println!("{query}: {value:?}");
+                seen.clone_from(&value);
+            }
+            (value.as_deref() == Some(wanted)).then_some(())
+        });
+    }
+
+    /// The finished recording of the call that the query names: left and right.
+    pub fn recording(&self, call: &str) -> Wave {
+        let query =
+            format!("SELECT wav FROM recording WHERE call = ({call}) AND digest IS NOT NULL");
+        let path = self.folder.join("recordings").join(self.row(&query));
+        let path = if path.exists() { path } else { self.folder.join(self.row(&query)) };
+        let wave = wave::read(&path).unwrap_or_else(|| panic!("no WAV at {}", path.display()));
+        assert_eq!((wave.rate, wave.channels.len()), (8000, 2));
+        wave
+    }
+}
+
+fn config(ports: &Ports, plan: &Plan<'_>) -> String {
+    let mut text = format!(
+        r#"
+[line]
+number = "63001234"
+room = "值班室"
+pbx = "127.0.0.1:{pbx}"
+transport = "{transport}"
+user = "1001"
+password_file = "line-password"
+listen = "127.0.0.1:{line}"
+expires = 60
+
+[media]
+first_port = {media}
+channels = {channels}
+reserved = 2
+
+[storage]
+low_space_gib = 0
+
+[web]
+listen = "127.0.0.1:{page}"
+"#,
+        pbx = ports.pbx(),
+        transport = plan.transport,
+        line = ports.line(),
+        media = ports.media(),
+        channels = plan.channels,
+        page = ports.page(),
+    );
+    for (target, ring) in plan.phones {
+        let phone =
+            format!("name = \"话机{target}\"\ntarget = \"{target}\"\nring_seconds = {ring}");
+        writeln!(text, "\n[[phones]]\n{phone}").expect("a string takes all");
+    }
+    for (role, mobile) in plan.leaders {
+        let leader = format!("name = \"{role}\"\nrole = \"{role}\"\nmobile = \"{mobile}\"");
+        writeln!(text, "\n[[leaders]]\n{leader}").expect("a string takes all");
+    }
+    text
+}

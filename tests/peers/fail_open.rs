@@ -1,0 +1,64 @@
+//! Whatever happens to the daemon, the officer's phone rings: the PBX does it itself.
+
+use crate::calls::Room;
+use crate::daemon::{Daemon, Plan};
+use crate::wave;
+use std::time::{Duration, Instant};
+
+/// The officer's phone rings within three seconds of the call after `fault` befell the daemon.
+fn rings_after(fault: impl FnOnce(&mut Daemon)) {
+    let Some(mut room) = Room::open() else { return };
+    let mut daemon = room.daemon(&Plan::default());
+    let says = wave::voice(1, 10);
+    let mut caller = room.phone("caller", &says);
+    let mut officer = room.phone("2001", &says);
+    fault(&mut daemon);
+    let start = Instant::now();
+    caller.dial("1001");
+    officer.incoming(Duration::from_secs(3));
+    println!("the officer's phone rang after {} ms", start.elapsed().as_millis());
+    officer.accept();
+    caller.established();
+    assert_eq!(room.pbx.count("FAIL-OPEN"), 1, "the PBX did it");
+    caller.hangup();
+    officer.closed();
+}
+
+#[test]
+fn sig_40_killed() {
+    rings_after(|daemon| daemon.process.kill());
+}
+
+#[test]
+fn sig_40_stopped() {
+    rings_after(|daemon| daemon.process.signal(libc::SIGSTOP));
+}
+
+#[test]
+fn sig_40_unregistered() {
+    rings_after(|daemon| {
+        daemon.process.stop(Duration::from_secs(10));
+    });
+}
+
+/// With every channel taken the daemon answers 503, and the PBX rings the officer itself.
+#[test]
+fn sig_40_answering_503() {
+    let Some(mut room) = Room::open() else { return };
+    let phones = [("2002", 20)];
+    let plan = Plan { phones: &phones, channels: 4, ..Plan::default() };
+    let daemon = room.daemon(&plan);
+    let says = wave::voice(1, 30);
+    let mut first = room.phone("caller", &says);
+    let mut second = room.phone("caller2", &says);
+    let mut talking = room.phone("2002", &says);
+    let mut officer = room.phone("2001", &says);
+    first.dial("1001");
+    talking.incoming(Duration::from_secs(8));
+    talking.accept();
+    first.established();
+    second.dial("1001");
+    officer.incoming(Duration::from_secs(3));
+    assert_eq!(room.pbx.count("FAIL-OPEN 503"), 1, "the PBX did it");
+    daemon.row_is("SELECT count(*) FROM entry", "2");
+}

@@ -1,0 +1,66 @@
+//! Kamailio as the PBX: registrar and proxy with digest, failing open to the officer's phone.
+
+use crate::ports::Ports;
+use crate::process::Process;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// Requests from this address are the trunk's: no digest.
+pub const TRUNK: &str = "127.0.0.9";
+
+pub struct Kamailio {
+    pub process: Process,
+}
+
+impl Kamailio {
+    pub fn start(folder: &Path, ports: &Ports) -> Self {
+        let own = folder.join("kamailio");
+        fs::create_dir_all(&own).expect("a folder");
+        let config = include_str!("kamailio.cfg")
+            .replace("@MODULES@", &modules().display().to_string())
+            .replace("@PORT@", &ports.pbx().to_string())
+            .replace("@SINK@", &ports.sink().to_string())
+            .replace("@TRUNK@", TRUNK);
+        let file = own.join("kamailio.cfg");
+        fs::write(&file, config).expect("written");
+        let mut command = Command::new("kamailio");
+        command.args(["-DD", "-E", "-m", "64", "-M", "8", "-f"]).arg(&file);
+        command.arg("-Y").arg(&own).arg("-w").arg(&own).arg("-P").arg(own.join("pid"));
+        let process = Process::start("kamailio", folder, &mut command);
+        answers_options(ports.pbx());
+        Self { process }
+    }
+
+    /// How often the log says so.
+    pub fn count(&self, text: &str) -> usize {
+        self.process.log().matches(text).count()
+    }
+}
+
+/// The workers are up when one of them answers.
+fn answers_options(port: u16) {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let local = socket.local_addr().expect("an address");
+    let request = format!(
+        "OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK-up;rport\r\n\
+         From: <sip:up@{local}>;tag=up\r\nTo: <sip:127.0.0.1:{port}>\r\nCall-ID: up@{local}\r\n\
+         CSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+    );
+    socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+    crate::process::wait_until("the PBX to answer OPTIONS", Duration::from_secs(10), || {
+        socket.send_to(request.as_bytes(), ("127.0.0.1", port)).ok()?;
+        let mut reply = [0; 2048];
+        let length = socket.recv(&mut reply).ok()?;
+        reply[..length].starts_with(b"SIP/2.0 200").then_some(())
+    });
+}
+
+fn modules() -> PathBuf {
+    let places =
+        ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
+    let folder = places.iter().map(|place| Path::new(place).join("kamailio/modules"));
+    let found = folder.into_iter().find(|folder| folder.join("tm.so").exists());
+    PathBuf::from(format!("{}/", found.expect("Kamailio's modules").display()))
+}

@@ -1,0 +1,37 @@
+//! The real daemon on loopback against Kamailio, baresip and hand-written peers, and its page in a
+//! real browser. Each test has its own ports and its own temporary folder.
+//!
+//! A peer that is not installed skips its tests with a printed reason; with
+//! `DUTYLINE_REQUIRE_PEERS=1`, as `tests/all` sets it, it fails them.
+
+mod alignment;
+mod baresip;
+mod calls;
+mod daemon;
+mod fail_open;
+mod harness;
+mod kamailio;
+mod ports;
+mod process;
+mod registration;
+mod survival;
+mod twin;
+mod urgent;
+mod wave;
+
+/// Whether all of these programs are there; panics for a missing one where peers are required.
+pub fn have(programs: &[&str]) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<_> = std::env::split_paths(&path).collect();
+    folders.extend(["/usr/sbin", "/sbin"].map(Into::into));
+    let missing: Vec<_> = programs
+        .iter()
+        .filter(|program| !folders.iter().any(|folder| folder.join(program).exists()))
+        .collect();
+    let required = std::env::var("DUTYLINE_REQUIRE_PEERS").is_ok_and(|value| value == "1");
+    assert!(missing.is_empty() || !required, "missing: {missing:?}; tests/all installs them");
+    if !missing.is_empty() {
+        println!("skipped: {missing:?} not installed; tests/all installs them");
+    }
+    missing.is_empty()
+}

@@ -1,0 +1,36 @@
+//! The line's registration at a real registrar.
+
+use crate::calls::Room;
+use crate::daemon::{Daemon, Plan};
+use crate::process::wait_until;
+use std::time::{Duration, Instant};
+
+#[test]
+fn sig_01_a_wrong_password_is_an_alarm_and_no_storm() {
+    let Some(room) = Room::open() else { return };
+    let plan = Plan { password: "wrong", ..Plan::default() };
+    let mut daemon = Daemon::spawn(room.folder.path(), &room.ports, &plan);
+    wait_until("the registrar's refusal", Duration::from_secs(10), || {
+        (room.pbx.count("REFUSED 1001") > 0).then_some(())
+    });
+    let refused = Instant::now();
+    // Eight seconds in which a storm would show.
+    wait_until("eight seconds", Duration::from_secs(9), || {
+        (refused.elapsed() > Duration::from_secs(8)).then_some(())
+    });
+    assert_eq!(room.pbx.count("REFUSED 1001"), 1, "at most one try in 30 s");
+    assert_eq!(room.pbx.count("REGISTER 1001"), 0);
+    daemon.process.wait_for("401", Duration::from_secs(1));
+    assert_eq!(daemon.process.stop(Duration::from_secs(10)), 0, "stops all the same");
+}
+
+#[test]
+fn sig_05_the_registration_is_given_back_at_the_stop() {
+    let Some(room) = Room::open() else { return };
+    let mut daemon = room.daemon(&Plan::default());
+    assert_eq!(daemon.process.stop(Duration::from_secs(10)), 0);
+    let last = room.pbx.process.log();
+    let last = last.lines().rfind(|line| line.contains("REGISTER 1001"));
+    let last = last.expect("registered before").trim_end();
+    assert!(last.contains("expires 0") || last.ends_with(" 0"), "{last}");
+}

@@ -1,0 +1,285 @@
+//! A caller on the trunk and a far end behind the PBX, written out by hand: no SIP library of
+//! ours or of others stands between the test and the wire, and every packet's moment is known.
+
+use crate::kamailio::TRUNK;
+use crate::ports::Ports;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const SOON: Duration = Duration::from_secs(8);
+
+/// One SIP message, cut into its lines.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub first: String,
+    headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Message {
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let mut lines = head.split("\r\n");
+        let first = lines.next()?.to_string();
+        let header = |line: &str| {
+            let (name, value) = line.split_once(':')?;
+            Some((name.trim().to_ascii_lowercase(), value.trim().to_string()))
+        };
+        Some(Self { first, headers: lines.filter_map(header).collect(), body: body.into() })
+    }
+
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let of_name = self.headers.iter().filter(move |(header, _)| header == name);
+        of_name.map(|(_, value)| value.as_str())
+    }
+
+    pub fn get(&self, name: &str) -> &str {
+        self.headers.iter().find(|(header, _)| header == name).map_or("", |(_, value)| value)
+    }
+
+    fn status(&self) -> u16 {
+        let code = self.first.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3));
+        code.and_then(|code| code.parse().ok()).unwrap_or(0)
+    }
+
+    fn is(&self, method: &str) -> bool {
+        self.first.starts_with(method) && self.first.as_bytes().get(method.len()) == Some(&b' ')
+    }
+
+    /// Where the session description wants its audio.
+    pub fn media(&self) -> SocketAddr {
+        let line = |start: &str| {
+            let found = self.body.lines().find_map(|line| line.strip_prefix(start));
+            found.unwrap_or_else(|| panic!("no {start} in {}", self.body))
+        };
+        let port = line("m=audio ").split(' ').next().expect("a port");
+        let host = line("c=IN IP4 ");
+        format!("{}:{port}", host.trim()).parse().expect("an address")
+    }
+
+    /// A response that copies what must be copied.
+    fn response(&self, status: &str, tag: &str, contact: &str, sdp: Option<&str>) -> String {
+        let mut out = format!("SIP/2.0 {status}\r\n");
+        for name in ["via", "record-route"] {
+            for value in self.all(name) {
+                out += &format!("{name}: {value}\r\n");
+            }
+        }
+        let to = self.get("to");
+        let to = if to.contains("tag=") { to.to_string() } else { format!("{to};tag={tag}") };
+        let (from, call, cseq) = (self.get("from"), self.get("call-id"), self.get("cseq"));
+        out += &format!("From: {from}\r\nTo: {to}\r\nCall-ID: {call}\r\nCSeq: {cseq}\r\n");
+        out + &tail(contact, sdp)
+    }
+}
+
+fn tail(contact: &str, sdp: Option<&str>) -> String {
+    let kind = if sdp.is_some() { "Content-Type: application/sdp\r\n" } else { "" };
+    let body = sdp.unwrap_or("");
+    format!("Contact: <{contact}>\r\n{kind}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+fn offer(media: &UdpSocket) -> String {
+    let port = media.local_addr().expect("an address").port();
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+         m=audio {port} RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\n\
+         a=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\n"
+    )
+}
+
+/// Somebody in the town who dials the duty number.
+pub struct TrunkCaller {
+    sip: UdpSocket,
+    pub media: UdpSocket,
+    pbx: SocketAddr,
+    name: String,
+    answer: Option<Message>,
+}
+
+impl TrunkCaller {
+    pub fn new(ports: &Ports, number: &str) -> Self {
+        let sip = UdpSocket::bind((TRUNK, ports.own(0))).expect("a port of ours");
+        sip.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+        let media = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let pbx = SocketAddr::from(([127, 0, 0, 1], ports.pbx()));
+        Self { sip, media, pbx, name: number.into(), answer: None }
+    }
+
+    fn request(&self, method: &str, uri: &str, cseq: u32, extra: &str, sdp: Option<&str>) {
+        let local = self.sip.local_addr().expect("an address");
+        let to = self.answer.as_ref().map_or("<sip:1001@127.0.0.1>", |answer| answer.get("to"));
+        let branch = format!("z9hG4bK-{}-{method}-{cseq}", self.name);
+        let text = format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch={branch};rport\r\n\
+             Max-Forwards: 70\r\n{extra}From: <sip:{name}@{TRUNK}>;tag=t{name}\r\nTo: {to}\r\n\
+             Call-ID: {name}@town\r\nCSeq: {cseq} {method}\r\n{tail}",
+            name = self.name,
+            tail = tail(&format!("sip:{}@{local}", self.name), sdp)
+        );
+        self.sip.send_to(text.as_bytes(), self.pbx).expect("sent");
+    }
+
+    /// Dials and waits for the final answer; its status.
+    pub fn call(&mut self, number: &str) -> u16 {
+        let uri = format!("sip:{number}@{}", self.pbx);
+        self.request("INVITE", &uri, 1, "", Some(&offer(&self.media)));
+        let answer = self.wait(|message| message.status() >= 200);
+        let status = answer.status();
+        self.answer = Some(answer);
+        if status == 200 {
+            let (contact, route) = self.dialog();
+            self.request("ACK", &contact, 1, &route, None);
+        }
+        status
+    }
+
+    pub fn hang_up(&self) {
+        let (contact, route) = self.dialog();
+        self.request("BYE", &contact, 2, &route, None);
+        self.wait(|message| message.status() == 200 && message.get("cseq").ends_with("BYE"));
+    }
+
+    pub fn remote_media(&self) -> SocketAddr {
+        self.answer.as_ref().expect("answered").media()
+    }
+
+    fn dialog(&self) -> (String, String) {
+        let answer = self.answer.as_ref().expect("answered");
+        let contact = inside(answer.get("contact")).to_string();
+        let mut routes: Vec<_> = answer.all("record-route").collect();
+        routes.reverse();
+        (contact, routes.iter().map(|route| format!("Route: {route}\r\n")).collect())
+    }
+
+    fn wait(&self, wanted: impl Fn(&Message) -> bool) -> Message {
+        let start = Instant::now();
+        let mut bytes = [0; 65536];
+        loop {
+            assert!(start.elapsed() < SOON, "the caller waited in vain");
+            let Ok(length) = self.sip.recv(&mut bytes) else { continue };
+            let Some(message) = Message::parse(&bytes[..length]) else { continue };
+            if wanted(&message) {
+                return message;
+            }
+        }
+    }
+}
+
+fn inside(address: &str) -> &str {
+    let from = address.find('<').map_or(0, |at| at + 1);
+    let to = address.find('>').unwrap_or(address.len());
+    &address[from..to]
+}
+
+/// What the far end did.
+#[derive(Debug)]
+pub enum Seen {
+    Invited(Box<Message>),
+    Acknowledged,
+    Cancelled,
+    Ended,
+}
+
+/// Answers what is dialled as 9xxx: 9200 is taken at once, 9180 rings for ever, any other is
+/// refused with its last three digits. Speaks with whoever called last.
+pub struct FarEnd {
+    pub media: UdpSocket,
+    pub seen: Receiver<Seen>,
+}
+
+impl FarEnd {
+    pub fn start(ports: &Ports) -> Self {
+        let sip = UdpSocket::bind(("127.0.0.1", ports.sink())).expect("a port of ours");
+        let media = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let sdp = offer(&media);
+        let (sender, seen) = channel();
+        thread::spawn(move || serve(&sip, &sdp, &sender));
+        Self { media, seen }
+    }
+
+    pub fn invited(&self) -> Message {
+        loop {
+            match self.seen.recv_timeout(SOON).expect("an INVITE at the far end") {
+                Seen::Invited(message) => return *message,
+                Seen::Acknowledged | Seen::Cancelled | Seen::Ended => {}
+            }
+        }
+    }
+}
+
+fn serve(sip: &UdpSocket, sdp: &str, seen: &Sender<Seen>) {
+    let contact = format!("sip:far@{}", sip.local_addr().expect("an address"));
+    let mut bytes = [0; 65536];
+    let mut ringing: Option<Message> = None;
+    let mut last = String::new();
+    // Ends with the process: the test's thread holds no more than its receiver.
+    while let Ok((length, from)) = sip.recv_from(&mut bytes) {
+        let Some(message) = Message::parse(&bytes[..length]) else { continue };
+        let again = message.first.clone() + message.get("via") == last;
+        last = message.first.clone() + message.get("via");
+        let send = |text: String| {
+            sip.send_to(text.as_bytes(), from).expect("sent");
+        };
+        let happened = if message.is("INVITE") {
+            let code = message.first.split(['@', ':']).nth(1).unwrap_or("9500").to_string();
+            match code.trim_start_matches('9') {
+                "200" => send(message.response("200 OK", "far", &contact, Some(sdp))),
+                "180" => send(message.response("180 Ringing", "far", &contact, None)),
+                status => send(message.response(&format!("{status} No"), "far", &contact, None)),
+            }
+            ringing = Some(message.clone());
+            Seen::Invited(Box::new(message))
+        } else if message.is("CANCEL") {
+            send(message.response("200 OK", "far", &contact, None));
+            if let Some(invite) = ringing.take() {
+                send(invite.response("487 Request Terminated", "far", &contact, None));
+            }
+            Seen::Cancelled
+        } else if message.is("BYE") {
+            send(message.response("200 OK", "far", &contact, None));
+            Seen::Ended
+        } else if message.is("ACK") {
+            Seen::Acknowledged
+        } else {
+            continue;
+        };
+        if !again && seen.send(happened).is_err() {
+            return;
+        }
+    }
+}
+
+/// One direction of A-law voice, 20 ms a packet.
+pub struct Voice {
+    sequence: u16,
+    timestamp: u32,
+    source: u32,
+}
+
+impl Voice {
+    pub fn new(seed: u32) -> Self {
+        let sequence = u16::try_from(seed % 65_000).expect("below");
+        Self { sequence, timestamp: seed.wrapping_mul(2_654_435_761), source: seed ^ 0x5eed }
+    }
+
+    /// The next packet with these 160 bytes of A-law.
+    pub fn packet(&mut self, payload: &[u8; 160]) -> Vec<u8> {
+        let mut packet = vec![0x80, 8];
+        packet.extend(self.sequence.to_be_bytes());
+        packet.extend(self.timestamp.to_be_bytes());
+        packet.extend(self.source.to_be_bytes());
+        packet.extend(payload);
+        self.skip();
+        packet
+    }
+
+    /// Lets a packet's time pass without one.
+    pub fn skip(&mut self) {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.timestamp = self.timestamp.wrapping_add(160);
+    }
+}

@@ -1,0 +1,51 @@
+//! An urgent matter: the leader's phone rings through the PBX until a key is pressed.
+
+use crate::calls::{Room, talk};
+use crate::daemon::Plan;
+use crate::wave;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(8);
+
+#[test]
+fn esc_star_nine_rings_the_leader_and_key_one_acknowledges() {
+    let Some(mut room) = Room::open() else { return };
+    let daemon = room.daemon(&Plan::default());
+    let (caller_says, officer_says) = (wave::voice(31, 40), wave::voice(32, 40));
+    let quiet = vec![0; 40 * wave::RATE];
+    let mut caller = room.phone("caller", &caller_says);
+    let mut officer = room.phone("2001", &officer_says);
+    let mut leader = room.phone("3001", &quiet);
+    caller.dial("1001");
+    officer.incoming(SOON);
+    officer.accept();
+    caller.established();
+    officer.established();
+    talk(1);
+    officer.press('*');
+    talk(1);
+    officer.press('9');
+    leader.incoming(SOON);
+    daemon.row_is("SELECT urgency FROM entry", "urgent");
+    leader.accept();
+    leader.established();
+    talk(3);
+    leader.press('5');
+    talk(1);
+    daemon.row_is("SELECT count(*) FROM escalation WHERE state = 'firing'", "1");
+    leader.press('1');
+    daemon.row_is("SELECT state FROM escalation", "acked");
+    daemon.row_is("SELECT result FROM attempt", "acknowledged");
+    leader.wait("CALL_CLOSED", Duration::from_secs(20));
+    let heard = leader.heard();
+    let loud = heard.iter().filter(|sample| sample.unsigned_abs() > 500).count();
+    assert!(loud > wave::RATE / 2, "the leader heard a prompt: {loud} loud samples");
+
+    // The conversation went on meanwhile, and its recording lost nothing.
+    caller.hangup();
+    officer.closed();
+    daemon.row_is("SELECT disposition FROM call WHERE direction = 'in'", "answered");
+    let recorded = daemon.recording("SELECT id FROM call WHERE direction = 'in'");
+    let found = wave::compare(&caller_says, &recorded.channels[0]).expect("the caller");
+    assert!(found.is_whole(), "{found:?}");
+}
