@@ -131,7 +131,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
         StereoWriter::new(File::create_new(&path).unwrap()).unwrap().finish().unwrap();
-        assert_eq!(read_file(&path).unwrap(), [vec![], vec![]]);
+        assert_eq!(read_file(&path).unwrap(), [Vec::<i16>::new(), vec![]]);
     }
 
     #[test]

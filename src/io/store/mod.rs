@@ -1,1 +1,256 @@
 //! The log: SQLite behind one writer thread; the only door to rusqlite.
+//!
+//! Every write is one closure, run by the writer between `BEGIN IMMEDIATE` and `COMMIT`; its
+//! answer comes after the commit. Reads see one moment each. One file per noun.
+
+mod acknowledgements;
+mod audit;
+mod calls;
+mod contacts;
+mod entries;
+mod error;
+mod escalations;
+mod facts;
+mod folder;
+mod interrupted;
+mod numbers;
+mod outages;
+mod passwords;
+mod people;
+mod readers;
+mod recordings;
+mod revisions;
+mod schema;
+mod sessions;
+mod text;
+mod views;
+mod writer;
+
+pub use entries::{Completed, Flagged, Saved, Withdrawn};
+pub use error::{Result, StoreError};
+pub use escalations::Cycle;
+pub use facts::Applied;
+pub use outages::OutageKind;
+pub use people::{Account, Added, NewPerson, PersonId, Who};
+pub use recordings::{Gap, RecordingFile, RecordingState, Sealed};
+pub use revisions::{Change, RevisionKind};
+pub use sessions::{LinkUse, Login, SESSION_HOURS};
+pub use views::*;
+
+use crate::protocol::random::Random;
+use readers::Readers;
+use rusqlite::Connection;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use writer::{Tx, Writer};
+
+/// The log. Cheap to clone; all clones write through the same thread, in order.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    writer: Writer,
+    /// `None`: reads go through the writer's connection (in memory).
+    readers: Option<Readers>,
+    _folder: Option<folder::Held>,
+}
+
+impl Store {
+    /// Opens or makes the daemon's database and keeps every other daemon out of its folder until
+    /// the last clone is dropped.
+    pub fn open(path: &Path, random: Random) -> Result<Self> {
+        let held = folder::Held::take(path)?;
+        let store = Self::open_file(path, random, Some(held))?;
+        store.note_boot(&folder::boot_id())?;
+        Ok(store)
+    }
+
+    /// Opens the database while a daemon may be running on it: for `user add` and the like.
+    pub fn open_beside(path: &Path, random: Random) -> Result<Self> {
+        Self::open_file(path, random, None)
+    }
+
+    fn open_file(path: &Path, random: Random, held: Option<folder::Held>) -> Result<Self> {
+        let writer = Writer::thread(schema::open(path)?, random)?;
+        let readers = Some(Readers::new(path));
+        Ok(Self { inner: Arc::new(Inner { writer, readers, _folder: held }) })
+    }
+
+    /// A log without a file or a thread: every call is done when it returns. For virtual time.
+    pub fn open_in_memory(random: Random) -> Result<Self> {
+        let writer = Writer::inline(schema::open_in_memory()?, random);
+        Ok(Self { inner: Arc::new(Inner { writer, readers: None, _folder: None }) })
+    }
+
+    /// Puts a write in the queue when called, not when awaited: the order of calls is the order of
+    /// writes.
+    fn write<T: Send + 'static, W>(
+        &self,
+        work: W,
+    ) -> impl Future<Output = Result<T>> + Send + use<T, W>
+    where
+        W: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        let answer = self.inner.writer.submit(work);
+        async move { answer.await.unwrap_or(Err(StoreError::Closed)) }
+    }
+
+    /// As `write`, for a thread that may wait.
+    fn write_now<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        wait(self.write(work))
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let inner = Arc::clone(&self.inner);
+        let Some(_) = &self.inner.readers else {
+            return self.write(move |tx| work(tx.sql)).await;
+        };
+        let read = move || inner.readers.as_ref().map_or(Err(StoreError::Closed), |r| r.read(work));
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => runtime
+                .spawn_blocking(read)
+                .await
+                .unwrap_or_else(|_| Err(StoreError::Bug("a read panicked".to_owned()))),
+            Err(_) => read(),
+        }
+    }
+}
+
+/// Waits for an answer of the store on a thread that may wait: scenarios, commands.
+pub fn wait<T>(answer: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut answer = pin!(answer);
+    loop {
+        match answer.as_mut().poll(&mut context) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// What tests of the store begin with: a log in memory, an officer, a call, moments.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::duty::ids::{CallId, EntryId};
+    use crate::duty::journal::{Arrival, Fact, Noted};
+    use crate::duty::roster::{Person, Role, Roster};
+    use crate::protocol::now::{Mono, Now};
+    use crate::protocol::random::Random;
+    use crate::protocol::sip::Identity;
+    use chrono::{TimeZone, Utc};
+    use std::time::Duration;
+
+    pub fn random() -> Random {
+        Random::from_seed([7; 32])
+    }
+
+    /// `seconds` after 2026-10-03 21:42 in Beijing.
+    pub fn at(seconds: f64) -> Now {
+        let start = Now {
+            mono: Mono(1_000_000_000_000),
+            wall: Utc.with_ymd_and_hms(2026, 10, 3, 13, 42, 0).unwrap(),
+        };
+        start + Duration::from_secs_f64(seconds)
+    }
+
+    pub fn store() -> Store {
+        let store = Store::open_in_memory(random()).unwrap();
+        add_officer(&store);
+        store
+    }
+
+    /// Person 1, without waiting for argon2.
+    pub fn add_officer(store: &Store) {
+        store
+            .write_now(|tx| {
+                tx.sql.execute(
+                    "INSERT INTO person (id, login, name, role, password, added_ms)
+                     VALUES (1, 'wang', '王值班', 'officer', '', 0)",
+                    [],
+                )?;
+                Ok(())
+            })
+            .unwrap();
+    }
+
+    pub fn officer() -> Who {
+        Who {
+            id: PersonId(1),
+            login: "wang".to_owned(),
+            name: "王值班".to_owned(),
+            account: Account::Officer,
+            terminal: "127.0.0.1".to_owned(),
+        }
+    }
+
+    pub fn call(n: u8) -> CallId {
+        let mut random = Random::from_seed([n; 32]);
+        CallId::new(at(0.0), &mut random)
+    }
+
+    pub fn arrival(n: u8, caller: &str) -> Fact {
+        Fact::Arrived(Box::new(Arrival {
+            call: call(n),
+            sip_call_id: format!("call-{n}"),
+            caller: caller.to_owned(),
+            display: "<script>".to_owned(),
+            from: Identity { user: caller.to_owned(), ..Identity::default() },
+            asserted: None,
+            callee: "8000".to_owned(),
+            source: "127.0.0.1:5060".to_owned(),
+            fault: None,
+        }))
+    }
+
+    pub fn note(store: &Store, seconds: f64, fact: Fact) -> super::Applied {
+        store.apply(&Noted { at: at(seconds), fact }).unwrap()
+    }
+
+    /// A call that arrived at `seconds`; its entry.
+    pub fn entry(store: &Store, n: u8, seconds: f64) -> EntryId {
+        note(store, seconds, arrival(n, "13812345678"));
+        call(n).into()
+    }
+
+    pub fn roster() -> Roster {
+        let person = |name: &str, role, mobile: &str, office: Option<&str>| Person {
+            name: name.to_owned(),
+            role,
+            mobile: Some(mobile.to_owned()),
+            office: office.map(str::to_owned),
+        };
+        Roster {
+            people: vec![
+                person("L", Role::Leader, "1001", Some("2001")),
+                person("S", Role::Substitute, "1002", None),
+                person("D", Role::OfficeDirector, "1003", None),
+                person("H", Role::Head, "1004", None),
+            ],
+        }
+    }
+
+    /// Reads one number or text of the log.
+    pub fn one<T: rusqlite::types::FromSql + Send + 'static>(store: &Store, query: &str) -> T {
+        let query = query.to_owned();
+        wait(store.read(move |sql| Ok(sql.query_row(&query, [], |row| row.get(0))?))).unwrap()
+    }
+}

@@ -1,0 +1,124 @@
+//! Who is told next, and when: a stored row and one pure decision.
+
+mod decide;
+mod policy;
+
+pub use decide::{decide, expired, unwanted};
+pub use policy::{Call, Ladder, Line, Policy, Tier};
+
+use super::ids::{AttemptId, EntryId, EscalationId};
+use super::journal::{AttemptResult, Urgency};
+use super::roster::Role;
+use crate::protocol::now::{Mono, Now};
+use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+/// A moment that was written down. `mono` counts within the boot of the host it was written in;
+/// from an earlier boot only the wall clock is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    pub wall: DateTime<Utc>,
+    pub mono: Option<Mono>,
+}
+
+impl From<Now> for Moment {
+    fn from(now: Now) -> Self {
+        Self { wall: now.wall, mono: Some(now.mono) }
+    }
+}
+
+/// Longer ago than anything the ladders wait for.
+const LONG_AGO: Duration = Duration::from_secs(24 * 3600);
+
+impl Moment {
+    /// Time passed since, at most a day. A moment that lies in the future was written before the
+    /// clock was set back: it counts as long ago, so that what waits for it is due.
+    pub fn age(self, now: Now) -> Duration {
+        match self.mono {
+            Some(mono) if mono <= now.mono => now.mono.since(mono).min(LONG_AGO),
+            Some(_) => LONG_AGO,
+            None => (now.wall - self.wall).to_std().unwrap_or(LONG_AGO).min(LONG_AGO),
+        }
+    }
+}
+
+/// An escalation (紧急呈报, domain §4.3.5) as it was read from the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Escalation {
+    pub id: EscalationId,
+    pub entry: EntryId,
+    pub urgency: Urgency,
+    pub state: State,
+    /// How often the ladder has been begun again.
+    pub round: u32,
+    pub round_began: Moment,
+    /// The siren sounds at the desk.
+    pub siren: bool,
+    /// The duty leader himself has pressed the key (I-7).
+    pub leader_reached: bool,
+    /// Oldest first. Of a long history: at least this round, whatever is in flight, and every
+    /// attempt that found its number dead.
+    pub attempts: Vec<Attempt>,
+    /// People and numbers that are being called for other escalations.
+    pub occupied: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nobody has acknowledged.
+    Open,
+    /// 已接报
+    Acknowledged,
+    /// 撤回
+    Withdrawn,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    pub id: AttemptId,
+    pub round: u32,
+    /// Which call of the ladder this is; `None`: a repetition.
+    pub place: Option<Place>,
+    pub role: Role,
+    pub person: String,
+    pub number: String,
+    pub started: Moment,
+    /// `None`: in flight.
+    pub ended: Option<(Moment, AttemptResult)>,
+    /// He has pressed the key; the confirmation is being spoken.
+    pub acknowledged: bool,
+    /// The line failed him, and has come back since.
+    pub line_is_back: bool,
+}
+
+/// Call `call` of tier `tier` of the ladder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub tier: usize,
+    pub call: usize,
+}
+
+/// Somebody to be called now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub place: Option<Place>,
+    pub role: Role,
+    pub person: String,
+    pub number: String,
+    pub ring: Duration,
+    pub why: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Call these people now, each once.
+    Notify(Vec<Target>),
+    /// Everybody has been tried: sound the siren at the desk (全部未应答).
+    Siren,
+    /// Begin the ladder again, as from this moment.
+    Repeat { began: Moment },
+    /// Nothing to do before this moment unless something happens.
+    Wait { until: Mono, why: &'static str },
+    /// Nothing more to do, ever.
+    Done,
+}

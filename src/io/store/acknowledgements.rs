@@ -1,0 +1,112 @@
+//! Key 1: exactly one acknowledgement counts, every later one is kept beside it.
+
+use super::audit::{self, Actor};
+use super::error::Result;
+use super::text::{Id, Named, ms};
+use crate::duty::ids::{AttemptId, EntryId, EscalationId};
+use crate::duty::journal::{AttemptResult, Disposition};
+use crate::duty::roster::Role;
+use crate::duty::switchboard::AckOutcome;
+use crate::protocol::now::Now;
+use rusqlite::{Connection, OptionalExtension, params};
+
+struct Attempt {
+    escalation: EscalationId,
+    person: String,
+    role: Role,
+}
+
+pub(super) fn acknowledge(
+    sql: &Connection,
+    attempt: AttemptId,
+    entry: EntryId,
+    now: Now,
+) -> Result<AckOutcome> {
+    if let Some(outcome) = known(sql, attempt)? {
+        return Ok(outcome);
+    }
+    let Some(called) = called(sql, attempt)? else {
+        tracing::error!(%attempt, %entry, "a key was pressed in a call that was never ordered");
+        return Ok(AckOutcome::Withdrawn);
+    };
+    let id = called.escalation;
+    let won = sql
+        .prepare_cached(
+            "UPDATE escalation SET state = 'acknowledged' WHERE id = ?1 AND state = 'open'",
+        )?
+        .execute([Id(id)])?;
+    let outcome = if won > 0 {
+        AckOutcome::First
+    } else if is_withdrawn(sql, id)? {
+        AckOutcome::Withdrawn
+    } else {
+        AckOutcome::Late
+    };
+    if called.role == Role::Leader && outcome != AckOutcome::Withdrawn {
+        sql.prepare_cached(
+            "UPDATE escalation SET leader_reached_ms = ?2
+             WHERE id = ?1 AND leader_reached_ms IS NULL",
+        )?
+        .execute(params![Id(id), ms(now.wall)])?;
+    }
+    sql.prepare_cached(
+        "INSERT INTO acknowledgement (attempt, escalation, person, role, channel, at_ms, outcome)
+         SELECT id, escalation, person, role, 'phone_key', ?2, ?3 FROM attempt WHERE id = ?1",
+    )?
+    .execute(params![Id(attempt), ms(now.wall), outcome_name(outcome)])?;
+    let actor = Actor { person: None, name: called.person, terminal: "phone".to_owned() };
+    let outcome_name = outcome_name(outcome);
+    audit::append(sql, now, &actor, "escalation.acknowledge", &id.to_string(), outcome_name)?;
+    Ok(outcome)
+}
+
+fn known(sql: &Connection, attempt: AttemptId) -> Result<Option<AckOutcome>> {
+    let outcome: Option<String> = sql
+        .prepare_cached("SELECT outcome FROM acknowledgement WHERE attempt = ?1")?
+        .query_row([Id(attempt)], |row| row.get(0))
+        .optional()?;
+    Ok(outcome.map(|outcome| match outcome.as_str() {
+        "first" => AckOutcome::First,
+        "late" => AckOutcome::Late,
+        _ => AckOutcome::Withdrawn,
+    }))
+}
+
+fn called(sql: &Connection, attempt: AttemptId) -> Result<Option<Attempt>> {
+    Ok(sql
+        .prepare_cached("SELECT escalation, person, role FROM attempt WHERE id = ?1")?
+        .query_row([Id(attempt)], |row| {
+            Ok(Attempt {
+                escalation: row.get::<_, Id<EscalationId>>(0)?.0,
+                person: row.get(1)?,
+                role: row.get::<_, Named<Role>>(2)?.0,
+            })
+        })
+        .optional()?)
+}
+
+fn is_withdrawn(sql: &Connection, id: EscalationId) -> Result<bool> {
+    Ok(sql
+        .prepare_cached("SELECT 1 FROM escalation WHERE id = ?1 AND state = 'withdrawn'")?
+        .exists([Id(id)])?)
+}
+
+fn outcome_name(outcome: AckOutcome) -> &'static str {
+    match outcome {
+        AckOutcome::First => "first",
+        AckOutcome::Late => "late",
+        AckOutcome::Withdrawn => "withdrawn",
+    }
+}
+
+/// How the call of an attempt ended, told by what became of the attempt.
+pub(super) fn disposition(result: AttemptResult) -> Disposition {
+    match result {
+        AttemptResult::Acknowledged | AttemptResult::AnsweredNoKey => Disposition::Answered,
+        AttemptResult::Busy => Disposition::BusyMissed,
+        AttemptResult::Declined => Disposition::Declined,
+        AttemptResult::NoAnswer | AttemptResult::Cancelled => Disposition::Missed,
+        AttemptResult::Unreachable | AttemptResult::ChannelFailed => Disposition::Failed,
+        AttemptResult::Interrupted => Disposition::Interrupted,
+    }
+}

@@ -1,0 +1,106 @@
+//! Who did what, when, from where: rows that are only ever added, each carrying the digest of the
+//! one before.
+
+use super::error::{Result, StoreError};
+use super::text::{json, ms, sha256};
+use super::{PersonId, Store, Who};
+use crate::protocol::now::Now;
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Who acts. The system's own acts name the rule they follow (I-14).
+#[derive(Debug, Clone)]
+pub(super) struct Actor {
+    pub person: Option<PersonId>,
+    pub name: String,
+    pub terminal: String,
+}
+
+impl Actor {
+    pub fn system(rule: &str) -> Self {
+        Self { person: None, name: "系统".to_owned(), terminal: rule.to_owned() }
+    }
+
+    pub fn phone(phone: &str) -> Self {
+        Self { person: None, name: phone.to_owned(), terminal: "phone".to_owned() }
+    }
+}
+
+impl From<&Who> for Actor {
+    fn from(who: &Who) -> Self {
+        Self { person: Some(who.id), name: who.name.clone(), terminal: who.terminal.clone() }
+    }
+}
+
+type Fields<'a> = (i64, Option<i64>, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str);
+
+fn digest(fields: &Fields<'_>) -> Result<String> {
+    Ok(sha256(&json(fields)?))
+}
+
+pub(super) fn append(
+    sql: &Connection,
+    now: Now,
+    actor: &Actor,
+    action: &str,
+    object: &str,
+    detail: &str,
+) -> Result<()> {
+    let prev: Option<String> = sql
+        .prepare_cached("SELECT digest FROM audit ORDER BY id DESC LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let prev = prev.unwrap_or_default();
+    let person = actor.person.map(|person| person.0);
+    let at = ms(now.wall);
+    let digest =
+        digest(&(at, person, &actor.name, &actor.terminal, action, object, detail, &prev))?;
+    sql.prepare_cached(
+        "INSERT INTO audit (at_ms, person, actor, terminal, action, object, detail, prev_digest,
+           digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        at,
+        person,
+        actor.name,
+        actor.terminal,
+        action,
+        object,
+        detail,
+        prev,
+        digest
+    ])?;
+    Ok(())
+}
+
+/// Rows of the audit, or the first one that does not fit the chain.
+fn verify(sql: &Connection) -> Result<u64> {
+    let mut rows = sql.prepare(
+        "SELECT id, at_ms, person, actor, terminal, action, object, detail, prev_digest, digest
+         FROM audit ORDER BY id",
+    )?;
+    let mut rows = rows.query([])?;
+    let (mut prev, mut count) = (String::new(), 0);
+    while let Some(row) = rows.next()? {
+        let text = |column| row.get::<_, String>(column);
+        let (actor, terminal, action) = (text(3)?, text(4)?, text(5)?);
+        let (object, detail, claimed) = (text(6)?, text(7)?, text(8)?);
+        let fields =
+            (row.get(1)?, row.get(2)?, &*actor, &*terminal, &*action, &*object, &*detail, &*prev);
+        count += 1;
+        if claimed != prev || row.get::<_, i64>(0)? != count || text(9)? != digest(&fields)? {
+            return Err(StoreError::Damaged(format!("audit row {count} does not fit its chain")));
+        }
+        prev = text(9)?;
+    }
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+impl Store {
+    /// Checks the whole audit; how many rows it has.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] names the first row that was changed, or follows one that is gone.
+    pub async fn verify_audit(&self) -> Result<u64> {
+        self.read(verify).await
+    }
+}

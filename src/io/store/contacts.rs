@@ -1,0 +1,80 @@
+//! The directory: who calls from which number.
+
+use super::Store;
+use super::error::Result;
+use super::text::Id;
+use crate::config;
+use crate::duty::entry::plain_number;
+use crate::duty::ids::CallId;
+use rusqlite::{Connection, OptionalExtension, params};
+
+pub(super) struct Match {
+    pub id: i64,
+    pub unit: String,
+    pub name: String,
+    pub duty: String,
+}
+
+/// The contact with exactly this number; with several, the first by name.
+pub(super) fn find(sql: &Connection, plain: &str) -> Result<Option<Match>> {
+    if plain.is_empty() {
+        return Ok(None);
+    }
+    Ok(sql
+        .prepare_cached(
+            "SELECT c.id, c.unit, c.name, c.duty FROM contact_number n
+             JOIN contact c ON c.id = n.contact
+             WHERE n.number = ?1 AND c.current = 1 ORDER BY c.unit, c.name LIMIT 1",
+        )?
+        .query_row([plain], |row| {
+            Ok(Match { id: row.get(0)?, unit: row.get(1)?, name: row.get(2)?, duty: row.get(3)? })
+        })
+        .optional()?)
+}
+
+/// How many calls came from this number since `since_ms`, this one not counted.
+pub(super) fn calls_since(
+    sql: &Connection,
+    plain: &str,
+    since_ms: i64,
+    but: CallId,
+) -> Result<i64> {
+    if plain.is_empty() {
+        return Ok(0);
+    }
+    Ok(sql
+        .prepare_cached(
+            "SELECT count(*) FROM call
+             WHERE caller_plain = ?1 AND arrived_ms >= ?2 AND id <> ?3 AND direction = 'in'",
+        )?
+        .query_row(params![plain, since_ms, Id(but)], |row| row.get(0))?)
+}
+
+fn replace(sql: &Connection, contacts: &[config::Contact]) -> Result<()> {
+    sql.execute("UPDATE contact SET current = 0", [])?;
+    sql.execute("DELETE FROM contact_number", [])?;
+    for contact in contacts {
+        let id: i64 = sql
+            .prepare_cached(
+                "INSERT INTO contact (unit, name, duty) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (unit, name) DO UPDATE SET duty = excluded.duty, current = 1
+                 RETURNING id",
+            )?
+            .query_row([&contact.unit, &contact.name, &contact.duty], |row| row.get(0))?;
+        for number in &contact.numbers {
+            sql.prepare_cached(
+                "INSERT OR IGNORE INTO contact_number (number, contact) VALUES (?1, ?2)",
+            )?
+            .execute(params![plain_number(number), id])?;
+        }
+    }
+    Ok(())
+}
+
+impl Store {
+    /// The directory is now this. Whoever is no longer in it is not shown any more; old calls keep
+    /// the name they were shown with.
+    pub async fn set_contacts(&self, contacts: Vec<config::Contact>) -> Result<()> {
+        self.write(move |tx| replace(tx.sql, &contacts)).await
+    }
+}

@@ -1,0 +1,288 @@
+//! Entries of the log: filling in, completing, flagging, withdrawing.
+
+use super::audit::{self, Actor};
+use super::error::Result;
+use super::escalations::{self, Raised};
+use super::revisions::{self, Change, RevisionKind};
+use super::text::{Id, Named, name};
+use super::writer::Tx;
+use super::{Store, Who};
+use crate::duty::entry::{EntryState, Field, Form, tidy};
+use crate::duty::ids::{EntryId, EscalationId};
+use crate::duty::journal::Urgency;
+use crate::protocol::now::Now;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+
+/// What became of a field that was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Saved {
+    Saved {
+        completeness: u8,
+    },
+    /// Somebody else changed it meanwhile; nothing was overwritten.
+    Conflict {
+        theirs: String,
+    },
+    Refused {
+        field: Field,
+        zh: String,
+        en: String,
+    },
+    NotFound,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", content = "missing", rename_all = "snake_case")]
+pub enum Completed {
+    Registered,
+    /// It needs no action, or its result is written.
+    Closed,
+    Missing(Vec<Field>),
+    Already,
+    NotFound,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", content = "escalation", rename_all = "snake_case")]
+pub enum Flagged {
+    /// The escalation exists; wake the escalator.
+    Raised(EscalationId),
+    /// It had been raised with less urgency; wake the escalator.
+    Upgraded(EscalationId),
+    /// It had been raised already: still one escalation.
+    Already(EscalationId),
+    /// 平 raises nothing; withdraw instead.
+    NotUrgent,
+    NotFound,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", content = "escalation", rename_all = "snake_case")]
+pub enum Withdrawn {
+    /// Wake the escalator.
+    Withdrawn(EscalationId),
+    NoReason,
+    /// A human knows already.
+    Acknowledged(EscalationId),
+    NothingOpen,
+}
+
+impl Store {
+    /// Changes one field if it still reads `old`.
+    pub async fn save_field(
+        &self,
+        who: &Who,
+        entry: EntryId,
+        field: Field,
+        old: &str,
+        new: &str,
+        now: Now,
+    ) -> Result<Saved> {
+        let (actor, old, new) = (Actor::from(who), old.to_owned(), new.to_owned());
+        self.write(move |tx| save_field(tx.sql, &actor, entry, field, &old, &new, now)).await
+    }
+
+    /// 登记: the officer says the entry is complete.
+    pub async fn complete(&self, who: &Who, entry: EntryId, now: Now) -> Result<Completed> {
+        let actor = Actor::from(who);
+        self.write(move |tx| complete(tx.sql, &actor, entry, now)).await
+    }
+
+    /// 办结: needs the result.
+    pub async fn close(&self, who: &Who, entry: EntryId, now: Now) -> Result<Completed> {
+        let actor = Actor::from(who);
+        self.write(move |tx| close(tx.sql, &actor, entry, now)).await
+    }
+
+    /// Flags an entry, empty or not, and raises its escalation in the same transaction (I-5).
+    pub async fn flag(
+        &self,
+        who: &Who,
+        entry: EntryId,
+        urgency: Urgency,
+        now: Now,
+    ) -> Result<Flagged> {
+        let actor = Actor::from(who);
+        self.write(move |tx| flag(tx, &actor, entry, urgency, now)).await
+    }
+
+    /// Ends an escalation that nobody has acknowledged; the reason is mandatory (I-6).
+    pub async fn withdraw(
+        &self,
+        who: &Who,
+        entry: EntryId,
+        reason: &str,
+        now: Now,
+    ) -> Result<Withdrawn> {
+        let (actor, reason) = (Actor::from(who), reason.trim().to_owned());
+        self.write(move |tx| {
+            if reason.is_empty() {
+                return Ok(Withdrawn::NoReason);
+            }
+            escalations::withdraw(tx.sql, &actor, entry, &reason, now)
+        })
+        .await
+    }
+}
+
+pub(super) fn form(sql: &Connection, entry: EntryId) -> Result<Option<Form>> {
+    let columns = Field::ALL.map(Field::name).join(", ");
+    let query = format!("SELECT {columns} FROM entry WHERE id = ?1");
+    let form = sql
+        .prepare_cached(&query)?
+        .query_row([Id(entry)], |row| {
+            let mut form = Form::default();
+            for (column, field) in Field::ALL.into_iter().enumerate() {
+                form.set(field, row.get::<_, String>(column)?);
+            }
+            Ok(form)
+        })
+        .optional()?;
+    Ok(form)
+}
+
+fn state(sql: &Connection, entry: EntryId) -> Result<Option<EntryState>> {
+    Ok(sql
+        .prepare_cached("SELECT state FROM entry WHERE id = ?1")?
+        .query_row([Id(entry)], |row| row.get::<_, Named<EntryState>>(0))
+        .optional()?
+        .map(|state| state.0))
+}
+
+fn save_field(
+    sql: &Connection,
+    actor: &Actor,
+    entry: EntryId,
+    field: Field,
+    old: &str,
+    new: &str,
+    now: Now,
+) -> Result<Saved> {
+    let (Some(mut form), Some(state)) = (form(sql, entry)?, state(sql, entry)?) else {
+        return Ok(Saved::NotFound);
+    };
+    let new = match tidy(field, new) {
+        Ok(new) => new,
+        Err(limit) => {
+            let zh = format!("{}不能超过 {limit} 字，请删减", field.label().0);
+            let en = format!("{} may have {limit} characters: shorten it", field.label().1);
+            return Ok(Saved::Refused { field, zh, en });
+        }
+    };
+    let current = form.get(field).to_owned();
+    form.set(field, new.clone());
+    if field == Field::Category && !new.is_empty() && form.category().is_none() {
+        let zh = "没有这个类别，请从列表中选择".to_owned();
+        let en = "there is no such category: choose one of the list".to_owned();
+        return Ok(Saved::Refused { field, zh, en });
+    }
+    if current == new {
+        return Ok(Saved::Saved { completeness: form.completeness() });
+    }
+    // The browser sends back what it was shown, with its own line ends.
+    if tidy(field, old).as_deref() != Ok(&current) {
+        return Ok(Saved::Conflict { theirs: current });
+    }
+    sql.prepare_cached(&format!("UPDATE entry SET {} = ?2 WHERE id = ?1", field.name()))?
+        .execute(params![Id(entry), new])?;
+    let kind = match state {
+        EntryState::Stub => RevisionKind::Filled,
+        EntryState::Registered
+        | EntryState::InProgress
+        | EntryState::Closed
+        | EntryState::Reopened => RevisionKind::Corrected,
+    };
+    let change = Change::new(field.name(), current, new);
+    revisions::append(sql, entry, kind, actor, now, &[change], "")?;
+    audit::append(sql, now, actor, "entry.edit", &entry.to_string(), field.name())?;
+    Ok(Saved::Saved { completeness: form.completeness() })
+}
+
+fn complete(sql: &Connection, actor: &Actor, entry: EntryId, now: Now) -> Result<Completed> {
+    let (Some(form), Some(state)) = (form(sql, entry)?, state(sql, entry)?) else {
+        return Ok(Completed::NotFound);
+    };
+    match state {
+        EntryState::Stub | EntryState::Reopened => {}
+        EntryState::Registered | EntryState::InProgress | EntryState::Closed => {
+            return Ok(Completed::Already);
+        }
+    }
+    let missing = form.missing();
+    if !missing.is_empty() {
+        return Ok(Completed::Missing(missing));
+    }
+    if form.category().is_some_and(|category| category.needs_no_action()) {
+        set_state(sql, actor, entry, state, EntryState::Closed, now)?;
+        return Ok(Completed::Closed);
+    }
+    set_state(sql, actor, entry, state, EntryState::Registered, now)?;
+    Ok(Completed::Registered)
+}
+
+fn close(sql: &Connection, actor: &Actor, entry: EntryId, now: Now) -> Result<Completed> {
+    let (Some(form), Some(state)) = (form(sql, entry)?, state(sql, entry)?) else {
+        return Ok(Completed::NotFound);
+    };
+    if state == EntryState::Closed {
+        return Ok(Completed::Already);
+    }
+    let mut missing = form.missing();
+    if form.get(Field::Result).trim().is_empty() {
+        missing.push(Field::Result);
+    }
+    if !missing.is_empty() {
+        return Ok(Completed::Missing(missing));
+    }
+    set_state(sql, actor, entry, state, EntryState::Closed, now)?;
+    Ok(Completed::Closed)
+}
+
+fn set_state(
+    sql: &Connection,
+    actor: &Actor,
+    entry: EntryId,
+    from: EntryState,
+    to: EntryState,
+    now: Now,
+) -> Result<()> {
+    sql.prepare_cached("UPDATE entry SET state = ?2 WHERE id = ?1")?
+        .execute(params![Id(entry), name(to)])?;
+    let change = Change::new("state", name(from), name(to));
+    revisions::append(sql, entry, RevisionKind::State, actor, now, &[change], "")?;
+    audit::append(sql, now, actor, "entry.state", &entry.to_string(), &name(to))
+}
+
+pub(super) fn flag(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    entry: EntryId,
+    urgency: Urgency,
+    now: Now,
+) -> Result<Flagged> {
+    let before: Option<Named<Urgency>> = tx
+        .sql
+        .prepare_cached("SELECT urgency FROM entry WHERE id = ?1")?
+        .query_row([Id(entry)], |row| row.get(0))
+        .optional()?;
+    let Some(Named(before)) = before else { return Ok(Flagged::NotFound) };
+    if urgency == Urgency::Routine {
+        return Ok(Flagged::NotUrgent);
+    }
+    let flagged = match escalations::raise(tx, actor, entry, urgency, now)? {
+        Raised::New(escalation) => Flagged::Raised(escalation),
+        Raised::Upgraded(escalation) => Flagged::Upgraded(escalation),
+        Raised::Already(escalation) => return Ok(Flagged::Already(escalation)),
+    };
+    if before != urgency {
+        tx.sql
+            .prepare_cached("UPDATE entry SET urgency = ?2 WHERE id = ?1")?
+            .execute(params![Id(entry), name(urgency)])?;
+        let change = Change::new("urgency", name(before), name(urgency));
+        revisions::append(tx.sql, entry, RevisionKind::State, actor, now, &[change], "")?;
+    }
+    audit::append(tx.sql, now, actor, "entry.flag", &entry.to_string(), &name(urgency))?;
+    Ok(flagged)
+}

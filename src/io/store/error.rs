@@ -1,0 +1,102 @@
+//! Why the log could not be read or written, and how that is mended.
+
+use rusqlite::ErrorCode;
+use std::path::PathBuf;
+
+/// Nothing was written. The caller decides whether to try again; the store goes on working.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    #[error("the disk is full")]
+    Full,
+    #[error("another process keeps the log locked")]
+    Locked,
+    #[error("the log cannot be read or written: {0}")]
+    Unreadable(String),
+    #[error("the log is damaged: {0}")]
+    Damaged(String),
+    #[error("the log has schema {found}, this program knows {known}")]
+    Newer { found: i64, known: i64 },
+    #[error("SQLite {0} loses commits; 3.51.3 or later is needed")]
+    OldSqlite(String),
+    #[error("the data folder is in use by {holder}")]
+    Held { folder: PathBuf, holder: String },
+    #[error("too much waits to be written")]
+    Overloaded,
+    #[error("the log has been closed")]
+    Closed,
+    /// A row that must be there is not, a constraint was broken: our mistake.
+    #[error("the log refused a write: {0}")]
+    Bug(String),
+}
+
+impl StoreError {
+    /// Whether the same write may succeed later without anybody changing the program.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Full | Self::Locked | Self::Unreadable(_) | Self::Overloaded => true,
+            Self::Damaged(_)
+            | Self::Newer { .. }
+            | Self::OldSqlite(_)
+            | Self::Held { .. }
+            | Self::Closed
+            | Self::Bug(_) => false,
+        }
+    }
+
+    /// What to do about it, in Chinese and in English.
+    pub fn remedy(&self) -> (String, String) {
+        let (zh, en) = match self {
+            Self::Full => ("磁盘已满，请清理数据盘空间", "free some space on the data disk"),
+            Self::Locked => (
+                "数据库被其他程序占用，请关闭打开数据库的程序",
+                "close the program that has the database open",
+            ),
+            Self::Unreadable(_) => (
+                "数据库无法读写，请检查数据目录的权限和磁盘",
+                "check the data folder's permissions and its disk",
+            ),
+            Self::Damaged(_) => (
+                "数据库损坏，请停止服务并从备份恢复",
+                "stop the service and restore the database from a backup",
+            ),
+            Self::Newer { .. } => (
+                "数据库由更新版本写入，请安装该版本",
+                "the database was written by a newer version: install that version",
+            ),
+            Self::OldSqlite(_) => {
+                ("程序构建有误，请重新构建", "the program was built wrongly: build it again")
+            }
+            Self::Held { .. } => (
+                "数据目录正被另一个值班服务使用，请先停止它",
+                "another daemon uses this data folder: stop it first",
+            ),
+            Self::Overloaded => ("写入排队过多，请检查磁盘速度", "check the speed of the disk"),
+            Self::Closed => ("服务正在停止", "the service is stopping"),
+            Self::Bug(_) => ("程序错误，请联系维护人员", "a fault of the program: report it"),
+        };
+        (zh.to_owned(), en.to_owned())
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let why = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(why),
+            Some(
+                ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
+                | ErrorCode::OutOfMemory
+                | ErrorCode::NoLargeFileSupport
+                | ErrorCode::FileLockingProtocolFailed,
+            ) => Self::Unreadable(why),
+            Some(_) | None => Self::Bug(why),
+        }
+    }
+}
+
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;

@@ -1,0 +1,386 @@
+//! Escalations and their attempts: raised with the flag, decided and claimed in one transaction.
+
+use super::audit::{self, Actor};
+use super::calls;
+use super::entries::Withdrawn;
+use super::error::Result;
+use super::text::{Id, Ms, Named, moment, mono, mono_of, ms, name};
+use super::writer::Tx;
+use super::{Store, acknowledgements};
+use crate::duty::escalation::{
+    Attempt, Decision, Escalation, Place, Policy, State, Target, decide, expired, unwanted,
+};
+use crate::duty::ids::{AttemptId, CallId, EntryId, EscalationId};
+use crate::duty::journal::{AttemptResult, Urgency};
+use crate::duty::roster::{Role, Roster};
+use crate::duty::switchboard::{Input, LeaderCall};
+use crate::io::status::Live;
+use crate::protocol::now::{Deadline, Now, earlier};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// Decisions in one cycle about one escalation before the rest waits for the next cycle.
+const DECISIONS: usize = 8;
+/// Attempts read beside those that always count: more than the fullest round has.
+const RECENT: i64 = 400;
+
+/// What one look at all escalations came to. It is committed: tell it, then wait.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Cycle {
+    /// To the switchboard: calls to place and calls to stop.
+    pub inputs: Vec<Input>,
+    /// To the pages.
+    pub live: Vec<Live>,
+    /// When to look again, unless woken earlier; `None`: nothing is open.
+    pub until: Option<Deadline>,
+}
+
+pub(super) enum Raised {
+    New(EscalationId),
+    Upgraded(EscalationId),
+    Already(EscalationId),
+}
+
+impl Store {
+    /// Decides what every open escalation needs now, and writes each attempt down before it is
+    /// made.
+    pub fn next_calls(
+        &self,
+        now: Now,
+        policy: &Policy,
+        roster: &Roster,
+    ) -> impl Future<Output = Result<Cycle>> + Send + use<> {
+        let (policy, roster) = (policy.clone(), roster.clone());
+        self.write(move |tx| cycle(tx, now, &policy, &roster))
+    }
+
+    /// As [`Store::next_calls`], for a thread that may wait.
+    pub fn escalate(&self, now: Now, policy: &Policy, roster: &Roster) -> Result<Cycle> {
+        super::wait(self.next_calls(now, policy, roster))
+    }
+}
+
+/// One escalation for an entry: flagged again it stays one; flagged higher, the higher ladder
+/// begins at once.
+pub(super) fn raise(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    entry: EntryId,
+    urgency: Urgency,
+    now: Now,
+) -> Result<Raised> {
+    let latest: Option<(Id<EscalationId>, Named<Urgency>, String)> = tx
+        .sql
+        .prepare_cached(
+            "SELECT id, urgency, state FROM escalation WHERE entry = ?1 AND state <> 'withdrawn'
+             ORDER BY raised_ms DESC, id DESC LIMIT 1",
+        )?
+        .query_row([Id(entry)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    if let Some((Id(id), Named(before), state)) = latest {
+        if urgency <= before {
+            return Ok(Raised::Already(id));
+        }
+        if state == "open" {
+            tx.sql
+                .prepare_cached(
+                    "UPDATE escalation SET urgency = ?2, round = round + 1, round_ms = ?3,
+                       round_mono = ?4, siren_ms = NULL WHERE id = ?1",
+                )?
+                .execute(params![Id(id), name(urgency), ms(now.wall), mono(now)])?;
+            audit::append(tx.sql, now, actor, "escalation.upgrade", &id.to_string(), "")?;
+            return Ok(Raised::Upgraded(id));
+        }
+    }
+    let id = EscalationId::new(now, tx.random);
+    tx.sql
+        .prepare_cached(
+            "INSERT INTO escalation (id, entry, urgency, state, raised_by, raised_ms, raised_mono,
+               round_ms, round_mono) VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6, ?5, ?6)",
+        )?
+        .execute(params![Id(id), Id(entry), name(urgency), actor.name, ms(now.wall), mono(now)])?;
+    audit::append(tx.sql, now, actor, "escalation.raise", &id.to_string(), &name(urgency))?;
+    Ok(Raised::New(id))
+}
+
+pub(super) fn withdraw(
+    sql: &Connection,
+    actor: &Actor,
+    entry: EntryId,
+    reason: &str,
+    now: Now,
+) -> Result<Withdrawn> {
+    let withdrawn: Option<Id<EscalationId>> = sql
+        .prepare_cached(
+            "UPDATE escalation SET state = 'withdrawn', withdrawn_ms = ?2, withdrawn_by = ?3,
+               reason = ?4 WHERE entry = ?1 AND state = 'open' RETURNING id",
+        )?
+        .query_row(params![Id(entry), ms(now.wall), actor.name, reason], |row| row.get(0))
+        .optional()?;
+    if let Some(Id(id)) = withdrawn {
+        audit::append(sql, now, actor, "escalation.withdraw", &id.to_string(), reason)?;
+        return Ok(Withdrawn::Withdrawn(id));
+    }
+    let acknowledged: Option<Id<EscalationId>> = sql
+        .prepare_cached(
+            "SELECT id FROM escalation WHERE entry = ?1 AND state = 'acknowledged'
+             ORDER BY raised_ms DESC LIMIT 1",
+        )?
+        .query_row([Id(entry)], |row| row.get(0))
+        .optional()?;
+    Ok(acknowledged.map_or(Withdrawn::NothingOpen, |id| Withdrawn::Acknowledged(id.0)))
+}
+
+fn cycle(tx: &mut Tx<'_>, now: Now, policy: &Policy, roster: &Roster) -> Result<Cycle> {
+    let mut cycle = Cycle::default();
+    for id in unfinished(tx.sql)? {
+        let before = cycle.inputs.len();
+        let entry = advance(tx, id, now, policy, roster, &mut cycle)?;
+        if cycle.inputs.len() > before {
+            cycle.live.push(Live::Escalation { entry });
+        }
+    }
+    Ok(cycle)
+}
+
+/// Escalations that still need a decision. Whose calls lie back furthest comes first, so that two
+/// matters take turns with one leader.
+fn unfinished(sql: &Connection) -> Result<Vec<EscalationId>> {
+    let mut rows = sql.prepare_cached(
+        "SELECT e.id FROM escalation e
+         WHERE e.state = 'open' OR (e.state = 'acknowledged' AND e.leader_reached_ms IS NULL)
+           OR EXISTS (SELECT 1 FROM attempt a WHERE a.escalation = e.id AND a.ended_ms IS NULL)
+         ORDER BY coalesce((SELECT max(a.started_ms) FROM attempt a WHERE a.escalation = e.id), 0),
+           e.urgency, e.raised_ms",
+    )?;
+    let ids = rows.query_map([], |row| row.get::<_, Id<EscalationId>>(0))?;
+    ids.map(|id| Ok(id?.0)).collect()
+}
+
+fn advance(
+    tx: &mut Tx<'_>,
+    id: EscalationId,
+    now: Now,
+    policy: &Policy,
+    roster: &Roster,
+    cycle: &mut Cycle,
+) -> Result<EntryId> {
+    let escalation = load(tx.sql, id)?;
+    for attempt in expired(&escalation, policy, now) {
+        tracing::error!(%attempt, "nothing was heard of a call to a leader: making it again");
+        ended(tx.sql, attempt, AttemptResult::Interrupted, 0, now)?;
+        cycle.inputs.push(Input::StopNotifying { attempt });
+    }
+    for attempt in unwanted(&escalation, roster) {
+        if stop(tx.sql, attempt, now)? {
+            cycle.inputs.push(Input::StopNotifying { attempt });
+        }
+    }
+    for _ in 0..DECISIONS {
+        let escalation = load(tx.sql, id)?;
+        match decide(&escalation, policy, roster, now) {
+            Decision::Notify(targets) => {
+                for target in targets {
+                    cycle.inputs.push(claim(tx, &escalation, target, now)?);
+                }
+            }
+            Decision::Siren => {
+                tx.sql
+                    .prepare_cached("UPDATE escalation SET siren_ms = ?2 WHERE id = ?1")?
+                    .execute(params![Id(id), ms(now.wall)])?;
+                let actor = Actor::system("I-6");
+                audit::append(tx.sql, now, &actor, "escalation.exhausted", &id.to_string(), "")?;
+                cycle.live.push(Live::Escalation { entry: escalation.entry });
+            }
+            Decision::Repeat { began } => {
+                tx.sql
+                    .prepare_cached(
+                        "UPDATE escalation SET round = round + 1, round_ms = ?2, round_mono = ?3
+                         WHERE id = ?1",
+                    )?
+                    .execute(params![Id(id), ms(began.wall), began.mono.map(mono_of)])?;
+            }
+            Decision::Wait { until, why } => {
+                cycle.until = earlier(cycle.until, Some((until, why)));
+                return Ok(escalation.entry);
+            }
+            Decision::Done => return Ok(escalation.entry),
+        }
+    }
+    cycle.until = earlier(cycle.until, Some((now.mono, "more is to be decided")));
+    Ok(escalation.entry)
+}
+
+/// The attempt's row comes before its call: a crash in between makes the call again, never
+/// forgets it.
+fn claim(tx: &mut Tx<'_>, escalation: &Escalation, target: Target, now: Now) -> Result<Input> {
+    let attempt = AttemptId::new(now, tx.random);
+    calls::placed(tx.sql, CallId::from(attempt), escalation.entry, &target.number, now)?;
+    let column = |part: usize| i64::try_from(part).unwrap_or(i64::MAX);
+    tx.sql
+        .prepare_cached(
+            "INSERT INTO attempt (id, escalation, seq, round, tier, call_of_tier, role, person,
+               target, why, started_ms, started_mono)
+             SELECT ?1, ?2, coalesce(max(seq), 0) + 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
+             FROM attempt WHERE escalation = ?2",
+        )?
+        .execute(params![
+            Id(attempt),
+            Id(escalation.id),
+            escalation.round,
+            target.place.map(|place| column(place.tier)),
+            target.place.map(|place| column(place.call)),
+            name(target.role),
+            target.person,
+            target.number,
+            target.why,
+            ms(now.wall),
+            mono(now),
+        ])?;
+    Ok(Input::Notify(LeaderCall {
+        attempt,
+        entry: escalation.entry,
+        target: target.number,
+        urgency: escalation.urgency,
+        ring: target.ring,
+    }))
+}
+
+fn stop(sql: &Connection, attempt: AttemptId, now: Now) -> Result<bool> {
+    let stopped = sql
+        .prepare_cached("UPDATE attempt SET stopped_ms = ?2 WHERE id = ?1 AND stopped_ms IS NULL")?
+        .execute(params![Id(attempt), ms(now.wall)])?;
+    Ok(stopped > 0)
+}
+
+pub(super) fn load(sql: &Connection, id: EscalationId) -> Result<Escalation> {
+    let mut escalation = sql
+        .prepare_cached(
+            "SELECT entry, urgency, state, round, round_ms, round_mono, siren_ms IS NOT NULL,
+               leader_reached_ms IS NOT NULL FROM escalation WHERE id = ?1",
+        )?
+        .query_row([Id(id)], |row| {
+            Ok(Escalation {
+                id,
+                entry: row.get::<_, Id<EntryId>>(0)?.0,
+                urgency: row.get::<_, Named<Urgency>>(1)?.0,
+                state: match row.get_ref(2)?.as_str()? {
+                    "open" => State::Open,
+                    "acknowledged" => State::Acknowledged,
+                    _ => State::Withdrawn,
+                },
+                round: row.get(3)?,
+                round_began: moment(row.get(4)?, row.get(5)?),
+                siren: row.get(6)?,
+                leader_reached: row.get(7)?,
+                attempts: vec![],
+                occupied: vec![],
+            })
+        })?;
+    let mut rows = sql.prepare_cached(
+        "SELECT a.id, a.round, a.tier, a.call_of_tier, a.role, a.person, a.target, a.started_ms,
+           a.started_mono, a.ended_ms, a.ended_mono, a.result,
+           EXISTS (SELECT 1 FROM acknowledgement k WHERE k.attempt = a.id),
+           a.result = 'channel_failed' AND EXISTS (SELECT 1 FROM outage o
+             WHERE o.kind = 'line' AND o.to_ms >= a.ended_ms)
+         FROM attempt a WHERE a.escalation = ?1 AND (a.ended_ms IS NULL OR a.result = 'unreachable'
+           OR a.seq > (SELECT max(seq) FROM attempt WHERE escalation = ?1) - ?2)
+         ORDER BY a.seq",
+    )?;
+    let attempts = rows.query_map(params![Id(id), RECENT], attempt)?;
+    escalation.attempts = attempts.collect::<Result<_, _>>()?;
+    let mut rows = sql.prepare_cached(
+        "SELECT person, target FROM attempt WHERE ended_ms IS NULL AND escalation <> ?1",
+    )?;
+    let mut rows = rows.query([Id(id)])?;
+    while let Some(row) = rows.next()? {
+        escalation.occupied.extend([row.get(0)?, row.get(1)?]);
+    }
+    Ok(escalation)
+}
+
+fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
+    let place = match (row.get::<_, Option<u16>>(2)?, row.get::<_, Option<u16>>(3)?) {
+        (Some(tier), Some(call)) => Some(Place { tier: tier.into(), call: call.into() }),
+        (None, _) | (_, None) => None,
+    };
+    let ended = match row.get::<_, Option<Ms>>(9)? {
+        Some(at) => Some((moment(at, row.get(10)?), row.get::<_, Named<AttemptResult>>(11)?.0)),
+        None => None,
+    };
+    Ok(Attempt {
+        id: row.get::<_, Id<AttemptId>>(0)?.0,
+        round: row.get(1)?,
+        place,
+        role: row.get::<_, Named<Role>>(4)?.0,
+        person: row.get(5)?,
+        number: row.get(6)?,
+        started: moment(row.get(7)?, row.get(8)?),
+        ended,
+        acknowledged: row.get(12)?,
+        line_is_back: row.get::<_, Option<bool>>(13)?.unwrap_or(false),
+    })
+}
+
+fn changed(sql: &Connection, attempt: AttemptId) -> Result<Option<Live>> {
+    let entry: Option<Id<EntryId>> = sql
+        .prepare_cached(
+            "SELECT e.entry FROM attempt a JOIN escalation e ON e.id = a.escalation
+             WHERE a.id = ?1",
+        )?
+        .query_row([Id(attempt)], |row| row.get(0))
+        .optional()?;
+    Ok(entry.map(|entry| Live::Escalation { entry: entry.0 }))
+}
+
+pub(super) fn ringing(sql: &Connection, attempt: AttemptId, now: Now) -> Result<Option<Live>> {
+    sql.prepare_cached("UPDATE attempt SET ringing_ms = ?2 WHERE id = ?1 AND ringing_ms IS NULL")?
+        .execute(params![Id(attempt), ms(now.wall)])?;
+    changed(sql, attempt)
+}
+
+pub(super) fn answered(sql: &Connection, attempt: AttemptId, now: Now) -> Result<Option<Live>> {
+    sql.prepare_cached(
+        "UPDATE attempt SET answered_ms = ?2 WHERE id = ?1 AND answered_ms IS NULL",
+    )?
+    .execute(params![Id(attempt), ms(now.wall)])?;
+    let person: Option<String> = sql
+        .prepare_cached("SELECT person FROM attempt WHERE id = ?1")?
+        .query_row([Id(attempt)], |row| row.get(0))
+        .optional()?;
+    calls::answered(sql, attempt.into(), &person.unwrap_or_default(), now)?;
+    changed(sql, attempt)
+}
+
+pub(super) fn key(
+    sql: &Connection,
+    attempt: AttemptId,
+    key: char,
+    now: Now,
+) -> Result<Option<Live>> {
+    let live = changed(sql, attempt)?;
+    if live.is_some() {
+        sql.prepare_cached(
+            "INSERT OR IGNORE INTO attempt_key (attempt, at_ms, at_mono, key)
+             VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![Id(attempt), ms(now.wall), mono(now), key.to_string()])?;
+    }
+    Ok(live)
+}
+
+pub(super) fn ended(
+    sql: &Connection,
+    attempt: AttemptId,
+    result: AttemptResult,
+    status: u16,
+    now: Now,
+) -> Result<Option<Live>> {
+    sql.prepare_cached(
+        "UPDATE attempt SET ended_ms = ?2, ended_mono = ?3, result = ?4, status = ?5
+         WHERE id = ?1 AND ended_ms IS NULL",
+    )?
+    .execute(params![Id(attempt), ms(now.wall), mono(now), name(result), status])?;
+    let disposition = acknowledgements::disposition(result);
+    calls::ended(sql, attempt.into(), disposition, None, status, &name(result), now)?;
+    changed(sql, attempt)
+}

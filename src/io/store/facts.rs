@@ -1,0 +1,209 @@
+//! Facts of the switchboard become rows, in order; a fact that is written twice changes nothing.
+
+use super::Store;
+use super::audit::Actor;
+use super::error::Result;
+use super::writer::Tx;
+use super::{acknowledgements, calls, entries, escalations, outages, recordings};
+use crate::duty::journal::{Fact, Noted};
+use crate::duty::switchboard::Input;
+use crate::io::status::Live;
+
+/// What must be told once a fact is committed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Applied {
+    /// To the switchboard: `Stored` or `AckStored`.
+    pub input: Option<Input>,
+    /// To the pages.
+    pub live: Vec<Live>,
+    /// The escalator has something new to decide: wake it.
+    pub escalate: bool,
+}
+
+impl Applied {
+    pub(super) fn tell(live: Option<Live>) -> Self {
+        Self { live: live.into_iter().collect(), ..Self::default() }
+    }
+}
+
+impl Store {
+    /// Writes one fact. The order of calls is the order of writes, whatever is awaited first.
+    pub fn note(&self, noted: Noted) -> impl Future<Output = Result<Applied>> + Send + use<> {
+        self.write(move |tx| apply(tx, &noted))
+    }
+
+    /// Writes several facts, all or none: on an error the same facts can be sent again as they
+    /// are, before later ones.
+    pub fn note_all(
+        &self,
+        noted: Vec<Noted>,
+    ) -> impl Future<Output = Result<Vec<Applied>>> + Send + use<> {
+        self.write(move |tx| noted.iter().map(|noted| apply(tx, noted)).collect())
+    }
+
+    /// As [`Store::note`], for a thread that may wait.
+    pub fn apply(&self, noted: &Noted) -> Result<Applied> {
+        let noted = noted.clone();
+        self.write_now(move |tx| apply(tx, &noted))
+    }
+}
+
+fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
+    let now = noted.at;
+    let sql = tx.sql;
+    let live = match &noted.fact {
+        Fact::Arrived(arrival) => {
+            let live = calls::arrived(sql, arrival, now)?;
+            let input = Some(Input::Stored { call: arrival.call });
+            return Ok(Applied { input, ..Applied::tell(live) });
+        }
+        Fact::Rung { call, phone } => calls::rung(sql, *call, phone, now)?,
+        Fact::NotTaken { call, phone, status } => {
+            calls::not_taken(sql, *call, phone, *status, now)?
+        }
+        Fact::Answered { call, phone } => {
+            let live = calls::answered(sql, *call, phone, now)?;
+            recordings::begin(sql, *call, now)?;
+            live
+        }
+        Fact::Ended { call, disposition, by, status, why } => {
+            let live = calls::ended(sql, *call, *disposition, *by, *status, why, now)?;
+            recordings::finalize(sql, *call)?;
+            live
+        }
+        Fact::Carried { call, party, counts } => calls::carried(sql, *call, *party, counts)?,
+        Fact::Flagged { entry, urgency, phone } => {
+            entries::flag(tx, &Actor::phone(phone), *entry, *urgency, now)?;
+            let live = vec![Live::Entry { entry: *entry }, Live::Escalation { entry: *entry }];
+            return Ok(Applied { input: None, live, escalate: true });
+        }
+        Fact::AttemptRinging { attempt } => escalations::ringing(sql, *attempt, now)?,
+        Fact::AttemptAnswered { attempt } => {
+            let live = escalations::answered(sql, *attempt, now)?;
+            recordings::begin(sql, (*attempt).into(), now)?;
+            live
+        }
+        Fact::AttemptKey { attempt, key } => escalations::key(sql, *attempt, *key, now)?,
+        Fact::Acknowledged { attempt, entry } => {
+            let outcome = acknowledgements::acknowledge(sql, *attempt, *entry, now)?;
+            let input = Some(Input::AckStored { attempt: *attempt, outcome });
+            let live = vec![Live::Escalation { entry: *entry }];
+            return Ok(Applied { input, live, escalate: true });
+        }
+        Fact::AttemptEnded { attempt, result, status } => {
+            let live = escalations::ended(sql, *attempt, *result, *status, now)?;
+            recordings::finalize(sql, (*attempt).into())?;
+            return Ok(Applied { escalate: true, ..Applied::tell(live) });
+        }
+        Fact::LineUp => {
+            outages::end(sql, outages::OutageKind::Line, now)?;
+            Some(Live::Status)
+        }
+        Fact::LineDown { status, why } => {
+            outages::begin(sql, outages::OutageKind::Line, Some(*status), why, now)?;
+            Some(Live::Status)
+        }
+    };
+    Ok(Applied::tell(live))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Contact;
+    use crate::duty::journal::Disposition;
+    use crate::io::store::tests::{arrival, at, call, note, one, store};
+    use crate::io::store::{RecordingState, wait};
+    use crate::protocol::rtp::Party;
+
+    #[test]
+    fn a_call_and_its_entry_are_born_together_and_once() {
+        let store = store();
+        let first = note(&store, 0.0, arrival(1, "13812345678"));
+        assert_eq!(first.input, Some(Input::Stored { call: call(1) }));
+        assert!(matches!(first.live[..], [Live::Ringing { .. }]));
+        let again = note(&store, 0.0, arrival(1, "13812345678"));
+        assert_eq!(again.input, Some(Input::Stored { call: call(1) }), "the switchboard waits");
+        assert_eq!(one::<i64>(&store, "SELECT count(*) FROM entry"), 1);
+        assert_eq!(one::<i64>(&store, "SELECT count(*) FROM revision"), 1);
+        assert_eq!(one::<String>(&store, "SELECT number FROM call"), "电-20261003-0001");
+        assert_eq!(one::<String>(&store, "SELECT number FROM entry"), "记-20261003-0001");
+    }
+
+    #[test]
+    fn numbers_count_per_day_in_beijing() {
+        let store = store();
+        note(&store, 0.0, arrival(1, "101"));
+        note(&store, 1.0, arrival(2, "101"));
+        note(&store, 3.0 * 3600.0, arrival(3, "101"));
+        let numbers = wait(store.recent_entries(10)).unwrap();
+        let numbers: Vec<_> = numbers.iter().map(|row| row.number.as_str()).collect();
+        assert_eq!(numbers, ["记-20261004-0001", "记-20261003-0002", "记-20261003-0001"]);
+    }
+
+    #[test]
+    fn a_known_number_shows_its_owner_and_how_often_he_called() {
+        let store = store();
+        let contact = Contact {
+            name: "李四".to_owned(),
+            unit: "市住建局".to_owned(),
+            duty: "办公室".to_owned(),
+            numbers: vec!["138-1234-5678".to_owned()],
+        };
+        wait(store.set_contacts(vec![contact])).unwrap();
+        note(&store, 0.0, arrival(1, "13812345678"));
+        let told = note(&store, 60.0, arrival(2, "+8613812345678"));
+        assert!(matches!(&told.live[..], [Live::Ringing { name, .. }] if name == "李四"));
+        let row = wait(store.entry_row(call(2).into())).unwrap().unwrap();
+        assert_eq!((row.caller_unit.as_str(), row.caller_name.as_str()), ("市住建局", "李四"));
+        assert_eq!(row.call.unwrap().nth_today, 2);
+        assert_eq!(wait(store.verify_entry(call(2).into())).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_call_is_followed_from_ring_to_end() {
+        let store = store();
+        note(&store, 0.0, arrival(1, "101"));
+        let phone = || "值班台话机".to_owned();
+        let other = || "副班话机".to_owned();
+        note(&store, 0.1, Fact::Rung { call: call(1), phone: other() });
+        note(&store, 20.0, Fact::NotTaken { call: call(1), phone: other(), status: 487 });
+        note(&store, 20.1, Fact::Rung { call: call(1), phone: phone() });
+        note(&store, 25.0, Fact::Answered { call: call(1), phone: phone() });
+        let ended = Fact::Ended {
+            call: call(1),
+            disposition: Disposition::Answered,
+            by: Some(Party::Caller),
+            status: 200,
+            why: "BYE".to_owned(),
+        };
+        note(&store, 85.5, ended.clone());
+        note(&store, 90.0, ended);
+        let view = wait(store.entry(call(1).into())).unwrap().unwrap();
+        let row = view.row.call.unwrap();
+        assert_eq!((row.ring_ms, row.talk_ms), (Some(25_000), Some(60_500)));
+        assert_eq!(row.answered_by.as_deref(), Some("值班台话机"));
+        assert_eq!(row.disposition, Some(Disposition::Answered));
+        assert_eq!(view.legs.len(), 2);
+        assert_eq!((view.legs[0].status, view.legs[0].taken), (Some(487), None));
+        assert_eq!(view.legs[1].ended, Some(at(85.5).wall));
+        assert_eq!(view.recording.unwrap().state, RecordingState::Finalizing);
+    }
+
+    #[test]
+    fn facts_of_an_unknown_call_change_nothing() {
+        let store = store();
+        let applied = note(&store, 0.0, Fact::Answered { call: call(9), phone: "x".to_owned() });
+        assert_eq!(applied, Applied::default());
+        assert_eq!(one::<i64>(&store, "SELECT count(*) FROM recording"), 0);
+    }
+
+    #[test]
+    fn several_facts_are_written_all_or_none() {
+        let store = store();
+        let noted = |fact| Noted { at: at(0.0), fact };
+        let facts = vec![noted(arrival(1, "101")), noted(Fact::LineUp), noted(arrival(2, "102"))];
+        assert_eq!(wait(store.note_all(facts)).unwrap().len(), 3);
+        assert_eq!(one::<i64>(&store, "SELECT count(*) FROM call"), 2);
+    }
+}

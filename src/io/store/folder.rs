@@ -1,0 +1,48 @@
+//! One daemon per data folder (esc_69), and which boot of the host this is.
+
+use super::error::{Result, StoreError};
+use std::fs::{File, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+/// Keeps other daemons out until it is dropped. A file of its own: closing any handle to the
+/// database file would drop SQLite's locks on it.
+pub(super) struct Held {
+    _lock: File,
+}
+
+impl Held {
+    pub fn take(database: &Path) -> Result<Self> {
+        let mut path = database.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let unreadable =
+            |error: std::io::Error| StoreError::Unreadable(format!("{}: {error}", path.display()));
+        let mut lock = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(unreadable)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = lock.read_to_string(&mut holder);
+                let folder = database.parent().unwrap_or(database).to_owned();
+                return Err(StoreError::Held { folder, holder: holder.trim().to_owned() });
+            }
+            Err(TryLockError::Error(error)) => return Err(unreadable(error)),
+        }
+        let name = format!("dutyline, process {}\n", std::process::id());
+        lock.set_len(0).map_err(unreadable)?;
+        lock.write_all(name.as_bytes()).map_err(unreadable)?;
+        Ok(Self { _lock: lock })
+    }
+}
+
+/// The kernel's name of this boot; empty where there is none, which counts as a new one.
+pub(super) fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}

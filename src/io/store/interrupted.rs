@@ -1,0 +1,68 @@
+//! What the last run of the daemon left unfinished: said to be interrupted, and decided anew.
+
+use super::Store;
+use super::audit::{self, Actor};
+use super::calls;
+use super::error::Result;
+use super::escalations;
+use super::text::Id;
+use crate::duty::ids::{AttemptId, CallId};
+use crate::duty::journal::{AttemptResult, Disposition};
+use crate::protocol::now::Now;
+use rusqlite::{Connection, OptionalExtension};
+
+const WHY: &str = "the daemon stopped in the middle of the call";
+
+impl Store {
+    /// Ends the calls and attempts of an earlier run as interrupted; an attempt that was cut is
+    /// decided again at once. Call it once, before the switchboard starts. Their names; what is
+    /// recorded of them is in [`Store::recordings_unsealed`].
+    pub async fn interrupted_calls(&self, now: Now) -> Result<Vec<CallId>> {
+        self.write(move |tx| {
+            let calls = interrupt(tx.sql, now)?;
+            if !calls.is_empty() {
+                let actor = Actor::system("I-6");
+                let count = calls.len().to_string();
+                audit::append(tx.sql, now, &actor, "calls.interrupt", "calls", &count)?;
+            }
+            Ok(calls)
+        })
+        .await
+    }
+
+    /// Monotonic times of another boot of the host mean nothing in this one.
+    pub(super) fn note_boot(&self, boot: &str) -> Result<()> {
+        let boot = boot.to_owned();
+        self.write_now(move |tx| forget_other_boots(tx.sql, &boot))
+    }
+}
+
+fn interrupt(sql: &Connection, now: Now) -> Result<Vec<CallId>> {
+    let mut rows = sql.prepare("SELECT id FROM attempt WHERE ended_ms IS NULL")?;
+    let attempts = rows.query_map([], |row| row.get::<_, Id<AttemptId>>(0))?;
+    for attempt in attempts.collect::<Result<Vec<_>, _>>()? {
+        escalations::ended(sql, attempt.0, AttemptResult::Interrupted, 0, now)?;
+    }
+    let mut rows = sql.prepare("SELECT id FROM call WHERE state <> 'ended' ORDER BY arrived_ms")?;
+    let calls = rows.query_map([], |row| row.get::<_, Id<CallId>>(0))?;
+    let calls = calls.collect::<Result<Vec<_>, _>>()?;
+    for call in &calls {
+        calls::ended(sql, call.0, Disposition::Interrupted, None, 0, WHY, now)?;
+    }
+    Ok(calls.into_iter().map(|call| call.0).collect())
+}
+
+fn forget_other_boots(sql: &Connection, boot: &str) -> Result<()> {
+    let last: Option<String> =
+        sql.query_row("SELECT id FROM boot", [], |row| row.get(0)).optional()?;
+    if !boot.is_empty() && last.as_deref() == Some(boot) {
+        return Ok(());
+    }
+    sql.execute(
+        "INSERT INTO boot (one, id) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET id = ?1",
+        [boot],
+    )?;
+    sql.execute("UPDATE escalation SET raised_mono = NULL, round_mono = NULL", [])?;
+    sql.execute("UPDATE attempt SET started_mono = NULL, ended_mono = NULL", [])?;
+    Ok(())
+}

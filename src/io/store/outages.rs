@@ -1,0 +1,56 @@
+//! Outages (中断, domain §4.3.4): when the line, the log or the recorder did not work.
+
+use super::Store;
+use super::error::Result;
+use super::text::{ms, name};
+use crate::protocol::now::Now;
+use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutageKind {
+    /// 注册丢失
+    Line,
+    /// The log could not be written.
+    Log,
+    /// The tape could not be written.
+    Recorder,
+    /// 存储满
+    Storage,
+    /// 服务重启
+    Service,
+}
+
+/// Notes the beginning; an outage that is going on stays as it is.
+pub(super) fn begin(
+    sql: &Connection,
+    kind: OutageKind,
+    status: Option<u16>,
+    why: &str,
+    now: Now,
+) -> Result<()> {
+    sql.prepare_cached(
+        "INSERT INTO outage (kind, from_ms, status, why) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![name(kind), ms(now.wall), status, why])?;
+    Ok(())
+}
+
+pub(super) fn end(sql: &Connection, kind: OutageKind, now: Now) -> Result<()> {
+    sql.prepare_cached("UPDATE outage SET to_ms = ?2 WHERE kind = ?1 AND to_ms IS NULL")?
+        .execute(params![name(kind), ms(now.wall)])?;
+    Ok(())
+}
+
+impl Store {
+    pub async fn outage_began(&self, kind: OutageKind, why: &str, now: Now) -> Result<()> {
+        let why = why.to_owned();
+        self.write(move |tx| begin(tx.sql, kind, None, &why, now)).await
+    }
+
+    pub async fn outage_ended(&self, kind: OutageKind, now: Now) -> Result<()> {
+        self.write(move |tx| end(tx.sql, kind, now)).await
+    }
+}

@@ -1,0 +1,157 @@
+//! Personal accounts; shared ones are forbidden (domain §4.1).
+
+use super::Store;
+use super::audit::{self, Actor};
+use super::error::Result;
+use super::passwords;
+use super::text::{Named, ms, name};
+use crate::protocol::now::Now;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PersonId(pub i64);
+
+/// What somebody may do (domain §4.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Account {
+    /// 值班员
+    Officer,
+    /// 带班领导
+    Leader,
+    /// 系统管理员
+    Admin,
+}
+
+/// Somebody who has logged in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Who {
+    pub id: PersonId,
+    pub login: String,
+    pub name: String,
+    pub account: Account,
+    /// Where he sits: the address of his browser, for the audit.
+    pub terminal: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewPerson {
+    pub login: String,
+    pub name: String,
+    pub account: Account,
+    pub password: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Added {
+    Added(PersonId),
+    /// Somebody has this login already.
+    Taken,
+    /// Chinese and English.
+    Refused {
+        zh: &'static str,
+        en: &'static str,
+    },
+}
+
+/// Characters of the shortest password (ASVS 5.0, 6.2.1).
+const SHORTEST_PASSWORD: usize = 8;
+const LONGEST: usize = 128;
+
+impl NewPerson {
+    pub(super) fn fault(&self) -> Option<Added> {
+        let length = self.password.chars().count();
+        let refused = |zh, en| Some(Added::Refused { zh, en });
+        let login = self.login.trim();
+        if login.is_empty() || login.len() > LONGEST || login.chars().any(char::is_control) {
+            return refused("请填写登录名", "give a login name");
+        }
+        if self.name.trim().is_empty() || self.name.chars().count() > LONGEST {
+            return refused("请填写姓名", "give the person's name");
+        }
+        if !(SHORTEST_PASSWORD..=LONGEST).contains(&length) {
+            return refused("密码应为 8 至 128 个字符", "the password needs 8 to 128 characters");
+        }
+        None
+    }
+}
+
+/// The person's row; `hash` has been made outside of the writer.
+pub(super) fn insert(
+    sql: &Connection,
+    person: &NewPerson,
+    hash: &str,
+    by: &Actor,
+    now: Now,
+) -> Result<Added> {
+    let id: Option<i64> = sql
+        .prepare_cached(
+            "INSERT INTO person (login, name, role, password, added_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (login) DO NOTHING RETURNING id",
+        )?
+        .query_row(
+            params![
+                person.login.trim(),
+                person.name.trim(),
+                name(person.account),
+                hash,
+                ms(now.wall)
+            ],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let Some(id) = id else { return Ok(Added::Taken) };
+    audit::append(sql, now, by, "person.add", &format!("person {id}"), &name(person.account))?;
+    Ok(Added::Added(PersonId(id)))
+}
+
+pub(super) fn count(sql: &Connection) -> Result<i64> {
+    Ok(sql.query_row("SELECT count(*) FROM person", [], |row| row.get(0))?)
+}
+
+pub(super) fn who(sql: &Connection, id: PersonId, terminal: &str) -> Result<Option<Who>> {
+    Ok(sql
+        .prepare_cached("SELECT login, name, role FROM person WHERE id = ?1 AND active = 1")?
+        .query_row([id.0], |row| {
+            Ok(Who {
+                id,
+                login: row.get(0)?,
+                name: row.get(1)?,
+                account: row.get::<_, Named<Account>>(2)?.0,
+                terminal: terminal.to_owned(),
+            })
+        })
+        .optional()?)
+}
+
+impl Store {
+    pub async fn has_people(&self) -> Result<bool> {
+        self.read(|sql| Ok(count(sql)? > 0)).await
+    }
+
+    /// Adds an account; `by` is who does it, for the audit (such as `root, user add`).
+    pub async fn add_person(&self, person: NewPerson, by: &str, now: Now) -> Result<Added> {
+        if let Some(refused) = person.fault() {
+            return Ok(refused);
+        }
+        let by = Actor { person: None, name: by.to_owned(), terminal: "command line".to_owned() };
+        let password = person.password.clone();
+        let hash = aside(move || passwords::hash(&password)).await?;
+        self.write(move |tx| insert(tx.sql, &person, &hash, &by, now)).await
+    }
+}
+
+/// Runs something slow away from the async threads, where there are any.
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => runtime
+            .spawn_blocking(work)
+            .await
+            .unwrap_or_else(|error| Err(super::StoreError::Bug(error.to_string()))),
+        Err(_) => work(),
+    }
+}

@@ -1,0 +1,151 @@
+//! Recordings (domain §4.3.3): bound to their call, never changed once sealed (I-3).
+
+use super::audit::{self, Actor};
+use super::error::Result;
+use super::text::{Id, count, json, ms};
+use super::{Store, Who};
+use crate::duty::ids::CallId;
+use crate::protocol::now::Now;
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingState {
+    /// 录制中
+    Recording,
+    /// 收尾
+    Finalizing,
+    /// 已封存
+    Sealed,
+    /// 不完整: sealed, but cut short; the reason says why.
+    Partial,
+    /// 缺失: there is none; the reason says why.
+    Missing,
+}
+
+/// Silence where packets are missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    pub party: String,
+    pub from_ms: u64,
+    pub lasts_ms: u64,
+}
+
+/// A finished recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    pub wav: PathBuf,
+    pub tape: Option<PathBuf>,
+    /// SHA-256 of the WAV, in hexadecimal.
+    pub sha256: String,
+    pub bytes: u64,
+    pub duration: Duration,
+    pub gaps: Vec<Gap>,
+    /// Why it is not whole, where it is not.
+    pub interrupted: Option<String>,
+}
+
+pub(super) fn begin(sql: &Connection, call: CallId, now: Now) -> Result<()> {
+    sql.prepare_cached(
+        "INSERT INTO recording (call, state, started_ms)
+         SELECT id, 'recording', ?2 FROM call WHERE id = ?1 ON CONFLICT (call) DO NOTHING",
+    )?
+    .execute(params![Id(call), ms(now.wall)])?;
+    Ok(())
+}
+
+pub(super) fn finalize(sql: &Connection, call: CallId) -> Result<()> {
+    sql.prepare_cached(
+        "UPDATE recording SET state = 'finalizing' WHERE call = ?1 AND state = 'recording'",
+    )?
+    .execute([Id(call)])?;
+    Ok(())
+}
+
+fn seal(sql: &Connection, call: CallId, sealed: &Sealed, now: Now) -> Result<bool> {
+    begin(sql, call, now)?;
+    let state = if sealed.interrupted.is_some() { "partial" } else { "sealed" };
+    let duration = i64::try_from(sealed.duration.as_millis()).unwrap_or(i64::MAX);
+    let bound = sql
+        .prepare_cached(
+            "UPDATE recording SET state = ?2, wav = ?3, tape = ?4, bytes = ?5, duration_ms = ?6,
+               digest = ?7, gaps = ?8, sealed_ms = ?9, reason = ?10
+             WHERE call = ?1 AND digest IS NULL",
+        )?
+        .execute(params![
+            Id(call),
+            state,
+            sealed.wav.to_string_lossy(),
+            sealed.tape.as_ref().map(|tape| tape.to_string_lossy()),
+            count(sealed.bytes),
+            duration,
+            sealed.sha256,
+            json(&sealed.gaps)?,
+            ms(now.wall),
+            sealed.interrupted.as_deref().unwrap_or(""),
+        ])?;
+    if bound > 0 {
+        let actor = Actor::system("I-2");
+        audit::append(sql, now, &actor, "recording.seal", &call.to_string(), &sealed.sha256)?;
+    }
+    Ok(bound > 0)
+}
+
+fn miss(sql: &Connection, call: CallId, reason: &str, now: Now) -> Result<bool> {
+    begin(sql, call, now)?;
+    let missed = sql
+        .prepare_cached(
+            "UPDATE recording SET state = 'missing', reason = ?2
+             WHERE call = ?1 AND digest IS NULL",
+        )?
+        .execute(params![Id(call), reason])?;
+    Ok(missed > 0)
+}
+
+/// What the player needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordingFile {
+    pub wav: PathBuf,
+    pub sha256: String,
+    pub sealed: DateTime<Utc>,
+}
+
+impl Store {
+    /// Binds a sealed WAV to its call. `false`: the call is unknown, or its recording was sealed
+    /// before and stays as it was.
+    pub async fn recording_sealed(&self, call: CallId, sealed: Sealed, now: Now) -> Result<bool> {
+        self.write(move |tx| seal(tx.sql, call, &sealed, now)).await
+    }
+
+    /// Says why there is no recording of an answered call (I-2).
+    pub async fn recording_missing(&self, call: CallId, reason: &str, now: Now) -> Result<bool> {
+        let reason = reason.to_owned();
+        self.write(move |tx| miss(tx.sql, call, &reason, now)).await
+    }
+
+    /// Calls whose recording is not bound yet: to be sealed from the tape, or said to be missing.
+    pub async fn recordings_unsealed(&self) -> Result<Vec<CallId>> {
+        self.read(|sql| {
+            let mut rows = sql.prepare_cached(
+                "SELECT call FROM recording WHERE state IN ('recording', 'finalizing')
+                 ORDER BY started_ms",
+            )?;
+            let calls = rows.query_map([], |row| row.get::<_, Id<CallId>>(0))?;
+            calls.map(|call| Ok(call?.0)).collect()
+        })
+        .await
+    }
+
+    /// Somebody listens to a recording: that is audited.
+    pub async fn recording_played(&self, who: &Who, call: CallId, now: Now) -> Result<()> {
+        let actor = Actor::from(who);
+        self.write(move |tx| {
+            audit::append(tx.sql, now, &actor, "recording.play", &call.to_string(), "")
+        })
+        .await
+    }
+}

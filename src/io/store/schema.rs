@@ -1,0 +1,144 @@
+//! Opens the database file and brings its schema up to date; refuses what it does not understand.
+
+use super::error::{Result, StoreError};
+use rusqlite::backup::Progress;
+use rusqlite::{Connection, TransactionBehavior};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Appended to, never changed: `user_version` counts how many of them a file has had.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_spine.sql")];
+
+/// The first SQLite that does not lose commits when two connections reset the WAL.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+pub(super) fn open(path: &Path) -> Result<Connection> {
+    assert_sqlite()?;
+    let mut connection = Connection::open(path)?;
+    prepare(&connection)?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(StoreError::Unreadable(format!("journal mode is {mode}, not wal")));
+    }
+    migrate(&mut connection, Some(path), MIGRATIONS)?;
+    Ok(connection)
+}
+
+pub(super) fn open_in_memory() -> Result<Connection> {
+    assert_sqlite()?;
+    let mut connection = Connection::open_in_memory()?;
+    prepare(&connection)?;
+    migrate(&mut connection, None, MIGRATIONS)?;
+    Ok(connection)
+}
+
+fn assert_sqlite() -> Result<()> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(StoreError::OldSqlite(rusqlite::version().to_owned()));
+    }
+    Ok(())
+}
+
+fn prepare(connection: &Connection) -> Result<()> {
+    connection.busy_timeout(Duration::from_secs(1))?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection, path: Option<&Path>, migrations: &[&str]) -> Result<()> {
+    let version = |connection: &Connection| -> Result<i64> {
+        Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+    };
+    let known = i64::try_from(migrations.len()).expect("few migrations");
+    let found = version(connection)?;
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    if found == known {
+        return Ok(());
+    }
+    if let Some(path) = path
+        && found > 0
+    {
+        back_up(connection, &backup_path(path, found))?;
+    }
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have migrated while this one waited for the lock.
+    let done = usize::try_from(version(&change)?).unwrap_or(0);
+    for migration in migrations.iter().skip(done) {
+        change.execute_batch(migration)?;
+    }
+    change.pragma_update(None, "user_version", known)?;
+    change.commit()?;
+    Ok(())
+}
+
+/// `dutyline.db` of schema 3 is kept as `dutyline.db.schema-3.bak`.
+fn backup_path(path: &Path, version: i64) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".schema-{version}.bak"));
+    PathBuf::from(name)
+}
+
+fn back_up(connection: &Connection, to: &Path) -> Result<()> {
+    if to.exists() {
+        return Ok(());
+    }
+    connection.backup("main", to, None::<fn(Progress)>)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_backed_up_before_it_is_migrated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        drop(open(&path).unwrap());
+        let mut old = Connection::open(&path).unwrap();
+        let more = [MIGRATIONS, &["CREATE TABLE more (id INTEGER PRIMARY KEY) STRICT"]].concat();
+        migrate(&mut old, Some(&path), &more).unwrap();
+        let backup = Connection::open(backup_path(&path, 1)).unwrap();
+        let tables = |sql: &Connection| -> i64 {
+            sql.query_row("SELECT count(*) FROM sqlite_schema WHERE name='more'", [], |r| r.get(0))
+                .unwrap()
+        };
+        assert_eq!((tables(&old), tables(&backup)), (1, 0));
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        let connection = open(&path).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        let known = i64::try_from(MIGRATIONS.len()).unwrap();
+        assert_eq!(open(&path).unwrap_err(), StoreError::Newer { found: 99, known });
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_file_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        let mut connection = open(&path).unwrap();
+        let more = [MIGRATIONS, &["CREATE TABLE more (id) ", "nonsense"]].concat();
+        assert!(migrate(&mut connection, Some(&path), &more).is_err());
+        assert!(open(&path).is_ok());
+    }
+
+    #[test]
+    fn writes_are_durable_when_they_are_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open(&folder.path().join("log.db")).unwrap();
+        let level: i64 =
+            connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
+        assert_eq!(level, 2, "FULL");
+    }
+}

@@ -1,0 +1,500 @@
+//! What the pages show: plain values, read in one moment of the log.
+
+use super::error::Result;
+use super::recordings::{Gap, RecordingFile, RecordingState};
+use super::revisions::{Change, RevisionKind};
+use super::text::{Id, Ms, Named, from_json};
+use super::{Store, entries};
+use crate::duty::entry::{Category, EntryState, Field, Form};
+use crate::duty::ids::{AttemptId, CallId, EntryId, EscalationId};
+use crate::duty::journal::{AttemptResult, Disposition, Urgency};
+use crate::duty::roster::Role;
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One line of the list of entries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EntryRow {
+    pub id: EntryId,
+    /// 记-…
+    pub number: String,
+    pub occurred: DateTime<Utc>,
+    pub state: EntryState,
+    pub urgency: Urgency,
+    pub category: Option<Category>,
+    pub caller_unit: String,
+    pub caller_name: String,
+    pub caller_phone: String,
+    pub subject: String,
+    /// The call it is about; `None` for an entry made by hand.
+    pub call: Option<CallRow>,
+    pub recording: Option<RecordingState>,
+    /// The latest one.
+    pub escalation: Option<EscalationRow>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallState {
+    /// 振铃
+    Ringing,
+    /// 通话
+    InCall,
+    /// 结束
+    Ended,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CallRow {
+    pub id: CallId,
+    /// 电-…
+    pub number: String,
+    pub state: CallState,
+    /// Empty: no caller number was shown.
+    pub caller: String,
+    pub display: String,
+    pub contact_unit: String,
+    pub contact_name: String,
+    pub contact_duty: String,
+    /// 今晚第 n 次
+    pub nth_today: i64,
+    pub arrived: DateTime<Utc>,
+    pub answered: Option<DateTime<Utc>>,
+    pub answered_by: Option<String>,
+    pub ended: Option<DateTime<Utc>>,
+    pub disposition: Option<Disposition>,
+    /// Measured on the monotonic clock, in milliseconds; `None` while it goes on.
+    pub ring_ms: Option<i64>,
+    pub talk_ms: Option<i64>,
+    pub why: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EscalationState {
+    Open,
+    /// 已接报
+    Acknowledged,
+    /// 撤回
+    Withdrawn,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EscalationRow {
+    pub id: EscalationId,
+    pub entry: EntryId,
+    pub urgency: Urgency,
+    pub state: EscalationState,
+    pub raised: DateTime<Utc>,
+    pub raised_by: String,
+    /// How often the ladder has begun again.
+    pub round: i64,
+    /// 全部未应答: sounds since then, until somebody acknowledges or it is withdrawn.
+    pub siren: Option<DateTime<Utc>>,
+    pub attempts: i64,
+    pub acknowledged: Option<AckRow>,
+    /// When the duty leader himself was reached.
+    pub leader_reached: Option<DateTime<Utc>>,
+    pub withdrawn: Option<DateTime<Utc>>,
+    pub withdrawn_by: Option<String>,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AckRow {
+    pub person: String,
+    pub role: Role,
+    pub at: DateTime<Utc>,
+    /// `false`: somebody else had acknowledged already.
+    pub first: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AttemptRow {
+    pub id: AttemptId,
+    pub seq: i64,
+    pub round: i64,
+    pub role: Role,
+    pub person: String,
+    pub target: String,
+    pub why: String,
+    pub started: DateTime<Utc>,
+    pub ringing: Option<DateTime<Utc>>,
+    pub answered: Option<DateTime<Utc>>,
+    pub ended: Option<DateTime<Utc>>,
+    pub result: Option<AttemptResult>,
+    pub status: Option<u16>,
+    /// Keys other than the acknowledging one.
+    pub keys: String,
+    pub recording: Option<RecordingState>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LegRow {
+    pub phone: String,
+    pub rung: DateTime<Utc>,
+    pub taken: Option<DateTime<Utc>>,
+    pub ended: Option<DateTime<Utc>>,
+    pub status: Option<u16>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RevisionRow {
+    pub no: i64,
+    pub kind: RevisionKind,
+    pub actor: String,
+    pub at: DateTime<Utc>,
+    pub changes: Vec<Change>,
+    pub reason: String,
+    pub digest: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RecordingRow {
+    pub call: CallId,
+    pub state: RecordingState,
+    pub started: DateTime<Utc>,
+    pub duration_ms: Option<i64>,
+    pub bytes: Option<i64>,
+    pub sha256: Option<String>,
+    pub gaps: Vec<Gap>,
+    pub sealed: Option<DateTime<Utc>>,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EscalationView {
+    pub row: EscalationRow,
+    /// Oldest first; at most the last [`MOST_ATTEMPTS`].
+    pub attempts: Vec<AttemptRow>,
+    pub acknowledgements: Vec<AckRow>,
+}
+
+/// Everything about one entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EntryView {
+    pub row: EntryRow,
+    pub form: Form,
+    pub missing: Vec<Field>,
+    pub completeness: u8,
+    pub legs: Vec<LegRow>,
+    pub recording: Option<RecordingRow>,
+    /// Newest first.
+    pub escalations: Vec<EscalationView>,
+    pub revisions: Vec<RevisionRow>,
+}
+
+pub const MOST_ATTEMPTS: i64 = 200;
+
+impl Store {
+    /// The newest entries, newest first.
+    pub async fn recent_entries(&self, most: u32) -> Result<Vec<EntryRow>> {
+        self.read(move |sql| {
+            let query = format!("{ENTRY} ORDER BY e.occurred_ms DESC, e.id DESC LIMIT ?1");
+            let mut rows = sql.prepare_cached(&query)?;
+            let rows = rows.query_map([most], entry_row)?;
+            let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
+            for row in &mut rows {
+                row.escalation = escalation_rows(sql, row.id, 1)?.into_iter().next();
+            }
+            Ok(rows)
+        })
+        .await
+    }
+
+    pub async fn entry_row(&self, id: EntryId) -> Result<Option<EntryRow>> {
+        self.read(move |sql| row(sql, id)).await
+    }
+
+    pub async fn entry(&self, id: EntryId) -> Result<Option<EntryView>> {
+        self.read(move |sql| {
+            let (Some(row), Some(form)) = (row(sql, id)?, entries::form(sql, id)?) else {
+                return Ok(None);
+            };
+            let call = row.call.as_ref().map(|call| call.id);
+            let escalations = escalation_rows(sql, id, i64::MAX)?;
+            let escalations = escalations.into_iter().map(|row| escalation_view(sql, row));
+            Ok(Some(EntryView {
+                missing: form.missing(),
+                completeness: form.completeness(),
+                form,
+                legs: call.map_or(Ok(vec![]), |call| legs(sql, call))?,
+                recording: call.map_or(Ok(None), |call| recording(sql, call))?,
+                escalations: escalations.collect::<Result<_>>()?,
+                revisions: revisions(sql, id)?,
+                row,
+            }))
+        })
+        .await
+    }
+
+    /// Escalations nobody has acknowledged, oldest first: what must be in sight on every page.
+    pub async fn open_escalations(&self) -> Result<Vec<EscalationRow>> {
+        self.read(|sql| {
+            let query = format!("{ESCALATION} WHERE e.state = 'open' ORDER BY e.raised_ms");
+            let mut rows = sql.prepare_cached(&query)?;
+            let rows = rows.query_map([], escalation_row)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    pub async fn recording(&self, call: CallId) -> Result<Option<RecordingRow>> {
+        self.read(move |sql| recording(sql, call)).await
+    }
+
+    /// The sealed WAV of a call, for the player; `None` while there is none.
+    pub async fn recording_file(&self, call: CallId) -> Result<Option<RecordingFile>> {
+        self.read(move |sql| {
+            Ok(sql
+                .prepare_cached(
+                    "SELECT wav, digest, sealed_ms FROM recording
+                     WHERE call = ?1 AND digest IS NOT NULL",
+                )?
+                .query_row([Id(call)], |row| {
+                    Ok(RecordingFile {
+                        wav: PathBuf::from(row.get::<_, String>(0)?),
+                        sha256: row.get(1)?,
+                        sealed: row.get::<_, Ms>(2)?.0,
+                    })
+                })
+                .optional()?)
+        })
+        .await
+    }
+}
+
+const ENTRY: &str = "
+  SELECT e.id, e.number, e.occurred_ms, e.state, e.urgency, e.category, e.caller_unit,
+    e.caller_name, e.caller_phone, e.subject, r.state,
+    c.id, c.number, c.state, c.caller, c.display, c.contact_unit, c.contact_name, c.contact_duty,
+    c.nth_today, c.arrived_ms, c.arrived_mono, c.answered_ms, c.answered_mono, c.answered_by,
+    c.ended_ms, c.ended_mono, c.disposition, c.why
+  FROM entry e
+  LEFT JOIN call c ON c.id = e.id
+  LEFT JOIN recording r ON r.call = c.id";
+
+fn row(sql: &Connection, id: EntryId) -> Result<Option<EntryRow>> {
+    let found = sql
+        .prepare_cached(&format!("{ENTRY} WHERE e.id = ?1"))?
+        .query_row([Id(id)], entry_row)
+        .optional()?;
+    let Some(mut found) = found else { return Ok(None) };
+    found.escalation = escalation_rows(sql, id, 1)?.into_iter().next();
+    Ok(Some(found))
+}
+
+fn entry_row(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
+    Ok(EntryRow {
+        id: row.get::<_, Id<EntryId>>(0)?.0,
+        number: row.get(1)?,
+        occurred: row.get::<_, Ms>(2)?.0,
+        state: row.get::<_, Named<EntryState>>(3)?.0,
+        urgency: row.get::<_, Named<Urgency>>(4)?.0,
+        category: Category::from_name(row.get_ref(5)?.as_str()?),
+        caller_unit: row.get(6)?,
+        caller_name: row.get(7)?,
+        caller_phone: row.get(8)?,
+        subject: row.get(9)?,
+        recording: optional(row, 10)?,
+        call: match row.get::<_, Option<Id<CallId>>>(11)? {
+            Some(id) => Some(call_row(id.0, row)?),
+            None => None,
+        },
+        escalation: None,
+    })
+}
+
+fn call_row(id: CallId, row: &Row<'_>) -> rusqlite::Result<CallRow> {
+    let arrived_mono: i64 = row.get(21)?;
+    let answered_mono: Option<i64> = row.get(23)?;
+    let ended_mono: Option<i64> = row.get(26)?;
+    let millis = |from: i64, to: i64| (to - from).max(0) / 1_000_000;
+    Ok(CallRow {
+        id,
+        number: row.get(12)?,
+        state: row.get::<_, Named<CallState>>(13)?.0,
+        caller: row.get(14)?,
+        display: row.get(15)?,
+        contact_unit: row.get(16)?,
+        contact_name: row.get(17)?,
+        contact_duty: row.get(18)?,
+        nth_today: row.get(19)?,
+        arrived: row.get::<_, Ms>(20)?.0,
+        answered: instant(row, 22)?,
+        answered_by: row.get(24)?,
+        ended: instant(row, 25)?,
+        disposition: optional(row, 27)?,
+        ring_ms: answered_mono.or(ended_mono).map(|until| millis(arrived_mono, until)),
+        talk_ms: answered_mono.zip(ended_mono).map(|(from, to)| millis(from, to)),
+        why: row.get(28)?,
+    })
+}
+
+fn instant(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    Ok(row.get::<_, Option<Ms>>(column)?.map(|at| at.0))
+}
+
+fn optional<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<T>> {
+    Ok(row.get::<_, Option<Named<T>>>(column)?.map(|named| named.0))
+}
+
+const ESCALATION: &str = "
+  SELECT e.id, e.entry, e.urgency, e.state, e.raised_ms, e.raised_by, e.round,
+    CASE WHEN e.state = 'open' THEN e.siren_ms END, e.leader_reached_ms, e.withdrawn_ms,
+    e.withdrawn_by, e.reason, (SELECT count(*) FROM attempt a WHERE a.escalation = e.id),
+    k.person, k.role, k.at_ms
+  FROM escalation e
+  LEFT JOIN acknowledgement k ON k.escalation = e.id AND k.outcome = 'first'";
+
+fn escalation_rows(sql: &Connection, entry: EntryId, most: i64) -> Result<Vec<EscalationRow>> {
+    let query =
+        format!("{ESCALATION} WHERE e.entry = ?1 ORDER BY e.raised_ms DESC, e.id DESC LIMIT ?2");
+    let mut rows = sql.prepare_cached(&query)?;
+    let rows = rows.query_map(params![Id(entry), most], escalation_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn escalation_row(row: &Row<'_>) -> rusqlite::Result<EscalationRow> {
+    let person: Option<String> = row.get(13)?;
+    let acknowledged = match person {
+        Some(person) => Some(AckRow {
+            person,
+            role: row.get::<_, Named<Role>>(14)?.0,
+            at: row.get::<_, Ms>(15)?.0,
+            first: true,
+        }),
+        None => None,
+    };
+    Ok(EscalationRow {
+        id: row.get::<_, Id<EscalationId>>(0)?.0,
+        entry: row.get::<_, Id<EntryId>>(1)?.0,
+        urgency: row.get::<_, Named<Urgency>>(2)?.0,
+        state: row.get::<_, Named<EscalationState>>(3)?.0,
+        raised: row.get::<_, Ms>(4)?.0,
+        raised_by: row.get(5)?,
+        round: row.get(6)?,
+        siren: instant(row, 7)?,
+        leader_reached: instant(row, 8)?,
+        withdrawn: instant(row, 9)?,
+        withdrawn_by: row.get(10)?,
+        reason: row.get(11)?,
+        attempts: row.get(12)?,
+        acknowledged,
+    })
+}
+
+fn escalation_view(sql: &Connection, row: EscalationRow) -> Result<EscalationView> {
+    let mut attempts = sql.prepare_cached(
+        "SELECT a.id, a.seq, a.round, a.role, a.person, a.target, a.why, a.started_ms, a.ringing_ms,
+           a.answered_ms, a.ended_ms, a.result, a.status,
+           (SELECT group_concat(key, '' ORDER BY at_mono) FROM attempt_key k
+             WHERE k.attempt = a.id), r.state
+         FROM attempt a LEFT JOIN recording r ON r.call = a.id
+         WHERE a.escalation = ?1 ORDER BY a.seq DESC LIMIT ?2",
+    )?;
+    let attempts = attempts.query_map(params![Id(row.id), MOST_ATTEMPTS], attempt_row)?;
+    let mut attempts = attempts.collect::<Result<Vec<_>, _>>()?;
+    attempts.reverse();
+    let mut acks = sql.prepare_cached(
+        "SELECT person, role, at_ms, outcome = 'first' FROM acknowledgement
+         WHERE escalation = ?1 ORDER BY at_ms",
+    )?;
+    let acks = acks.query_map([Id(row.id)], |row| {
+        Ok(AckRow {
+            person: row.get(0)?,
+            role: row.get::<_, Named<Role>>(1)?.0,
+            at: row.get::<_, Ms>(2)?.0,
+            first: row.get(3)?,
+        })
+    })?;
+    Ok(EscalationView { attempts, acknowledgements: acks.collect::<Result<_, _>>()?, row })
+}
+
+fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
+    Ok(AttemptRow {
+        id: row.get::<_, Id<AttemptId>>(0)?.0,
+        seq: row.get(1)?,
+        round: row.get(2)?,
+        role: row.get::<_, Named<Role>>(3)?.0,
+        person: row.get(4)?,
+        target: row.get(5)?,
+        why: row.get(6)?,
+        started: row.get::<_, Ms>(7)?.0,
+        ringing: instant(row, 8)?,
+        answered: instant(row, 9)?,
+        ended: instant(row, 10)?,
+        result: optional(row, 11)?,
+        status: row.get(12)?,
+        keys: row.get::<_, Option<String>>(13)?.unwrap_or_default(),
+        recording: optional(row, 14)?,
+    })
+}
+
+fn legs(sql: &Connection, call: CallId) -> Result<Vec<LegRow>> {
+    let mut rows = sql.prepare_cached(
+        "SELECT phone, rung_ms, taken_ms, ended_ms, status FROM leg WHERE call = ?1 ORDER BY id",
+    )?;
+    let rows = rows.query_map([Id(call)], |row| {
+        Ok(LegRow {
+            phone: row.get(0)?,
+            rung: row.get::<_, Ms>(1)?.0,
+            taken: instant(row, 2)?,
+            ended: instant(row, 3)?,
+            status: row.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn recording(sql: &Connection, call: CallId) -> Result<Option<RecordingRow>> {
+    let found = sql
+        .prepare_cached(
+            "SELECT state, started_ms, duration_ms, bytes, digest, sealed_ms, reason, gaps
+             FROM recording WHERE call = ?1",
+        )?
+        .query_row([Id(call)], |row| {
+            let found = RecordingRow {
+                call,
+                state: row.get::<_, Named<RecordingState>>(0)?.0,
+                started: row.get::<_, Ms>(1)?.0,
+                duration_ms: row.get(2)?,
+                bytes: row.get(3)?,
+                sha256: row.get(4)?,
+                gaps: vec![],
+                sealed: instant(row, 5)?,
+                reason: row.get(6)?,
+            };
+            Ok((found, row.get::<_, String>(7)?))
+        })
+        .optional()?;
+    let Some((mut found, gaps)) = found else { return Ok(None) };
+    found.gaps = from_json(&gaps)?;
+    Ok(Some(found))
+}
+
+fn revisions(sql: &Connection, entry: EntryId) -> Result<Vec<RevisionRow>> {
+    let mut rows = sql.prepare_cached(
+        "SELECT no, kind, actor, at_ms, changes, reason, digest FROM revision
+         WHERE entry = ?1 ORDER BY no",
+    )?;
+    let mut rows = rows.query([Id(entry)])?;
+    let mut found = vec![];
+    while let Some(row) = rows.next()? {
+        found.push(RevisionRow {
+            no: row.get(0)?,
+            kind: row.get::<_, Named<RevisionKind>>(1)?.0,
+            actor: row.get(2)?,
+            at: row.get::<_, Ms>(3)?.0,
+            changes: from_json(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?)?,
+            reason: row.get(5)?,
+            digest: row.get(6)?,
+        });
+    }
+    Ok(found)
+}
