@@ -207,6 +207,11 @@ impl Switchboard {
         self.desk.channels.in_use()
     }
 
+    /// Legs whose end the endpoint has not reported yet.
+    pub fn legs(&self) -> usize {
+        self.desk.legs.len()
+    }
+
     /// Messages that were dropped unread.
     pub fn dropped(&self) -> u64 {
         self.dropped
@@ -230,11 +235,10 @@ impl Switchboard {
         match event {
             sip::Event::Incoming { leg, invite } => self.on_incoming(leg, *invite, now),
             sip::Event::Cancelled { leg } => self.on_leg(leg, LegEvent::Cancelled, now),
-            sip::Event::Confirmed { leg, sdp } => {
-                self.on_leg(leg, LegEvent::Confirmed { sdp }, now);
-            }
-            sip::Event::Progress { leg, status, sdp: _ } => {
-                self.on_leg(leg, LegEvent::Progress { status }, now);
+            // The answer was good without it; a missing one is reported as `Ended`.
+            sip::Event::Confirmed { leg: _ } => {}
+            sip::Event::Progress { leg, status, sdp } => {
+                self.on_leg(leg, LegEvent::Progress { status, sdp }, now);
             }
             sip::Event::Answered { leg, sdp } => {
                 self.on_leg(leg, LegEvent::Answered { sdp }, now);
@@ -243,6 +247,7 @@ impl Switchboard {
                 self.on_leg(leg, LegEvent::Refused { status }, now);
             }
             sip::Event::Offer { leg, sdp } => self.on_leg(leg, LegEvent::Offer { sdp }, now),
+            sip::Event::Answer { leg, sdp } => self.on_leg(leg, LegEvent::Answer { sdp }, now),
             sip::Event::Info { leg, content_type, body } => {
                 if let Some(key) = keys::in_info(&content_type, &body) {
                     self.on_leg(leg, LegEvent::Key(key), now);
@@ -268,7 +273,7 @@ impl Switchboard {
             LegEvent::Cancelled | LegEvent::Refused { .. } | LegEvent::Ended(_) => {
                 self.desk.legs.remove(&leg);
             }
-            LegEvent::Confirmed { .. }
+            LegEvent::Answer { .. }
             | LegEvent::Progress { .. }
             | LegEvent::Answered { .. }
             | LegEvent::Offer { .. }
@@ -287,7 +292,7 @@ impl Switchboard {
             LegEvent::Answered { .. } => self.desk.sip.bye(leg, now),
             LegEvent::Offer { .. } => self.desk.sip.refuse_offer(leg, 488, now),
             LegEvent::Cancelled
-            | LegEvent::Confirmed { .. }
+            | LegEvent::Answer { .. }
             | LegEvent::Progress { .. }
             | LegEvent::Refused { .. }
             | LegEvent::Key(_)
@@ -423,7 +428,8 @@ impl Switchboard {
 
     fn finish_draining(&mut self, now: Now) {
         let Closing::Draining { until, unbound } = self.closing else { return };
-        let quiet = unbound && self.desk.legs.is_empty() && self.desk.channels.in_use() == 0;
+        let (_, sessions) = self.desk.sip.load();
+        let quiet = unbound && sessions == 0 && self.desk.channels.in_use() == 0;
         if quiet || until <= now.mono {
             self.closing = Closing::Drained;
             self.desk.out.push_back(Output::Drained);

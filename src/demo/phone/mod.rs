@@ -285,6 +285,7 @@ impl Phone {
             }
             sip::Event::Progress { .. }
             | sip::Event::Confirmed { .. }
+            | sip::Event::Answer { .. }
             | sip::Event::Info { .. }
             | sip::Event::Unregistered
             | sip::Event::Dropped { .. } => {}

@@ -107,9 +107,8 @@ impl Bridge {
         self.officer.id == leg
     }
 
-    /// An ACK that holds the answer to an offer of ours.
-    pub fn handle_confirmed(&mut self, leg: LegId, sdp: Option<&[u8]>, desk: &mut Desk) {
-        let Some(sdp) = sdp else { return };
+    /// The answer to an offer of ours.
+    pub fn handle_answer(&mut self, leg: LegId, sdp: &[u8], desk: &mut Desk) {
         let first = self.caller.id == leg && self.caller.stream.is_none();
         let Some(end) = self.leg(leg) else { return };
         match end.take_answer(sdp) {

@@ -87,8 +87,8 @@ impl Incoming {
     pub fn handle_leg(&mut self, leg: LegId, event: LegEvent, desk: &mut Desk, now: Now) {
         match event {
             LegEvent::Cancelled => self.abandoned(desk, now),
-            LegEvent::Confirmed { sdp } => self.confirmed(leg, sdp.as_deref(), desk),
-            LegEvent::Progress { status } => self.progress(leg, status, desk, now),
+            LegEvent::Answer { sdp } => self.our_offer_answered(leg, &sdp, desk),
+            LegEvent::Progress { status, sdp } => self.progress(leg, status, sdp, desk, now),
             LegEvent::Answered { sdp } => self.answered(leg, sdp.as_deref(), desk, now),
             LegEvent::Refused { status } => self.refused(leg, status, desk, now),
             LegEvent::Offer { sdp } => self.offered(leg, sdp.as_deref(), desk, now),
@@ -190,11 +190,19 @@ impl Incoming {
             started: now.mono,
             replied: false,
             rang: false,
+            early: None,
         };
         self.state = State::Ringing { until: now.mono + ring.time.min(NO_REPLY), ring };
     }
 
-    fn progress(&mut self, leg: LegId, status: u16, desk: &mut Desk, now: Now) {
+    fn progress(
+        &mut self,
+        leg: LegId,
+        status: u16,
+        sdp: Option<Vec<u8>>,
+        desk: &mut Desk,
+        now: Now,
+    ) {
         match &mut self.state {
             State::Ringing { ring, until } if ring.leg == leg => {
                 if !ring.replied {
@@ -204,6 +212,7 @@ impl Incoming {
                     *until = ring.started + time;
                 }
                 ring.rang |= status >= 180;
+                ring.early = sdp.or(ring.early.take());
                 if ring.rang && !self.ringing_heard {
                     self.ringing_heard = true;
                     desk.sip.ring(self.caller.leg, None, now);
@@ -231,7 +240,7 @@ impl Incoming {
             desk.sip.bye(leg, now);
             return;
         };
-        let session = sdp.and_then(|sdp| sdp::parse(sdp).ok());
+        let session = sdp.or(ring.early.as_deref()).and_then(|sdp| sdp::parse(sdp).ok());
         let bridge =
             session.and_then(|session| Bridge::agree(self.id, &self.caller, &ring, &session, desk));
         match bridge {
@@ -253,9 +262,9 @@ impl Incoming {
         }
     }
 
-    fn confirmed(&mut self, leg: LegId, sdp: Option<&[u8]>, desk: &mut Desk) {
+    fn our_offer_answered(&mut self, leg: LegId, sdp: &[u8], desk: &mut Desk) {
         match &mut self.state {
-            State::Talking(bridge) => bridge.handle_confirmed(leg, sdp, desk),
+            State::Talking(bridge) => bridge.handle_answer(leg, sdp, desk),
             State::Entering { .. }
             | State::Ringing { .. }
             | State::LastChance { .. }

@@ -38,6 +38,8 @@ pub struct Leader {
     channel: Channel,
     local: Local,
     began: Mono,
+    /// The description in a 18x: the answer where the 200 has none.
+    early: Option<Vec<u8>>,
     state: State,
     keys: Keys,
 }
@@ -80,7 +82,16 @@ impl Leader {
         };
         let leg = desk.dial(CallId::from(order.attempt), outgoing, now);
         let state = State::Calling { until: now.mono + NO_REPLY.min(order.ring) };
-        Self { order, leg, channel, local, began: now.mono, state, keys: Keys::default() }
+        Self {
+            order,
+            leg,
+            channel,
+            local,
+            began: now.mono,
+            early: None,
+            state,
+            keys: Keys::default(),
+        }
     }
 
     pub fn is_over(&self) -> bool {
@@ -89,7 +100,7 @@ impl Leader {
 
     pub fn handle_leg(&mut self, leg: LegId, event: LegEvent, desk: &mut Desk, now: Now) {
         match event {
-            LegEvent::Progress { status } => self.progress(status, desk, now),
+            LegEvent::Progress { status, sdp } => self.progress(status, sdp, desk, now),
             LegEvent::Answered { sdp } => self.answered(sdp.as_deref(), desk, now),
             LegEvent::Refused { status } => self.refused(status, desk, now),
             LegEvent::Offer { sdp } => match &mut self.state {
@@ -110,8 +121,19 @@ impl Leader {
                 | State::GivingUp { .. }
                 | State::Over => self.end(AttemptResult::ChannelFailed, 503, desk, now),
             },
-            // Only a caller's leg is cancelled by its peer or confirmed by an ACK.
-            LegEvent::Cancelled | LegEvent::Confirmed { .. } => {}
+            LegEvent::Answer { sdp } => match &mut self.state {
+                State::Talking { leg, .. } => {
+                    if let Some(stream) = leg.take_answer(&sdp) {
+                        desk.media(Command::Change { channel: leg.channel, stream });
+                    }
+                }
+                State::Calling { .. }
+                | State::Ringing { .. }
+                | State::GivingUp { .. }
+                | State::Over => {}
+            },
+            // Only a caller gives up by CANCEL.
+            LegEvent::Cancelled => {}
         }
     }
 
@@ -198,7 +220,8 @@ impl Leader {
     }
 
     /// The ring time counts from the first 18x; until then the call may take as long to set up.
-    fn progress(&mut self, status: u16, desk: &mut Desk, now: Now) {
+    fn progress(&mut self, status: u16, sdp: Option<Vec<u8>>, desk: &mut Desk, now: Now) {
+        self.early = sdp.or(self.early.take());
         let rings = status >= 180;
         match self.state {
             State::Calling { .. } => {
@@ -223,7 +246,8 @@ impl Leader {
             State::Calling { .. } | State::Ringing { .. } | State::GivingUp { .. } => {}
             State::Talking { .. } | State::Over => return,
         }
-        let Some(session) = sdp.and_then(|sdp| sdp::parse(sdp).ok()) else {
+        let early = self.early.take();
+        let Some(session) = sdp.or(early.as_deref()).and_then(|sdp| sdp::parse(sdp).ok()) else {
             desk.sip.bye(self.leg, now);
             self.end(AttemptResult::ChannelFailed, 488, desk, now);
             return;

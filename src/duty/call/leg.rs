@@ -59,3 +59,68 @@ impl Leg {
         Ok(self.said.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::sdp::Direction;
+
+    fn ours() -> Local {
+        Local { address: [192, 0, 2, 9].into(), port: 20_000, session_id: 1, version: 1 }
+    }
+
+    fn theirs(host: [u8; 4], codec: Codec, direction: Direction) -> Vec<u8> {
+        let local = Local { address: host.into(), port: 4000, session_id: 2, version: 1 };
+        sdp::offer(&local, &[(codec, codec as u8)], Some(101), direction)
+    }
+
+    /// In the middle of a call in A-law.
+    fn leg() -> Leg {
+        let offer = sdp::parse(&theirs([192, 0, 2, 1], Codec::Pcma, Direction::SendRecv)).unwrap();
+        let stream = offer.stream();
+        let said = sdp::answer(&ours(), &offer, &stream, Direction::SendRecv);
+        Leg::new(LegId(1), Channel(0), ours(), Codec::Pcma, Some(stream), said)
+    }
+
+    #[test]
+    fn a_refresh_gets_the_same_description_and_a_change_the_next_version() {
+        let mut leg = leg();
+        let before = leg.said.clone();
+        let refresh = theirs([192, 0, 2, 1], Codec::Pcma, Direction::SendRecv);
+        assert_eq!(leg.renegotiate(Some(&refresh)), Ok(before.clone()));
+        assert_eq!(leg.renegotiate(None), Ok(before), "asked for an offer, says what is in force");
+        let hold = theirs([192, 0, 2, 1], Codec::Pcma, Direction::Inactive);
+        let answer = sdp::parse(&leg.renegotiate(Some(&hold)).unwrap()).unwrap();
+        assert_eq!((answer.version, answer.direction), (2, Direction::Inactive));
+        assert!(!leg.stream.unwrap().send);
+    }
+
+    #[test]
+    fn the_peer_may_move() {
+        let mut leg = leg();
+        let moved = theirs([192, 0, 2, 7], Codec::Pcma, Direction::SendRecv);
+        leg.renegotiate(Some(&moved)).unwrap();
+        assert_eq!(leg.stream.unwrap().remote, "192.0.2.7:4000".parse().unwrap());
+    }
+
+    #[test]
+    fn a_hold_in_the_old_manner_does_not_move_the_peer_to_nowhere() {
+        let mut leg = leg();
+        let before = leg.stream.unwrap();
+        let hold = theirs([0, 0, 0, 0], Codec::Pcma, Direction::SendRecv);
+        leg.renegotiate(Some(&hold)).unwrap();
+        assert_eq!(leg.stream, Some(Stream { send: false, ..before }));
+    }
+
+    #[test]
+    fn what_cannot_be_used_changes_nothing() {
+        let mut leg = leg();
+        let before = (leg.stream, leg.said.clone());
+        for offer in
+            [theirs([192, 0, 2, 7], Codec::Pcmu, Direction::SendRecv), b"nonsense".to_vec()]
+        {
+            assert_eq!(leg.renegotiate(Some(&offer)), Err(488));
+            assert_eq!((leg.stream, leg.said.clone()), before);
+        }
+    }
+}

@@ -25,11 +25,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LegEvent {
     Cancelled,
-    Confirmed { sdp: Option<Vec<u8>> },
-    Progress { status: u16 },
+    Progress { status: u16, sdp: Option<Vec<u8>> },
     Answered { sdp: Option<Vec<u8>> },
     Refused { status: u16 },
     Offer { sdp: Option<Vec<u8>> },
+    Answer { sdp: Vec<u8> },
     Key(char),
     Ended(Ending),
 }

@@ -26,6 +26,8 @@ pub struct Ring {
     pub replied: bool,
     /// The phone has said that it rings.
     pub rang: bool,
+    /// The description in a 18x: the answer where the 200 has none.
+    pub early: Option<Vec<u8>>,
 }
 
 /// Why one phone did not take the call.

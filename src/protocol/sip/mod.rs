@@ -90,9 +90,8 @@ pub enum Event {
     Incoming { leg: LegId, invite: Box<Incoming> },
     /// The caller gave up before our final response; 487 has been sent.
     Cancelled { leg: LegId },
-    /// The ACK to our 2xx arrived; `sdp` is the answer where our 2xx held the offer (the INVITE or
-    /// re-INVITE had none, RFC 3261 §13.2.1).
-    Confirmed { leg: LegId, sdp: Option<Vec<u8>> },
+    /// The ACK to our 2xx arrived.
+    Confirmed { leg: LegId },
     /// A provisional response to our INVITE, the first 100 (somebody is there) included.
     Progress { leg: LegId, status: u16, sdp: Option<Vec<u8>> },
     /// A 2xx to our INVITE; ACK has been sent. Also after `cancel`, when both crossed: the owner
@@ -104,6 +103,9 @@ pub enum Event {
     /// A re-INVITE or UPDATE with (or, `None`, without) an offer; answer with `accept_offer` or
     /// `refuse_offer`.
     Offer { leg: LegId, sdp: Option<Vec<u8>> },
+    /// The answer to an offer of ours, where our 2xx made the offer and the ACK answers it; follows
+    /// `Confirmed`.
+    Answer { leg: LegId, sdp: Vec<u8> },
     /// INFO inside the session (RFC 6086, RFC 2976); 200 has been sent.
     Info { leg: LegId, content_type: String, body: Vec<u8> },
     /// The session is over. The last event of a leg that was answered.
