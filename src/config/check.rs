@@ -2,9 +2,8 @@
 
 use super::faults::{Fault, Say, say};
 use super::reader::{self, Reader, Section, address, boolean, ip, list, number, text};
-use super::secret;
 use super::{Config, Contact, Environment, Line, Media, Storage, Web};
-use crate::duty::escalation::Policy;
+use super::{ladders, secret};
 use crate::duty::roster::{Person, Role, Roster};
 use crate::duty::switchboard::Phone;
 use crate::protocol::sip::Transport;
@@ -46,7 +45,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
     let web = web(reader, root.section("web"), sip);
     let contacts = root.each("contacts").into_iter().filter_map(contact).collect();
     let roster = roster(reader, root);
-    let policy = Policy::default();
+    let policy = ladders::policy(reader, root.section("escalation"));
     Some(Config { line: line?, phones, media: media?, storage, web, contacts, roster, policy })
 }
 
@@ -288,7 +287,7 @@ fn roster(reader: &Reader, root: &mut Section<'_>) -> Roster {
     Roster { people }
 }
 
-fn one_of<T: Copy>(value: &DeValue<'_>, choices: &[(&str, T)]) -> Result<T, Say> {
+pub fn one_of<T: Copy>(value: &DeValue<'_>, choices: &[(&str, T)]) -> Result<T, Say> {
     let text = reader::any_text(value)?;
     choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice).ok_or_else(|| {
         let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
@@ -301,7 +300,7 @@ fn transport(value: &DeValue<'_>) -> Result<Transport, Say> {
     one_of(value, &[("udp", Transport::Udp), ("tcp", Transport::Tcp)])
 }
 
-fn role(value: &DeValue<'_>) -> Result<Role, Say> {
+pub fn role(value: &DeValue<'_>) -> Result<Role, Say> {
     one_of(
         value,
         &[

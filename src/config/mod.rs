@@ -2,6 +2,7 @@
 
 mod check;
 pub mod faults;
+mod ladders;
 mod reader;
 mod secret;
 mod summary;

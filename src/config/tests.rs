@@ -250,3 +250,31 @@ fn the_summary_masks_the_password() {
         assert!(summary.contains(shown), "{shown} in {summary}");
     }
 }
+
+#[test]
+fn a_ladder_of_ones_own_takes_the_place_of_the_default() {
+    let own = r#"
+[escalation]
+ring_seconds = 25
+[[escalation.urgent]]
+role = "leader"
+lasts_seconds = 100
+repeat_seconds = 10
+calls = [{ line = "mobile" }, { after_seconds = 50, line = "office", ring_seconds = 30 }]
+"#;
+    let policy = load(&(RIGHT.to_string() + own)).expect("right").config.policy;
+    assert_eq!(policy.critical, Policy::default().critical);
+    let [tier] = &policy.urgent.tiers[..] else { panic!("{policy:?}") };
+    assert_eq!(tier.lasts, Duration::from_secs(100));
+    assert_eq!(tier.calls[0].ring, Duration::from_secs(25));
+    assert_eq!(tier.calls[1].after, Duration::from_secs(50));
+    let faulty = |from: &str, to: &str| {
+        let text = RIGHT.to_string() + &own.replacen(from, to, 1);
+        let faults = load(&text).expect_err("a fault");
+        faults.list.into_iter().map(|fault| fault.field).collect::<Vec<_>>()
+    };
+    assert_eq!(faulty("after_seconds = 50", "after_seconds = 100"), ["escalation.urgent[0].calls"]);
+    assert_eq!(faulty("\"leader\"", "\"head\""), ["escalation.urgent"]);
+    assert_eq!(faulty("\"office\"", "\"fax\""), ["escalation.urgent[0].calls[1].line"]);
+    assert_eq!(faulty("ring_seconds = 25", "ring_seconds = 2"), ["escalation.ring_seconds"]);
+}
