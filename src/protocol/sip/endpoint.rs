@@ -1,79 +1,217 @@
 //! A SIP user agent without sockets: routes messages to transactions and dialogs, keeps the
 //! registration, and turns them into the few events of [`super::Event`].
 
+mod clients;
+mod inside;
+mod legs;
+mod registrar;
+mod servers;
+mod uac;
+mod uas;
+mod wallet;
+
+use self::clients::{Client, ClientKey};
+use self::legs::{Legs, State};
+use self::registrar::Registrar;
+use self::servers::{Server, ServerKey};
+use self::wallet::Wallet;
+use super::message::{Method, Request, Response};
+use super::wire::{self, Start};
 use super::{Account, Event, LegId, Outgoing, Peer, Transmit};
-use crate::protocol::now::{Deadline, Now};
+use crate::protocol::now::{Deadline, Now, earlier};
 use crate::protocol::random::Random;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Open transactions above which a new INVITE gets 503.
+pub const TRANSACTIONS_MAX: usize = 4096;
 
 /// **Handle one thing, drain `poll_transmit` and `poll_event`, then wait for the next message or
 /// `poll_timeout`.**
-pub struct Endpoint {}
+pub struct Endpoint {
+    account: Account,
+    random: Random,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    clients: BTreeMap<ClientKey, Client>,
+    servers: BTreeMap<ServerKey, Server>,
+    /// Calls being opened, for §8.2.2.2.
+    opening: BTreeMap<servers::MergeKey, ServerKey>,
+    legs: Legs,
+    registrar: Registrar,
+    wallet: Wallet,
+}
 
 impl Endpoint {
-    pub fn new(_account: Account, _random: Random) -> Self {
-        todo!()
+    pub fn new(account: Account, mut random: Random) -> Self {
+        Self {
+            registrar: Registrar::new(&account, &mut random),
+            wallet: Wallet::new(&account),
+            account,
+            random,
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            clients: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            opening: BTreeMap::new(),
+            legs: Legs::default(),
+        }
     }
-    pub fn handle_message(&mut self, _from: Peer, _bytes: &[u8], _now: Now) {
-        todo!()
+
+    pub fn handle_message(&mut self, from: Peer, bytes: &[u8], now: Now) {
+        if !self.account.trusts(from.addr.ip()) {
+            return self.drop_message(from, "stranger");
+        }
+        if bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) {
+            // A keep-alive (RFC 5626 §3.5, and Kamailio's four NULs).
+            return;
+        }
+        let outcome = wire::parse(bytes).and_then(|message| match message.start {
+            Start::Request { .. } => {
+                self.on_request(Request::read(message)?, from, now);
+                Ok(())
+            }
+            Start::Response { .. } => self.on_response(Response::read(message)?, from, now),
+        });
+        if let Err(why) = outcome {
+            self.drop_message(from, why);
+        }
     }
+
     /// Everything that is due at `now`. A spurious call is harmless.
-    pub fn handle_timeout(&mut self, _now: Now) {
-        todo!()
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.clients_timeout(now);
+        self.servers_timeout(now);
+        self.legs_timeout(now);
+        self.registrar.machine.handle_timeout(now.mono);
+        self.run_registrar(now);
     }
+
     /// The transport to `peer` failed (ICMP unreachable, connection refused or lost).
-    pub fn handle_unreachable(&mut self, _peer: Peer, _now: Now) {
-        todo!()
+    pub fn handle_unreachable(&mut self, peer: Peer, now: Now) {
+        self.clients_unreachable(peer, now);
+        if peer == self.account.pbx {
+            self.registrar.machine.handle_unreachable(peer, now.mono);
+            self.run_registrar(now);
+        }
     }
+
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        todo!()
+        self.transmits.pop_front()
     }
+
     pub fn poll_event(&mut self) -> Option<Event> {
-        todo!()
+        self.events.pop_front()
     }
+
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        todo!()
+        let clients = self.clients.values().map(Client::poll_timeout);
+        let servers = self.servers.values().map(Server::poll_timeout);
+        let deadline = clients.chain(servers).fold(self.legs.poll_timeout(), earlier);
+        earlier(deadline, self.registrar.machine.poll_timeout())
     }
+
     /// Registers, and keeps the binding until `unregister`: refresh at half the granted expiry,
     /// back-off with jitter on failure.
-    pub fn register(&mut self, _now: Now) {
-        todo!()
+    pub fn register(&mut self, now: Now) {
+        self.registrar.machine.register();
+        self.run_registrar(now);
     }
-    pub fn unregister(&mut self, _now: Now) {
-        todo!()
+
+    pub fn unregister(&mut self, now: Now) {
+        self.registrar.machine.unregister(now.mono);
+        self.run_registrar(now);
     }
-    pub fn invite(&mut self, _call: Outgoing, _now: Now) -> LegId {
-        todo!()
+
+    pub fn invite(&mut self, call: Outgoing, now: Now) -> LegId {
+        self.place_call(call, now)
     }
+
     /// Gives up a call of ours that is not answered yet (RFC 3261 §9.1: waits for the first
     /// provisional response). No effect once it is answered or over.
-    pub fn cancel(&mut self, _leg: LegId, _now: Now) {
-        todo!()
+    pub fn cancel(&mut self, leg: LegId, now: Now) {
+        self.cancel_call(leg, now);
     }
+
     /// 180, or 183 with `sdp`, to a caller.
-    pub fn ring(&mut self, _leg: LegId, _sdp: Option<Vec<u8>>, _now: Now) {
-        todo!()
+    pub fn ring(&mut self, leg: LegId, sdp: Option<Vec<u8>>, now: Now) {
+        let Some(State::Ringing { server, fault: None, .. }) = self.legs.state(leg) else { return };
+        let (server, status) = (server.clone(), if sdp.is_some() { 183 } else { 180 });
+        self.reply(&server, status, vec![], sdp, now);
     }
+
     /// 200 to a caller.
-    pub fn answer(&mut self, _leg: LegId, _sdp: Vec<u8>, _now: Now) {
-        todo!()
+    pub fn answer(&mut self, leg: LegId, sdp: Vec<u8>, now: Now) {
+        self.answer_call(leg, sdp, now);
     }
+
     /// A final refusal (300–699) to a caller; `retry_after` in seconds.
-    pub fn refuse(&mut self, _leg: LegId, _status: u16, _retry_after: Option<u32>, _now: Now) {
-        todo!()
+    pub fn refuse(&mut self, leg: LegId, status: u16, retry_after: Option<u32>, now: Now) {
+        self.refuse_call(leg, status, retry_after, now);
     }
-    pub fn accept_offer(&mut self, _leg: LegId, _sdp: Vec<u8>, _now: Now) {
-        todo!()
+
+    pub fn accept_offer(&mut self, leg: LegId, sdp: Vec<u8>, now: Now) {
+        self.answer_offer(leg, sdp, now);
     }
+
     /// 488: the session stays as it was.
-    pub fn refuse_offer(&mut self, _leg: LegId, _status: u16, _now: Now) {
-        todo!()
+    pub fn refuse_offer(&mut self, leg: LegId, status: u16, now: Now) {
+        let Some(offer) = self.legs.get_mut(leg).and_then(|leg| leg.offer.take()) else { return };
+        self.reply(&offer.server, status.clamp(300, 699), vec![], None, now);
     }
+
     /// Ends a confirmed session; before that, `refuse` (theirs) or `cancel` (ours).
-    pub fn bye(&mut self, _leg: LegId, _now: Now) {
-        todo!()
+    pub fn bye(&mut self, leg: LegId, now: Now) {
+        self.end_session(leg, now);
     }
+
     /// Open transactions and sessions, for tests and metrics.
     pub fn load(&self) -> (usize, usize) {
-        todo!()
+        (self.clients.len() + self.servers.len(), self.legs.len())
+    }
+
+    /// Finds the request its place: a transaction, a call that opens, or a dialog (§8.2, §12.2.2).
+    fn on_request(&mut self, request: Request, from: Peer, now: Now) {
+        let key = ServerKey::of(&request);
+        if request.method == Some(Method::Ack) {
+            return self.on_ack(&key, &request, from, now);
+        }
+        if let Some(server) = self.servers.get_mut(&key) {
+            server.handle_request();
+            return self.run_server(&key);
+        }
+        if request.method == Some(Method::Cancel) && request.fault.is_none() {
+            return self.on_cancel(&request, from, now);
+        }
+        let opens = request.method == Some(Method::Invite) && request.to_tag.is_none();
+        match &request.fault {
+            _ if opens => self.on_invite(request, from, now),
+            Some(fault) => self.respond(&request, from, fault.status, now),
+            None if request.to_tag.is_some() => self.on_inside(request, from, now),
+            None => self.on_outside(&request, from, now),
+        }
+    }
+
+    fn transmit(&mut self, transmit: Transmit) {
+        self.transmits.push_back(transmit);
+    }
+
+    fn report(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    fn drop_message(&mut self, from: Peer, why: &'static str) {
+        self.report(Event::Dropped { from, why });
+    }
+
+    fn is_full(&self) -> bool {
+        self.clients.len() + self.servers.len() >= TRANSACTIONS_MAX
+    }
+
+    /// A branch that nobody has used (§8.1.1.7).
+    fn new_branch(&mut self) -> String {
+        format!("z9hG4bK{}", self.random.token())
     }
 }
+
+#[cfg(test)]
+mod tests;

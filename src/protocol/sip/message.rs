@@ -1,1 +1,466 @@
 //! SIP requests and responses; the only door to rsip, whose methods and status codes are the vocabulary.
+
+use super::address::{NameAddr, Uri, Via};
+use super::text::{decode, percent_decode};
+use super::wire::{Message, Start, Writer, decimal};
+use super::{Fault, Identity};
+use std::net::SocketAddr;
+
+pub use rsip::Method;
+
+/// Methods served, in the order of the Allow header.
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY, REFER";
+/// The only body we take in an offer or an answer.
+pub const SDP: &str = "application/sdp";
+
+/// A method by its exact name (§7.1: names are case-sensitive); `None` for one nobody defined.
+pub fn method(name: &str) -> Option<Method> {
+    Method::all().into_iter().find(|method| method.to_string() == name)
+}
+
+/// What a status code is called (§21 and the registry); its class' word for one not listed.
+pub fn reason(status: u16) -> &'static str {
+    phrase(status).unwrap_or(match status / 100 {
+        1 => "Progress",
+        2 => "OK",
+        3 => "Redirection",
+        4 => "Request Failure",
+        5 => "Server Failure",
+        _ => "Global Failure",
+    })
+}
+
+fn phrase(status: u16) -> Option<&'static str> {
+    Some(match status {
+        100 => "Trying",
+        180 => "Ringing",
+        181 => "Call Is Being Forwarded",
+        182 => "Queued",
+        183 => "Session Progress",
+        200 => "OK",
+        202 => "Accepted",
+        300 => "Multiple Choices",
+        301 => "Moved Permanently",
+        302 => "Moved Temporarily",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        410 => "Gone",
+        415 => "Unsupported Media Type",
+        416 => "Unsupported URI Scheme",
+        420 => "Bad Extension",
+        423 => "Interval Too Brief",
+        480 => "Temporarily Unavailable",
+        481 => "Call/Transaction Does Not Exist",
+        482 => "Loop Detected",
+        484 => "Address Incomplete",
+        486 => "Busy Here",
+        487 => "Request Terminated",
+        488 => "Not Acceptable Here",
+        489 => "Bad Event",
+        491 => "Request Pending",
+        500 => "Server Internal Error",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        504 => "Server Time-out",
+        505 => "Version Not Supported",
+        600 => "Busy Everywhere",
+        603 => "Decline",
+        604 => "Does Not Exist Anywhere",
+        _ => return None,
+    })
+}
+
+/// CSeq (§20.16).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CSeq {
+    pub number: u32,
+    pub method: String,
+}
+
+impl CSeq {
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(value).ok()?;
+        let (number, method) = text.trim().split_once([' ', '\t'])?;
+        let number = decimal(number.as_bytes(), (1 << 31) - 1)? as u32;
+        Some(Self { number, method: method.trim().to_owned() })
+    }
+}
+
+/// A request that can at least be answered: it has a readable top Via.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// `None` for a method nobody defined.
+    pub method: Option<Method>,
+    pub method_name: String,
+    pub uri: Vec<u8>,
+    pub via: Via,
+    pub call_id: Vec<u8>,
+    pub from_tag: Option<Vec<u8>>,
+    pub to_tag: Option<Vec<u8>>,
+    /// 0 when unreadable.
+    pub cseq: u32,
+    pub fault: Option<Fault>,
+    pub wire: Message,
+}
+
+impl Request {
+    pub fn read(wire: Message) -> Result<Self, &'static str> {
+        let Start::Request { method: method_name, uri, .. } = &wire.start else {
+            return Err("not a request");
+        };
+        let via = wire.header("via").and_then(Via::parse).ok_or("no usable Via")?;
+        let tag = |name| {
+            let address = wire.header(name).and_then(NameAddr::parse)?;
+            address.tag().map(<[u8]>::to_vec)
+        };
+        let mut request = Self {
+            method: method(method_name),
+            method_name: method_name.clone(),
+            uri: uri.clone(),
+            via,
+            call_id: wire.header("call-id").unwrap_or_default().to_vec(),
+            from_tag: tag("from"),
+            to_tag: tag("to"),
+            cseq: wire.header("cseq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number),
+            fault: None,
+            wire,
+        };
+        request.fault = request.find_fault();
+        Ok(request)
+    }
+
+    /// Why it cannot be served, in the order of §8.2 (method, headers, body).
+    fn find_fault(&self) -> Option<Fault> {
+        let fault = |status, why: &str| Some(Fault { status, why: why.to_owned() });
+        let Start::Request { version, .. } = &self.wire.start else { return None };
+        if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+            return fault(505, "unknown SIP version");
+        }
+        if let Some(why) = self.wire.defect.or_else(|| self.grammar_fault()) {
+            return fault(400, why);
+        }
+        if self.method.is_none() {
+            return fault(501, "unknown method");
+        }
+        match Uri::parse(&self.uri).map(|uri| uri.scheme) {
+            None => return fault(400, "bad Request-URI"),
+            Some(scheme) if matches!(scheme.as_str(), "sip" | "sips" | "tel") => {}
+            Some(_) => return fault(416, "unknown URI scheme"),
+        }
+        if let Some(why) = self.number_fault() {
+            return fault(400, why);
+        }
+        let exempt = matches!(self.method, Some(Method::Ack | Method::Cancel));
+        if !exempt && self.wire.list("require").next().is_some() {
+            return fault(420, "unknown extension required");
+        }
+        self.body_fault()
+    }
+
+    /// Missing, doubled or malformed headers (§8.1.1, RFC 4475 §3.3.1, §3.3.8).
+    fn grammar_fault(&self) -> Option<&'static str> {
+        for name in ["call-id", "cseq", "from", "to", "max-forwards"] {
+            match self.wire.all(name).count() {
+                0 if name != "max-forwards" => return Some("mandatory header missing"),
+                0 | 1 => {}
+                _ => return Some("header given twice"),
+            }
+        }
+        if self.call_id.is_empty() {
+            return Some("empty Call-ID");
+        }
+        for value in self.wire.all("from").chain(self.wire.all("to")) {
+            let Some(address) = NameAddr::parse(value) else { return Some("bad From or To") };
+            if !is_plausible_uri(&address.uri) {
+                return Some("bad URI in From or To");
+            }
+        }
+        for value in self.wire.list("contact").filter(|value| *value != b"*") {
+            let Some(address) = NameAddr::parse(value) else { return Some("bad Contact") };
+            if !is_plausible_uri(&address.uri) {
+                return Some("bad URI in Contact");
+            }
+        }
+        if self.wire.list("record-route").any(|route| NameAddr::parse(route).is_none()) {
+            return Some("bad Record-Route");
+        }
+        None
+    }
+
+    fn number_fault(&self) -> Option<&'static str> {
+        match self.wire.header("cseq").and_then(CSeq::parse) {
+            None => return Some("bad CSeq"),
+            Some(cseq) if cseq.method != self.method_name => return Some("CSeq of another method"),
+            Some(_) => {}
+        }
+        let outside =
+            |name, max| self.wire.header(name).is_some_and(|value| decimal(value, max).is_none());
+        if outside("max-forwards", 255) {
+            return Some("bad Max-Forwards");
+        }
+        None
+    }
+
+    /// A body we cannot read where we would have to (§8.2.3).
+    fn body_fault(&self) -> Option<Fault> {
+        let fault = |status, why: &str| Some(Fault { status, why: why.to_owned() });
+        if self.method != Some(Method::Invite) && self.method != Some(Method::Update) {
+            return None;
+        }
+        if !self.wire.body.is_empty() && !self.has_sdp() {
+            return fault(415, "body is not a session description");
+        }
+        let takes = |value: &[u8]| {
+            let range = value.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
+            [&b"*/*"[..], b"application/*", SDP.as_bytes()]
+                .iter()
+                .any(|known| range.eq_ignore_ascii_case(known))
+        };
+        if self.wire.header("accept").is_some() && !self.wire.list("accept").any(takes) {
+            return fault(406, "no session description is accepted");
+        }
+        None
+    }
+
+    fn has_sdp(&self) -> bool {
+        let kind = self.wire.header("content-type").unwrap_or_default();
+        let kind = kind.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
+        let plain = self
+            .wire
+            .header("content-encoding")
+            .is_none_or(|coding| coding.eq_ignore_ascii_case(b"identity"));
+        kind.eq_ignore_ascii_case(SDP.as_bytes()) && plain
+    }
+
+    pub fn sdp(&self) -> Option<Vec<u8>> {
+        (!self.wire.body.is_empty() && self.has_sdp()).then(|| self.wire.body.clone())
+    }
+
+    /// Options asked for that we do not have: all of them (§8.2.2.3).
+    pub fn required(&self) -> Vec<u8> {
+        self.wire.list("require").collect::<Vec<_>>().join(&b", "[..])
+    }
+
+    /// What every response to it repeats (§8.2.6).
+    pub fn reply_seed(&self, source: SocketAddr) -> ReplySeed {
+        let mut vias = vec![self.via.received_from(source)];
+        vias.extend(self.wire.list("via").skip(1).map(<[u8]>::to_vec));
+        let mut copied = vec![];
+        for name in ["From", "To", "Call-ID", "CSeq"] {
+            if let Some(value) = self.wire.header(&name.to_ascii_lowercase()) {
+                copied.push((name, value.to_vec()));
+            }
+        }
+        let record_route = self.wire.list("record-route").map(<[u8]>::to_vec).collect();
+        let timestamp = self.wire.header("timestamp").map(<[u8]>::to_vec);
+        ReplySeed { vias, copied, tagged: self.to_tag.is_some(), record_route, timestamp }
+    }
+}
+
+fn is_plausible_uri(uri: &[u8]) -> bool {
+    Uri::parse(uri).is_some()
+}
+
+/// The part of a response that comes from its request.
+#[derive(Debug, Clone)]
+pub struct ReplySeed {
+    vias: Vec<Vec<u8>>,
+    copied: Vec<(&'static str, Vec<u8>)>,
+    tagged: bool,
+    record_route: Vec<Vec<u8>>,
+    timestamp: Option<Vec<u8>>,
+}
+
+impl ReplySeed {
+    /// A response up to its own headers; `tag` goes to To where the request had none and the
+    /// status is not 100 (§8.2.6.2).
+    pub fn reply(&self, status: u16, tag: &[u8]) -> Writer {
+        let mut writer = Writer::response(status, reason(status));
+        for via in &self.vias {
+            writer.header("Via", via);
+        }
+        for (name, value) in &self.copied {
+            if *name == "To" && !self.tagged && status != 100 {
+                writer.header("To", [value, &b";tag="[..], tag].concat());
+            } else {
+                writer.header(name, value);
+            }
+        }
+        if let (100, Some(timestamp)) = (status, &self.timestamp) {
+            writer.header("Timestamp", timestamp);
+        }
+        writer
+    }
+
+    /// §12.1.1: copied into what makes a dialog.
+    pub fn record_route(&self) -> &[Vec<u8>] {
+        &self.record_route
+    }
+}
+
+/// A response that fits a request of ours.
+#[derive(Debug, Clone)]
+pub struct Response {
+    pub status: u16,
+    pub via: Via,
+    pub call_id: Vec<u8>,
+    pub cseq: CSeq,
+    pub to_tag: Option<Vec<u8>>,
+    pub wire: Message,
+}
+
+impl Response {
+    pub fn read(wire: Message) -> Result<Self, &'static str> {
+        let Start::Response { status, .. } = wire.start else { return Err("not a response") };
+        if wire.defect.is_some() {
+            return Err("malformed response");
+        }
+        if wire.list("via").count() != 1 {
+            return Err("response with other than one Via");
+        }
+        let via = wire.header("via").and_then(Via::parse).ok_or("no usable Via")?;
+        let cseq = wire.header("cseq").and_then(CSeq::parse).ok_or("bad CSeq")?;
+        let to = wire.header("to").and_then(NameAddr::parse).ok_or("bad To")?;
+        let to_tag = to.tag().map(<[u8]>::to_vec);
+        let call_id = wire.header("call-id").ok_or("no Call-ID")?.to_vec();
+        Ok(Self { status, via, call_id, cseq, to_tag, wire })
+    }
+
+    /// The reason phrase as the peer wrote it, else the status' own.
+    pub fn reason(&self) -> String {
+        let Start::Response { reason: written, .. } = &self.wire.start else {
+            return String::new();
+        };
+        let text = decode(written);
+        if text.is_empty() { reason(self.status).to_owned() } else { text }
+    }
+
+    pub fn sdp(&self) -> Option<Vec<u8>> {
+        let kind = self.wire.header("content-type")?;
+        let kind = kind.split(|&b| b == b';').next()?.trim_ascii();
+        let fits = !self.wire.body.is_empty() && kind.eq_ignore_ascii_case(SDP.as_bytes());
+        fits.then(|| self.wire.body.clone())
+    }
+}
+
+/// Who an address header names. Whatever cannot be read stays in `raw`.
+pub fn identity(value: &[u8]) -> Identity {
+    let raw = value.to_vec();
+    match NameAddr::parse(value) {
+        Some(address) => {
+            Identity { user: user_of(&address.uri), display: decode(&address.display), raw }
+        }
+        None => Identity { user: String::new(), display: String::new(), raw },
+    }
+}
+
+/// The user part of a URI, decoded; empty when it cannot be read.
+pub fn user_of(uri: &[u8]) -> String {
+    Uri::parse(uri).map(|uri| decode(&percent_decode(&uri.user))).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::sip::wire;
+
+    const INVITE: &str = "INVITE sip:101@a SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\r\n\
+        From: <sip:c@b>;tag=f\r\nTo: <sip:101@a>\r\nCall-ID: i\r\nCSeq: 1 INVITE\r\n";
+
+    fn fault(text: &str) -> Option<u16> {
+        let wire = wire::parse(text.as_bytes()).unwrap();
+        Request::read(wire).unwrap().fault.map(|fault| fault.status)
+    }
+
+    #[test]
+    fn methods_are_rsips_by_their_exact_name() {
+        for known in Method::all() {
+            assert_eq!(method(&known.to_string()), Some(known));
+        }
+        assert_eq!(method("PRACK"), Some(Method::PRack));
+        assert_eq!((method("invite"), method("NEWMETHOD")), (None, None));
+    }
+
+    #[test]
+    fn status_words_agree_with_rsip() {
+        // rsip has 202 as 201's name; RFC 6665 §8.3.1 is right.
+        for status in (100..700).filter(|&status| status != 202) {
+            let Some(ours) = phrase(status) else { continue };
+            let theirs = rsip::StatusCode::from(status).to_string();
+            let letters = |text: &str| {
+                text.chars()
+                    .filter(char::is_ascii_alphanumeric)
+                    .collect::<String>()
+                    .to_ascii_lowercase()
+            };
+            assert_eq!(letters(&theirs), letters(&format!("{status}{ours}")));
+        }
+    }
+
+    #[test]
+    fn section_8_1_1_mandatory_headers() {
+        assert_eq!(fault(&format!("{INVITE}\r\n")), None);
+        for name in ["From", "To", "Call-ID", "CSeq"] {
+            let line = INVITE.lines().find(|line| line.starts_with(name)).unwrap();
+            let without = INVITE.replace(&format!("{line}\r\n"), "");
+            assert_eq!(fault(&format!("{without}\r\n")), Some(400), "without {name}");
+            assert_eq!(fault(&format!("{INVITE}{line}\r\n\r\n")), Some(400), "{name} twice");
+        }
+    }
+
+    #[test]
+    fn section_8_1_1_5_cseq_is_below_2_31_and_names_the_method() {
+        for (cseq, expected) in [
+            ("2147483647 INVITE", None),
+            ("2147483648 INVITE", Some(400)),
+            ("36893488147419103232 INVITE", Some(400)),
+            ("1 OPTIONS", Some(400)),
+            ("-1 INVITE", Some(400)),
+        ] {
+            let text = INVITE.replace("1 INVITE", cseq);
+            assert_eq!(fault(&format!("{text}\r\n")), expected, "{cseq}");
+        }
+    }
+
+    #[test]
+    fn section_8_2_3_and_21_4_bodies_we_cannot_read() {
+        let with = |lines: &str| fault(&format!("{INVITE}{lines}\r\nv=0"));
+        assert_eq!(with("c: application/sdp;charset=x\r\n"), None);
+        assert_eq!(with("c: application/unknown\r\n"), Some(415));
+        assert_eq!(with("c: application/sdp\r\nContent-Encoding: gzip\r\n"), Some(415));
+        assert_eq!(with("c: application/sdp\r\nAccept: text/x\r\n"), Some(406));
+        assert_eq!(with("c: application/sdp\r\nAccept: text/x, application/*\r\n"), None);
+    }
+
+    #[test]
+    fn section_8_2_6_a_response_repeats_via_from_to_call_id_and_cseq() {
+        let wire = wire::parse(format!("{INVITE}v: SIP/2.0/UDP p;branch=q\r\n\r\n").as_bytes());
+        let request = Request::read(wire.unwrap()).unwrap();
+        let seed = request.reply_seed("192.0.2.1:5060".parse().unwrap());
+        let reply = wire::parse(&seed.reply(486, b"mine").finish(None)).unwrap();
+        let vias: Vec<_> = reply.list("via").collect();
+        assert_eq!(
+            vias,
+            [&b"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx"[..], b"SIP/2.0/UDP p;branch=q"]
+        );
+        assert_eq!(reply.header("to"), Some(&b"<sip:101@a>;tag=mine"[..]));
+        assert_eq!(reply.header("from"), Some(&b"<sip:c@b>;tag=f"[..]));
+        let trying = wire::parse(&seed.reply(100, b"mine").finish(None)).unwrap();
+        assert_eq!(trying.header("to"), Some(&b"<sip:101@a>"[..]));
+    }
+
+    #[test]
+    fn identities_are_read_from_gbk_tel_and_escapes() {
+        let name = identity(b"\"\xd5\xc5\xce\xb0\" <tel:+861012345678;phone-context=x>;tag=1");
+        assert_eq!((name.display.as_str(), name.user.as_str()), ("张伟", "+861012345678"));
+        assert_eq!(identity(b"<sip:%31%30@b>").user, "10");
+        let broken = identity(b"\"open <sip:a@b>");
+        assert_eq!((broken.user.as_str(), broken.raw.as_slice()), ("", &b"\"open <sip:a@b>"[..]));
+    }
+}

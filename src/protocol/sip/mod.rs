@@ -1,12 +1,15 @@
 //! SIP (RFC 3261). The room's face to its owner: what the [`endpoint::Endpoint`] is told, what it
 //! reports, and how a peer is named. Knows nothing of lines, officers or entries.
 
+pub mod address;
 pub mod dialog;
 pub mod digest;
+pub mod draft;
 pub mod endpoint;
 pub mod message;
 pub mod registration;
 pub mod stream;
+pub mod text;
 pub mod transaction;
 pub mod wire;
 
@@ -143,6 +146,15 @@ pub struct Account {
     pub also_trusted: Vec<std::net::IpAddr>,
     /// User-Agent and Server header.
     pub agent: String,
+}
+
+impl Account {
+    /// Whether messages from this address are served, and may be sent there.
+    pub fn trusts(&self, ip: std::net::IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        ip == self.pbx.addr.ip().to_canonical()
+            || self.also_trusted.iter().any(|trusted| trusted.to_canonical() == ip)
+    }
 }
 
 /// A call we place.

@@ -1,1 +1,155 @@
-//! Cuts a TCP stream into SIP messages (RFC 3261 §18.3).
+//! Cuts a TCP stream into SIP messages (RFC 3261 §18.3) and answers keep-alives (RFC 5626 §3.5.1).
+
+use super::wire::{MESSAGE_MAX, stream_body_length};
+
+/// What came out of the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// One whole message.
+    Message(Vec<u8>),
+    /// A double CRLF between messages: send back [`PONG`].
+    Ping,
+}
+
+pub const PONG: &[u8] = b"\r\n";
+
+/// **Push what was read, drain `poll`, then read on.** After an error the connection is to be
+/// closed: where the next message starts is no longer known.
+#[derive(Debug, Default)]
+pub struct Framer {
+    buffer: Vec<u8>,
+    /// How far the buffer was searched for the end of the head.
+    searched: usize,
+    broken: Option<&'static str>,
+}
+
+impl Framer {
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next frame, once it is complete. Each push may complete several.
+    pub fn poll(&mut self) -> Result<Option<Frame>, &'static str> {
+        if let Some(why) = self.broken {
+            return Err(why);
+        }
+        let frame = self.next_frame();
+        if let Err(why) = frame {
+            self.broken = Some(why);
+            self.buffer = vec![];
+        }
+        frame
+    }
+
+    /// Whether a message has begun that is not complete.
+    pub fn is_waiting(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>, &'static str> {
+        if self.buffer.starts_with(b"\r\n\r\n") {
+            self.take(4);
+            return Ok(Some(Frame::Ping));
+        }
+        if self.buffer.starts_with(b"\r\n") && self.buffer.len() > 3 {
+            self.take(2);
+        }
+        if b"\r\n\r".starts_with(&self.buffer) {
+            return Ok(None);
+        }
+        let from = self.searched.saturating_sub(3);
+        let end = self.buffer[from..].windows(4).position(|window| window == b"\r\n\r\n");
+        let Some(end) = end else {
+            self.searched = self.buffer.len();
+            return if self.buffer.len() > MESSAGE_MAX { Err("head too long") } else { Ok(None) };
+        };
+        let head = from + end + 4;
+        self.searched = from + end;
+        let whole = head + stream_body_length(&self.buffer[..head])?;
+        if whole > MESSAGE_MAX {
+            return Err("message too long");
+        }
+        if self.buffer.len() < whole {
+            return Ok(None);
+        }
+        Ok(Some(Frame::Message(self.take(whole))))
+    }
+
+    fn take(&mut self, length: usize) -> Vec<u8> {
+        self.searched = 0;
+        let rest = self.buffer.split_off(length);
+        std::mem::replace(&mut self.buffer, rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 4\r\n\r\n\r\n\r\n";
+    const SECOND: &[u8] = b"BYE sip:b SIP/2.0\r\nl: 0\r\n\r\n";
+
+    fn drain(framer: &mut Framer) -> Result<Vec<Frame>, &'static str> {
+        std::iter::from_fn(|| framer.poll().transpose()).collect()
+    }
+
+    fn message(bytes: &[u8]) -> Frame {
+        Frame::Message(bytes.to_vec())
+    }
+
+    #[test]
+    fn sig_21_one_byte_at_a_time_and_fifty_in_one_segment() {
+        let mut framer = Framer::default();
+        let mut frames = vec![];
+        for byte in [FIRST, SECOND].concat() {
+            framer.push(&[byte]);
+            frames.extend(drain(&mut framer).unwrap());
+        }
+        assert_eq!(frames, [message(FIRST), message(SECOND)]);
+        assert!(!framer.is_waiting());
+        framer.push(&FIRST.repeat(50));
+        assert_eq!(drain(&mut framer).unwrap(), vec![message(FIRST); 50]);
+    }
+
+    #[test]
+    fn rfc_5626_section_3_5_1_a_double_crlf_asks_for_a_single_one() {
+        let mut framer = Framer::default();
+        for byte in b"\r\n\r\n" {
+            framer.push(&[*byte]);
+        }
+        framer.push(b"\r\n");
+        framer.push(SECOND);
+        assert_eq!(drain(&mut framer).unwrap(), [Frame::Ping, message(SECOND)]);
+    }
+
+    #[test]
+    fn rel_15_a_stream_that_lies_about_its_length_is_over() {
+        for bad in [
+            &b"OPTIONS sip:a SIP/2.0\r\n\r\n"[..],
+            b"OPTIONS sip:a SIP/2.0\r\nContent-Length: -1\r\n\r\n",
+            b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 1\r\nl: 1\r\n\r\n",
+            b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 99999\r\n\r\n",
+            b"OPTIONS sip:a SIP/2.0\nContent-Length: 0\r\n\r\n",
+            b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 65536\r\n\r\n",
+        ] {
+            let mut framer = Framer::default();
+            framer.push(bad);
+            assert!(framer.poll().is_err(), "{:?}", String::from_utf8_lossy(bad));
+            framer.push(SECOND);
+            assert!(framer.poll().is_err());
+        }
+        let mut framer = Framer::default();
+        framer.push(&vec![b'x'; MESSAGE_MAX + 1]);
+        assert!(framer.poll().is_err());
+    }
+
+    #[test]
+    fn rel_15_a_length_beyond_what_came_waits_for_the_rest() {
+        let mut framer = Framer::default();
+        framer.push(&FIRST[..FIRST.len() - 1]);
+        assert_eq!(framer.poll(), Ok(None));
+        assert!(framer.is_waiting());
+        framer.push(b"\n");
+        assert_eq!(framer.poll(), Ok(Some(message(FIRST))));
+    }
+}

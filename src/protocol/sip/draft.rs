@@ -1,0 +1,86 @@
+//! A request of ours before it is bytes: enough to write it, its ACK, its CANCEL, and itself again
+//! with credentials.
+
+use super::message::Method;
+use super::text::{percent_encode_user, quote};
+use super::wire::Writer;
+use super::{Account, Peer, Transmit, Transport};
+
+#[derive(Debug, Clone)]
+pub struct Draft {
+    pub method: Method,
+    /// Request-URI.
+    pub uri: Vec<u8>,
+    pub peer: Peer,
+    /// From and To as they are written, tags included.
+    pub from: Vec<u8>,
+    pub to: Vec<u8>,
+    pub call_id: Vec<u8>,
+    pub cseq: u32,
+    pub routes: Vec<Vec<u8>>,
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Content type and bytes.
+    pub body: Option<(String, Vec<u8>)>,
+}
+
+impl Draft {
+    pub fn write(&self, account: &Account, branch: &str) -> Transmit {
+        let mut writer = self.head(&self.method.to_string(), account, branch, &self.to);
+        for (name, value) in &self.headers {
+            writer.header(name, value);
+        }
+        writer.header("User-Agent", &account.agent);
+        let body = self.body.as_ref().map(|(kind, bytes)| (kind.as_str(), bytes.as_slice()));
+        Transmit { to: self.peer, bytes: writer.finish(body) }
+    }
+
+    /// The ACK to a refusal: the branch of the INVITE, the To of the response (§17.1.1.3).
+    pub fn ack(&self, account: &Account, branch: &str, to: &[u8]) -> Transmit {
+        let writer = self.head("ACK", account, branch, to);
+        Transmit { to: self.peer, bytes: writer.finish(None) }
+    }
+
+    /// §9.1: everything as in the INVITE but the method.
+    pub fn cancel(&self, account: &Account, branch: &str) -> Transmit {
+        let writer = self.head("CANCEL", account, branch, &self.to);
+        Transmit { to: self.peer, bytes: writer.finish(None) }
+    }
+
+    fn head(&self, method: &str, account: &Account, branch: &str, to: &[u8]) -> Writer {
+        let mut writer = Writer::request(method, &self.uri);
+        let transport = match self.peer.transport {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        };
+        let via = format!("SIP/2.0/{transport} {};branch={branch};rport", account.local);
+        writer.header("Via", via).header("Max-Forwards", "70");
+        for route in &self.routes {
+            writer.header("Route", route);
+        }
+        writer.header("From", &self.from).header("To", to).header("Call-ID", &self.call_id);
+        writer.header("CSeq", format!("{} {method}", self.cseq));
+        writer
+    }
+}
+
+/// `sip:user@domain`.
+pub fn user_uri(user: &str, domain: &str) -> String {
+    if user.is_empty() {
+        return format!("sip:{domain}");
+    }
+    format!("sip:{}@{domain}", percent_encode_user(user))
+}
+
+/// `"display" <uri>`.
+pub fn name_addr(display: &str, uri: &str) -> String {
+    if display.is_empty() { format!("<{uri}>") } else { format!("{} <{uri}>", quote(display)) }
+}
+
+/// Where peers reach us (§8.1.1.8).
+pub fn contact(account: &Account) -> String {
+    let uri = user_uri(&account.user, &account.local.to_string());
+    match account.pbx.transport {
+        Transport::Udp => format!("<{uri}>"),
+        Transport::Tcp => format!("<{uri};transport=tcp>"),
+    }
+}

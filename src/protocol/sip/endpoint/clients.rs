@@ -1,0 +1,329 @@
+//! Client transactions of an endpoint: matching (RFC 3261 §17.1.3), and who learns the outcome.
+
+use super::Endpoint;
+use crate::protocol::now::{Deadline, Now};
+use crate::protocol::sip::draft::Draft;
+use crate::protocol::sip::message::{Method, Response, reason};
+use crate::protocol::sip::transaction::{ClientStep, Finish, InviteClient, RequestClient};
+use crate::protocol::sip::{LegId, Peer, Transmit, Transport};
+
+/// The branch of our Via; a CANCEL shares its INVITE's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientKey {
+    pub branch: String,
+    pub cancel: bool,
+}
+
+/// What a request of ours is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Register {
+        expires: u32,
+    },
+    Invite {
+        leg: LegId,
+    },
+    Cancel,
+    /// `leg` unless it ends a fork nobody knows of; `trusted` when the PBX itself is the far end.
+    Bye {
+        leg: Option<LegId>,
+        trusted: bool,
+    },
+}
+
+/// How far the dispute about our identity has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    None,
+    /// Credentials for a nonce of an earlier request.
+    Reused,
+    /// Challenges answered.
+    Given(u8),
+}
+
+#[derive(Debug)]
+enum Machine {
+    Invite(InviteClient),
+    Request(RequestClient),
+}
+
+#[derive(Debug)]
+pub struct Client {
+    machine: Machine,
+    pub draft: Draft,
+    pub branch: String,
+    pub purpose: Purpose,
+    pub proof: Proof,
+    sent: Transmit,
+    /// The ACK to its refusal.
+    ack: Option<Transmit>,
+    /// The ACK to each 2xx, by remote tag.
+    pub acks: Vec<(Vec<u8>, Transmit)>,
+}
+
+impl Client {
+    fn handle_response(&mut self, status: u16, now: Now) {
+        match &mut self.machine {
+            Machine::Invite(machine) => machine.handle_response(status, now.mono),
+            Machine::Request(machine) => machine.handle_response(status, now.mono),
+        }
+    }
+
+    /// Whether a provisional response has come to this INVITE.
+    pub fn is_heard(&self) -> bool {
+        match &self.machine {
+            Machine::Invite(machine) => machine.is_proceeding(),
+            Machine::Request(_) => false,
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        match &mut self.machine {
+            Machine::Invite(machine) => machine.handle_timeout(now.mono),
+            Machine::Request(machine) => machine.handle_timeout(now.mono),
+        }
+    }
+
+    fn handle_unreachable(&mut self) {
+        match &mut self.machine {
+            Machine::Invite(machine) => machine.handle_unreachable(),
+            Machine::Request(machine) => machine.handle_unreachable(),
+        }
+    }
+
+    fn poll(&mut self) -> Option<ClientStep> {
+        match &mut self.machine {
+            Machine::Invite(machine) => machine.poll(),
+            Machine::Request(machine) => machine.poll(),
+        }
+    }
+
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        match &self.machine {
+            Machine::Invite(machine) => machine.poll_timeout(),
+            Machine::Request(machine) => machine.poll_timeout(),
+        }
+    }
+}
+
+impl Endpoint {
+    /// Sends a request, with credentials where a nonce of the PBX can be used again.
+    pub(super) fn start_client(
+        &mut self,
+        mut draft: Draft,
+        purpose: Purpose,
+        now: Now,
+    ) -> ClientKey {
+        let proof = match purpose {
+            Purpose::Register { .. } | Purpose::Invite { .. } => {
+                self.wallet.reuse(&mut draft, &self.account, &mut self.random)
+            }
+            Purpose::Cancel | Purpose::Bye { .. } => Proof::None,
+        };
+        self.start_proved(draft, purpose, proof, now)
+    }
+
+    pub(super) fn start_proved(
+        &mut self,
+        draft: Draft,
+        purpose: Purpose,
+        proof: Proof,
+        now: Now,
+    ) -> ClientKey {
+        let branch = self.new_branch();
+        let sent = draft.write(&self.account, &branch);
+        self.open_client(draft, branch, purpose, proof, sent, now)
+    }
+
+    pub(super) fn start_cancel(&mut self, invite: &ClientKey, now: Now) {
+        let Some(client) = self.clients.get(invite) else { return };
+        let (mut draft, branch) = (client.draft.clone(), client.branch.clone());
+        draft.method = Method::Cancel;
+        let sent = draft.cancel(&self.account, &branch);
+        self.open_client(draft, branch, Purpose::Cancel, Proof::None, sent, now);
+    }
+
+    fn open_client(
+        &mut self,
+        draft: Draft,
+        branch: String,
+        purpose: Purpose,
+        proof: Proof,
+        sent: Transmit,
+        now: Now,
+    ) -> ClientKey {
+        let reliable = draft.peer.transport == Transport::Tcp;
+        let machine = if draft.method == Method::Invite {
+            Machine::Invite(InviteClient::start(reliable, now.mono))
+        } else {
+            Machine::Request(RequestClient::start(reliable, now.mono))
+        };
+        let key = ClientKey { branch: branch.clone(), cancel: draft.method == Method::Cancel };
+        let (ack, acks) = (None, vec![]);
+        let client = Client { machine, draft, branch, purpose, proof, sent, ack, acks };
+        self.clients.insert(key.clone(), client);
+        self.run_client(&key, None, now);
+        key
+    }
+
+    pub(super) fn on_response(
+        &mut self,
+        response: Response,
+        from: Peer,
+        now: Now,
+    ) -> Result<(), &'static str> {
+        let local = self.account.local;
+        if response.via.port.unwrap_or(5060) != local.port()
+            || response.via.host.parse() != Ok(local.ip())
+        {
+            return Err("response to somebody else");
+        }
+        let branch = String::from_utf8_lossy(response.via.branch().unwrap_or_default()).into();
+        let key = ClientKey { branch, cancel: response.cseq.method == "CANCEL" };
+        let fits = |client: &&mut Client| {
+            client.draft.method.to_string() == response.cseq.method
+                && client.draft.cseq == response.cseq.number
+                && client.draft.call_id == response.call_id
+        };
+        let Some(client) = self.clients.get_mut(&key).filter(fits) else {
+            return Err("response to no request of ours");
+        };
+        if response.status >= 300 && client.draft.method == Method::Invite {
+            let to = response.wire.header("to").unwrap_or_default();
+            client.ack = Some(client.draft.ack(&self.account, &client.branch, to));
+        }
+        client.handle_response(response.status, now);
+        self.run_client(&key, Some((&response, from)), now);
+        Ok(())
+    }
+
+    fn run_client(&mut self, key: &ClientKey, response: Option<(&Response, Peer)>, now: Now) {
+        while let Some(client) = self.clients.get_mut(key) {
+            match client.poll() {
+                None => return,
+                Some(ClientStep::Send) => {
+                    let request = client.sent.clone();
+                    self.transmit(request);
+                }
+                Some(ClientStep::SendAck) => {
+                    if let Some(ack) = client.ack.clone() {
+                        self.transmit(ack);
+                    }
+                }
+                Some(ClientStep::Deliver) => {
+                    if let Some((response, from)) = response {
+                        self.deliver(key, response, from, now);
+                    }
+                }
+                Some(ClientStep::Finish(finish)) => {
+                    if let Some(client) = self.clients.remove(key) {
+                        self.on_client_gone(&client, finish, now);
+                    }
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, key: &ClientKey, response: &Response, from: Peer, now: Now) {
+        let Some(client) = self.clients.get(key) else { return };
+        let purpose = client.purpose;
+        if matches!(response.status, 401 | 407) && self.prove(key, response, from, now) {
+            return;
+        }
+        match purpose {
+            Purpose::Register { expires } if response.status >= 200 => {
+                self.on_registrar_response(expires, response, now);
+            }
+            Purpose::Invite { leg } => self.on_invite_response(key, leg, response, now),
+            Purpose::Bye { leg, .. } if response.status >= 200 => self.on_bye_over(leg),
+            Purpose::Register { .. } | Purpose::Bye { .. } | Purpose::Cancel => {}
+        }
+    }
+
+    /// A transaction ended; without a final response its user has not heard of it yet.
+    fn on_client_gone(&mut self, client: &Client, finish: Finish, now: Now) {
+        let status = match finish {
+            Finish::Done => return,
+            Finish::TimedOut => 408,
+            Finish::Unreachable => 503,
+        };
+        match client.purpose {
+            Purpose::Register { .. } => self.on_registrar_silent(status, now),
+            Purpose::Invite { leg } => self.on_call_refused(leg, status, reason(status).to_owned()),
+            Purpose::Bye { leg, .. } => self.on_bye_over(leg),
+            Purpose::Cancel => {}
+        }
+    }
+
+    /// Sends the request again with credentials (§22.2). False when it must not be, or would not
+    /// help.
+    fn prove(&mut self, key: &ClientKey, response: &Response, from: Peer, now: Now) -> bool {
+        let Some(client) = self.clients.get(key) else { return false };
+        let purpose = client.purpose;
+        let wanted = match purpose {
+            Purpose::Register { .. } => true,
+            Purpose::Invite { leg } => self.is_call_wanted(leg),
+            Purpose::Bye { trusted, .. } => trusted,
+            Purpose::Cancel => false,
+        };
+        let pbx = self.account.pbx.addr.ip().to_canonical();
+        let from_pbx = from.addr.ip().to_canonical() == pbx
+            && client.draft.peer.addr.ip().to_canonical() == pbx;
+        if !wanted || !from_pbx {
+            return false;
+        }
+        let (mut draft, proof) = (client.draft.clone(), client.proof);
+        let learn = matches!(purpose, Purpose::Register { .. });
+        let proof =
+            self.wallet.prove(&mut draft, proof, response, learn, &self.account, &mut self.random);
+        let Some(proof) = proof else { return false };
+        draft.cseq = self.next_cseq(&draft, purpose);
+        let again = self.start_proved(draft, purpose, proof, now);
+        if let Purpose::Invite { leg } = purpose {
+            self.set_call_client(leg, again);
+        }
+        true
+    }
+
+    /// One higher than the challenged request (§22.2), counted by whoever counts.
+    fn next_cseq(&mut self, draft: &Draft, purpose: Purpose) -> u32 {
+        match purpose {
+            Purpose::Register { .. } => self.registrar.next_cseq(),
+            Purpose::Bye { leg: Some(leg), .. } => {
+                let dialog = self.legs.get_mut(leg).and_then(|leg| leg.dialog.as_mut());
+                dialog.map_or(draft.cseq + 1, |dialog| {
+                    dialog.local_cseq += 1;
+                    dialog.local_cseq
+                })
+            }
+            Purpose::Bye { leg: None, .. } | Purpose::Invite { .. } | Purpose::Cancel => {
+                draft.cseq + 1
+            }
+        }
+    }
+
+    pub(super) fn clients_timeout(&mut self, now: Now) {
+        let due = |client: &Client| client.poll_timeout().is_some_and(|(at, _)| at <= now.mono);
+        self.touch_clients(due, |client| client.handle_timeout(now), now);
+    }
+
+    pub(super) fn clients_unreachable(&mut self, peer: Peer, now: Now) {
+        self.touch_clients(|client| client.draft.peer == peer, Client::handle_unreachable, now);
+    }
+
+    fn touch_clients(
+        &mut self,
+        which: impl Fn(&Client) -> bool,
+        touch: impl Fn(&mut Client),
+        now: Now,
+    ) {
+        let keys: Vec<_> =
+            self.clients.iter().filter(|(_, c)| which(c)).map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            if let Some(client) = self.clients.get_mut(&key) {
+                touch(client);
+            }
+            self.run_client(&key, None, now);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The sessions of an endpoint, from INVITE to end, and what each still owes to the wire.
+
+use super::clients::ClientKey;
+use super::servers::ServerKey;
+use crate::protocol::now::{Deadline, Mono, earlier};
+use crate::protocol::sip::dialog::Dialog;
+use crate::protocol::sip::message::Request;
+use crate::protocol::sip::transaction::{PATIENCE, T1, T2};
+use crate::protocol::sip::{LegId, Transmit};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Early dialogs remembered per call of ours.
+const EARLY_MAX: usize = 16;
+
+#[derive(Debug)]
+pub enum State {
+    /// Our INVITE has no final response.
+    Calling { client: ClientKey, cancel: Cancel },
+    /// Their INVITE waits for our final response; `fault` is the only one it can get.
+    Ringing {
+        server: ServerKey,
+        fault: Option<u16>,
+        unsupported: Vec<u8>,
+        offerless: bool,
+        cseq: u32,
+    },
+    /// 2xx was sent or received; `confirmed` once their ACK to ours arrived.
+    Established { confirmed: bool },
+    /// Over for the owner; a BYE is on its way, or `owed` until the 2xx is settled (§15).
+    Closing { owed: bool },
+}
+
+/// §9.1: CANCEL waits for the first provisional response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancel {
+    No,
+    Wanted,
+    Sent { give_up: Mono },
+}
+
+/// A 2xx of ours that is repeated until its ACK arrives (§13.3.1.4).
+#[derive(Debug)]
+pub struct Unacked {
+    pub cseq: u32,
+    pub sent: Transmit,
+    /// Its INVITE had no offer: ours is in the 2xx, the answer comes with the ACK.
+    pub offers: bool,
+    interval: Duration,
+    again: Mono,
+    pub give_up: Mono,
+}
+
+impl Unacked {
+    pub fn new(cseq: u32, sent: Transmit, offers: bool, now: Mono) -> Self {
+        let (interval, again, give_up) = (T1, now + T1, now + PATIENCE);
+        Self { cseq, sent, offers, interval, again, give_up }
+    }
+
+    /// The 2xx again, where it is due.
+    pub fn poll(&mut self, now: Mono) -> Option<Transmit> {
+        if now < self.again {
+            return None;
+        }
+        self.interval = (2 * self.interval).min(T2);
+        self.again = now + self.interval;
+        Some(self.sent.clone())
+    }
+}
+
+/// A re-INVITE or UPDATE that waits for the owner.
+#[derive(Debug)]
+pub struct Offer {
+    pub server: ServerKey,
+    pub cseq: u32,
+    pub invite: bool,
+    pub offerless: bool,
+}
+
+#[derive(Debug)]
+pub struct Leg {
+    pub state: State,
+    pub call_id: Vec<u8>,
+    pub local_tag: Vec<u8>,
+    /// None while our INVITE has no 2xx.
+    pub dialog: Option<Dialog>,
+    /// Remote tags of early dialogs of our INVITE.
+    early: Vec<Vec<u8>>,
+    pub offer: Option<Offer>,
+    pub unacked: Vec<Unacked>,
+}
+
+impl Leg {
+    pub fn new(state: State, call_id: Vec<u8>, local_tag: Vec<u8>, dialog: Option<Dialog>) -> Self {
+        let (early, offer, unacked) = (vec![], None, vec![]);
+        Self { state, call_id, local_tag, dialog, early, offer, unacked }
+    }
+
+    pub fn note_early(&mut self, tag: &[u8]) {
+        if self.early.len() < EARLY_MAX && !self.early.iter().any(|known| known == tag) {
+            self.early.push(tag.to_vec());
+        }
+    }
+
+    fn has_remote_tag(&self, tag: Option<&[u8]>) -> bool {
+        match &self.dialog {
+            Some(dialog) => dialog.has_remote_tag(tag),
+            None => self.early.iter().any(|known| known == tag.unwrap_or_default()),
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        let cancel = match self.state {
+            State::Calling { cancel: Cancel::Sent { give_up }, .. } => {
+                Some((give_up, "no answer to CANCEL"))
+            }
+            State::Calling { cancel: Cancel::No | Cancel::Wanted, .. }
+            | State::Ringing { .. }
+            | State::Established { .. }
+            | State::Closing { .. } => None,
+        };
+        self.unacked.iter().fold(cancel, |deadline, unacked| {
+            let due = unacked.again.min(unacked.give_up);
+            earlier(deadline, Some((due, "2xx without ACK")))
+        })
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Legs {
+    all: BTreeMap<LegId, Leg>,
+    /// By Call-ID and our tag; the peer's tag is compared after.
+    by_dialog: BTreeMap<(Vec<u8>, Vec<u8>), LegId>,
+    last: u64,
+}
+
+impl Legs {
+    pub fn new_id(&mut self) -> LegId {
+        self.last += 1;
+        LegId(self.last)
+    }
+
+    pub fn insert(&mut self, id: LegId, leg: Leg) {
+        self.by_dialog.insert((leg.call_id.clone(), leg.local_tag.clone()), id);
+        self.all.insert(id, leg);
+    }
+
+    pub fn remove(&mut self, id: LegId) -> Option<Leg> {
+        let leg = self.all.remove(&id)?;
+        self.by_dialog.remove(&(leg.call_id.clone(), leg.local_tag.clone()));
+        Some(leg)
+    }
+
+    pub fn get_mut(&mut self, id: LegId) -> Option<&mut Leg> {
+        self.all.get_mut(&id)
+    }
+
+    pub fn state(&self, id: LegId) -> Option<&State> {
+        self.all.get(&id).map(|leg| &leg.state)
+    }
+
+    /// The session a request belongs to: Call-ID and both tags must fit (§12.2.2).
+    pub fn find(&self, request: &Request) -> Option<LegId> {
+        let tag = request.to_tag.clone()?;
+        let id = *self.by_dialog.get(&(request.call_id.clone(), tag))?;
+        self.all.get(&id)?.has_remote_tag(request.from_tag.as_deref()).then_some(id)
+    }
+
+    pub fn due(&self, now: Mono) -> Vec<LegId> {
+        let due = |leg: &Leg| leg.poll_timeout().is_some_and(|(at, _)| at <= now);
+        self.all.iter().filter(|(_, leg)| due(leg)).map(|(id, _)| *id).collect()
+    }
+
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        self.all.values().map(Leg::poll_timeout).fold(None, earlier)
+    }
+
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+}

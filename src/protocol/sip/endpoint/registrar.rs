@@ -1,0 +1,117 @@
+//! The messages of the registration machine: REGISTER out, its answers in (RFC 3261 §10.2).
+
+use super::Endpoint;
+use super::clients::Purpose;
+use crate::protocol::now::Now;
+use crate::protocol::random::Random;
+use crate::protocol::sip::address::{NameAddr, Uri};
+use crate::protocol::sip::draft::{self, Draft};
+use crate::protocol::sip::message::{Method, Response, reason};
+use crate::protocol::sip::registration::{Registration, Reply, Step};
+use crate::protocol::sip::wire::decimal;
+use crate::protocol::sip::{Account, Event};
+
+/// §10.2: one Call-ID and a rising CSeq for all registrations.
+#[derive(Debug)]
+pub struct Registrar {
+    pub machine: Registration,
+    call_id: Vec<u8>,
+    cseq: u32,
+}
+
+impl Registrar {
+    pub fn new(account: &Account, random: &mut Random) -> Self {
+        let machine = Registration::new(account.expires, random.fork());
+        Self { machine, call_id: random.token().into_bytes(), cseq: 0 }
+    }
+
+    pub fn next_cseq(&mut self) -> u32 {
+        self.cseq += 1;
+        self.cseq
+    }
+}
+
+impl Endpoint {
+    pub(super) fn run_registrar(&mut self, now: Now) {
+        while let Some(step) = self.registrar.machine.poll() {
+            match step {
+                Step::Send { expires } => self.send_register(expires, now),
+                Step::Granted { expires } => self.report(Event::Registered { expires }),
+                Step::Failed { status, reason } => {
+                    self.report(Event::RegistrationFailed { status, reason });
+                }
+                Step::Removed => self.report(Event::Unregistered),
+            }
+        }
+    }
+
+    fn send_register(&mut self, expires: u32, now: Now) {
+        let account = &self.account;
+        let address = draft::name_addr("", &draft::user_uri(&account.user, &account.domain));
+        let register = Draft {
+            method: Method::Register,
+            uri: format!("sip:{}", account.domain).into_bytes(),
+            peer: account.pbx,
+            from: format!("{address};tag={}", self.random.token()).into_bytes(),
+            to: address.into_bytes(),
+            call_id: self.registrar.call_id.clone(),
+            cseq: self.registrar.next_cseq(),
+            routes: vec![],
+            headers: vec![
+                ("Contact".to_owned(), draft::contact(account).into_bytes()),
+                ("Expires".to_owned(), expires.to_string().into_bytes()),
+            ],
+            body: None,
+        };
+        self.start_client(register, Purpose::Register { expires }, now);
+    }
+
+    pub(super) fn on_registrar_response(&mut self, asked: u32, response: &Response, now: Now) {
+        let number = |name| {
+            let value = response.wire.header(name)?;
+            decimal(value, u64::from(u32::MAX)).map(|number| number as u32)
+        };
+        let reply = match response.status {
+            200..=299 => Reply::Granted { expires: granted(&self.account, response, asked) },
+            423 => Reply::TooBrief { least: number("min-expires").unwrap_or(0) },
+            status => Reply::Refused {
+                status,
+                reason: response.reason(),
+                retry_after: number("retry-after"),
+            },
+        };
+        self.registrar.machine.handle_reply(reply, now.mono);
+        self.run_registrar(now);
+    }
+
+    /// Timer F or a dead transport.
+    pub(super) fn on_registrar_silent(&mut self, status: u16, now: Now) {
+        let reply = Reply::Refused { status, reason: reason(status).to_owned(), retry_after: None };
+        self.registrar.machine.handle_reply(reply, now.mono);
+        self.run_registrar(now);
+    }
+}
+
+/// §10.2.4: the expiry of our own Contact, else the header's, else what we asked for.
+fn granted(account: &Account, response: &Response, asked: u32) -> u32 {
+    let seconds = |value: &[u8]| {
+        // A number too big for us is a long time, not a mistake.
+        let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+        let number = decimal(value, u64::from(u32::MAX)).unwrap_or(u64::from(u32::MAX));
+        digits.then_some(number as u32)
+    };
+    let contacts: Vec<_> = response.wire.list("contact").filter_map(NameAddr::parse).collect();
+    let is_ours = |contact: &&NameAddr| {
+        Uri::parse(&contact.uri).is_some_and(|uri| {
+            uri.ip() == Some(account.local.ip()) && uri.port.unwrap_or(5060) == account.local.port()
+        })
+    };
+    let ours = contacts.iter().find(is_ours).or(match contacts.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    });
+    ours.and_then(|contact| contact.param("expires"))
+        .or_else(|| response.wire.header("expires"))
+        .and_then(seconds)
+        .unwrap_or(asked)
+}

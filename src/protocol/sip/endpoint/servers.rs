@@ -1,0 +1,298 @@
+//! Server transactions of an endpoint: matching (RFC 3261 §17.2.3) and replying.
+
+use super::Endpoint;
+use super::legs::Cancel;
+use crate::protocol::now::{Deadline, Now};
+use crate::protocol::sip::draft;
+use crate::protocol::sip::message::{ALLOW, Method, ReplySeed, Request, SDP};
+use crate::protocol::sip::transaction::{InviteServer, RequestServer, ServerStep};
+use crate::protocol::sip::wire::Writer;
+use crate::protocol::sip::{LegId, Peer, Transmit, Transport};
+
+/// Seconds after which an overloaded or busy endpoint may be asked again.
+const RETRY_AFTER: u32 = 5;
+
+/// §17.2.3: branch, sent-by and method; for a peer of RFC 2543 all that it identifies a
+/// transaction by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServerKey {
+    branch: Vec<u8>,
+    host: String,
+    port: Option<u16>,
+    method: String,
+}
+
+impl ServerKey {
+    pub fn of(request: &Request) -> Self {
+        let branch = match request.via.branch() {
+            Some(branch) if branch.starts_with(b"z9hG4bK") && branch.len() > 7 => branch.to_vec(),
+            Some(_) | None => {
+                let from = request.from_tag.as_deref().unwrap_or_default();
+                let number = request.cseq.to_string();
+                [&request.via.raw, &request.uri, &request.call_id, from, number.as_bytes()]
+                    .join(&b' ')
+            }
+        };
+        let method = match request.method {
+            Some(Method::Ack) => "INVITE".to_owned(),
+            Some(_) | None => request.method_name.clone(),
+        };
+        Self { branch, host: request.via.host.clone(), port: request.via.port, method }
+    }
+
+    /// The INVITE that a CANCEL means.
+    pub fn cancelled(mut self) -> Self {
+        self.method = "INVITE".to_owned();
+        self
+    }
+}
+
+/// §8.2.2.2: Call-ID, From tag and CSeq of a request that came by more than one path.
+pub type MergeKey = (Vec<u8>, Vec<u8>, u32);
+
+pub fn merge_key(request: &Request) -> MergeKey {
+    let tag = request.from_tag.clone().unwrap_or_default();
+    (request.call_id.clone(), tag, request.cseq)
+}
+
+#[derive(Debug)]
+pub enum Machine {
+    Invite(InviteServer),
+    Request(RequestServer),
+}
+
+#[derive(Debug)]
+pub struct Server {
+    machine: Machine,
+    seed: ReplySeed,
+    pub peer: Peer,
+    pub leg: Option<LegId>,
+    /// Ours, for To.
+    tag: Vec<u8>,
+    last: Vec<u8>,
+    opening: Option<MergeKey>,
+}
+
+impl Server {
+    pub fn handle_request(&mut self) {
+        match &mut self.machine {
+            Machine::Invite(machine) => machine.handle_request(),
+            Machine::Request(machine) => machine.handle_request(),
+        }
+    }
+
+    fn handle_reply(&mut self, status: u16, now: Now) -> bool {
+        match &mut self.machine {
+            Machine::Invite(machine) => machine.handle_reply(status, now.mono),
+            Machine::Request(machine) => machine.handle_reply(status, now.mono),
+        }
+    }
+
+    /// Whether the INVITE still waits for its final response.
+    pub fn is_proceeding(&self) -> bool {
+        match &self.machine {
+            Machine::Invite(machine) => machine.is_proceeding(),
+            Machine::Request(_) => false,
+        }
+    }
+
+    fn poll(&mut self) -> Option<ServerStep> {
+        match &mut self.machine {
+            Machine::Invite(machine) => machine.poll(),
+            Machine::Request(machine) => machine.poll(),
+        }
+    }
+
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        match &self.machine {
+            Machine::Invite(machine) => machine.poll_timeout(),
+            Machine::Request(machine) => machine.poll_timeout(),
+        }
+    }
+}
+
+impl Endpoint {
+    pub(super) fn open_server(
+        &mut self,
+        request: &Request,
+        from: Peer,
+        leg: Option<LegId>,
+        tag: Vec<u8>,
+    ) -> ServerKey {
+        let key = ServerKey::of(request);
+        let reliable = from.transport == Transport::Tcp;
+        let invite = request.method == Some(Method::Invite);
+        let machine = if invite {
+            Machine::Invite(InviteServer::start(reliable))
+        } else {
+            Machine::Request(RequestServer::start(reliable))
+        };
+        let opening = (invite && request.to_tag.is_none()).then(|| merge_key(request));
+        if let Some(merge) = &opening {
+            self.opening.insert(merge.clone(), key.clone());
+        }
+        let seed = request.reply_seed(from.addr);
+        let server = Server { machine, seed, peer: from, leg, tag, last: vec![], opening };
+        self.servers.insert(key.clone(), server);
+        key
+    }
+
+    /// Answers within the transaction; what was sent, unless it was too late for this status.
+    pub(super) fn reply(
+        &mut self,
+        key: &ServerKey,
+        status: u16,
+        headers: Vec<(&'static str, Vec<u8>)>,
+        sdp: Option<Vec<u8>>,
+        now: Now,
+    ) -> Option<Transmit> {
+        let contact = draft::contact(&self.account);
+        let server = self.servers.get_mut(key)?;
+        let mut writer = server.seed.reply(status, &server.tag);
+        if key.method == "INVITE" && (101..300).contains(&status) {
+            for route in server.seed.record_route() {
+                writer.header("Record-Route", route);
+            }
+        }
+        if matches!(key.method.as_str(), "INVITE" | "UPDATE") && (101..300).contains(&status) {
+            writer.header("Contact", contact).header("Allow", ALLOW);
+        }
+        let bytes = finish(writer, status, &headers, &self.account.agent, sdp.as_deref());
+        if !server.handle_reply(status, now) {
+            return None;
+        }
+        server.last = bytes.clone();
+        let transmit = Transmit { to: server.peer, bytes };
+        self.run_server(key);
+        Some(transmit)
+    }
+
+    /// A final answer to a request that needs nothing more; without a transaction when there are
+    /// too many.
+    pub(super) fn respond(&mut self, request: &Request, from: Peer, status: u16, now: Now) {
+        let headers = match status {
+            420 => vec![("Unsupported", request.required())],
+            _ => vec![],
+        };
+        let tag = self.random.token().into_bytes();
+        if self.is_full() {
+            let writer = request.reply_seed(from.addr).reply(status, &tag);
+            let bytes = finish(writer, status, &headers, &self.account.agent, None);
+            return self.transmit(Transmit { to: from, bytes });
+        }
+        let key = self.open_server(request, from, None, tag);
+        self.reply(&key, status, headers, None, now);
+    }
+
+    pub(super) fn run_server(&mut self, key: &ServerKey) {
+        while let Some(server) = self.servers.get_mut(key) {
+            match server.poll() {
+                None => return,
+                Some(ServerStep::Send) => {
+                    let again = Transmit { to: server.peer, bytes: server.last.clone() };
+                    self.transmit(again);
+                }
+                Some(ServerStep::Finish(_)) => {
+                    if let Some(merge) = self.servers.remove(key).and_then(|s| s.opening) {
+                        self.opening.remove(&merge);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn servers_timeout(&mut self, now: Now) {
+        let due = |server: &Server| server.poll_timeout().is_some_and(|(at, _)| at <= now.mono);
+        let keys: Vec<_> =
+            self.servers.iter().filter(|(_, s)| due(s)).map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            match self.servers.get_mut(&key).map(|server| &mut server.machine) {
+                Some(Machine::Invite(machine)) => machine.handle_timeout(now.mono),
+                Some(Machine::Request(machine)) => machine.handle_timeout(now.mono),
+                None => {}
+            }
+            self.run_server(&key);
+        }
+    }
+
+    /// An ACK belongs to the refusal of its transaction (§17.1.1.3), else to a dialog's 2xx.
+    pub(super) fn on_ack(&mut self, key: &ServerKey, request: &Request, from: Peer, now: Now) {
+        match self.servers.get_mut(key).map(|server| &mut server.machine) {
+            Some(Machine::Invite(machine)) => {
+                machine.handle_ack(now.mono);
+                self.run_server(key);
+            }
+            Some(Machine::Request(_)) | None => {}
+        }
+        if request.fault.is_some() {
+            return self.drop_message(from, "malformed ACK");
+        }
+        self.on_session_ack(request, now);
+    }
+
+    /// §9.2.
+    pub(super) fn on_cancel(&mut self, request: &Request, from: Peer, now: Now) {
+        let key = ServerKey::of(request).cancelled();
+        let same = |server: &&Server| server.peer.addr.ip() == from.addr.ip();
+        let Some(server) = self.servers.get(&key).filter(same) else {
+            return self.respond(request, from, 481, now);
+        };
+        let (proceeding, leg) = (server.is_proceeding(), server.leg);
+        self.respond(request, from, 200, now);
+        if proceeding {
+            self.reply(&key, 487, vec![], None, now);
+            if let Some(leg) = leg {
+                self.on_invite_cancelled(leg, &key);
+            }
+        }
+    }
+
+    /// An INVITE that there is no room for.
+    pub(super) fn respond_overloaded(&mut self, request: &Request, from: Peer) {
+        let tag = self.random.token().into_bytes();
+        let writer = request.reply_seed(from.addr).reply(503, &tag);
+        let bytes = finish(writer, 503, &[], &self.account.agent, None);
+        self.transmit(Transmit { to: from, bytes });
+        self.drop_message(from, "too many transactions");
+    }
+}
+
+/// Whether a CANCEL of ours is on its way or waits.
+pub fn is_cancelling(cancel: Cancel) -> bool {
+    match cancel {
+        Cancel::No => false,
+        Cancel::Wanted | Cancel::Sent { .. } => true,
+    }
+}
+
+/// The headers that belong to a status (§20.5, §21.4.13, §21.4.15), and the end.
+fn finish(
+    mut writer: Writer,
+    status: u16,
+    headers: &[(&'static str, Vec<u8>)],
+    agent: &str,
+    sdp: Option<&[u8]>,
+) -> Vec<u8> {
+    match status {
+        405 | 501 => {
+            writer.header("Allow", ALLOW);
+        }
+        406 | 415 => {
+            writer.header("Accept", SDP);
+        }
+        489 => {
+            writer.header("Allow-Events", "message-summary");
+        }
+        500 | 503 if !headers.iter().any(|(name, _)| *name == "Retry-After") => {
+            writer.header("Retry-After", RETRY_AFTER.to_string());
+        }
+        _ => {}
+    }
+    for (name, value) in headers {
+        writer.header(name, value);
+    }
+    if status != 100 {
+        writer.header("Server", agent);
+    }
+    writer.finish(sdp.map(|sdp| (SDP, sdp)))
+}

@@ -1,0 +1,130 @@
+//! Calls to us, until they are sessions, and requests outside of any (RFC 3261 §8.2, §13.3).
+
+use super::Endpoint;
+use super::legs::{Leg, State, Unacked};
+use super::servers::{ServerKey, merge_key};
+use crate::protocol::now::Now;
+use crate::protocol::sip::dialog::Dialog;
+use crate::protocol::sip::message::{ALLOW, Method, Request, SDP, identity, user_of};
+use crate::protocol::sip::{Event, Incoming, LegId, Peer};
+
+impl Endpoint {
+    pub(super) fn on_invite(&mut self, invite: Request, from: Peer, now: Now) {
+        if self.opening.contains_key(&merge_key(&invite)) {
+            return self.respond(&invite, from, 482, now);
+        }
+        if self.is_full() {
+            return self.respond_overloaded(&invite, from);
+        }
+        let leg = self.legs.new_id();
+        let tag = self.random.token().into_bytes();
+        let server = self.open_server(&invite, from, Some(leg), tag.clone());
+        self.reply(&server, 100, vec![], None, now);
+        let dialog = Dialog::of_server(&invite, &tag, self.random.u32() >> 8);
+        let state = State::Ringing {
+            server,
+            fault: invite.fault.as_ref().map(|fault| fault.status),
+            cseq: invite.cseq,
+            unsupported: invite.required(),
+            offerless: invite.wire.body.is_empty(),
+        };
+        let call_id = invite.call_id.clone();
+        self.legs.insert(leg, Leg::new(state, call_id, tag, Some(dialog)));
+        let invite = Box::new(incoming(invite, from));
+        self.report(Event::Incoming { leg, invite });
+    }
+
+    pub(super) fn answer_call(&mut self, id: LegId, sdp: Vec<u8>, now: Now) {
+        let Some(State::Ringing { server, fault, offerless, cseq, .. }) = self.legs.state(id)
+        else {
+            return;
+        };
+        if let Some(status) = *fault {
+            return self.refuse_call(id, status, None, now);
+        }
+        let (server, offers, cseq) = (server.clone(), *offerless, *cseq);
+        let Some(sent) = self.reply(&server, 200, vec![], Some(sdp), now) else { return };
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        leg.state = State::Established { confirmed: false };
+        leg.unacked.push(Unacked::new(cseq, sent, offers, now.mono));
+    }
+
+    pub(super) fn refuse_call(
+        &mut self,
+        id: LegId,
+        status: u16,
+        retry_after: Option<u32>,
+        now: Now,
+    ) {
+        let Some(State::Ringing { server, unsupported, .. }) = self.legs.state(id) else { return };
+        let server = server.clone();
+        let mut headers = vec![];
+        if let Some(seconds) = retry_after {
+            headers.push(("Retry-After", seconds.to_string().into_bytes()));
+        }
+        if status == 420 {
+            headers.push(("Unsupported", unsupported.clone()));
+        }
+        self.reply(&server, status.clamp(300, 699), headers, None, now);
+        self.legs.remove(id);
+    }
+
+    /// A CANCEL (or BYE) met an INVITE that had no final response; 487 was sent.
+    pub(super) fn on_invite_cancelled(&mut self, id: LegId, server: &ServerKey) {
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        match &leg.state {
+            State::Ringing { .. } => {
+                self.legs.remove(id);
+                self.report(Event::Cancelled { leg: id });
+            }
+            State::Calling { .. } | State::Established { .. } | State::Closing { .. } => {
+                leg.offer.take_if(|offer| offer.server == *server);
+            }
+        }
+    }
+
+    pub(super) fn on_outside(&mut self, request: &Request, from: Peer, now: Now) {
+        let Some(method) = request.method else {
+            return self.respond(request, from, 501, now);
+        };
+        match method {
+            Method::Options => self.on_options(request, from, now),
+            Method::Notify => self.respond(request, from, 200, now),
+            Method::Bye | Method::Info | Method::Update | Method::PRack => {
+                self.respond(request, from, 481, now);
+            }
+            Method::Subscribe => self.respond(request, from, 489, now),
+            Method::Refer => self.respond(request, from, 603, now),
+            Method::Message | Method::Publish | Method::Register => {
+                self.respond(request, from, 405, now);
+            }
+            // A malformed CANCEL was refused, an ACK is never answered, an INVITE opens a call.
+            Method::Cancel | Method::Ack | Method::Invite => {}
+        }
+    }
+
+    /// §11.2: what we can, said by whoever turns this endpoint, so that a wedged one is seen.
+    pub(super) fn on_options(&mut self, request: &Request, from: Peer, now: Now) {
+        if self.is_full() {
+            return self.respond(request, from, 200, now);
+        }
+        let headers = vec![("Allow", ALLOW.into()), ("Accept", SDP.into())];
+        let tag = self.random.token().into_bytes();
+        let key = self.open_server(request, from, None, tag);
+        self.reply(&key, 200, headers, None, now);
+    }
+}
+
+fn incoming(invite: Request, source: Peer) -> Incoming {
+    let header = |name| identity(invite.wire.header(name).unwrap_or_default());
+    Incoming {
+        call_id: String::from_utf8_lossy(&invite.call_id).into_owned(),
+        request_user: user_of(&invite.uri),
+        from: header("from"),
+        asserted: invite.wire.list("p-asserted-identity").next().map(identity),
+        to: header("to"),
+        sdp: invite.sdp(),
+        source,
+        fault: invite.fault,
+    }
+}

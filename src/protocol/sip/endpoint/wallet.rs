@@ -1,0 +1,97 @@
+//! Whom our password is shown to: the PBX, for its realm, at most twice per request.
+
+use super::clients::Proof;
+use crate::protocol::random::Random;
+use crate::protocol::sip::Account;
+use crate::protocol::sip::digest::{Asked, Challenge};
+use crate::protocol::sip::draft::Draft;
+use crate::protocol::sip::message::{Method, Response};
+use std::collections::BTreeMap;
+
+/// Challenges answered for one request.
+const ANSWERS_MAX: u8 = 2;
+
+/// A nonce that may be used again for the same method.
+#[derive(Debug)]
+struct Known {
+    challenge: Challenge,
+    proxy: bool,
+    count: u32,
+}
+
+#[derive(Debug)]
+pub struct Wallet {
+    realm: Option<Vec<u8>>,
+    /// By method: REGISTER and INVITE are challenged by different parts of a PBX.
+    known: BTreeMap<String, Known>,
+}
+
+impl Wallet {
+    pub fn new(account: &Account) -> Self {
+        let realm = account.realm.as_ref().map(|realm| realm.as_bytes().to_vec());
+        Self { realm, known: BTreeMap::new() }
+    }
+
+    /// Adds credentials for a nonce that was good before.
+    pub fn reuse(&mut self, draft: &mut Draft, account: &Account, random: &mut Random) -> Proof {
+        match self.known.get_mut(&draft.method.to_string()) {
+            Some(known) if known.challenge.qop => {
+                sign(draft, known, account, random);
+                Proof::Reused
+            }
+            Some(_) | None => Proof::None,
+        }
+    }
+
+    /// Adds credentials for a challenge; `None` when it is not to be answered. `learn` takes the
+    /// first realm for ours where none is configured.
+    pub fn prove(
+        &mut self,
+        draft: &mut Draft,
+        proof: Proof,
+        response: &Response,
+        learn: bool,
+        account: &Account,
+        random: &mut Random,
+    ) -> Option<Proof> {
+        let proxy = response.status == 407;
+        let name = if proxy { "proxy-authenticate" } else { "www-authenticate" };
+        if self.realm.is_none() && !learn {
+            return None;
+        }
+        let challenge = Challenge::strongest(response.wire.all(name), self.realm.as_deref());
+        let method = draft.method.to_string();
+        let answered = match (proof, &challenge) {
+            (Proof::None | Proof::Reused, Some(_)) => 1,
+            (Proof::Given(times), Some(challenge)) if challenge.stale => times + 1,
+            (Proof::Given(_), Some(_)) | (_, None) => ANSWERS_MAX + 1,
+        };
+        if answered > ANSWERS_MAX {
+            self.known.remove(&method);
+            return None;
+        }
+        let challenge = challenge?;
+        self.realm.get_or_insert_with(|| challenge.realm.clone());
+        let mut known = Known { challenge, proxy, count: 0 };
+        sign(draft, &mut known, account, random);
+        if matches!(draft.method, Method::Register | Method::Invite) {
+            self.known.insert(method, known);
+        }
+        Some(Proof::Given(answered))
+    }
+}
+
+fn sign(draft: &mut Draft, known: &mut Known, account: &Account, random: &mut Random) {
+    known.count = known.count.saturating_add(1);
+    let method = draft.method.to_string();
+    let asked = Asked {
+        user: &account.auth_user,
+        password: &account.password,
+        method: &method,
+        uri: &draft.uri,
+    };
+    let credentials = known.challenge.answer(&asked, known.count, &random.token());
+    let name = if known.proxy { "Proxy-Authorization" } else { "Authorization" };
+    draft.headers.retain(|(name, _)| !name.ends_with("Authorization"));
+    draft.headers.push((name.to_owned(), credentials));
+}
