@@ -86,6 +86,8 @@ pub struct Leg {
     pub dialog: Option<Dialog>,
     /// Remote tags of early dialogs of our INVITE.
     early: Vec<Vec<u8>>,
+    /// A response to our INVITE has come.
+    pub heard: bool,
     pub offer: Option<Offer>,
     pub unacked: Vec<Unacked>,
 }
@@ -93,7 +95,7 @@ pub struct Leg {
 impl Leg {
     pub fn new(state: State, call_id: Vec<u8>, local_tag: Vec<u8>, dialog: Option<Dialog>) -> Self {
         let (early, offer, unacked) = (vec![], None, vec![]);
-        Self { state, call_id, local_tag, dialog, early, offer, unacked }
+        Self { state, call_id, local_tag, dialog, early, heard: false, offer, unacked }
     }
 
     pub fn note_early(&mut self, tag: &[u8]) {

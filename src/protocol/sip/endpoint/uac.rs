@@ -86,6 +86,7 @@ impl Endpoint {
         if let Some(tag) = &response.to_tag {
             leg.note_early(tag);
         }
+        let first = !std::mem::replace(&mut leg.heard, true);
         let State::Calling { client, cancel } = &mut leg.state else { return };
         match cancel {
             Cancel::Sent { .. } => {}
@@ -94,7 +95,7 @@ impl Endpoint {
                 let client = client.clone();
                 self.start_cancel(&client, now);
             }
-            Cancel::No if response.status > 100 => {
+            Cancel::No if response.status > 100 || first => {
                 let (status, sdp) = (response.status, response.sdp());
                 self.report(Event::Progress { leg: id, status, sdp });
             }
