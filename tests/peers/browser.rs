@@ -129,7 +129,9 @@ impl Browser {
 
     /// A picture for the eye, where one is wanted.
     pub async fn shot(&self, name: &str) {
-        let Some(folder) = std::env::var_os("DUTYLINE_SCREENSHOTS").map(PathBuf::from) else { return };
+        let Some(folder) = std::env::var_os("DUTYLINE_SCREENSHOTS").map(PathBuf::from) else {
+            return;
+        };
         std::fs::create_dir_all(&folder).expect("a folder for pictures");
         let picture = self.client.screenshot().await.expect("a picture");
         std::fs::write(folder.join(format!("{name}.png")), picture).expect("written");
@@ -158,7 +160,8 @@ struct Room {
 impl Room {
     async fn open() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(&folder.path().join("dutyline.db"), clock::random()).expect("a log");
+        let store =
+            Store::open(&folder.path().join("dutyline.db"), clock::random()).expect("a log");
         let board = Board::new();
         board.update(|status| {
             status.line = LineState::Registered { since: clock::now().wall };
@@ -347,7 +350,11 @@ async fn one_urgent_call_as_the_officer_sees_it() {
     browser.shot("04-second-call-while-typing").await;
     let subject = browser.script("return document.querySelector('[name=subject]').value").await;
     assert_eq!(subject, "关于召开国庆值班工作会议的通知");
-    assert_eq!(browser.script("return Object.keys(localStorage).length").await, 0, "no drafts left");
+    assert_eq!(
+        browser.script("return Object.keys(localStorage).length").await,
+        0,
+        "no drafts left"
+    );
     let ring = browser.see("#ring .ring-card:first-child").await.rectangle().await.unwrap();
     let form = browser.see("form.fields").await.rectangle().await.unwrap();
     assert!(ring.0 + ring.2 <= form.0, "the pop-up covers no field: {ring:?} {form:?}");
