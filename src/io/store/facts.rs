@@ -97,7 +97,7 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
         }
         Fact::LineUp => {
             outages::end(sql, outages::OutageKind::Line, now)?;
-            Some(Live::Status)
+            return Ok(Applied { escalate: true, ..Applied::tell(Some(Live::Status)) });
         }
         Fact::LineDown { status, why } => {
             outages::begin(sql, outages::OutageKind::Line, Some(*status), why, now)?;
