@@ -6,7 +6,6 @@
 
 mod alignment;
 mod baresip;
-mod browser;
 mod calls;
 mod daemon;
 mod fail_open;

@@ -1,0 +1,662 @@
+//! The switchboard against real SIP bytes in virtual time: what the caller, the phones, the leader, the log and the
+//! relay see of it.
+
+mod random_shift;
+mod world;
+
+use dutyline::duty::ids::AttemptId;
+use dutyline::duty::journal::{AttemptResult, Disposition, Fact, Urgency};
+use dutyline::duty::prompts;
+use dutyline::duty::switchboard::{AckOutcome, Input};
+use dutyline::protocol::rtp::{self, Codec, Command, Party};
+use dutyline::protocol::sdp::{self, Direction};
+use dutyline::protocol::sip::{Event, LegId};
+use world::{World, ms, phone, seconds};
+
+fn one_phone() -> World {
+    World::new(&[phone("201", 20)], 6, 2, 1)
+}
+
+fn two_phones() -> World {
+    World::new(&[phone("201", 20), phone("202", 20)], 6, 2, 1)
+}
+
+/// A caller who speaks with the officer at 201.
+fn talking(world: &mut World) -> (LegId, LegId) {
+    let caller = world.dial("13800138000");
+    let (officer, _) = world.rung("201").expect("the phone rings");
+    world.pick_up(officer);
+    assert!(world.is_answered(caller));
+    (caller, officer)
+}
+
+fn rings(events: &[Event]) -> bool {
+    events.iter().any(|event| matches!(event, Event::Progress { status: 180, .. }))
+}
+
+#[test]
+fn sig_07_a_call_is_bridged_and_the_caller_hangs_up() {
+    let mut world = one_phone();
+    let (caller, officer) = talking(&mut world);
+    let call = world.calls()[0];
+    assert!(matches!(&world.facts[..], [
+        Fact::Arrived(arrival),
+        Fact::Rung { .. },
+        Fact::Answered { phone, .. },
+    ] if arrival.caller == "13800138000" && phone == "phone 201"));
+    let (ours, theirs) = (world.channel(Party::Caller), world.channel(Party::Officer));
+    assert!(world.media.contains(&Command::Join { a: ours, b: theirs }));
+    world.hang_up(caller);
+    assert!(world.ended(officer));
+    assert_eq!(world.ending(call), Some((Disposition::Answered, Some(Party::Caller), 200)));
+    assert_eq!(
+        world.count(|fact| matches!(fact, Fact::Carried { counts, .. } if counts.received == 7)),
+        2
+    );
+    assert_eq!(world.media.last(), Some(&Command::Finish { call: call.0 }));
+    world.assert_clean();
+}
+
+#[test]
+fn sig_07_the_officer_hangs_up() {
+    let mut world = one_phone();
+    let (caller, officer) = talking(&mut world);
+    world.hang_up(officer);
+    assert!(world.ended(caller));
+    let ending = world.ending(world.calls()[0]);
+    assert_eq!(ending, Some((Disposition::Answered, Some(Party::Officer), 200)));
+    world.assert_clean();
+}
+
+#[test]
+fn the_caller_gets_the_codec_that_the_officer_chose() {
+    let mut world = one_phone();
+    let offer = world.sdp(&[(Codec::Pcmu, 0), (Codec::Pcma, 8)], Direction::SendRecv);
+    let caller = world.dial_with("101", offer);
+    let (officer, offered) = world.rung("201").unwrap();
+    assert_eq!(sdp::parse(&offered).unwrap().codecs(), [(Codec::Pcmu, 0), (Codec::Pcma, 8)]);
+    world.pick_up(officer);
+    let answer = world.heard_of(caller).into_iter().find_map(|event| match event {
+        Event::Answered { sdp, .. } => sdp,
+        _ => None,
+    });
+    assert_eq!(sdp::parse(&answer.unwrap()).unwrap().codecs(), [(Codec::Pcma, 8)]);
+}
+
+#[test]
+fn i_1_no_phone_rings_before_the_entry_is_committed_but_never_later_than_150_ms() {
+    let mut world = one_phone();
+    world.log_works = false;
+    world.dial("101");
+    assert_eq!(world.rung("201"), None);
+    world.pass(ms(149));
+    assert_eq!(world.rung("201"), None);
+    world.pass(ms(1));
+    assert!(world.rung("201").is_some());
+
+    world.log_works = true;
+    world.dial("102");
+    assert!(world.rung("201").is_some());
+}
+
+#[test]
+fn sig_08_the_caller_gives_up_while_the_entry_is_written() {
+    let mut world = one_phone();
+    world.log_works = false;
+    let caller = world.dial("101");
+    world.cancel(caller);
+    assert_eq!(world.refused_with(caller), Some(487));
+    let ending = world.ending(world.calls()[0]);
+    assert_eq!(ending, Some((Disposition::Abandoned, Some(Party::Caller), 487)));
+    world.pass(seconds(1));
+    assert_eq!(world.rung("201"), None);
+    world.assert_clean();
+}
+
+#[test]
+fn sig_08_the_caller_gives_up_while_it_rings() {
+    let mut world = one_phone();
+    let caller = world.dial("101");
+    let (officer, _) = world.rung("201").unwrap();
+    assert!(rings(&world.heard_of(caller)));
+    world.cancel(caller);
+    assert_eq!(world.heard_of(officer), [Event::Cancelled { leg: officer }]);
+    assert_eq!(world.ending(world.calls()[0]).unwrap().0, Disposition::Abandoned);
+    world.assert_clean();
+}
+
+#[test]
+fn sig_08_the_officer_answers_as_the_caller_gives_up() {
+    let mut world = one_phone();
+    let caller = world.dial("101");
+    let (officer, _) = world.rung("201").unwrap();
+    let sdp = world.sdp(&[(Codec::Pcma, 8)], Direction::SendRecv);
+    world.pbx.cancel(caller, world.now);
+    world.pbx.answer(officer, sdp, world.now);
+    world.settle();
+    assert!(world.ended(officer), "a phone without a caller is hung up");
+    assert_eq!(world.ending(world.calls()[0]).unwrap().0, Disposition::Abandoned);
+    world.assert_clean();
+}
+
+#[test]
+fn sig_09_every_refusal_leads_to_the_next_phone() {
+    for status in [486, 480, 404, 603, 503] {
+        let mut world = two_phones();
+        let caller = world.dial("101");
+        let (first, _) = world.rung("201").unwrap();
+        world.refuse(first, status);
+        let (second, _) = world.rung("202").unwrap_or_else(|| panic!("{status}"));
+        world.pick_up(second);
+        assert!(world.is_answered(caller));
+        assert_eq!(
+            world.count(|fact| matches!(fact, Fact::NotTaken { status: s, .. } if *s == status)),
+            1
+        );
+        world.hang_up(second);
+        world.assert_clean();
+    }
+}
+
+#[test]
+fn sig_09_no_answer_leads_to_the_next_phone_and_then_to_480() {
+    let mut world = two_phones();
+    let caller = world.dial("101");
+    let (first, _) = world.rung("201").unwrap();
+    world.pass(ms(19_999));
+    assert_eq!(world.rung("202"), None);
+    world.pass(ms(1));
+    assert_eq!(world.heard_of(first), [Event::Cancelled { leg: first }]);
+    let (second, _) = world.rung("202").unwrap();
+    let heard = world.heard_of(caller);
+    assert!(rings(&heard) && heard.len() <= 2, "the caller hears ringing throughout: {heard:?}");
+    world.pass(seconds(20));
+    assert_eq!(world.heard_of(second), [Event::Cancelled { leg: second }]);
+    assert_eq!(world.refused_with(caller), Some(480));
+    assert_eq!(world.ending(world.calls()[0]), Some((Disposition::Missed, None, 480)));
+    world.assert_clean();
+}
+
+#[test]
+fn sig_09_what_the_caller_is_told_when_nobody_takes_the_call() {
+    let cases = [
+        ([486, 486], Disposition::BusyMissed, 486),
+        ([603, 603], Disposition::Declined, 603),
+        ([404, 503], Disposition::Failed, 503),
+        ([488, 488], Disposition::Failed, 488),
+    ];
+    for (statuses, disposition, told) in cases {
+        let mut world = two_phones();
+        let caller = world.dial("101");
+        for (phone, status) in ["201", "202"].into_iter().zip(statuses) {
+            let (leg, _) = world.rung(phone).unwrap();
+            world.refuse(leg, status);
+        }
+        assert_eq!(world.refused_with(caller), Some(told));
+        assert_eq!(world.ending(world.calls()[0]), Some((disposition, None, told)));
+        let retry_after = world.from_board.iter().any(|message| message.contains("Retry-After:"));
+        assert_eq!(retry_after, told == 503, "so that the PBX fails over");
+        world.assert_clean();
+    }
+}
+
+#[test]
+fn sig_09_a_dead_pbx_does_not_hold_the_caller() {
+    let mut world = one_phone();
+    world.log_works = false;
+    world.dial("101");
+    world.wire_works = false;
+    world.pass(ms(150));
+    assert_eq!(world.count(|fact| matches!(fact, Fact::Rung { .. })), 1);
+    world.pass(seconds(6));
+    assert_eq!(world.ending(world.calls()[0]), Some((Disposition::Failed, None, 503)));
+}
+
+#[test]
+fn sig_10_a_phone_picked_up_as_it_is_cancelled_has_the_call() {
+    let mut world = two_phones();
+    let caller = world.dial("101");
+    let (first, _) = world.rung("201").unwrap();
+    world.wire_works = false;
+    world.pass(seconds(20));
+    world.wire_works = true;
+    world.pick_up(first);
+    assert!(world.is_answered(caller));
+    assert!(
+        world.count(|fact| matches!(fact, Fact::Answered { phone, .. } if phone == "phone 201"))
+            == 1
+    );
+    world.pass(seconds(2));
+    let (second, _) = world.rung("202").expect("its INVITE was repeated");
+    world.pass(seconds(1));
+    assert!(world.heard_of(second).contains(&Event::Cancelled { leg: second }));
+    world.hang_up(caller);
+    world.assert_clean();
+}
+
+#[test]
+fn sig_10_the_last_phone_picked_up_as_it_is_cancelled_has_the_call() {
+    let mut world = one_phone();
+    let caller = world.dial("101");
+    let (first, _) = world.rung("201").unwrap();
+    world.wire_works = false;
+    world.pass(seconds(20));
+    world.wire_works = true;
+    world.pass(ms(100));
+    world.pick_up(first);
+    assert!(world.is_answered(caller));
+    world.hang_up(caller);
+    world.assert_clean();
+}
+
+#[test]
+fn sig_11_a_second_call_while_the_only_phone_is_busy() {
+    let mut world = one_phone();
+    let (first, _) = talking(&mut world);
+    let second = world.dial("102");
+    let (busy, _) = world.rung("201").unwrap();
+    world.refuse(busy, 486);
+    assert_eq!(world.refused_with(second), Some(486));
+    assert_eq!(world.ending(world.calls()[1]), Some((Disposition::BusyMissed, None, 486)));
+    assert_eq!(world.ending(world.calls()[0]), None);
+    world.hang_up(first);
+    world.assert_clean();
+}
+
+#[test]
+fn sig_11_two_calls_at_once_on_channels_of_their_own_and_a_third_without() {
+    let mut world = two_phones();
+    let (first, _) = talking(&mut world);
+    let second = world.dial("102");
+    let (busy, _) = world.rung("201").unwrap();
+    world.refuse(busy, 486);
+    let (officer, _) = world.rung("202").unwrap();
+    world.pick_up(officer);
+    assert!(world.is_answered(second));
+    assert_eq!(world.open_channels(), 4);
+
+    let third = world.dial("103");
+    assert_eq!(world.refused_with(third), Some(503), "the last two are the leaders'");
+    assert_eq!(world.ending(world.calls()[2]), Some((Disposition::BusyMissed, None, 503)));
+    world.hang_up(first);
+    assert_eq!(world.ending(world.calls()[1]), None, "the other call goes on");
+    world.hang_up(officer);
+    world.assert_clean();
+}
+
+#[test]
+fn an_invite_without_a_codec_of_ours_is_a_row_and_488() {
+    let mut world = one_phone();
+    let g729 = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18\r\n";
+    let caller = world.dial_with("101", g729.to_vec());
+    assert_eq!(world.refused_with(caller), Some(488));
+    assert_eq!(world.ending(world.calls()[0]), Some((Disposition::Failed, None, 488)));
+    assert_eq!(world.rung("201"), None);
+    world.assert_clean();
+}
+
+#[test]
+fn an_officer_who_answers_without_a_codec_does_not_get_the_call() {
+    let mut world = two_phones();
+    let offer = world.sdp(&[(Codec::Pcma, 8)], Direction::SendRecv);
+    let caller = world.dial_with("101", offer);
+    let (first, _) = world.rung("201").unwrap();
+    let sdp = world.sdp(&[(Codec::Pcmu, 0)], Direction::SendRecv);
+    world.pbx.answer(first, sdp, world.now);
+    world.settle();
+    assert!(world.ended(first));
+    assert!(!world.is_answered(caller), "nothing answers the caller before an officer did");
+    let (second, _) = world.rung("202").unwrap();
+    world.pick_up(second);
+    assert!(world.is_answered(caller));
+}
+
+#[test]
+fn sig_14_a_caller_who_leaves_the_offer_to_us() {
+    let mut world = one_phone();
+    let caller = world.dial_with("101", vec![]);
+    let (officer, _) = world.rung("201").unwrap();
+    world.pick_up(officer);
+    let events = world.heard_of(caller);
+    let offered = events.iter().any(
+        |event| matches!(event, Event::Answered { sdp: Some(sdp), .. } if sdp::parse(sdp).is_ok()),
+    );
+    assert!(offered, "our 200 holds the offer: {events:?}");
+    world.hang_up(officer);
+    world.assert_clean();
+}
+
+#[test]
+fn sig_15_the_caller_holds_and_resumes() {
+    let mut world = one_phone();
+    let (_, officer) = talking(&mut world);
+    let channel = world.channel(Party::Caller);
+    for (step, direction, send) in [(1, Direction::SendOnly, false), (2, Direction::SendRecv, true)]
+    {
+        let offer = world.sdp(&sdp::CODECS, direction);
+        world.in_dialog("INVITE", step, "application/sdp", &offer);
+        let Some(Command::Change { channel: changed, stream }) = world.media.last() else {
+            panic!("{:?}", world.media.last())
+        };
+        assert_eq!((*changed, stream.send), (channel, send));
+        let answer = world.from_board.last().unwrap();
+        assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
+        assert!(answer.contains(if send { "a=sendrecv" } else { "a=recvonly" }));
+        world.in_dialog("ACK", step, "", b"");
+    }
+    assert_eq!(world.ending(world.calls()[0]), None);
+    world.hang_up(officer);
+    assert!(world.ending(world.calls()[0]).is_some());
+}
+
+#[test]
+fn an_offer_that_cannot_be_used_leaves_the_call_as_it_is() {
+    let mut world = one_phone();
+    let (_, officer) = talking(&mut world);
+    let before = world.media.len();
+    let pcmu = world.sdp(&[(Codec::Pcmu, 0)], Direction::SendRecv);
+    for (step, offer) in [(1, &pcmu[..]), (2, b"v=what"), (3, b"\0\xff")] {
+        world.in_dialog("INVITE", step, "application/sdp", offer);
+        let refused = world.from_board.iter().rev().find(|message| message.contains(" INVITE\r\n"));
+        assert!(refused.unwrap().starts_with("SIP/2.0 488"), "{refused:?}");
+    }
+    assert_eq!(world.media.len(), before);
+    world.hang_up(officer);
+    assert_eq!(world.ending(world.calls()[0]).unwrap().0, Disposition::Answered);
+}
+
+#[test]
+fn star_nine_flags_the_entry_once_by_either_way() {
+    let mut world = one_phone();
+    let (caller, _) = talking(&mut world);
+    world.press(Party::Caller, '*');
+    world.press(Party::Caller, '9');
+    let flagged = |world: &World| world.count(|fact| matches!(fact, Fact::Flagged { .. }));
+    assert_eq!(flagged(&world), 0, "the caller flags nothing");
+    world.press(Party::Officer, '*');
+    world.pass(seconds(2));
+    world.press(Party::Officer, '9');
+    assert_eq!(flagged(&world), 1);
+    world.press(Party::Officer, '*');
+    world.press(Party::Officer, '9');
+    assert_eq!(flagged(&world), 1);
+    world.hang_up(caller);
+    world.assert_clean();
+}
+
+#[test]
+fn a_phone_that_vanishes_ends_the_call_with_the_reason() {
+    let mut world = one_phone();
+    let caller = world.dial("101");
+    let (officer, _) = world.rung("201").unwrap();
+    let sdp = world.sdp(&[(Codec::Pcma, 8)], Direction::SendRecv);
+    world.pbx.answer(officer, sdp, world.now);
+    world.wire_works = false;
+    world.settle();
+    world.pass(seconds(40));
+    let why = world.facts.iter().find_map(|fact| match fact {
+        Fact::Ended { disposition: Disposition::Interrupted, why, .. } => Some(why.clone()),
+        _ => None,
+    });
+    assert_eq!(why.as_deref(), Some("the caller's side no longer answers"));
+    world.wire_works = true;
+    let _ = caller;
+}
+
+#[test]
+fn shutdown_ends_everything_properly() {
+    let mut world = World::new(&[phone("201", 20)], 8, 0, 1);
+    let (talker, officer) = talking(&mut world);
+    let waiting = world.dial("102");
+    let (ringing, _) = world.rung("201").unwrap();
+    let attempt = world.notify(7, Urgency::Urgent);
+    let (leader, _) = world.rung("97").unwrap();
+    world.tell(Input::Shutdown);
+    assert!(world.ended(talker) && world.ended(officer));
+    assert_eq!(world.refused_with(waiting), Some(503));
+    for leg in [ringing, leader] {
+        assert!(world.heard_of(leg).contains(&Event::Cancelled { leg }));
+    }
+    assert_eq!(world.outcome(attempt).unwrap().0, AttemptResult::Interrupted);
+    let late = world.dial("103");
+    assert_eq!(world.refused_with(late), Some(503));
+    for call in world.calls() {
+        assert_eq!(world.ending(call).unwrap().0, Disposition::Interrupted);
+    }
+    world.pass(seconds(3));
+    assert!(world.drained);
+    world.assert_clean();
+}
+
+#[test]
+fn shutdown_does_not_wait_for_a_dead_pbx() {
+    let mut world = one_phone();
+    talking(&mut world);
+    world.wire_works = false;
+    world.tell(Input::Shutdown);
+    world.pass(ms(2_999));
+    assert!(!world.drained);
+    world.pass(ms(1));
+    assert!(world.drained);
+}
+
+/// A leader who has picked up.
+fn leader_listens(world: &mut World) -> (AttemptId, LegId) {
+    let attempt = world.notify(7, Urgency::Urgent);
+    let (leader, _) = world.rung("97").expect("the leader's phone rings");
+    world.pick_up(leader);
+    assert_eq!(world.spoken(), Some(prompts::URGENT));
+    (attempt, leader)
+}
+
+#[test]
+fn esc_02_key_1_is_confirmed_after_the_commit() {
+    let mut world = one_phone();
+    world.ack = None;
+    let (attempt, leader) = leader_listens(&mut world);
+    world.pass(seconds(12));
+    world.press(Party::Leader, '1');
+    assert_eq!(world.count(|fact| matches!(fact, Fact::Acknowledged { .. })), 1);
+    assert_eq!(world.spoken(), Some(prompts::URGENT));
+    world.tell(Input::AckStored { attempt, outcome: AckOutcome::First });
+    assert_eq!(world.spoken(), Some(prompts::CONFIRMED));
+    assert_eq!(world.outcome(attempt), None, "the confirmation is spoken to its end");
+    world.prompt_ends();
+    assert!(world.ended(leader));
+    assert_eq!(world.outcome(attempt), Some((AttemptResult::Acknowledged, 200)));
+    assert_eq!(world.media.last(), Some(&Command::Finish { call: attempt.0 }));
+    world.assert_clean();
+}
+
+#[test]
+fn esc_06_a_machine_is_hung_up_on() {
+    let mut world = one_phone();
+    let (attempt, leader) = leader_listens(&mut world);
+    for _ in 0..2 {
+        world.pass(seconds(5));
+        world.prompt_ends();
+    }
+    world.pass(seconds(25));
+    assert!(world.ended(leader));
+    assert_eq!(world.outcome(attempt), Some((AttemptResult::AnsweredNoKey, 200)));
+    world.assert_clean();
+}
+
+#[test]
+fn esc_17_to_21_every_refusal_is_told_apart() {
+    let cases = [
+        (486, AttemptResult::Busy),
+        (600, AttemptResult::Busy),
+        (603, AttemptResult::Declined),
+        (480, AttemptResult::NoAnswer),
+        (404, AttemptResult::Unreachable),
+        (488, AttemptResult::Unreachable),
+        (503, AttemptResult::ChannelFailed),
+        (403, AttemptResult::ChannelFailed),
+    ];
+    for (status, result) in cases {
+        let mut world = one_phone();
+        let attempt = world.notify(7, Urgency::Critical);
+        let (leader, _) = world.rung("97").unwrap();
+        world.refuse(leader, status);
+        assert_eq!(world.outcome(attempt), Some((result, status)));
+        world.assert_clean();
+    }
+}
+
+#[test]
+fn esc_18_ring_time_over_and_a_200_that_crosses_the_cancel() {
+    let mut world = one_phone();
+    let attempt = world.notify(7, Urgency::Urgent);
+    let (leader, _) = world.rung("97").unwrap();
+    world.wire_works = false;
+    world.pass(seconds(35));
+    world.wire_works = true;
+    world.pass(ms(300));
+    world.pick_up(leader);
+    assert_eq!(world.spoken(), Some(prompts::URGENT), "a human has just picked up");
+    assert_eq!(world.outcome(attempt), None);
+    world.hang_up(leader);
+    assert_eq!(world.outcome(attempt), Some((AttemptResult::AnsweredNoKey, 200)));
+    world.assert_clean();
+}
+
+#[test]
+fn esc_18_a_phone_that_rings_for_ever_is_given_up() {
+    let mut world = one_phone();
+    let attempt = world.notify(7, Urgency::Urgent);
+    let (leader, _) = world.rung("97").unwrap();
+    world.pass(ms(34_999));
+    assert_eq!(world.heard_of(leader), []);
+    world.pass(ms(1));
+    assert_eq!(world.heard_of(leader), [Event::Cancelled { leg: leader }]);
+    assert_eq!(world.outcome(attempt), Some((AttemptResult::NoAnswer, 487)));
+    assert_eq!(world.count(|fact| matches!(fact, Fact::AttemptRinging { .. })), 1);
+    world.assert_clean();
+}
+
+#[test]
+fn esc_21_no_reply_within_six_seconds_is_our_fault_not_the_leader_s() {
+    let mut world = one_phone();
+    world.wire_works = false;
+    let attempt = world.notify(7, Urgency::Urgent);
+    world.pass(ms(5_999));
+    assert_eq!(world.outcome(attempt), None);
+    world.pass(ms(1));
+    assert_eq!(world.outcome(attempt), Some((AttemptResult::ChannelFailed, 408)));
+    assert_eq!(world.board.channels_in_use(), 0);
+}
+
+#[test]
+fn esc_22_early_media_is_never_an_answer() {
+    let mut world = one_phone();
+    let attempt = world.notify(7, Urgency::Urgent);
+    let (leader, _) = world.rung("97").unwrap();
+    let sdp = world.sdp(&sdp::CODECS, Direction::SendRecv);
+    world.pbx.ring(leader, Some(sdp), world.now);
+    world.settle();
+    assert_eq!(world.open_channels(), 0);
+    world.pass(seconds(35));
+    assert_eq!(world.outcome(attempt).unwrap().0, AttemptResult::NoAnswer);
+    world.assert_clean();
+}
+
+#[test]
+fn esc_25_hanging_up_right_after_key_1_is_an_acknowledgement() {
+    let mut world = one_phone();
+    world.ack = None;
+    let (attempt, leader) = leader_listens(&mut world);
+    world.pass(seconds(2));
+    world.press(Party::Leader, '1');
+    world.hang_up(leader);
+    assert_eq!(world.outcome(attempt), Some((AttemptResult::Acknowledged, 200)));
+    world.tell(Input::AckStored { attempt, outcome: AckOutcome::First });
+    world.assert_clean();
+}
+
+#[test]
+fn esc_11_and_26_a_key_by_info_counts_and_is_one_press_with_its_rtp_twin() {
+    let mut world = one_phone();
+    leader_listens(&mut world);
+    world.pass(seconds(2));
+    let keys = |world: &World| world.count(|fact| matches!(fact, Fact::AttemptKey { .. }));
+    world.press(Party::Leader, '7');
+    world.pass(ms(100));
+    world.in_dialog("INFO", 10, "application/dtmf-relay", b"Signal=7\r\nDuration=160\r\n");
+    assert_eq!(keys(&world), 1);
+    world.pass(seconds(1));
+    world.in_dialog("INFO", 11, "application/dtmf", b"8");
+    assert_eq!(keys(&world), 2);
+    world.pass(seconds(1));
+    world.in_dialog("INFO", 12, "application/dtmf-relay", b"Signal=1\r\n");
+    assert_eq!(world.spoken(), Some(prompts::CONFIRMED));
+}
+
+#[test]
+fn esc_32_a_ringing_call_stops_at_once_and_a_late_200_is_hung_up() {
+    let mut world = one_phone();
+    let attempt = world.notify(7, Urgency::Urgent);
+    let (leader, _) = world.rung("97").unwrap();
+    let sdp = world.sdp(&[(Codec::Pcma, 8)], Direction::SendRecv);
+    world.pbx.answer(leader, sdp, world.now);
+    world.board.handle(Input::StopNotifying { attempt }, world.now);
+    world.settle();
+    assert_eq!(world.outcome(attempt).unwrap().0, AttemptResult::Cancelled);
+    assert!(world.ended(leader));
+    assert_eq!(world.spoken(), None);
+    world.assert_clean();
+}
+
+#[test]
+fn esc_33_a_listening_leader_is_told_before_we_hang_up() {
+    let mut world = one_phone();
+    let (attempt, leader) = leader_listens(&mut world);
+    world.pass(seconds(3));
+    world.tell(Input::StopNotifying { attempt });
+    assert_eq!(world.spoken(), Some(prompts::ALREADY_CONFIRMED));
+    world.prompt_ends();
+    assert!(world.ended(leader));
+    assert_eq!(world.outcome(attempt).unwrap().0, AttemptResult::Cancelled);
+    world.assert_clean();
+}
+
+#[test]
+fn sig_25_a_leader_is_called_while_the_line_is_full_and_once() {
+    let mut world = World::new(&[phone("201", 20)], 3, 1, 1);
+    let (caller, _) = talking(&mut world);
+    let attempt = world.notify(7, Urgency::Critical);
+    let invite = world.from_board.iter().rev().find(|message| message.starts_with("INVITE"));
+    assert!(invite.unwrap().contains("Priority: emergency\r\n"));
+    let again = world.notify(7, Urgency::Critical);
+    assert_eq!(attempt, again);
+    assert!(world.rung("97").is_some());
+    assert!(world.rung("97").is_none(), "the same attempt is made once");
+    let other = world.notify(8, Urgency::Urgent);
+    assert_eq!(world.outcome(other), Some((AttemptResult::ChannelFailed, 503)));
+    world.tell(Input::StopNotifying { attempt });
+    world.hang_up(caller);
+    world.assert_clean();
+}
+
+#[test]
+fn a_relay_that_reports_nothing_costs_no_channel() {
+    let mut world = one_phone();
+    world.relay_works = false;
+    let (caller, _) = talking(&mut world);
+    world.hang_up(caller);
+    assert_eq!(world.board.channels_in_use(), 2);
+    world.pass(seconds(5));
+    assert_eq!(world.board.channels_in_use(), 0);
+}
+
+#[test]
+fn reports_about_strange_channels_and_calls_are_harmless() {
+    let mut world = one_phone();
+    for channel in [0, 5, 999].map(rtp::Channel) {
+        let counts = rtp::Counts::default();
+        world.tell(Input::Media(rtp::Event::Digit { channel, digit: '1' }));
+        world.tell(Input::Media(rtp::Event::Played { channel, prompt: prompts::URGENT }));
+        world.tell(Input::Media(rtp::Event::Closed { channel, counts }));
+    }
+    assert_eq!(world.facts, []);
+}

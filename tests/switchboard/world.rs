@@ -1,0 +1,451 @@
+//! A switchboard and everybody around it in virtual time: one SIP endpoint plays PBX, caller, phones and leader;
+//! log and relay answer at once. Messages cross as bytes.
+
+use chrono::DateTime;
+use dutyline::duty::ids::{AttemptId, CallId};
+use dutyline::duty::journal::{AttemptResult, Disposition, Fact, Urgency};
+use dutyline::duty::switchboard::{
+    AckOutcome, Input, LeaderCall, LinePlan, Output, Phone, Switchboard,
+};
+use dutyline::protocol::now::{Mono, Now};
+use dutyline::protocol::random::Random;
+use dutyline::protocol::rtp::{self, Channel, Codec, Command, Counts, Party, Prompt};
+use dutyline::protocol::sdp::{self, Direction, Local};
+use dutyline::protocol::sip::endpoint::Endpoint;
+use dutyline::protocol::sip::{Account, Event, LegId, Outgoing, Peer, Transport};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use uuid::Uuid;
+
+const BOARD: Peer = peer(9);
+const PBX: Peer = peer(1);
+
+const fn peer(host: u8) -> Peer {
+    let ip = IpAddr::V4(Ipv4Addr::new(192, 0, 2, host));
+    Peer { transport: Transport::Udp, addr: SocketAddr::new(ip, 5060) }
+}
+
+fn account(local: Peer, pbx: Peer) -> Account {
+    Account {
+        local: local.addr,
+        pbx,
+        domain: "pbx.example".to_owned(),
+        user: "8000".to_owned(),
+        display: "值班室".to_owned(),
+        auth_user: "8000".to_owned(),
+        password: String::new(),
+        realm: None,
+        expires: 0,
+        also_trusted: vec![],
+        agent: "test".to_owned(),
+    }
+}
+
+pub fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+pub fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+pub fn phone(target: &str, ring: u64) -> Phone {
+    Phone { name: format!("phone {target}"), target: target.to_owned(), ring: seconds(ring) }
+}
+
+pub struct World {
+    pub board: Switchboard,
+    pub pbx: Endpoint,
+    pub now: Now,
+    /// Every fact since the start.
+    pub facts: Vec<Fact>,
+    pub media: Vec<Command>,
+    /// What the peer's endpoint reported, unread.
+    pub events: VecDeque<Event>,
+    pub drained: bool,
+    /// Whether the log commits at once.
+    pub log_works: bool,
+    pub relay_works: bool,
+    /// Whether what the switchboard sends arrives.
+    pub wire_works: bool,
+    pub ack: Option<AckOutcome>,
+    /// Every message, by who sent it.
+    pub from_board: Vec<String>,
+    pub from_pbx: Vec<String>,
+    open: BTreeMap<Channel, Uuid>,
+    next_port: u16,
+}
+
+impl World {
+    pub fn new(phones: &[Phone], channels: u16, reserved: usize, seed: u8) -> Self {
+        let now = Now {
+            mono: Mono(1_000_000_000),
+            wall: DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
+        };
+        let mut random = Random::from_seed([seed; 32]);
+        let plan = LinePlan {
+            account: account(BOARD, PBX),
+            media_address: BOARD.addr.ip(),
+            rtp_ports: (0..channels).map(|index| 20_000 + 2 * index).collect(),
+            phones: phones.to_vec(),
+            reserved_channels: reserved,
+            entry_budget: ms(150),
+        };
+        let mut world = Self {
+            board: Switchboard::new(plan, random.fork(), now),
+            pbx: Endpoint::new(account(PBX, BOARD), random.fork()),
+            now,
+            facts: vec![],
+            media: vec![],
+            events: VecDeque::new(),
+            drained: false,
+            log_works: true,
+            relay_works: true,
+            wire_works: true,
+            ack: Some(AckOutcome::First),
+            from_board: vec![],
+            from_pbx: vec![],
+            open: BTreeMap::new(),
+            next_port: 30_000,
+        };
+        world.settle();
+        world
+    }
+
+    pub fn tell(&mut self, input: Input) {
+        self.board.handle(input, self.now);
+        self.settle();
+    }
+
+    /// Lets everything happen that happens at this moment.
+    pub fn settle(&mut self) {
+        for _ in 0..10_000 {
+            if let Some(output) = self.board.poll() {
+                self.carry_out(output);
+            } else if let Some(transmit) = self.pbx.poll_transmit() {
+                self.deliver(transmit.bytes);
+            } else if let Some(event) = self.pbx.poll_event() {
+                self.events.push_back(event);
+            } else {
+                return;
+            }
+        }
+        panic!("the world does not come to rest");
+    }
+
+    /// A message from the PBX's address.
+    pub fn deliver(&mut self, bytes: Vec<u8>) {
+        self.from_pbx.push(String::from_utf8_lossy(&bytes).into_owned());
+        self.board.handle(Input::Message { from: PBX, bytes }, self.now);
+    }
+
+    /// A request by the peer inside the dialog of the newest ACK, with a CSeq so much higher.
+    pub fn in_dialog(&mut self, method: &str, step: u32, kind: &str, body: &[u8]) {
+        let newest = |sent: &[String]| {
+            sent.iter().rev().find(|message| message.starts_with("ACK ")).cloned()
+        };
+        // The peer dialled (its own ACK), or was dialled (the switchboard's, seen from the other side).
+        let (ack, turned) = match newest(&self.from_pbx) {
+            Some(ack) => (ack, false),
+            None => (newest(&self.from_board).expect("an ACK"), true),
+        };
+        let mut request = format!("{method} sip:8000@{} SIP/2.0\r\n", BOARD.addr);
+        let branch = self.from_pbx.len();
+        request.push_str(&format!("Via: SIP/2.0/UDP {};branch=z9hG4bKtest{branch}\r\n", PBX.addr));
+        for line in ack.lines().skip(1) {
+            let Some((name, value)) = line.split_once(':') else { break };
+            match name {
+                "CSeq" => {
+                    let number: u32 = value.trim().split(' ').next().unwrap().parse().unwrap();
+                    request.push_str(&format!("CSeq: {} {method}\r\n", number + step));
+                }
+                "From" if turned => request.push_str(&format!("To:{value}\r\n")),
+                "To" if turned => request.push_str(&format!("From:{value}\r\n")),
+                "From" | "To" | "Call-ID" | "Max-Forwards" => {
+                    request.push_str(&format!("{line}\r\n"));
+                }
+                _ => {}
+            }
+        }
+        request.push_str(&format!("Contact: <sip:pbx@{}>\r\n", PBX.addr));
+        if !body.is_empty() {
+            request.push_str(&format!("Content-Type: {kind}\r\n"));
+        }
+        request.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+        self.deliver([request.as_bytes(), body].concat());
+        self.settle();
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Send(transmit) => {
+                self.from_board.push(String::from_utf8_lossy(&transmit.bytes).into_owned());
+                if self.wire_works {
+                    self.pbx.handle_message(BOARD, &transmit.bytes, self.now);
+                }
+            }
+            Output::Media(command) => self.relay(command),
+            Output::Journal(noted) => {
+                let reply = match &noted.fact {
+                    Fact::Arrived(arrival) if self.log_works => {
+                        Some(Input::Stored { call: arrival.call })
+                    }
+                    Fact::Acknowledged { attempt, .. } => {
+                        self.ack.map(|outcome| Input::AckStored { attempt: *attempt, outcome })
+                    }
+                    _ => None,
+                };
+                self.facts.push(noted.fact);
+                if let Some(reply) = reply {
+                    self.board.handle(reply, self.now);
+                }
+            }
+            Output::Drained => self.drained = true,
+        }
+    }
+
+    /// A relay that keeps the rules: a channel has one user at a time.
+    fn relay(&mut self, command: Command) {
+        match &command {
+            Command::Open { channel, call, .. } => {
+                let before = self.open.insert(*channel, *call);
+                assert_eq!(before, None, "opened twice: {command:?}");
+            }
+            Command::Close { channel } => {
+                assert!(self.open.remove(channel).is_some(), "not open: {command:?}");
+                if self.relay_works {
+                    let counts = Counts { received: 7, ..Counts::default() };
+                    let closed = rtp::Event::Closed { channel: *channel, counts };
+                    self.board.handle(Input::Media(closed), self.now);
+                }
+            }
+            Command::Finish { call } => {
+                assert!(!self.open.values().any(|open| open == call), "finished while open");
+            }
+            Command::Change { channel, .. }
+            | Command::Play { channel, .. }
+            | Command::Stop { channel } => {
+                assert!(self.open.contains_key(channel), "not open: {command:?}");
+            }
+            Command::Join { a, b } => {
+                assert!(self.open.contains_key(a) && self.open.contains_key(b));
+            }
+        }
+        self.media.push(command);
+    }
+
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now.mono + time;
+        loop {
+            let due = [self.board.deadline(), self.pbx.poll_timeout()].into_iter().flatten();
+            let Some((at, _)) = due.min_by_key(|(at, _)| *at).filter(|(at, _)| *at <= end) else {
+                break;
+            };
+            self.jump(at);
+            self.pbx.handle_timeout(self.now);
+            self.board.handle(Input::Timeout, self.now);
+            self.settle();
+        }
+        self.jump(end);
+    }
+
+    fn jump(&mut self, at: Mono) {
+        self.now = self.now + at.since(self.now.mono);
+    }
+
+    pub fn open_channels(&self) -> usize {
+        self.open.len()
+    }
+
+    pub fn sdp(&mut self, codecs: &[(Codec, u8)], direction: Direction) -> Vec<u8> {
+        self.next_port += 2;
+        let local =
+            Local { address: PBX.addr.ip(), port: self.next_port, session_id: 5, version: 1 };
+        sdp::offer(&local, codecs, Some(101), direction)
+    }
+
+    pub fn dial(&mut self, number: &str) -> LegId {
+        let sdp = self.sdp(&sdp::CODECS, Direction::SendRecv);
+        self.dial_with(number, sdp)
+    }
+
+    pub fn dial_with(&mut self, number: &str, sdp: Vec<u8>) -> LegId {
+        let outgoing = Outgoing {
+            target: "8000".to_owned(),
+            display: String::new(),
+            from_user: Some(number.to_owned()),
+            sdp,
+            headers: vec![],
+        };
+        let leg = self.pbx.invite(outgoing, self.now);
+        self.settle();
+        leg
+    }
+
+    /// The newest call to this number that has come in at the peer; takes its event.
+    pub fn rung(&mut self, user: &str) -> Option<(LegId, Vec<u8>)> {
+        let found = self.events.iter().position(
+            |event| matches!(event, Event::Incoming { invite, .. } if invite.request_user == user),
+        )?;
+        match self.events.remove(found) {
+            Some(Event::Incoming { leg, invite }) => {
+                self.pbx.ring(leg, None, self.now);
+                self.settle();
+                Some((leg, invite.sdp.unwrap()))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn pick_up(&mut self, leg: LegId) {
+        let sdp = self.sdp(&[(Codec::Pcma, 8)], Direction::SendRecv);
+        self.pbx.answer(leg, sdp, self.now);
+        self.settle();
+    }
+
+    pub fn refuse(&mut self, leg: LegId, status: u16) {
+        self.pbx.refuse(leg, status, None, self.now);
+        self.settle();
+    }
+
+    pub fn hang_up(&mut self, leg: LegId) {
+        self.pbx.bye(leg, self.now);
+        self.settle();
+    }
+
+    pub fn cancel(&mut self, leg: LegId) {
+        self.pbx.cancel(leg, self.now);
+        self.settle();
+    }
+
+    /// Takes the events about this leg.
+    pub fn heard_of(&mut self, wanted: LegId) -> Vec<Event> {
+        let (mine, others): (Vec<_>, Vec<_>) =
+            self.events.drain(..).partition(|event| leg_of(event) == Some(wanted));
+        self.events = others.into();
+        mine
+    }
+
+    pub fn refused_with(&mut self, leg: LegId) -> Option<u16> {
+        self.heard_of(leg).iter().find_map(|event| match event {
+            Event::Refused { status, .. } => Some(*status),
+            _ => None,
+        })
+    }
+
+    pub fn is_answered(&mut self, leg: LegId) -> bool {
+        self.heard_of(leg).iter().any(|event| matches!(event, Event::Answered { .. }))
+    }
+
+    pub fn ended(&mut self, leg: LegId) -> bool {
+        self.heard_of(leg).iter().any(|event| matches!(event, Event::Ended { .. }))
+    }
+
+    pub fn calls(&self) -> Vec<CallId> {
+        let arrived = self.facts.iter().filter_map(|fact| match fact {
+            Fact::Arrived(arrival) => Some(arrival.call),
+            _ => None,
+        });
+        arrived.collect()
+    }
+
+    /// How the call ended, by whom, and what the caller got.
+    pub fn ending(&self, wanted: CallId) -> Option<(Disposition, Option<Party>, u16)> {
+        self.facts.iter().find_map(|fact| match fact {
+            Fact::Ended { call, disposition, by, status, .. } if *call == wanted => {
+                Some((*disposition, *by, *status))
+            }
+            _ => None,
+        })
+    }
+
+    pub fn outcome(&self, wanted: AttemptId) -> Option<(AttemptResult, u16)> {
+        self.facts.iter().find_map(|fact| match fact {
+            Fact::AttemptEnded { attempt, result, status } if *attempt == wanted => {
+                Some((*result, *status))
+            }
+            _ => None,
+        })
+    }
+
+    pub fn count(&self, wanted: impl Fn(&Fact) -> bool) -> usize {
+        self.facts.iter().filter(|fact| wanted(fact)).count()
+    }
+
+    /// The channel that a party of a call was given last.
+    pub fn channel(&self, wanted: Party) -> Channel {
+        let opened = self.media.iter().rev().find_map(|command| match command {
+            Command::Open { channel, party, .. } if *party == wanted => Some(*channel),
+            _ => None,
+        });
+        opened.expect("the party is on")
+    }
+
+    pub fn press(&mut self, party: Party, key: char) {
+        let channel = self.channel(party);
+        self.tell(Input::Media(rtp::Event::Digit { channel, digit: key }));
+    }
+
+    /// The prompt that the leader was told last.
+    pub fn spoken(&self) -> Option<Prompt> {
+        self.media.iter().rev().find_map(|command| match command {
+            Command::Play { prompt, .. } => Some(*prompt),
+            _ => None,
+        })
+    }
+
+    /// The current prompt comes to its end.
+    pub fn prompt_ends(&mut self) {
+        let channel = self.channel(Party::Leader);
+        let prompt = self.spoken().expect("a prompt");
+        self.tell(Input::Media(rtp::Event::Played { channel, prompt }));
+    }
+
+    pub fn notify(&mut self, number: u128, urgency: Urgency) -> AttemptId {
+        let attempt = AttemptId(Uuid::from_u128(number));
+        let order = LeaderCall {
+            attempt,
+            entry: CallId(Uuid::from_u128(1)).into(),
+            target: format!("9{number}"),
+            urgency,
+            ring: seconds(35),
+        };
+        self.tell(Input::Notify(order));
+        attempt
+    }
+
+    /// Nothing is left behind anywhere.
+    pub fn assert_clean(&mut self) {
+        self.pass(seconds(120));
+        assert_eq!(self.board.calls(), 0, "calls");
+        assert_eq!(self.board.channels_in_use(), 0, "channels");
+        assert_eq!(self.open_channels(), 0, "open at the relay");
+        assert_eq!(self.board.legs(), 0, "legs");
+        assert_eq!(self.board.load(), (0, 0), "transactions, sessions");
+        assert_eq!(self.pbx.load(), (0, 0), "the peer's transactions, sessions");
+        for call in self.calls() {
+            let ends = self.count(|fact| matches!(fact, Fact::Ended { call: c, .. } if *c == call));
+            assert_eq!(ends, 1, "a call ends once");
+        }
+    }
+}
+
+fn leg_of(event: &Event) -> Option<LegId> {
+    match event {
+        Event::Incoming { leg, .. }
+        | Event::Cancelled { leg }
+        | Event::Confirmed { leg, .. }
+        | Event::Progress { leg, .. }
+        | Event::Answered { leg, .. }
+        | Event::Refused { leg, .. }
+        | Event::Offer { leg, .. }
+        | Event::Answer { leg, .. }
+        | Event::Info { leg, .. }
+        | Event::Ended { leg, .. } => Some(*leg),
+        Event::Registered { .. }
+        | Event::RegistrationFailed { .. }
+        | Event::Unregistered
+        | Event::Dropped { .. } => None,
+    }
+}
