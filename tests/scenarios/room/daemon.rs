@@ -1,0 +1,355 @@
+//! The whole daemon minus sockets, threads and disk: switchboard, relay, log and escalator, turned
+//! in virtual time as `io` turns them in real time.
+
+use super::people::{self, DAEMON_HOST, DOMAIN, LINE, PASSWORD};
+use dutyline::duty::escalation::Policy;
+use dutyline::duty::ids::CallId;
+use dutyline::duty::journal::{Fact, Noted};
+use dutyline::duty::switchboard::{Input, LinePlan, Output, Switchboard};
+use dutyline::io::status::Live;
+use dutyline::io::store::{Sealed, Store, wait};
+use dutyline::protocol::now::{Deadline, Mono, Now, earlier};
+use dutyline::protocol::random::Random;
+use dutyline::protocol::rtp::relay::{Relay, Verdict};
+use dutyline::protocol::rtp::source::FRAME_BYTES;
+use dutyline::protocol::rtp::{Channel, Party};
+use dutyline::protocol::sip::{Account, Peer, Transmit, Transport};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+pub const CHANNELS: u16 = 12;
+pub const RESERVED: usize = 4;
+pub const ENTRY_BUDGET: Duration = Duration::from_millis(150);
+const FIRST_PORT: u16 = 20_000;
+const PROMPT_SAMPLES: usize = 4000;
+/// The samples of prompt n are all this, n + 1 times.
+pub const PROMPT_LEVEL: i16 = 1000;
+
+/// A packet on the tape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taped {
+    pub at: Mono,
+    pub call: Uuid,
+    pub party: Party,
+    pub bytes: Vec<u8>,
+}
+
+/// What the log is asked to write.
+#[derive(Debug, Clone)]
+enum Write {
+    Fact(Box<Noted>),
+    /// The tape of this call is whole: its recording is bound to it.
+    Seal(Uuid),
+}
+
+pub struct Daemon {
+    pub switchboard: Switchboard,
+    relay: Relay,
+    store: Store,
+    policy: Policy,
+    /// What is on its way to the log, and when the log has time for it.
+    waiting: VecDeque<(Mono, Write)>,
+    pub store_speed: Duration,
+    stalled_until: Mono,
+    escalate_at: Option<Mono>,
+    /// Every fact since the start, in the order of the switchboard.
+    pub facts: Vec<Noted>,
+    pub tape: Vec<Taped>,
+    pub finished: Vec<Uuid>,
+    pub live: Vec<(Mono, Live)>,
+    pub sip: VecDeque<Transmit>,
+    pub rtp: VecDeque<(u16, SocketAddr, Vec<u8>)>,
+    pub drained: bool,
+    /// What nobody asked about yet and somebody should.
+    pub alarms: Vec<String>,
+}
+
+impl Daemon {
+    /// `tape` is what an earlier run left of it.
+    pub fn start(
+        store: Store,
+        store_speed: Duration,
+        tape: Vec<Taped>,
+        mut random: Random,
+        now: Now,
+    ) -> Self {
+        wait(store.interrupted_calls(now)).expect("the log is written");
+        let relay = Relay::new(CHANNELS, prompts(), random.fork());
+        let switchboard = Switchboard::new(line_plan(), random, now);
+        let mut daemon = Self {
+            switchboard,
+            relay,
+            store,
+            policy: Policy::default(),
+            waiting: VecDeque::new(),
+            store_speed,
+            stalled_until: Mono(0),
+            escalate_at: Some(now.mono),
+            facts: vec![],
+            tape,
+            finished: vec![],
+            live: vec![],
+            sip: VecDeque::new(),
+            rtp: VecDeque::new(),
+            drained: false,
+            alarms: vec![],
+        };
+        daemon.recover(now);
+        daemon.drain(now);
+        daemon
+    }
+
+    /// Binds what is on the tape of calls that were cut; says what is missing.
+    fn recover(&mut self, now: Now) {
+        for call in wait(self.store.recordings_unsealed()).expect("the log is read") {
+            if self.tape.iter().any(|taped| taped.call == call.0) {
+                self.seal(call.0, Some("the daemon stopped"), now);
+            } else {
+                let why = "nothing was on the tape";
+                wait(self.store.recording_missing(call, why, now)).expect("the log is written");
+            }
+        }
+        let found: Vec<Uuid> = self.unfinished_tapes();
+        self.finished.extend(found);
+    }
+
+    fn seal(&mut self, call: Uuid, interrupted: Option<&str>, now: Now) {
+        let packets = self.tape.iter().filter(|taped| taped.call == call);
+        let times: Vec<Mono> = packets.map(|taped| taped.at).collect();
+        if times.is_empty() {
+            let why = "nobody said anything";
+            wait(self.store.recording_missing(CallId(call), why, now)).expect("the log is written");
+            return;
+        }
+        let sealed = Sealed {
+            wav: format!("{call}.wav").into(),
+            tape: Some(format!("{call}.tape").into()),
+            sha256: format!("{:064x}", call.as_u128()),
+            bytes: 44 + 320 * times.len() as u64,
+            duration: times[times.len() - 1].since(times[0]),
+            gaps: vec![],
+            interrupted: interrupted.map(str::to_owned),
+        };
+        wait(self.store.recording_sealed(CallId(call), sealed, now)).expect("the log is written");
+    }
+
+    pub fn handle_message(&mut self, from: Peer, bytes: Vec<u8>, now: Now) {
+        self.tell(Input::Message { from, bytes }, now);
+    }
+
+    pub fn handle_packet(&mut self, port: u16, from: SocketAddr, bytes: &[u8], now: Now) {
+        let channel = Channel((port - FIRST_PORT) / 2);
+        if let Verdict::Take { tag, forward } =
+            self.relay.handle_packet(channel, from, bytes, now.mono)
+        {
+            let taped =
+                Taped { at: now.mono, call: tag.call, party: tag.party, bytes: bytes.to_vec() };
+            self.tape.push(taped);
+            if let Some(forward) = forward {
+                let mut packet = bytes.to_vec();
+                forward.apply(&mut packet);
+                self.relay.sent(forward.channel);
+                self.rtp.push_back((port_of(forward.channel), forward.to, packet));
+            }
+        }
+        self.drain(now);
+    }
+
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some((_, write)) =
+            self.waiting.pop_front_if(|(at, _)| *at <= now.mono && self.stalled_until <= now.mono)
+        {
+            match write {
+                Write::Fact(noted) => self.commit(&noted, now),
+                Write::Seal(call) => self.seal(call, None, now),
+            }
+        }
+        if self.escalate_at.is_some_and(|at| at <= now.mono) && self.stalled_until <= now.mono {
+            self.escalate(now);
+        }
+        self.relay.handle_timeout(now.mono);
+        if self.switchboard.deadline().is_some_and(|(at, _)| at <= now.mono) {
+            self.tell(Input::Timeout, now);
+        }
+        self.drain(now);
+    }
+
+    pub fn deadline(&self) -> Option<Deadline> {
+        let log = self.waiting.front().map(|(at, _)| ((*at).max(self.stalled_until), "log writes"));
+        let escalator = self.escalate_at.map(|at| (at.max(self.stalled_until), "escalator"));
+        let own = earlier(log, escalator);
+        [self.switchboard.deadline(), self.relay.deadline()].into_iter().fold(own, earlier)
+    }
+
+    pub fn tell(&mut self, input: Input, now: Now) {
+        self.switchboard.handle(input, now);
+        self.drain(now);
+    }
+
+    /// The log answers nobody until then.
+    pub fn stall_log(&mut self, until: Mono) {
+        self.stalled_until = until;
+    }
+
+    /// Somebody changed something in the log that the escalator ought to see.
+    pub fn wake_escalator(&mut self, now: Now) {
+        self.escalate_at = Some(now.mono);
+    }
+
+    pub fn has_unwritten_facts(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    fn commit(&mut self, noted: &Noted, now: Now) {
+        let applied = self.store.apply(noted).expect("the log in memory takes every fact");
+        self.live.extend(applied.live.into_iter().map(|live| (now.mono, live)));
+        if applied.escalate {
+            self.escalate_at = Some(now.mono);
+        }
+        if let Some(input) = applied.input {
+            self.tell(input, now);
+        }
+    }
+
+    fn escalate(&mut self, now: Now) {
+        let cycle = self.store.escalate(now, &self.policy, &people::roster());
+        let cycle = cycle.expect("the log in memory is read and written");
+        self.escalate_at = cycle.until.map(|(at, _)| at);
+        self.live.extend(cycle.live.into_iter().map(|live| (now.mono, live)));
+        for input in cycle.inputs {
+            self.tell(input, now);
+        }
+    }
+
+    fn drain(&mut self, now: Now) {
+        loop {
+            let mut idle = true;
+            while let Some(output) = self.switchboard.poll() {
+                idle = false;
+                self.carry_out(output, now);
+            }
+            let mut packet = [0; FRAME_BYTES];
+            while let Some(spoken) = self.relay.poll_packet(now.mono, &mut packet) {
+                let (call, party) = (spoken.tag.call, spoken.tag.party);
+                self.tape.push(Taped { at: now.mono, call, party, bytes: packet.to_vec() });
+                if let Some(to) = spoken.to {
+                    self.relay.sent(spoken.channel);
+                    self.rtp.push_back((port_of(spoken.channel), to, packet.to_vec()));
+                }
+            }
+            while let Some(event) = self.relay.poll_event() {
+                idle = false;
+                self.switchboard.handle(Input::Media(event), now);
+            }
+            if idle {
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, output: Output, now: Now) {
+        match output {
+            Output::Send(transmit) => self.sip.push_back(transmit),
+            Output::Media(command) => {
+                if let Some(call) = self.relay.handle_command(command, now.mono) {
+                    self.finished.push(call);
+                    self.waiting.push_back((now.mono + self.store_speed, Write::Seal(call)));
+                }
+            }
+            Output::Journal(noted) => {
+                if let Fact::LineDown { status, why } = &noted.fact {
+                    self.alarms.push(format!("line lost: {status} {why}"));
+                }
+                self.facts.push(noted.clone());
+                let write = Write::Fact(Box::new(noted));
+                self.waiting.push_back((now.mono + self.store_speed, write));
+            }
+            Output::Drained => self.drained = true,
+        }
+    }
+
+    pub fn leftovers(&self) -> Vec<String> {
+        let mut found = vec![];
+        let mut look = |count: usize, what: &str| {
+            if count != 0 {
+                found.push(format!("daemon: {count} {what}"));
+            }
+        };
+        look(self.switchboard.calls(), "calls");
+        look(self.switchboard.channels_in_use(), "channels");
+        let (transactions, sessions) = self.switchboard.load();
+        look(transactions, "transactions");
+        look(sessions, "sessions");
+        look(self.waiting.len(), "unwritten facts");
+        found.extend(self.alarms.iter().map(|alarm| format!("alarm: {alarm}")));
+        let unfinished = self.unfinished_tapes();
+        found.extend(unfinished.iter().map(|call| format!("the tape of {call} is not finished")));
+        found
+    }
+
+    /// Calls with packets on the tape and no end of it.
+    pub fn unfinished_tapes(&self) -> Vec<Uuid> {
+        let mut open: Vec<Uuid> = vec![];
+        for taped in &self.tape {
+            if !open.contains(&taped.call) && !self.finished.contains(&taped.call) {
+                open.push(taped.call);
+            }
+        }
+        open
+    }
+
+    /// Packets of a party on the tape of a call.
+    pub fn taped(&self, call: CallId, party: Party) -> usize {
+        self.tape.iter().filter(|taped| taped.call == call.0 && taped.party == party).count()
+    }
+
+    pub fn describe(&self) -> String {
+        let mut text = format!(
+            "daemon: {} calls, load {:?}\n",
+            self.switchboard.calls(),
+            self.switchboard.load()
+        );
+        for noted in self.facts.iter().rev().take(12).rev() {
+            let at = noted.at.mono.0 as f64 / 1e9 - 86_400.0;
+            text += &format!("  {at:10.3} {:?}\n", noted.fact);
+        }
+        text
+    }
+}
+
+fn port_of(channel: Channel) -> u16 {
+    FIRST_PORT + 2 * channel.0
+}
+
+/// Half a second each; the sample says which it is.
+fn prompts() -> Vec<Arc<[i16]>> {
+    let prompt = |n: usize| vec![PROMPT_LEVEL * (n as i16 + 1); PROMPT_SAMPLES].into();
+    (0..dutyline::duty::prompts::COUNT).map(prompt).collect()
+}
+
+pub fn line_plan() -> LinePlan {
+    let account = Account {
+        local: people::daemon(),
+        pbx: Peer { transport: Transport::Udp, addr: people::pbx() },
+        domain: DOMAIN.to_owned(),
+        user: LINE.to_owned(),
+        display: "值班室".to_owned(),
+        auth_user: LINE.to_owned(),
+        password: PASSWORD.to_owned(),
+        realm: None,
+        expires: 90,
+        also_trusted: vec![],
+        agent: "dutyline".to_owned(),
+    };
+    LinePlan {
+        account,
+        media_address: DAEMON_HOST,
+        rtp_ports: (0..CHANNELS).map(|n| port_of(Channel(n))).collect(),
+        phones: people::ring_plan(),
+        reserved_channels: RESERVED,
+        entry_budget: ENTRY_BUDGET,
+    }
+}

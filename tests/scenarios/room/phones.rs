@@ -1,0 +1,81 @@
+//! The telephones of the room and what is noticed of them.
+
+use super::people::{self, DOMAIN, EXTENSIONS, PASSWORD, PHONE_RTP_PORT, SIP_PORT};
+use dutyline::demo::phone::{Event, Manner, Phone, Plan};
+use dutyline::protocol::now::Mono;
+use dutyline::protocol::random::Random;
+use dutyline::protocol::sip::{Account, Peer, Transport};
+use std::net::{IpAddr, SocketAddr};
+
+/// One telephone, its place on the network, and its story.
+pub struct Post {
+    pub number: String,
+    pub host: IpAddr,
+    pub phone: Phone,
+    pub story: Vec<(Mono, Event)>,
+    /// Rings that no scenario asked about yet.
+    pub unexpected: Vec<Mono>,
+    /// A key was pressed in this conversation.
+    pub pressed: bool,
+}
+
+impl Post {
+    /// A phone at the PBX.
+    pub fn extension(number: &str, random: Random) -> Self {
+        let (_, octet) = EXTENSIONS.iter().find(|(known, _)| *known == number).expect("a number");
+        let host = people::extension_host(*octet);
+        Self::new(number, number, host, 60, Manner::Rings, random)
+    }
+
+    /// Somebody outside; `line` is his place among the callers, from 1.
+    pub fn caller(number: &str, display: &str, line: u8, random: Random) -> Self {
+        Self::new(number, display, people::caller_host(line), 0, Manner::Rings, random)
+    }
+
+    fn new(
+        number: &str,
+        display: &str,
+        host: IpAddr,
+        expires: u32,
+        manner: Manner,
+        random: Random,
+    ) -> Self {
+        let account = Account {
+            local: SocketAddr::new(host, SIP_PORT),
+            pbx: Peer { transport: Transport::Udp, addr: people::pbx() },
+            domain: DOMAIN.to_owned(),
+            user: number.to_owned(),
+            display: display.to_owned(),
+            auth_user: number.to_owned(),
+            password: PASSWORD.to_owned(),
+            realm: None,
+            expires,
+            also_trusted: vec![],
+            agent: "phone".to_owned(),
+        };
+        let rtp = SocketAddr::new(host, PHONE_RTP_PORT);
+        let plan = Plan { account, rtp, manner, keeps_talking: false };
+        let phone = Phone::new(plan, random);
+        Self {
+            number: number.to_owned(),
+            host,
+            phone,
+            story: vec![],
+            unexpected: vec![],
+            pressed: false,
+        }
+    }
+
+    pub fn rings(&self) -> usize {
+        self.story.iter().filter(|(_, event)| matches!(event, Event::Rings { .. })).count()
+    }
+
+    pub fn first_ring(&self) -> Option<Mono> {
+        let is_ring = |(_, event): &&(Mono, Event)| matches!(event, Event::Rings { .. });
+        self.story.iter().find(is_ring).map(|(at, _)| *at)
+    }
+
+    pub fn last(&self) -> Option<&Event> {
+        self.story.last().map(|(_, event)| event)
+    }
+}

@@ -1,0 +1,224 @@
+//! What the log says, read back through the store, and what the page can do to it.
+
+use super::Room;
+use super::daemon::PROMPT_LEVEL;
+use chrono::{DateTime, Utc};
+use dutyline::duty::ids::{CallId, EntryId};
+use dutyline::duty::journal::{Disposition, Fact, Noted, Urgency};
+use dutyline::duty::prompts;
+use dutyline::io::store::{
+    Account, AttemptRow, EntryView, EscalationState, Flagged, NewPerson, RecordingState, Who,
+    Withdrawn, wait,
+};
+use dutyline::protocol::rtp::{Codec, Party, g711};
+use std::time::Duration;
+
+/// A call on the duty line as the log and the journal have it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub entry: EntryId,
+    pub caller: String,
+    pub display: String,
+    pub urgency: Urgency,
+    pub disposition: Option<Disposition>,
+    pub arrived_at: DateTime<Utc>,
+    pub answered_at: Option<DateTime<Utc>>,
+    pub answered_by: Option<String>,
+    pub ended_at: Option<DateTime<Utc>>,
+    /// Phone and its SIP answer, in the order of ringing.
+    pub legs: Vec<(String, Option<u16>)>,
+    pub recording: Option<RecordingState>,
+}
+
+/// A sentence spoken to a leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prompt {
+    Urgent,
+    Confirmed,
+    WrongKey,
+    PleaseWait,
+    AlreadyConfirmed,
+    Withdrawn,
+}
+
+impl Room {
+    pub fn view(&self, entry: EntryId) -> EntryView {
+        wait(self.store.entry(entry)).expect("the log is read").expect("the entry is in the log")
+    }
+
+    pub fn entry(&self, entry: EntryId) -> Seen {
+        let view = self.view(entry);
+        let call = view.row.call.expect("an entry of a call");
+        Seen {
+            entry,
+            caller: call.caller,
+            display: call.display,
+            urgency: view.row.urgency,
+            disposition: call.disposition,
+            arrived_at: call.arrived,
+            answered_at: call.answered,
+            answered_by: call.answered_by,
+            ended_at: call.ended,
+            legs: view.legs.into_iter().map(|leg| (leg.phone, leg.status)).collect(),
+            recording: view.row.recording,
+        }
+    }
+
+    /// Every call that reached the duty line, in order of arrival.
+    pub fn all_calls(&self) -> Vec<Seen> {
+        let rows = wait(self.store.recent_entries(100_000)).expect("the log is read");
+        rows.iter().rev().map(|row| self.entry(row.id)).collect()
+    }
+
+    /// Every attempt to reach a leader in this matter, in order.
+    pub fn attempts(&self, entry: EntryId) -> Vec<AttemptRow> {
+        let escalations = self.view(entry).escalations;
+        escalations.into_iter().rev().flat_map(|escalation| escalation.attempts).collect()
+    }
+
+    pub fn is_acknowledged(&self, entry: EntryId) -> bool {
+        let escalations = self.view(entry).escalations;
+        !escalations.is_empty()
+            && escalations.iter().all(|escalation| {
+                escalation.row.state == EscalationState::Acknowledged
+                    && escalation.row.acknowledged.is_some()
+            })
+    }
+
+    /// Somebody who is logged in on the page.
+    fn officer(&mut self) -> Who {
+        if let Some(who) = &self.officer {
+            return who.clone();
+        }
+        let now = self.now();
+        let person = NewPerson {
+            login: "wang".to_owned(),
+            name: "王值班".to_owned(),
+            account: Account::Officer,
+            password: "correct horse battery".to_owned(),
+        };
+        let added = wait(self.store.add_person(person, "room", now)).expect("the log is written");
+        let dutyline::io::store::Added::Added(id) = added else { panic!("{added:?}") };
+        let who = Who {
+            id,
+            login: "wang".to_owned(),
+            name: "王值班".to_owned(),
+            account: Account::Officer,
+            terminal: "10.1.0.100".to_owned(),
+        };
+        self.officer = Some(who.clone());
+        who
+    }
+
+    /// 紧急, on the page.
+    pub fn officer_flags_urgent(&mut self, entry: EntryId) {
+        self.officer_flags(entry, Urgency::Urgent);
+    }
+
+    pub fn officer_flags(&mut self, entry: EntryId, urgency: Urgency) {
+        let (who, now) = (self.officer(), self.now());
+        let flagged = wait(self.store.flag(&who, entry, urgency, now)).expect("the log is written");
+        let raised =
+            matches!(flagged, Flagged::Raised(_) | Flagged::Upgraded(_) | Flagged::Already(_));
+        assert!(raised, "{flagged:?}");
+        self.order(|daemon, now| daemon.wake_escalator(now));
+    }
+
+    pub fn officer_withdraws(&mut self, entry: EntryId, reason: &str) {
+        let (who, now) = (self.officer(), self.now());
+        let withdrawn = wait(self.store.withdraw(&who, entry, reason, now));
+        let withdrawn = withdrawn.expect("the log is written");
+        assert!(matches!(withdrawn, Withdrawn::Withdrawn(_)), "{withdrawn:?}");
+        self.order(|daemon, now| daemon.wake_escalator(now));
+    }
+
+    /// The prompts this telephone heard in its last conversation, one after the other.
+    pub fn heard(&self, number: &str) -> Vec<Prompt> {
+        let mut heard = vec![];
+        for packet in self.phone(number).phone.heard() {
+            let Some(byte) = packet.payload.first().filter(|_| packet.payload_type == 8) else {
+                continue;
+            };
+            if let Some(prompt) = prompt_of(*byte)
+                && heard.last() != Some(&prompt)
+            {
+                heard.push(prompt);
+            }
+        }
+        heard
+    }
+
+    /// Every fact of the switchboard, of this run and earlier ones.
+    pub fn facts(&self) -> impl Iterator<Item = &Noted> {
+        self.past_facts.iter().chain(self.daemon.iter().flat_map(|daemon| &daemon.facts))
+    }
+
+    /// Who hung up, and what the caller got.
+    pub fn ending(&self, entry: EntryId) -> Option<(Option<Party>, u16)> {
+        self.facts().find_map(|noted| match &noted.fact {
+            Fact::Ended { call, by, status, .. } if call.0 == entry.0 => Some((*by, *status)),
+            _ => None,
+        })
+    }
+
+    /// What was received from and lost on the way from each party.
+    pub fn carried(&self, entry: EntryId) -> Vec<(Party, u64, u64)> {
+        let of = |noted: &Noted| match &noted.fact {
+            Fact::Carried { call, party, counts } if call.0 == entry.0 => {
+                Some((*party, counts.received, counts.lost))
+            }
+            _ => None,
+        };
+        let mut carried: Vec<_> = self.facts().filter_map(of).collect();
+        carried.sort();
+        carried
+    }
+
+    /// When the line was lost, and when it was back.
+    pub fn outages(&self) -> Vec<(DateTime<Utc>, Option<DateTime<Utc>>)> {
+        let mut outages: Vec<(DateTime<Utc>, Option<DateTime<Utc>>)> = vec![];
+        for noted in self.facts() {
+            match &noted.fact {
+                Fact::LineDown { .. } => outages.push((noted.at.wall, None)),
+                Fact::LineUp => {
+                    if let Some(last) = outages.last_mut() {
+                        last.1.get_or_insert(noted.at.wall);
+                    }
+                }
+                _ => {}
+            }
+        }
+        outages
+    }
+
+    /// Conversations on the duty line whose tape is running.
+    pub fn recording(&self) -> Vec<EntryId> {
+        let mut running: Vec<CallId> = vec![];
+        for noted in self.facts() {
+            match &noted.fact {
+                Fact::Answered { call, .. } => running.push(*call),
+                Fact::Ended { call, .. } => running.retain(|other| other != call),
+                _ => {}
+            }
+        }
+        running.into_iter().map(EntryId::from).collect()
+    }
+
+    pub fn near(&self, a: DateTime<Utc>, b: DateTime<Utc>, within: Duration) -> bool {
+        (a - b).abs().to_std().is_ok_and(|apart| apart <= within)
+    }
+}
+
+fn prompt_of(byte: u8) -> Option<Prompt> {
+    let level = g711::decode(Codec::Pcma, byte);
+    let index = (f64::from(level) / f64::from(PROMPT_LEVEL)).round() as i16 - 1;
+    match u8::try_from(index).map(dutyline::protocol::rtp::Prompt).ok()? {
+        prompts::URGENT => Some(Prompt::Urgent),
+        prompts::CONFIRMED => Some(Prompt::Confirmed),
+        prompts::WRONG_KEY => Some(Prompt::WrongKey),
+        prompts::PLEASE_WAIT => Some(Prompt::PleaseWait),
+        prompts::ALREADY_CONFIRMED => Some(Prompt::AlreadyConfirmed),
+        prompts::WITHDRAWN => Some(Prompt::Withdrawn),
+        _ => None,
+    }
+}
