@@ -6,6 +6,7 @@
 
 mod alignment;
 mod baresip;
+mod browser;
 mod calls;
 mod daemon;
 mod fail_open;

@@ -108,6 +108,14 @@ impl Store {
         wait(self.write(work))
     }
 
+    /// Whether something could be written now.
+    ///
+    /// # Errors
+    /// Why nothing can.
+    pub async fn writable(&self) -> Result<()> {
+        self.write(|_| Ok(())).await
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,

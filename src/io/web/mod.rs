@@ -1,1 +1,186 @@
-//! The officer's page: every route on one screen.
+//! The page: every route on one screen. It shows what the log says and carries out what the officer
+//! asks; it decides nothing.
+
+mod assets;
+mod auth;
+mod backoff;
+mod demo;
+mod desk;
+mod entry_page;
+mod entry_view;
+mod events;
+mod failure;
+mod first;
+mod health;
+mod login;
+mod messages;
+mod page;
+mod recording;
+mod rows;
+mod strip;
+mod times;
+mod view;
+
+use super::status::Board;
+use super::store::Store;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::csrf::CsrfLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::timeout::TimeoutLayer;
+
+/// Largest request: a field of 20 000 characters twice (old and new), escaped.
+const BODY: usize = 512 * 1024;
+/// A page that takes longer than this to begin is given up.
+const SLOW: Duration = Duration::from_secs(20);
+/// Passwords checked side by side; each takes a processor and 19 MiB for a moment.
+const HASHING: usize = 2;
+/// How long answers under way may take when the daemon stops.
+const CLOSING: Duration = Duration::from_secs(3);
+
+/// What the page needs of the daemon.
+#[derive(Clone)]
+pub struct Web {
+    pub store: Store,
+    pub board: Board,
+    /// Shown at the top, such as 市政务服务中心值班室.
+    pub room: String,
+    /// The number people dial.
+    pub line: String,
+    /// Only files below this folder are played.
+    pub recordings: PathBuf,
+    /// There in the demo only: what its button asks for.
+    pub demo: Option<mpsc::Sender<DemoCommand>>,
+    /// Wakes the escalator after a flag or a withdrawal.
+    pub wake: Arc<Notify>,
+    /// Whether the control task turns.
+    pub alive: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// What the page may ask of the demo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DemoCommand {
+    /// 模拟来电
+    Call,
+}
+
+struct State {
+    web: Web,
+    backoff: backoff::Backoff,
+    hashing: Semaphore,
+    plays: recording::Plays,
+    streams: Arc<Semaphore>,
+    closing: CancellationToken,
+}
+
+type Shared = Arc<State>;
+
+/// Serves the page until `shutdown`; live streams end first.
+///
+/// # Errors
+/// The listener's, when it cannot accept connections any more.
+pub async fn serve(
+    listener: TcpListener,
+    web: Web,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
+    let app = build(web, shutdown.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let server =
+        axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(CLOSING).await;
+    };
+    tokio::select! {
+        ended = server => ended,
+        () = overdue => Ok(()),
+    }
+}
+
+pub fn router(web: Web) -> Router {
+    build(web, CancellationToken::new())
+}
+
+fn build(web: Web, closing: CancellationToken) -> Router {
+    let shared = Arc::new(State {
+        web,
+        backoff: backoff::Backoff::default(),
+        hashing: Semaphore::new(HASHING),
+        plays: recording::Plays::default(),
+        streams: Arc::new(Semaphore::new(events::STREAMS)),
+        closing,
+    });
+    routes()
+        .with_state(shared)
+        .layer(CsrfLayer::new().with_rejection_response(forbidden))
+        .layer(RequestBodyLimitLayer::new(BODY))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, SLOW))
+        .layer(CatchPanicLayer::new())
+        .layer(from_fn(guard))
+}
+
+/// Open to everybody: `/login`, `/first`, `/language`, `/healthz`, `/readyz`, `/static`. Every other
+/// handler takes an `Officer`.
+fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/", get(desk::get))
+        .route("/rows", get(rows::get))
+        .route("/strip", get(strip::get))
+        .route("/events", get(events::stream))
+        .route("/entries/{entry}", get(entry_page::get).patch(entry_page::save))
+        .route("/entries/{entry}/urgency", post(entry_page::flag))
+        .route("/entries/{entry}/class", post(entry_page::classify))
+        .route("/entries/{entry}/register", post(entry_page::register))
+        .route("/entries/{entry}/close", post(entry_page::close))
+        .route("/entries/{entry}/withdraw", post(entry_page::withdraw))
+        .route("/recordings/{call}", get(recording::get))
+        .route("/demo/call", post(demo::call))
+        .route("/login", get(login::form).post(login::submit))
+        .route("/logout", post(login::out))
+        .route("/first/{token}", get(first::form).post(first::submit))
+        .route("/language", post(page::set_language))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/static/{*path}", get(assets::get))
+        .fallback(desk::lost)
+}
+
+fn forbidden(_: tower_http::csrf::ProtectionError) -> Response {
+    let words = messages::Language::Chinese.messages().forbidden;
+    (StatusCode::FORBIDDEN, words).into_response()
+}
+
+/// Headers that every answer carries; what is not an asset is never kept.
+async fn guard(request: Request, next: Next) -> Response {
+    const GUARDS: [(HeaderName, &str); 5] = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; \
+             media-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; \
+             form-action 'self'; frame-ancestors 'none'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    let mut answer = next.run(request).await;
+    let headers = answer.headers_mut();
+    for (name, value) in GUARDS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-store"));
+    answer
+}

@@ -1,0 +1,67 @@
+// The duty desk: the list, the status strip, the pop-up and the open entry, kept up to date.
+import "./keys.js";
+import { sendLeftDrafts } from "./autosave.js";
+import { tick } from "./clock.js";
+import * as entry from "./entry.js";
+import { listen } from "./live.js";
+import * as ring from "./ring.js";
+
+const list = document.getElementById("list");
+
+/** Runs `work` soon, and once for many calls in a row. */
+const soon = (work, wait = 80) => {
+  let timer = 0;
+  return () => {
+    clearTimeout(timer);
+    timer = setTimeout(work, wait);
+  };
+};
+
+const refreshRows = soon(() => htmx.ajax("GET", list.querySelector(".rows")?.dataset.url ?? "/rows", { target: "#list", swap: "innerMorph" }));
+const refreshStatus = soon(() => htmx.ajax("GET", "/strip", { target: "#status", swap: "innerHTML" }));
+const refreshEntry = soon(entry.refresh);
+
+function heard(kind, data) {
+  if (kind === "status") return refreshStatus();
+  if (kind === "ringing") {
+    ring.ring(data);
+    if (!entry.article()) entry.open(data.entry);
+  }
+  refreshRows();
+  if (kind === "escalation") refreshStatus();
+  if (data.entry === entry.openEntry()) refreshEntry();
+}
+
+function refreshAll() {
+  refreshRows();
+  refreshStatus();
+  refreshEntry();
+}
+
+document.addEventListener("htmx:after:swap", () => {
+  ring.agree(list);
+  entry.mounted();
+  entry.mark();
+  tick();
+});
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("[data-open]");
+  if (!link) return;
+  event.preventDefault();
+  entry.open(link.dataset.open);
+});
+
+ring.onOpen((id) => entry.open(id, true));
+
+const demo = document.getElementById("demo-call");
+demo?.addEventListener("click", async () => {
+  const answer = await fetch("/demo/call", { method: "POST" }).catch(() => null);
+  document.getElementById("demo-note").textContent = answer?.ok ? "" : demo.dataset.busy;
+});
+
+entry.mounted();
+ring.agree(list);
+tick();
+listen(heard, refreshAll);
+sendLeftDrafts(entry.openEntry());

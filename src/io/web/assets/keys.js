@@ -1,0 +1,20 @@
+// The function keys of the duty desk. A key pressed while Chinese is being composed is the input
+// method's.
+import { article, open } from "./entry.js";
+import { newest } from "./ring.js";
+
+const newestRow = () => document.querySelector(".row[data-entry]")?.dataset.entry;
+
+addEventListener("keydown", (event) => {
+  if (event.isComposing || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+  if (!["F1", "F2", "F3", "F7", "F8"].includes(event.key)) return;
+  event.preventDefault();
+  if (event.repeat) return;
+  const shown = article();
+  if (event.key === "F1" || !shown) {
+    const entry = newest() ?? newestRow();
+    if (entry) open(entry, true);
+    return;
+  }
+  shown.querySelector(`[data-key="${event.key}"]:not([disabled])`)?.click();
+});

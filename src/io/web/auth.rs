@@ -1,0 +1,54 @@
+//! Who asks: the session behind the cookie.
+
+use super::Shared;
+use super::failure::Failure;
+use super::page::Terminal;
+use crate::io::clock;
+use crate::io::store::Who;
+use axum::extract::FromRequestParts;
+use axum::http::Method;
+use axum::http::request::Parts;
+use axum_extra::extract::CookieJar;
+use axum_extra::extract::cookie::{Cookie, SameSite};
+
+pub const COOKIE: &str = "dutyline_session";
+
+/// Somebody who has signed in. A handler that takes this is closed to everybody else.
+#[derive(Debug, Clone)]
+pub struct Officer {
+    pub who: Who,
+    pub token: String,
+}
+
+impl FromRequestParts<Shared> for Officer {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Failure> {
+        let cookies = CookieJar::from_headers(&parts.headers);
+        let Ok(terminal) = Terminal::from_request_parts(parts, shared).await;
+        let terminal = terminal.to_string();
+        if let Some(token) = cookies.get(COOKIE).map(|cookie| cookie.value().to_owned()) {
+            let session = shared.web.store.session(&token, &terminal, clock::now());
+            if let Some(who) = session.await? {
+                return Ok(Self { who, token });
+            }
+        }
+        let by_script = parts.headers.contains_key("hx-request")
+            || parts.headers.get("sec-fetch-dest").is_some_and(|what| what != "document");
+        if parts.method == Method::GET && !by_script {
+            let asked = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+            return Err(Failure::SignIn(asked.to_owned()));
+        }
+        Err(Failure::NoSession)
+    }
+}
+
+/// The cookie of a new session; the store ends the session. Without `Secure`, as the page is served on loopback HTTP.
+pub fn cookie(token: String) -> Cookie<'static> {
+    Cookie::build((COOKIE, token)).path("/").http_only(true).same_site(SameSite::Strict).build()
+}
+
+/// Makes the browser forget the session.
+pub fn gone() -> Cookie<'static> {
+    Cookie::build((COOKIE, "")).path("/").build()
+}

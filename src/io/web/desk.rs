@@ -1,0 +1,69 @@
+//! `GET /`: 值班台, the duty desk.
+
+use super::auth::Officer;
+use super::failure::{self, Failure};
+use super::page::Page;
+use super::rows::{self, List};
+use super::strip::{self, Strip};
+use super::{Shared, entry_page};
+use crate::duty::ids::EntryId;
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+use serde::Deserialize;
+
+#[derive(Template)]
+#[template(path = "desk.html")]
+struct Desk<'a> {
+    page: &'a Page,
+    strip: Strip,
+    list: List,
+    opened: Option<String>,
+    account: &'a str,
+    officer: &'a str,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Asked {
+    /// Which entry is open beside the list. Not understood: none.
+    entry: Option<String>,
+    most: Option<u32>,
+}
+
+pub async fn get(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Failure> {
+    let entry = asked.entry.and_then(|entry| entry.parse().ok());
+    show(&shared, &officer, &page, entry, asked.most).await
+}
+
+pub async fn show(
+    shared: &Shared,
+    officer: &Officer,
+    page: &Page,
+    entry: Option<EntryId>,
+    most: Option<u32>,
+) -> Result<Response, Failure> {
+    let opened = match entry {
+        Some(entry) => entry_page::article(shared, page, entry).await?,
+        None => None,
+    };
+    let desk = Desk {
+        page,
+        strip: strip::strip(shared, page).await,
+        list: rows::list(shared, page, most).await,
+        opened,
+        account: &officer.who.login,
+        officer: &officer.who.name,
+    };
+    Ok(Html(desk.render()?).into_response())
+}
+
+/// A path that is none of ours.
+pub async fn lost(page: Page) -> Response {
+    failure::notice(&page, StatusCode::NOT_FOUND, page.t.not_found)
+}

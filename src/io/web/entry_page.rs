@@ -1,0 +1,233 @@
+//! One entry: shown, filled in field by field, flagged, registered, closed, withdrawn.
+
+use super::Shared;
+use super::auth::Officer;
+use super::desk;
+use super::entry_view::{self, EntryView, FieldKind};
+use super::failure::Failure;
+use super::page::Page;
+use crate::duty::entry::{Category, Field};
+use crate::duty::ids::EntryId;
+use crate::duty::journal::Urgency;
+use crate::io::clock;
+use crate::io::status::Live;
+use crate::io::store::{Completed, Flagged, Saved, Withdrawn};
+use askama::Template;
+use axum::Json;
+use axum::extract::{Form, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+#[derive(Template)]
+#[template(path = "entry.html")]
+struct Article<'a> {
+    page: &'a Page,
+    entry: EntryView,
+}
+
+/// The entry as a fragment; `None` where there is no such entry.
+pub async fn article(
+    shared: &Shared,
+    page: &Page,
+    entry: EntryId,
+) -> Result<Option<String>, Failure> {
+    let Some(found) = shared.web.store.entry(entry).await? else { return Ok(None) };
+    let entry = entry_view::of(&found, page, clock::now().wall);
+    Ok(Some(Article { page, entry }.render()?))
+}
+
+/// `GET /entries/{entry}`: the fragment for a script, the whole desk for a person.
+pub async fn get(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Path(entry): Path<EntryId>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    if headers.contains_key("hx-request") {
+        return shown(&shared, &page, entry).await;
+    }
+    desk::show(&shared, &officer, &page, Some(entry), None).await
+}
+
+async fn shown(shared: &Shared, page: &Page, entry: EntryId) -> Result<Response, Failure> {
+    let article = article(shared, page, entry).await?.ok_or_else(|| gone(page))?;
+    Ok(Html(article).into_response())
+}
+
+fn gone(page: &Page) -> Failure {
+    Failure::Refused(StatusCode::NOT_FOUND, page.t.entry_gone.to_owned())
+}
+
+fn refused(words: String) -> Failure {
+    Failure::Refused(StatusCode::UNPROCESSABLE_ENTITY, words)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    field: String,
+    /// What the field read when the officer began to type.
+    base: String,
+    value: String,
+}
+
+/// `PATCH /entries/{entry}`: one field, if it still reads what the officer saw; 409 with the other
+/// text where it does not.
+pub async fn save(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Path(entry): Path<EntryId>,
+    Json(edit): Json<Edit>,
+) -> Result<Response, Failure> {
+    let Some(field) = Field::from_name(&edit.field) else {
+        return Err(refused(page.t.not_found.to_owned()));
+    };
+    let store = &shared.web.store;
+    let saved = store.save_field(&officer.who, entry, field, &edit.base, &edit.value, clock::now());
+    match saved.await? {
+        Saved::Saved { completeness } => {
+            shared.web.board.tell(Live::Entry { entry });
+            Ok(Json(json!({ "completeness": completeness })).into_response())
+        }
+        Saved::Conflict { theirs } => {
+            Ok((StatusCode::CONFLICT, Json(json!({ "theirs": theirs }))).into_response())
+        }
+        Saved::Refused { zh, en, .. } => Err(refused(page.pick((zh, en)))),
+        Saved::NotFound => Err(gone(&page)),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Flag {
+    urgency: Urgency,
+}
+
+/// `POST /entries/{entry}/urgency`: 急 or 特急; the leaders are called.
+pub async fn flag(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Path(entry): Path<EntryId>,
+    Form(flag): Form<Flag>,
+) -> Result<Response, Failure> {
+    let store = &shared.web.store;
+    match store.flag(&officer.who, entry, flag.urgency, clock::now()).await? {
+        Flagged::Raised(_) | Flagged::Upgraded(_) => {
+            shared.web.wake.notify_one();
+            shared.web.board.tell(Live::Entry { entry });
+            shared.web.board.tell(Live::Escalation { entry });
+        }
+        Flagged::Already(_) => {}
+        Flagged::NotUrgent => return Err(refused(page.t.withdraw_hint.to_owned())),
+        Flagged::NotFound => return Err(gone(&page)),
+    }
+    shown(&shared, &page, entry).await
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Class {
+    category: String,
+}
+
+/// `POST /entries/{entry}/class`: 打错 and 骚扰 need one key and no more.
+pub async fn classify(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Path(entry): Path<EntryId>,
+    Form(class): Form<Class>,
+) -> Result<Response, Failure> {
+    let store = &shared.web.store;
+    let quick = Category::from_name(&class.category).filter(|class| class.needs_no_action());
+    let Some(category) = quick else { return Err(refused(page.t.not_found.to_owned())) };
+    let found = store.entry(entry).await?.ok_or_else(|| gone(&page))?;
+    let (now, old) = (clock::now(), found.form.get(Field::Category));
+    let saved = store.save_field(&officer.who, entry, Field::Category, old, category.name(), now);
+    match saved.await? {
+        Saved::Saved { .. } => {}
+        Saved::Conflict { theirs } => return Err(refused(format!("{}{theirs}", page.t.conflict))),
+        Saved::Refused { zh, en, .. } => return Err(refused(page.pick((zh, en)))),
+        Saved::NotFound => return Err(gone(&page)),
+    }
+    let completed = store.complete(&officer.who, entry, now).await?;
+    after(&shared, &page, entry, completed).await
+}
+
+/// `POST /entries/{entry}/register`: 登记
+pub async fn register(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Path(entry): Path<EntryId>,
+) -> Result<Response, Failure> {
+    let completed = shared.web.store.complete(&officer.who, entry, clock::now()).await?;
+    after(&shared, &page, entry, completed).await
+}
+
+/// `POST /entries/{entry}/close`: 办结
+pub async fn close(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Path(entry): Path<EntryId>,
+) -> Result<Response, Failure> {
+    let completed = shared.web.store.close(&officer.who, entry, clock::now()).await?;
+    after(&shared, &page, entry, completed).await
+}
+
+async fn after(
+    shared: &Shared,
+    page: &Page,
+    entry: EntryId,
+    completed: Completed,
+) -> Result<Response, Failure> {
+    match completed {
+        Completed::Registered | Completed::Closed => {
+            shared.web.board.tell(Live::Entry { entry });
+        }
+        Completed::Already => {}
+        Completed::Missing(fields) => {
+            let names: Vec<&str> = fields.iter().map(|field| page.pick(field.label())).collect();
+            let names = names.join(page.t.list_comma);
+            return Err(refused(format!("{}{names}", page.t.missing_now)));
+        }
+        Completed::NotFound => return Err(gone(page)),
+    }
+    shown(shared, page, entry).await
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Reason {
+    reason: String,
+}
+
+/// Characters of the longest reason.
+const REASON: usize = 200;
+
+/// `POST /entries/{entry}/withdraw`: ends the calling of leaders, with a reason.
+pub async fn withdraw(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Path(entry): Path<EntryId>,
+    Form(given): Form<Reason>,
+) -> Result<Response, Failure> {
+    let reason: String = given.reason.chars().filter(|c| !c.is_control()).take(REASON).collect();
+    match shared.web.store.withdraw(&officer.who, entry, &reason, clock::now()).await? {
+        Withdrawn::Withdrawn(_) => {
+            shared.web.wake.notify_one();
+            shared.web.board.tell(Live::Entry { entry });
+            shared.web.board.tell(Live::Escalation { entry });
+        }
+        Withdrawn::NoReason => return Err(refused(page.t.reason_needed.to_owned())),
+        Withdrawn::Acknowledged(_) => {
+            return Err(refused(page.t.escalation_acknowledged.to_owned()));
+        }
+        Withdrawn::NothingOpen => return Err(refused(page.t.escalation_none.to_owned())),
+    }
+    shown(&shared, &page, entry).await
+}

@@ -1,0 +1,408 @@
+//! An entry as its page shows it.
+
+use super::messages::{Messages, fill};
+use super::page::Page;
+use super::rows;
+use super::times;
+use super::view::{self, Mark};
+use crate::duty::entry::{Category, EntryState, Field, Form, urgency_label};
+use crate::duty::journal::Urgency;
+use crate::io::store::{
+    AckRow, AttemptRow, CallRow, CallState, Change, EntryView as Found, EscalationState,
+    EscalationView as FoundEscalation, RecordingRow, RecordingState, RevisionKind, RevisionRow,
+};
+use chrono::{DateTime, Utc};
+
+pub struct EntryView {
+    pub id: String,
+    pub number: String,
+    pub caller: String,
+    pub name: String,
+    pub nth: String,
+    pub call: Mark,
+    pub state: Mark,
+    pub urgency: Mark,
+    /// Nine elements are asked for.
+    pub event: bool,
+    pub times: Vec<When>,
+    pub settled: bool,
+    pub registrable: bool,
+    pub fields: Vec<FieldView>,
+    pub missing: Vec<&'static str>,
+    pub escalations: Vec<EscalationView>,
+    pub withdrawable: bool,
+    pub recording: RecordingView,
+    pub revisions: Vec<RevisionView>,
+}
+
+/// A moment or a span; with `since` it goes on, counted from there in milliseconds since 1970.
+pub struct When {
+    pub label: &'static str,
+    pub text: String,
+    pub full: String,
+    pub since: Option<i64>,
+}
+
+pub struct FieldView {
+    pub name: &'static str,
+    pub label: &'static str,
+    pub value: String,
+    pub limit: usize,
+    pub needed: bool,
+    pub kind: FieldKind,
+}
+
+pub enum FieldKind {
+    Line,
+    /// Lines shown.
+    Text(u8),
+    Choice(Vec<Choice>),
+}
+
+pub struct Choice {
+    pub value: &'static str,
+    pub text: &'static str,
+}
+
+pub struct EscalationView {
+    pub mark: Mark,
+    pub lines: Vec<Line>,
+    /// Newest first: what happens now is at the top.
+    pub attempts: Vec<AttemptView>,
+}
+
+pub struct Line {
+    pub class: &'static str,
+    pub text: String,
+}
+
+pub struct AttemptView {
+    pub time: String,
+    pub full_time: String,
+    pub person: String,
+    pub role: &'static str,
+    pub target: String,
+    pub mark: Mark,
+    pub keys: String,
+    /// While it goes on: since when it is as it is.
+    pub since: Option<i64>,
+    pub seconds: i64,
+}
+
+pub struct RecordingView {
+    pub mark: Mark,
+    pub why: String,
+    pub playable: bool,
+    pub length: String,
+    pub digest: String,
+}
+
+pub struct RevisionView {
+    pub time: String,
+    pub full_time: String,
+    pub who: String,
+    pub kind: &'static str,
+    pub reason: String,
+    pub changes: Vec<ChangeView>,
+}
+
+pub struct ChangeView {
+    pub label: &'static str,
+    pub old: String,
+    pub new: String,
+}
+
+pub fn of(found: &Found, page: &Page, now: DateTime<Utc>) -> EntryView {
+    let t = page.t;
+    let row = &found.row;
+    let call = row.call.as_ref();
+    let settled = row.state == EntryState::Closed;
+    let event = found.form.category() == Some(Category::Emergency)
+        || row.urgency != Urgency::Routine
+        || Field::ALL.iter().any(|f| f.of_an_event() && !found.form.get(*f).is_empty());
+    let open = |one: &FoundEscalation| one.row.state == EscalationState::Open;
+    EntryView {
+        id: row.id.to_string(),
+        number: row.number.clone(),
+        caller: call.map_or_else(|| row.caller_phone.clone(), |call| rows::number(call, t)),
+        name: call.map_or_else(|| row.caller_unit.clone(), |call| rows::name(call, t)),
+        nth: call
+            .filter(|call| call.nth_today > 1)
+            .map_or_else(String::new, |call| fill(t.nth_call, call.nth_today)),
+        call: call.map_or(Mark::new("○", "idle", ""), |call| rows::call_mark(call, t)),
+        state: view::entry_state(row.state, t),
+        urgency: view::urgency(row.urgency, t),
+        event,
+        times: call.map_or_else(Vec::new, |call| when(call, t, now)),
+        settled,
+        registrable: matches!(row.state, EntryState::Stub | EntryState::Reopened),
+        fields: fields(&found.form, &found.missing, page),
+        missing: missing(found).into_iter().map(|field| page.pick(field.label())).collect(),
+        withdrawable: found.escalations.iter().any(open),
+        escalations: found.escalations.iter().map(|one| escalation(one, page, now)).collect(),
+        recording: recording(found.recording.as_ref(), call, t),
+        revisions: found.revisions.iter().rev().map(|one| revision(one, page, now)).collect(),
+    }
+}
+
+/// What closing it still needs.
+fn missing(found: &Found) -> Vec<Field> {
+    let mut missing = found.missing.clone();
+    let no_action = found.form.category().is_some_and(Category::needs_no_action);
+    if found.form.get(Field::Result).trim().is_empty() && !no_action {
+        missing.push(Field::Result);
+    }
+    missing
+}
+
+fn when(call: &CallRow, t: &'static Messages, now: DateTime<Utc>) -> Vec<When> {
+    let moment = |label, at: DateTime<Utc>| When {
+        label,
+        text: times::short(at, now),
+        full: times::full(at),
+        since: None,
+    };
+    let span = |label, ms: i64| When {
+        label,
+        text: times::clock(ms / 1000),
+        full: String::new(),
+        since: None,
+    };
+    let going = |label, from: DateTime<Utc>| When {
+        label,
+        text: times::span(from, now),
+        full: times::full(from),
+        since: Some(from.timestamp_millis()),
+    };
+    let mut times = vec![moment(t.arrived_at, call.arrived)];
+    match call.state {
+        CallState::Ringing => times.push(going(t.ring_time, call.arrived)),
+        CallState::InCall | CallState::Ended => {
+            times.extend(call.ring_ms.map(|ms| span(t.ring_time, ms)));
+        }
+    }
+    if let Some(answered) = call.answered {
+        times.push(moment(t.answered_at, answered));
+        match (call.state, call.talk_ms) {
+            (CallState::InCall, _) => times.push(going(t.talk_time, answered)),
+            (CallState::Ringing | CallState::Ended, talk) => {
+                times.extend(talk.map(|ms| span(t.talk_time, ms)));
+            }
+        }
+    }
+    times.extend(call.ended.map(|ended| moment(t.ended_at, ended)));
+    if let Some(phone) = &call.answered_by {
+        times.push(When {
+            label: t.answered_by,
+            text: phone.clone(),
+            full: phone.clone(),
+            since: None,
+        });
+    }
+    times
+}
+
+/// In the order of the form: who, what, the event, what is done about it.
+fn fields(form: &Form, missing: &[Field], page: &Page) -> Vec<FieldView> {
+    use Field::*;
+    let order = [
+        CallerUnit,
+        CallerName,
+        CallerDuty,
+        CallerPhone,
+        Category,
+        Subject,
+        Content,
+        EventTime,
+        EventPlace,
+        EventSource,
+        EventCause,
+        EventCourse,
+        EventHarm,
+        EventExtent,
+        EventTrend,
+        EventMeasures,
+        Proposal,
+        Undertaker,
+        Result,
+        Remark,
+    ];
+    let view = |field: Field| FieldView {
+        name: field.name(),
+        label: page.pick(field.label()),
+        value: form.get(field).to_owned(),
+        limit: field.limit(),
+        needed: missing.contains(&field),
+        kind: kind(field, page),
+    };
+    order.into_iter().map(view).collect()
+}
+
+fn kind(field: Field, page: &Page) -> FieldKind {
+    match field {
+        Field::Category => {
+            let none = Choice { value: "", text: page.t.not_chosen };
+            let choice = |one: Category| Choice { value: one.name(), text: page.pick(one.label()) };
+            FieldKind::Choice(std::iter::once(none).chain(Category::ALL.map(choice)).collect())
+        }
+        Field::Content => FieldKind::Text(5),
+        Field::EventSource => FieldKind::Text(1),
+        Field::EventCause
+        | Field::EventCourse
+        | Field::EventHarm
+        | Field::EventExtent
+        | Field::EventTrend
+        | Field::EventMeasures
+        | Field::Proposal
+        | Field::Result
+        | Field::Remark => FieldKind::Text(2),
+        Field::CallerUnit
+        | Field::CallerName
+        | Field::CallerDuty
+        | Field::CallerPhone
+        | Field::Subject
+        | Field::EventTime
+        | Field::EventPlace
+        | Field::Undertaker => FieldKind::Line,
+    }
+}
+
+fn escalation(found: &FoundEscalation, page: &Page, now: DateTime<Utc>) -> EscalationView {
+    let t = page.t;
+    let row = &found.row;
+    let raised = format!("{} · {}", times::short(row.raised, now), row.raised_by);
+    let mut lines = vec![Line {
+        class: "muted",
+        text: format!("{} · {} {raised}", page.pick(urgency_label(row.urgency)), t.raised_at),
+    }];
+    lines.extend(row.acknowledged.as_ref().map(|ack| acknowledged(ack, row.raised, t, now)));
+    for late in found.acknowledgements.iter().filter(|ack| !ack.first) {
+        lines.push(acknowledged(late, row.raised, t, now));
+    }
+    if row.state == EscalationState::Acknowledged && row.leader_reached.is_none() {
+        lines.push(Line { class: "warn", text: t.escalation_still_leader.to_owned() });
+    }
+    if let Some(at) = row.withdrawn {
+        let by = row.withdrawn_by.as_deref().unwrap_or_default();
+        let text =
+            format!("{} {} · {by}：{}", t.escalation_withdrawn, times::short(at, now), row.reason);
+        lines.push(Line { class: "muted", text });
+    }
+    if row.state == EscalationState::Open && row.siren.is_some() {
+        lines.push(Line { class: "problem", text: t.escalation_exhausted.to_owned() });
+    }
+    let plain = row.siren.is_some() && row.state == EscalationState::Open;
+    let attempts = found.attempts.iter().rev().map(|one| attempt(one, plain, t, now));
+    EscalationView { mark: rows::escalation_mark(row, t), lines, attempts: attempts.collect() }
+}
+
+fn acknowledged(
+    ack: &AckRow,
+    raised: DateTime<Utc>,
+    t: &'static Messages,
+    now: DateTime<Utc>,
+) -> Line {
+    let (who, role) = (&ack.person, view::role(ack.role, t));
+    let (at, took) = (times::short(ack.at, now), times::span(raised, ack.at));
+    let text = format!("{role} {who} {} {at}（{took}）", t.escalation_acknowledged);
+    Line { class: if ack.first { "ack" } else { "muted" }, text }
+}
+
+/// `plain`: numbers are shown whole, for a person has to dial them.
+fn attempt(row: &AttemptRow, plain: bool, t: &'static Messages, now: DateTime<Utc>) -> AttemptView {
+    let going = match (row.answered, row.ringing) {
+        (Some(at), _) => (Mark::new("◆", "calling", t.attempt_answered), at),
+        (None, Some(at)) => (Mark::new("◆", "calling", t.attempt_ringing), at),
+        (None, None) => (Mark::new("◇", "calling", t.calling), row.started),
+    };
+    let mark = match (row.result, row.ended) {
+        (Some(result), _) => view::attempt_result(result, t),
+        (None, _) => going.0,
+    };
+    let since = row.ended.is_none().then_some(going.1.timestamp_millis());
+    AttemptView {
+        time: times::short(row.started, now),
+        full_time: times::full(row.started),
+        person: row.person.clone(),
+        role: view::role(row.role, t),
+        target: if plain { row.target.clone() } else { view::masked(&row.target) },
+        mark,
+        keys: row.keys.clone(),
+        since,
+        seconds: (row.ended.unwrap_or(now) - row.started).num_seconds().max(0),
+    }
+}
+
+fn recording(
+    row: Option<&RecordingRow>,
+    call: Option<&CallRow>,
+    t: &'static Messages,
+) -> RecordingView {
+    let Some(row) = row else {
+        let text = if call.is_some_and(|call| call.state == CallState::Ringing) {
+            t.recording_not_yet
+        } else {
+            t.recording_none
+        };
+        return RecordingView {
+            mark: Mark::new("○", "idle", text),
+            why: String::new(),
+            playable: false,
+            length: String::new(),
+            digest: String::new(),
+        };
+    };
+    let playable = match row.state {
+        RecordingState::Sealed | RecordingState::Partial => row.sha256.is_some(),
+        RecordingState::Recording | RecordingState::Finalizing | RecordingState::Missing => false,
+    };
+    RecordingView {
+        mark: view::recording(row.state, t),
+        why: row.reason.clone(),
+        playable,
+        length: times::clock(row.duration_ms.unwrap_or(0) / 1000),
+        digest: row.sha256.clone().unwrap_or_default(),
+    }
+}
+
+fn revision(row: &RevisionRow, page: &Page, now: DateTime<Utc>) -> RevisionView {
+    let t = page.t;
+    RevisionView {
+        time: times::short(row.at, now),
+        full_time: times::full(row.at),
+        who: row.actor.clone(),
+        kind: match row.kind {
+            RevisionKind::System => t.revision_system,
+            RevisionKind::Filled => t.revision_filled,
+            RevisionKind::Corrected => t.revision_corrected,
+            RevisionKind::State => t.revision_state,
+        },
+        reason: row.reason.clone(),
+        changes: row.changes.iter().map(|change| shown(change, page)).collect(),
+    }
+}
+
+/// A change in words: codes of categories, states and urgencies become their names.
+fn shown(change: &Change, page: &Page) -> ChangeView {
+    let t = page.t;
+    let field = Field::from_name(&change.field);
+    let label = match (field, change.field.as_str()) {
+        (Some(field), _) => page.pick(field.label()),
+        (None, "urgency") => t.urgency,
+        (None, _) => t.state,
+    };
+    let word = |text: &str| match (field, change.field.as_str()) {
+        (Some(Field::Category), _) => {
+            Category::from_name(text).map(|known| page.pick(known.label()).to_owned())
+        }
+        (None, "urgency") => serde_json::from_value(text.into())
+            .ok()
+            .map(|known: Urgency| view::urgency(known, t).text.to_owned()),
+        (None, "state") => serde_json::from_value(text.into())
+            .ok()
+            .map(|known: EntryState| view::entry_state(known, t).text.to_owned()),
+        (Some(_) | None, _) => None,
+    };
+    let words = |text: &str| word(text).unwrap_or_else(|| text.to_owned());
+    ChangeView { label, old: words(&change.old), new: words(&change.new) }
+}

@@ -1,0 +1,81 @@
+//! What a page answers when it cannot do what was asked: generic words for the visitor, the reason
+//! once in the log.
+
+use super::messages::Language;
+use super::page::Page;
+use crate::io::store::StoreError;
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+
+#[derive(Debug)]
+pub enum Failure {
+    /// A page was asked for without a session: to the login page, and back afterwards.
+    SignIn(String),
+    /// A script asked without a session.
+    NoSession,
+    NotFound,
+    /// Words for the person, already in his language.
+    Refused(StatusCode, String),
+    /// Too many at once; may pass.
+    Unavailable,
+    Store(StoreError),
+    Broken(String),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<askama::Error> for Failure {
+    fn from(error: askama::Error) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        match self {
+            Self::SignIn(next) => {
+                Redirect::to(&format!("/login?next={}", super::page::in_query(&next)))
+                    .into_response()
+            }
+            Self::NoSession => StatusCode::UNAUTHORIZED.into_response(),
+            Self::NotFound => plain(StatusCode::NOT_FOUND, Language::Chinese.messages().not_found),
+            Self::Refused(status, words) => plain(status, &words),
+            Self::Unavailable => {
+                plain(StatusCode::SERVICE_UNAVAILABLE, Language::Chinese.messages().server_away)
+            }
+            Self::Store(error) => {
+                tracing::error!(%error, "the page could not use the log");
+                let (zh, en) = error.remedy();
+                plain(StatusCode::SERVICE_UNAVAILABLE, &format!("{zh} ({en})"))
+            }
+            Self::Broken(why) => {
+                tracing::error!(why, "a page failed");
+                plain(StatusCode::INTERNAL_SERVER_ERROR, Language::Chinese.messages().broken)
+            }
+        }
+    }
+}
+
+fn plain(status: StatusCode, words: &str) -> Response {
+    (status, words.to_owned()).into_response()
+}
+
+#[derive(Template)]
+#[template(path = "notice.html")]
+struct Notice<'a> {
+    page: &'a Page,
+    text: &'a str,
+}
+
+/// A page of its own that says one sentence.
+pub fn notice(page: &Page, status: StatusCode, text: &str) -> Response {
+    match (Notice { page, text }).render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(error) => Failure::from(error).into_response(),
+    }
+}

@@ -1,0 +1,267 @@
+//! Every text the page shows, in Chinese and English; a text that lacks one does not compile.
+
+macro_rules! messages {
+    ($($(#[$doc:meta])* $key:ident: $zh:literal, $en:literal;)*) => {
+        /// The page's texts in one language.
+        #[derive(Debug)]
+        pub struct Messages {
+            $($(#[$doc])* pub $key: &'static str,)*
+        }
+        pub static ZH: Messages = Messages { $($key: $zh,)* };
+        pub static EN: Messages = Messages { $($key: $en,)* };
+    };
+}
+
+/// A language of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    Chinese,
+    English,
+}
+
+impl Language {
+    pub const COOKIE: &'static str = "dutyline_language";
+
+    /// What the visitor chose, or what the browser prefers; Chinese where neither says.
+    pub fn choose(cookie: Option<&str>, accept: Option<&str>) -> Self {
+        match cookie {
+            Some("zh") => Self::Chinese,
+            Some("en") => Self::English,
+            _ => accept.map_or(Self::Chinese, Self::preferred),
+        }
+    }
+
+    /// The first of our languages in `Accept-Language`; browsers list them by preference
+    /// (RFC 9110 §12.5.4).
+    fn preferred(accept: &str) -> Self {
+        accept
+            .split(',')
+            .find_map(|part| match part.trim().get(..2)? {
+                "zh" => Some(Self::Chinese),
+                "en" => Some(Self::English),
+                _ => None,
+            })
+            .unwrap_or(Self::Chinese)
+    }
+
+    pub fn messages(self) -> &'static Messages {
+        match self {
+            Self::Chinese => &ZH,
+            Self::English => &EN,
+        }
+    }
+
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::Chinese => "zh-CN",
+            Self::English => "en",
+        }
+    }
+}
+
+/// Puts `value` where the text says `{}`.
+pub fn fill(text: &str, value: impl std::fmt::Display) -> String {
+    text.replacen("{}", &value.to_string(), 1)
+}
+
+messages! {
+    other_language_code: "en", "zh";
+    other_language: "English", "中文";
+    duty_desk: "值班台", "Duty desk";
+    sign_in: "登录", "Sign in";
+    sign_out: "退出", "Sign out";
+    account: "账号", "Account";
+    password: "口令", "Password";
+    password_again: "再输一次口令", "Password again";
+    your_name: "姓名（写入值班记录）", "Your name (written into the log)";
+    show_password: "显示口令", "Show password";
+    bad_login: "账号或口令不正确。", "Account or password is wrong.";
+    slow_down: "尝试次数过多，请 {} 秒后再试。", "Too many attempts. Try again in {} seconds.";
+    first_title: "创建第一个账号", "Create the first account";
+    first_intro: "每人一个账号，不得共用。本链接只能使用一次。", "One account for each person, never shared. This link works once.";
+    first_used: "该链接已失效或已使用。请用账号登录；没有账号时请在服务器上执行 dutyline user add。", "This link no longer works. Sign in with your account; if there is none, run dutyline user add on the server.";
+    create_account: "创建账号", "Create account";
+    account_rule: "登录时使用", "Used to sign in";
+    password_rule: "8 至 128 个字符，可以是一句话。", "8 to 128 characters; a sentence is fine.";
+    password_differs: "两次口令不一致。", "The two passwords differ.";
+    name_taken: "该账号已有人使用。", "Somebody has this account already.";
+    link_login: "您正在用一次性链接登录。", "You are signing in with a link that works once.";
+
+    demo: "演示", "Demo";
+    demo_explained: "演示：电话、人员和数据均为模拟，退出后不保留。", "Demo: telephones, people and data are simulated; nothing is kept.";
+    demo_call: "模拟来电", "Simulate a call";
+    demo_busy: "演示正在进行，请稍候。", "The demo is busy. Please wait.";
+
+    line: "专线", "Line";
+    line_starting: "正在注册", "Registering";
+    line_up: "在线", "Online";
+    line_lost: "离线", "Offline";
+    line_lost_alarm: "值班专线离线，录音中断。请用备用电话并手工登记；检查交换机和网络。", "The duty line is offline and nothing is recorded. Use the spare telephone and log by hand; check the PBX and the network.";
+    recorder: "录音", "Recorder";
+    log: "记录", "Log";
+    part_ok: "正常", "OK";
+    part_failed: "故障", "Failed";
+    recorder_alarm: "录音故障，通话照常进行但未录音：{}", "The recorder failed. Calls go on but are not recorded: {}";
+    log_alarm: "值班记录暂时无法写入，来电照常振铃，请手工登记：{}", "The log cannot be written. Calls still ring; log them by hand: {}";
+    storage: "存储", "Storage";
+    days_left: "{} 天", "{} days";
+    days_plenty: "充足", "plenty";
+    calls_now: "通话", "Calls";
+    page_live: "实时", "Live";
+    page_lost: "页面断线", "Page offline";
+    page_lost_alarm: "页面与服务器断开，正在重连。请留意电话机。", "The page lost the server and is reconnecting. Mind the telephone.";
+    since: "自 {} 起", "since {}";
+
+    list_title: "值班记录", "Log";
+    list_empty: "尚无记录。来电时会自动登记。", "No entries yet. Each call is logged by itself.";
+    list_more: "显示更早的记录", "Show older entries";
+    list_failed: "暂时读不出值班记录，请稍候。", "The log cannot be read at the moment.";
+    no_number: "无来电显示", "No caller number";
+    unknown_contact: "未识别", "Unknown";
+    claims_to_be: "自称", "claims";
+
+    ringing: "振铃", "Ringing";
+    nth_call: "今日第 {} 次来电", "call no. {} today";
+    in_call: "通话中", "Talking";
+    ended: "已结束", "Ended";
+    missed: "漏接", "Missed";
+    abandoned: "对方挂断", "Caller gave up";
+    busy_missed: "占线未接", "Missed: busy";
+    declined: "拒接", "Declined";
+    failed: "未接通", "Failed";
+    interrupted: "中断", "Interrupted";
+
+    stub: "待填写", "To fill in";
+    registered: "已登记", "Registered";
+    in_progress: "办理中", "In progress";
+    closed: "已办结", "Closed";
+    reopened: "重新打开", "Reopened";
+
+    routine: "平", "Routine";
+    urgent: "急", "Urgent";
+    critical: "特急", "Critical";
+    flag_urgent_hint: "标为急并立即呼叫带班领导", "Flag urgent and call the duty leader now";
+    flag_critical_hint: "标为特急并立即呼叫带班领导", "Flag critical and call the duty leader now";
+    wrong_number: "打错", "Wrong number";
+    nuisance: "骚扰", "Nuisance";
+
+    incoming: "来电", "Incoming call";
+    please_answer: "请接听", "Please answer";
+    rung_for: "已响", "Ringing for";
+    seconds_short: "秒", "s";
+    open_entry: "登记", "Open entry";
+    open: "打开", "Open";
+    hide_popup: "收起", "Hide";
+    answered_popup: "已接听", "Answered";
+
+    nothing_open: "选择一条记录，或等待来电。", "Choose an entry, or wait for a call.";
+    nothing_open_keys: "F1 打开最新来电 · F2 急 · F3 特急 · F7 打错 · F8 骚扰", "F1 newest call · F2 urgent · F3 critical · F7 wrong number · F8 nuisance";
+    needs_script: "本页需要启用 JavaScript。", "This page needs JavaScript.";
+    entry_gone: "没有这条记录。", "There is no such entry.";
+
+    arrived_at: "来电", "Arrived";
+    answered_at: "接听", "Answered";
+    ended_at: "挂断", "Ended";
+    ring_time: "振铃", "Rang";
+    talk_time: "通话", "Talked";
+    answered_by: "话机", "Phone";
+
+    not_chosen: "未选择", "Not chosen";
+
+    saving: "正在保存…", "Saving…";
+    saved: "已保存", "Saved";
+    not_saved: "未保存，正在重试；内容已留在本机", "Not saved, trying again; your text is kept on this computer";
+    draft_found: "找到上次未保存的内容，正在保存", "Found text that was not saved; saving it";
+    conflict: "他人已改为：", "Somebody else wrote:";
+    keep_mine: "保留我的", "Keep mine";
+    take_theirs: "采用对方的", "Take theirs";
+    refused: "操作未完成：", "Not done: ";
+    server_away: "服务器没有应答，请再试一次。", "The server did not answer. Try again.";
+    text_too_long: "内容太长，未保存。", "The text is too long and was not saved.";
+
+    register: "登记完毕", "Register";
+    complete: "办结", "Close entry";
+    missing_now: "请先补全：", "fill in first: ";
+    list_comma: "、", ", ";
+    complete_missing: "办结前请补全：", "To close, fill in:";
+    complete_ready: "要素齐全，可以办结。", "Everything needed is there.";
+    reason: "原因", "Reason";
+    reason_needed: "必须填写原因。", "A reason is required.";
+
+    escalation: "紧急呈报", "Escalation";
+    escalation_none: "未呈报", "Not raised";
+    escalation_notifying: "正在呼叫领导", "Calling the leaders";
+    escalation_acknowledged: "已接报", "Acknowledged";
+    escalation_withdrawn: "已撤回", "Withdrawn";
+    escalation_exhausted: "所有联系人均未应答，请人工处置", "Nobody answered: act by hand";
+    escalation_exhausted_short: "无人应答", "Nobody answered";
+    escalation_still_leader: "继续联系带班领导", "Still trying the duty leader";
+    raised_at: "发起", "Raised";
+    withdraw: "撤回呈报", "Withdraw";
+    withdraw_reason: "撤回原因（必填）", "Reason for withdrawing (required)";
+    withdraw_hint: "撤回后停止呼叫，原因和记录保留。", "Calling stops. The reason and all records stay.";
+    pressed_by_mistake: "误按", "Pressed by mistake";
+
+    leader: "带班领导", "Duty leader";
+    substitute: "同级替班领导", "Substitute";
+    office_director: "办公室主任", "Office director";
+    head: "中心主要领导", "Head of the centre";
+    calling: "正在呼叫", "Calling";
+    attempt_ringing: "振铃", "Ringing";
+    attempt_answered: "已接听，等待按键", "Answered, waiting for a key";
+    result_acknowledged: "按键确认", "Confirmed by key";
+    result_answered_no_key: "接听未确认", "Answered, no key";
+    result_busy: "忙", "Busy";
+    result_declined: "拒接", "Declined";
+    result_no_answer: "无人接", "No answer";
+    result_unreachable: "关机/空号", "Unreachable";
+    result_channel_failed: "通道故障", "Line failed";
+    result_cancelled: "取消", "Cancelled";
+    result_interrupted: "中断", "Interrupted";
+
+    recording: "录音", "Recording";
+    recording_none: "无录音", "No recording";
+    recording_not_yet: "接听后开始录音", "Begins when answered";
+    recording_now: "正在录音", "Recording";
+    recording_finalizing: "正在收尾", "Being sealed";
+    recording_sealed: "已封存", "Sealed";
+    recording_partial: "不完整", "Incomplete";
+    recording_missing: "缺失", "Missing";
+    recording_channels: "左声道：来电方 · 右声道：我方", "Left: caller · right: our side";
+    digest: "校验值", "Digest";
+
+    revisions: "修订", "Revisions";
+    revisions_none: "尚无修订", "None yet";
+    revision_system: "系统生成", "by the system";
+    revision_filled: "填写", "filled in";
+    revision_corrected: "更正", "corrected";
+    revision_state: "状态", "state";
+    urgency: "紧急程度", "Urgency";
+    state: "状态", "State";
+    was_empty: "（空）", "(empty)";
+    forbidden: "请求来源不符，已拒绝。", "Refused: the request came from elsewhere.";
+    not_found: "没有这个页面。", "There is no such page.";
+    broken: "服务器内部错误，已记录。", "Internal error; it has been logged.";
+    back_to_desk: "回到值班台", "Back to the desk";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cookie_beats_the_browser_and_chinese_is_the_default() {
+        assert_eq!(Language::choose(None, None), Language::Chinese);
+        assert_eq!(Language::choose(None, Some("fr-FR,fr")), Language::Chinese);
+        assert_eq!(Language::choose(None, Some("fr, en-GB;q=0.8, zh;q=0.5")), Language::English);
+        assert_eq!(Language::choose(Some("zh"), Some("en")), Language::Chinese);
+        assert_eq!(Language::choose(Some("xx"), Some("en")), Language::English);
+        assert_eq!(Language::choose(None, Some("é")), Language::Chinese);
+    }
+
+    #[test]
+    fn a_value_is_put_where_the_text_says() {
+        assert_eq!(fill(ZH.days_left, 61), "61 天");
+        assert_eq!(fill(EN.days_left, 61), "61 days");
+    }
+}

@@ -1,0 +1,134 @@
+//! `GET /recordings/{call}`: plays a sealed recording, by the name of its call, never by path.
+
+use super::Shared;
+use super::auth::Officer;
+use super::failure::Failure;
+use super::page::Page;
+use crate::duty::ids::CallId;
+use crate::io::clock;
+use crate::io::store::PersonId;
+use crate::protocol::now::Mono;
+use axum::body::Body;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+use tower_http::services::ServeFile;
+
+/// A playing that has been silent for so long is over: the next request is another.
+const SILENT: Duration = Duration::from_secs(1800);
+const REMEMBERED: usize = 1024;
+const NAME: usize = 64;
+
+type Playing = (PersonId, CallId, String);
+
+/// Who is playing what. A player asks for many ranges; one playing is written down once.
+#[derive(Debug, Default)]
+pub struct Plays(Mutex<BTreeMap<Playing, Mono>>);
+
+impl Plays {
+    fn known(&self, playing: &Playing, now: Mono) -> bool {
+        self.with(|plays| plays.get(playing).is_some_and(|heard| now.since(*heard) < SILENT))
+    }
+
+    fn heard(&self, playing: Playing, now: Mono) {
+        self.with(|plays| {
+            if plays.len() >= REMEMBERED {
+                plays.retain(|_, heard| now.since(*heard) < SILENT);
+            }
+            if plays.len() >= REMEMBERED {
+                plays.clear();
+            }
+            plays.insert(playing, now);
+        });
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<Playing, Mono>) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Play {
+    /// The player's own name for this playing.
+    #[serde(default)]
+    play: String,
+}
+
+pub async fn get(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Path(call): Path<CallId>,
+    Query(play): Query<Play>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let missing = || Failure::Refused(StatusCode::NOT_FOUND, page.t.recording_none.to_owned());
+    let found = shared.web.store.recording_file(call).await?.ok_or_else(missing)?;
+    let Some(file) = below(&shared.web.recordings, &found.wav).await else {
+        tracing::error!(%call, "a sealed recording is not where the log says");
+        return Err(missing());
+    };
+    let now = clock::now();
+    let playing = (officer.who.id, call, play.play.chars().take(NAME).collect());
+    if !shared.plays.known(&playing, now.mono) {
+        shared.web.store.recording_played(&officer.who, call, now).await?;
+    }
+    shared.plays.heard(playing, now.mono);
+    let served = ServeFile::new_with_mime(file, &"audio/wav".parse().map_err(broken)?);
+    let mut answer = served.clone().try_call(request).await.map_err(broken)?.map(Body::new);
+    let headers = answer.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    let name = format!("inline; filename=\"{call}.wav\"");
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::try_from(name).map_err(broken)?);
+    Ok(answer.into_response())
+}
+
+fn broken(error: impl std::fmt::Display) -> Failure {
+    Failure::Broken(error.to_string())
+}
+
+/// The file, if it lies below `folder` after every link is followed.
+async fn below(folder: &FilePath, file: &FilePath) -> Option<PathBuf> {
+    let folder = tokio::fs::canonicalize(folder).await.ok()?;
+    let file = tokio::fs::canonicalize(folder.join(file)).await.ok()?;
+    file.starts_with(&folder).then_some(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_outside_the_folder_is_played() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("recordings");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(root.path().join("secret.wav"), "x").unwrap();
+        std::fs::write(folder.join("a.wav"), "x").unwrap();
+        std::os::unix::fs::symlink(root.path().join("secret.wav"), folder.join("b.wav")).unwrap();
+        assert!(below(&folder, FilePath::new("a.wav")).await.is_some());
+        assert!(below(&folder, &folder.join("a.wav")).await.is_some());
+        for outside in ["../secret.wav", "b.wav", "/etc/hostname", "none.wav"] {
+            assert_eq!(below(&folder, FilePath::new(outside)).await, None, "{outside}");
+        }
+    }
+
+    #[test]
+    fn one_playing_is_one_and_after_a_long_silence_another() {
+        let plays = Plays::default();
+        let call: CallId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        let playing = (PersonId(1), call, "a".to_owned());
+        let start = Mono(0);
+        assert!(!plays.known(&playing, start));
+        plays.heard(playing.clone(), start);
+        assert!(plays.known(&playing, start + Duration::from_secs(60)));
+        assert!(!plays.known(&(PersonId(2), call, "a".to_owned()), start));
+        assert!(!plays.known(&(PersonId(1), call, "b".to_owned()), start));
+        assert!(!plays.known(&playing, start + SILENT));
+    }
+}

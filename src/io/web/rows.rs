@@ -1,0 +1,162 @@
+//! `GET /rows`: the list of entries, newest first, and the calls that ring.
+
+use super::Shared;
+use super::auth::Officer;
+use super::failure::Failure;
+use super::messages::Messages;
+use super::page::Page;
+use super::times;
+use super::view::{self, Mark};
+use crate::duty::journal::Disposition;
+use crate::io::clock;
+use crate::io::store::{CallRow, CallState, EntryRow, EscalationRow, EscalationState};
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Html;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+/// Entries shown at first, and how many more each time.
+const STEP: u32 = 100;
+const MOST: u32 = 2000;
+
+pub struct List {
+    pub rows: Vec<Row>,
+    pub ringing: Vec<Ringing>,
+    pub failed: bool,
+    pub most: u32,
+    pub more: Option<u32>,
+}
+
+pub struct Ringing {
+    pub id: String,
+    pub caller: String,
+    pub name: String,
+    /// Milliseconds since 1970.
+    pub at: i64,
+}
+
+pub struct Row {
+    pub id: String,
+    pub time: String,
+    pub full_time: String,
+    pub caller: String,
+    pub name: String,
+    pub urgency: Mark,
+    pub call: Mark,
+    pub state: Mark,
+    pub escalation: Option<Mark>,
+    pub recording: Option<Mark>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    most: Option<u32>,
+}
+
+#[derive(Template)]
+#[template(path = "rows.html")]
+struct Fragment {
+    page: Page,
+    list: List,
+}
+
+pub async fn get(
+    State(shared): State<Shared>,
+    _officer: Officer,
+    page: Page,
+    Query(asked): Query<Asked>,
+) -> Result<Html<String>, Failure> {
+    let list = list(&shared, &page, asked.most).await;
+    Ok(Html(Fragment { page, list }.render()?))
+}
+
+/// The list. A log that cannot be read leaves the desk usable: strip and pop-up do not need it.
+pub async fn list(shared: &Shared, page: &Page, most: Option<u32>) -> List {
+    let most = most.unwrap_or(STEP).clamp(STEP, MOST);
+    let now = clock::now().wall;
+    let (found, failed) = match shared.web.store.recent_entries(most).await {
+        Ok(found) => (found, false),
+        Err(error) => {
+            tracing::error!(%error, "the list of entries cannot be read");
+            (vec![], true)
+        }
+    };
+    let full = u32::try_from(found.len()).is_ok_and(|there| there >= most);
+    List {
+        ringing: found.iter().filter_map(|row| ringing(row, page.t)).collect(),
+        rows: found.iter().map(|found| row(found, page, now)).collect(),
+        failed,
+        most,
+        more: (full && most < MOST).then_some(most + STEP),
+    }
+}
+
+fn ringing(row: &EntryRow, t: &Messages) -> Option<Ringing> {
+    let call = row.call.as_ref().filter(|call| call.state == CallState::Ringing)?;
+    Some(Ringing {
+        id: row.id.to_string(),
+        caller: number(call, t),
+        name: name(call, t),
+        at: call.arrived.timestamp_millis(),
+    })
+}
+
+fn row(row: &EntryRow, page: &Page, now: DateTime<Utc>) -> Row {
+    let t = page.t;
+    let (caller, who) = match &row.call {
+        Some(call) => (number(call, t), name(call, t)),
+        None => (row.caller_phone.clone(), format!("{} {}", row.caller_unit, row.caller_name)),
+    };
+    let name = if row.subject.is_empty() { who } else { format!("{who} · {}", row.subject) };
+    Row {
+        id: row.id.to_string(),
+        time: times::short(row.occurred, now),
+        full_time: format!("{} {}", row.number, times::full(row.occurred)),
+        caller,
+        name,
+        urgency: view::urgency(row.urgency, t),
+        call: row.call.as_ref().map_or(Mark::new("○", "idle", ""), |call| call_mark(call, t)),
+        state: view::entry_state(row.state, t),
+        escalation: row.escalation.as_ref().map(|escalation| escalation_mark(escalation, t)),
+        recording: row.recording.map(|state| view::recording(state, t)),
+    }
+}
+
+pub fn number(call: &CallRow, t: &Messages) -> String {
+    if call.caller.is_empty() { t.no_number.to_owned() } else { call.caller.clone() }
+}
+
+/// Whom the directory knows under the number, else what the caller says he is.
+pub fn name(call: &CallRow, t: &Messages) -> String {
+    let known = [&call.contact_unit, &call.contact_name, &call.contact_duty];
+    let known: Vec<&str> =
+        known.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
+    if !known.is_empty() {
+        known.join(" ")
+    } else if call.display.is_empty() {
+        t.unknown_contact.to_owned()
+    } else {
+        format!("{} {}", t.claims_to_be, call.display)
+    }
+}
+
+pub fn call_mark(call: &CallRow, t: &'static Messages) -> Mark {
+    match (call.state, call.disposition) {
+        (CallState::Ringing, _) => Mark::new("◆", "ringing", t.ringing),
+        (CallState::InCall, _) => Mark::new("●", "in-call", t.in_call),
+        (CallState::Ended, Some(Disposition::Answered) | None) => Mark::new("●", "ended", t.ended),
+        (CallState::Ended, Some(how)) => view::disposition(how, t),
+    }
+}
+
+pub fn escalation_mark(escalation: &EscalationRow, t: &'static Messages) -> Mark {
+    match escalation.state {
+        EscalationState::Open if escalation.siren.is_some() => {
+            Mark::new("■", "exhausted", t.escalation_exhausted_short)
+        }
+        EscalationState::Open => Mark::new("▲", "notifying", t.escalation_notifying),
+        EscalationState::Acknowledged => Mark::new("●", "acknowledged", t.escalation_acknowledged),
+        EscalationState::Withdrawn => Mark::new("○", "withdrawn", t.escalation_withdrawn),
+    }
+}

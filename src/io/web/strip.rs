@@ -1,0 +1,181 @@
+//! The strip at the top: line, recorder, log, storage and what is wrong now, always in sight.
+
+use super::Shared;
+use super::auth::Officer;
+use super::failure::Failure;
+use super::messages::{Messages, fill};
+use super::page::Page;
+use super::rows;
+use super::times;
+use super::view::Mark;
+use crate::duty::entry::urgency_label;
+use crate::io::clock;
+use crate::io::status::{LineState, PartState, Status};
+use askama::Template;
+use axum::extract::State;
+use axum::response::Html;
+use chrono::{DateTime, Utc};
+
+/// Less storage than this is shown as a warning (W-DISK).
+const FEW_DAYS: u64 = 14;
+/// More days than this are not worth counting.
+const MANY_DAYS: u64 = 3650;
+
+pub struct Strip {
+    pub chips: Vec<Chip>,
+    pub open: Vec<Open>,
+    pub alarms: Vec<Alarm>,
+}
+
+/// An escalation that nobody has acknowledged.
+pub struct Open {
+    pub entry: String,
+    pub caller: String,
+    pub mark: Mark,
+    pub urgency: &'static str,
+    pub text: &'static str,
+    pub since: String,
+    pub siren: bool,
+}
+
+pub struct Chip {
+    pub label: String,
+    pub text: String,
+    pub title: String,
+    pub mark: Mark,
+}
+
+pub struct Alarm {
+    pub text: String,
+    pub since: String,
+}
+
+#[derive(Template)]
+#[template(path = "strip.html")]
+struct Fragment {
+    page: Page,
+    strip: Strip,
+}
+
+/// `GET /strip`
+pub async fn get(
+    State(shared): State<Shared>,
+    _officer: Officer,
+    page: Page,
+) -> Result<Html<String>, Failure> {
+    let strip = strip(&shared, &page).await;
+    Ok(Html(Fragment { page, strip }.render()?))
+}
+
+pub async fn strip(shared: &Shared, page: &Page) -> Strip {
+    let status = shared.web.board.status();
+    let now = clock::now().wall;
+    let t = page.t;
+    Strip {
+        chips: vec![
+            line_chip(&status.line, &shared.web.line, t),
+            part_chip(t.recorder, &status.recorder, t),
+            part_chip(t.log, &status.log, t),
+            disk_chip(&status, t),
+            calls_chip(status.calls, t),
+        ],
+        open: open(shared, page, now).await,
+        alarms: alarms(&status, page, now),
+    }
+}
+
+/// Leaders are being called: in sight until somebody acknowledges, whichever entry is open.
+async fn open(shared: &Shared, page: &Page, now: DateTime<Utc>) -> Vec<Open> {
+    let found = shared.web.store.open_escalations().await.unwrap_or_else(|error| {
+        tracing::error!(%error, "the open escalations cannot be read");
+        vec![]
+    });
+    let mut shown = vec![];
+    for row in &found {
+        // Whose matter it is, is worth a look-up: seldom is more than one open.
+        let entry = shared.web.store.entry_row(row.entry).await.ok().flatten();
+        let call = entry.as_ref().and_then(|entry| entry.call.as_ref());
+        let caller = |call| format!("{} {}", rows::number(call, page.t), rows::name(call, page.t));
+        shown.push(Open {
+            entry: row.entry.to_string(),
+            caller: call.map_or_else(String::new, caller),
+            mark: rows::escalation_mark(row, page.t),
+            urgency: page.pick(urgency_label(row.urgency)),
+            text: if row.siren.is_some() {
+                page.t.escalation_exhausted
+            } else {
+                page.t.escalation_notifying
+            },
+            since: fill(page.t.since, times::short(row.raised, now)),
+            siren: row.siren.is_some(),
+        });
+    }
+    shown
+}
+
+fn line_chip(line: &LineState, number: &str, t: &Messages) -> Chip {
+    let (text, mark, title) = match line {
+        LineState::Starting => (t.line_starting, Mark::new("▲", "warn", ""), String::new()),
+        LineState::Registered { since } => {
+            (t.line_up, Mark::new("●", "ok", ""), fill(t.since, times::full(*since)))
+        }
+        LineState::Lost { since, .. } => {
+            (t.line_lost, Mark::new("■", "bad", ""), fill(t.since, times::full(*since)))
+        }
+    };
+    Chip { label: format!("{} {number}", t.line), text: text.to_owned(), title, mark }
+}
+
+fn part_chip(label: &str, part: &PartState, t: &Messages) -> Chip {
+    let (text, title, mark) = match part {
+        PartState::Ok => (t.part_ok, String::new(), Mark::new("●", "ok", "")),
+        PartState::Failed { why, .. } => (t.part_failed, why.clone(), Mark::new("■", "bad", "")),
+    };
+    Chip { label: label.to_owned(), text: text.to_owned(), title, mark }
+}
+
+fn disk_chip(status: &Status, t: &Messages) -> Chip {
+    let days = status.disk.days;
+    // Nothing measured yet is neither good nor bad.
+    let mark = match days {
+        0 if status.disk.free == 0 => Mark::new("○", "idle", ""),
+        0..FEW_DAYS => Mark::new("▲", "warn", ""),
+        _ => Mark::new("●", "ok", ""),
+    };
+    let text = match days {
+        0 if status.disk.free == 0 => "–".to_owned(),
+        0..=MANY_DAYS => fill(t.days_left, days),
+        _ => t.days_plenty.to_owned(),
+    };
+    let title = format!("{} MiB", status.disk.free / (1024 * 1024));
+    Chip { label: t.storage.to_owned(), text, title, mark }
+}
+
+fn calls_chip(calls: usize, t: &Messages) -> Chip {
+    let mark = if calls == 0 { Mark::new("○", "idle", "") } else { Mark::new("●", "ok", "") };
+    Chip { label: t.calls_now.to_owned(), text: calls.to_string(), title: String::new(), mark }
+}
+
+fn alarms(status: &Status, page: &Page, now: DateTime<Utc>) -> Vec<Alarm> {
+    let t = page.t;
+    let mut alarms = vec![];
+    let mut add = |text: String, since: &DateTime<Utc>| {
+        alarms.push(Alarm { text, since: fill(t.since, times::short(*since, now)) });
+    };
+    for alarm in status.alarms.values() {
+        add(page.pick((&alarm.zh, &alarm.en)).clone(), &alarm.since);
+    }
+    // A part that failed is told even where nobody has put up an alarm of his own for it.
+    if status.alarms.is_empty() {
+        if let LineState::Lost { since, why, status } = &status.line {
+            add(format!("{} ({status} {why})", t.line_lost_alarm), since);
+        }
+        if let PartState::Failed { since, why } = &status.recorder {
+            add(fill(t.recorder_alarm, why), since);
+        }
+        if let PartState::Failed { since, why } = &status.log {
+            add(fill(t.log_alarm, why), since);
+        }
+    }
+    alarms
+}

@@ -1,0 +1,432 @@
+//! The page in a real Chromium: what the eye sees while a call comes in, is written down and is
+//! escalated. Screenshots go to `DUTYLINE_SCREENSHOTS`, where that is set.
+
+use crate::have;
+use crate::process::Process;
+use dutyline::duty::ids::{AttemptId, CallId, EntryId};
+use dutyline::duty::journal::{Arrival, AttemptResult, Disposition, Fact, Noted};
+use dutyline::duty::roster::{Person, Role, Roster};
+use dutyline::duty::switchboard::Input;
+use dutyline::io::status::{Board, DiskState, LineState};
+use dutyline::io::store::{Account, Added, NewPerson, Sealed, Store};
+use dutyline::io::{clock, web};
+use dutyline::protocol::sip::Identity;
+use fantoccini::key::Key;
+use fantoccini::{Client, ClientBuilder, Locator};
+use serde_json::{Value, json};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// A Chromium of its own, ended with its driver.
+pub struct Browser {
+    pub client: Client,
+    _driver: Process,
+    _folder: TempDir,
+}
+
+impl Browser {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let port = free_port(9500..9520);
+        let mut command = Command::new("chromedriver");
+        command.arg(format!("--port={port}")).arg("--allowed-ips=127.0.0.1");
+        let mut driver = Process::start("chromedriver", folder.path(), &mut command);
+        driver.wait_for("started successfully", SOON);
+        let profile = folder.path().join("profile");
+        let options = json!({ "goog:chromeOptions": { "args": [
+            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--lang=zh-CN", "--accept-lang=zh-CN", "--window-size=1366,768", "--force-color-profile=srgb",
+            format!("--user-data-dir={}", profile.display()),
+        ] }, "goog:loggingPrefs": { "browser": "ALL" } });
+        let Value::Object(options) = options else { unreachable!("an object") };
+        let connector = hyper_util::client::legacy::connect::HttpConnector::new();
+        let client = ClientBuilder::new(connector)
+            .capabilities(options)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("a browser");
+        client.set_window_rect(0, 0, 1366, 768).await.expect("a window");
+        Self { client, _driver: driver, _folder: folder }
+    }
+
+    pub async fn goto(&self, url: &str) {
+        self.client.goto(url).await.expect("the page opens");
+    }
+
+    /// Waits for an element that can be seen.
+    pub async fn see(&self, css: &str) -> fantoccini::elements::Element {
+        let start = Instant::now();
+        loop {
+            if let Ok(element) = self.client.find(Locator::Css(css)).await
+                && element.is_displayed().await.unwrap_or(false)
+            {
+                return element;
+            }
+            if start.elapsed() > SOON {
+                self.shot("in-vain").await;
+                panic!("{css} is not to be seen:\n{}", self.text("body").await);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the element's text contains `text`.
+    pub async fn see_text(&self, css: &str, text: &str) {
+        self.until(&format!("{text} in {css}"), async || self.text(css).await.contains(text)).await;
+    }
+
+    pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let start = Instant::now();
+        while !holds().await {
+            if start.elapsed() > SOON {
+                self.shot("in-vain").await;
+                panic!("waited in vain for {what}:\n{}", self.text("body").await);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// What can be read of the element; empty where there is none.
+    pub async fn text(&self, css: &str) -> String {
+        match self.client.find(Locator::Css(css)).await {
+            Ok(element) => element.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    pub async fn type_into(&self, name: &str, text: &str) {
+        let field = self.see(&format!("[name=\"{name}\"]")).await;
+        field.send_keys(text).await.expect("typed");
+    }
+
+    /// A key that goes wherever the focus is.
+    pub async fn press(&self, key: Key) {
+        let focused = self.client.active_element().await.expect("a focus");
+        focused.send_keys(&String::from(char::from(key))).await.expect("pressed");
+    }
+
+    pub async fn click(&self, css: &str) {
+        self.see(css).await.click().await.expect("clicked");
+    }
+
+    pub async fn script(&self, script: &str) -> Value {
+        self.client.execute(script, vec![]).await.expect("the script runs")
+    }
+
+    /// The name of the field that has the focus.
+    pub async fn focus(&self) -> Value {
+        self.script("return document.activeElement?.name ?? null").await
+    }
+
+    /// A picture for the eye, where one is wanted.
+    pub async fn shot(&self, name: &str) {
+        let Some(folder) = std::env::var_os("DUTYLINE_SCREENSHOTS").map(PathBuf::from) else {
+            return;
+        };
+        std::fs::create_dir_all(&folder).expect("a folder for pictures");
+        let picture = self.client.screenshot().await.expect("a picture");
+        std::fs::write(folder.join(format!("{name}.png")), picture).expect("written");
+    }
+
+    pub async fn end(self) {
+        self.client.clone().close().await.expect("the browser ends");
+    }
+}
+
+fn free_port(mut range: std::ops::Range<u16>) -> u16 {
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    range.find(free).expect("a free port for chromedriver")
+}
+
+/// The page on the real log, without a telephone: what the switchboard would report is told.
+struct Room {
+    store: Store,
+    board: Board,
+    url: String,
+    roster: Roster,
+    closing: CancellationToken,
+    folder: TempDir,
+}
+
+impl Room {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store =
+            Store::open(&folder.path().join("dutyline.db"), clock::random()).expect("a log");
+        let board = Board::new();
+        board.update(|status| {
+            status.line = LineState::Registered { since: clock::now().wall };
+            status.disk = DiskState { free: 40 << 30, days: 61 };
+        });
+        let officer = NewPerson {
+            login: "zhuban".to_owned(),
+            name: "主班员".to_owned(),
+            account: Account::Officer,
+            password: "夜深了请别打瞌睡".to_owned(),
+        };
+        let added = store.add_person(officer, "the test", clock::now()).await.expect("written");
+        assert!(matches!(added, Added::Added(_)), "{added:?}");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let closing = CancellationToken::new();
+        let recordings = folder.path().join("recordings");
+        std::fs::create_dir(&recordings).expect("a folder");
+        let page = web::Web {
+            store: store.clone(),
+            board: board.clone(),
+            room: "市政务服务中心值班室".to_owned(),
+            line: "6001".to_owned(),
+            recordings,
+            demo: None,
+            wake: Arc::new(Notify::new()),
+            alive: Arc::new(|| true),
+        };
+        tokio::spawn(web::serve(listener, page, closing.clone()));
+        let person = |name: &str, role, mobile: &str, office: Option<&str>| Person {
+            name: name.to_owned(),
+            role,
+            mobile: Some(mobile.to_owned()),
+            office: office.map(str::to_owned),
+        };
+        let roster = Roster {
+            people: vec![
+                person("周带班", Role::Leader, "13900000001", Some("6003")),
+                person("吴替班", Role::Substitute, "13900000002", None),
+                person("郑主任", Role::OfficeDirector, "13900000003", None),
+            ],
+        };
+        Self { store, board, url, roster, closing, folder }
+    }
+
+    async fn happens(&self, fact: Fact) {
+        let applied = self.store.note(Noted { at: clock::now(), fact }).await.expect("written");
+        applied.live.into_iter().for_each(|live| self.board.tell(live));
+    }
+
+    async fn caller_dials(&self, number: &str, display: &str) -> CallId {
+        let call = CallId::new(clock::now(), &mut clock::random());
+        let from = Identity {
+            user: number.to_owned(),
+            display: display.to_owned(),
+            raw: display.as_bytes().to_vec(),
+        };
+        self.happens(Fact::Arrived(Box::new(Arrival {
+            call,
+            sip_call_id: call.to_string(),
+            caller: number.to_owned(),
+            display: display.to_owned(),
+            from,
+            asserted: None,
+            callee: "6001".to_owned(),
+            source: "127.0.0.1:5060".to_owned(),
+            fault: None,
+        })))
+        .await;
+        call
+    }
+
+    async fn officer_answers(&self, call: CallId) {
+        self.happens(Fact::Answered { call, phone: "值班台话机".to_owned() }).await;
+    }
+
+    async fn caller_hangs_up(&self, call: CallId, disposition: Disposition) {
+        let why = "the caller hung up".to_owned();
+        self.happens(Fact::Ended { call, disposition, by: None, status: 200, why }).await;
+    }
+
+    /// What the escalator does: the attempts that it places now.
+    async fn escalator_turns(&self) -> Vec<AttemptId> {
+        let policy = dutyline::duty::escalation::Policy::default();
+        let cycle =
+            self.store.next_calls(clock::now(), &policy, &self.roster).await.expect("written");
+        cycle.live.into_iter().for_each(|live| self.board.tell(live));
+        cycle
+            .inputs
+            .into_iter()
+            .filter_map(|input| match input {
+                Input::Notify(call) => Some(call.attempt),
+                _ => None,
+            })
+            .collect()
+    }
+
+    async fn is_recorded(&self, call: CallId, seconds: u64) {
+        let samples: Vec<i16> = (0..8000 * seconds)
+            .flat_map(|at| {
+                let tone = |hertz: f64| {
+                    let phase = at as f64 / 8000.0 * hertz * std::f64::consts::TAU;
+                    (phase.sin() * 9000.0) as i16
+                };
+                [tone(440.0), tone(660.0)]
+            })
+            .collect();
+        let name = format!("{call}.wav");
+        write_stereo(&self.folder.path().join("recordings").join(&name), &samples);
+        let sealed = Sealed {
+            wav: name.into(),
+            tape: None,
+            sha256: "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8".to_owned(),
+            bytes: samples.len() as u64 * 2 + 44,
+            duration: Duration::from_secs(seconds),
+            gaps: vec![],
+            interrupted: None,
+        };
+        assert!(self.store.recording_sealed(call, sealed, clock::now()).await.expect("written"));
+        self.board.tell(dutyline::io::status::Live::Entry { entry: call.into() });
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}
+
+/// A WAV of 16-bit stereo at 8 kHz, written by hand so that it does not judge itself.
+fn write_stereo(path: &Path, samples: &[i16]) {
+    let bytes = u32::try_from(samples.len() * 2).expect("a short recording");
+    let mut wav = b"RIFF".to_vec();
+    wav.extend((36 + bytes).to_le_bytes());
+    wav.extend(b"WAVEfmt ");
+    wav.extend(16_u32.to_le_bytes());
+    wav.extend([1_u16, 2].map(u16::to_le_bytes).concat());
+    wav.extend([8000_u32, 32_000].map(u32::to_le_bytes).concat());
+    wav.extend([4_u16, 16].map(u16::to_le_bytes).concat());
+    wav.extend(b"data");
+    wav.extend(bytes.to_le_bytes());
+    wav.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    std::fs::write(path, wav).expect("written");
+}
+
+async fn sign_in(browser: &Browser, room: &Room) {
+    browser.goto(&room.url).await;
+    browser.type_into("account", "zhuban").await;
+    browser.type_into("password", "夜深了请别打瞌睡").await;
+    browser.shot("01-sign-in").await;
+    browser.click("button.primary").await;
+    browser.see_text("#live .word", "实时").await;
+    let watch = "window.faults = []; const note = event => faults.push(event.type + ' ' + \
+                 (event.message ?? event.reason ?? event.violatedDirective ?? event.target?.src)); \
+                 for (const kind of ['error', 'unhandledrejection', 'securitypolicyviolation']) \
+                 addEventListener(kind, note, true);";
+    browser.script(watch).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_urgent_call_as_the_officer_sees_it() {
+    if !have(&["chromedriver", "chromium"]) {
+        return;
+    }
+    let room = Room::open().await;
+    let browser = Browser::start().await;
+    sign_in(&browser, &room).await;
+    browser.shot("02-empty-desk").await;
+
+    let first = room.caller_dials("88123456", "市住建局").await;
+    browser.see_text(".ring-number", "88123456").await;
+    browser.see("article.entry").await;
+    browser.shot("03-first-call-rings").await;
+    assert_eq!(browser.focus().await, Value::Null, "a pop-up takes no focus");
+    room.officer_answers(first).await;
+    browser.see_text(".entry-marks", "通话中").await;
+
+    browser.type_into("subject", "关于召开国庆值班").await;
+    let told = Instant::now();
+    let second = room.caller_dials("13800130007", "<script>alert(1)</script>").await;
+    browser.see_text("#ring .ring-number", "13800130007").await;
+    assert!(told.elapsed() < Duration::from_secs(1), "pop-up after {:?}", told.elapsed());
+    assert_eq!(browser.focus().await, "subject", "typing goes on");
+    browser.client.active_element().await.unwrap().send_keys("工作会议的通知").await.unwrap();
+    browser.see_text(".save-state", "已保存").await;
+    browser.shot("04-second-call-while-typing").await;
+    let subject = browser.script("return document.querySelector('[name=subject]').value").await;
+    assert_eq!(subject, "关于召开国庆值班工作会议的通知");
+    assert_eq!(
+        browser.script("return Object.keys(localStorage).length").await,
+        0,
+        "no drafts left"
+    );
+    let ring = browser.see("#ring .ring-card:first-child").await.rectangle().await.unwrap();
+    let form = browser.see("form.fields").await.rectangle().await.unwrap();
+    assert!(ring.0 + ring.2 <= form.0, "the pop-up covers no field: {ring:?} {form:?}");
+
+    browser.press(Key::F1).await;
+    let opened = format!("article.entry[data-entry=\"{second}\"]");
+    browser.see(&opened).await;
+    room.officer_answers(second).await;
+    browser.until("the pop-up goes", async || browser.text("#ring").await.is_empty()).await;
+    browser.press(Key::F3).await;
+    browser.see_text(".escalations", "正在呼叫领导").await;
+    let attempts = room.escalator_turns().await;
+    assert_eq!(attempts.len(), 1, "the leader's mobile");
+    browser.see_text(".attempts", "周带班").await;
+    room.happens(Fact::AttemptRinging { attempt: attempts[0] }).await;
+    browser.see_text(".attempts", "振铃").await;
+    browser.type_into("content", "化工园区二号储罐阀门泄漏氨气，两人轻伤，正在疏散。").await;
+    browser.see_text(".save-state", "已保存").await;
+    browser.shot("05-critical-leader-rings").await;
+    let end = |result, status| Fact::AttemptEnded { attempt: attempts[0], result, status };
+    room.happens(Fact::AttemptAnswered { attempt: attempts[0] }).await;
+    browser.see_text(".attempts", "等待按键").await;
+    room.happens(Fact::AttemptKey { attempt: attempts[0], key: '4' }).await;
+    let entry = EntryId::from(second);
+    room.happens(Fact::Acknowledged { attempt: attempts[0], entry }).await;
+    room.happens(end(AttemptResult::Acknowledged, 200)).await;
+    browser.see_text(".escalations", "已接报").await;
+    browser.see_text(".attempts", "按键确认").await;
+
+    room.caller_hangs_up(second, Disposition::Answered).await;
+    room.is_recorded(second, 20).await;
+    browser.see("article.entry audio").await;
+    browser.shot("06-acknowledged-and-recorded").await;
+    plays(&browser).await;
+
+    browser.click(".entry-actions form:last-child button").await;
+    browser.see_text(".action-note", "请先补全").await;
+    browser.shot("07-what-is-missing").await;
+    looks_right(&browser).await;
+    browser.end().await;
+}
+
+/// The recording plays, and can be sought in by ranges.
+async fn plays(browser: &Browser) {
+    let script = "const audio = document.querySelector('article.entry audio'); audio.muted = true; \
+                  audio.play(); window.heard = audio;";
+    browser.script(script).await;
+    browser
+        .until("the recording plays", async || {
+            browser.script("return window.heard.currentTime > 0.3").await == true
+        })
+        .await;
+    assert_eq!(browser.script("return Math.round(window.heard.duration)").await, 20);
+    browser.script("window.heard.currentTime = 15").await;
+    browser
+        .until("it goes on from there", async || {
+            browser.script("return window.heard.currentTime > 15.2").await == true
+        })
+        .await;
+}
+
+/// Nothing asked elsewhere, no script of a caller's ran, no rule of ours was broken, nothing
+/// scrolls away.
+async fn looks_right(browser: &Browser) {
+    let asked = "return performance.getEntriesByType('resource').map(one => one.name)\
+                 .filter(name => !name.startsWith(location.origin))";
+    assert_eq!(browser.script(asked).await, json!([]));
+    let faults = browser.script("return window.faults").await;
+    assert_eq!(faults, json!([]));
+    let wide = "return document.documentElement.scrollWidth - innerWidth";
+    assert!(browser.script(wide).await.as_i64().unwrap() <= 0);
+    let top = "document.getElementById('detail').scrollTo(0, 9999); \
+               return document.querySelector('.top').getBoundingClientRect().top";
+    assert_eq!(browser.script(top).await.as_f64(), Some(0.0), "the strip stays");
+}
