@@ -35,16 +35,19 @@ impl StereoWriter {
     /// Appends samples of both sides; the shorter side ends the block.
     ///
     /// # Errors
-    /// What the disk says, and when the file reaches 4 GiB (37 h).
+    /// What the disk says, and when the file would reach 2 GiB (18 h).
     pub fn write(&mut self, left: &[i16], right: &[i16]) -> io::Result<()> {
+        let frames = left.len().min(right.len());
+        let samples = u32::try_from(frames * 2).map_err(|_| too_long())?;
+        if self.writer.len().checked_add(samples).is_none_or(|total| total > u32::MAX / 4) {
+            return Err(too_long());
+        }
+        let mut block = self.writer.get_i16_writer(samples);
         for (left, right) in left.iter().zip(right) {
-            self.writer.write_sample(*left).map_err(plain)?;
-            self.writer.write_sample(*right).map_err(plain)?;
+            block.write_sample(*left);
+            block.write_sample(*right);
         }
-        if self.writer.len() > u32::MAX / 4 {
-            return Err(io::Error::other("a WAV holds 4 GiB at most"));
-        }
-        Ok(())
+        block.flush().map_err(plain)
     }
 
     /// Writes the true length into the head and everything to disk.
@@ -100,6 +103,10 @@ pub fn read(source: impl Read) -> io::Result<Vec<Vec<i16>>> {
 /// As [`read`], and when there is no such file.
 pub fn read_file(path: &Path) -> io::Result<Vec<Vec<i16>>> {
     read(io::BufReader::new(File::open(path)?))
+}
+
+fn too_long() -> io::Error {
+    io::Error::other("a WAV holds 2 GiB at most")
 }
 
 fn plain(fault: hound::Error) -> io::Error {

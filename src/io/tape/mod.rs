@@ -1,16 +1,41 @@
 //! Append-only capture of every packet; sealing, recovery.
+//!
+//! | thread | files |
+//! |---|---|
+//! | media | `ring` |
+//! | tape | `writer`, `segments` |
+//! | recorder | `recorder`, `recover`, `seal`, `render` |
 
+mod faults;
+mod files;
+mod header;
 pub mod record;
+mod recorder;
+mod recover;
+mod render;
 mod ring;
+mod scan;
+mod seal;
+mod segments;
+mod writer;
 
 pub use ring::{TapeFeed, TapeHead, ring};
 
 use crate::protocol::rtp::Party;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::fs;
 use std::path::PathBuf;
+use std::sync::mpsc::channel;
+use std::thread::{Builder, JoinHandle};
 use tokio::sync::mpsc;
 use uuid::Uuid;
+
+use faults::{Faults, Matter, remedy};
+use recorder::Recorder;
+use recover::Left;
+use segments::Segments;
+use writer::Writer;
 
 #[derive(Debug, Clone)]
 pub struct TapePlan {
@@ -64,18 +89,63 @@ pub struct Gap {
 }
 
 /// The tape thread and its recorder.
-pub struct Tape {}
+pub struct Tape {
+    threads: Vec<JoinHandle<()>>,
+}
 
 /// Starts the tape and the recorder. What an earlier run left unsealed is recovered behind the start.
 /// Never fails: what is wrong with the disk is reported as [`Event::Failed`].
-pub fn start(_plan: TapePlan, _feed: TapeFeed, _events: mpsc::UnboundedSender<Event>) -> Tape {
-    todo!()
+pub fn start(plan: TapePlan, feed: TapeFeed, events: mpsc::UnboundedSender<Event>) -> Tape {
+    let folder = Recorder::folder(&plan);
+    let faults = Faults::new(events);
+    let left = Left::find(&folder).unwrap_or_else(|fault| {
+        faults.failed(Matter::Recovery, remedy("cannot look into", &folder, &fault));
+        Left::default()
+    });
+    // Where this does not work, sealing reports it.
+    let _ = fs::create_dir_all(&plan.recordings);
+    let (finish, finished) = channel();
+    let (seal, sealed) = channel();
+    let writer = Writer {
+        feed,
+        segments: Segments::new(folder.clone(), left.next()),
+        finished: finish,
+        sealed,
+        faults: faults.clone(),
+        folder: folder.clone(),
+        frames: Vec::new(),
+        spare: Vec::new(),
+    };
+    let recorder =
+        Recorder { folder, recordings: plan.recordings, left, finished, sealed: seal, faults };
+    Tape {
+        threads: vec![
+            named("tape", move || writer.run()),
+            named("recorder", move || recorder.run()),
+        ],
+    }
+}
+
+fn named(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    Builder::new()
+        .name(name.into())
+        .spawn(run)
+        .expect("a thread can be started while the daemon starts")
 }
 
 impl Tape {
     /// Waits until everything that the media thread left in the ring is on disk and the finished calls are
     /// sealed. Call after `Media::stop`.
     pub fn stop(self) {
-        todo!()
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!(
+                    "a thread of the tape panicked; the next start recovers what it left"
+                );
+            }
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

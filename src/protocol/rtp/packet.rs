@@ -1,6 +1,7 @@
 //! RTP packets, read and written (RFC 3550 §5.1); the only door to rtp-rs.
 
 use rtp_rs::{RtpPacketBuilder, RtpReader, Seq};
+use std::ops::Range;
 
 /// Longest packet we take: an Ethernet frame's worth.
 pub const BYTES_MAX: usize = 1500;
@@ -50,12 +51,17 @@ pub fn set_payload_type(bytes: &mut [u8], payload_type: u8) {
     }
 }
 
+/// Where the payload stands in the packet; empty for what is not RTP.
+pub fn payload_range(bytes: &[u8]) -> Range<usize> {
+    let Ok(reader) = RtpReader::new(bytes) else { return 0..0 };
+    let start = reader.payload_offset();
+    start..start + reader.payload().len()
+}
+
 /// The payload, to be changed in place; empty for what is not RTP.
 pub fn payload_mut(bytes: &mut [u8]) -> &mut [u8] {
-    let Ok(reader) = RtpReader::new(bytes) else { return &mut [] };
-    let start = reader.payload_offset();
-    let end = start + reader.payload().len();
-    &mut bytes[start..end]
+    let range = payload_range(bytes);
+    &mut bytes[range]
 }
 
 #[cfg(test)]

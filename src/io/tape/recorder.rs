@@ -1,0 +1,167 @@
+//! The thread that seals and renders finished calls, and first of all those an earlier run left.
+
+use super::faults::{Faults, Matter, remedy};
+use super::record::Place;
+use super::recover::{self, Left};
+use super::seal::{seal, trace};
+use super::{Event, TapePlan};
+use crate::io::clock;
+use crate::protocol::now::Mono;
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long to wait before what failed is tried again.
+const AGAIN: Duration = Duration::from_millis(if cfg!(test) { 30 } else { 10_000 });
+
+/// A call that is finished, by its last record.
+#[derive(Debug, Clone, Copy)]
+pub struct Finished {
+    pub call: Uuid,
+    pub last: Place,
+}
+
+pub struct Recorder {
+    pub folder: PathBuf,
+    pub recordings: PathBuf,
+    pub left: Left,
+    pub finished: Receiver<Finished>,
+    /// Tells the tape which calls it may forget.
+    pub sealed: Sender<Uuid>,
+    pub faults: Faults,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Work {
+    Recover,
+    Seal(Finished),
+}
+
+impl Recorder {
+    /// The folder of the running tape.
+    pub fn folder(plan: &TapePlan) -> PathBuf {
+        plan.data.join("tape")
+    }
+
+    /// Until nobody can finish a call any more and each was tried.
+    pub fn run(mut self) {
+        let mut failed: VecDeque<(Mono, Work)> = VecDeque::new();
+        self.name_foreign();
+        self.attempt(Work::Recover, &mut failed);
+        loop {
+            let patience = failed.front().map_or(AGAIN, |(due, _)| due.since(clock::mono()));
+            match self.finished.recv_timeout(patience) {
+                Ok(finished) => self.attempt(Work::Seal(finished), &mut failed),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            while failed.front().is_some_and(|(due, _)| *due <= clock::mono()) {
+                if let Some((_, work)) = failed.pop_front() {
+                    self.attempt(work, &mut failed);
+                }
+            }
+        }
+        for (_, work) in std::mem::take(&mut failed) {
+            self.attempt(work, &mut failed);
+        }
+        if !failed.is_empty() {
+            tracing::error!(
+                calls = failed.len(),
+                "calls are not sealed; the next start does it from the tape"
+            );
+        }
+    }
+
+    fn attempt(&mut self, work: Work, failed: &mut VecDeque<(Mono, Work)>) {
+        let done = match work {
+            Work::Recover => self.recover(),
+            Work::Seal(finished) => self.seal(finished),
+        };
+        if !done {
+            failed.push_back((clock::mono() + AGAIN, work));
+        }
+    }
+
+    fn seal(&mut self, Finished { call, last }: Finished) -> bool {
+        let sealed = trace(&self.folder, last)
+            .and_then(|spots| seal(&self.folder, &self.recordings, call, &spots));
+        let matter = Matter::Sealing(call);
+        match sealed {
+            Ok(sealed) => {
+                tracing::info!(%call, wav = sealed.wav, duration_ms = sealed.duration_ms, gaps = sealed.gaps.len(), "recording sealed");
+                self.faults.tell(Event::Sealed(Box::new(sealed)));
+                self.faults.mended(matter);
+                // The tape is gone only when this thread is about to end too.
+                let _ = self.sealed.send(call);
+                true
+            }
+            Err(fault) => {
+                self.faults
+                    .failed(matter, remedy("cannot seal a recording in", &self.recordings, &fault));
+                false
+            }
+        }
+    }
+
+    fn name_foreign(&self) {
+        for path in &self.left.foreign {
+            tracing::warn!(path = %path.display(), "a file in the tape's folder is not of the tape; it is left alone");
+        }
+    }
+
+    /// Every call of the earlier run is sealed, then its segments go.
+    fn recover(&mut self) -> bool {
+        if self.left.segments.is_empty() {
+            return true;
+        }
+        match self.recover_all() {
+            Ok(damaged) => {
+                self.left.segments.clear();
+                self.faults.mended(Matter::Recovery);
+                for path in damaged {
+                    let why = format!(
+                        "{} is damaged: what could be read of it is sealed; the file is kept for examination. Check the disk",
+                        path.display()
+                    );
+                    tracing::error!(why, "recording fails");
+                    self.faults.tell(Event::Failed { call: None, why });
+                }
+                true
+            }
+            Err((path, fault)) => {
+                self.faults.failed(
+                    Matter::Recovery,
+                    remedy("cannot recover recordings in", &path, &fault),
+                );
+                false
+            }
+        }
+    }
+
+    fn recover_all(&self) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
+        let in_tape = |fault| (self.folder.clone(), fault);
+        let found = recover::read(&self.folder, &self.left.segments).map_err(in_tape)?;
+        for (call, spots) in &found.calls {
+            let sealed = seal(&self.folder, &self.recordings, *call, spots)
+                .map_err(|fault| (self.recordings.clone(), fault))?;
+            tracing::warn!(%call, interrupted = sealed.interrupted, duration_ms = sealed.duration_ms, "recording recovered");
+            self.faults.tell(Event::Sealed(Box::new(sealed)));
+        }
+        let mut kept = Vec::new();
+        for segment in &self.left.segments {
+            let damaged = found.damaged.contains(segment);
+            recover::put_away(&self.folder, *segment, damaged).map_err(in_tape)?;
+            if damaged {
+                kept.push(damaged_name(&self.folder, *segment));
+            }
+        }
+        Ok(kept)
+    }
+}
+
+fn damaged_name(folder: &Path, segment: u32) -> PathBuf {
+    super::segments::path(folder, segment).with_extension("tape.damaged")
+}

@@ -1,0 +1,143 @@
+//! Cuts a call's records out of the running tape into a sealed tape of its own, and renders its WAV.
+
+use super::header::{self, Header};
+use super::record::{self, HEAD, Head, Place, TAIL};
+use super::render::render;
+use super::{Sealed, files, segments};
+use chrono::Local;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use uuid::Uuid;
+
+/// A record on the running tape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot {
+    pub place: Place,
+    /// Of the packet in it.
+    pub length: u16,
+}
+
+/// The records of a call in their order, found from the last one back.
+///
+/// # Errors
+/// What the disk says, and when the chain is broken.
+pub fn trace(folder: &Path, last: Place) -> io::Result<Vec<Spot>> {
+    let mut running = Running::new(folder);
+    let mut spots = Vec::new();
+    let mut place = last;
+    while place.segment != 0 {
+        let mut bytes = [0; HEAD];
+        running.file(place.segment)?.read_exact_at(&mut bytes, u64::from(place.offset))?;
+        let head =
+            Head::from_bytes(&bytes).filter(|head| head.previous < place).ok_or_else(broken)?;
+        spots.push(Spot { place, length: head.length });
+        place = head.previous;
+    }
+    spots.reverse();
+    Ok(spots)
+}
+
+/// Seals the call. Doing it again, also with a crash in between, gives the same files.
+///
+/// # Errors
+/// What the disk says.
+pub fn seal(folder: &Path, recordings: &Path, call: Uuid, spots: &[Spot]) -> io::Result<Sealed> {
+    let mut running = Running::new(folder);
+    let first = spots.first().ok_or_else(broken)?;
+    let source = running.header(first.place.segment)?;
+    let (head, _) = running.record(first)?.ok_or_else(broken)?;
+    let day = source.wall_at(head.arrival).with_timezone(&Local).format("%Y/%m/%d").to_string();
+    let inside = files::make_folder(recordings, Path::new(&day))?;
+    let part = |extension: &str| inside.join(format!(".{call}.{extension}.part"));
+    let tape_sha256 = copy(&mut running, spots, source, &part("tape"))?;
+    let tape = files::publish(&part("tape"), &call.to_string(), "tape")?;
+    let rendered = render(&tape, &part("wav"))?;
+    let wav = match rendered.samples {
+        0 => None,
+        _ => Some(files::publish(&part("wav"), &call.to_string(), "wav")?),
+    };
+    let relative =
+        |path: &Path| path.strip_prefix(recordings).unwrap_or(path).to_string_lossy().into_owned();
+    Ok(Sealed {
+        call,
+        wav_sha256: wav.as_deref().map(files::sha256).transpose()?,
+        bytes: wav
+            .as_deref()
+            .map(|wav| wav.metadata().map(|file| file.len()))
+            .transpose()?
+            .unwrap_or(0),
+        wav: wav.as_deref().map(relative),
+        tape: relative(&tape),
+        tape_sha256,
+        samples: rendered.samples,
+        duration_ms: rendered.samples / 8,
+        started: rendered.started,
+        interrupted: rendered.interrupted,
+        packets: rendered.packets,
+        gaps: rendered.gaps,
+    })
+}
+
+/// Writes the sealed tape and gives its hash. A record that the disk spoiled meanwhile is left out.
+fn copy(running: &mut Running, spots: &[Spot], source: Header, to: &Path) -> io::Result<String> {
+    let file = files::create(to)?;
+    let mut out = files::Hashing::new(BufWriter::with_capacity(256 * 1024, file));
+    out.write_all(&Header { segment: 0, ..source }.to_bytes())?;
+    let (mut offset, mut previous) = (header::BYTES as u32, Place::default());
+    let mut encoded = Vec::new();
+    for spot in spots {
+        let Some((head, packet)) = running.record(spot)? else { continue };
+        encoded.clear();
+        record::write(&Head { previous, ..head }, packet, &mut encoded);
+        out.write_all(&encoded)?;
+        previous = Place { segment: 0, offset };
+        offset = offset.saturating_add(encoded.len() as u32);
+    }
+    out.flush()?;
+    out.inner.get_ref().sync_all()?;
+    Ok(out.hex())
+}
+
+/// The running tape, one segment of it open at a time.
+struct Running {
+    folder: PathBuf,
+    open: Option<(u32, File)>,
+    buffer: Vec<u8>,
+}
+
+impl Running {
+    fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), open: None, buffer: Vec::new() }
+    }
+
+    fn file(&mut self, segment: u32) -> io::Result<&File> {
+        let open = match self.open.take() {
+            Some((number, file)) if number == segment => (number, file),
+            Some(_) | None => (segment, File::open(segments::path(&self.folder, segment))?),
+        };
+        Ok(&self.open.insert(open).1)
+    }
+
+    fn header(&mut self, segment: u32) -> io::Result<Header> {
+        let mut bytes = [0; header::BYTES];
+        self.file(segment)?.read_exact_at(&mut bytes, 0)?;
+        Header::from_bytes(&bytes).ok_or_else(broken)
+    }
+
+    /// None where it is not what was written.
+    fn record(&mut self, spot: &Spot) -> io::Result<Option<(Head, &[u8])>> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(HEAD + usize::from(spot.length) + TAIL, 0);
+        let read =
+            self.file(spot.place.segment)?.read_exact_at(&mut buffer, u64::from(spot.place.offset));
+        self.buffer = buffer;
+        read?;
+        Ok(record::read(&self.buffer))
+    }
+}
+
+fn broken() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the call's records on the tape are not whole")
+}

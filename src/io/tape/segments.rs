@@ -1,0 +1,270 @@
+//! The running tape: one file after the other, shared by all calls, each kept until every call in it is sealed.
+
+use super::header::{self, Header, boot_id};
+use super::record::{self, Head, Place};
+use crate::io::clock;
+use crate::protocol::now::Mono;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A segment is left for the next one when it is this long, …
+const BYTES_MAX: u32 = 64 * 1024 * 1024;
+/// … or this old.
+const AGE_MAX: Duration = Duration::from_secs(600);
+
+pub struct Segments {
+    folder: PathBuf,
+    boot: Uuid,
+    current: Option<Current>,
+    next: u32,
+    /// The last record of each call that is not sealed.
+    last: BTreeMap<Uuid, Place>,
+    /// Which calls that are not sealed have records in a segment.
+    holders: BTreeMap<u32, BTreeSet<Uuid>>,
+    encoded: Vec<u8>,
+}
+
+struct Current {
+    file: File,
+    number: u32,
+    length: u32,
+    opened: Mono,
+    dirty: bool,
+}
+
+/// The file of a segment.
+pub fn path(folder: &Path, number: u32) -> PathBuf {
+    folder.join(format!("segment-{number:08}.tape"))
+}
+
+/// The number in the name of a segment's file.
+pub fn number(name: &str) -> Option<u32> {
+    let number = name.strip_prefix("segment-")?.strip_suffix(".tape")?;
+    let digits = number.len() == 8 && number.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| number.parse().ok())?
+}
+
+impl Segments {
+    /// Numbers from `first` on; no file is made before there is something to write.
+    pub fn new(folder: PathBuf, first: u32) -> Self {
+        Self {
+            folder,
+            boot: boot_id(),
+            current: None,
+            next: first.max(1),
+            last: BTreeMap::new(),
+            holders: BTreeMap::new(),
+            encoded: Vec::new(),
+        }
+    }
+
+    /// Appends the records, all or none. Gives the place of each call's last record where the call is finished.
+    ///
+    /// # Errors
+    /// What the disk says; the next try goes to a new file.
+    pub fn append(&mut self, frames: &[(Head, Vec<u8>)]) -> io::Result<Vec<(Uuid, Place)>> {
+        self.make_room()?;
+        let Some(current) = &mut self.current else {
+            return Err(io::Error::other("no segment is open"));
+        };
+        self.encoded.clear();
+        let mut last: BTreeMap<Uuid, Place> = BTreeMap::new();
+        let mut finished = Vec::new();
+        for (head, packet) in frames {
+            let place = Place {
+                segment: current.number,
+                offset: current.length + self.encoded.len() as u32,
+            };
+            let before =
+                last.insert(head.call, place).or_else(|| self.last.get(&head.call).copied());
+            record::write(
+                &Head { previous: before.unwrap_or_default(), ..*head },
+                packet,
+                &mut self.encoded,
+            );
+            if head.kind == record::Kind::Finished {
+                finished.push((head.call, place));
+            }
+        }
+        if let Err(fault) = current.file.write_all(&self.encoded) {
+            // What was half written is cut off where that is possible; the reader copes where it is not.
+            let _ = current.file.set_len(u64::from(current.length));
+            self.current = None;
+            return Err(fault);
+        }
+        current.length += self.encoded.len() as u32;
+        current.dirty = true;
+        self.holders.entry(current.number).or_default().extend(last.keys());
+        self.last.append(&mut last);
+        Ok(finished)
+    }
+
+    /// Makes everything appended safe against a power cut.
+    ///
+    /// # Errors
+    /// What the disk says. The file is not tried again: the kernel may have dropped what it could not write.
+    pub fn sync(&mut self) -> io::Result<()> {
+        let Some(current) = self.current.as_mut().filter(|current| current.dirty) else {
+            return Ok(());
+        };
+        current.dirty = false;
+        let result = current.file.sync_data();
+        if result.is_err() {
+            self.current = None;
+        }
+        result
+    }
+
+    /// The call is sealed; segments that no call needs any more are removed.
+    pub fn forget(&mut self, call: Uuid) {
+        self.last.remove(&call);
+        let current = self.current.as_ref().map(|current| current.number);
+        let folder = &self.folder;
+        self.holders.retain(|segment, calls| {
+            calls.remove(&call);
+            let needed = !calls.is_empty() || current == Some(*segment);
+            if !needed {
+                remove(&path(folder, *segment));
+            }
+            needed
+        });
+    }
+
+    /// Leaves the current segment; removes it when no call needs it.
+    pub fn close(&mut self) {
+        let Some(current) = self.current.take() else { return };
+        let needed = self.holders.get(&current.number).is_some_and(|calls| !calls.is_empty());
+        if !needed {
+            self.holders.remove(&current.number);
+            remove(&path(&self.folder, current.number));
+        }
+    }
+
+    fn make_room(&mut self) -> io::Result<()> {
+        let now = clock::now();
+        let full = |current: &Current| {
+            current.length >= BYTES_MAX || now.mono.since(current.opened) >= AGE_MAX
+        };
+        if self.current.as_ref().is_some_and(full) {
+            self.sync()?;
+            self.close();
+        }
+        if self.current.is_some() {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.folder)?;
+        let number = self.next;
+        self.next += 1;
+        let file = path(&self.folder, number);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+        file.write_all(&Header { segment: number, anchor: now, boot: self.boot }.to_bytes())?;
+        file.sync_all()?;
+        File::open(&self.folder)?.sync_all()?;
+        let length = header::BYTES as u32;
+        self.current = Some(Current { file, number, length, opened: now.mono, dirty: false });
+        Ok(())
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(fault) = fs::remove_file(path) {
+        tracing::warn!(path = %path.display(), %fault, "cannot remove a segment of the tape whose calls are sealed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Kind;
+    use super::super::scan::{Ending, Scan};
+    use super::*;
+
+    const ONE: Uuid = Uuid::from_u128(1);
+    const TWO: Uuid = Uuid::from_u128(2);
+
+    fn frame(call: Uuid, kind: Kind, n: u8) -> (Head, Vec<u8>) {
+        (Head { kind, length: 3, ..Head::finished(call, Mono(u64::from(n))) }, vec![n; 3])
+    }
+
+    fn files(folder: &Path) -> Vec<String> {
+        let names = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn records_of_a_call_are_chained_from_its_last_one_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tape = Segments::new(folder.path().to_owned(), 5);
+        tape.append(&[
+            frame(ONE, Kind::Opened, 1),
+            frame(TWO, Kind::Opened, 2),
+            frame(ONE, Kind::Packet, 3),
+        ])
+        .unwrap();
+        let finished =
+            tape.append(&[frame(TWO, Kind::Packet, 4), frame(ONE, Kind::Finished, 5)]).unwrap();
+        tape.sync().unwrap();
+        let mut scan = Scan::open(&path(folder.path(), 5)).unwrap().unwrap();
+        let mut heads = BTreeMap::new();
+        while let Some((at, head, _)) = scan.next().unwrap() {
+            heads.insert(Place { segment: 5, offset: at as u32 }, head);
+        }
+        assert_eq!((heads.len(), scan.ending()), (5, Ending::Whole));
+        let [(call, mut place)] = finished[..] else { panic!("{finished:?}") };
+        assert_eq!(call, ONE);
+        let mut order = Vec::new();
+        while place != Place::default() {
+            order.push(heads[&place].arrival.0);
+            place = heads[&place].previous;
+        }
+        assert_eq!(order, [5, 3, 1]);
+    }
+
+    #[test]
+    fn a_segment_goes_when_every_call_in_it_is_sealed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tape = Segments::new(folder.path().to_owned(), 1);
+        tape.append(&[frame(ONE, Kind::Packet, 1), frame(TWO, Kind::Packet, 2)]).unwrap();
+        tape.close();
+        tape.append(&[frame(TWO, Kind::Packet, 3)]).unwrap();
+        tape.forget(ONE);
+        assert_eq!(files(folder.path()), ["segment-00000001.tape", "segment-00000002.tape"]);
+        tape.forget(TWO);
+        assert_eq!(files(folder.path()), ["segment-00000002.tape"], "the current one stays");
+        tape.close();
+        assert_eq!(files(folder.path()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_missing_folder_is_made_and_a_file_in_its_place_is_a_fault_that_passes() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("tape");
+        fs::write(&inside, "in the way").unwrap();
+        let mut tape = Segments::new(inside.clone(), 1);
+        assert!(tape.append(&[frame(ONE, Kind::Packet, 1)]).is_err());
+        fs::remove_file(&inside).unwrap();
+        tape.append(&[frame(ONE, Kind::Packet, 1)]).unwrap();
+        assert_eq!(files(&inside).len(), 1);
+    }
+
+    #[test]
+    fn names_of_segments_are_told_from_others() {
+        assert_eq!(number("segment-00000042.tape"), Some(42));
+        for other in [
+            "segment-42.tape",
+            "segment-00000042.tape.damaged",
+            "notes.txt",
+            "segment-+0000042.tape",
+        ] {
+            assert_eq!(number(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! The recorder as a whole: from the ring, or from real sockets, to sealed files.
+
+use super::record::{Head, Kind};
+use super::*;
+use crate::io::media::tests::{phone, start_somewhere};
+use crate::io::{clock, wav_file};
+use crate::protocol::now::Mono;
+use crate::protocol::rtp::relay::Tag;
+use crate::protocol::rtp::{self, Channel, Codec, Command, Prompt, Stream, g711, packet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const CALL: Uuid = Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0001);
+const FRAME: u64 = 20_000_000;
+
+struct Room {
+    folder: TempDir,
+    heard: mpsc::UnboundedReceiver<Event>,
+    told: mpsc::UnboundedSender<Event>,
+}
+
+/// A party that speaks 20 ms packets onto a ring.
+struct Voice {
+    party: Party,
+    sequence: u16,
+    start: Mono,
+}
+
+impl Room {
+    fn new() -> Self {
+        let (told, heard) = mpsc::unbounded_channel();
+        Self { folder: tempfile::tempdir().unwrap(), heard, told }
+    }
+
+    fn plan(&self) -> TapePlan {
+        TapePlan { data: self.folder.path().join("data"), recordings: self.recordings() }
+    }
+
+    fn recordings(&self) -> PathBuf {
+        self.folder.path().join("recordings")
+    }
+
+    fn running(&self) -> PathBuf {
+        self.folder.path().join("data/tape")
+    }
+
+    fn start(&self) -> (TapeHead, Tape) {
+        let (head, feed) = ring(4);
+        (head, start(self.plan(), feed, self.told.clone()))
+    }
+
+    /// The next event; the recorder works in threads of its own, so this waits.
+    fn event(&mut self) -> Event {
+        let until = clock::mono() + Duration::from_secs(20);
+        while clock::mono() < until {
+            match self.heard.try_recv() {
+                Ok(event) => return event,
+                Err(_) => std::thread::sleep(Duration::from_millis(2)),
+            }
+        }
+        panic!("the recorder says nothing");
+    }
+
+    fn sealed(&mut self) -> Sealed {
+        match self.event() {
+            Event::Sealed(sealed) => *sealed,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn wav(&self, sealed: &Sealed) -> [Vec<i16>; 2] {
+        let path = self.recordings().join(sealed.wav.as_ref().expect("a WAV"));
+        assert_eq!(files::sha256(&path).unwrap(), *sealed.wav_sha256.as_ref().unwrap());
+        assert_eq!(path.metadata().unwrap().len(), sealed.bytes);
+        let channels: [Vec<i16>; 2] = wav_file::read_file(&path).unwrap().try_into().unwrap();
+        assert_eq!(channels[0].len() as u64, sealed.samples);
+        channels
+    }
+
+    fn files(&self, folder: &Path) -> Vec<String> {
+        fn walk(folder: &Path, names: &mut Vec<String>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    walk(&path, names);
+                } else {
+                    names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+                }
+            }
+        }
+        let mut names = Vec::new();
+        walk(folder, &mut names);
+        names.sort();
+        names
+    }
+}
+
+fn tag(party: Party) -> Tag {
+    let stream = Stream {
+        remote: "192.0.2.1:4000".parse().unwrap(),
+        codec: Codec::Pcma,
+        audio_pt: 8,
+        event_pt: Some(101),
+        send: true,
+    };
+    Tag { call: CALL, party, stream }
+}
+
+impl Voice {
+    fn new(party: Party, start: Mono) -> Self {
+        Self { party, sequence: 65_500, start }
+    }
+
+    fn frame(&mut self, level: i16) -> (Head, Vec<u8>) {
+        let n = self.sequence.wrapping_sub(65_500);
+        let rtp = packet::Packet {
+            payload_type: 8,
+            marker: n == 0,
+            sequence: self.sequence,
+            timestamp: u32::from(n) * 160,
+            ssrc: self.party as u32,
+            payload: &[g711::encode(Codec::Pcma, level); 160],
+        };
+        let mut bytes = vec![0; 172];
+        packet::build(&rtp, &mut bytes).unwrap();
+        self.sequence = self.sequence.wrapping_add(1);
+        let arrival = Mono(self.start.0 + u64::from(n) * FRAME);
+        (Head::of(Kind::Packet, &tag(self.party), arrival, 172), bytes)
+    }
+
+    fn speak(&mut self, tape: &mut TapeHead, levels: impl IntoIterator<Item = i16>) {
+        for level in levels {
+            let (head, bytes) = self.frame(level);
+            assert!(tape.push(&head, &bytes));
+        }
+    }
+}
+
+/// What A-law makes of a level.
+fn heard(level: i16) -> i16 {
+    g711::decode(Codec::Pcma, g711::encode(Codec::Pcma, level))
+}
+
+#[test]
+fn rec_t10_the_caller_is_left_and_our_side_right_summed_without_clipping_over() {
+    let mut room = Room::new();
+    let (mut head, tape) = room.start();
+    let start = clock::mono();
+    Voice::new(Party::Caller, start).speak(&mut head, [1000, 2000, 3000]);
+    Voice::new(Party::Officer, start).speak(&mut head, [-500, 30_000, 100]);
+    Voice::new(Party::Prompt, start).speak(&mut head, [-500, 30_000]);
+    head.push(&Head::finished(CALL, start), &[]);
+    drop(head);
+    let sealed = room.sealed();
+    let [left, right] = room.wav(&sealed);
+    assert_eq!([left[10], left[170], left[330]], [heard(1000), heard(2000), heard(3000)]);
+    assert_eq!([right[10], right[170], right[330]], [2 * heard(-500), i16::MAX, heard(100)]);
+    assert_eq!((sealed.samples, sealed.duration_ms, sealed.interrupted), (480, 60, false));
+    assert_eq!(sealed.packets, [(Party::Caller, 3), (Party::Officer, 3), (Party::Prompt, 2)]);
+    assert_eq!(sealed.gaps, []);
+    let tape_path = room.recordings().join(&sealed.tape);
+    assert_eq!(files::sha256(&tape_path).unwrap(), sealed.tape_sha256);
+    let spoken_at = Duration::from_millis(20);
+    let began = clock::now().wall - clock::now().mono.since(start - spoken_at);
+    assert!(
+        (sealed.started - began).abs() < chrono::TimeDelta::milliseconds(20),
+        "{} {began}",
+        sealed.started
+    );
+    tape.stop();
+    assert_eq!(room.files(&room.running()), Vec::<String>::new(), "nothing is left unsealed");
+}
+
+#[test]
+fn a_leader_who_is_called_is_left() {
+    let mut room = Room::new();
+    let (mut head, tape) = room.start();
+    let start = clock::mono();
+    Voice::new(Party::Prompt, start).speak(&mut head, [700; 5]);
+    Voice::new(Party::Leader, start).speak(&mut head, [900; 5]);
+    head.push(&Head::finished(CALL, start), &[]);
+    let [left, right] = {
+        let sealed = room.sealed();
+        room.wav(&sealed)
+    };
+    assert_eq!((left[100], right[100]), (heard(900), heard(700)));
+    drop(head);
+    tape.stop();
+}
+
+#[test]
+fn rec_d8_a_call_without_a_packet_is_told_as_such() {
+    let mut room = Room::new();
+    let (mut head, tape) = room.start();
+    head.push(&Head::of(Kind::Opened, &tag(Party::Caller), clock::mono(), 0), &[]);
+    head.push(&Head::finished(CALL, clock::mono()), &[]);
+    let sealed = room.sealed();
+    assert_eq!(
+        (sealed.wav, sealed.samples, sealed.interrupted, sealed.packets),
+        (None, 0, false, vec![])
+    );
+    assert!(room.recordings().join(&sealed.tape).exists());
+    drop(head);
+    tape.stop();
+}
+
+#[test]
+fn rec_d8_a_call_of_a_third_of_a_second_is_kept() {
+    let mut room = Room::new();
+    let (mut head, tape) = room.start();
+    let start = clock::mono();
+    Voice::new(Party::Caller, start).speak(&mut head, [1000; 15]);
+    head.push(&Head::finished(CALL, start + Duration::from_millis(290)), &[]);
+    assert_eq!(room.sealed().duration_ms, 310, "until the call ended");
+    drop(head);
+    tape.stop();
+}
+
+#[test]
+fn rec_t2_a_hold_at_the_end_is_silence_and_a_gap() {
+    let mut room = Room::new();
+    let (mut head, tape) = room.start();
+    let start = clock::mono();
+    Voice::new(Party::Caller, start).speak(&mut head, [1000; 50]);
+    Voice::new(Party::Officer, start + Duration::from_secs(3)).speak(&mut head, [1000; 50]);
+    head.push(&Head::finished(CALL, start + Duration::from_secs(600)), &[]);
+    let sealed = room.sealed();
+    assert_eq!(sealed.duration_ms, 600_020);
+    let expected = [
+        Gap { party: Party::Caller, from_ms: 1000, length_ms: 599_020 },
+        Gap { party: Party::Officer, from_ms: 4000, length_ms: 596_020 },
+    ];
+    assert_eq!(sealed.gaps, expected);
+    drop(head);
+    tape.stop();
+}
+
+/// The running tape as a killed daemon leaves it.
+fn killed(room: &Room, frames: &[(Head, Vec<u8>)]) -> PathBuf {
+    let mut segments = Segments::new(room.running(), 3);
+    segments.append(frames).unwrap();
+    segments::path(&room.running(), 3)
+}
+
+fn recovered(room: &mut Room) -> Vec<Event> {
+    let (head, tape) = room.start();
+    drop(head);
+    tape.stop();
+    std::iter::from_fn(|| room.heard.try_recv().ok()).collect()
+}
+
+#[test]
+fn rec_d1_a_killed_daemon_loses_at_most_the_record_it_was_writing() {
+    let start = clock::mono();
+    let mut voice = Voice::new(Party::Caller, start);
+    let frames: Vec<_> = (0..4).map(|n| voice.frame(n * 1000)).collect();
+    let length = {
+        let room = Room::new();
+        killed(&room, &frames).metadata().unwrap().len()
+    };
+    let record = frames[0].0.record_length() as u64;
+    for cut in (0..=length).rev().step_by(41).chain([length - 1, header::BYTES as u64]) {
+        let mut room = Room::new();
+        let path = killed(&room, &frames);
+        fs::OpenOptions::new().write(true).open(path).unwrap().set_len(cut).unwrap();
+        let whole = cut.saturating_sub(header::BYTES as u64) / record;
+        let events = recovered(&mut room);
+        if whole == 0 {
+            assert_eq!(events, [], "cut at {cut}");
+        } else {
+            let [Event::Sealed(sealed)] = &events[..] else { panic!("cut at {cut}: {events:?}") };
+            assert!(sealed.interrupted);
+            assert_eq!(sealed.packets, [(Party::Caller, whole)]);
+            assert_eq!(room.wav(sealed)[0].len() as u64, whole * 160);
+        }
+        assert_eq!(room.files(&room.running()), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn rec_d3_recovery_is_idempotent() {
+    let mut room = Room::new();
+    let start = clock::mono();
+    let (mut one, mut other) =
+        (Voice::new(Party::Caller, start), Voice::new(Party::Officer, start));
+    let frames: Vec<_> = (0..100).flat_map(|n| [one.frame(n * 10), other.frame(n * -10)]).collect();
+    let path = killed(&room, &frames);
+    let kept = fs::read(&path).unwrap();
+    let first = recovered(&mut room);
+    let files = room.files(&room.recordings());
+    assert_eq!(files, [format!("{CALL}.tape"), format!("{CALL}.wav")]);
+    // As if the power went after sealing and before the segment was gone, with half a WAV beside it.
+    fs::write(&path, kept).unwrap();
+    let Event::Sealed(sealed) = &first[0] else { panic!("{first:?}") };
+    let part = room.recordings().join(&sealed.tape).with_file_name(format!(".{CALL}.wav.part"));
+    fs::write(&part, "half").unwrap();
+    assert_eq!(recovered(&mut room), first);
+    assert_eq!(room.files(&room.recordings()), files);
+}
+
+#[test]
+fn a_finished_call_that_was_not_sealed_is_not_interrupted() {
+    let mut room = Room::new();
+    let mut voice = Voice::new(Party::Caller, clock::mono());
+    let frames =
+        [voice.frame(1), voice.frame(2), (Head::finished(CALL, clock::mono()), Vec::new())];
+    killed(&room, &frames);
+    let events = recovered(&mut room);
+    let [Event::Sealed(sealed)] = &events[..] else { panic!("{events:?}") };
+    assert!(!sealed.interrupted);
+}
+
+#[test]
+fn a_damaged_segment_is_read_named_and_kept_and_a_foreign_file_is_left_alone() {
+    let mut room = Room::new();
+    let mut voice = Voice::new(Party::Caller, clock::mono());
+    let frames: Vec<_> = (0..10).map(|n| voice.frame(n)).collect();
+    let path = killed(&room, &frames);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[header::BYTES + 100] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    fs::write(room.running().join("notes.txt"), "do not touch").unwrap();
+    let events = recovered(&mut room);
+    let [Event::Sealed(sealed), Event::Failed { call: None, why }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(sealed.packets, [(Party::Caller, 9)]);
+    assert!(why.contains("segment-00000003.tape.damaged"), "{why}");
+    assert_eq!(room.files(&room.running()), ["notes.txt", "segment-00000003.tape.damaged"]);
+    assert_eq!(recovered(&mut room), [], "told once");
+}
+
+#[test]
+fn rec_d6_a_missing_recordings_folder_is_told_with_its_remedy_and_made_good() {
+    let mut room = Room::new();
+    let (mut head, tape) = room.start();
+    fs::remove_dir(room.recordings()).unwrap();
+    Voice::new(Party::Caller, clock::mono()).speak(&mut head, [1000; 5]);
+    head.push(&Head::finished(CALL, clock::mono()), &[]);
+    let Event::Failed { call, why } = room.event() else { panic!("not told") };
+    assert_eq!(call, Some(CALL));
+    assert!(why.contains("mount its disk"), "{why}");
+    fs::create_dir(room.recordings()).unwrap();
+    assert_eq!(room.sealed().call, CALL);
+    assert_eq!(room.event(), Event::Recovered);
+    drop(head);
+    tape.stop();
+}
+
+#[test]
+fn rec_d6_while_the_tape_cannot_be_written_the_ring_keeps_what_comes() {
+    let mut room = Room::new();
+    fs::write(room.folder.path().join("data"), "in the way").unwrap();
+    let (mut head, tape) = room.start();
+    while let Event::Failed { why, .. } = room.event() {
+        if why.contains("cannot write") {
+            break;
+        }
+        Voice::new(Party::Caller, clock::mono()).speak(&mut head, [1000; 5]);
+        head.push(&Head::finished(CALL, clock::mono()), &[]);
+    }
+    fs::remove_file(room.folder.path().join("data")).unwrap();
+    let mut events = vec![room.event()];
+    while !events.iter().any(|event| matches!(event, Event::Sealed(_))) {
+        events.push(room.event());
+    }
+    let [.., Event::Sealed(sealed)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(sealed.packets, [(Party::Caller, 5)]);
+    drop(head);
+    tape.stop();
+}
+
+#[test]
+fn two_phones_talk_and_the_wav_is_what_they_said_sample_for_sample() {
+    let mut room = Room::new();
+    let (events, mut seen) = mpsc::unbounded_channel();
+    let (media, feed, ports) = start_somewhere(2, vec![Arc::from([])], &events);
+    let tape = start(room.plan(), feed, room.told.clone());
+    let phones = [phone(), phone()];
+    for (index, (party, phone)) in
+        [Party::Caller, Party::Officer].into_iter().zip(&phones).enumerate()
+    {
+        let stream = Stream { remote: phone.local_addr().unwrap(), ..tag(party).stream };
+        media
+            .send(Command::Open { channel: Channel(index as u16), call: CALL, party, stream })
+            .unwrap();
+    }
+    media.send(Command::Join { a: Channel(0), b: Channel(1) }).unwrap();
+    media.send(Command::Play { channel: Channel(0), prompt: Prompt(0), repeat: false }).unwrap();
+    assert_eq!(
+        seen.blocking_recv(),
+        Some(rtp::Event::Played { channel: Channel(0), prompt: Prompt(0) })
+    );
+    // A click at the same moment on both sides, within speech of every A-law value.
+    let said = |side: usize, n: usize| -> Vec<u8> {
+        (0..160).map(|at| if n == 60 { 0xaa } else { (n * 160 + at * (side + 1)) as u8 }).collect()
+    };
+    let (begin, mut expected) = (clock::mono(), [Vec::new(), Vec::new()]);
+    for n in 0..100usize {
+        let due = begin + Duration::from_millis(20) * n as u32;
+        std::thread::sleep(due.since(clock::mono()));
+        for side in 0..2 {
+            let payload = said(side, n);
+            let rtp = packet::Packet {
+                payload_type: 8,
+                marker: n == 0,
+                sequence: n as u16,
+                timestamp: (n * 160) as u32,
+                ssrc: side as u32,
+                payload: &payload,
+            };
+            let mut bytes = [0; 172];
+            packet::build(&rtp, &mut bytes).unwrap();
+            phones[side].send_to(&bytes, ("127.0.0.1", ports[side])).unwrap();
+            expected[side].extend(payload.iter().map(|byte| g711::decode(Codec::Pcma, *byte)));
+            let mut heard = [0; 400];
+            let length = phones[1 - side].recv(&mut heard).unwrap();
+            assert_eq!(heard[..length], bytes, "heard as it was said");
+        }
+    }
+    for index in 0..2 {
+        media.send(Command::Close { channel: Channel(index) }).unwrap();
+    }
+    media.send(Command::Finish { call: CALL }).unwrap();
+    let sealed = room.sealed();
+    media.stop();
+    tape.stop();
+    let wav = room.wav(&sealed);
+    let starts = [0, 1].map(|side: usize| {
+        let start = wav[side]
+            .windows(160)
+            .position(|window| window == &expected[side][..160])
+            .expect("is in it");
+        assert_eq!(wav[side][start..start + 16_000], expected[side], "side {side}");
+        start
+    });
+    assert!(starts[0].abs_diff(starts[1]) <= 160, "aligned within 20 ms: {starts:?}");
+    assert_eq!((sealed.gaps, sealed.interrupted), (vec![], false));
+}
