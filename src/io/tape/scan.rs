@@ -123,6 +123,8 @@ pub mod tests {
         Header { segment, anchor, boot: Uuid::nil() }
     }
 
+    type Records = Vec<(Head, Vec<u8>)>;
+
     fn tape(records: &[(Head, Vec<u8>)]) -> (Vec<u8>, Vec<usize>) {
         let mut bytes = header(1).to_bytes().to_vec();
         let mut ends = Vec::new();
@@ -133,7 +135,7 @@ pub mod tests {
         (bytes, ends)
     }
 
-    fn read(bytes: &[u8]) -> Option<(Vec<(Head, Vec<u8>)>, Ending)> {
+    fn read(bytes: &[u8]) -> Option<(Records, Ending)> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tape");
         fs::write(&path, bytes).unwrap();
@@ -146,7 +148,7 @@ pub mod tests {
         Some((records, scan.ending()))
     }
 
-    fn some_records(count: u16) -> Vec<(Head, Vec<u8>)> {
+    fn some_records(count: u16) -> Records {
         let of = |n: u16| {
             let packet = vec![n as u8; usize::from(n % 200)];
             (
