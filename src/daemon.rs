@@ -1,1 +1,348 @@
-//! Starts and stops the parts, in order.
+//! Starts and stops the parts, in order: what the telephone needs first, what may fail later.
+
+use crate::config::Config;
+use crate::duty::switchboard::{Input, LinePlan};
+use crate::io::line::{self, Line, Pulse, Wiring};
+use crate::io::media::{self, Media, MediaPlan};
+use crate::io::status::{Alarm, Board};
+use crate::io::store::Store;
+use crate::io::tape::{self, Tape, TapePlan};
+use crate::io::{clock, disk, escalator, logbook, prompts, web};
+use crate::protocol::sip::{Account, Peer};
+use anyhow::Context;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+/// How long calls and the registration have to end properly.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+/// How long the control task may not come round before the health page says so.
+const ALIVE_WITHIN: Duration = Duration::from_secs(3);
+/// How often a page address that is taken is tried again.
+const WEB_AGAIN: Duration = Duration::from_secs(5);
+
+/// What a demo wants beside the daemon itself.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Makes a call come in; the page then has a button for it and a 演示 banner.
+    pub demo: Option<mpsc::Sender<web::DemoCommand>>,
+}
+
+/// The running daemon.
+pub struct Daemon {
+    pub store: Store,
+    pub board: Board,
+    web_address: SocketAddr,
+    first_link: Option<String>,
+    orders: mpsc::Sender<Input>,
+    line: Line,
+    media: Option<Arc<Media>>,
+    tape: Option<Tape>,
+    stopping: CancellationToken,
+    background: Vec<JoinHandle<()>>,
+    log: Vec<JoinHandle<()>>,
+}
+
+/// Runs until SIGTERM or SIGINT, then stops properly.
+///
+/// # Errors
+/// When a part that the telephone cannot do without does not start; the text names the remedy.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut daemon = start(config, Options::default()).await?;
+    if let Some(link) = daemon.first_link() {
+        println!("首次使用，请打开此一次性链接建立账号 · first account, once:\n  {link}");
+    }
+    tell_systemd(sd_notify::NotifyState::Ready);
+    let failed = tokio::select! {
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+        () = daemon.line.ended() => true,
+    };
+    tell_systemd(sd_notify::NotifyState::Stopping);
+    daemon.stop().await;
+    anyhow::ensure!(!failed, "the control task ended by itself: see the log above");
+    Ok(())
+}
+
+/// Starts every part. Sockets first: the PBX may call as soon as the line is registered.
+///
+/// # Errors
+/// When a SIP or RTP port is taken, or the log cannot be opened at all.
+pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
+    let sockets = line::bind(config.line.listen)?;
+    let board = Board::new();
+    make_folders(&config)?;
+    let database = config.storage.data.join("dutyline.db");
+    let store = open_store(&database)?;
+    settle(&store, &config).await?;
+
+    let (media_events, from_media) = mpsc::unbounded_channel();
+    let (media, feed, rtp_ports) = media::start(media_plan(&config), prompts::load(), media_events)
+        .context("cannot open the RTP ports")?;
+    let media = Arc::new(media);
+    let (tape_events, from_tape) = mpsc::unbounded_channel();
+    let tape_plan = TapePlan {
+        data: config.storage.data.clone(),
+        recordings: config.storage.recordings.clone(),
+    };
+    let tape = tape::start(tape_plan, feed, tape_events);
+
+    let (orders, to_line) = line::orders();
+    let (facts, from_line) = mpsc::unbounded_channel();
+    let pulse = Pulse::default();
+    let plan = line_plan(&config, sockets.local_addr()?, rtp_ports);
+    let wiring = Wiring {
+        media: Arc::clone(&media),
+        media_events: from_media,
+        facts,
+        orders: to_line,
+        pulse: pulse.clone(),
+    };
+    let line = line::start(sockets, plan, wiring).context("cannot start the control thread")?;
+
+    let wake = Arc::new(Notify::new());
+    let stopping = CancellationToken::new();
+    let readers = logbook::Readers {
+        store: store.clone(),
+        board: board.clone(),
+        orders: orders.clone(),
+        wake: Arc::clone(&wake),
+    };
+    let log = vec![
+        tokio::spawn(logbook::keep_facts(from_line, readers, stopping.clone())),
+        tokio::spawn(logbook::keep_recordings(
+            from_tape,
+            store.clone(),
+            board.clone(),
+            stopping.clone(),
+        )),
+    ];
+    let page = web::Web {
+        store: store.clone(),
+        board: board.clone(),
+        room: config.line.room.clone(),
+        line: config.line.number.clone(),
+        recordings: config.storage.recordings.clone(),
+        demo: options.demo,
+        wake: Arc::clone(&wake),
+        alive: Arc::new(move || pulse.age() < ALIVE_WITHIN),
+    };
+    let (web_address, serving) =
+        serve_page(config.web.listen, page, board.clone(), stopping.clone()).await?;
+    let background = vec![
+        serving,
+        tokio::spawn(disk::watch(
+            config.storage.recordings.clone(),
+            config.storage.low_space,
+            board.clone(),
+        )),
+        tokio::spawn(escalator::run(
+            store.clone(),
+            config.policy.clone(),
+            config.roster.clone(),
+            orders.clone(),
+            wake,
+            board.clone(),
+            stopping.clone(),
+        )),
+    ];
+    let first_link = first_link(&store, web_address).await;
+    info!(%web_address, line = %config.line.number, "dutyline is up");
+    Ok(Daemon {
+        store,
+        board,
+        web_address,
+        first_link,
+        orders,
+        line,
+        media: Some(media),
+        tape: Some(tape),
+        stopping,
+        background,
+        log,
+    })
+}
+
+impl Daemon {
+    pub fn web_address(&self) -> SocketAddr {
+        self.web_address
+    }
+
+    /// The one-time link of the first account, while there is no account.
+    pub fn first_link(&self) -> Option<&str> {
+        self.first_link.as_deref()
+    }
+
+    /// Ends calls and registration properly, seals what was recorded, writes what is known.
+    pub async fn stop(mut self) {
+        if self.orders.send(Input::Shutdown).await.is_ok()
+            && tokio::time::timeout(DRAIN_WITHIN, self.line.ended()).await.is_err()
+        {
+            warn!("the line did not drain in time");
+        }
+        self.stopping.cancel();
+        let (media, tape) = (self.media.take(), self.tape.take());
+        let stopped = tokio::task::spawn_blocking(move || {
+            // The control task gave its share back when it ended.
+            if let Some(media) = media.and_then(Arc::into_inner) {
+                media.stop();
+            }
+            if let Some(tape) = tape {
+                tape.stop();
+            }
+        });
+        if stopped.await.is_err() {
+            error!("the media or tape thread panicked while stopping");
+        }
+        drop(self.orders);
+        for task in self.log {
+            if task.await.is_err() {
+                error!("a part of the log panicked");
+            }
+        }
+        for task in self.background {
+            task.abort();
+        }
+        info!("dutyline has stopped");
+    }
+}
+
+fn make_folders(config: &Config) -> anyhow::Result<()> {
+    let data = &config.storage.data;
+    std::fs::create_dir_all(data).with_context(|| {
+        format!("cannot make storage.data {}: check who owns its parent", data.display())
+    })?;
+    // Without it the phone still works: the recorder and the page say that it is missing.
+    if let Err(error) = std::fs::create_dir_all(&config.storage.recordings) {
+        error!(folder = %config.storage.recordings.display(), %error, "no recordings folder");
+    }
+    Ok(())
+}
+
+fn open_store(database: &Path) -> anyhow::Result<Store> {
+    Store::open(database, clock::random()).map_err(|error| {
+        let (zh, en) = error.remedy();
+        anyhow::anyhow!("{}: {error}: {en}（{zh}）", database.display())
+    })
+}
+
+/// What the last run left open is closed, and the configured contacts are in the log.
+async fn settle(store: &Store, config: &Config) -> anyhow::Result<()> {
+    let interrupted = store.interrupted_calls(clock::now()).await.context("the last run's calls")?;
+    if !interrupted.is_empty() {
+        warn!(calls = interrupted.len(), "the last run ended in the middle of calls");
+    }
+    store.set_contacts(config.contacts.clone()).await.context("the contacts")?;
+    Ok(())
+}
+
+async fn first_link(store: &Store, address: SocketAddr) -> Option<String> {
+    match store.make_login_link(None, clock::now()).await {
+        Ok(token) => token.map(|token| format!("http://{address}/first/{token}")),
+        Err(error) => {
+            error!(%error, "no link for a first account");
+            None
+        }
+    }
+}
+
+fn media_plan(config: &Config) -> MediaPlan {
+    MediaPlan {
+        listen: config.media.listen,
+        first_port: config.media.first_port,
+        channels: config.media.channels,
+        realtime: config.media.realtime,
+    }
+}
+
+fn line_plan(config: &Config, bound: SocketAddr, rtp_ports: Vec<u16>) -> LinePlan {
+    let line = &config.line;
+    LinePlan {
+        account: Account {
+            local: SocketAddr::new(line.advertise, bound.port()),
+            pbx: Peer { transport: line.transport, addr: line.pbx },
+            domain: line.domain.clone(),
+            user: line.user.clone(),
+            display: String::new(),
+            auth_user: line.auth_user.clone(),
+            password: line.password.clone(),
+            realm: line.realm.clone(),
+            expires: line.expires,
+            also_trusted: line.trusted.clone(),
+            agent: concat!("dutyline/", env!("CARGO_PKG_VERSION")).into(),
+        },
+        media_address: line.advertise,
+        rtp_ports,
+        phones: config.phones.clone(),
+        reserved_channels: usize::from(config.media.reserved),
+        entry_budget: config.storage.entry_budget,
+    }
+}
+
+/// Binds the page's address; a taken one is tried again for ever, with an alarm, while the
+/// telephone works.
+async fn serve_page(
+    listen: SocketAddr,
+    page: web::Web,
+    board: Board,
+    stopping: CancellationToken,
+) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
+    match tokio::net::TcpListener::bind(listen).await {
+        Ok(listener) => {
+            let address = listener.local_addr()?;
+            Ok((address, tokio::spawn(serve(listener, page, stopping))))
+        }
+        Err(error) => {
+            error!(%listen, %error, "no page: set web.listen to a free port of this host");
+            board.update(|status| {
+                status.alarms.insert(
+                    "web",
+                    Alarm {
+                        since: clock::now().wall,
+                        zh: format!("页面地址 {listen} 无法监听（{error}）"),
+                        en: format!("the page cannot listen on {listen}: {error}"),
+                    },
+                );
+            });
+            let task = tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(WEB_AGAIN).await;
+                    if let Ok(listener) = tokio::net::TcpListener::bind(listen).await {
+                        info!(%listen, "the page is served");
+                        board.update(|status| {
+                            status.alarms.remove("web");
+                        });
+                        return serve(listener, page, stopping).await;
+                    }
+                }
+            });
+            Ok((listen, task))
+        }
+    }
+}
+
+async fn serve(
+    listener: tokio::net::TcpListener,
+    page: web::Web,
+    stopping: CancellationToken,
+) {
+    if let Err(error) = web::serve(listener, page, stopping).await {
+        error!(%error, "the page is no longer served");
+    }
+}
+
+fn tell_systemd(state: sd_notify::NotifyState<'_>) {
+    if std::env::var_os("NOTIFY_SOCKET").is_some()
+        && let Err(error) = sd_notify::notify(&[state])
+    {
+        warn!(%error, "systemd cannot be told");
+    }
+}

@@ -1,1 +1,288 @@
-//! SIP sockets; turns the switchboard.
+//! SIP sockets; turns the switchboard. One task on one thread, without locks: [`Event`] lists
+//! everything that can wake it, and nothing it does waits for disk, database or page.
+
+use crate::duty::journal::Noted;
+use crate::duty::switchboard::{Input, LinePlan, Output, Switchboard};
+use crate::io::clock;
+use crate::io::media::Media;
+use crate::io::streams::{self, Streams};
+use crate::protocol::now::Deadline;
+use crate::protocol::rtp;
+use crate::protocol::sip::{Peer, Transmit, Transport};
+use anyhow::Context;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tracing::{debug, error, info, trace, warn};
+
+/// The largest UDP datagram there is.
+const DATAGRAM: usize = 65_536;
+/// Orders from other parts that may wait; more than a duty room can ever cause.
+const INPUTS: usize = 1_024;
+const BEAT: Duration = Duration::from_secs(1);
+
+/// What can wake the control task.
+enum Event {
+    Datagram(SocketAddr, usize),
+    Broken(std::io::Error),
+    Stream(streams::Event),
+    Media(rtp::Event),
+    Order(Input),
+    Due,
+    Beat,
+}
+
+/// The SIP sockets, bound before anything else happens.
+pub struct Sockets {
+    udp: std::net::UdpSocket,
+    tcp: std::net::TcpListener,
+}
+
+/// What the control task reports to and is ordered by.
+pub struct Wiring {
+    pub media: Arc<Media>,
+    pub media_events: mpsc::UnboundedReceiver<rtp::Event>,
+    pub facts: mpsc::UnboundedSender<Noted>,
+    pub orders: mpsc::Receiver<Input>,
+    pub pulse: Pulse,
+}
+
+/// When the control task last went round: seconds on the monotonic clock.
+#[derive(Debug, Clone, Default)]
+pub struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    fn beat(&self) {
+        self.0.store(clock::mono().0, Ordering::Relaxed);
+    }
+
+    /// How long the control task has not come round.
+    pub fn age(&self) -> Duration {
+        clock::mono().since(crate::protocol::now::Mono(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+/// The running control task.
+pub struct Line {
+    thread: Option<std::thread::JoinHandle<()>>,
+    ended: Option<oneshot::Receiver<()>>,
+}
+
+pub fn orders() -> (mpsc::Sender<Input>, mpsc::Receiver<Input>) {
+    mpsc::channel(INPUTS)
+}
+
+/// Binds UDP and TCP to the same address.
+///
+/// # Errors
+/// When the address is not this host's or the port is taken; the text says which and what to do.
+pub fn bind(listen: SocketAddr) -> anyhow::Result<Sockets> {
+    let remedy = "set line.listen to an address of this host and a free port \
+                  (`ss -lunp` shows who holds one)";
+    let udp = std::net::UdpSocket::bind(listen)
+        .with_context(|| format!("cannot listen for SIP on UDP {listen}: {remedy}"))?;
+    let tcp = std::net::TcpListener::bind(udp.local_addr()?)
+        .with_context(|| format!("cannot listen for SIP on TCP {listen}: {remedy}"))?;
+    udp.set_nonblocking(true)?;
+    tcp.set_nonblocking(true)?;
+    Ok(Sockets { udp, tcp })
+}
+
+impl Sockets {
+    /// # Errors
+    /// When the socket has no address, which a bound one has.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.udp.local_addr()
+    }
+}
+
+/// Starts the control task on a thread of its own.
+///
+/// # Errors
+/// When the thread cannot be started.
+pub fn start(sockets: Sockets, plan: LinePlan, wiring: Wiring) -> std::io::Result<Line> {
+    let (done, ended) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime needs only an epoll descriptor");
+        if let Err(error) = runtime.block_on(run(sockets, plan, wiring)) {
+            error!(%error, "the control task ended");
+        }
+        // Nobody waits any more when the daemon itself is gone.
+        let _ = done.send(());
+    })?;
+    Ok(Line { thread: Some(thread), ended: Some(ended) })
+}
+
+impl Line {
+    /// Waits until the control task has ended (after `Input::Shutdown`, or by its own fault).
+    pub async fn ended(&mut self) {
+        if let Some(ended) = self.ended.take() {
+            let _ = ended.await;
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Control {
+    switchboard: Switchboard,
+    udp: UdpSocket,
+    streams: Streams,
+    media: Arc<Media>,
+    facts: mpsc::UnboundedSender<Noted>,
+    drained: bool,
+}
+
+async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Result<()> {
+    let udp = UdpSocket::from_std(sockets.udp)?;
+    let mut trusted = plan.account.also_trusted.clone();
+    trusted.push(plan.account.pbx.addr.ip());
+    let (streams, mut stream_events) =
+        Streams::new(TcpListener::from_std(sockets.tcp)?, trusted);
+    let mut control = Control {
+        switchboard: Switchboard::new(plan, clock::random(), clock::now()),
+        udp,
+        streams,
+        media: wiring.media,
+        facts: wiring.facts,
+        drained: false,
+    };
+    let mut datagram = vec![0; DATAGRAM];
+    let mut beat = tokio::time::interval(BEAT);
+    let mut pacemaker = Watchdog::new(wiring.pulse);
+    control.drain();
+    while !control.drained {
+        let due = control.switchboard.deadline();
+        let event = tokio::select! {
+            received = control.udp.recv_from(&mut datagram) => match received {
+                Ok((length, from)) => Event::Datagram(from, length),
+                Err(error) => Event::Broken(error),
+            },
+            Some(event) = wiring.media_events.recv() => Event::Media(event),
+            Some(event) = stream_events.recv() => Event::Stream(event),
+            Some(order) = wiring.orders.recv() => Event::Order(order),
+            () = until(due) => Event::Due,
+            _ = beat.tick() => Event::Beat,
+        };
+        match event {
+            Event::Datagram(addr, length) => {
+                let from = Peer { transport: Transport::Udp, addr };
+                trace!(target: "dutyline::wire", %addr, text = %show(&datagram[..length]), "in");
+                control.handle(Input::Message { from, bytes: datagram[..length].to_vec() });
+            }
+            Event::Broken(error) => debug!(%error, "the SIP socket reported an error"),
+            Event::Stream(event) => control.on_stream(event),
+            Event::Media(event) => control.handle(Input::Media(event)),
+            Event::Order(input) => control.handle(input),
+            Event::Due => {
+                if let Some((_, why)) = due {
+                    trace!(why, "due");
+                }
+                control.handle(Input::Timeout);
+            }
+            Event::Beat => pacemaker.beat(),
+        }
+    }
+    Ok(())
+}
+
+impl Control {
+    fn handle(&mut self, input: Input) {
+        self.switchboard.handle(input, clock::now());
+        self.drain();
+    }
+
+    fn on_stream(&mut self, event: streams::Event) {
+        match event {
+            streams::Event::Message { from, bytes } => {
+                trace!(target: "dutyline::wire", addr = %from.addr, text = %show(&bytes), "in");
+                self.handle(Input::Message { from, bytes });
+            }
+            streams::Event::Closed { peer, why } => {
+                debug!(addr = %peer.addr, why, "TCP connection closed");
+                self.streams.forget(peer);
+                self.handle(Input::Unreachable { peer });
+            }
+            streams::Event::Accepted { peer, writer } => self.streams.accept(peer, writer),
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.switchboard.poll() {
+            match output {
+                Output::Send(transmit) => self.send(transmit),
+                Output::Media(command) => {
+                    if let Err(command) = self.media.send(command) {
+                        error!(?command, "the media thread does not take commands");
+                    }
+                }
+                Output::Journal(noted) => {
+                    if self.facts.send(noted).is_err() {
+                        warn!("a fact came after the log had closed");
+                    }
+                }
+                Output::Drained => {
+                    info!("line drained");
+                    self.drained = true;
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, transmit: Transmit) {
+        let Transmit { to, bytes } = transmit;
+        trace!(target: "dutyline::wire", addr = %to.addr, text = %show(&bytes), "out");
+        match to.transport {
+            // A datagram that the kernel does not take now is lost as on any network: the
+            // transaction repeats it.
+            Transport::Udp => {
+                if let Err(error) = self.udp.try_send_to(&bytes, to.addr) {
+                    debug!(%error, addr = %to.addr, "datagram not sent");
+                }
+            }
+            Transport::Tcp => self.streams.send(to, bytes),
+        }
+    }
+}
+
+fn show(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).escape_debug().to_string()
+}
+
+async fn until(due: Option<Deadline>) {
+    match due {
+        Some((at, _)) => tokio::time::sleep_until(Instant::now() + at.since(clock::mono())).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells systemd and the health page that the control task goes round.
+struct Watchdog {
+    pulse: Pulse,
+    notify: bool,
+}
+
+impl Watchdog {
+    fn new(pulse: Pulse) -> Self {
+        pulse.beat();
+        Self { pulse, notify: std::env::var_os("NOTIFY_SOCKET").is_some() }
+    }
+
+    fn beat(&mut self) {
+        self.pulse.beat();
+        if self.notify
+            && let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog])
+        {
+            warn!(%error, "systemd's watchdog cannot be told");
+            self.notify = false;
+        }
+    }
+}

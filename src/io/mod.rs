@@ -1,11 +1,14 @@
 //! Touches the world: clocks, sockets, files, the database, the page. Carries out; decides nothing.
 
 pub mod clock;
+pub mod disk;
 pub mod escalator;
 pub mod line;
+pub mod logbook;
 pub mod media;
 pub mod prompts;
 pub mod status;
+pub mod streams;
 pub mod store;
 pub mod tape;
 pub mod wav_file;

@@ -1,0 +1,315 @@
+//! Writes what happened to the store, in order, until it is written; tells the pages, the
+//! switchboard and the escalator what follows.
+
+use crate::duty::ids::{CallId, EntryId};
+use crate::duty::journal::{Fact, Noted};
+use crate::duty::switchboard::Input;
+use crate::io::clock;
+use crate::io::status::{Alarm, Board, LineState, Live, PartState};
+use crate::io::store::{Applied, Gap, OutageKind, Sealed, Store, StoreError};
+use crate::io::tape;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+use tracing::{error, info, warn};
+
+/// How long the store is left alone after it refused.
+const AGAIN: Duration = Duration::from_millis(500);
+/// Facts written by one commit at most.
+const BATCH: usize = 256;
+/// Facts kept for a store that cannot write: weeks of a busy duty room.
+const KEPT: usize = 200_000;
+
+/// What the facts are handed on to.
+pub struct Readers {
+    pub store: Store,
+    pub board: Board,
+    pub orders: mpsc::Sender<Input>,
+    /// Wakes the escalator.
+    pub wake: Arc<Notify>,
+}
+
+/// Writes the switchboard's facts until it is gone and everything is written, or `give_up` says
+/// that waiting for a store that refuses is over.
+pub async fn keep_facts(
+    mut facts: mpsc::UnboundedReceiver<Noted>,
+    to: Readers,
+    give_up: tokio_util::sync::CancellationToken,
+) {
+    let mut waiting: VecDeque<Noted> = VecDeque::new();
+    let mut log = LogState::default();
+    loop {
+        if waiting.is_empty() {
+            match facts.recv().await {
+                Some(noted) => take(noted, &mut waiting, &to.board),
+                None => return,
+            }
+        }
+        while let Ok(noted) = facts.try_recv() {
+            take(noted, &mut waiting, &to.board);
+        }
+        let batch: Vec<Noted> = waiting.iter().take(BATCH).cloned().collect();
+        match to.store.note_all(batch.clone()).await {
+            Ok(applied) => {
+                waiting.drain(..batch.len());
+                log.works(&to).await;
+                for applied in applied {
+                    hand_on(applied, &to).await;
+                }
+            }
+            Err(error) if error.may_pass() => {
+                log.fails(&error, &batch, &to.board);
+                tokio::select! {
+                    () = tokio::time::sleep(AGAIN) => {}
+                    () = give_up.cancelled() => {
+                        error!(facts = waiting.len(), "stopped with facts that no store took");
+                        return;
+                    }
+                }
+            }
+            Err(error) => {
+                log.fails(&error, &batch, &to.board);
+                one_by_one(&mut waiting, batch.len(), &to).await;
+            }
+        }
+    }
+}
+
+/// After a refusal that will not pass: the facts that the store can take are written, the one it
+/// cannot is named.
+async fn one_by_one(waiting: &mut VecDeque<Noted>, count: usize, to: &Readers) {
+    for noted in waiting.drain(..count) {
+        let shown = name(&noted.fact);
+        match to.store.note(noted).await {
+            Ok(applied) => hand_on(applied, to).await,
+            Err(error) => error!(%error, fact = shown, "the log refused a fact"),
+        }
+    }
+}
+
+fn take(noted: Noted, waiting: &mut VecDeque<Noted>, board: &Board) {
+    show_line(&noted, board);
+    if waiting.len() < KEPT {
+        waiting.push_back(noted);
+    } else {
+        error!(fact = name(&noted.fact), "too many facts wait for the log: this one is lost");
+    }
+}
+
+/// The line's lamp does not wait for the store.
+fn show_line(noted: &Noted, board: &Board) {
+    let since = noted.at.wall;
+    let lamp = match &noted.fact {
+        Fact::LineUp => LineState::Registered { since },
+        Fact::LineDown { status, why } => {
+            LineState::Lost { since, status: *status, why: why.clone() }
+        }
+        _ => return,
+    };
+    info!(line = ?lamp, "line");
+    board.update(|status| {
+        match &lamp {
+            LineState::Lost { status: code, why, .. } => {
+                status.alarms.insert("line", line_alarm(noted, *code, why));
+            }
+            LineState::Registered { .. } | LineState::Starting => {
+                status.alarms.remove("line");
+            }
+        }
+        status.line = lamp;
+    });
+}
+
+fn line_alarm(noted: &Noted, status: u16, why: &str) -> Alarm {
+    let (zh, en) = match status {
+        401 | 403 | 407 => (
+            "交换机拒绝注册，请核对 line.user 和密码",
+            "the PBX refuses the registration: check line.user and the password",
+        ),
+        408 | 503 => (
+            "交换机无应答，请检查网络、line.pbx 地址和交换机",
+            "the PBX does not answer: check the network, line.pbx and the PBX",
+        ),
+        _ => ("交换机拒绝注册", "the PBX refuses the registration"),
+    };
+    Alarm {
+        since: noted.at.wall,
+        zh: format!("值班专线离线，录音中断，请用备用电话并手工登记。{zh}（{status}）"),
+        en: format!("The duty line is down; {en} ({status} {why})"),
+    }
+}
+
+async fn hand_on(applied: Applied, to: &Readers) {
+    let Applied { input, live, escalate } = applied;
+    if let Some(input) = input {
+        // The control task is gone: nobody waits for the answer.
+        let _ = to.orders.send(input).await;
+    }
+    for live in live {
+        to.board.tell(live);
+    }
+    if escalate {
+        to.wake.notify_one();
+    }
+}
+
+fn name(fact: &Fact) -> String {
+    let shown = format!("{fact:?}");
+    shown.split([' ', '(', '{']).next().unwrap_or_default().to_owned()
+}
+
+/// Whether the log can be written, on the page and, once it can again, in the log itself.
+#[derive(Default)]
+struct LogState {
+    failing: Option<(crate::protocol::now::Now, String)>,
+    told: usize,
+}
+
+impl LogState {
+    fn fails(&mut self, error: &StoreError, batch: &[Noted], board: &Board) {
+        if self.failing.is_some() {
+            // New calls still pop up, without the contact's name.
+            let fresh = batch.len().max(self.told);
+            for noted in &batch[self.told.min(batch.len())..] {
+                announce(noted, board);
+            }
+            self.told = fresh;
+            return;
+        }
+        let now = clock::now();
+        warn!(%error, "the log cannot be written; facts are kept in memory");
+        let (zh, en) = error.remedy();
+        board.update(|status| {
+            let why = error.to_string();
+            status.log = PartState::Failed { since: now.wall, why };
+            let zh = format!("值班记录无法写入，电话不受影响，请先手工登记。{zh}");
+            let en = format!("The log cannot be written ({error}): {en}");
+            status.alarms.insert("log", Alarm { since: now.wall, zh, en });
+        });
+        batch.iter().for_each(|noted| announce(noted, board));
+        self.told = batch.len();
+        self.failing = Some((now, error.to_string()));
+    }
+
+    async fn works(&mut self, to: &Readers) {
+        let Some((since, why)) = self.failing.take() else { return };
+        self.told = 0;
+        info!("the log can be written again");
+        to.board.update(|status| {
+            status.log = PartState::Ok;
+            status.alarms.remove("log");
+        });
+        let noted = async {
+            to.store.outage_began(OutageKind::Log, &why, since).await?;
+            to.store.outage_ended(OutageKind::Log, clock::now()).await
+        };
+        if let Err(error) = noted.await {
+            warn!(%error, "the outage of the log could not be noted");
+        }
+    }
+}
+
+fn announce(noted: &Noted, board: &Board) {
+    if let Fact::Arrived(arrival) = &noted.fact {
+        board.tell(Live::Ringing {
+            entry: EntryId::from(arrival.call),
+            caller: arrival.caller.clone(),
+            name: arrival.display.clone(),
+            at: noted.at.wall,
+        });
+    }
+}
+
+/// Binds finished recordings to their calls until the recorder is gone.
+pub async fn keep_recordings(
+    mut events: mpsc::UnboundedReceiver<tape::Event>,
+    store: Store,
+    board: Board,
+    give_up: tokio_util::sync::CancellationToken,
+) {
+    while let Some(event) = events.recv().await {
+        match event {
+            tape::Event::Sealed(sealed) => bind(*sealed, &store, &board, &give_up).await,
+            tape::Event::Failed { call, why } => recorder_fails(call.map(CallId), &why, &store, &board).await,
+            tape::Event::Recovered => {
+                info!("the recorder works again");
+                board.update(|status| {
+                    status.recorder = PartState::Ok;
+                    status.alarms.remove("recorder");
+                });
+                if let Err(error) = store.outage_ended(OutageKind::Recorder, clock::now()).await {
+                    warn!(%error, "the recorder's outage could not be noted");
+                }
+            }
+        }
+    }
+}
+
+async fn bind(
+    sealed: tape::Sealed,
+    store: &Store,
+    board: &Board,
+    give_up: &tokio_util::sync::CancellationToken,
+) {
+    let call = CallId(sealed.call);
+    info!(%call, ms = sealed.duration_ms, bytes = sealed.bytes, interrupted = sealed.interrupted, "recording sealed");
+    loop {
+        let now = clock::now();
+        let bound = match recording(&sealed) {
+            Some(recording) => store.recording_sealed(call, recording, now).await,
+            None => store.recording_missing(call, "没有收到语音 · no media received", now).await,
+        };
+        match bound {
+            Ok(true) => break,
+            Ok(false) => {
+                warn!(%call, "a recording without a call in the log");
+                break;
+            }
+            Err(error) if error.may_pass() && !give_up.is_cancelled() => {
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(error) => {
+                error!(%call, %error, "the recording could not be bound to its call");
+                break;
+            }
+        }
+    }
+    board.tell(Live::Entry { entry: EntryId::from(call) });
+}
+
+fn recording(sealed: &tape::Sealed) -> Option<Sealed> {
+    let gap = |gap: &tape::Gap| Gap {
+        party: format!("{:?}", gap.party).to_lowercase(),
+        from_ms: gap.from_ms,
+        lasts_ms: gap.length_ms,
+    };
+    Some(Sealed {
+        wav: PathBuf::from(sealed.wav.as_ref()?),
+        tape: Some(PathBuf::from(&sealed.tape)),
+        sha256: sealed.wav_sha256.clone()?,
+        bytes: sealed.bytes,
+        duration: Duration::from_millis(sealed.duration_ms),
+        gaps: sealed.gaps.iter().map(gap).collect(),
+        interrupted: sealed
+            .interrupted
+            .then(|| "服务中断，录音不完整 · the daemon died during the call".to_owned()),
+    })
+}
+
+async fn recorder_fails(call: Option<CallId>, why: &str, store: &Store, board: &Board) {
+    let now = clock::now();
+    error!(call = call.map(tracing::field::display), why, "the recorder fails");
+    board.update(|status| {
+        status.recorder = PartState::Failed { since: now.wall, why: why.to_owned() };
+        status.alarms.entry("recorder").or_insert_with(|| Alarm {
+            since: now.wall,
+            zh: format!("未在录音，请手工记录（{why}）"),
+            en: format!("NOT RECORDING, write it down: {why}"),
+        });
+    });
+    if let Err(error) = store.outage_began(OutageKind::Recorder, why, now).await {
+        warn!(%error, "the recorder's outage could not be noted");
+    }
+}
