@@ -236,7 +236,8 @@ fn open_store(database: &Path) -> anyhow::Result<Store> {
 
 /// What the last run left open is closed, and the configured contacts are in the log.
 async fn settle(store: &Store, config: &Config) -> anyhow::Result<()> {
-    let interrupted = store.interrupted_calls(clock::now()).await.context("the last run's calls")?;
+    let interrupted =
+        store.interrupted_calls(clock::now()).await.context("the last run's calls")?;
     if !interrupted.is_empty() {
         warn!(calls = interrupted.len(), "the last run ended in the middle of calls");
     }
@@ -329,11 +330,7 @@ async fn serve_page(
     }
 }
 
-async fn serve(
-    listener: tokio::net::TcpListener,
-    page: web::Web,
-    stopping: CancellationToken,
-) {
+async fn serve(listener: tokio::net::TcpListener, page: web::Web, stopping: CancellationToken) {
     if let Err(error) = web::serve(listener, page, stopping).await {
         error!(%error, "the page is no longer served");
     }

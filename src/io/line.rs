@@ -145,8 +145,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
     let udp = UdpSocket::from_std(sockets.udp)?;
     let mut trusted = plan.account.also_trusted.clone();
     trusted.push(plan.account.pbx.addr.ip());
-    let (streams, mut stream_events) =
-        Streams::new(TcpListener::from_std(sockets.tcp)?, trusted);
+    let (streams, mut stream_events) = Streams::new(TcpListener::from_std(sockets.tcp)?, trusted);
     let mut control = Control {
         switchboard: Switchboard::new(plan, clock::random(), clock::now()),
         udp,

@@ -232,7 +232,9 @@ pub async fn keep_recordings(
     while let Some(event) = events.recv().await {
         match event {
             tape::Event::Sealed(sealed) => bind(*sealed, &store, &board, &give_up).await,
-            tape::Event::Failed { call, why } => recorder_fails(call.map(CallId), &why, &store, &board).await,
+            tape::Event::Failed { call, why } => {
+                recorder_fails(call.map(CallId), &why, &store, &board).await
+            }
             tape::Event::Recovered => {
                 info!("the recorder works again");
                 board.update(|status| {
