@@ -2,27 +2,31 @@
 //! escalated. Screenshots go to `DUTYLINE_SCREENSHOTS`, where that is set.
 
 use crate::have;
+use crate::ports::Ports;
 use crate::process::Process;
+use dutyline::duty::entry::Field;
 use dutyline::duty::ids::{AttemptId, CallId, EntryId};
-use dutyline::duty::journal::{Arrival, AttemptResult, Disposition, Fact, Noted};
+use dutyline::duty::journal::{Arrival, AttemptResult, Disposition, Fact, Noted, Urgency};
 use dutyline::duty::roster::{Person, Role, Roster};
 use dutyline::duty::switchboard::Input;
-use dutyline::io::status::{Board, DiskState, LineState};
-use dutyline::io::store::{Account, Added, NewPerson, Sealed, Store};
+use dutyline::io::status::{Board, DiskState, LineState, Live, PartState};
+use dutyline::io::store::{Account, Added, Login, NewPerson, Saved, Sealed, Store, Who};
 use dutyline::io::{clock, web};
+use dutyline::protocol::now::Now;
 use dutyline::protocol::sip::Identity;
 use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+const PASSWORD: &str = "夜深了请别打瞌睡";
 const SOON: Duration = Duration::from_secs(10);
 
 /// A Chromium of its own, ended with its driver.
@@ -30,12 +34,19 @@ pub struct Browser {
     pub client: Client,
     _driver: Process,
     _folder: TempDir,
+    _ports: Ports,
 }
 
 impl Browser {
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With further arguments for Chromium.
+    pub async fn start_with(further: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let port = free_port(9500..9520);
+        let ports = Ports::take();
+        let port = ports.own(0);
         let mut command = Command::new("chromedriver");
         command.arg(format!("--port={port}")).arg("--allowed-ips=127.0.0.1");
         let mut driver = Process::start("chromedriver", folder.path(), &mut command);
@@ -47,15 +58,20 @@ impl Browser {
             "--lang=zh-CN", "--accept-lang=zh-CN", "--window-size=1366,768", "--force-color-profile=srgb",
             format!("--user-data-dir={}", profile.display()),
         ] }, "goog:loggingPrefs": { "browser": "ALL" } });
-        let Value::Object(options) = options else { unreachable!("an object") };
+        let Value::Object(mut options) = options else { unreachable!("an object") };
+        let arguments = options["goog:chromeOptions"]["args"].as_array_mut().expect("a list");
+        arguments.extend(further.iter().map(|argument| json!(argument)));
         let connector = hyper_util::client::legacy::connect::HttpConnector::new();
         let client = ClientBuilder::new(connector)
             .capabilities(options)
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("a browser");
-        client.set_window_rect(0, 0, 1366, 768).await.expect("a window");
-        Self { client, _driver: driver, _folder: folder }
+        let browser = Self { client, _driver: driver, _folder: folder, _ports: ports };
+        let frame = browser.script("return outerHeight - innerHeight").await;
+        let height = 768 + u32::try_from(frame.as_u64().unwrap_or(0)).expect("a small frame");
+        browser.client.set_window_rect(0, 0, 1366, height).await.expect("a window");
+        browser
     }
 
     pub async fn goto(&self, url: &str) {
@@ -142,11 +158,6 @@ impl Browser {
     }
 }
 
-fn free_port(mut range: std::ops::Range<u16>) -> u16 {
-    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    range.find(free).expect("a free port for chromedriver")
-}
-
 /// The page on the real log, without a telephone: what the switchboard would report is told.
 struct Room {
     store: Store,
@@ -155,6 +166,8 @@ struct Room {
     roster: Roster,
     closing: CancellationToken,
     folder: TempDir,
+    page: web::Web,
+    server: Option<JoinHandle<std::io::Result<()>>>,
 }
 
 impl Room {
@@ -171,7 +184,7 @@ impl Room {
             login: "zhuban".to_owned(),
             name: "主班员".to_owned(),
             account: Account::Officer,
-            password: "夜深了请别打瞌睡".to_owned(),
+            password: PASSWORD.to_owned(),
         };
         let added = store.add_person(officer, "the test", clock::now()).await.expect("written");
         assert!(matches!(added, Added::Added(_)), "{added:?}");
@@ -190,7 +203,7 @@ impl Room {
             wake: Arc::new(Notify::new()),
             alive: Arc::new(|| true),
         };
-        tokio::spawn(web::serve(listener, page, closing.clone()));
+        let server = Some(tokio::spawn(web::serve(listener, page.clone(), closing.clone())));
         let person = |name: &str, role, mobile: &str, office: Option<&str>| Person {
             name: name.to_owned(),
             role,
@@ -204,7 +217,23 @@ impl Room {
                 person("郑主任", Role::OfficeDirector, "13900000003", None),
             ],
         };
-        Self { store, board, url, roster, closing, folder }
+        Self { store, board, url, roster, closing, folder, page, server }
+    }
+
+    async fn server_stops(&mut self) {
+        self.closing.cancel();
+        if let Some(server) = self.server.take() {
+            let ended = tokio::time::timeout(SOON, server).await.expect("it stops in time");
+            ended.expect("no panic").expect("no fault");
+        }
+    }
+
+    async fn server_starts(&mut self) {
+        let address = self.url.trim_start_matches("http://");
+        let listener = tokio::net::TcpListener::bind(address).await.expect("the same port");
+        self.closing = CancellationToken::new();
+        let page = self.page.clone();
+        self.server = Some(tokio::spawn(web::serve(listener, page, self.closing.clone())));
     }
 
     async fn happens(&self, fact: Fact) {
@@ -245,9 +274,12 @@ impl Room {
 
     /// What the escalator does: the attempts that it places now.
     async fn escalator_turns(&self) -> Vec<AttemptId> {
+        self.escalator_turns_at(clock::now()).await
+    }
+
+    async fn escalator_turns_at(&self, now: Now) -> Vec<AttemptId> {
         let policy = dutyline::duty::escalation::Policy::default();
-        let cycle =
-            self.store.next_calls(clock::now(), &policy, &self.roster).await.expect("written");
+        let cycle = self.store.next_calls(now, &policy, &self.roster).await.expect("written");
         cycle.live.into_iter().for_each(|live| self.board.tell(live));
         cycle
             .inputs
@@ -257,6 +289,21 @@ impl Room {
                 _ => None,
             })
             .collect()
+    }
+
+    async fn officer(&self) -> Who {
+        let login = self.store.log_in("zhuban", PASSWORD, "another desk", clock::now()).await;
+        match login.expect("read") {
+            Login::Welcome { who, .. } => who,
+            Login::Refused => panic!("the officer's own password"),
+        }
+    }
+
+    async fn other_desk_writes(&self, entry: EntryId, field: Field, old: &str, new: &str) {
+        let officer = self.officer().await;
+        let saved = self.store.save_field(&officer, entry, field, old, new, clock::now()).await;
+        assert!(matches!(saved, Ok(Saved::Saved { .. })), "{saved:?}");
+        self.board.tell(Live::Entry { entry });
     }
 
     async fn is_recorded(&self, call: CallId, seconds: u64) {
@@ -281,7 +328,7 @@ impl Room {
             interrupted: None,
         };
         assert!(self.store.recording_sealed(call, sealed, clock::now()).await.expect("written"));
-        self.board.tell(dutyline::io::status::Live::Entry { entry: call.into() });
+        self.board.tell(Live::Entry { entry: call.into() });
     }
 }
 
@@ -310,7 +357,7 @@ fn write_stereo(path: &Path, samples: &[i16]) {
 async fn sign_in(browser: &Browser, room: &Room) {
     browser.goto(&room.url).await;
     browser.type_into("account", "zhuban").await;
-    browser.type_into("password", "夜深了请别打瞌睡").await;
+    browser.type_into("password", PASSWORD).await;
     browser.shot("01-sign-in").await;
     browser.click("button.primary").await;
     browser.see_text("#live .word", "实时").await;
@@ -429,4 +476,123 @@ async fn looks_right(browser: &Browser) {
     let top = "document.getElementById('detail').scrollTo(0, 9999); \
                return document.querySelector('.top').getBoundingClientRect().top";
     assert_eq!(browser.script(top).await.as_f64(), Some(0.0), "the strip stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_desks_and_a_server_that_goes_away() {
+    if !have(&["chromedriver", "chromium"]) {
+        return;
+    }
+    let mut room = Room::open().await;
+    let browser = Browser::start().await;
+    sign_in(&browser, &room).await;
+    let call = room.caller_dials("88123456", "").await;
+    room.officer_answers(call).await;
+    browser.see("article.entry").await;
+
+    let entry = EntryId::from(call);
+    room.other_desk_writes(entry, Field::CallerUnit, "", "市住建局").await;
+    let unit = "return document.querySelector('[name=caller_unit]').value";
+    browser.until("the other desk's text", async || browser.script(unit).await == "市住建局").await;
+
+    // Both change the same field: nothing is overwritten, the officer chooses.
+    browser
+        .script(
+            "window.realFetch = fetch; window.fetch = (url, how) => how?.method === 'PATCH' \
+        ? new Promise(go => { window.go = () => go(realFetch(url, how)) }) : realFetch(url, how)",
+        )
+        .await;
+    browser.type_into("subject", "我写的事由").await;
+    browser
+        .until("the save is on its way", async || {
+            browser.script("return !!window.go").await == true
+        })
+        .await;
+    room.other_desk_writes(entry, Field::Subject, "", "对方写的事由").await;
+    browser.script("window.fetch = realFetch; go()").await;
+    browser.see_text(".conflict", "对方写的事由").await;
+    browser.shot("08-conflict").await;
+    browser.click(".conflict .keep").await;
+    browser.see_text(".save-state", "已保存").await;
+    let found = room.store.entry(entry).await.unwrap().unwrap();
+    assert_eq!(found.form.get(Field::Subject), "我写的事由");
+    assert_eq!(found.revisions.len(), 4, "arrival, unit, theirs, mine");
+
+    room.server_stops().await;
+    browser.see("#page-lost").await;
+    browser.type_into("content", "断线时写的内容").await;
+    browser.see_text(".save-state", "未保存").await;
+    browser.shot("09-server-away").await;
+    let drafts = "return Object.keys(localStorage).filter(key => key.startsWith('draft:')).length";
+    assert_eq!(browser.script(drafts).await, 1, "what is typed is kept on this computer");
+    let missed = room.caller_dials("13800130007", &"很长的名字".repeat(40)).await;
+    room.server_starts().await;
+    browser.see_text(".save-state", "已保存").await;
+    browser.see_text("#ring .ring-number", "13800130007").await;
+    browser.until("the page is live", async || browser.text("#page-lost").await.is_empty()).await;
+    assert_eq!(browser.script(drafts).await, 0);
+    let found = room.store.entry(entry).await.unwrap().unwrap();
+    assert_eq!(found.form.get(Field::Content), "断线时写的内容");
+
+    room.caller_hangs_up(missed, Disposition::Missed).await;
+    browser.see_text("#list", "漏接").await;
+    browser.until("the pop-up goes", async || browser.text("#ring").await.is_empty()).await;
+    browser.end().await;
+}
+
+/// A bad night, for the eye: alarms, nobody answers, long names, the other language, the dark.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_night() {
+    if !have(&["chromedriver", "chromium"]) {
+        return;
+    }
+    let room = Room::open().await;
+    let browser = Browser::start().await;
+    for at in 0..24_u32 {
+        let number = format!("1380013{at:04}");
+        let name = if at % 3 == 0 { "市应急管理局值班室" } else { "" };
+        let call = room.caller_dials(&number, name).await;
+        if at % 4 == 0 {
+            room.caller_hangs_up(call, Disposition::Abandoned).await;
+        } else {
+            room.officer_answers(call).await;
+            room.caller_hangs_up(call, Disposition::Answered).await;
+            room.is_recorded(call, 1).await;
+        }
+    }
+    let call = room.caller_dials("02088887777", &"很长的名字".repeat(40)).await;
+    room.officer_answers(call).await;
+    let officer = room.officer().await;
+    room.store.flag(&officer, call.into(), Urgency::Critical, clock::now()).await.unwrap();
+    for turn in 0..6_i64 {
+        room.escalator_turns_at(clock::now() + Duration::from_secs(60 * turn as u64)).await;
+    }
+    sign_in(&browser, &room).await;
+    room.board.update(|status| {
+        let since = clock::now().wall;
+        status.line = LineState::Lost { since, status: 408, why: "no answer".to_owned() };
+        status.recorder = PartState::Failed { since, why: "disk full".to_owned() };
+        status.disk = DiskState { free: 3 << 30, days: 9 };
+    });
+    browser.see_text("#status", "离线").await;
+    browser.click(&format!("[data-entry=\"{call}\"] a")).await;
+    browser.see("article.entry .attempts").await;
+    browser.see("[data-siren]").await;
+    let name = browser.see("article.entry .entry-caller .name").await;
+    assert!(name.rectangle().await.unwrap().3 < 40.0, "a long name stays on one line");
+    browser.shot("10-bad-night").await;
+    looks_right(&browser).await;
+    browser.click("form[action='/language'] button").await;
+    browser.see_text("#live .word", "Live").await;
+    browser.shot("11-english").await;
+    browser.end().await;
+
+    let browser = Browser::start_with(&["--force-dark-mode"]).await;
+    sign_in(&browser, &room).await;
+    browser.goto(&format!("{}/?entry={call}", room.url)).await;
+    browser.see("article.entry .attempts").await;
+    let dark = "return matchMedia('(prefers-color-scheme: dark)').matches";
+    assert_eq!(browser.script(dark).await, true);
+    browser.shot("12-dark").await;
+    browser.end().await;
 }

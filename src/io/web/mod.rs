@@ -184,3 +184,6 @@ async fn guard(request: Request, next: Next) -> Response {
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-store"));
     answer
 }
+
+#[cfg(test)]
+mod tests;

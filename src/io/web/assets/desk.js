@@ -5,6 +5,7 @@ import { tick } from "./clock.js";
 import * as entry from "./entry.js";
 import { listen } from "./live.js";
 import * as ring from "./ring.js";
+import "./siren.js";
 
 const list = document.getElementById("list");
 
@@ -50,6 +51,11 @@ document.addEventListener("click", (event) => {
   if (!link) return;
   event.preventDefault();
   entry.open(link.dataset.open);
+});
+
+// The session is over: sign in again. What was typed stays on this computer until then.
+document.addEventListener("htmx:response:error", (event) => {
+  if (event.detail.ctx.response.status === 401) location.assign("/login");
 });
 
 ring.onOpen((id) => entry.open(id, true));

@@ -1,0 +1,511 @@
+//! The page's answers, asked in-process, on a real log.
+
+use super::*;
+use crate::duty::ids::{CallId, EntryId};
+use crate::duty::journal::{Arrival, Fact, Noted, Urgency};
+use crate::io::clock;
+use crate::io::status::{LineState, Live};
+use crate::io::store::{Account, Added, EscalationState, NewPerson, Sealed, Who};
+use crate::protocol::sip::Identity;
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, Request};
+use tempfile::TempDir;
+use tokio_stream::StreamExt;
+use tower::ServiceExt;
+
+const PASSWORD: &str = "夜深了请别打瞌睡";
+
+struct Room {
+    web: Web,
+    app: Router,
+    cookie: String,
+    folder: TempDir,
+    closing: CancellationToken,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: axum::http::HeaderMap,
+    text: String,
+}
+
+impl Room {
+    /// A room whose officer has signed in.
+    async fn open() -> Self {
+        let mut room = Self::closed().await;
+        let officer = NewPerson {
+            login: "zhuban".to_owned(),
+            name: "主班员".to_owned(),
+            account: Account::Officer,
+            password: PASSWORD.to_owned(),
+        };
+        let added = room.web.store.add_person(officer, "test", clock::now()).await.unwrap();
+        assert!(matches!(added, Added::Added(_)));
+        let answer = room.sign_in("zhuban", PASSWORD).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+        room.cookie = cookie(&answer);
+        room
+    }
+
+    /// A room without accounts.
+    async fn closed() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let recordings = folder.path().join("recordings");
+        std::fs::create_dir(&recordings).unwrap();
+        let store = Store::open(&folder.path().join("dutyline.db"), clock::random()).unwrap();
+        let web = Web {
+            store,
+            board: Board::new(),
+            room: "值班室".to_owned(),
+            line: "6001".to_owned(),
+            recordings,
+            demo: None,
+            wake: Arc::new(Notify::new()),
+            alive: Arc::new(|| true),
+        };
+        let closing = CancellationToken::new();
+        let app = build(web.clone(), closing.clone());
+        Self { web, app, cookie: String::new(), folder, closing }
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let response = self.stream(method, path, headers, body).await;
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, 1 << 24).await.unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    async fn stream(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
+        let mut request = Request::builder().method(method).uri(path).header("host", "desk");
+        if !self.cookie.is_empty() {
+            request = request.header("cookie", &self.cookie);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        self.app.clone().oneshot(request).await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, &[], "").await
+    }
+
+    async fn fragment(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, &[("hx-request", "true")], "").await
+    }
+
+    async fn post(&self, path: &str, body: &str) -> Answer {
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        self.ask(Method::POST, path, &form, body).await
+    }
+
+    async fn save(&self, entry: EntryId, field: &str, base: &str, value: &str) -> Answer {
+        let body = serde_json::json!({ "field": field, "base": base, "value": value });
+        let path = format!("/entries/{entry}");
+        let json = [("content-type", "application/json")];
+        self.ask(Method::PATCH, &path, &json, &body.to_string()).await
+    }
+
+    async fn sign_in(&self, account: &str, password: &str) -> Answer {
+        let pair = |name: &str, text: &str| format!("{name}={}", page::in_query(text));
+        self.post("/login", &[pair("account", account), pair("password", password)].join("&")).await
+    }
+
+    async fn caller_dials(&self, number: &str, display: &str) -> EntryId {
+        let call = CallId::new(clock::now(), &mut clock::random());
+        let arrival = Arrival {
+            call,
+            sip_call_id: call.to_string(),
+            caller: number.to_owned(),
+            display: display.to_owned(),
+            from: Identity::default(),
+            asserted: None,
+            callee: "6001".to_owned(),
+            source: "192.0.2.1:5060".to_owned(),
+            fault: None,
+        };
+        let noted = Noted { at: clock::now(), fact: Fact::Arrived(Box::new(arrival)) };
+        self.web.store.note(noted).await.unwrap();
+        call.into()
+    }
+
+    /// A sealed recording whose bytes are 0, 1, 2 … 255, 0, 1 …
+    async fn is_recorded(&self, entry: EntryId, bytes: usize) {
+        let wav: Vec<u8> = (0..bytes).map(|at| at as u8).collect();
+        let name = format!("{entry}.wav");
+        std::fs::write(self.web.recordings.join(&name), wav).unwrap();
+        let sealed = Sealed {
+            wav: name.into(),
+            tape: None,
+            sha256: "00".repeat(32),
+            bytes: bytes as u64,
+            duration: Duration::from_secs(9),
+            gaps: vec![],
+            interrupted: None,
+        };
+        let call = CallId(entry.0);
+        assert!(self.web.store.recording_sealed(call, sealed, clock::now()).await.unwrap());
+    }
+
+    async fn audited(&self) -> u64 {
+        self.web.store.verify_audit().await.unwrap()
+    }
+}
+
+fn cookie(answer: &Answer) -> String {
+    let set = answer.headers[header::SET_COOKIE].to_str().unwrap();
+    assert!(set.contains("HttpOnly") && set.contains("SameSite=Strict"), "{set}");
+    set.split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn nothing_but_the_door_is_open_without_signing_in() {
+    let room = Room::closed().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    for path in ["/", "/rows", "/strip", "/events", &format!("/entries/{entry}")] {
+        let answer = room.get(path).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{path}");
+        let to = answer.headers[header::LOCATION].to_str().unwrap();
+        assert!(to.starts_with("/login?next="), "{to}");
+        assert_eq!(room.fragment(path).await.status, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    for path in ["urgency", "class", "register", "close", "withdraw"] {
+        let answer = room.post(&format!("/entries/{entry}/{path}"), "urgency=critical").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    assert_eq!(room.save(entry, "subject", "", "x").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(room.post("/demo/call", "").await.status, StatusCode::UNAUTHORIZED);
+    let recording = room.get(&format!("/recordings/{entry}")).await;
+    assert_eq!(recording.status, StatusCode::SEE_OTHER);
+    for path in ["/login", "/healthz", "/static/app.css"] {
+        assert_eq!(room.get(path).await.status, StatusCode::OK, "{path}");
+    }
+    assert!(room.web.store.open_escalations().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_first_account_is_made_by_a_link_that_works_once() {
+    let room = Room::closed().await;
+    let token = room.web.store.make_login_link(None, clock::now()).await.unwrap().unwrap();
+    let path = format!("/first/{token}");
+    assert!(room.get(&path).await.text.contains("创建第一个账号"));
+    let form = |password: &str, again: &str| {
+        format!("name=%E5%BC%A0%E4%B8%89&account=zhang&password={password}&again={again}")
+    };
+    let differs = room.post(&path, &form("correcthorse", "batterystaple")).await;
+    assert_eq!(differs.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(differs.text.contains("两次口令不一致") && differs.text.contains("张三"));
+    assert!(!differs.text.contains("correcthorse"), "a password is never shown again");
+    let short = room.post(&path, &form("1234567", "1234567")).await;
+    assert_eq!(short.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let made = room.post(&path, &form("correcthorse", "correcthorse")).await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER);
+    let room = Room { cookie: cookie(&made), ..room };
+    assert!(room.get("/").await.text.contains("张三"));
+    assert_eq!(room.get(&path).await.status, StatusCode::GONE);
+    assert_eq!(
+        room.post(&path, &form("correcthorse", "correcthorse")).await.status,
+        StatusCode::GONE
+    );
+    assert_eq!(room.post("/logout", "").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        room.fragment("/rows").await.status,
+        StatusCode::UNAUTHORIZED,
+        "the session is over"
+    );
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_and_tells_nothing() {
+    let room = Room::open().await;
+    let wrong = room.sign_in("zhuban", "password1").await;
+    let nobody = room.sign_in("nobody", "password1").await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(wrong.text.replace("zhuban", "nobody"), nobody.text);
+    for _ in 0..8 {
+        room.sign_in("zhuban", "password1").await;
+    }
+    let slowed = room.sign_in("zhuban", PASSWORD).await;
+    assert_eq!(slowed.status, StatusCode::TOO_MANY_REQUESTS, "the right one has to wait too");
+    assert!(slowed.headers.contains_key(header::RETRY_AFTER));
+    assert_eq!(room.sign_in("nobody", "password1").await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn another_site_can_make_the_browser_do_nothing() {
+    let room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    let path = format!("/entries/{entry}/urgency");
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    for from in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
+        let answer = room.ask(Method::POST, &path, &[form, from], "urgency=critical").await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{from:?}");
+    }
+    assert!(room.web.store.open_escalations().await.unwrap().is_empty());
+    let own = [form, ("sec-fetch-site", "same-origin")];
+    assert_eq!(
+        room.ask(Method::POST, &path, &own, "urgency=critical").await.status,
+        StatusCode::OK
+    );
+    assert_eq!(room.web.store.open_escalations().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_guards() {
+    let room = Room::open().await;
+    let paths = ["/", "/login", "/static/app.css", "/nowhere", "/healthz", "/entries/not-a-name"];
+    for path in paths {
+        let answer = room.get(path).await;
+        let policy = answer.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.contains("default-src 'self'") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!(answer.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff", "{path}");
+        let kept = &answer.headers[header::CACHE_CONTROL];
+        assert_eq!(kept == "private, no-store", !path.starts_with("/static/"), "{path}");
+        assert!(!answer.text.contains("style="), "{path}: no inline style");
+    }
+}
+
+#[tokio::test]
+async fn what_a_caller_says_of_himself_is_text() {
+    let room = Room::open().await;
+    let hostile = [
+        "<script>alert(1)</script>",
+        "\"><img src=x onerror=alert(1)>",
+        "' onmouseover='alert(1)",
+        "</textarea></template><svg onload=alert(1)>",
+        &"长".repeat(200),
+    ];
+    for claim in hostile {
+        let entry = room.caller_dials(claim, claim).await;
+        room.web
+            .store
+            .save_field(
+                &officer(&room).await,
+                entry,
+                crate::duty::entry::Field::Content,
+                "",
+                claim,
+                clock::now(),
+            )
+            .await
+            .unwrap();
+        let flagged = room.post(&format!("/entries/{entry}/urgency"), "urgency=urgent").await;
+        assert_eq!(flagged.status, StatusCode::OK);
+        let desk = room.get(&format!("/?entry={entry}")).await.text;
+        for page in [desk, room.fragment("/rows").await.text, room.fragment("/strip").await.text] {
+            for planted in ["<script>alert", "<img src=x", "<svg", "onmouseover='", "</template><s"]
+            {
+                assert!(!page.contains(planted), "{planted} of {claim}");
+            }
+        }
+    }
+}
+
+async fn officer(room: &Room) -> Who {
+    let token = room.cookie.split_once('=').unwrap().1;
+    room.web.store.session(token, "test", clock::now()).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_field_is_saved_if_it_still_reads_what_the_officer_saw() {
+    let room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    let mut live = room.web.board.listen();
+    assert_eq!(room.save(entry, "subject", "", "甲").await.status, StatusCode::OK);
+    assert_eq!(live.try_recv(), Ok(Live::Entry { entry }));
+    let late = room.save(entry, "subject", "", "乙").await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+    assert_eq!(late.text, r#"{"theirs":"甲"}"#);
+    assert_eq!(room.save(entry, "subject", "甲", "乙").await.status, StatusCode::OK);
+    assert_eq!(room.save(entry, "content", "", "丙").await.status, StatusCode::OK);
+    let long = room.save(entry, "subject", "乙", &"字".repeat(401)).await;
+    assert_eq!(long.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let odd = room.save(entry, "state", "", "closed").await;
+    assert_eq!(odd.status, StatusCode::UNPROCESSABLE_ENTITY, "a state is no field");
+    let other: EntryId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+    assert_eq!(room.save(other, "subject", "", "x").await.status, StatusCode::NOT_FOUND);
+    let shown = room.fragment(&format!("/entries/{entry}")).await.text;
+    assert!(shown.contains("<del>甲</del>") && shown.contains("<ins>乙</ins>"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_flag_on_an_empty_entry_raises_its_escalation_and_wakes_the_escalator() {
+    let room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    let path = format!("/entries/{entry}/urgency");
+    let refused = room.post(&path, "urgency=routine").await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let flagged = room.post(&path, "urgency=critical").await;
+    assert!(flagged.text.contains("正在呼叫领导"), "{}", flagged.text);
+    let woken = tokio::time::timeout(Duration::from_secs(1), room.web.wake.notified());
+    assert!(woken.await.is_ok(), "the escalator is woken");
+    let open = room.web.store.open_escalations().await.unwrap();
+    assert_eq!((open.len(), open[0].entry, open[0].urgency), (1, entry, Urgency::Critical));
+    assert!(room.fragment("/strip").await.text.contains("13800130007"), "in sight on every page");
+
+    let path = format!("/entries/{entry}/withdraw");
+    let silent = room.post(&path, "reason=%20").await;
+    assert_eq!(silent.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(room.web.store.open_escalations().await.unwrap().len(), 1);
+    let withdrawn = room.post(&path, "reason=%E8%AF%AF%E6%8C%89").await;
+    assert!(withdrawn.text.contains("已撤回") && withdrawn.text.contains("误按"));
+    let found = room.web.store.entry(entry).await.unwrap().unwrap();
+    assert_eq!(found.escalations[0].row.state, EscalationState::Withdrawn);
+    let again = room.post(&path, "reason=%E8%AF%AF%E6%8C%89").await;
+    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn a_wrong_number_takes_one_key_and_an_entry_says_what_it_lacks() {
+    let room = Room::open().await;
+    let wrong = room.caller_dials("88123456", "").await;
+    let done = room.post(&format!("/entries/{wrong}/class"), "category=wrong_number").await;
+    assert!(done.text.contains("已办结"), "{}", done.text);
+    let sly = room.post(&format!("/entries/{wrong}/class"), "category=emergency").await;
+    assert_eq!(sly.status, StatusCode::UNPROCESSABLE_ENTITY);
+
+    let entry = room.caller_dials("88123456", "").await;
+    assert_eq!(room.save(entry, "category", "", "inquiry").await.status, StatusCode::OK);
+    let close = format!("/entries/{entry}/close");
+    let lacking = room.post(&close, "").await;
+    assert_eq!(lacking.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(lacking.text, "请先补全：事由、来电内容、办理结果");
+    for field in ["subject", "content", "result"] {
+        room.save(entry, field, "", "已答复").await;
+    }
+    assert_eq!(room.post(&close, "").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_recording_is_played_by_ranges_and_each_playing_is_audited_once() {
+    let room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    let path = |play: &str| format!("/recordings/{entry}?play={play}");
+    assert_eq!(room.get(&path("a")).await.status, StatusCode::NOT_FOUND);
+    room.is_recorded(entry, 5000).await;
+    let before = room.audited().await;
+    let whole = room.get(&path("a")).await;
+    assert_eq!(
+        (whole.status, whole.headers[header::CONTENT_LENGTH].as_bytes()),
+        (StatusCode::OK, &b"5000"[..])
+    );
+    assert_eq!(whole.headers[header::CONTENT_TYPE], "audio/wav");
+    assert_eq!(whole.headers[header::CACHE_CONTROL], "private, no-store");
+    let range = |range: &'static str| {
+        let room = &room;
+        async move { room.ask(Method::GET, &path("a"), &[("range", range)], "").await }
+    };
+    let part = range("bytes=97-99").await;
+    assert_eq!((part.status, part.text.as_str()), (StatusCode::PARTIAL_CONTENT, "abc"));
+    assert_eq!(part.headers[header::CONTENT_RANGE], "bytes 97-99/5000");
+    assert_eq!(range("bytes=6000-").await.status, StatusCode::RANGE_NOT_SATISFIABLE);
+    let many = format!("bytes={}", ["0-"; 1000].join(","));
+    let many = room.ask(Method::GET, &path("a"), &[("range", &many)], "").await;
+    assert!(many.text.len() <= 5000, "overlapping ranges are not multiplied");
+    assert_eq!(room.audited().await, before + 1, "one playing, one row");
+    room.get(&path("b")).await;
+    assert_eq!(room.audited().await, before + 2);
+    for odd in ["..%2f..%2fetc%2fpasswd", "%00", "x"] {
+        let answer = room.get(&format!("/recordings/{odd}")).await;
+        assert!(answer.status.is_client_error(), "{odd}: {}", answer.status);
+    }
+    drop(room.folder);
+}
+
+#[tokio::test]
+async fn what_happens_is_pushed_until_the_daemon_stops() {
+    let room = Room::open().await;
+    let mut body =
+        room.stream(Method::GET, "/events", &[], "").await.into_body().into_data_stream();
+    let mut next = async || String::from_utf8(body.next().await?.unwrap().to_vec()).ok();
+    assert!(next().await.unwrap().contains("event: hello"));
+    let entry = room.caller_dials("13800130007", "").await;
+    let at = clock::now().wall;
+    let name = "第一行\r\n\r\nevent: forged".to_owned();
+    room.web.board.tell(Live::Ringing { entry, caller: "1".to_owned(), name, at });
+    let heard = next().await.unwrap();
+    assert!(heard.starts_with("event: ringing\ndata: {"), "{heard}");
+    assert_eq!(
+        heard.matches("event:").count(),
+        2,
+        "one event, and a text inside its data: {heard}"
+    );
+    assert!(!heard.contains('\r') && heard.trim_end().lines().count() == 2, "{heard}");
+    room.closing.cancel();
+    assert_eq!(next().await, None, "the stream ends first");
+}
+
+#[tokio::test]
+async fn a_page_that_fell_behind_is_told_to_look_again() {
+    let room = Room::open().await;
+    let mut body =
+        room.stream(Method::GET, "/events", &[], "").await.into_body().into_data_stream();
+    assert!(body.next().await.is_some());
+    let entry = room.caller_dials("13800130007", "").await;
+    for _ in 0..2000 {
+        room.web.board.tell(Live::Entry { entry });
+    }
+    let mut heard = String::new();
+    while !heard.contains("event: resync") {
+        let part = tokio::time::timeout(Duration::from_secs(5), body.next()).await.unwrap();
+        heard.push_str(&String::from_utf8_lossy(&part.unwrap().unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn health_and_readiness_say_what_is_missing() {
+    let room = Room::closed().await;
+    assert_eq!(room.get("/healthz").await.status, StatusCode::OK);
+    let not_yet = room.get("/readyz").await;
+    assert_eq!(not_yet.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(not_yet.text.contains(r#""line":false"#) && not_yet.text.contains(r#""log":true"#));
+    room.web.board.update(|status| {
+        status.line = LineState::Registered { since: clock::now().wall };
+    });
+    assert_eq!(room.get("/readyz").await.status, StatusCode::OK);
+    let wedged = Web { alive: Arc::new(|| false), ..room.web.clone() };
+    let wedged = Room { app: router(wedged), ..room };
+    assert_eq!(wedged.get("/healthz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(wedged.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn the_demo_has_a_button_and_the_duty_room_has_none() {
+    let room = Room::open().await;
+    assert_eq!(room.post("/demo/call", "").await.status, StatusCode::NOT_FOUND);
+    assert!(!room.get("/").await.text.contains("模拟来电"));
+    let (sender, mut asked) = mpsc::channel(1);
+    let demo = Web { demo: Some(sender), ..room.web.clone() };
+    let demo = Room { app: router(demo), ..room };
+    assert!(demo.get("/").await.text.contains("模拟来电"));
+    assert_eq!(demo.post("/demo/call", "").await.status, StatusCode::ACCEPTED);
+    assert_eq!(demo.post("/demo/call", "").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(asked.recv().await, Some(DemoCommand::Call));
+}
+
+#[tokio::test]
+async fn the_page_speaks_the_language_that_was_chosen() {
+    let room = Room::open().await;
+    assert!(room.get("/").await.text.contains("值班台"));
+    let english = room.ask(Method::GET, "/", &[("accept-language", "en-GB")], "").await;
+    assert!(english.text.contains("Duty desk") && english.text.contains(r#"lang="en""#));
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let from = ("referer", "http://desk/login?next=/");
+    let chosen = room.ask(Method::POST, "/language", &[form, from], "to=en").await;
+    assert_eq!(chosen.headers[header::LOCATION], "/login?next=/");
+    assert!(cookie(&chosen).ends_with("=en"));
+}
