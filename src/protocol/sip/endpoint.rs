@@ -22,8 +22,11 @@ use crate::protocol::now::{Deadline, Now, earlier};
 use crate::protocol::random::Random;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Open transactions above which a new INVITE gets 503.
+/// Open transactions, above which nothing new is kept or started.
 pub const TRANSACTIONS_MAX: usize = 4096;
+/// Open transactions above which a new INVITE gets 503: the rest is for calls of our own and for
+/// ending what is open.
+pub const INCOMING_MAX: usize = TRANSACTIONS_MAX / 4 * 3;
 
 /// **Handle one thing, drain `poll_transmit` and `poll_event`, then wait for the next message or
 /// `poll_timeout`.**
@@ -205,6 +208,10 @@ impl Endpoint {
 
     fn is_full(&self) -> bool {
         self.clients.len() + self.servers.len() >= TRANSACTIONS_MAX
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.clients.len() + self.servers.len() >= INCOMING_MAX
     }
 
     /// A branch that nobody has used (§8.1.1.7).

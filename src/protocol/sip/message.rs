@@ -187,6 +187,9 @@ impl Request {
                 return Some("bad URI in Contact");
             }
         }
+        if self.wire.list("via").any(|via| Via::parse(via).is_none()) {
+            return Some("bad Via");
+        }
         if self.wire.list("record-route").any(|route| NameAddr::parse(route).is_none()) {
             return Some("bad Record-Route");
         }

@@ -121,12 +121,17 @@ impl Registration {
         }
     }
 
-    pub fn handle_reply(&mut self, reply: Reply, now: Mono) {
-        match self.state {
-            State::Asking { leaving: Some(_), .. } => self.leave(now),
-            State::Asking { bumped, leaving: None } => self.handle_answer(reply, bumped, now),
-            State::Leaving { .. } => self.removed(),
-            State::Idle | State::Bound { .. } | State::Waiting { .. } => {}
+    /// `asked` is the expiry of the REGISTER that is answered.
+    pub fn handle_reply(&mut self, asked: u32, reply: Reply, now: Mono) {
+        match (self.state, asked) {
+            (State::Asking { .. }, 0) => {}
+            (State::Asking { leaving: Some(_), .. }, _) => self.leave(now),
+            (State::Asking { bumped, leaving: None }, _) => self.handle_answer(reply, bumped, now),
+            (State::Leaving { .. }, 0) => self.removed(),
+            (
+                State::Leaving { .. } | State::Idle | State::Bound { .. } | State::Waiting { .. },
+                _,
+            ) => {}
         }
     }
 
@@ -232,4 +237,138 @@ impl Registration {
 
 fn clamp(expires: u32) -> u32 {
     expires.clamp(EXPIRES_BOUNDS.0, EXPIRES_BOUNDS.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::sip::Peer;
+
+    const START: Mono = Mono(0);
+
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    fn drain(machine: &mut Registration) -> Vec<Step> {
+        std::iter::from_fn(|| machine.poll()).collect()
+    }
+
+    fn asking(wanted: u32) -> Registration {
+        let mut machine = Registration::new(wanted, Random::from_seed([1; 32]));
+        machine.register();
+        assert_eq!(drain(&mut machine), [Step::Send { expires: wanted }]);
+        machine
+    }
+
+    fn refused(status: u16) -> Reply {
+        Reply::Refused { status, reason: "no".into(), retry_after: None }
+    }
+
+    /// The wait until the next REGISTER.
+    fn wait(machine: &mut Registration, now: Mono) -> Duration {
+        let (at, _) = machine.poll_timeout().unwrap();
+        machine.handle_timeout(at);
+        assert!(matches!(drain(machine)[..], [Step::Send { expires: 1.. }]));
+        at.since(now)
+    }
+
+    #[test]
+    fn sig_02_refreshes_at_half_the_granted_expiry() {
+        for (granted, low, high) in
+            [(60, 27, 30), (120, 54, 60), (1, 13, 15), (u32::MAX, 1620, 1800)]
+        {
+            let mut machine = asking(120);
+            machine.handle_reply(120, Reply::Granted { expires: granted }, START);
+            assert_eq!(drain(&mut machine), [Step::Granted { expires: granted }]);
+            let wait = wait(&mut machine, START);
+            assert!(seconds(low) <= wait && wait <= seconds(high), "{granted}: {wait:?}");
+        }
+    }
+
+    #[test]
+    fn rel_18_a_grant_of_nothing_is_a_failure() {
+        let mut machine = asking(60);
+        machine.handle_reply(60, Reply::Granted { expires: 0 }, START);
+        assert!(matches!(drain(&mut machine)[..], [Step::Failed { .. }]));
+    }
+
+    #[test]
+    fn section_10_2_8_a_brief_interval_is_raised_once() {
+        let mut machine = asking(60);
+        machine.handle_reply(60, Reply::TooBrief { least: 90 }, START);
+        assert_eq!(drain(&mut machine), [Step::Send { expires: 90 }]);
+        machine.handle_reply(90, Reply::TooBrief { least: 300 }, START);
+        assert!(matches!(drain(&mut machine)[..], [Step::Failed { status: 423, .. }]));
+    }
+
+    #[test]
+    fn sig_03_backs_off_to_thirty_seconds_and_no_further() {
+        let mut machine = asking(60);
+        let (mut now, mut waits) = (START, vec![]);
+        for _ in 0..20 {
+            machine.handle_reply(60, refused(408), now);
+            assert!(matches!(drain(&mut machine)[..], [Step::Failed { status: 408, .. }]));
+            waits.push(wait(&mut machine, now));
+            now = now + waits[waits.len() - 1];
+        }
+        assert!(waits.iter().all(|wait| (seconds(3)..=seconds(30)).contains(wait)), "{waits:?}");
+        assert!(waits[0] <= seconds(4) && waits[10] >= seconds(22));
+        assert_ne!(waits[10], waits[11]);
+    }
+
+    #[test]
+    fn sig_01_a_refused_password_is_tried_again_after_thirty_seconds() {
+        for status in [401, 403, 407] {
+            let mut machine = asking(60);
+            machine.handle_reply(60, refused(status), START);
+            drain(&mut machine);
+            assert!(wait(&mut machine, START) >= seconds(30));
+        }
+    }
+
+    #[test]
+    fn sig_05_unregister_waits_for_the_register_on_its_way_and_not_for_ever() {
+        let mut machine = asking(60);
+        machine.unregister(START);
+        assert_eq!(drain(&mut machine), []);
+        machine.handle_reply(60, Reply::Granted { expires: 60 }, START);
+        assert_eq!(drain(&mut machine), [Step::Send { expires: 0 }]);
+        machine.handle_timeout(START + LEAVING);
+        assert_eq!(drain(&mut machine), [Step::Removed]);
+        assert_eq!(machine.poll_timeout(), None);
+        machine.unregister(START);
+        assert_eq!(drain(&mut machine), [Step::Removed]);
+    }
+
+    #[test]
+    fn a_late_answer_to_the_removal_is_not_one_to_the_new_registration() {
+        let mut machine = asking(60);
+        machine.handle_reply(60, Reply::Granted { expires: 60 }, START);
+        machine.unregister(START);
+        machine.register();
+        drain(&mut machine);
+        machine.handle_reply(0, Reply::Granted { expires: 0 }, START);
+        assert_eq!(drain(&mut machine), []);
+    }
+
+    #[test]
+    fn a_lost_connection_ends_the_binding_that_points_to_it() {
+        let peer = |transport| Peer { transport, addr: "192.0.2.1:5060".parse().unwrap() };
+        let mut machine = asking(60);
+        machine.handle_reply(60, Reply::Granted { expires: 60 }, START);
+        drain(&mut machine);
+        machine.handle_unreachable(peer(Transport::Udp), START);
+        assert_eq!(drain(&mut machine), []);
+        machine.handle_unreachable(peer(Transport::Tcp), START);
+        assert!(matches!(drain(&mut machine)[..], [Step::Failed { status: 503, .. }]));
+        assert!(wait(&mut machine, START) <= seconds(4));
+    }
+
+    #[test]
+    fn a_line_without_registration_never_asks() {
+        let mut machine = Registration::new(0, Random::from_seed([1; 32]));
+        machine.register();
+        assert_eq!((drain(&mut machine), machine.poll_timeout()), (vec![], None));
+    }
 }

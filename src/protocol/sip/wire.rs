@@ -305,7 +305,7 @@ fn long_name(name: String) -> String {
     long.to_owned()
 }
 
-/// Writes a message. A value cannot end its line: CR and LF in it become spaces.
+/// Writes a message. A value cannot end its line: CR, LF and stray NUL in it become spaces.
 pub struct Writer(Vec<u8>);
 
 impl Writer {
@@ -345,7 +345,12 @@ impl Writer {
     }
 
     fn push_line(&mut self, line: &[u8]) {
-        self.0.extend(line.iter().map(|&b| if matches!(b, b'\r' | b'\n') { b' ' } else { b }));
+        let mut before = 0;
+        for &byte in line {
+            let breaks = matches!(byte, b'\r' | b'\n') || byte == 0 && before != b'\\';
+            self.0.push(if breaks { b' ' } else { byte });
+            before = byte;
+        }
         self.0.extend_from_slice(b"\r\n");
     }
 }

@@ -248,7 +248,7 @@ impl Endpoint {
             Finish::Unreachable => 503,
         };
         match client.purpose {
-            Purpose::Register { .. } => self.on_registrar_silent(status, now),
+            Purpose::Register { expires } => self.on_registrar_silent(expires, status, now),
             Purpose::Invite { leg } => self.on_call_refused(leg, status, reason(status).to_owned()),
             Purpose::Bye { leg, .. } => self.on_bye_over(leg),
             Purpose::Cancel => {}
@@ -262,7 +262,7 @@ impl Endpoint {
         let purpose = client.purpose;
         let wanted = match purpose {
             Purpose::Register { .. } => true,
-            Purpose::Invite { leg } => self.is_call_wanted(leg),
+            Purpose::Invite { leg } => !self.is_call_cancelled(leg),
             Purpose::Bye { trusted, .. } => trusted,
             Purpose::Cancel => false,
         };

@@ -80,14 +80,14 @@ impl Endpoint {
                 retry_after: number("retry-after"),
             },
         };
-        self.registrar.machine.handle_reply(reply, now.mono);
+        self.registrar.machine.handle_reply(asked, reply, now.mono);
         self.run_registrar(now);
     }
 
     /// Timer F or a dead transport.
-    pub(super) fn on_registrar_silent(&mut self, status: u16, now: Now) {
+    pub(super) fn on_registrar_silent(&mut self, asked: u32, status: u16, now: Now) {
         let reply = Reply::Refused { status, reason: reason(status).to_owned(), retry_after: None };
-        self.registrar.machine.handle_reply(reply, now.mono);
+        self.registrar.machine.handle_reply(asked, reply, now.mono);
         self.run_registrar(now);
     }
 }

@@ -1,7 +1,6 @@
 //! Server transactions of an endpoint: matching (RFC 3261 §17.2.3) and replying.
 
 use super::Endpoint;
-use super::legs::Cancel;
 use crate::protocol::now::{Deadline, Now};
 use crate::protocol::sip::draft;
 use crate::protocol::sip::message::{ALLOW, Method, ReplySeed, Request, SDP};
@@ -127,7 +126,8 @@ impl Endpoint {
         } else {
             Machine::Request(RequestServer::start(reliable))
         };
-        let opening = (invite && request.to_tag.is_none()).then(|| merge_key(request));
+        let opens = invite && request.to_tag.is_none() && request.fault.is_none();
+        let opening = opens.then(|| merge_key(request));
         if let Some(merge) = &opening {
             self.opening.insert(merge.clone(), key.clone());
         }
@@ -254,14 +254,6 @@ impl Endpoint {
         let bytes = finish(writer, 503, &[], &self.account.agent, None);
         self.transmit(Transmit { to: from, bytes });
         self.drop_message(from, "too many transactions");
-    }
-}
-
-/// Whether a CANCEL of ours is on its way or waits.
-pub fn is_cancelling(cancel: Cancel) -> bool {
-    match cancel {
-        Cancel::No => false,
-        Cancel::Wanted | Cancel::Sent { .. } => true,
     }
 }
 

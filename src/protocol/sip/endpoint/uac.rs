@@ -3,7 +3,6 @@
 use super::Endpoint;
 use super::clients::{ClientKey, Purpose};
 use super::legs::{Cancel, Leg, State};
-use super::servers::is_cancelling;
 use crate::protocol::now::Now;
 use crate::protocol::sip::address::Uri;
 use crate::protocol::sip::dialog::Dialog;
@@ -75,9 +74,11 @@ impl Endpoint {
         match response.status {
             ..200 => self.on_progress(leg, response, now),
             200..300 => self.on_answered(key, leg, response, now),
-            300.. => {
-                self.on_call_refused(leg, response.status, response.reason());
+            // A challenge to a call nobody wants any more.
+            401 | 407 if self.is_call_cancelled(leg) => {
+                self.on_call_refused(leg, 487, reason(487).to_owned());
             }
+            300.. => self.on_call_refused(leg, response.status, response.reason()),
         }
     }
 
@@ -168,10 +169,15 @@ impl Endpoint {
         self.on_call_refused(id, 487, "no answer to CANCEL".to_owned());
     }
 
-    pub(super) fn is_call_wanted(&self, id: LegId) -> bool {
+    pub(super) fn is_call_cancelled(&self, id: LegId) -> bool {
         match self.legs.state(id) {
-            Some(State::Calling { cancel, .. }) => !is_cancelling(*cancel),
-            Some(State::Ringing { .. } | State::Established { .. } | State::Closing { .. })
+            Some(State::Calling { cancel: Cancel::Wanted | Cancel::Sent { .. }, .. }) => true,
+            Some(
+                State::Calling { cancel: Cancel::No, .. }
+                | State::Ringing { .. }
+                | State::Established { .. }
+                | State::Closing { .. },
+            )
             | None => false,
         }
     }

@@ -10,10 +10,10 @@ use crate::protocol::sip::{Event, Incoming, LegId, Peer};
 
 impl Endpoint {
     pub(super) fn on_invite(&mut self, invite: Request, from: Peer, now: Now) {
-        if self.opening.contains_key(&merge_key(&invite)) {
+        if invite.fault.is_none() && self.opening.contains_key(&merge_key(&invite)) {
             return self.respond(&invite, from, 482, now);
         }
-        if self.is_full() {
+        if self.is_crowded() {
             return self.respond_overloaded(&invite, from);
         }
         let leg = self.legs.new_id();

@@ -1,6 +1,10 @@
 //! Two endpoints on an in-memory wire in virtual time, one of them playing the PBX's part.
 
 mod calls;
+mod crossing;
+mod digest;
+mod hostile;
+mod torture;
 
 use super::*;
 use crate::protocol::now::Mono;
@@ -21,7 +25,6 @@ pub fn udp(text: &str) -> Peer {
     Peer { transport: Transport::Udp, addr: addr(text) }
 }
 
-#[allow(dead_code)]
 pub fn tcp(text: &str) -> Peer {
     Peer { transport: Transport::Tcp, addr: addr(text) }
 }

@@ -1,0 +1,411 @@
+//! Strangers, forgeries, nonsense and floods.
+
+use super::*;
+use crate::protocol::sip::Ending;
+use crate::protocol::sip::message::SDP as SDP_TYPE;
+use crate::protocol::sip::stream::Framer;
+use crate::protocol::sip::{address, digest};
+use proptest::prelude::*;
+
+const CONTACT: &str = "Contact: <sip:c@192.0.2.1:5060>\r\n";
+
+fn line() -> Endpoint {
+    endpoint(account(LINE, udp(PBX)))
+}
+
+/// A session opened by hand-written messages, and our tag.
+fn talking() -> (Endpoint, LegId, String) {
+    let mut line = line();
+    let (_, events) = ask(&mut line, &request("INVITE", CONTACT));
+    let leg = incoming(&events);
+    line.answer(leg, SDP.into(), start());
+    let ok = String::from_utf8(line.poll_transmit().unwrap().bytes).unwrap();
+    let tag = ok.split_once("101@duty.example>;tag=").unwrap().1[..16].to_owned();
+    let (_, events) = ask(&mut line, &inside("ACK", 1, &tag, ""));
+    assert_eq!(events, [Event::Confirmed { leg }]);
+    (line, leg, tag)
+}
+
+/// A request of the PBX within that session.
+fn inside(method: &str, cseq: u32, tag: &str, more: &str) -> String {
+    request(method, more)
+        .replace("To: <sip:101@duty.example>", &format!("To: <sip:101@duty.example>;tag={tag}"))
+        .replace(&format!("CSeq: 1 {method}"), &format!("CSeq: {cseq} {method}"))
+        .replace(&format!("{method}1"), &format!("{method}{cseq}"))
+}
+
+fn with_sdp(more: &str) -> String {
+    format!("{more}Content-Type: {SDP_TYPE}\r\n")
+}
+
+fn offer(method: &str, cseq: u32, tag: &str) -> String {
+    inside(method, cseq, tag, &with_sdp(CONTACT)) + "v=0"
+}
+
+fn statuses(out: &[String]) -> Vec<u16> {
+    out.iter().map(|text| status(text)).collect()
+}
+
+fn sent(line: &mut Endpoint) -> Vec<String> {
+    let out = std::iter::from_fn(|| line.poll_transmit());
+    out.map(|transmit| String::from_utf8_lossy(&transmit.bytes).into_owned()).collect()
+}
+
+#[test]
+fn sig_27_every_method_from_a_stranger_is_dropped_and_counted() {
+    let mut line = line();
+    let known = Method::all().into_iter().map(|method| method.to_string());
+    for method in known.chain(["NEWMETHOD".into()]) {
+        for stranger in [udp("198.51.100.1:5060"), tcp("198.51.100.1:5060")] {
+            let text = request(&method, CONTACT);
+            let (out, events) = ask_from(&mut line, stranger, text.as_bytes());
+            assert_eq!((out.len(), line.load()), (0, (0, 0)));
+            assert_eq!(events, [Event::Dropped { from: stranger, why: "stranger" }]);
+        }
+    }
+}
+
+#[test]
+fn sig_28_a_forged_bye_cancel_or_invite_changes_nothing() {
+    let (mut line, leg, tag) = talking();
+    for text in [inside("BYE", 2, &tag, ""), request("CANCEL", ""), offer("INVITE", 2, &tag)] {
+        let (out, events) = ask_from(&mut line, udp("198.51.100.1:5060"), text.as_bytes());
+        assert_eq!((out.len(), events.len()), (0, 1));
+    }
+    for forged in [inside("BYE", 2, "0123456789abcdef", ""), inside("BYE", 2, &tag, "")] {
+        let forged = forged.replace("tag=theirs", "tag=other");
+        assert_eq!(statuses(&ask(&mut line, &forged).0), [481]);
+        line = talking().0;
+    }
+    let (mut line, _, tag) = talking();
+    let (out, events) = ask(&mut line, &inside("BYE", 2, &tag, ""));
+    assert_eq!(statuses(&out), [200]);
+    assert_eq!(events, [Event::Ended { leg, ending: Ending::Bye }]);
+}
+
+#[test]
+fn sig_27_methods_we_do_not_serve() {
+    for (method, expected) in [
+        ("REGISTER", 405),
+        ("MESSAGE", 405),
+        ("PUBLISH", 405),
+        ("SUBSCRIBE", 489),
+        ("REFER", 603),
+        ("NOTIFY", 200),
+        ("BYE", 481),
+        ("UPDATE", 481),
+        ("INFO", 481),
+        ("CANCEL", 481),
+        ("NEWMETHOD", 501),
+        ("options", 501),
+    ] {
+        let mut line = line();
+        let (out, events) = ask(&mut line, &request(method, ""));
+        assert_eq!((statuses(&out), events.len()), (vec![expected], 0), "{method}");
+        let allowed = matches!(expected, 405 | 501);
+        assert_eq!(out[0].contains("\r\nAllow: INVITE"), allowed, "{method}");
+    }
+}
+
+#[test]
+fn rel_an_invite_that_cannot_be_understood_is_a_row_and_gets_its_refusal() {
+    for (more, expected, says) in [
+        ("Require: 100rel, x\r\n", 420, "\r\nUnsupported: 100rel, x\r\n"),
+        ("Content-Type: text/plain\r\nContent-Length: 1\r\n", 415, "\r\nAccept: application/sdp"),
+        ("Content-Length: 70\r\n", 400, "SIP/2.0 400 Bad Request\r\n"),
+        ("Call-ID: other\r\n", 400, "400"),
+        ("no colon\r\n", 400, "400"),
+    ] {
+        let mut line = line();
+        let text = request("INVITE", more) + "x";
+        let (out, events) = ask(&mut line, &text);
+        let leg = incoming(&events);
+        let [Event::Incoming { invite, .. }] = &events[..] else { panic!() };
+        let fault = invite.fault.as_ref().map(|fault| fault.status);
+        assert_eq!((statuses(&out), fault), (vec![100], Some(expected)), "{more}");
+        assert_eq!(invite.from.user, "13800000000");
+        line.ring(leg, None, start());
+        line.answer(leg, SDP.into(), start());
+        let out = sent(&mut line);
+        assert_eq!(statuses(&out), [expected]);
+        assert!(out[0].contains(says), "{}", out[0]);
+        assert_eq!(line.load().1, 0);
+    }
+    let mut line = line();
+    let bare = "INVITE sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\n\r\n";
+    incoming(&ask(&mut line, bare).1);
+    incoming(&ask(&mut line, &bare.replace("bK1", "bK2")).1);
+    assert_eq!(statuses(&ask(&mut line, &request("OPTIONS", "Require: x\r\n")).0), [420]);
+}
+
+#[test]
+fn section_17_2_3_and_8_2_2_2_repeated_and_merged_requests() {
+    let mut line = line();
+    let invite = request("INVITE", CONTACT);
+    incoming(&ask(&mut line, &invite).1);
+    let (out, events) = ask(&mut line, &invite);
+    assert_eq!((statuses(&out), events.len()), (vec![100], 0));
+    let (out, events) = ask(&mut line, &invite.replace("INVITE1", "other"));
+    assert_eq!((statuses(&out), events.len()), (vec![482], 0));
+    let (out, events) = ask(&mut line, &request("CANCEL", "").replace("CANCEL1", "INVITE1"));
+    assert_eq!(statuses(&out), [200, 487]);
+    assert!(matches!(events[..], [Event::Cancelled { .. }]));
+}
+
+#[test]
+fn section_14_2_offers_within_a_session() {
+    let (mut line, leg, tag) = talking();
+    let (out, events) = ask(&mut line, &offer("UPDATE", 2, &tag));
+    assert_eq!(events, [Event::Offer { leg, sdp: Some(b"v=0".into()) }]);
+    assert_eq!(out.len(), 0);
+    let (out, events) = ask(&mut line, &offer("INVITE", 3, &tag));
+    assert_eq!((statuses(&out), events.len()), (vec![500], 0));
+    assert!(out[0].contains("\r\nRetry-After: "));
+    line.accept_offer(leg, SDP.into(), start());
+    line.accept_offer(leg, SDP.into(), start());
+    let out = sent(&mut line);
+    assert_eq!(statuses(&out), [200]);
+    assert!(out[0].contains("CSeq: 2 UPDATE\r\n") && out[0].contains("\r\nContact: "));
+    // A re-INVITE without an offer: ours comes in the 200, their answer in the ACK.
+    let (out, events) = ask(&mut line, &inside("INVITE", 4, &tag, CONTACT));
+    assert_eq!((statuses(&out), events), (vec![100], vec![Event::Offer { leg, sdp: None }]));
+    line.accept_offer(leg, SDP.into(), start());
+    assert_eq!(statuses(&sent(&mut line)), [200]);
+    assert_eq!(statuses(&ask(&mut line, &offer("UPDATE", 5, &tag)).0), [491]);
+    let (_, events) = ask(&mut line, &offer("ACK", 4, &tag));
+    assert_eq!(events, [Event::Answer { leg, sdp: b"v=0".into() }]);
+    ask(&mut line, &offer("INVITE", 6, &tag));
+    line.refuse_offer(leg, 488, start());
+    assert_eq!(statuses(&sent(&mut line)), [488]);
+    // A refresh without a body asks for nothing; a number that was used is out of order.
+    let (out, events) = ask(&mut line, &inside("UPDATE", 7, &tag, CONTACT));
+    assert_eq!((statuses(&out), events.len()), (vec![200], 0));
+    assert_eq!(statuses(&ask(&mut line, &inside("INFO", 7, &tag, "")).0), [500]);
+    let info = inside("INFO", 8, &tag, "Content-Type: application/dtmf-relay\r\n") + "Signal=9";
+    let (out, events) = ask(&mut line, &info);
+    let content_type = "application/dtmf-relay".to_owned();
+    assert_eq!(statuses(&out), [200]);
+    assert_eq!(events, [Event::Info { leg, content_type, body: b"Signal=9".into() }]);
+}
+
+#[test]
+fn section_14_2_a_cancelled_reinvite_leaves_the_session_and_a_bye_answers_it() {
+    let (mut line, leg, tag) = talking();
+    ask(&mut line, &offer("INVITE", 2, &tag));
+    let cancel = inside("CANCEL", 2, &tag, "").replace("CANCEL2", "INVITE2");
+    let (out, events) = ask(&mut line, &cancel);
+    assert_eq!((statuses(&out), events.len()), (vec![200, 487], 0));
+    line.accept_offer(leg, SDP.into(), start());
+    assert_eq!(sent(&mut line).len(), 0);
+    ask(&mut line, &offer("INVITE", 3, &tag));
+    let (out, events) = ask(&mut line, &inside("BYE", 4, &tag, ""));
+    assert_eq!(statuses(&out), [200, 487]);
+    assert_eq!(events, [Event::Ended { leg, ending: Ending::Bye }]);
+}
+
+#[test]
+fn section_12_2_an_update_right_after_our_200_is_taken_before_the_ack() {
+    let mut line = line();
+    let invite = request("INVITE", &with_sdp(CONTACT)) + "v=0";
+    let leg = incoming(&ask(&mut line, &invite).1);
+    line.answer(leg, SDP.into(), start());
+    let ok = sent(&mut line).remove(0);
+    let tag = ok.split_once("101@duty.example>;tag=").unwrap().1[..16].to_owned();
+    assert_eq!(ask(&mut line, &offer("UPDATE", 2, &tag)).1.len(), 1);
+    line.accept_offer(leg, SDP.into(), start());
+    assert_eq!(ask(&mut line, &inside("ACK", 1, &tag, "")).1, [Event::Confirmed { leg }]);
+}
+
+#[test]
+fn rel_16_requests_follow_the_route_only_to_addresses_we_trust() {
+    let hops = [
+        ("192.0.2.1:5070;lr", "192.0.2.1:5070"),
+        ("192.0.2.3;lr", "192.0.2.3:5060"),
+        ("203.0.113.9;lr", PBX),
+        ("evil.example;lr", PBX),
+    ];
+    for (route, hop) in hops {
+        let also_trusted = vec![addr("192.0.2.3:1").ip()];
+        let mut line = endpoint(Account { also_trusted, ..account(LINE, udp(PBX)) });
+        let more = format!("{CONTACT}Record-Route: <sip:{route}>, <sip:far;lr>\r\n");
+        let leg = incoming(&ask(&mut line, &request("INVITE", &more)).1);
+        line.answer(leg, SDP.into(), start());
+        let ok = sent(&mut line).remove(0);
+        assert!(
+            ok.contains(&format!("\r\nRecord-Route: <sip:{route}>\r\nRecord-Route: <sip:far;lr>"))
+        );
+        let tag = ok.split_once("101@duty.example>;tag=").unwrap().1[..16].to_owned();
+        ask(&mut line, &inside("ACK", 1, &tag, ""));
+        line.bye(leg, start());
+        let bye = line.poll_transmit().unwrap();
+        assert_eq!(bye.to, udp(hop));
+        let text = String::from_utf8(bye.bytes).unwrap();
+        assert!(text.starts_with("BYE sip:c@192.0.2.1:5060 SIP/2.0\r\n"), "{text}");
+        assert!(text.contains(&format!("Route: <sip:{route}>\r\nRoute: <sip:far;lr>\r\n")));
+    }
+}
+
+#[test]
+fn section_12_2_1_1_a_strict_router_gets_the_request_uri() {
+    let mut line = line();
+    let more = format!("{CONTACT}Record-Route: <sip:192.0.2.1>\r\n");
+    let leg = incoming(&ask(&mut line, &request("INVITE", &more)).1);
+    line.answer(leg, SDP.into(), start());
+    let ok = sent(&mut line).remove(0);
+    let tag = ok.split_once("101@duty.example>;tag=").unwrap().1[..16].to_owned();
+    ask(&mut line, &inside("ACK", 1, &tag, ""));
+    line.bye(leg, start());
+    let bye = sent(&mut line).remove(0);
+    assert!(bye.starts_with("BYE sip:192.0.2.1 SIP/2.0\r\n"), "{bye}");
+    assert!(bye.contains("\r\nRoute: <sip:c@192.0.2.1:5060>\r\n"), "{bye}");
+}
+
+#[test]
+fn section_13_2_2_4_every_fork_is_acknowledged_and_the_second_ended() {
+    let mut line = line();
+    let leg = line.invite(call(), start());
+    let invite = sent(&mut line).remove(0);
+    let ok = |tag: &str| {
+        let copied = invite.lines().filter(|line| {
+            ["Via:", "From:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name))
+        });
+        let copied = copied.collect::<Vec<_>>().join("\r\n");
+        let to = format!("To: <sip:200@duty.example>;tag={tag}");
+        format!("SIP/2.0 200 OK\r\n{copied}\r\n{to}\r\nContact: <sip:{tag}@{PBX}>\r\n\r\n")
+    };
+    let (out, events) = ask(&mut line, &ok("one"));
+    assert!(out[0].starts_with("ACK sip:one@"), "{out:?}");
+    assert_eq!(events, [Event::Answered { leg, sdp: None }]);
+    let first = out[0].clone();
+    assert_eq!(ask(&mut line, &ok("one")), (vec![first], vec![]));
+    let (out, events) = ask(&mut line, &ok("two"));
+    assert_eq!((out.len(), events.len()), (2, 0));
+    assert!(out[0].starts_with("ACK sip:two@") && out[1].starts_with("BYE sip:two@"), "{out:?}");
+    assert_eq!(ask(&mut line, &ok("two")).0.len(), 1);
+    assert_eq!(line.load().1, 1);
+}
+
+#[test]
+fn section_18_1_2_responses_to_somebody_else_are_dropped() {
+    let mut line = line();
+    line.invite(call(), start());
+    let invite = sent(&mut line).remove(0);
+    let branch = invite.split_once("branch=").unwrap().1.split(';').next().unwrap();
+    let answer = |via: &str| {
+        format!(
+            "SIP/2.0 180 x\r\n{via}From: a\r\nTo: <sip:b>;tag=x\r\nCall-ID: y\r\nCSeq: 1 INVITE\r\n\r\n"
+        )
+    };
+    let ours = format!("Via: SIP/2.0/UDP {LINE};branch={branch}\r\n");
+    for (via, why) in [
+        (format!("Via: SIP/2.0/UDP 192.0.2.255;branch={branch}\r\n"), "response to somebody else"),
+        (ours.clone(), "response to no request of ours"),
+        (format!("{ours}{ours}"), "response with other than one Via"),
+    ] {
+        let (out, events) = ask(&mut line, &answer(&via));
+        assert_eq!((out.len(), events), (0, vec![Event::Dropped { from: udp(PBX), why }]));
+    }
+}
+
+#[test]
+fn rel_13_a_flood_is_bounded_leaves_room_for_us_and_drains() {
+    let mut line = line();
+    let mut now = start();
+    let mut refused = 0;
+    for n in 0..2 * TRANSACTIONS_MAX {
+        let text = request("INVITE", CONTACT)
+            .replace("INVITE1", &format!("flood{n}"))
+            .replace("call-1", &format!("call-{n}"));
+        now = now + Duration::from_millis(1);
+        line.handle_message(udp(PBX), text.as_bytes(), now);
+        if let Some(Event::Incoming { leg, .. }) = line.poll_event() {
+            line.refuse(leg, 486, None, now);
+        }
+        refused += sent(&mut line).iter().filter(|text| status(text) == 503).count();
+        while line.poll_event().is_some() {}
+    }
+    assert_eq!((refused, line.load()), (2 * TRANSACTIONS_MAX - INCOMING_MAX, (INCOMING_MAX, 0)));
+    let leg = line.invite(call(), now);
+    assert!(line.poll_transmit().is_some());
+    line.handle_unreachable(udp(PBX), now);
+    assert!(matches!(line.poll_event(), Some(Event::Refused { leg: l, .. }) if l == leg));
+    while let Some((at, _)) = line.poll_timeout() {
+        now = now + at.since(now.mono);
+        line.handle_timeout(now);
+        sent(&mut line);
+    }
+    assert_eq!(line.load(), (0, 0));
+}
+
+#[test]
+fn keep_alives_are_silence() {
+    let mut line = line();
+    for ping in [&b"\r\n\r\n"[..], b"\0\0\0\0", b"", b"\r\n"] {
+        assert_eq!(ask_from(&mut line, udp(PBX), ping), (vec![], vec![]));
+    }
+}
+
+fn corpus(tag: &str) -> Vec<String> {
+    vec![
+        request("INVITE", &with_sdp(CONTACT)) + "v=0",
+        offer("INVITE", 2, tag),
+        offer("UPDATE", 3, tag),
+        inside("BYE", 4, tag, ""),
+        request("OPTIONS", "k: a\r\n b\r\nRoute: \"x\\\"y\" <sip:[::1]:5;lr>;a=\"b\"\r\n"),
+        request("CANCEL", ""),
+        format!(
+            "SIP/2.0 401 No\r\nVia: SIP/2.0/UDP {LINE};branch=z9hG4bK1\r\nFrom: <sip:a>;tag=b\r\n\
+             To: <sip:c>;tag=d\r\nCall-ID: e\r\nCSeq: 1 REGISTER\r\nWWW-Authenticate: Digest \
+             realm=\"pbx\", nonce=\"n\", qop=\"auth,auth-int\", algorithm=SHA-256\r\n\r\n"
+        ),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sig_33_random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        let mut line = line();
+        ask_from(&mut line, udp(PBX), &bytes);
+        ask_from(&mut line, udp(PBX), &[b"INVITE sip:a SIP/2.0\r\nv: SIP/2.0/UDP a;", &bytes[..]].concat());
+        let mut framer = Framer::default();
+        framer.push(&bytes);
+        while let Ok(Some(_)) = framer.poll() {}
+        address::NameAddr::parse(&bytes);
+        address::Via::parse(&bytes);
+        address::Uri::parse(&bytes);
+        digest::Challenge::parse(&[b"Digest ", &bytes[..]].concat());
+    }
+
+    #[test]
+    fn sig_33_mutated_messages_never_panic(
+        which in 0usize..7,
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0u8..3, any::<u8>()), 1..12),
+    ) {
+        let (mut line, _, tag) = talking();
+        let mut bytes = corpus(&tag)[which].clone().into_bytes();
+        for (at, kind, byte) in edits {
+            let at = at.index(bytes.len());
+            match kind {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                _ => drop(bytes.drain(at..bytes.len().min(at + usize::from(byte) % 8 + 1))),
+            }
+            if bytes.is_empty() {
+                break;
+            }
+        }
+        let (out, events) = ask_from(&mut line, udp(PBX), &bytes);
+        for text in out {
+            prop_assert_eq!(wire::parse(text.as_bytes()).map(|message| message.defect), Ok(None));
+        }
+        for event in events {
+            if let Event::Incoming { leg, .. } = event {
+                line.answer(leg, SDP.into(), start());
+                line.bye(leg, start());
+            }
+        }
+        line.handle_timeout(start() + Duration::from_secs(100));
+    }
+}
