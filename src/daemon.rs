@@ -1,6 +1,7 @@
 //! Starts and stops the parts, in order: what the telephone needs first, what may fail later.
 
 use crate::config::Config;
+use crate::duty::journal::Noted;
 use crate::duty::switchboard::{Input, LinePlan};
 use crate::io::line::{self, Line, Pulse, Wiring};
 use crate::io::media::{self, Media, MediaPlan};
@@ -78,53 +79,30 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 /// When a SIP or RTP port is taken, or the log cannot be opened at all.
 pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let sockets = line::bind(config.line.listen)?;
-    let board = Board::new();
     make_folders(&config)?;
-    let database = config.storage.data.join("dutyline.db");
-    let store = open_store(&database)?;
+    let store = open_store(&config.storage.data.join("dutyline.db"))?;
     settle(&store, &config).await?;
-
-    let (media_events, from_media) = mpsc::unbounded_channel();
-    let (media, feed, rtp_ports) = media::start(media_plan(&config), prompts::load(), media_events)
-        .context("cannot open the RTP ports")?;
-    let media = Arc::new(media);
-    let (tape_events, from_tape) = mpsc::unbounded_channel();
-    let tape_plan = TapePlan {
-        data: config.storage.data.clone(),
-        recordings: config.storage.recordings.clone(),
-    };
-    let tape = tape::start(tape_plan, feed, tape_events);
-
-    let (orders, to_line) = line::orders();
-    let (facts, from_line) = mpsc::unbounded_channel();
-    let pulse = Pulse::default();
-    let plan = line_plan(&config, sockets.local_addr()?, rtp_ports);
-    let wiring = Wiring {
-        media: Arc::clone(&media),
-        media_events: from_media,
-        facts,
-        orders: to_line,
-        pulse: pulse.clone(),
-    };
-    let line = line::start(sockets, plan, wiring).context("cannot start the control thread")?;
+    let board = Board::new();
+    let stopping = CancellationToken::new();
+    let voice = start_voice(&config, sockets)?;
 
     let wake = Arc::new(Notify::new());
-    let stopping = CancellationToken::new();
     let readers = logbook::Readers {
         store: store.clone(),
         board: board.clone(),
-        orders: orders.clone(),
+        orders: voice.orders.clone(),
         wake: Arc::clone(&wake),
     };
     let log = vec![
-        tokio::spawn(logbook::keep_facts(from_line, readers, stopping.clone())),
+        tokio::spawn(logbook::keep_facts(voice.facts, readers, stopping.clone())),
         tokio::spawn(logbook::keep_recordings(
-            from_tape,
+            voice.recordings,
             store.clone(),
             board.clone(),
             stopping.clone(),
         )),
     ];
+    let pulse = voice.pulse;
     let page = web::Web {
         store: store.clone(),
         board: board.clone(),
@@ -137,25 +115,22 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     };
     let (web_address, serving) =
         serve_page(config.web.listen, page, board.clone(), stopping.clone()).await?;
-    let background = vec![
-        serving,
-        tokio::spawn(disk::watch(
-            config.storage.recordings.clone(),
-            config.storage.low_space,
-            board.clone(),
-        )),
-        tokio::spawn(escalator::run(
-            store.clone(),
-            config.policy.clone(),
-            config.roster.clone(),
-            orders.clone(),
-            wake,
-            board.clone(),
-            stopping.clone(),
-        )),
-    ];
+    let escalating = escalator::run(
+        store.clone(),
+        config.policy.clone(),
+        config.roster.clone(),
+        voice.orders.clone(),
+        wake,
+        board.clone(),
+        stopping.clone(),
+    );
+    let storage = &config.storage;
+    let watching = disk::watch(storage.recordings.clone(), storage.low_space, board.clone());
+    let background = vec![serving, tokio::spawn(escalating), tokio::spawn(watching)];
     let first_link = first_link(&store, web_address).await;
     info!(%web_address, line = %config.line.number, "dutyline is up");
+    let Voice { orders, line, media, tape, .. } = voice;
+    let (media, tape) = (Some(media), Some(tape));
     Ok(Daemon {
         store,
         board,
@@ -163,12 +138,49 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         first_link,
         orders,
         line,
-        media: Some(media),
-        tape: Some(tape),
+        media,
+        tape,
         stopping,
         background,
         log,
     })
+}
+
+/// The threads that the telephone needs, and what they report.
+struct Voice {
+    media: Arc<Media>,
+    tape: Tape,
+    line: Line,
+    orders: mpsc::Sender<Input>,
+    facts: mpsc::UnboundedReceiver<Noted>,
+    recordings: mpsc::UnboundedReceiver<tape::Event>,
+    pulse: Pulse,
+}
+
+fn start_voice(config: &Config, sockets: line::Sockets) -> anyhow::Result<Voice> {
+    let (media_events, from_media) = mpsc::unbounded_channel();
+    let (media, feed, rtp_ports) = media::start(media_plan(config), prompts::load(), media_events)
+        .context("cannot open the RTP ports")?;
+    let media = Arc::new(media);
+    let (tape_events, recordings) = mpsc::unbounded_channel();
+    let tape_plan = TapePlan {
+        data: config.storage.data.clone(),
+        recordings: config.storage.recordings.clone(),
+    };
+    let tape = tape::start(tape_plan, feed, tape_events);
+    let (orders, to_line) = line::orders();
+    let (to_log, facts) = mpsc::unbounded_channel();
+    let pulse = Pulse::default();
+    let plan = line_plan(config, sockets.local_addr()?, rtp_ports);
+    let wiring = Wiring {
+        media: Arc::clone(&media),
+        media_events: from_media,
+        facts: to_log,
+        orders: to_line,
+        pulse: pulse.clone(),
+    };
+    let line = line::start(sockets, plan, wiring).context("cannot start the control thread")?;
+    Ok(Voice { media, tape, line, orders, facts, recordings, pulse })
 }
 
 impl Daemon {
