@@ -132,3 +132,148 @@ fn stuck(error: &StoreError) -> Alarm {
         en: format!("the escalation is stuck: call the duty leader by hand; {en}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::duty::ids::CallId;
+    use crate::duty::journal::{Arrival, AttemptResult, Fact, Noted, Urgency};
+    use crate::duty::roster::{Person, Role};
+    use crate::duty::switchboard::LeaderCall;
+    use crate::protocol::random::Random;
+    use crate::protocol::sip::Identity;
+    use std::path::Path;
+    use tokio::task::JoinHandle;
+
+    struct Running {
+        store: Store,
+        board: Board,
+        wake: Arc<Notify>,
+        stopping: CancellationToken,
+        orders: mpsc::Receiver<Input>,
+        task: JoinHandle<()>,
+    }
+
+    fn start(folder: &Path) -> Running {
+        let store = Store::open(&folder.join("log.db"), clock::random()).unwrap();
+        let (board, wake) = (Board::new(), Arc::new(Notify::new()));
+        let stopping = CancellationToken::new();
+        let (to, orders) = mpsc::channel(8);
+        let person = |name: &str, role| Person {
+            name: name.to_owned(),
+            role,
+            mobile: Some(format!("{name}1")),
+            office: Some(format!("{name}2")),
+        };
+        let roster =
+            Roster { people: vec![person("L", Role::Leader), person("S", Role::Substitute)] };
+        let task = tokio::spawn(run(
+            store.clone(),
+            Policy::default(),
+            roster,
+            to,
+            Arc::clone(&wake),
+            board.clone(),
+            stopping.clone(),
+        ));
+        Running { store, board, wake, stopping, orders, task }
+    }
+
+    impl Running {
+        async fn note(&self, fact: Fact) {
+            let applied = self.store.note(Noted { at: clock::now(), fact }).await.unwrap();
+            if applied.escalate {
+                self.wake.notify_one();
+            }
+        }
+
+        /// A call arrives and is flagged with `*9`.
+        async fn flagged(&self) {
+            let call = CallId::new(clock::now(), &mut Random::from_seed([3; 32]));
+            let arrival = Arrival {
+                call,
+                sip_call_id: "a".to_owned(),
+                caller: "101".to_owned(),
+                display: String::new(),
+                from: Identity::default(),
+                asserted: None,
+                callee: "8000".to_owned(),
+                source: String::new(),
+                fault: None,
+            };
+            self.note(Fact::Arrived(Box::new(arrival))).await;
+            let phone = "值班台话机".to_owned();
+            self.note(Fact::Flagged { entry: call.into(), urgency: Urgency::Critical, phone })
+                .await;
+        }
+
+        async fn next(&mut self) -> Input {
+            let limit = Duration::from_secs(10);
+            tokio::time::timeout(limit, self.orders.recv()).await.expect("an order").unwrap()
+        }
+
+        async fn next_call(&mut self) -> LeaderCall {
+            match self.next().await {
+                Input::Notify(call) => call,
+                other => panic!("{other:?}"),
+            }
+        }
+
+        async fn stop(self) {
+            self.stopping.cancel();
+            self.task.await.unwrap();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_flag_becomes_a_call_and_a_declined_call_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut room = start(folder.path());
+        room.flagged().await;
+        let first = room.next_call().await;
+        assert_eq!(first.target, "L1");
+        let attempt = first.attempt;
+        room.note(Fact::AttemptEnded { attempt, result: AttemptResult::Declined, status: 603 })
+            .await;
+        assert_eq!(room.next_call().await.target, "S1", "esc_19");
+        room.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn esc_37_whoever_still_rings_is_stopped_when_the_leader_has_acknowledged() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut room = start(folder.path());
+        room.flagged().await;
+        let leader = room.next_call().await;
+        let (attempt, entry) = (leader.attempt, leader.entry);
+        room.note(Fact::AttemptEnded { attempt, result: AttemptResult::Unreachable, status: 404 })
+            .await;
+        let leader = room.next_call().await;
+        assert_eq!(leader.target, "L2", "esc_20");
+        let alarms = room.board.status().alarms;
+        assert!(alarms.contains_key("dead_number"), "{alarms:?}");
+        let attempt = leader.attempt;
+        room.note(Fact::AttemptEnded { attempt, result: AttemptResult::Declined, status: 603 })
+            .await;
+        let substitute = room.next_call().await;
+        room.note(Fact::Acknowledged { attempt: leader.attempt, entry }).await;
+        assert_eq!(room.next().await, Input::StopNotifying { attempt: substitute.attempt });
+        room.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn esc_42_what_was_claimed_and_not_sent_is_called_after_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut room = start(folder.path());
+        room.flagged().await;
+        let before = room.next_call().await;
+        room.stop().await;
+        let store = Store::open(&folder.path().join("log.db"), clock::random()).unwrap();
+        store.interrupted_calls(clock::now()).await.unwrap();
+        drop(store);
+        let mut room = start(folder.path());
+        let again = room.next_call().await;
+        assert_eq!((again.target.as_str(), again.entry), ("L1", before.entry));
+        room.stop().await;
+    }
+}

@@ -286,3 +286,161 @@ pub(super) fn flag(
     audit::append(tx.sql, now, actor, "entry.flag", &entry.to_string(), &name(urgency))?;
     Ok(flagged)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::store::tests::{at, entry, note, officer, one, store};
+    use crate::io::store::{StoreError, wait};
+
+    fn save(store: &Store, entry: EntryId, field: Field, old: &str, new: &str) -> Saved {
+        wait(store.save_field(&officer(), entry, field, old, new, at(60.0))).unwrap()
+    }
+
+    fn write_raw(store: &Store, query: &str) -> Result<()> {
+        let query = query.to_owned();
+        store.write_now(move |tx| Ok(tx.sql.execute_batch(&query)?))
+    }
+
+    #[test]
+    fn a_field_is_changed_only_if_it_reads_what_the_officer_saw() {
+        let store = store();
+        let entry = entry(&store, 1, 0.0);
+        let saved = save(&store, entry, Field::Content, "", "水管破裂\r\n无伤亡");
+        assert!(matches!(saved, Saved::Saved { .. }));
+        let theirs = "水管破裂\n无伤亡".to_owned();
+        let conflict = save(&store, entry, Field::Content, "", "别的");
+        assert_eq!(conflict, Saved::Conflict { theirs: theirs.clone() });
+        let saved = save(&store, entry, Field::Content, "水管破裂\r\n无伤亡", "已修复");
+        assert!(matches!(saved, Saved::Saved { .. }), "the browser's line ends are no conflict");
+        assert!(matches!(save(&store, entry, Field::Content, "x", "已修复"), Saved::Saved { .. }));
+        let view = wait(store.entry(entry)).unwrap().unwrap();
+        assert_eq!(view.revisions.len(), 3, "saving the same again is no revision");
+        assert_eq!(view.revisions[2].changes[0].old, theirs);
+        assert_eq!(view.revisions[2].actor, "王值班");
+        assert_eq!(wait(store.verify_entry(entry)).unwrap(), 3);
+        assert_eq!(wait(store.verify_audit()).unwrap(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_refused_with_its_remedy() {
+        let store = store();
+        let entry = entry(&store, 1, 0.0);
+        let long = "1".repeat(41);
+        match save(&store, entry, Field::CallerPhone, "13812345678", &long) {
+            Saved::Refused { field: Field::CallerPhone, zh, .. } => {
+                assert!(zh.contains("40"), "{zh}")
+            }
+            other => panic!("{other:?}"),
+        }
+        let refused = save(&store, entry, Field::Category, "", "no such thing");
+        assert!(matches!(refused, Saved::Refused { .. }));
+        let nowhere = EntryId(uuid::Uuid::nil());
+        assert_eq!(save(&store, nowhere, Field::Subject, "", "x"), Saved::NotFound);
+    }
+
+    #[test]
+    fn c_36_an_entry_is_registered_with_what_its_category_needs() {
+        let store = store();
+        let (wrong, notice) = (entry(&store, 1, 0.0), entry(&store, 2, 1.0));
+        let complete = |entry| wait(store.complete(&officer(), entry, at(90.0))).unwrap();
+        assert_eq!(complete(wrong), Completed::Missing(vec![Field::Category]));
+        save(&store, wrong, Field::Category, "", "wrong_number");
+        assert_eq!(complete(wrong), Completed::Closed, "nothing else is asked");
+        assert_eq!(complete(wrong), Completed::Already);
+
+        save(&store, notice, Field::Category, "", "notice");
+        let Completed::Missing(missing) = complete(notice) else { panic!() };
+        assert!(!missing.contains(&Field::CallerPhone), "the caller's number is filled in");
+        for field in missing {
+            save(&store, notice, field, "", "会议通知");
+        }
+        assert_eq!(complete(notice), Completed::Registered);
+        let close = || wait(store.close(&officer(), notice, at(99.0))).unwrap();
+        assert_eq!(close(), Completed::Missing(vec![Field::Result]));
+        save(&store, notice, Field::Result, "", "已转办公室");
+        assert_eq!(close(), Completed::Closed);
+        let view = wait(store.entry(notice)).unwrap().unwrap();
+        assert_eq!(view.row.state, EntryState::Closed);
+        let kinds: Vec<_> = view.revisions.iter().map(|revision| revision.kind).collect();
+        assert_eq!(kinds.first(), Some(&RevisionKind::System));
+        assert!(kinds.contains(&RevisionKind::Corrected), "after registering it is a correction");
+        assert!(wait(store.verify_entry(notice)).is_ok());
+    }
+
+    #[test]
+    fn i_4_revisions_and_the_audit_cannot_be_rewritten() {
+        let store = store();
+        let entry = entry(&store, 1, 0.0);
+        save(&store, entry, Field::Subject, "", "停水");
+        for query in [
+            "UPDATE revision SET actor = 'nobody'",
+            "DELETE FROM revision",
+            "UPDATE audit SET actor = 'nobody'",
+            "DELETE FROM audit",
+            "DELETE FROM entry",
+            "DELETE FROM call",
+        ] {
+            match write_raw(&store, query) {
+                Err(StoreError::Bug(why)) => assert!(why.contains("never"), "{query}: {why}"),
+                other => panic!("{query}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn esc_86_what_was_edited_behind_our_back_is_found() {
+        let edits = [
+            ("revision", "DROP TRIGGER revision_is_not_changed; UPDATE revision SET actor = 'x'"),
+            ("entry", "UPDATE entry SET subject = '停电'"),
+            ("last revision", "DROP TRIGGER revision_is_kept; DELETE FROM revision WHERE no = 1"),
+        ];
+        for (what, edit) in edits {
+            let store = store();
+            let entry = entry(&store, 1, 0.0);
+            save(&store, entry, Field::Subject, "", "停水");
+            assert_eq!(wait(store.verify_entry(entry)).unwrap(), 2);
+            write_raw(&store, edit).unwrap();
+            let found = wait(store.verify_entry(entry));
+            assert!(matches!(found, Err(StoreError::Damaged(_))), "{what}: {found:?}");
+        }
+        let store = store();
+        let entry = entry(&store, 1, 0.0);
+        save(&store, entry, Field::Subject, "", "停水");
+        save(&store, entry, Field::Subject, "停水", "停电");
+        let edit = "DROP TRIGGER audit_is_kept; DELETE FROM audit WHERE id = 1";
+        write_raw(&store, edit).unwrap();
+        assert!(matches!(wait(store.verify_audit()), Err(StoreError::Damaged(_))));
+    }
+
+    #[test]
+    fn i_3_a_sealed_recording_stays_as_it_is() {
+        use crate::duty::journal::Fact;
+        use crate::io::store::tests::call;
+        use crate::io::store::{RecordingState, Sealed};
+        let store = store();
+        entry(&store, 1, 0.0);
+        note(&store, 5.0, Fact::Answered { call: call(1), phone: "p".to_owned() });
+        assert_eq!(wait(store.recordings_unsealed()).unwrap(), [call(1)]);
+        let sealed = |sha256: &str| Sealed {
+            wav: "a.wav".into(),
+            tape: None,
+            sha256: sha256.to_owned(),
+            bytes: 44,
+            duration: std::time::Duration::from_millis(1500),
+            gaps: vec![],
+            interrupted: None,
+        };
+        let seal = |sha256| wait(store.recording_sealed(call(1), sealed(sha256), at(9.0))).unwrap();
+        assert!(seal("abc"));
+        assert!(!seal("def"), "the first one stands");
+        assert!(!wait(store.recording_missing(call(1), "disk full", at(9.0))).unwrap());
+        let row = wait(store.recording(call(1))).unwrap().unwrap();
+        assert_eq!((row.state, row.sha256.as_deref()), (RecordingState::Sealed, Some("abc")));
+        assert_eq!(wait(store.recordings_unsealed()).unwrap(), []);
+        let changed = write_raw(&store, "UPDATE recording SET digest = 'def'");
+        assert!(changed.is_err());
+        assert!(!wait(store.recording_sealed(call(9), sealed("x"), at(9.0))).unwrap(), "unknown");
+        assert_eq!(one::<i64>(&store, "SELECT count(*) FROM recording"), 1);
+    }
+}

@@ -46,3 +46,36 @@ impl Held {
 pub(super) fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::store::tests::random;
+    use crate::io::store::{Store, wait};
+
+    #[test]
+    fn esc_69_a_second_daemon_on_the_same_folder_is_told_who_holds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        let first = Store::open(&path, random()).unwrap();
+        match Store::open(&path, random()).map(drop) {
+            Err(StoreError::Held { holder, .. }) => {
+                assert!(holder.contains(&std::process::id().to_string()), "{holder}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let beside = Store::open_beside(&path, random()).unwrap();
+        assert!(!wait(beside.has_people()).unwrap());
+        drop(first);
+        Store::open(&path, random()).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let missing = Path::new("/nonexistent/dutyline/log.db");
+        match Store::open(missing, random()).map(drop) {
+            Err(StoreError::Unreadable(why)) => assert!(why.contains("/nonexistent"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -9,6 +9,7 @@ mod calls;
 mod contacts;
 mod entries;
 mod error;
+mod escalation_views;
 mod escalations;
 mod facts;
 mod folder;
@@ -28,6 +29,7 @@ mod writer;
 
 pub use entries::{Completed, Flagged, Saved, Withdrawn};
 pub use error::{Result, StoreError};
+pub use escalation_views::*;
 pub use escalations::Cycle;
 pub use facts::Applied;
 pub use outages::OutageKind;

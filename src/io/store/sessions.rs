@@ -200,3 +200,74 @@ fn open(tx: &mut Tx<'_>, id: PersonId, terminal: &str, how: &str, now: Now) -> R
     audit::append(tx.sql, now, &Actor::from(&who), "session.open", &object, how)?;
     Ok(Login::Welcome { token, who })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::store::tests::{at, one, random};
+    use crate::io::store::{Account, wait};
+
+    fn wang(password: &str) -> NewPerson {
+        NewPerson {
+            login: "wang".to_owned(),
+            name: "王值班".to_owned(),
+            account: Account::Officer,
+            password: password.to_owned(),
+        }
+    }
+
+    fn empty() -> Store {
+        Store::open_in_memory(random()).unwrap()
+    }
+
+    #[test]
+    fn the_first_account_is_made_by_a_link_that_works_once() {
+        let store = empty();
+        let link = wait(store.make_login_link(None, at(0.0))).unwrap().unwrap();
+        assert_eq!(wait(store.login_link(&link, at(1.0))).unwrap(), LinkUse::FirstAccount);
+        let first = |password| {
+            wait(store.make_first_account(&link, wang(password), "127.0.0.1", at(2.0))).unwrap()
+        };
+        assert!(matches!(first("short"), Err(Added::Refused { .. })));
+        let Ok(Login::Welcome { token, who }) = first("long enough") else { panic!() };
+        assert_eq!(who.name, "王值班");
+        assert_eq!(first("long enough"), Ok(Login::Refused), "used up");
+        assert_eq!(wait(store.make_login_link(None, at(3.0))).unwrap(), None);
+        let session = |seconds| wait(store.session(&token, "127.0.0.1", at(seconds))).unwrap();
+        assert_eq!(session(10.0), Some(who.clone()));
+        assert_eq!(session(26.0 * 3600.0), None, "expired");
+        wait(store.log_out(&token, &who, at(20.0))).unwrap();
+        assert_eq!(session(21.0), None);
+        let kept: String = one(&store, "SELECT token FROM login_link");
+        assert_ne!(kept, link, "only the digest is kept");
+        assert!(wait(store.verify_audit()).unwrap() >= 3);
+    }
+
+    #[test]
+    fn an_old_link_is_good_for_nothing() {
+        let store = empty();
+        let link = wait(store.make_login_link(None, at(0.0))).unwrap().unwrap();
+        let day = 25.0 * 3600.0;
+        assert_eq!(wait(store.login_link(&link, at(day))).unwrap(), LinkUse::Nothing);
+        assert_eq!(wait(store.login_link("nonsense", at(1.0))).unwrap(), LinkUse::Nothing);
+    }
+
+    #[test]
+    fn logging_in_needs_the_right_password_and_is_audited() {
+        let store = empty();
+        let add = |person| wait(store.add_person(person, "root", at(0.0))).unwrap();
+        let Added::Added(id) = add(wang("right password")) else { panic!() };
+        assert_eq!(add(wang("another one")), Added::Taken);
+        let log_in =
+            |login, password| wait(store.log_in(login, password, "10.0.0.9", at(1.0))).unwrap();
+        assert_eq!(log_in("wang", "wrong password"), Login::Refused);
+        assert_eq!(log_in("nobody", "right password"), Login::Refused);
+        assert!(matches!(log_in(" wang", "right password"), Login::Welcome { .. }));
+        let link = wait(store.make_login_link(Some(id), at(2.0))).unwrap().unwrap();
+        let by_link = || wait(store.log_in_by_link(&link, "10.0.0.9", at(3.0))).unwrap();
+        assert!(matches!(by_link(), Login::Welcome { .. }));
+        assert_eq!(by_link(), Login::Refused, "once");
+        let refused = "SELECT count(*) FROM audit WHERE action = 'session.refuse'";
+        assert_eq!(one::<i64>(&store, refused), 2);
+    }
+}

@@ -4,6 +4,7 @@ use super::error::{Result, StoreError};
 use crate::duty::escalation::Moment;
 use crate::protocol::now::{Mono, Now};
 use chrono::{DateTime, Utc};
+use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::Serialize;
 use serde::de::value::{Error as ValueError, StrDeserializer};
@@ -90,4 +91,15 @@ pub(super) fn json<T: Serialize>(value: &T) -> Result<String> {
 
 pub(super) fn from_json<T: for<'a> Deserialize<'a>>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| StoreError::Damaged(error.to_string()))
+}
+
+pub(super) fn instant(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    Ok(row.get::<_, Option<Ms>>(column)?.map(|at| at.0))
+}
+
+pub(super) fn optional<T: DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<T>> {
+    Ok(row.get::<_, Option<Named<T>>>(column)?.map(|named| named.0))
 }

@@ -1,0 +1,187 @@
+//! What the pages show of an escalation.
+
+use super::Store;
+use super::error::Result;
+use super::recordings::RecordingState;
+use super::text::{Id, Ms, Named, instant, optional};
+use crate::duty::ids::{AttemptId, EntryId, EscalationId};
+use crate::duty::journal::{AttemptResult, Urgency};
+use crate::duty::roster::Role;
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, Row, params};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EscalationState {
+    Open,
+    /// 已接报
+    Acknowledged,
+    /// 撤回
+    Withdrawn,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EscalationRow {
+    pub id: EscalationId,
+    pub entry: EntryId,
+    pub urgency: Urgency,
+    pub state: EscalationState,
+    pub raised: DateTime<Utc>,
+    pub raised_by: String,
+    /// How often the ladder has begun again.
+    pub round: i64,
+    /// 全部未应答: sounds since then, until somebody acknowledges or it is withdrawn.
+    pub siren: Option<DateTime<Utc>>,
+    pub attempts: i64,
+    pub acknowledged: Option<AckRow>,
+    /// When the duty leader himself was reached.
+    pub leader_reached: Option<DateTime<Utc>>,
+    pub withdrawn: Option<DateTime<Utc>>,
+    pub withdrawn_by: Option<String>,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AckRow {
+    pub person: String,
+    pub role: Role,
+    pub at: DateTime<Utc>,
+    /// `false`: somebody else had acknowledged already.
+    pub first: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AttemptRow {
+    pub id: AttemptId,
+    pub seq: i64,
+    pub round: i64,
+    pub role: Role,
+    pub person: String,
+    pub target: String,
+    pub why: String,
+    pub started: DateTime<Utc>,
+    pub ringing: Option<DateTime<Utc>>,
+    pub answered: Option<DateTime<Utc>>,
+    pub ended: Option<DateTime<Utc>>,
+    pub result: Option<AttemptResult>,
+    pub status: Option<u16>,
+    /// Keys other than the acknowledging one.
+    pub keys: String,
+    pub recording: Option<RecordingState>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EscalationView {
+    pub row: EscalationRow,
+    /// Oldest first; at most the last [`MOST_ATTEMPTS`].
+    pub attempts: Vec<AttemptRow>,
+    pub acknowledgements: Vec<AckRow>,
+}
+
+pub const MOST_ATTEMPTS: i64 = 200;
+
+impl Store {
+    /// Escalations nobody has acknowledged, oldest first: what must be in sight on every page.
+    pub async fn open_escalations(&self) -> Result<Vec<EscalationRow>> {
+        self.read(|sql| {
+            let query = format!("{ESCALATION} WHERE e.state = 'open' ORDER BY e.raised_ms");
+            let mut rows = sql.prepare_cached(&query)?;
+            let rows = rows.query_map([], one)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}
+
+const ESCALATION: &str = "
+  SELECT e.id, e.entry, e.urgency, e.state, e.raised_ms, e.raised_by, e.round,
+    CASE WHEN e.state = 'open' THEN e.siren_ms END, e.leader_reached_ms, e.withdrawn_ms,
+    e.withdrawn_by, e.reason, (SELECT count(*) FROM attempt a WHERE a.escalation = e.id),
+    k.person, k.role, k.at_ms
+  FROM escalation e
+  LEFT JOIN acknowledgement k ON k.escalation = e.id AND k.outcome = 'first'";
+
+pub(super) fn rows(sql: &Connection, entry: EntryId, most: i64) -> Result<Vec<EscalationRow>> {
+    let query =
+        format!("{ESCALATION} WHERE e.entry = ?1 ORDER BY e.raised_ms DESC, e.id DESC LIMIT ?2");
+    let mut rows = sql.prepare_cached(&query)?;
+    let rows = rows.query_map(params![Id(entry), most], one)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn one(row: &Row<'_>) -> rusqlite::Result<EscalationRow> {
+    let person: Option<String> = row.get(13)?;
+    let acknowledged = match person {
+        Some(person) => Some(AckRow {
+            person,
+            role: row.get::<_, Named<Role>>(14)?.0,
+            at: row.get::<_, Ms>(15)?.0,
+            first: true,
+        }),
+        None => None,
+    };
+    Ok(EscalationRow {
+        id: row.get::<_, Id<EscalationId>>(0)?.0,
+        entry: row.get::<_, Id<EntryId>>(1)?.0,
+        urgency: row.get::<_, Named<Urgency>>(2)?.0,
+        state: row.get::<_, Named<EscalationState>>(3)?.0,
+        raised: row.get::<_, Ms>(4)?.0,
+        raised_by: row.get(5)?,
+        round: row.get(6)?,
+        siren: instant(row, 7)?,
+        leader_reached: instant(row, 8)?,
+        withdrawn: instant(row, 9)?,
+        withdrawn_by: row.get(10)?,
+        reason: row.get(11)?,
+        attempts: row.get(12)?,
+        acknowledged,
+    })
+}
+
+pub(super) fn view(sql: &Connection, row: EscalationRow) -> Result<EscalationView> {
+    let mut attempts = sql.prepare_cached(
+        "SELECT a.id, a.seq, a.round, a.role, a.person, a.target, a.why, a.started_ms, a.ringing_ms,
+           a.answered_ms, a.ended_ms, a.result, a.status,
+           (SELECT group_concat(key, '' ORDER BY at_mono) FROM attempt_key k
+             WHERE k.attempt = a.id), r.state
+         FROM attempt a LEFT JOIN recording r ON r.call = a.id
+         WHERE a.escalation = ?1 ORDER BY a.seq DESC LIMIT ?2",
+    )?;
+    let attempts = attempts.query_map(params![Id(row.id), MOST_ATTEMPTS], attempt_row)?;
+    let mut attempts = attempts.collect::<Result<Vec<_>, _>>()?;
+    attempts.reverse();
+    let mut acks = sql.prepare_cached(
+        "SELECT person, role, at_ms, outcome = 'first' FROM acknowledgement
+         WHERE escalation = ?1 ORDER BY at_ms",
+    )?;
+    let acks = acks.query_map([Id(row.id)], |row| {
+        Ok(AckRow {
+            person: row.get(0)?,
+            role: row.get::<_, Named<Role>>(1)?.0,
+            at: row.get::<_, Ms>(2)?.0,
+            first: row.get(3)?,
+        })
+    })?;
+    Ok(EscalationView { attempts, acknowledgements: acks.collect::<Result<_, _>>()?, row })
+}
+
+fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
+    Ok(AttemptRow {
+        id: row.get::<_, Id<AttemptId>>(0)?.0,
+        seq: row.get(1)?,
+        round: row.get(2)?,
+        role: row.get::<_, Named<Role>>(3)?.0,
+        person: row.get(4)?,
+        target: row.get(5)?,
+        why: row.get(6)?,
+        started: row.get::<_, Ms>(7)?.0,
+        ringing: instant(row, 8)?,
+        answered: instant(row, 9)?,
+        ended: instant(row, 10)?,
+        result: optional(row, 11)?,
+        status: row.get(12)?,
+        keys: row.get::<_, Option<String>>(13)?.unwrap_or_default(),
+        recording: optional(row, 14)?,
+    })
+}
