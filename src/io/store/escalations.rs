@@ -6,7 +6,7 @@ use super::entries::Withdrawn;
 use super::error::Result;
 use super::text::{Id, Ms, Named, moment, mono, mono_of, ms, name};
 use super::writer::Tx;
-use super::{Store, acknowledgements};
+use super::{Store, Who, acknowledgements};
 use crate::duty::escalation::{
     Attempt, Decision, Escalation, Place, Policy, State, Target, decide, expired, unwanted,
 };
@@ -55,6 +55,23 @@ impl Store {
     ) -> impl Future<Output = Result<Cycle>> + Send + use<> {
         let (policy, roster) = (policy.clone(), roster.clone());
         self.write(move |tx| cycle(tx, now, &policy, &roster))
+    }
+
+    /// The officer has spoken to the duty leader by another way, after somebody else had
+    /// acknowledged: his redial ends. `how` is mandatory; wake the escalator. `false`: there is no
+    /// such redial.
+    pub async fn leader_spoken_to(
+        &self,
+        who: &Who,
+        entry: EntryId,
+        how: &str,
+        now: Now,
+    ) -> Result<bool> {
+        let (actor, how) = (Actor::from(who), how.trim().to_owned());
+        if how.is_empty() {
+            return Ok(false);
+        }
+        self.write(move |tx| reached(tx.sql, &actor, entry, &how, now)).await
     }
 
     /// As [`Store::next_calls`], for a thread that may wait.
@@ -132,6 +149,20 @@ pub(super) fn withdraw(
         .query_row([Id(entry)], |row| row.get(0))
         .optional()?;
     Ok(acknowledged.map_or(Withdrawn::NothingOpen, |id| Withdrawn::Acknowledged(id.0)))
+}
+
+fn reached(sql: &Connection, actor: &Actor, entry: EntryId, how: &str, now: Now) -> Result<bool> {
+    let reached: Option<Id<EscalationId>> = sql
+        .prepare_cached(
+            "UPDATE escalation SET leader_reached_ms = ?2 WHERE entry = ?1
+               AND state = 'acknowledged' AND leader_reached_ms IS NULL RETURNING id",
+        )?
+        .query_row(params![Id(entry), ms(now.wall)], |row| row.get(0))
+        .optional()?;
+    if let Some(Id(id)) = &reached {
+        audit::append(sql, now, actor, "escalation.leader_reached", &id.to_string(), how)?;
+    }
+    Ok(reached.is_some())
 }
 
 fn cycle(tx: &mut Tx<'_>, now: Now, policy: &Policy, roster: &Roster) -> Result<Cycle> {
@@ -557,10 +588,35 @@ mod tests {
         let (redial, _) = cycle(&store, 170.0);
         assert_eq!(redial.len(), 1, "60 s after his last call began");
         assert!(["1001", "2001"].contains(&redial[0].target.as_str()));
+        let spoken =
+            |how: &str| wait(store.leader_spoken_to(&officer(), entry, how, at(174.0))).unwrap();
+        assert!(!spoken(" "));
         assert_eq!(acknowledge(&store, &redial[0], 175.0), AckOutcome::Late);
+        assert!(!spoken("当面"), "he has pressed the key himself");
         end(&store, &redial[0], AttemptResult::Acknowledged, 180.0);
         let last = store.escalate(at(9000.0), &Policy::default(), &roster()).unwrap();
         assert_eq!(last, Cycle::default());
+    }
+
+    #[test]
+    fn the_leaders_redial_ends_when_the_officer_has_spoken_to_him() {
+        let store = store();
+        let entry = entry(&store, 1, 0.0);
+        flag(&store, entry, Urgency::Urgent, 0.0);
+        let spoken = || wait(store.leader_spoken_to(&officer(), entry, "当面", at(200.0))).unwrap();
+        assert!(!spoken(), "nobody has acknowledged yet");
+        let (leader, _) = cycle(&store, 0.0);
+        end(&store, &leader[0], AttemptResult::NoAnswer, 35.0);
+        let (calls, _) = cycle(&store, 180.0);
+        let substitute = calls.iter().find(|call| call.target == "1002").unwrap();
+        let redial = calls.iter().find(|call| call.target != "1002").unwrap();
+        assert_eq!(acknowledge(&store, substitute, 190.0), AckOutcome::First);
+        assert_eq!(cycle(&store, 191.0).1, []);
+        assert!(spoken());
+        assert_eq!(cycle(&store, 200.0).1, [redial.attempt]);
+        end(&store, redial, AttemptResult::Cancelled, 200.0);
+        end(&store, substitute, AttemptResult::Acknowledged, 200.0);
+        assert_eq!(cycle(&store, 9000.0), (vec![], vec![]));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
+use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
 /// Writes that may wait; more are refused at once.
@@ -51,19 +52,35 @@ impl<T: Send, F: FnOnce(&mut Tx<'_>) -> Result<T> + Send> Work for Task<T, F> {
 }
 
 pub(super) enum Writer {
-    Thread(mpsc::Sender<Box<dyn Work>>),
+    Thread(Thread),
     /// Runs where it is called: for virtual time.
-    Inline(Mutex<(Connection, Random)>),
+    Inline(Box<Mutex<(Connection, Random)>>),
+}
+
+pub(super) struct Thread {
+    /// `None` once it is to end.
+    queue: Option<mpsc::Sender<Box<dyn Work>>>,
+    running: Option<JoinHandle<()>>,
+}
+
+impl Drop for Thread {
+    /// What waits is written before the folder is given up.
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(running) = self.running.take() {
+            let _ = running.join();
+        }
+    }
 }
 
 impl Writer {
     pub fn inline(connection: Connection, random: Random) -> Self {
-        Self::Inline(Mutex::new((connection, random)))
+        Self::Inline(Box::new(Mutex::new((connection, random))))
     }
 
     pub fn thread(mut connection: Connection, mut random: Random) -> Result<Self> {
         let (queue, mut waiting) = mpsc::channel::<Box<dyn Work>>(QUEUE);
-        std::thread::Builder::new()
+        let running = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || {
                 while let Some(first) = waiting.blocking_recv() {
@@ -77,7 +94,7 @@ impl Writer {
                 }
             })
             .map_err(|error| StoreError::Unreadable(error.to_string()))?;
-        Ok(Self::Thread(queue))
+        Ok(Self::Thread(Thread { queue: Some(queue), running: Some(running) }))
     }
 
     /// Puts a write in the queue at once; the answer comes after its commit. Writes are carried
@@ -95,17 +112,16 @@ impl Writer {
                 let (connection, random) = &mut *writer;
                 commit(connection, random, VecDeque::from([task]));
             }
-            Self::Thread(queue) => match queue.try_send(task) {
+            Self::Thread(Thread { queue: Some(queue), .. }) => match queue.try_send(task) {
                 Ok(()) => {}
-                Err(mpsc::error::TrySendError::Full(back)) => {
-                    task = back;
+                Err(mpsc::error::TrySendError::Full(mut task)) => {
                     task.finish(Err(StoreError::Overloaded));
                 }
-                Err(mpsc::error::TrySendError::Closed(back)) => {
-                    task = back;
+                Err(mpsc::error::TrySendError::Closed(mut task)) => {
                     task.finish(Err(StoreError::Closed));
                 }
             },
+            Self::Thread(Thread { queue: None, .. }) => task.finish(Err(StoreError::Closed)),
         }
         answer
     }
