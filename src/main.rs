@@ -2,8 +2,11 @@
 
 #![warn(clippy::too_many_lines)]
 
+use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dutyline::config::{Config, Environment, Loaded};
+use dutyline::io::store::{Account, Added, NewPerson, Store, wait};
+use dutyline::io::{clock, terminal};
 use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,11 +35,16 @@ enum LogFormat {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the daemon until SIGTERM or Ctrl+C. 运行
+    Run(ConfigFile),
     /// Check a configuration without starting anything. 检查设置文件
     ///
     /// Names every fault at once with its line and its remedy. Exit code 0: it is right; 2: it is
     /// not.
     CheckConfig(ConfigFile),
+    /// Accounts for the page. 账号
+    #[command(subcommand)]
+    User(User),
 }
 
 #[derive(Args)]
@@ -44,6 +52,39 @@ struct ConfigFile {
     /// The configuration file. 设置文件
     #[arg(long, env = "DUTYLINE_CONFIG", default_value = "config/dutyline.toml")]
     config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum User {
+    /// Add an account. 新增账号
+    ///
+    /// The password is asked for, or read from standard input where that is no terminal; it is
+    /// never an argument, which every process could see.
+    Add(NewUser),
+}
+
+#[derive(Args)]
+struct NewUser {
+    /// The person's name, as it stands in the log. 姓名
+    name: String,
+    /// What is typed to log in; the name unless given. 登录名
+    #[arg(long)]
+    login: Option<String>,
+    /// What the person may do. 角色
+    #[arg(long, value_enum, default_value_t = Role::Officer)]
+    role: Role,
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Role {
+    /// 值班员
+    Officer,
+    /// 带班领导
+    Leader,
+    /// 系统管理员
+    Admin,
 }
 
 /// Exit code for a configuration that is not right.
@@ -55,31 +96,67 @@ fn main() -> ExitCode {
         eprintln!("--log {}: {fault}", arguments.log);
         return ExitCode::from(MISCONFIGURED);
     }
-    match arguments.command {
-        Command::CheckConfig(file) => match load(&file) {
-            Ok(config) => {
-                println!("{}: 正确 · ok\n{}", file.config.display(), config.summary());
-                ExitCode::SUCCESS
-            }
-            Err(code) => code,
-        },
-    }
+    let done = match arguments.command {
+        Command::Run(file) => with_config(&file, run),
+        Command::CheckConfig(file) => with_config(&file, |config| {
+            println!("{}: 正确 · ok\n{}", file.config.display(), config.summary());
+            Ok(ExitCode::SUCCESS)
+        }),
+        Command::User(User::Add(user)) => with_config(&user.file, |config| add(&user, &config)),
+    };
+    done.unwrap_or_else(|fault| {
+        eprintln!("{fault:#}");
+        ExitCode::FAILURE
+    })
 }
 
-/// The checked configuration; its warnings, or else its faults, are printed.
-fn load(file: &ConfigFile) -> Result<Config, ExitCode> {
+fn run(config: Config) -> anyhow::Result<ExitCode> {
+    runtime()?.block_on(dutyline::daemon::run(config))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().build().context("no runtime")
+}
+
+fn add(user: &NewUser, config: &Config) -> anyhow::Result<ExitCode> {
+    let database = config.storage.data.join("dutyline.db");
+    let store = Store::open_beside(&database, clock::random())
+        .with_context(|| format!("{}", database.display()))?;
+    let account = match user.role {
+        Role::Officer => Account::Officer,
+        Role::Leader => Account::Leader,
+        Role::Admin => Account::Admin,
+    };
+    let login = user.login.clone().unwrap_or_else(|| user.name.clone());
+    let password = terminal::ask_password()?;
+    let person = NewPerson { login: login.clone(), name: user.name.clone(), account, password };
+    match wait(store.add_person(person, "user add", clock::now()))? {
+        Added::Added(_) => println!("{} 已新增，登录名 {login} · added, logs in as {login}", user.name),
+        Added::Taken => bail!("登录名 {login} 已有人用 · somebody logs in as {login} already"),
+        Added::Refused { zh, en } => bail!("{zh} · {en}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Goes on with the checked configuration; its warnings, or else its faults, are printed.
+fn with_config(
+    file: &ConfigFile,
+    next: impl FnOnce(Config) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
     match Config::load(&file.config, &environment()) {
         Ok(Loaded { config, warnings }) => {
             if !warnings.is_empty() {
                 eprintln!("警告 · warning\n{warnings}");
             }
-            Ok(config)
+            next(config)
         }
         Err(faults) => {
             eprint!("{faults}");
             let count = faults.list.len();
             eprintln!("{count} 处错误 · {count} fault{}", if count == 1 { "" } else { "s" });
-            Err(ExitCode::from(MISCONFIGURED))
+            Ok(ExitCode::from(MISCONFIGURED))
         }
     }
 }

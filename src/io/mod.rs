@@ -11,5 +11,6 @@ pub mod status;
 pub mod store;
 pub mod streams;
 pub mod tape;
+pub mod terminal;
 pub mod wav_file;
 pub mod web;

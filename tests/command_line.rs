@@ -1,0 +1,119 @@
+//! The program's face on the command line: exit codes, help, accounts.
+
+use std::fs;
+use std::io::Write;
+use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const RIGHT: &str = r#"
+[line]
+number = "63001234"
+room = "值班室"
+pbx = "127.0.0.1:5060"
+user = "1001"
+password = "the-secret"
+listen = "127.0.0.1:5070"
+
+[[phones]]
+name = "值班台话机"
+target = "2001"
+
+[[leaders]]
+name = "李四"
+role = "leader"
+mobile = "3001"
+"#;
+
+fn dutyline(folder: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dutyline"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("DUTYLINE_CONFIG")
+        .env_remove("DUTYLINE_LINE_PASSWORD")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    // A command that does not read its input may be gone already.
+    let _ = child.stdin.take().expect("its input").write_all(input.as_bytes());
+    child.wait_with_output().expect("its end")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn folder_with(config: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("d.toml"), config).expect("written");
+    folder
+}
+
+#[test]
+fn a_right_configuration_is_summed_up_without_its_secret() {
+    let folder = folder_with(RIGHT);
+    // Taken ports do not matter: nothing is listened to.
+    let _sip = UdpSocket::bind("127.0.0.1:5070");
+    let _page = TcpListener::bind("127.0.0.1:8080");
+    let done = dutyline(folder.path(), &["check-config", "--config", "d.toml"], "");
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let shown = text(&done.stdout);
+    assert!(shown.contains("d.toml: 正确 · ok") && shown.contains("63001234"), "{shown}");
+    assert!(!shown.contains("the-secret") && !text(&done.stderr).contains("the-secret"));
+    assert!(text(&done.stderr).contains("password_file"), "warned of the password in the file");
+    let files: Vec<_> = fs::read_dir(folder.path()).expect("a folder").collect();
+    assert_eq!(files.len(), 1, "nothing is made: {files:?}");
+}
+
+#[test]
+fn a_wrong_configuration_ends_every_command_with_code_2() {
+    let folder = folder_with("[line]\npbx = 5\nnumbr = \"1\"\n");
+    for command in [&["check-config"][..], &["run"], &["user", "add", "张三"]] {
+        let done = dutyline(folder.path(), &[command, &["--config", "d.toml"]].concat(), "");
+        assert_eq!(done.status.code(), Some(2), "{command:?}: {done:?}");
+        let shown = text(&done.stderr);
+        assert!(shown.contains("d.toml:2:7: line.pbx"), "{shown}");
+        assert!(shown.contains("d.toml:3:1: line.numbr"), "{shown}");
+        assert!(shown.contains("faults"), "{shown}");
+    }
+}
+
+#[test]
+fn help_and_version() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let help = text(&dutyline(folder.path(), &["--help"], "").stdout);
+    for word in ["run", "demo", "check-config", "user", "运行", "演示", "检查设置文件"] {
+        assert!(help.contains(word), "{word} in {help}");
+    }
+    let version = text(&dutyline(folder.path(), &["--version"], "").stdout);
+    assert_eq!(version.trim(), format!("dutyline {}", env!("CARGO_PKG_VERSION")));
+    let nonsense = dutyline(folder.path(), &["--log", "=[", "check-config"], "");
+    assert_eq!(nonsense.status.code(), Some(2));
+}
+
+#[test]
+fn accounts_are_added_with_a_password_from_the_input() {
+    let folder = folder_with(&RIGHT.replace("[[phones]]", "[storage]\ndata = \".\"\n[[phones]]"));
+    let add = |name: &str, password: &str| {
+        let arguments = ["user", "add", name, "--login", "zhang", "--config", "d.toml"];
+        dutyline(folder.path(), &arguments, password)
+    };
+    let short = add("张三", "1234\n");
+    assert_eq!(short.status.code(), Some(1));
+    assert!(text(&short.stderr).contains("8 to 128"), "{short:?}");
+    let added = add("张三", "correct horse\n");
+    assert_eq!(added.status.code(), Some(0), "{added:?}");
+    assert!(text(&added.stdout).contains("zhang"), "{added:?}");
+    let twice = add("张四", "battery staple\n");
+    assert_eq!(twice.status.code(), Some(1));
+    assert!(text(&twice.stderr).contains("already"), "{twice:?}");
+    let database = rusqlite::Connection::open(folder.path().join("dutyline.db")).expect("opened");
+    let row = database.query_row("SELECT name, role, password FROM person", [], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    });
+    let (name, role, password): (String, String, String) = row.expect("one person");
+    assert_eq!((name.as_str(), role.as_str()), ("张三", "officer"));
+    assert!(password.starts_with("$argon2id$"), "{password}");
+}
