@@ -133,7 +133,9 @@ fn add(user: &NewUser, config: &Config) -> anyhow::Result<ExitCode> {
     let password = terminal::ask_password()?;
     let person = NewPerson { login: login.clone(), name: user.name.clone(), account, password };
     match wait(store.add_person(person, "user add", clock::now()))? {
-        Added::Added(_) => println!("{} 已新增，登录名 {login} · added, logs in as {login}", user.name),
+        Added::Added(_) => {
+            println!("{} 已新增，登录名 {login} · added, logs in as {login}", user.name)
+        }
         Added::Taken => bail!("登录名 {login} 已有人用 · somebody logs in as {login} already"),
         Added::Refused { zh, en } => bail!("{zh} · {en}"),
     }

@@ -51,10 +51,11 @@ impl Faults {
         let end = self.text.ceil_char_boundary(place.end.clamp(start, self.text.len()));
         let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = self.text[start..].find('\n').map_or(self.text.len(), |at| start + at);
-        let line = self.text[line_start..line_end].trim_end();
+        let written = self.text[line_start..line_end].trim_end();
+        let line = masked(written);
         let number = self.text[..line_start].matches('\n').count() + 1;
         let before = &self.text[line_start..start];
-        let marked = &self.text[start..end.min(line_end)];
+        let marked = if line == written { &self.text[start..end.min(line_end)] } else { MASK };
         let margin = " ".repeat(number.to_string().len());
         let column = before.chars().count() + 1;
         writeln!(out, "{}:{number}:{column}: {}", self.file, fault.field)?;
@@ -77,6 +78,16 @@ impl fmt::Display for Faults {
 }
 
 impl std::error::Error for Faults {}
+
+const MASK: &str = "******";
+
+/// The line, unless it gives a password: that is never shown.
+fn masked(line: &str) -> String {
+    match line.split_once('=') {
+        Some((key, _)) if key.trim() == "password" => format!("{key}= {MASK}"),
+        _ => line.into(),
+    }
+}
 
 fn remedy(say: &Say, margin: &str, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(out, "{margin} = {}", say.zh)?;
@@ -121,6 +132,16 @@ a.toml:3:8: line.port
         let shown = Faults::new("a.toml", text, vec![fault]).to_string();
         assert!(shown.contains("a.toml:1:5:"), "{shown}");
         assert!(shown.contains("\n  |      ^\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let text = "password = \"hush\"";
+        let fault =
+            Fault { place: Some(11..17), field: "line.password".into(), say: say("a", "b") };
+        let shown = Faults::new("a.toml", text, vec![fault]).to_string();
+        assert!(shown.contains("1 | password = ******\n  |            ^^^^^^\n"), "{shown}");
+        assert!(!shown.contains("hush"), "{shown}");
     }
 
     #[test]

@@ -42,8 +42,9 @@ impl Daemon {
     /// Starts it and waits until the PBX has its registration.
     pub fn start(folder: &Path, ports: &Ports, pbx: &Kamailio, plan: &Plan<'_>) -> Self {
         let before = pbx.count("REGISTER 1001");
-        let daemon = Self::spawn(folder, ports, plan);
+        let mut daemon = Self::spawn(folder, ports, plan);
         wait_until("the line's registration", Duration::from_secs(10), || {
+            assert_eq!(daemon.process.ended(), None, "the daemon ended");
             (pbx.count("REGISTER 1001") > before).then_some(())
         });
         daemon

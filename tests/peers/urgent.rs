@@ -32,10 +32,12 @@ fn esc_star_nine_rings_the_leader_and_key_one_acknowledges() {
     talk(3);
     leader.press('5');
     talk(1);
-    daemon.row_is("SELECT count(*) FROM escalation WHERE state = 'firing'", "1");
+    daemon.row_is("SELECT key FROM attempt_key", "5");
+    assert_eq!(daemon.row("SELECT state FROM escalation"), "open", "only key 1 acknowledges");
     leader.press('1');
-    daemon.row_is("SELECT state FROM escalation", "acked");
+    daemon.row_is("SELECT state FROM escalation", "acknowledged");
     daemon.row_is("SELECT result FROM attempt", "acknowledged");
+    daemon.row_is("SELECT outcome || ' ' || person FROM acknowledgement", "first leader");
     leader.wait("CALL_CLOSED", Duration::from_secs(20));
     let heard = leader.heard();
     let loud = heard.iter().filter(|sample| sample.unsigned_abs() > 500).count();
