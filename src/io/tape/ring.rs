@@ -3,8 +3,8 @@
 use super::record::{HEAD, Head, RECORD_MAX};
 use rtrb::{Consumer, Producer, RingBuffer};
 
-/// Enough for three seconds of a disk that does not answer, for each pair of channels.
-const BYTES_PER_CHANNEL: usize = 32 * 1024;
+/// Two seconds of a disk that does not answer, with every channel in use.
+const BYTES_PER_CHANNEL: usize = 24 * 1024;
 const BYTES_MIN: usize = 4 * 1024 * 1024;
 
 /// The media thread's end.

@@ -1,0 +1,272 @@
+//! What a call costs: the real media, tape and recorder threads beside a bare UDP relay of the same shape, in one run.
+//!
+//! `cargo bench --bench relay -- [calls] [seconds]` prints figures and judges nothing.
+
+use dutyline::io::clock;
+use dutyline::io::media::{self, MediaPlan};
+use dutyline::io::tape::{self, TapePlan};
+use dutyline::protocol::now::Mono;
+use dutyline::protocol::rtp::{Channel, Codec, Command, Party, Stream};
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token};
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const PACKET: usize = 172;
+const FRAME: Duration = Duration::from_millis(20);
+
+fn main() {
+    let mut numbers = std::env::args().filter_map(|argument| argument.parse::<u64>().ok());
+    let calls = numbers.next().unwrap_or(100) as usize;
+    let seconds = numbers.next().unwrap_or(10);
+    println!(
+        "{calls} calls, 50 packets/s each way, {seconds} s each; this host is shared: compare ratios"
+    );
+    let bare = bare(calls, seconds);
+    let ours = ours(calls, seconds);
+    bare.print("bare relay");
+    ours.print("dutyline");
+    let per_packet =
+        |run: &Run| run.cpu.iter().map(|(_, cpu)| cpu.as_secs_f64()).sum::<f64>() / run.sent as f64;
+    println!(
+        "CPU, INVITE to sealed WAV: {:.2} x the bare relay",
+        per_packet(&ours) / per_packet(&bare)
+    );
+    let relaying = ours.cpu[0].1.as_secs_f64() / ours.sent as f64;
+    println!("CPU, media thread alone:   {:.2} x the bare relay", relaying / per_packet(&bare));
+}
+
+struct Run {
+    sent: u64,
+    received: u64,
+    delays: Vec<u64>,
+    /// Thread and its CPU time.
+    cpu: Vec<(&'static str, Duration)>,
+    note: String,
+}
+
+impl Run {
+    fn print(&self, name: &str) {
+        let mut delays = self.delays.clone();
+        delays.sort_unstable();
+        let at = |share: f64| {
+            delays.get((delays.len() as f64 * share) as usize).map_or(0.0, |ns| *ns as f64 / 1e6)
+        };
+        println!(
+            "{name}: {} of {} delivered = {:.3} %",
+            self.received,
+            self.sent,
+            percent(self.received, self.sent)
+        );
+        println!(
+            "  delay p50 {:.3} ms, p99 {:.3} ms, p99.9 {:.3} ms",
+            at(0.5),
+            at(0.99),
+            at(0.999)
+        );
+        for (thread, cpu) in &self.cpu {
+            println!(
+                "  {thread:9} {:6.2} us CPU per packet",
+                cpu.as_secs_f64() * 1e6 / self.sent as f64
+            );
+        }
+        if !self.note.is_empty() {
+            println!("  {}", self.note);
+        }
+    }
+}
+
+fn percent(part: u64, whole: u64) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
+}
+
+/// The phones of all calls: two sockets each.
+struct Phones {
+    sockets: Vec<UdpSocket>,
+    poll: Poll,
+}
+
+impl Phones {
+    fn new(calls: usize) -> Self {
+        let poll = Poll::new().unwrap();
+        let socket = |index: usize| {
+            let mut socket = UdpSocket::bind(SocketAddr::new(HERE, 0)).unwrap();
+            poll.registry().register(&mut socket, Token(index), Interest::READABLE).unwrap();
+            socket
+        };
+        Self { sockets: (0..calls * 2).map(socket).collect(), poll }
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().map(|socket| socket.local_addr().unwrap()).collect()
+    }
+
+    /// Phone `i` talks to `ports[i]`; what comes back is counted.
+    fn talk(mut self, ports: &[u16], seconds: u64) -> (u64, u64, Vec<u64>) {
+        let count = self.sockets.len();
+        let (frames, begin) = (seconds * 50, clock::mono());
+        let (mut sent, mut received, mut delays) =
+            (0u64, 0u64, Vec::with_capacity(count * frames as usize));
+        let mut events = Events::with_capacity(1024);
+        let total = frames * count as u64;
+        let end = begin + FRAME * frames as u32 + Duration::from_secs(1);
+        while clock::mono() < end {
+            // Every phone has its own phase within the 20 ms.
+            let due =
+                |n: u64| begin + Duration::from_nanos(n * FRAME.as_nanos() as u64 / count as u64);
+            while sent < total && due(sent) <= clock::mono() {
+                let index = (sent % count as u64) as usize;
+                let packet = packet(index, sent / count as u64);
+                self.sockets[index].send_to(&packet, SocketAddr::new(HERE, ports[index])).unwrap();
+                sent += 1;
+            }
+            let wait = if sent < total { due(sent).since(clock::mono()) } else { FRAME };
+            self.poll.poll(&mut events, Some(wait.min(FRAME))).unwrap();
+            let mut buffer = [0; 1500];
+            for event in &events {
+                while let Ok(length) = self.sockets[event.token().0].recv(&mut buffer) {
+                    assert_eq!(length, PACKET);
+                    let at = u64::from_le_bytes(buffer[12..20].try_into().unwrap());
+                    delays.push(clock::mono().since(Mono(at)).as_nanos() as u64);
+                    received += 1;
+                }
+            }
+        }
+        (sent, received, delays)
+    }
+}
+
+fn packet(index: usize, frame: u64) -> [u8; PACKET] {
+    let mut packet = [0xd5; PACKET];
+    packet[..2].copy_from_slice(&[0x80, 8]);
+    packet[2..4].copy_from_slice(&(frame as u16).to_be_bytes());
+    packet[4..8].copy_from_slice(&(frame as u32 * 160).to_be_bytes());
+    packet[8..12].copy_from_slice(&(index as u32).to_be_bytes());
+    packet[12..20].copy_from_slice(&clock::mono().0.to_le_bytes());
+    packet
+}
+
+/// Receives, sends on, and nothing else.
+fn bare(calls: usize, seconds: u64) -> Run {
+    let phones = Phones::new(calls);
+    let targets = phones.addresses();
+    let mut poll = Poll::new().unwrap();
+    let mut sockets = Vec::new();
+    for index in 0..calls * 2 {
+        let mut socket = UdpSocket::bind(SocketAddr::new(HERE, 0)).unwrap();
+        poll.registry().register(&mut socket, Token(index), Interest::READABLE).unwrap();
+        sockets.push(socket);
+    }
+    let ports: Vec<u16> =
+        sockets.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = stop.clone();
+    let relay = thread::Builder::new().name("bare".into()).spawn(move || {
+        let mut events = Events::with_capacity(1024);
+        let mut buffer = [0; 1500];
+        while !stopped.load(Ordering::Relaxed) {
+            poll.poll(&mut events, Some(FRAME)).unwrap();
+            for event in &events {
+                let index = event.token().0;
+                while let Ok((length, _)) = sockets[index].recv_from(&mut buffer) {
+                    let _ = sockets[index ^ 1].send_to(&buffer[..length], targets[index ^ 1]);
+                }
+            }
+        }
+    });
+    let relay = relay.unwrap();
+    let (sent, received, delays) = phones.talk(&ports, seconds);
+    let cpu = vec![("bare", cpu_of("bare"))];
+    stop.store(true, Ordering::Relaxed);
+    relay.join().unwrap();
+    Run { sent, received, delays, cpu, note: String::new() }
+}
+
+/// The daemon's own threads, from `Open` to the last sealed WAV.
+fn ours(calls: usize, seconds: u64) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let plan =
+        TapePlan { data: folder.path().join("data"), recordings: folder.path().join("recordings") };
+    let (told, _heard) = mpsc::unbounded_channel();
+    let media =
+        MediaPlan { listen: HERE, first_port: 12_000, channels: calls as u16 * 2, realtime: true };
+    let (media, feed, ports) = media::start(media, Vec::new(), told).unwrap();
+    let (events, mut sealed) = mpsc::unbounded_channel();
+    let tape = tape::start(plan, feed, events);
+    let phones = Phones::new(calls);
+    let before = resident();
+    let addresses = phones.addresses();
+    let call = |index: usize| Uuid::from_u128(index as u128 + 1);
+    for (index, remote) in addresses.iter().enumerate() {
+        let party = if index % 2 == 0 { Party::Caller } else { Party::Officer };
+        let stream = Stream {
+            remote: *remote,
+            codec: Codec::Pcma,
+            audio_pt: 8,
+            event_pt: Some(101),
+            send: true,
+        };
+        let channel = Channel(index as u16);
+        media.send(Command::Open { channel, call: call(index / 2), party, stream }).unwrap();
+        if index % 2 == 1 {
+            media.send(Command::Join { a: Channel(index as u16 - 1), b: channel }).unwrap();
+        }
+    }
+    thread::sleep(Duration::from_millis(200));
+    let (sent, received, delays) = phones.talk(&ports, seconds);
+    // The phones' own list of delays is no part of a call.
+    let growth = resident().saturating_sub(before + delays.len() as u64 * 8);
+    let finishing = clock::mono();
+    for index in 0..calls {
+        media.send(Command::Finish { call: call(index) }).unwrap();
+    }
+    let (mut gaps, mut packets, mut done) = (0, 0, 0);
+    while done < calls {
+        match sealed.blocking_recv() {
+            Some(tape::Event::Sealed(recording)) => {
+                done += 1;
+                gaps += recording.gaps.len();
+                packets += recording.packets.iter().map(|(_, count)| count).sum::<u64>();
+            }
+            other => println!("  {other:?}"),
+        }
+    }
+    let note = format!(
+        "{:.1} KiB per call; {packets} packets on tape = {:.3} %, {gaps} gaps; all sealed {:.2} s after the end",
+        growth as f64 / 1024.0 / calls as f64,
+        percent(packets, sent),
+        clock::mono().since(finishing).as_secs_f64(),
+    );
+    let cpu = ["media", "tape", "recorder"].map(|name| (name, cpu_of(name))).to_vec();
+    media.stop();
+    tape.stop();
+    Run { sent, received, delays, cpu, note }
+}
+
+/// CPU time of the thread of this name (`/proc/self/task`).
+fn cpu_of(name: &str) -> Duration {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let mut named = tasks
+        .filter(|task| fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == name));
+    let read = |task: &std::path::Path| -> io::Result<u64> {
+        let text = fs::read_to_string(task.join("schedstat"))?;
+        Ok(text.split_ascii_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or(0))
+    };
+    Duration::from_nanos(named.next().map_or(0, |task| read(&task).unwrap_or(0)))
+}
+
+/// Resident memory in bytes.
+fn resident() -> u64 {
+    let text = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 =
+        text.split_ascii_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    pages * 4096
+}
