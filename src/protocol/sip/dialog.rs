@@ -140,3 +140,99 @@ fn contact_of(message: &Message) -> Option<Vec<u8>> {
     let contact = NameAddr::parse(message.list("contact").next()?)?;
     Uri::parse(&contact.uri).map(|_| contact.uri)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::sip::wire;
+
+    fn account() -> Account {
+        Account {
+            local: "192.0.2.10:5060".parse().unwrap(),
+            pbx: Peer { transport: Transport::Tcp, addr: "192.0.2.1:5060".parse().unwrap() },
+            domain: "duty.example".into(),
+            user: "101".into(),
+            display: String::new(),
+            auth_user: "101".into(),
+            password: String::new(),
+            realm: None,
+            expires: 60,
+            also_trusted: vec!["2001:db8::7".parse().unwrap()],
+            agent: String::new(),
+        }
+    }
+
+    fn served(more: &str) -> Dialog {
+        let text = format!(
+            "INVITE sip:101@a SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\r\n\
+             From: <sip:c@b>;tag=f\r\nTo: <sip:101@a>\r\nCall-ID: i\r\nCSeq: 7 INVITE\r\n{more}\r\n"
+        );
+        let invite = Request::read(wire::parse(text.as_bytes()).unwrap()).unwrap();
+        Dialog::of_server(&invite, b"mine", 10)
+    }
+
+    #[test]
+    fn section_12_1_1_the_server_side_copies_the_route_in_order() {
+        let mut dialog =
+            served("Contact: <sip:c@192.0.2.1:5070>\r\nRecord-Route: <sip:p1;lr>, <sip:p2;lr>\r\n");
+        let bye = dialog.request(Method::Bye, &account());
+        assert_eq!((bye.uri.as_slice(), bye.cseq), (&b"sip:c@192.0.2.1:5070"[..], 11));
+        assert_eq!(bye.routes, [b"<sip:p1;lr>", b"<sip:p2;lr>"]);
+        assert_eq!(bye.from, b"<sip:101@a>;tag=mine");
+        assert_eq!(bye.to, b"<sip:c@b>;tag=f");
+        assert_eq!(bye.peer, account().pbx);
+    }
+
+    #[test]
+    fn section_12_1_2_the_client_side_reverses_it() {
+        let mut first = served("");
+        let invite = first.request(Method::Invite, &account());
+        let text = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKx\r\nFrom: x\r\n\
+            To: <sip:200@a>;tag=t\r\nCall-ID: i\r\nCSeq: 11 INVITE\r\nContact: <sip:200@h>\r\n\
+            Record-Route: <sip:p1;lr>, <sip:p2;lr>\r\n\r\n";
+        let response = Response::read(wire::parse(text.as_bytes()).unwrap()).unwrap();
+        let dialog = Dialog::of_client(&invite, &response);
+        let ack = dialog.ack(invite.cseq, &account());
+        assert_eq!(ack.routes, [b"<sip:p2;lr>", b"<sip:p1;lr>"]);
+        assert_eq!((ack.to.as_slice(), ack.cseq), (&b"<sip:200@a>;tag=t"[..], 11));
+        assert!(dialog.has_remote_tag(Some(b"t")) && !dialog.has_remote_tag(None));
+    }
+
+    #[test]
+    fn section_12_2_2_numbers_rise_and_the_target_moves() {
+        let mut dialog = served("Contact: <sip:c@192.0.2.1>\r\n");
+        assert!(!dialog.accept_cseq(6) && !dialog.accept_cseq(7));
+        assert!(dialog.accept_cseq(9) && !dialog.accept_cseq(8));
+        let update = b"UPDATE sip:a SIP/2.0\r\nm: <sip:new@192.0.2.1>\r\n\r\n";
+        dialog.refresh_target(&wire::parse(update).unwrap());
+        let unreadable = b"UPDATE sip:a SIP/2.0\r\nm: <:>\r\n\r\n";
+        dialog.refresh_target(&wire::parse(unreadable).unwrap());
+        assert_eq!(dialog.request(Method::Bye, &account()).uri, b"sip:new@192.0.2.1");
+    }
+
+    #[test]
+    fn rel_16_the_next_hop_is_somebody_we_trust() {
+        let hop = |uri: &str| {
+            let peer = next_hop(uri.as_bytes(), &account());
+            (peer.transport, peer.addr.to_string())
+        };
+        let pbx = (Transport::Tcp, "192.0.2.1:5060".to_owned());
+        assert_eq!(hop("sip:a@192.0.2.1"), pbx);
+        assert_eq!(hop("sip:a@192.0.2.1:5080;transport=UDP").1, "192.0.2.1:5080");
+        assert_eq!(hop("sip:a@192.0.2.1;transport=udp").0, Transport::Udp);
+        assert_eq!(hop("sip:a@[2001:db8::7]:5062").1, "[2001:db8::7]:5062");
+        for foreign in ["sip:a@203.0.113.9", "sip:localhost", "sip:a@127.0.0.1:22", "tel:1", "?"] {
+            assert_eq!(hop(foreign), pbx, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn rel_05_the_far_end_is_the_pbx_only_when_every_hop_is() {
+        let at_pbx = |more: &str| served(more).ends_at_pbx(&account());
+        assert!(at_pbx("Contact: <sip:c@192.0.2.1:5099>\r\n"));
+        assert!(!at_pbx("Contact: <sip:c@192.0.2.2>\r\n"));
+        assert!(!at_pbx(""));
+        let route = "Contact: <sip:c@192.0.2.1>\r\nRecord-Route: <sip:192.0.2.9;lr>\r\n";
+        assert!(!at_pbx(route));
+    }
+}

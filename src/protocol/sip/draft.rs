@@ -84,3 +84,17 @@ pub fn contact(account: &Account) -> String {
         Transport::Tcp => format!("<{uri};transport=tcp>"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn section_25_1_what_people_type_becomes_an_address() {
+        assert_eq!(user_uri("*9#", "pbx.example"), "sip:*9%23@pbx.example");
+        assert_eq!(user_uri("a@b c", "pbx.example"), "sip:a%40b%20c@pbx.example");
+        assert_eq!(user_uri("", "pbx.example"), "sip:pbx.example");
+        assert_eq!(name_addr("值班\"室\r\nEvil: x", "sip:a"), "\"值班\\\"室Evil: x\" <sip:a>");
+        assert_eq!(name_addr("", "sip:a"), "<sip:a>");
+    }
+}
