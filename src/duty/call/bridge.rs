@@ -43,48 +43,49 @@ pub struct HungUp {
 }
 
 impl Bridge {
-    /// Both sessions in the codec that the officer's phone chose; none where it chose none that
-    /// the caller speaks: nothing is transcoded.
+    /// Both sessions in the first codec of the officer's answer that the caller speaks too; where
+    /// the answer has none of those, the relay transcodes.
     pub fn agree(
         call: CallId,
         caller: &Caller,
         ring: &Ring,
         officer: &Session,
         desk: &mut Desk,
-    ) -> Option<Self> {
-        let offer = caller.offer.as_ref();
-        let spoken = |codec| offer.is_none_or(|offer| offer.stream_for(codec).is_some());
-        let (codec, pt) = *officer.codecs().iter().find(|(codec, _)| spoken(*codec))?;
-        let officer_stream = officer.stream_for(codec)?;
+    ) -> Self {
+        let spoken = |codec| caller.offer.as_ref().and_then(|offer| offer.stream_for(codec));
+        let mut codecs = officer.codecs().iter().map(|(codec, _)| *codec);
+        let common = codecs.find(|codec| spoken(*codec).is_some());
+        let stream = common.and_then(|codec| officer.stream_for(codec));
+        let stream = stream.unwrap_or_else(|| officer.stream());
+        let officer_leg = Leg {
+            id: ring.leg,
+            channel: ring.channel,
+            local: ring.local,
+            stream: Some(stream),
+            said: sdp::answer(&ring.local, officer, &stream, Direction::SendRecv),
+        };
         let local = desk.local(caller.channel);
-        let (caller_stream, said) = match offer {
+        let (stream, said) = match &caller.offer {
             Some(offer) => {
-                let stream = offer.stream_for(codec)?;
+                let stream = spoken(stream.codec).unwrap_or_else(|| offer.stream());
                 let answer = sdp::answer(&local, offer, &stream, offer.direction.reversed());
                 (Some(stream), answer)
             }
             None => {
-                let event_pt = Some(sdp::EVENT_PT);
-                (None, sdp::offer(&local, &[(codec, pt)], event_pt, Direction::SendRecv))
+                let codec = [(stream.codec, stream.codec as u8)];
+                (None, sdp::offer(&local, &codec, Some(sdp::EVENT_PT), Direction::SendRecv))
             }
         };
-        let ours = sdp::answer(&ring.local, officer, &officer_stream, Direction::SendRecv);
-        Some(Self {
+        let caller_leg = Leg { id: caller.leg, channel: caller.channel, local, stream, said };
+        Self {
             call,
-            caller: Leg::new(caller.leg, caller.channel, local, codec, caller_stream, said),
-            officer: Leg::new(
-                ring.leg,
-                ring.channel,
-                ring.local,
-                codec,
-                Some(officer_stream),
-                ours,
-            ),
+            caller: caller_leg,
+            officer: officer_leg,
             phone: ring.name.clone(),
             keys: Keys::default(),
             star_nine: StarNine::default(),
             flagged: false,
-        })
+        }
     }
 
     /// The two hear each other, and only then the caller is answered.

@@ -38,8 +38,6 @@ pub struct Incoming {
     not_taken: Vec<NotTaken>,
     /// Phones whose ringing was given up and whose final response is still to come.
     given_up: Vec<Ring>,
-    /// Whether the caller hears ringing.
-    ringing_heard: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,7 +67,6 @@ impl Incoming {
             state: State::Entering { until },
             not_taken: vec![],
             given_up: vec![],
-            ringing_heard: false,
         }
     }
 
@@ -213,8 +210,8 @@ impl Incoming {
                 }
                 ring.rang |= status >= 180;
                 ring.early = sdp.or(ring.early.take());
-                if ring.rang && !self.ringing_heard {
-                    self.ringing_heard = true;
+                // Each one, so that a long ringing does not meet a proxy's Timer C (RFC 3261 §16.6).
+                if status >= 180 {
                     desk.sip.ring(self.caller.leg, None, now);
                 }
             }
@@ -241,10 +238,8 @@ impl Incoming {
             return;
         };
         let session = sdp.or(ring.early.as_deref()).and_then(|sdp| sdp::parse(sdp).ok());
-        let bridge =
-            session.and_then(|session| Bridge::agree(self.id, &self.caller, &ring, &session, desk));
-        match bridge {
-            Some(bridge) => {
+        match session {
+            Some(session) => {
                 // A cancelled phone was picked up after all: the one that rings now stops.
                 if let State::Ringing { ring: current, .. } = &self.state
                     && current.leg != leg
@@ -252,6 +247,7 @@ impl Incoming {
                     let current = current.clone();
                     self.cancel(current, desk, now);
                 }
+                let bridge = Bridge::agree(self.id, &self.caller, &ring, &session, desk);
                 bridge.open(desk, now);
                 self.state = State::Talking(Box::new(bridge));
             }

@@ -1,7 +1,7 @@
 //! One party's end of a call: its SIP session, its channel, and what was agreed on (RFC 3264).
 
-use crate::protocol::rtp::{Channel, Codec, Stream};
-use crate::protocol::sdp::{self, Local};
+use crate::protocol::rtp::{Channel, Stream};
+use crate::protocol::sdp::{self, Local, Session};
 use crate::protocol::sip::LegId;
 use serde::{Deserialize, Serialize};
 
@@ -12,30 +12,21 @@ pub struct Leg {
     pub local: Local,
     /// None while the peer has not described its end.
     pub stream: Option<Stream>,
-    /// The codec of the whole call: nothing is transcoded.
-    codec: Codec,
     /// Our description that is in force.
     pub said: Vec<u8>,
 }
 
 impl Leg {
-    /// A session in which `said` is our description and `stream` the peer's.
-    pub fn new(
-        id: LegId,
-        channel: Channel,
-        local: Local,
-        codec: Codec,
-        stream: Option<Stream>,
-        said: Vec<u8>,
-    ) -> Self {
-        Self { id, channel, local, stream, codec, said }
-    }
-
     /// The answer to our own offer, where it can be used: the peer's end from now on.
     pub fn take_answer(&mut self, sdp: &[u8]) -> Option<Stream> {
-        let stream = sdp::parse(sdp).ok()?.stream_for(self.codec)?;
-        self.stream = Some(stream);
+        self.stream = Some(self.stream_in(&sdp::parse(sdp).ok()?));
         self.stream
+    }
+
+    /// The codec stays where it can, so that nothing needs transcoding.
+    fn stream_in(&self, session: &Session) -> Stream {
+        let same = self.stream.and_then(|before| session.stream_for(before.codec));
+        same.unwrap_or_else(|| session.stream())
     }
 
     /// Takes up a new offer, or makes one where the peer wants ours: our description to send, or
@@ -44,7 +35,7 @@ impl Leg {
         let Some(bytes) = sdp else { return Ok(self.said.clone()) };
         // Malformed or not to our taste: 488 either way, so that the peer keeps what it has.
         let offer = sdp::parse(bytes).map_err(|_| 488_u16)?;
-        let mut stream = offer.stream_for(self.codec).ok_or(488_u16)?;
+        let mut stream = self.stream_in(&offer);
         let direction = offer.direction.reversed();
         if sdp::answer(&self.local, &offer, &stream, direction) != self.said {
             self.local = self.local.next();
@@ -63,6 +54,7 @@ impl Leg {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::rtp::Codec;
     use crate::protocol::sdp::Direction;
 
     fn ours() -> Local {
@@ -79,7 +71,7 @@ mod tests {
         let offer = sdp::parse(&theirs([192, 0, 2, 1], Codec::Pcma, Direction::SendRecv)).unwrap();
         let stream = offer.stream();
         let said = sdp::answer(&ours(), &offer, &stream, Direction::SendRecv);
-        Leg::new(LegId(1), Channel(0), ours(), Codec::Pcma, Some(stream), said)
+        Leg { id: LegId(1), channel: Channel(0), local: ours(), stream: Some(stream), said }
     }
 
     #[test]
@@ -104,6 +96,16 @@ mod tests {
     }
 
     #[test]
+    fn sig_19_the_peer_may_change_the_codec_and_keeps_it_while_it_can() {
+        let mut leg = leg();
+        leg.renegotiate(Some(&theirs([192, 0, 2, 1], Codec::Pcmu, Direction::SendRecv))).unwrap();
+        assert_eq!(leg.stream.unwrap().codec, Codec::Pcmu);
+        let both = sdp::offer(&ours(), &sdp::CODECS, None, Direction::SendRecv);
+        leg.renegotiate(Some(&both)).unwrap();
+        assert_eq!(leg.stream.unwrap().codec, Codec::Pcmu, "although A-law comes first");
+    }
+
+    #[test]
     fn a_hold_in_the_old_manner_does_not_move_the_peer_to_nowhere() {
         let mut leg = leg();
         let before = leg.stream.unwrap();
@@ -116,9 +118,9 @@ mod tests {
     fn what_cannot_be_used_changes_nothing() {
         let mut leg = leg();
         let before = (leg.stream, leg.said.clone());
-        for offer in
-            [theirs([192, 0, 2, 7], Codec::Pcmu, Direction::SendRecv), b"nonsense".to_vec()]
-        {
+        let g729 = String::from_utf8(theirs([192, 0, 2, 7], Codec::Pcma, Direction::SendRecv));
+        let g729 = g729.unwrap().replace("AVP 8 101", "AVP 18").replace("PCMA", "G729");
+        for offer in [g729.into_bytes(), b"nonsense".to_vec()] {
             assert_eq!(leg.renegotiate(Some(&offer)), Err(488));
             assert_eq!((leg.stream, leg.said.clone()), before);
         }
