@@ -22,12 +22,16 @@ pub struct Room {
 
 impl Room {
     pub fn open() -> Option<Self> {
+        Self::with_digest("MD5")
+    }
+
+    pub fn with_digest(algorithm: &str) -> Option<Self> {
         if !have(&["kamailio", "baresip"]) {
             return None;
         }
         let folder = tempfile::tempdir().expect("a folder");
         let ports = Ports::take();
-        let pbx = Kamailio::start(folder.path(), &ports);
+        let pbx = Kamailio::with_digest(folder.path(), &ports, algorithm);
         Some(Self { folder, ports, pbx, phones: 0 })
     }
 

@@ -2,6 +2,7 @@
 
 use crate::calls::Room;
 use crate::daemon::{Daemon, Plan};
+use crate::twin::FarEnd;
 use crate::wave;
 use std::time::{Duration, Instant};
 
@@ -61,4 +62,22 @@ fn sig_40_answering_503() {
     officer.incoming(Duration::from_secs(3));
     assert_eq!(room.pbx.count("FAIL-OPEN 503"), 1, "the PBX did it");
     daemon.row_is("SELECT count(*) FROM entry", "2");
+}
+
+/// The daemon freezes after its 100: the PBX waits two seconds for the phone to ring.
+#[test]
+fn sig_40_wedged_after_100() {
+    let Some(mut room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let daemon = room.daemon(&Plan { phones: &[("9100", 20)], ..Plan::default() });
+    let says = wave::voice(1, 10);
+    let mut caller = room.phone("caller", &says);
+    let mut officer = room.phone("2001", &says);
+    caller.dial("1001");
+    far_end.invited();
+    daemon.process.signal(libc::SIGSTOP);
+    officer.incoming(Duration::from_secs(4));
+    assert_eq!(room.pbx.count("FAIL-OPEN"), 1, "the PBX did it");
+    officer.accept();
+    caller.established();
 }

@@ -16,13 +16,19 @@ pub struct Kamailio {
 
 impl Kamailio {
     pub fn start(folder: &Path, ports: &Ports) -> Self {
+        Self::with_digest(folder, ports, "MD5")
+    }
+
+    /// Challenges with this algorithm: `MD5` or `SHA-256`.
+    pub fn with_digest(folder: &Path, ports: &Ports, algorithm: &str) -> Self {
         let own = folder.join("kamailio");
         fs::create_dir_all(&own).expect("a folder");
         let config = include_str!("kamailio.cfg")
             .replace("@MODULES@", &modules().display().to_string())
             .replace("@PORT@", &ports.pbx().to_string())
             .replace("@SINK@", &ports.sink().to_string())
-            .replace("@TRUNK@", TRUNK);
+            .replace("@TRUNK@", TRUNK)
+            .replace("@ALGORITHM@", algorithm);
         let file = own.join("kamailio.cfg");
         fs::write(&file, config).expect("written");
         let mut command = Command::new("kamailio");

@@ -15,6 +15,7 @@ mod kamailio;
 mod ports;
 mod process;
 mod registration;
+mod sipp;
 mod survival;
 mod twin;
 mod urgent;

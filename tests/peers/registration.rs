@@ -3,6 +3,7 @@
 use crate::calls::Room;
 use crate::daemon::{Daemon, Plan};
 use crate::process::wait_until;
+use crate::twin::{FarEnd, TrunkCaller};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -22,6 +23,19 @@ fn sig_01_a_wrong_password_is_an_alarm_and_no_storm() {
     assert_eq!(room.pbx.count("REGISTER 1001"), 0);
     daemon.process.wait_for("401", Duration::from_secs(1));
     assert_eq!(daemon.process.stop(Duration::from_secs(10)), 0, "stops all the same");
+}
+
+/// Registers, and is challenged again when it calls the officer's phone (407).
+#[test]
+fn sig_01_sha_256() {
+    let Some(room) = Room::with_digest("SHA-256") else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let daemon = room.daemon(&Plan { phones: &[("9200", 20)], ..Plan::default() });
+    let mut caller = TrunkCaller::new(&room.ports, "13800130007");
+    assert_eq!(caller.call("1001"), 200);
+    far_end.invited();
+    caller.hang_up();
+    daemon.row_is("SELECT disposition FROM call", "answered");
 }
 
 #[test]
