@@ -18,6 +18,8 @@ use chrono::{DateTime, Utc};
 
 /// Less storage than this is shown as a warning (W-DISK).
 const FEW_DAYS: u64 = 14;
+/// The escalator's alarm when nobody has answered.
+const SIREN: &str = "siren";
 /// More days than this are not worth counting.
 const MANY_DAYS: u64 = 3650;
 
@@ -48,6 +50,8 @@ pub struct Chip {
 pub struct Alarm {
     pub text: String,
     pub since: String,
+    /// The desk sounds.
+    pub siren: bool,
 }
 
 #[derive(Template)]
@@ -71,6 +75,7 @@ pub async fn strip(shared: &Shared, page: &Page) -> Strip {
     let status = shared.web.board.status();
     let now = clock::now().wall;
     let t = page.t;
+    let open = open(shared, page, now).await;
     Strip {
         chips: vec![
             line_chip(&status.line, &shared.web.line, t),
@@ -79,8 +84,8 @@ pub async fn strip(shared: &Shared, page: &Page) -> Strip {
             disk_chip(&status, t),
             calls_chip(status.calls, t),
         ],
-        open: open(shared, page, now).await,
-        alarms: alarms(&status, page, now),
+        alarms: alarms(&status, &open, page, now),
+        open,
     }
 }
 
@@ -156,25 +161,36 @@ fn calls_chip(calls: usize, t: &Messages) -> Chip {
     Chip { label: t.calls_now.to_owned(), text: calls.to_string(), title: String::new(), mark }
 }
 
-fn alarms(status: &Status, page: &Page, now: DateTime<Utc>) -> Vec<Alarm> {
+fn alarms(status: &Status, open: &[Open], page: &Page, now: DateTime<Utc>) -> Vec<Alarm> {
     let t = page.t;
     let mut alarms = vec![];
-    let mut add = |text: String, since: &DateTime<Utc>| {
-        alarms.push(Alarm { text, since: fill(t.since, times::short(*since, now)) });
-    };
-    for alarm in status.alarms.values() {
-        add(page.pick((&alarm.zh, &alarm.en)).clone(), &alarm.since);
+    for (key, alarm) in &status.alarms {
+        let siren = *key == SIREN;
+        // The escalation's own line says whose matter it is.
+        if siren && open.iter().any(|one| one.siren) {
+            continue;
+        }
+        let since = fill(t.since, times::short(alarm.since, now));
+        alarms.push(Alarm { text: page.pick((&alarm.zh, &alarm.en)).clone(), since, siren });
     }
+    let mut add = |text: String, since: &DateTime<Utc>| {
+        let since = fill(t.since, times::short(*since, now));
+        alarms.push(Alarm { text, since, siren: false });
+    };
     // A part that failed is told even where nobody has put up an alarm of his own for it.
-    if status.alarms.is_empty() {
-        if let LineState::Lost { since, why, status } = &status.line {
+    let untold = |key: &str| !status.alarms.contains_key(key);
+    match &status.line {
+        LineState::Lost { since, why, status } if untold("line") => {
             add(format!("{} ({status} {why})", t.line_lost_alarm), since);
         }
-        if let PartState::Failed { since, why } = &status.recorder {
-            add(fill(t.recorder_alarm, why), since);
-        }
-        if let PartState::Failed { since, why } = &status.log {
-            add(fill(t.log_alarm, why), since);
+        LineState::Starting | LineState::Registered { .. } | LineState::Lost { .. } => {}
+    }
+    for (key, part, text) in
+        [("recorder", &status.recorder, t.recorder_alarm), ("log", &status.log, t.log_alarm)]
+    {
+        match part {
+            PartState::Failed { since, why } if untold(key) => add(fill(text, why), since),
+            PartState::Ok | PartState::Failed { .. } => {}
         }
     }
     alarms
