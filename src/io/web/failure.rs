@@ -1,7 +1,7 @@
 //! What a page answers when it cannot do what was asked: generic words for the visitor, the reason
 //! once in the log.
 
-use super::messages::Language;
+use super::messages::{EN, Messages, ZH};
 use super::page::Page;
 use crate::io::store::StoreError;
 use askama::Template;
@@ -43,22 +43,25 @@ impl IntoResponse for Failure {
                     .into_response()
             }
             Self::NoSession => StatusCode::UNAUTHORIZED.into_response(),
-            Self::NotFound => plain(StatusCode::NOT_FOUND, Language::Chinese.messages().not_found),
+            Self::NotFound => both(StatusCode::NOT_FOUND, |t| t.not_found),
             Self::Refused(status, words) => plain(status, &words),
-            Self::Unavailable => {
-                plain(StatusCode::SERVICE_UNAVAILABLE, Language::Chinese.messages().server_away)
-            }
+            Self::Unavailable => both(StatusCode::SERVICE_UNAVAILABLE, |t| t.busy),
             Self::Store(error) => {
                 tracing::error!(%error, "the page could not use the log");
                 let (zh, en) = error.remedy();
-                plain(StatusCode::SERVICE_UNAVAILABLE, &format!("{zh} ({en})"))
+                plain(StatusCode::SERVICE_UNAVAILABLE, &format!("{zh} · {en}"))
             }
             Self::Broken(why) => {
                 tracing::error!(why, "a page failed");
-                plain(StatusCode::INTERNAL_SERVER_ERROR, Language::Chinese.messages().broken)
+                both(StatusCode::INTERNAL_SERVER_ERROR, |t| t.broken)
             }
         }
     }
+}
+
+/// For answers that do not know who asks.
+pub fn both(status: StatusCode, words: impl Fn(&'static Messages) -> &'static str) -> Response {
+    plain(status, &format!("{} · {}", words(&ZH), words(&EN)))
 }
 
 fn plain(status: StatusCode, words: &str) -> Response {

@@ -241,6 +241,7 @@ messages! {
     was_empty: "（空）", "(empty)";
     forbidden: "请求来源不符，已拒绝。", "Refused: the request came from elsewhere.";
     not_found: "没有这个页面。", "There is no such page.";
+    busy: "现在太忙，请稍后再试。", "Too busy at the moment; try again.";
     broken: "服务器内部错误，已记录。", "Internal error; it has been logged.";
     back_to_desk: "回到值班台", "Back to the desk";
 }

@@ -27,7 +27,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -158,8 +158,7 @@ fn routes() -> Router<Shared> {
 }
 
 fn forbidden(_: tower_http::csrf::ProtectionError) -> Response {
-    let words = messages::Language::Chinese.messages().forbidden;
-    (StatusCode::FORBIDDEN, words).into_response()
+    failure::both(StatusCode::FORBIDDEN, |t| t.forbidden)
 }
 
 /// Headers that every answer carries; what is not an asset is never kept.

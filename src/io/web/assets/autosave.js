@@ -1,6 +1,7 @@
 // Saves each field of an entry by itself. What is typed stays in localStorage until the server has
 // it; what somebody else wrote meanwhile is never overwritten without asking.
 import { timeOfDay } from "./clock.js";
+import { signIn } from "./session.js";
 
 const pause = 600;
 const states = new WeakMap();
@@ -55,7 +56,7 @@ async function save(element) {
   } else if (answer?.status === 409) {
     conflict(element, (await answer.json()).theirs);
   } else if (answer?.status === 401) {
-    location.assign("/login");
+    signIn();
   } else if (answer?.status === 413 || answer?.status === 422) {
     report(article, `■ ${article.dataset.tooLong}`, true);
   } else {

@@ -5,6 +5,7 @@ import { tick } from "./clock.js";
 import * as entry from "./entry.js";
 import { listen } from "./live.js";
 import * as ring from "./ring.js";
+import { signIn } from "./session.js";
 import "./siren.js";
 
 const list = document.getElementById("list");
@@ -53,9 +54,8 @@ document.addEventListener("click", (event) => {
   entry.open(link.dataset.open);
 });
 
-// The session is over: sign in again. What was typed stays on this computer until then.
 document.addEventListener("htmx:response:error", (event) => {
-  if (event.detail.ctx.response.status === 401) location.assign("/login");
+  if (event.detail.ctx.response.status === 401) signIn();
 });
 
 ring.onOpen((id) => entry.open(id, true));

@@ -1,6 +1,7 @@
 // The open entry: shown, kept up to date around what is being typed, acted on.
 import * as autosave from "./autosave.js";
 import { tick } from "./clock.js";
+import { signIn } from "./session.js";
 
 const detail = document.getElementById("detail");
 const heard = new Map();
@@ -119,7 +120,7 @@ document.addEventListener("submit", async (event) => {
   const asked = performance.now();
   const answer = await fetch(form.action, { method: "POST", body }).catch(() => null);
   if (event.submitter) event.submitter.disabled = false;
-  if (answer?.status === 401) return location.assign("/login");
+  if (answer?.status === 401) return signIn();
   if (answer?.ok) {
     note("");
     merge(shown, parse(await answer.text()), asked);

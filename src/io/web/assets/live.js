@@ -1,6 +1,7 @@
 // What happens right now, as the server tells it. EventSource reconnects by itself, and unlike
 // htmx's own SSE it goes on while the tab is in the background.
 import { setNow } from "./clock.js";
+import { signIn } from "./session.js";
 
 /** Calls `heard(kind, data)` for each event; `refresh()` when something may have been missed. */
 export function listen(heard, refresh) {
@@ -32,7 +33,7 @@ export function listen(heard, refresh) {
   // EventSource gives up on an HTTP answer that is no stream: signed out, or the server is ill.
   const again = async () => {
     const answer = await fetch("/rows").catch(() => null);
-    if (answer?.redirected || answer?.status === 401) location.assign("/login");
+    if (answer?.status === 401) signIn();
     else connect();
   };
   connect();

@@ -30,7 +30,7 @@ export function ring({ entry, caller, name, at }) {
   }
   const number = shown.querySelector(".ring-number");
   const who = shown.querySelector(".ring-name");
-  number.textContent = number.title = caller;
+  number.textContent = number.title = caller || number.dataset.none;
   who.textContent = who.title = name;
   retitle();
 }
