@@ -208,6 +208,12 @@ pub struct Reason {
 /// Characters of the longest reason.
 const REASON: usize = 200;
 
+impl Reason {
+    fn tidy(&self) -> String {
+        self.reason.chars().filter(|c| !c.is_control()).take(REASON).collect()
+    }
+}
+
 /// `POST /entries/{entry}/withdraw`: ends the calling of leaders, with a reason.
 pub async fn withdraw(
     State(shared): State<Shared>,
@@ -216,7 +222,7 @@ pub async fn withdraw(
     Path(entry): Path<EntryId>,
     Form(given): Form<Reason>,
 ) -> Result<Response, Failure> {
-    let reason: String = given.reason.chars().filter(|c| !c.is_control()).take(REASON).collect();
+    let reason = given.tidy();
     match shared.web.store.withdraw(&officer.who, entry, &reason, clock::now()).await? {
         Withdrawn::Withdrawn(_) => {
             shared.web.wake.notify_one();
@@ -229,5 +235,27 @@ pub async fn withdraw(
         }
         Withdrawn::NothingOpen => return Err(refused(page.t.escalation_none.to_owned())),
     }
+    shown(&shared, &page, entry).await
+}
+
+/// `POST /entries/{entry}/leader`: the officer spoke to the duty leader by another way; his redial
+/// ends.
+pub async fn leader_spoken_to(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Path(entry): Path<EntryId>,
+    Form(given): Form<Reason>,
+) -> Result<Response, Failure> {
+    let how = given.tidy();
+    if how.trim().is_empty() {
+        return Err(refused(page.t.reason_needed.to_owned()));
+    }
+    let store = &shared.web.store;
+    if !store.leader_spoken_to(&officer.who, entry, &how, clock::now()).await? {
+        return Err(refused(page.t.leader_not_redialled.to_owned()));
+    }
+    shared.web.wake.notify_one();
+    shared.web.board.tell(Live::Escalation { entry });
     shown(&shared, &page, entry).await
 }

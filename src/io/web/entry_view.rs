@@ -31,6 +31,8 @@ pub struct EntryView {
     pub missing: Vec<&'static str>,
     pub escalations: Vec<EscalationView>,
     pub withdrawable: bool,
+    /// Somebody knows, and the duty leader himself is still called.
+    pub leader_redialled: bool,
     pub recording: RecordingView,
     pub revisions: Vec<RevisionView>,
 }
@@ -138,6 +140,9 @@ pub fn of(found: &Found, page: &Page, now: DateTime<Utc>) -> EntryView {
         registrable: matches!(row.state, EntryState::Stub | EntryState::Reopened),
         fields: fields(&found.form, &found.missing, page),
         missing: missing(found).into_iter().map(|field| page.pick(field.label())).collect(),
+        leader_redialled: found.escalations.iter().any(|one| {
+            one.row.state == EscalationState::Acknowledged && one.row.leader_reached.is_none()
+        }),
         withdrawable: found.escalations.iter().any(open),
         escalations: found.escalations.iter().map(|one| escalation(one, page, now)).collect(),
         recording: recording(found.recording.as_ref(), call, t),

@@ -202,6 +202,10 @@ messages! {
     withdraw_hint: "撤回后停止呼叫，原因和记录保留。", "Calling stops. The reason and all records stay.";
     pressed_by_mistake: "误按", "Pressed by mistake";
 
+    leader_spoken_to: "已与带班领导通话", "Spoken to the duty leader";
+    leader_spoken_how: "通话方式（必填，如：当面报告）", "How (required, such as: in person)";
+    leader_spoken_hint: "填写后停止重拨带班领导。", "Ends the redial of the duty leader.";
+    leader_not_redialled: "目前没有在重拨带班领导。", "The duty leader is not being redialled.";
     leader: "带班领导", "Duty leader";
     substitute: "同级替班领导", "Substitute";
     office_director: "办公室主任", "Office director";

@@ -145,6 +145,7 @@ fn routes() -> Router<Shared> {
         .route("/entries/{entry}/register", post(entry_page::register))
         .route("/entries/{entry}/close", post(entry_page::close))
         .route("/entries/{entry}/withdraw", post(entry_page::withdraw))
+        .route("/entries/{entry}/leader", post(entry_page::leader_spoken_to))
         .route("/recordings/{call}", get(recording::get))
         .route("/demo/call", post(demo::call))
         .route("/login", get(login::form).post(login::submit))

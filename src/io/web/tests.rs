@@ -1,8 +1,11 @@
 //! The page's answers, asked in-process, on a real log.
 
 use super::*;
+use crate::duty::escalation::Policy;
 use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::{Arrival, Fact, Noted, Urgency};
+use crate::duty::roster::{Person, Role, Roster};
+use crate::duty::switchboard::Input;
 use crate::io::clock;
 use crate::io::status::{LineState, Live};
 use crate::io::store::{Account, Added, EscalationState, NewPerson, Sealed, Who};
@@ -183,7 +186,7 @@ async fn nothing_but_the_door_is_open_without_signing_in() {
         assert!(to.starts_with("/login?next="), "{to}");
         assert_eq!(room.fragment(path).await.status, StatusCode::UNAUTHORIZED, "{path}");
     }
-    for path in ["urgency", "class", "register", "close", "withdraw"] {
+    for path in ["urgency", "class", "register", "close", "withdraw", "leader"] {
         let answer = room.post(&format!("/entries/{entry}/{path}"), "urgency=critical").await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
     }
@@ -367,6 +370,42 @@ async fn a_flag_on_an_empty_entry_raises_its_escalation_and_wakes_the_escalator(
     assert_eq!(found.escalations[0].row.state, EscalationState::Withdrawn);
     let again = room.post(&path, "reason=%E8%AF%AF%E6%8C%89").await;
     assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn the_redial_of_the_leader_ends_when_the_officer_spoke_to_him() {
+    let room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    let path = format!("/entries/{entry}/leader");
+    let too_early = room.post(&path, "reason=in+person").await;
+    assert_eq!(too_early.status, StatusCode::UNPROCESSABLE_ENTITY);
+    room.post(&format!("/entries/{entry}/urgency"), "urgency=critical").await;
+    let person = |name: &str, role| Person {
+        name: name.to_owned(),
+        role,
+        mobile: Some(format!("1390013000{}", name.len())),
+        office: None,
+    };
+    let people = vec![person("L", Role::Leader), person("SS", Role::Substitute)];
+    let (policy, mut now, mut by) = (Policy::default(), clock::now(), None);
+    for _ in 0..4 {
+        let cycle = room.web.store.next_calls(now, &policy, &Roster { people: people.clone() });
+        by = by.or(cycle.await.unwrap().inputs.into_iter().find_map(|input| match input {
+            Input::Notify(call) if call.target.ends_with('2') => Some(call.attempt),
+            _ => None,
+        }));
+        now = now + Duration::from_secs(60);
+    }
+    let fact = Fact::Acknowledged { attempt: by.expect("the substitute is called"), entry };
+    room.web.store.note(Noted { at: now, fact }).await.unwrap();
+    let shown = room.fragment(&format!("/entries/{entry}")).await.text;
+    assert!(shown.contains("继续联系带班领导"), "{shown}");
+    assert_eq!(room.post(&path, "reason=").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let reached = room.post(&path, "reason=in+person").await;
+    assert_eq!(reached.status, StatusCode::OK);
+    assert!(!reached.text.contains("继续联系带班领导"));
+    let found = room.web.store.entry(entry).await.unwrap().unwrap();
+    assert!(found.escalations[0].row.leader_reached.is_some());
 }
 
 #[tokio::test]
