@@ -1,0 +1,136 @@
+//! The interactive demo: a call comes in when the button on the page is pressed, the officer's
+//! phone is answered by itself, and the leader acknowledges when he is called.
+
+use super::phone::{Event, Manner, Phone};
+use super::stage::{CALLER, LINE, Stage};
+use super::{pbx, speech, tell};
+use crate::io::web::DemoCommand;
+use std::collections::VecDeque;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+const OFFICER_PICKS_UP: Duration = Duration::from_secs(3);
+const LEADER_PICKS_UP: Duration = Duration::from_secs(4);
+/// The leader lets the prompt come to its end.
+const LEADER_LISTENS: Duration = Duration::from_secs(6);
+/// Time to fill in the form and to flag it while they still talk.
+const CONVERSATION: Duration = Duration::from_secs(60);
+
+/// What somebody does by himself after a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cue {
+    OfficerSpeaks,
+    CallerHangsUp,
+    LeaderPresses,
+}
+
+#[derive(Default)]
+struct Cues(VecDeque<(Instant, Cue)>);
+
+impl Cues {
+    fn add(&mut self, after: Duration, cue: Cue) {
+        self.0.push_back((Instant::now() + after, cue));
+        self.0.make_contiguous().sort_by_key(|(at, _)| *at);
+    }
+
+    async fn next(&mut self) -> Cue {
+        match self.0.front().copied() {
+            Some((at, cue)) => {
+                tokio::time::sleep_until(at).await;
+                self.0.pop_front();
+                cue
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    fn forget(&mut self, cues: &[Cue]) {
+        self.0.retain(|(_, cue)| !cues.contains(cue));
+    }
+}
+
+pub async fn play(
+    stage: &mut Stage,
+    mut wishes: mpsc::Receiver<DemoCommand>,
+) -> anyhow::Result<ExitCode> {
+    let answers = |after| move |phone: &mut Phone, _| phone.set_manner(Manner::Answers { after });
+    stage.desk.with(answers(OFFICER_PICKS_UP)).await?;
+    stage.leader.with(answers(LEADER_PICKS_UP)).await?;
+    tell("在页面上点“来一个电话”；Ctrl-C 结束", "press the button on the page; Ctrl-C ends");
+    let mut cues = Cues::default();
+    let caller_said = speech::caller()?;
+    let officer_said = speech::officer()?;
+    let reply_after = Duration::from_millis(caller_said.len() as u64 / 8 + 300);
+    loop {
+        tokio::select! {
+            Some(DemoCommand::Call) = wishes.recv() => {
+                tell(&format!("来电方 {CALLER} 拨 {LINE}"), &format!("{CALLER} dials {LINE}"));
+                stage.caller.with(|phone, now| phone.dial(LINE, now)).await?;
+            }
+            Some(event) = stage.caller.next() => match event {
+                Event::Talks => {
+                    tell("通话中，双向录音", "they talk; both sides are recorded");
+                    let words = caller_said.clone();
+                    stage.caller.with(move |phone, now| phone.say(&words, now)).await?;
+                    cues.add(reply_after, Cue::OfficerSpeaks);
+                    cues.add(CONVERSATION, Cue::CallerHangsUp);
+                }
+                Event::Refused { status } => {
+                    tell(&format!("未接通（{status}）"), &format!("the call was refused: {status}"));
+                }
+                Event::Ended { .. } => {
+                    tell("通话结束", "the call is over");
+                    cues.forget(&[Cue::OfficerSpeaks, Cue::CallerHangsUp]);
+                }
+                Event::Registered
+                | Event::RegistrationFailed { .. }
+                | Event::Rings { .. }
+                | Event::RingsThere
+                | Event::Stopped => {}
+            },
+            Some(event) = stage.desk.next() => {
+                if let Event::Rings { .. } = event {
+                    tell("值班台话机振铃，页面弹出来电", "the officer's phone rings, the page pops up");
+                }
+            }
+            Some(event) = stage.leader.next() => match event {
+                Event::Rings { .. } => tell("带班领导的电话振铃", "the leader's phone rings"),
+                Event::Talks => {
+                    tell("领导接听，播放提示音", "the leader answers and hears the prompt");
+                    cues.add(LEADER_LISTENS, Cue::LeaderPresses);
+                }
+                Event::Ended { .. } => {
+                    tell("与领导的通话结束", "the call to the leader is over");
+                    cues.forget(&[Cue::LeaderPresses]);
+                }
+                Event::Stopped => tell("停止呼叫领导", "the leader is no longer called"),
+                Event::Registered
+                | Event::RegistrationFailed { .. }
+                | Event::RingsThere
+                | Event::Refused { .. } => {}
+            },
+            Some(event) = stage.exchange.next() => match event {
+                pbx::Event::FailedOpen { user, to } => {
+                    let (zh, en) = (format!("{user} 未注册，转 {to}"), format!("{user} → {to}"));
+                    tell(&zh, &en);
+                }
+                pbx::Event::Registered { .. }
+                | pbx::Event::Unregistered { .. }
+                | pbx::Event::Refused { .. } => {}
+            },
+            cue = cues.next() => match cue {
+                Cue::OfficerSpeaks => {
+                    let words = officer_said.clone();
+                    stage.desk.with(move |phone, now| phone.say(&words, now)).await?;
+                }
+                Cue::CallerHangsUp => stage.caller.with(Phone::hang_up).await?,
+                Cue::LeaderPresses => {
+                    tell("领导按 1 确认", "the leader presses 1");
+                    stage.leader.with(|phone, now| phone.press('1', now)).await?;
+                }
+            },
+        }
+    }
+}
