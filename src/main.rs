@@ -5,6 +5,7 @@
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dutyline::config::{Config, Environment, Loaded};
+use dutyline::demo::DemoOptions;
 use dutyline::io::store::{Account, Added, NewPerson, Store, wait};
 use dutyline::io::{clock, terminal};
 use std::io::{IsTerminal, stderr};
@@ -20,9 +21,10 @@ struct Arguments {
     /// How log lines are written to standard error. 日志格式
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human)]
     log_format: LogFormat,
-    /// What is logged, such as `info` or `dutyline::io=debug`. 日志级别
-    #[arg(long, global = true, env = "DUTYLINE_LOG", default_value = "info")]
-    log: String,
+    /// What is logged, such as `info` or `dutyline::io=debug`; `info` unless given, `warn` for the
+    /// demo. 日志级别
+    #[arg(long, global = true, env = "DUTYLINE_LOG")]
+    log: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -37,6 +39,11 @@ enum LogFormat {
 enum Command {
     /// Run the daemon until SIGTERM or Ctrl+C. 运行
     Run(ConfigFile),
+    /// Show the daemon at work, with a small PBX and telephones of its own. 演示
+    ///
+    /// Everything is on loopback and in a temporary folder; nothing is left behind. The page has a
+    /// button that makes a call come in.
+    Demo(Demo),
     /// Check a configuration without starting anything. 检查设置文件
     ///
     /// Names every fault at once with its line and its remedy. Exit code 0: it is right; 2: it is
@@ -52,6 +59,19 @@ struct ConfigFile {
     /// The configuration file. 设置文件
     #[arg(long, env = "DUTYLINE_CONFIG", default_value = "config/dutyline.toml")]
     config: PathBuf,
+}
+
+#[derive(Args)]
+struct Demo {
+    /// Play one urgent call by itself and check its result: exit code 0 if it is right. 自动演示一次
+    #[arg(long)]
+    once: bool,
+    /// Port of the page; a free one unless given. 页面端口
+    #[arg(long)]
+    web_port: Option<u16>,
+    /// Keep the temporary folder with the log and the recordings. 保留数据
+    #[arg(long)]
+    keep: bool,
 }
 
 #[derive(Subcommand)]
@@ -93,11 +113,14 @@ const MISCONFIGURED: u8 = 2;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Err(fault) = log_to_stderr(&arguments) {
-        eprintln!("--log {}: {fault}", arguments.log);
+        eprintln!("--log {}: {fault}", arguments.log.unwrap_or_default());
         return ExitCode::from(MISCONFIGURED);
     }
     let done = match arguments.command {
         Command::Run(file) => with_config(&file, run),
+        Command::Demo(Demo { once, web_port, keep }) => runtime().and_then(|runtime| {
+            runtime.block_on(dutyline::demo::run(DemoOptions { once, web_port, keep }))
+        }),
         Command::CheckConfig(file) => with_config(&file, |config| {
             println!("{}: 正确 · ok\n{}", file.config.display(), config.summary());
             Ok(ExitCode::SUCCESS)
@@ -171,7 +194,8 @@ fn environment() -> Environment {
 }
 
 fn log_to_stderr(arguments: &Arguments) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::try_new(&arguments.log)?;
+    let usual = if matches!(arguments.command, Command::Demo(_)) { "warn" } else { "info" };
+    let filter = EnvFilter::try_new(arguments.log.as_deref().unwrap_or(usual))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     match arguments.log_format {
         LogFormat::Human => lines.with_ansi(stderr().is_terminal()).init(),
