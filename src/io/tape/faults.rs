@@ -38,7 +38,6 @@ impl Faults {
         if open.insert(matter, why.clone()).as_ref() == Some(&why) {
             return;
         }
-        tracing::error!(?matter, why, "recording fails");
         let call = match matter {
             Matter::Sealing(call) => Some(call),
             Matter::Tape | Matter::Recovery => None,
@@ -49,7 +48,6 @@ impl Faults {
     pub fn mended(&self, matter: Matter) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.remove(&matter).is_some() && open.is_empty() {
-            tracing::info!("recording works again");
             self.tell(Event::Recovered);
         }
     }

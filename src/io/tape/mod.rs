@@ -24,6 +24,7 @@ pub use ring::{TapeFeed, TapeHead, ring};
 use crate::protocol::rtp::Party;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
@@ -115,6 +116,7 @@ pub fn start(plan: TapePlan, feed: TapeFeed, events: mpsc::UnboundedSender<Event
         folder: folder.clone(),
         frames: Vec::new(),
         spare: Vec::new(),
+        kept: VecDeque::new(),
     };
     let recorder =
         Recorder { folder, recordings: plan.recordings, left, finished, sealed: seal, faults };

@@ -91,7 +91,6 @@ impl Recorder {
         let matter = Matter::Sealing(call);
         match sealed {
             Ok(sealed) => {
-                tracing::info!(%call, wav = sealed.wav, duration_ms = sealed.duration_ms, gaps = sealed.gaps.len(), "recording sealed");
                 self.faults.tell(Event::Sealed(Box::new(sealed)));
                 self.faults.mended(matter);
                 // The tape is gone only when this thread is about to end too.
@@ -120,15 +119,14 @@ impl Recorder {
         match self.recover_all() {
             Ok(damaged) => {
                 self.left.segments.clear();
-                self.faults.mended(Matter::Recovery);
                 for path in damaged {
                     let why = format!(
                         "{} is damaged: what could be read of it is sealed; the file is kept for examination. Check the disk",
                         path.display()
                     );
-                    tracing::error!(why, "recording fails");
-                    self.faults.tell(Event::Failed { call: None, why });
+                    self.faults.failed(Matter::Recovery, why);
                 }
+                self.faults.mended(Matter::Recovery);
                 true
             }
             Err((path, fault)) => {
@@ -147,7 +145,6 @@ impl Recorder {
         for (call, spots) in &found.calls {
             let sealed = seal(&self.folder, &self.recordings, *call, spots)
                 .map_err(|fault| (self.recordings.clone(), fault))?;
-            tracing::warn!(%call, interrupted = sealed.interrupted, duration_ms = sealed.duration_ms, "recording recovered");
             self.faults.tell(Event::Sealed(Box::new(sealed)));
         }
         let mut kept = Vec::new();

@@ -323,7 +323,8 @@ fn a_damaged_segment_is_read_named_and_kept_and_a_foreign_file_is_left_alone() {
     fs::write(&path, bytes).unwrap();
     fs::write(room.running().join("notes.txt"), "do not touch").unwrap();
     let events = recovered(&mut room);
-    let [Event::Sealed(sealed), Event::Failed { call: None, why }] = &events[..] else {
+    let [Event::Sealed(sealed), Event::Failed { call: None, why }, Event::Recovered] = &events[..]
+    else {
         panic!("{events:?}")
     };
     assert_eq!(sealed.packets, [(Party::Caller, 9)]);

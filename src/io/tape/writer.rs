@@ -7,6 +7,7 @@ use super::recorder::Finished;
 use super::segments::Segments;
 use crate::io::clock;
 use crate::protocol::now::Mono;
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -20,6 +21,8 @@ const SYNC: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(if cfg!(test) { 30 } else { 1000 });
 /// How long a stopping daemon waits for a disk that does not take the rest.
 const LAST_TRIES: Duration = Duration::from_secs(5);
+/// How long a sealed call stays on the tape: if the daemon dies before the log knows of it, the next start tells again.
+const KEEP: Duration = Duration::from_secs(60);
 /// Frames written at once.
 const BATCH: usize = 2048;
 
@@ -33,6 +36,8 @@ pub struct Writer {
     /// What is taken from the ring and not written yet.
     pub frames: Vec<(Head, Vec<u8>)>,
     pub spare: Vec<Vec<u8>>,
+    /// Sealed calls, and when the tape may forget each.
+    pub kept: VecDeque<(Mono, Uuid)>,
 }
 
 impl Writer {
@@ -50,6 +55,9 @@ impl Writer {
                 synced = now;
                 self.sync();
             }
+            while let Some((_, call)) = self.kept.pop_front_if(|(due, _)| *due <= now) {
+                self.segments.forget(call);
+            }
             if self.feed.ended() {
                 let since = *ended.get_or_insert(now);
                 if self.frames.is_empty() || now.since(since) > LAST_TRIES {
@@ -66,7 +74,7 @@ impl Writer {
         }
         self.sync();
         drop(self.finished);
-        for call in &self.sealed {
+        for call in self.kept.into_iter().map(|(_, call)| call).chain(&self.sealed) {
             self.segments.forget(call);
         }
         self.segments.close();
@@ -117,7 +125,7 @@ impl Writer {
 
     fn wait(&mut self) {
         match self.sealed.recv_timeout(TURN) {
-            Ok(call) => self.segments.forget(call),
+            Ok(call) => self.kept.push_back((clock::mono() + KEEP, call)),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => thread::sleep(TURN),
         }
