@@ -242,13 +242,11 @@ impl Turner {
     fn speak(&mut self, now: Mono) {
         let mut frame = [0; FRAME_BYTES];
         while let Some(spoken) = self.relay.poll_packet(now, &mut frame) {
-            if let Some(to) = spoken.to {
-                self.send(spoken.channel, to, &frame);
-            }
-            if !self
-                .tape
-                .push(&Head::of(Kind::Packet, &spoken.tag, now, FRAME_BYTES as u16), &frame)
-            {
+            // What is said to a party that holds us is heard by nobody: it has no place on the tape.
+            let Some(to) = spoken.to else { continue };
+            self.send(spoken.channel, to, &frame);
+            let head = Head::of(Kind::Packet, &spoken.tag, now, FRAME_BYTES as u16);
+            if !self.tape.push(&head, &frame) {
                 self.relay.untaped(spoken.channel);
             }
         }

@@ -77,7 +77,7 @@ impl Forward {
     }
 }
 
-/// A packet of a prompt: to be sent from `channel` to `to` where there is one, and taped.
+/// A packet of a prompt: to be sent from `channel` to `to`, and taped; neither where the party holds us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spoken {
     pub channel: Channel,
