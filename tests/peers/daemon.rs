@@ -19,6 +19,7 @@ pub struct Plan<'a> {
     pub password: &'a str,
     pub transport: &'a str,
     pub channels: u16,
+    pub environment: &'a [(&'a str, &'a str)],
 }
 
 impl Default for Plan<'_> {
@@ -29,6 +30,7 @@ impl Default for Plan<'_> {
             password: "secret1001",
             transport: "udp",
             channels: 11,
+            environment: &[],
         }
     }
 }
@@ -59,6 +61,7 @@ impl Daemon {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dutyline"));
         command.args(["run", "--config", "dutyline.toml", "--log", "dutyline=debug"]);
         command.current_dir(&own).env_remove("DUTYLINE_LINE_PASSWORD");
+        command.envs(plan.environment.iter().copied());
         let process = Process::start("dutyline", folder, &mut command);
         Self { process, folder: own }
     }

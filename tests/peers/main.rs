@@ -16,6 +16,7 @@ mod ports;
 mod process;
 mod registration;
 mod sipp;
+mod supervision;
 mod survival;
 mod twin;
 mod urgent;
