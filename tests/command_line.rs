@@ -84,7 +84,7 @@ fn a_wrong_configuration_ends_every_command_with_code_2() {
 fn help_and_version() {
     let folder = tempfile::tempdir().expect("a folder");
     let help = text(&dutyline(folder.path(), &["--help"], "").stdout);
-    for word in ["run", "check-config", "user", "运行", "检查设置文件"] {
+    for word in ["run", "demo", "check-config", "user", "运行", "演示", "检查设置文件"] {
         assert!(help.contains(word), "{word} in {help}");
     }
     let version = text(&dutyline(folder.path(), &["--version"], "").stdout);

@@ -55,6 +55,7 @@ fn rec_left_and_right_are_aligned_within_20_ms() {
     }
     for clap in &right {
         let nearest = left.iter().map(|other| other.abs_diff(*clap)).min().expect("claps");
+        println!("the two sides are {} µs apart", nearest * 125);
         assert!(nearest <= 160, "{nearest} samples apart: {left:?} {right:?}");
     }
 }
