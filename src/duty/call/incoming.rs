@@ -204,9 +204,7 @@ impl Incoming {
             State::Ringing { ring, until } if ring.leg == leg => {
                 if !ring.replied {
                     ring.replied = true;
-                    let time =
-                        desk.plan.phones.get(ring.phone).map_or(NO_REPLY, |phone| phone.ring);
-                    *until = ring.started + time;
+                    *until = ring.started + ring.time;
                 }
                 ring.rang |= status >= 180;
                 ring.early = sdp.or(ring.early.take());
