@@ -100,10 +100,19 @@ impl Browser {
         self.until(&format!("{text} in {css}"), async || self.text(css).await.contains(text)).await;
     }
 
-    pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    pub async fn until(&self, what: &str, holds: impl AsyncFnMut() -> bool) {
+        self.until_within(SOON, what, holds).await;
+    }
+
+    pub async fn until_within(
+        &self,
+        limit: Duration,
+        what: &str,
+        mut holds: impl AsyncFnMut() -> bool,
+    ) {
         let start = Instant::now();
         while !holds().await {
-            if start.elapsed() > SOON {
+            if start.elapsed() > limit {
                 self.shot("in-vain").await;
                 panic!("waited in vain for {what}:\n{}", self.text("body").await);
             }
@@ -361,6 +370,11 @@ async fn sign_in(browser: &Browser, room: &Room) {
     browser.shot("01-sign-in").await;
     browser.click("button.primary").await;
     browser.see_text("#live .word", "实时").await;
+    watch_faults(browser).await;
+}
+
+/// Notes every fault of a script, every file that is missing and every broken rule of the policy.
+async fn watch_faults(browser: &Browser) {
     let watch = "window.faults = []; const note = event => faults.push(event.type + ' ' + \
                  (event.message ?? event.reason ?? event.violatedDirective ?? event.target?.src)); \
                  for (const kind of ['error', 'unhandledrejection', 'securitypolicyviolation']) \
@@ -595,4 +609,68 @@ async fn a_bad_night() {
     assert_eq!(browser.script(dark).await, true);
     browser.shot("12-dark").await;
     browser.end().await;
+}
+
+/// The whole daemon with the demo's telephones, from the first link on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_evening_at_the_demo() {
+    if !have(&["chromedriver", "chromium"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let ports = Ports::take();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dutyline"));
+    command.args(["demo", "--web-port", &ports.page().to_string()]);
+    let mut demo = Process::start("demo", folder.path(), &mut command);
+    demo.wait_for("/first/", SOON);
+    let log = demo.log();
+    let link = log.split_whitespace().find(|word| word.contains("/first/")).expect("a link");
+    let browser = Browser::start().await;
+    browser.goto(link).await;
+    for (name, text) in [("name", "主班员"), ("account", "zhuban"), ("password", PASSWORD)] {
+        browser.type_into(name, text).await;
+    }
+    browser.type_into("again", PASSWORD).await;
+    browser.shot("20-first-account").await;
+    browser.click("button.primary").await;
+    browser.see_text(".demo-bar", "演示").await;
+    browser.see_text("#status", "在线").await;
+    watch_faults(&browser).await;
+    browser.shot("21-demo-desk").await;
+
+    browser.click("#demo-call").await;
+    browser.see_text("#ring .ring-number", "13800130007").await;
+    browser.shot("22-demo-rings").await;
+    browser.see_text(".entry-marks", "通话中").await;
+    browser.type_into("subject", "化工园区氨气泄漏").await;
+    browser.press(Key::F3).await;
+    browser.see_text(".attempts", "振铃").await;
+    browser.type_into("content", "二号储罐阀门泄漏，两人轻伤，正在疏散约四十人。").await;
+    browser.see_text(".save-state", "已保存").await;
+    browser.shot("23-demo-leader-rings").await;
+    browser.see_text(".attempts", "等待按键").await;
+    let long = Duration::from_secs(30);
+    browser
+        .until_within(long, "the leader knows", async || {
+            browser.text(".escalations").await.contains("已接报")
+        })
+        .await;
+    browser.shot("24-demo-acknowledged").await;
+    let over = Duration::from_secs(90);
+    browser
+        .until_within(over, "the recording is sealed", async || {
+            browser.client.find(Locator::Css("article.entry audio")).await.is_ok()
+        })
+        .await;
+    let start = "window.heard = document.querySelector('article.entry audio'); heard.muted = true; heard.play()";
+    browser.script(start).await;
+    browser
+        .until("the recording plays", async || {
+            browser.script("return heard.currentTime > 1 && heard.duration > 20").await == true
+        })
+        .await;
+    browser.shot("25-demo-recorded").await;
+    looks_right(&browser).await;
+    browser.end().await;
+    assert_eq!(demo.stop(SOON), 0, "it ends in order");
 }
