@@ -12,6 +12,7 @@ mod daemon;
 mod fail_open;
 mod harness;
 mod kamailio;
+mod page;
 mod ports;
 mod process;
 mod registration;

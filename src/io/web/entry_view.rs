@@ -79,6 +79,9 @@ pub struct Line {
 }
 
 pub struct AttemptView {
+    pub id: String,
+    /// What the leader heard and pressed was recorded.
+    pub playable: bool,
     pub time: String,
     pub full_time: String,
     pub person: String,
@@ -326,6 +329,8 @@ fn attempt(row: &AttemptRow, plain: bool, t: &'static Messages, now: DateTime<Ut
     };
     let since = row.ended.is_none().then_some(going.1.timestamp_millis());
     AttemptView {
+        id: row.id.to_string(),
+        playable: row.recording.is_some_and(is_playable),
         time: times::short(row.started, now),
         full_time: times::full(row.started),
         person: row.person.clone(),
@@ -357,16 +362,19 @@ fn recording(
             digest: String::new(),
         };
     };
-    let playable = match row.state {
-        RecordingState::Sealed | RecordingState::Partial => row.sha256.is_some(),
-        RecordingState::Recording | RecordingState::Finalizing | RecordingState::Missing => false,
-    };
     RecordingView {
         mark: view::recording(row.state, t),
         why: row.reason.clone(),
-        playable,
+        playable: is_playable(row.state),
         length: times::clock(row.duration_ms.unwrap_or(0) / 1000),
         digest: row.sha256.clone().unwrap_or_default(),
+    }
+}
+
+fn is_playable(state: RecordingState) -> bool {
+    match state {
+        RecordingState::Sealed | RecordingState::Partial => true,
+        RecordingState::Recording | RecordingState::Finalizing | RecordingState::Missing => false,
     }
 }
 
