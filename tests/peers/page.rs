@@ -309,7 +309,7 @@ async fn one_urgent_call_as_the_officer_sees_it() {
 
     room.caller_hangs_up(second, Disposition::Answered).await;
     room.is_recorded(second, 20).await;
-    browser.see("article.entry audio").await;
+    browser.see("[data-part=recording] audio").await;
     browser.shot("06-acknowledged-and-recorded").await;
     plays(&browser).await;
 
@@ -322,7 +322,7 @@ async fn one_urgent_call_as_the_officer_sees_it() {
 
 /// The recording plays, and can be sought in by ranges.
 async fn plays(browser: &Browser) {
-    let script = "const audio = document.querySelector('article.entry audio'); audio.muted = true; \
+    let script = "const audio = document.querySelector('[data-part=recording] audio'); audio.muted = true; \
                   audio.play(); window.heard = audio;";
     browser.script(script).await;
     browser
@@ -521,10 +521,10 @@ async fn an_evening_at_the_demo() {
     let over = Duration::from_secs(90);
     browser
         .until_within(over, "the recording is sealed", async || {
-            browser.client.find(Locator::Css("article.entry audio")).await.is_ok()
+            browser.client.find(Locator::Css("[data-part=recording] audio")).await.is_ok()
         })
         .await;
-    let start = "window.heard = document.querySelector('article.entry audio'); heard.muted = true; heard.play()";
+    let start = "window.heard = document.querySelector('[data-part=recording] audio'); heard.muted = true; heard.play()";
     browser.script(start).await;
     browser
         .until("the recording plays", async || {
