@@ -88,7 +88,7 @@ messages! {
     link_login: "您正在用一次性链接登录。", "You are signing in with a link that works once.";
 
     demo: "演示", "Demo";
-    demo_explained: "演示：电话、人员和数据均为模拟，退出后不保留。", "Demo: telephones, people and data are simulated; nothing is kept.";
+    demo_explained: "电话、人员和数据均为模拟，退出后不保留。", "Telephones, people and data are simulated; nothing is kept.";
     demo_call: "模拟来电", "Simulate a call";
     demo_busy: "演示正在进行，请稍候。", "The demo is busy. Please wait.";
 
@@ -106,7 +106,6 @@ messages! {
     storage: "存储", "Storage";
     days_left: "{} 天", "{} days";
     days_plenty: "充足", "plenty";
-    calls_now: "通话", "Calls";
     page_live: "实时", "Live";
     page_lost: "页面断线", "Page offline";
     page_lost_alarm: "页面与服务器断开，正在重连。请留意电话机。", "The page lost the server and is reconnecting. Mind the telephone.";

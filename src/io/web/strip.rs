@@ -82,7 +82,6 @@ pub async fn strip(shared: &Shared, page: &Page) -> Strip {
             part_chip(t.recorder, &status.recorder, t),
             part_chip(t.log, &status.log, t),
             disk_chip(&status, t),
-            calls_chip(status.calls, t),
         ],
         alarms: alarms(&status, &open, page, now),
         open,
@@ -154,11 +153,6 @@ fn disk_chip(status: &Status, t: &Messages) -> Chip {
     };
     let title = format!("{} MiB", status.disk.free / (1024 * 1024));
     Chip { label: t.storage.to_owned(), text, title, mark }
-}
-
-fn calls_chip(calls: usize, t: &Messages) -> Chip {
-    let mark = if calls == 0 { Mark::new("○", "idle", "") } else { Mark::new("●", "ok", "") };
-    Chip { label: t.calls_now.to_owned(), text: calls.to_string(), title: String::new(), mark }
 }
 
 fn alarms(status: &Status, open: &[Open], page: &Page, now: DateTime<Utc>) -> Vec<Alarm> {
