@@ -349,9 +349,10 @@ async fn looks_right(browser: &Browser) {
     assert_eq!(faults, json!([]));
     let wide = "return document.documentElement.scrollWidth - innerWidth";
     assert!(browser.script(wide).await.as_i64().unwrap() <= 0);
-    let top = "document.getElementById('detail').scrollTo(0, 9999); \
-               return document.querySelector('.top').getBoundingClientRect().top";
-    assert_eq!(browser.script(top).await.as_f64(), Some(0.0), "the strip stays");
+    let moved = "const top = () => document.querySelector('.top').getBoundingClientRect().top; \
+                 const before = top(); document.getElementById('detail').scrollTo(0, 9999); \
+                 scrollTo(0, 9999); return top() - before";
+    assert_eq!(browser.script(moved).await.as_f64(), Some(0.0), "the strip stays");
 }
 
 #[tokio::test(flavor = "multi_thread")]
