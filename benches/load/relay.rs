@@ -1,6 +1,4 @@
-//! What a call costs: the real media, tape and recorder threads beside a bare UDP relay of the same shape, in one run.
-//!
-//! `cargo bench --bench relay -- [calls] [seconds]` prints figures and judges nothing.
+//! What a call's voice costs: the real media, tape and recorder threads beside a bare UDP relay of the same shape.
 
 use dutyline::io::clock;
 use dutyline::io::media::{self, MediaPlan};
@@ -23,10 +21,7 @@ const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PACKET: usize = 172;
 const FRAME: Duration = Duration::from_millis(20);
 
-fn main() {
-    let mut numbers = std::env::args().filter_map(|argument| argument.parse::<u64>().ok());
-    let calls = numbers.next().unwrap_or(100) as usize;
-    let seconds = numbers.next().unwrap_or(10);
+pub fn run(calls: usize, seconds: u64) {
     println!(
         "{calls} calls, 50 packets/s each way, {seconds} s each; this host is shared: compare ratios"
     );
@@ -44,17 +39,17 @@ fn main() {
     println!("CPU, media thread alone:   {:.2} x the bare relay", relaying / per_packet(&bare));
 }
 
-struct Run {
-    sent: u64,
-    received: u64,
-    delays: Vec<u64>,
+pub struct Run {
+    pub sent: u64,
+    pub received: u64,
+    pub delays: Vec<u64>,
     /// Thread and its CPU time.
-    cpu: Vec<(&'static str, Duration)>,
-    note: String,
+    pub cpu: Vec<(&'static str, Duration)>,
+    pub note: String,
 }
 
 impl Run {
-    fn print(&self, name: &str) {
+    pub fn print(&self, name: &str) {
         let mut delays = self.delays.clone();
         delays.sort_unstable();
         let at = |share: f64| {
@@ -84,18 +79,18 @@ impl Run {
     }
 }
 
-fn percent(part: u64, whole: u64) -> f64 {
+pub fn percent(part: u64, whole: u64) -> f64 {
     100.0 * part as f64 / whole.max(1) as f64
 }
 
 /// The phones of all calls: two sockets each.
-struct Phones {
+pub struct Phones {
     sockets: Vec<UdpSocket>,
     poll: Poll,
 }
 
 impl Phones {
-    fn new(calls: usize) -> Self {
+    pub fn new(calls: usize) -> Self {
         let poll = Poll::new().unwrap();
         let socket = |index: usize| {
             let mut socket = UdpSocket::bind(SocketAddr::new(HERE, 0)).unwrap();
@@ -105,12 +100,12 @@ impl Phones {
         Self { sockets: (0..calls * 2).map(socket).collect(), poll }
     }
 
-    fn addresses(&self) -> Vec<SocketAddr> {
+    pub fn addresses(&self) -> Vec<SocketAddr> {
         self.sockets.iter().map(|socket| socket.local_addr().unwrap()).collect()
     }
 
     /// Phone `i` talks to `ports[i]`; what comes back is counted.
-    fn talk(mut self, ports: &[u16], seconds: u64) -> (u64, u64, Vec<u64>) {
+    pub fn talk(mut self, ports: &[u16], seconds: u64) -> (u64, u64, Vec<u64>) {
         let count = self.sockets.len();
         let (frames, begin) = (seconds * 50, clock::mono());
         let (mut sent, mut received, mut delays) =
@@ -155,7 +150,7 @@ fn packet(index: usize, frame: u64) -> [u8; PACKET] {
 }
 
 /// Receives, sends on, and nothing else.
-fn bare(calls: usize, seconds: u64) -> Run {
+pub fn bare(calls: usize, seconds: u64) -> Run {
     let phones = Phones::new(calls);
     let targets = phones.addresses();
     let mut poll = Poll::new().unwrap();

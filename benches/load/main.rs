@@ -1,0 +1,24 @@
+//! What calls cost, always beside a bare UDP relay in the same run. Prints figures and judges nothing.
+//!
+//! `cargo bench --bench load -- [spine|relay] [calls] [seconds]`; both by default.
+
+mod relay;
+mod spine;
+mod town;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut numbers = arguments.iter().filter_map(|argument| argument.parse::<u64>().ok());
+    let calls = numbers.next().unwrap_or(100) as usize;
+    let seconds = numbers.next().unwrap_or(10);
+    let wanted = |name: &str| {
+        let named = |name: &str| arguments.iter().any(|argument| argument == name);
+        named(name) || !(named("spine") || named("relay"))
+    };
+    if wanted("relay") {
+        relay::run(calls, seconds);
+    }
+    if wanted("spine") {
+        spine::run(calls, seconds);
+    }
+}
