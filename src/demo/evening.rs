@@ -58,79 +58,108 @@ pub async fn play(
     let answers = |after| move |phone: &mut Phone, _| phone.set_manner(Manner::Answers { after });
     stage.desk.with(answers(OFFICER_PICKS_UP)).await?;
     stage.leader.with(answers(LEADER_PICKS_UP)).await?;
-    tell("在页面上点“来一个电话”；Ctrl-C 结束", "press the button on the page; Ctrl-C ends");
-    let mut cues = Cues::default();
-    let caller_said = speech::caller()?;
-    let officer_said = speech::officer()?;
-    let reply_after = Duration::from_millis(caller_said.len() as u64 / 8 + 300);
+    tell("在页面上点“模拟来电”；Ctrl-C 结束", "press the button on the page; Ctrl-C ends");
+    let mut evening = Evening {
+        cues: Cues::default(),
+        caller_said: speech::caller()?,
+        officer_said: speech::officer()?,
+    };
     loop {
         tokio::select! {
             Some(DemoCommand::Call) = wishes.recv() => {
                 tell(&format!("来电方 {CALLER} 拨 {LINE}"), &format!("{CALLER} dials {LINE}"));
                 stage.caller.with(|phone, now| phone.dial(LINE, now)).await?;
             }
-            Some(event) = stage.caller.next() => match event {
-                Event::Talks => {
-                    tell("通话中，双向录音", "they talk; both sides are recorded");
-                    let words = caller_said.clone();
-                    stage.caller.with(move |phone, now| phone.say(&words, now)).await?;
-                    cues.add(reply_after, Cue::OfficerSpeaks);
-                    cues.add(CONVERSATION, Cue::CallerHangsUp);
-                }
-                Event::Refused { status } => {
-                    tell(&format!("未接通（{status}）"), &format!("the call was refused: {status}"));
-                }
-                Event::Ended { .. } => {
-                    tell("通话结束", "the call is over");
-                    cues.forget(&[Cue::OfficerSpeaks, Cue::CallerHangsUp]);
-                }
-                Event::Registered
-                | Event::RegistrationFailed { .. }
-                | Event::Rings { .. }
-                | Event::RingsThere
-                | Event::Stopped => {}
-            },
+            Some(event) = stage.caller.next() => evening.on_caller(event, stage).await?,
             Some(event) = stage.desk.next() => {
                 if let Event::Rings { .. } = event {
                     tell("值班台话机振铃，页面弹出来电", "the officer's phone rings, the page pops up");
                 }
             }
-            Some(event) = stage.leader.next() => match event {
-                Event::Rings { .. } => tell("带班领导的电话振铃", "the leader's phone rings"),
-                Event::Talks => {
-                    tell("领导接听，播放提示音", "the leader answers and hears the prompt");
-                    cues.add(LEADER_LISTENS, Cue::LeaderPresses);
-                }
-                Event::Ended { .. } => {
-                    tell("与领导的通话结束", "the call to the leader is over");
-                    cues.forget(&[Cue::LeaderPresses]);
-                }
-                Event::Stopped => tell("停止呼叫领导", "the leader is no longer called"),
-                Event::Registered
-                | Event::RegistrationFailed { .. }
-                | Event::RingsThere
-                | Event::Refused { .. } => {}
-            },
-            Some(event) = stage.exchange.next() => match event {
-                pbx::Event::FailedOpen { user, to } => {
-                    let (zh, en) = (format!("{user} 未注册，转 {to}"), format!("{user} → {to}"));
-                    tell(&zh, &en);
-                }
-                pbx::Event::Registered { .. }
-                | pbx::Event::Unregistered { .. }
-                | pbx::Event::Refused { .. } => {}
-            },
-            cue = cues.next() => match cue {
-                Cue::OfficerSpeaks => {
-                    let words = officer_said.clone();
-                    stage.desk.with(move |phone, now| phone.say(&words, now)).await?;
-                }
-                Cue::CallerHangsUp => stage.caller.with(Phone::hang_up).await?,
-                Cue::LeaderPresses => {
-                    tell("领导按 1 确认", "the leader presses 1");
-                    stage.leader.with(|phone, now| phone.press('1', now)).await?;
-                }
-            },
+            Some(event) = stage.leader.next() => evening.on_leader(event),
+            Some(event) = stage.exchange.next() => on_exchange(event),
+            cue = evening.cues.next() => evening.on_cue(cue, stage).await?,
         }
+    }
+}
+
+struct Evening {
+    cues: Cues,
+    /// A-law.
+    caller_said: Vec<u8>,
+    officer_said: Vec<u8>,
+}
+
+impl Evening {
+    async fn on_caller(&mut self, event: Event, stage: &Stage) -> anyhow::Result<()> {
+        match event {
+            Event::Talks => {
+                tell("通话中，双向录音", "they talk; both sides are recorded");
+                let words = self.caller_said.clone();
+                let spoken = Duration::from_millis(words.len() as u64 / 8 + 300);
+                stage.caller.with(move |phone, now| phone.say(&words, now)).await?;
+                self.cues.add(spoken, Cue::OfficerSpeaks);
+                self.cues.add(CONVERSATION, Cue::CallerHangsUp);
+            }
+            Event::Refused { status } => {
+                tell(&format!("未接通（{status}）"), &format!("the call was refused: {status}"));
+            }
+            Event::Ended { .. } => {
+                tell("通话结束", "the call is over");
+                self.cues.forget(&[Cue::OfficerSpeaks, Cue::CallerHangsUp]);
+            }
+            Event::Registered
+            | Event::RegistrationFailed { .. }
+            | Event::Rings { .. }
+            | Event::RingsThere
+            | Event::Stopped => {}
+        }
+        Ok(())
+    }
+
+    fn on_leader(&mut self, event: Event) {
+        match event {
+            Event::Rings { .. } => tell("带班领导的电话振铃", "the leader's phone rings"),
+            Event::Talks => {
+                tell("领导接听，播放提示音", "the leader answers and hears the prompt");
+                self.cues.add(LEADER_LISTENS, Cue::LeaderPresses);
+            }
+            Event::Ended { .. } => {
+                tell("与领导的通话结束", "the call to the leader is over");
+                self.cues.forget(&[Cue::LeaderPresses]);
+            }
+            Event::Stopped => tell("停止呼叫领导", "the leader is no longer called"),
+            Event::Registered
+            | Event::RegistrationFailed { .. }
+            | Event::RingsThere
+            | Event::Refused { .. } => {}
+        }
+    }
+
+    async fn on_cue(&mut self, cue: Cue, stage: &Stage) -> anyhow::Result<()> {
+        match cue {
+            Cue::OfficerSpeaks => {
+                let words = self.officer_said.clone();
+                stage.desk.with(move |phone, now| phone.say(&words, now)).await?;
+            }
+            Cue::CallerHangsUp => stage.caller.with(Phone::hang_up).await?,
+            Cue::LeaderPresses => {
+                tell("领导按 1 确认", "the leader presses 1");
+                stage.leader.with(|phone, now| phone.press('1', now)).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn on_exchange(event: pbx::Event) {
+    match event {
+        pbx::Event::FailedOpen { user, to } => {
+            let (zh, en) = (format!("{user} 未注册，转 {to}"), format!("{user} → {to}"));
+            tell(&zh, &en);
+        }
+        pbx::Event::Registered { .. }
+        | pbx::Event::Unregistered { .. }
+        | pbx::Event::Refused { .. } => {}
     }
 }
