@@ -4,4 +4,5 @@ mod answering;
 mod line;
 mod recording;
 mod room;
+mod simulation;
 mod urgent;

@@ -53,10 +53,12 @@ pub struct Daemon {
     /// What is on its way to the log, and when the log has time for it.
     waiting: VecDeque<(Mono, Write)>,
     pub store_speed: Duration,
-    stalled_until: Mono,
+    pub stalled_until: Mono,
     escalate_at: Option<Mono>,
     /// Every fact since the start, in the order of the switchboard.
     pub facts: Vec<Noted>,
+    /// Calls whose entry is committed, and when.
+    pub entered: Vec<(Mono, CallId)>,
     pub tape: Vec<Taped>,
     pub finished: Vec<Uuid>,
     pub live: Vec<(Mono, Live)>,
@@ -89,6 +91,7 @@ impl Daemon {
             stalled_until: Mono(0),
             escalate_at: Some(now.mono),
             facts: vec![],
+            entered: vec![],
             tape,
             finished: vec![],
             live: vec![],
@@ -204,6 +207,9 @@ impl Daemon {
     }
 
     fn commit(&mut self, noted: &Noted, now: Now) {
+        if let Fact::Arrived(arrival) = &noted.fact {
+            self.entered.push((now.mono, arrival.call));
+        }
         let applied = self.store.apply(noted).expect("the log in memory takes every fact");
         self.live.extend(applied.live.into_iter().map(|live| (now.mono, live)));
         if applied.escalate {

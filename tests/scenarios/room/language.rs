@@ -235,6 +235,11 @@ impl Room {
         self.order(|daemon, _| daemon.stall_log(until));
     }
 
+    pub fn log_is_stalled(&self) -> bool {
+        let now = self.now().mono;
+        self.daemon.as_ref().is_none_or(|daemon| daemon.stalled_until > now)
+    }
+
     /// The alarms so far; they are known from now on.
     pub fn alarms(&mut self) -> Vec<String> {
         self.daemon.as_mut().map(|daemon| std::mem::take(&mut daemon.alarms)).unwrap_or_default()

@@ -60,7 +60,40 @@ pub struct Room {
     officer: Option<Who>,
     /// Of earlier runs of the daemon.
     past_facts: Vec<Noted>,
-    past_tape: Vec<Taped>,
+    pub past_tape: Vec<Taped>,
+    /// What reached the running daemon from outside, seen by neither of the two.
+    pub tap: Tap,
+}
+
+/// A tap on the daemon's cable.
+#[derive(Debug, Default)]
+pub struct Tap {
+    /// First arrivals of INVITEs that open a session, by Call-ID.
+    pub invites: Vec<(Mono, String)>,
+    pub voice: Vec<(Mono, SocketAddr, Vec<u8>)>,
+    /// When the daemon was started and when it went.
+    pub started: Vec<Mono>,
+    pub gone: Vec<Mono>,
+}
+
+impl Tap {
+    fn listen(&mut self, datagram: &Datagram, now: Mono) {
+        match datagram.kind {
+            Kind::Rtp => self.voice.push((now, datagram.from, datagram.bytes.clone())),
+            Kind::Sip if datagram.bytes.starts_with(b"INVITE ") => {
+                let text = String::from_utf8_lossy(&datagram.bytes);
+                let header = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+                let Some(call) = header("Call-ID: ") else { return };
+                let since = self.started.last().copied().unwrap_or(Mono(0));
+                let known = |(at, known): &(Mono, String)| known == call && *at >= since;
+                let inside = header("To: ").is_some_and(|to| to.contains(";tag="));
+                if !inside && !self.invites.iter().any(known) {
+                    self.invites.push((now, call.to_owned()));
+                }
+            }
+            Kind::Sip => {}
+        }
+    }
 }
 
 impl Room {
@@ -104,6 +137,7 @@ impl Room {
             officer: None,
             past_facts: vec![],
             past_tape: vec![],
+            tap: Tap::default(),
         };
         for (number, _) in people::EXTENSIONS {
             let post = Post::extension(number, room.random.fork());
@@ -134,12 +168,14 @@ impl Room {
         let tape = std::mem::take(&mut self.past_tape);
         let daemon = Daemon::start(self.store.clone(), self.store_speed, tape, random, now);
         self.daemon = Some(daemon);
+        self.tap.started.push(now.mono);
         self.drain_daemon();
     }
 
     /// `kill -9`: what was committed stays, everything else is gone.
     pub fn kill_daemon(&mut self) {
         let Some(daemon) = self.daemon.take() else { return };
+        self.tap.gone.push(self.clock.now().mono);
         self.past_facts.extend(daemon.facts);
         self.past_tape = daemon.tape;
     }
@@ -202,6 +238,9 @@ impl Room {
     }
 
     fn deliver(&mut self, datagram: Datagram, now: Now) {
+        if datagram.to.ip() == people::DAEMON_HOST && self.daemon.is_some() {
+            self.tap.listen(&datagram, now.mono);
+        }
         let Datagram { kind, from, to, bytes } = datagram;
         let peer = Peer { transport: Transport::Udp, addr: from };
         if to == people::pbx() {

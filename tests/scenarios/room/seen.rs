@@ -7,8 +7,8 @@ use dutyline::duty::ids::{CallId, EntryId};
 use dutyline::duty::journal::{Disposition, Fact, Noted, Urgency};
 use dutyline::duty::prompts;
 use dutyline::io::store::{
-    Account, AttemptRow, EntryView, EscalationState, Flagged, NewPerson, RecordingState, Who,
-    Withdrawn, wait,
+    Account, AttemptRow, EntryRow, EntryView, EscalationState, Flagged, NewPerson, RecordingState,
+    Who, Withdrawn, wait,
 };
 use dutyline::protocol::rtp::{Codec, Party, g711};
 use std::time::Duration;
@@ -30,6 +30,25 @@ pub struct Seen {
     pub recording: Option<RecordingState>,
 }
 
+impl Seen {
+    fn of(view: EntryView) -> Self {
+        let call = view.row.call.expect("an entry of a call");
+        Self {
+            entry: view.row.id,
+            caller: call.caller,
+            display: call.display,
+            urgency: view.row.urgency,
+            disposition: call.disposition,
+            arrived_at: call.arrived,
+            answered_at: call.answered,
+            answered_by: call.answered_by,
+            ended_at: call.ended,
+            legs: view.legs.into_iter().map(|leg| (leg.phone, leg.status)).collect(),
+            recording: view.row.recording,
+        }
+    }
+}
+
 /// A sentence spoken to a leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prompt {
@@ -46,28 +65,24 @@ impl Room {
         wait(self.store.entry(entry)).expect("the log is read").expect("the entry is in the log")
     }
 
-    pub fn entry(&self, entry: EntryId) -> Seen {
-        let view = self.view(entry);
-        let call = view.row.call.expect("an entry of a call");
-        Seen {
-            entry,
-            caller: call.caller,
-            display: call.display,
-            urgency: view.row.urgency,
-            disposition: call.disposition,
-            arrived_at: call.arrived,
-            answered_at: call.answered,
-            answered_by: call.answered_by,
-            ended_at: call.ended,
-            legs: view.legs.into_iter().map(|leg| (leg.phone, leg.status)).collect(),
-            recording: view.row.recording,
-        }
+    /// Every line of the log, in order of arrival.
+    pub fn all_rows(&self) -> Vec<EntryRow> {
+        let mut rows = wait(self.store.recent_entries(100_000)).expect("the log is read");
+        rows.reverse();
+        rows
     }
 
+    /// Everything in the log, in order of arrival.
+    pub fn all_views(&self) -> Vec<EntryView> {
+        self.all_rows().iter().map(|row| self.view(row.id)).collect()
+    }
+
+    pub fn entry(&self, entry: EntryId) -> Seen {
+        Seen::of(self.view(entry))
+    }
     /// Every call that reached the duty line, in order of arrival.
     pub fn all_calls(&self) -> Vec<Seen> {
-        let rows = wait(self.store.recent_entries(100_000)).expect("the log is read");
-        rows.iter().rev().map(|row| self.entry(row.id)).collect()
+        self.all_views().into_iter().map(Seen::of).collect()
     }
 
     /// Every attempt to reach a leader in this matter, in order.
