@@ -67,6 +67,16 @@ pub enum AckOutcome {
     Withdrawn,
 }
 
+/// Why an attempt is no longer wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unwanted {
+    /// Somebody else has acknowledged.
+    Acknowledged,
+    Withdrawn,
+    /// Nothing was heard of it for too long: it is made again.
+    Lost,
+}
+
 /// Everything the switchboard may be told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
@@ -88,9 +98,10 @@ pub enum Input {
     },
     Media(rtp::Event),
     Notify(LeaderCall),
-    /// The attempt is no longer wanted (acknowledged elsewhere, withdrawn).
+    /// The attempt is no longer wanted.
     StopNotifying {
         attempt: AttemptId,
+        why: Unwanted,
     },
     /// Something the switchboard asked to be woken for is due.
     Timeout,
@@ -161,8 +172,8 @@ impl Switchboard {
             }
             Input::Media(event) => self.on_media(event, now),
             Input::Notify(order) => self.on_notify(order, now),
-            Input::StopNotifying { attempt } => {
-                self.turn(attempt.into(), |call, desk| call.stop_notifying(desk, now));
+            Input::StopNotifying { attempt, why } => {
+                self.turn(attempt.into(), |call, desk| call.stop_notifying(why, desk, now));
             }
             Input::Timeout => self.on_timeout(now),
             Input::Shutdown => self.on_shutdown(now),

@@ -72,7 +72,7 @@ async fn tell(cycle: Cycle, orders: &mpsc::Sender<Input>, board: &Board) -> Resu
             Input::Notify(call) => {
                 info!(attempt = %call.attempt, entry = %call.entry, "calling a leader");
             }
-            Input::StopNotifying { attempt } => info!(%attempt, "no longer wanted"),
+            Input::StopNotifying { attempt, why } => info!(%attempt, ?why, "no longer wanted"),
             Input::Message { .. }
             | Input::Unreachable { .. }
             | Input::Stored { .. }
@@ -139,7 +139,7 @@ mod tests {
     use crate::duty::ids::CallId;
     use crate::duty::journal::{Arrival, AttemptResult, Fact, Noted, Urgency};
     use crate::duty::roster::{Person, Role};
-    use crate::duty::switchboard::LeaderCall;
+    use crate::duty::switchboard::{LeaderCall, Unwanted};
     use crate::protocol::random::Random;
     use crate::protocol::sip::Identity;
     use std::path::Path;
@@ -257,7 +257,10 @@ mod tests {
             .await;
         let substitute = room.next_call().await;
         room.note(Fact::Acknowledged { attempt: leader.attempt, entry }).await;
-        assert_eq!(room.next().await, Input::StopNotifying { attempt: substitute.attempt });
+        assert_eq!(
+            room.next().await,
+            Input::StopNotifying { attempt: substitute.attempt, why: Unwanted::Acknowledged }
+        );
         room.stop().await;
     }
 

@@ -7,7 +7,7 @@ mod world;
 use dutyline::duty::ids::AttemptId;
 use dutyline::duty::journal::{AttemptResult, Disposition, Fact, Urgency};
 use dutyline::duty::prompts;
-use dutyline::duty::switchboard::{AckOutcome, Input};
+use dutyline::duty::switchboard::{AckOutcome, Input, Unwanted};
 use dutyline::protocol::rtp::{self, Codec, Command, Party};
 use dutyline::protocol::sdp::{self, Direction};
 use dutyline::protocol::sip::{Event, LegId};
@@ -616,7 +616,7 @@ fn esc_32_a_ringing_call_stops_at_once_and_a_late_200_is_hung_up() {
     let (leader, _) = world.rung("97").unwrap();
     let sdp = world.sdp(&[(Codec::Pcma, 8)], Direction::SendRecv);
     world.pbx.answer(leader, sdp, world.now);
-    world.board.handle(Input::StopNotifying { attempt }, world.now);
+    world.board.handle(Input::StopNotifying { attempt, why: Unwanted::Acknowledged }, world.now);
     world.settle();
     assert_eq!(world.outcome(attempt).unwrap().0, AttemptResult::Cancelled);
     assert!(world.ended(leader));
@@ -625,16 +625,28 @@ fn esc_32_a_ringing_call_stops_at_once_and_a_late_200_is_hung_up() {
 }
 
 #[test]
-fn esc_33_a_listening_leader_is_told_before_we_hang_up() {
-    let mut world = one_phone();
-    let (attempt, leader) = leader_listens(&mut world);
-    world.pass(seconds(3));
-    world.tell(Input::StopNotifying { attempt });
-    assert_eq!(world.spoken(), Some(prompts::ALREADY_CONFIRMED));
-    world.prompt_ends();
-    assert!(world.ended(leader));
-    assert_eq!(world.outcome(attempt).unwrap().0, AttemptResult::Cancelled);
-    world.assert_clean();
+fn esc_33_a_listening_leader_is_told_why_before_we_hang_up() {
+    for (why, said) in [
+        (Unwanted::Acknowledged, Some(prompts::ALREADY_CONFIRMED)),
+        (Unwanted::Withdrawn, Some(prompts::WITHDRAWN)),
+        (Unwanted::Lost, None),
+    ] {
+        let mut world = one_phone();
+        let (attempt, leader) = leader_listens(&mut world);
+        world.pass(seconds(3));
+        let heard = world.spoken();
+        world.tell(Input::StopNotifying { attempt, why });
+        match said {
+            Some(prompt) => {
+                assert_eq!(world.spoken(), Some(prompt));
+                world.prompt_ends();
+            }
+            None => assert_eq!(world.spoken(), heard),
+        }
+        assert!(world.ended(leader));
+        assert_eq!(world.outcome(attempt).unwrap().0, AttemptResult::Cancelled);
+        world.assert_clean();
+    }
 }
 
 #[test]
@@ -650,7 +662,7 @@ fn sig_25_a_leader_is_called_while_the_line_is_full_and_once() {
     assert!(world.rung("97").is_none(), "the same attempt is made once");
     let other = world.notify(8, Urgency::Urgent);
     assert_eq!(world.outcome(other), Some((AttemptResult::ChannelFailed, 503)));
-    world.tell(Input::StopNotifying { attempt });
+    world.tell(Input::StopNotifying { attempt, why: Unwanted::Acknowledged });
     world.hang_up(caller);
     world.assert_clean();
 }

@@ -4,7 +4,7 @@
 use crate::world::{World, ms, phone, seconds};
 use dutyline::duty::ids::{AttemptId, CallId};
 use dutyline::duty::journal::{Fact, Urgency};
-use dutyline::duty::switchboard::{AckOutcome, Input};
+use dutyline::duty::switchboard::{AckOutcome, Input, Unwanted};
 use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::{Channel, Event as Media};
 use dutyline::protocol::sip::{Event, LegId};
@@ -181,7 +181,9 @@ impl Shift {
             79..=84 => {
                 let number = u128::from(self.random.below(1000));
                 let attempt = AttemptId(Uuid::from_u128(number));
-                self.world.tell(Input::StopNotifying { attempt });
+                let why = [Unwanted::Acknowledged, Unwanted::Withdrawn, Unwanted::Lost]
+                    [self.random.below(3) as usize];
+                self.world.tell(Input::StopNotifying { attempt, why });
             }
             85..=89 => {
                 let time = seconds(self.random.below(40));

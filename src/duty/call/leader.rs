@@ -16,7 +16,7 @@ use super::leg::Leg;
 use super::menu::{Menu, Step};
 use crate::duty::ids::{AttemptId, CallId};
 use crate::duty::journal::{AttemptResult, Fact, Urgency};
-use crate::duty::switchboard::{AckOutcome, LeaderCall};
+use crate::duty::switchboard::{AckOutcome, LeaderCall, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::rtp::{Channel, Command, Party, Prompt};
 use crate::protocol::sdp::{self, Direction, Local};
@@ -152,14 +152,14 @@ impl Leader {
         self.turn_menu(desk, now, |menu| menu.handle_committed(outcome, now.mono));
     }
 
-    pub fn stop_notifying(&mut self, desk: &mut Desk, now: Now) {
+    pub fn stop_notifying(&mut self, why: Unwanted, desk: &mut Desk, now: Now) {
         match self.state {
             State::Calling { .. } | State::Ringing { .. } => {
                 desk.sip.cancel(self.leg, now);
                 self.end(AttemptResult::Cancelled, 487, desk, now);
             }
             State::GivingUp { .. } => self.end(AttemptResult::Cancelled, 487, desk, now),
-            State::Talking { .. } => self.turn_menu(desk, now, |menu| menu.stop(now.mono)),
+            State::Talking { .. } => self.turn_menu(desk, now, |menu| menu.stop(why, now.mono)),
             State::Over => {}
         }
     }

@@ -15,7 +15,7 @@
 
 use crate::duty::journal::AttemptResult;
 use crate::duty::prompts;
-use crate::duty::switchboard::AckOutcome;
+use crate::duty::switchboard::{AckOutcome, Unwanted};
 use crate::protocol::now::{Deadline, Mono};
 use crate::protocol::rtp::Prompt;
 use serde::{Deserialize, Serialize};
@@ -190,12 +190,17 @@ impl Menu {
     }
 
     /// The attempt is no longer wanted. One that was acknowledged already waits for its commit.
-    pub fn stop(&mut self, now: Mono) -> Vec<Step> {
+    pub fn stop(&mut self, why: Unwanted, now: Mono) -> Vec<Step> {
         match self.state {
             State::Prompting { .. } | State::WrongKey { .. } | State::Listening { .. } => {
                 self.result = AttemptResult::Cancelled;
+                let farewell = match why {
+                    Unwanted::Acknowledged => prompts::ALREADY_CONFIRMED,
+                    Unwanted::Withdrawn => prompts::WITHDRAWN,
+                    Unwanted::Lost => return self.hang_up(),
+                };
                 self.state = State::Farewell { until: now + PROMPT_AT_MOST };
-                vec![self.say(prompts::ALREADY_CONFIRMED)]
+                vec![self.say(farewell)]
             }
             State::Confirming { .. } | State::Farewell { .. } | State::Over => vec![],
         }
@@ -390,11 +395,11 @@ mod tests {
     #[test]
     fn a_stopped_attempt_says_who_has_it_and_still_takes_key_1() {
         let mut menu = listening();
-        assert_eq!(menu.stop(at(11_000)), [Step::Play(ALREADY_CONFIRMED)]);
+        assert_eq!(menu.stop(Unwanted::Acknowledged, at(11_000)), [Step::Play(ALREADY_CONFIRMED)]);
         assert_eq!(menu.result(), AttemptResult::Cancelled);
         assert_eq!(menu.handle_key('5', at(11_200)), []);
         assert_eq!(menu.handle_key('1', at(11_500)), [Step::Silence, Step::Acknowledge]);
-        assert_eq!(menu.stop(at(11_600)), []);
+        assert_eq!(menu.stop(Unwanted::Acknowledged, at(11_600)), []);
         menu.handle_committed(AckOutcome::Late, at(11_700));
         assert_eq!(menu.handle_key('1', at(11_800)), [], "acknowledges once");
         assert_eq!(menu.handle_played(ALREADY_CONFIRMED, at(13_000)), [Step::HangUp]);

@@ -11,7 +11,7 @@ pub mod leg;
 pub mod menu;
 pub mod ring_plan;
 
-use super::switchboard::AckOutcome;
+use super::switchboard::{AckOutcome, Unwanted};
 use crate::protocol::now::{Deadline, Now};
 use crate::protocol::rtp::{Party, Prompt};
 use crate::protocol::sip::{Ending, LegId};
@@ -78,10 +78,10 @@ impl Call {
         }
     }
 
-    pub fn stop_notifying(&mut self, desk: &mut Desk, now: Now) {
+    pub fn stop_notifying(&mut self, why: Unwanted, desk: &mut Desk, now: Now) {
         match self {
             Call::Incoming(_) => {}
-            Call::Leader(call) => call.stop_notifying(desk, now),
+            Call::Leader(call) => call.stop_notifying(why, desk, now),
         }
     }
 

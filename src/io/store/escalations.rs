@@ -13,7 +13,7 @@ use crate::duty::escalation::{
 use crate::duty::ids::{AttemptId, CallId, EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Urgency};
 use crate::duty::roster::{Role, Roster};
-use crate::duty::switchboard::{Input, LeaderCall};
+use crate::duty::switchboard::{Input, LeaderCall, Unwanted};
 use crate::io::status::Live;
 use crate::protocol::now::{Deadline, Now, earlier};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -217,11 +217,15 @@ fn advance(
     for attempt in expired(&escalation, policy, now) {
         tracing::error!(%attempt, "nothing was heard of a call to a leader: making it again");
         ended(tx.sql, attempt, AttemptResult::Interrupted, 0, now)?;
-        cycle.inputs.push(Input::StopNotifying { attempt });
+        cycle.inputs.push(Input::StopNotifying { attempt, why: Unwanted::Lost });
     }
     for attempt in unwanted(&escalation, roster) {
         if stop(tx.sql, attempt, now)? {
-            cycle.inputs.push(Input::StopNotifying { attempt });
+            let why = match escalation.state {
+                State::Withdrawn => Unwanted::Withdrawn,
+                State::Open | State::Acknowledged => Unwanted::Acknowledged,
+            };
+            cycle.inputs.push(Input::StopNotifying { attempt, why });
         }
     }
     for _ in 0..DECISIONS {
@@ -454,7 +458,7 @@ mod tests {
         for input in cycle.inputs {
             match input {
                 Input::Notify(call) => calls.push(call),
-                Input::StopNotifying { attempt } => stops.push(attempt),
+                Input::StopNotifying { attempt, .. } => stops.push(attempt),
                 other => panic!("{other:?}"),
             }
         }
