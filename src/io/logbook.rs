@@ -4,6 +4,7 @@
 use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::{Fact, Noted};
 use crate::duty::switchboard::Input;
+use crate::io::call_lines::CallLines;
 use crate::io::clock;
 use crate::io::status::{Alarm, Board, LineState, Live, PartState};
 use crate::io::store::{Applied, Gap, OutageKind, Sealed, Store, StoreError};
@@ -40,15 +41,20 @@ pub async fn keep_facts(
 ) {
     let mut waiting: VecDeque<Noted> = VecDeque::new();
     let mut log = LogState::default();
+    let mut lines = CallLines::default();
+    let mut take = |noted: Noted, waiting: &mut VecDeque<Noted>| {
+        lines.take(&noted);
+        keep(noted, waiting, &to.board);
+    };
     loop {
         if waiting.is_empty() {
             match facts.recv().await {
-                Some(noted) => take(noted, &mut waiting, &to.board),
+                Some(noted) => take(noted, &mut waiting),
                 None => return,
             }
         }
         while let Ok(noted) = facts.try_recv() {
-            take(noted, &mut waiting, &to.board);
+            take(noted, &mut waiting);
         }
         let batch: Vec<Noted> = waiting.iter().take(BATCH).cloned().collect();
         match to.store.note_all(batch.clone()).await {
@@ -89,7 +95,7 @@ async fn one_by_one(waiting: &mut VecDeque<Noted>, count: usize, to: &Readers) {
     }
 }
 
-fn take(noted: Noted, waiting: &mut VecDeque<Noted>, board: &Board) {
+fn keep(noted: Noted, waiting: &mut VecDeque<Noted>, board: &Board) {
     show_line(&noted, board);
     if waiting.len() < KEPT {
         waiting.push_back(noted);

@@ -116,7 +116,7 @@ impl Endpoint {
     /// Registers, and keeps the binding until `unregister`: refresh at half the granted expiry,
     /// back-off with jitter on failure.
     pub fn register(&mut self, now: Now) {
-        self.registrar.machine.register();
+        self.registrar.machine.register(now.mono);
         self.run_registrar(now);
     }
 

@@ -19,6 +19,9 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(30);
 const BACKOFF_FIRST: Duration = Duration::from_secs(4);
 /// A PBX that comes back is used again within this time.
 const BACKOFF_LONGEST: Duration = Duration::from_secs(30);
+/// A registrar that says nothing for so long is reported, while its transaction goes on to its
+/// Timer F: the page must not show a dead line as alive for half a minute.
+const SILENT: Duration = Duration::from_secs(8);
 /// The longest wait for the answer to a removal.
 const LEAVING: Duration = Duration::from_secs(5);
 
@@ -82,24 +85,33 @@ pub struct Registration {
     /// Seconds asked for.
     wanted: u32,
     failures: u32,
+    /// When the REGISTER on its way counts as unanswered.
+    silent: Option<Mono>,
     random: Random,
     steps: VecDeque<Step>,
 }
 
 impl Registration {
     pub fn new(wanted: u32, random: Random) -> Self {
-        Self { state: State::Idle, wanted, failures: 0, random, steps: VecDeque::new() }
+        Self {
+            state: State::Idle,
+            wanted,
+            failures: 0,
+            silent: None,
+            random,
+            steps: VecDeque::new(),
+        }
     }
 
-    pub fn register(&mut self) {
+    pub fn register(&mut self, now: Mono) {
         match self.state {
             State::Idle | State::Bound { .. } | State::Waiting { .. } if self.wanted > 0 => {
-                self.ask(false);
+                self.ask(false, now);
             }
             State::Asking { bumped, leaving: Some(_) } => {
                 self.state = State::Asking { bumped, leaving: None };
             }
-            State::Leaving { .. } if self.wanted > 0 => self.ask(false),
+            State::Leaving { .. } if self.wanted > 0 => self.ask(false, now),
             State::Idle
             | State::Asking { .. }
             | State::Bound { .. }
@@ -123,6 +135,7 @@ impl Registration {
 
     /// `asked` is the expiry of the REGISTER that is answered.
     pub fn handle_reply(&mut self, asked: u32, reply: Reply, now: Mono) {
+        self.silent = None;
         match (self.state, asked) {
             (State::Asking { .. }, 0) => {}
             (State::Asking { leaving: Some(_), .. }, _) => self.leave(now),
@@ -149,7 +162,7 @@ impl Registration {
             }
             Reply::TooBrief { least } if !bumped && least > self.wanted => {
                 self.wanted = least.min(EXPIRES_BOUNDS.1.max(self.wanted));
-                self.ask(true);
+                self.ask(true, now);
             }
             Reply::TooBrief { .. } => self.fail(423, "Interval Too Brief".to_owned(), None, now),
             Reply::Refused { status, reason, retry_after } => {
@@ -175,12 +188,16 @@ impl Registration {
     pub fn handle_timeout(&mut self, now: Mono) {
         match self.state {
             State::Bound { refresh: due } | State::Waiting { until: due } if due <= now => {
-                self.ask(false);
+                self.ask(false, now);
             }
             State::Leaving { give_up } | State::Asking { leaving: Some(give_up), .. }
                 if give_up <= now =>
             {
                 self.removed();
+            }
+            State::Asking { leaving: None, .. } if self.silent.is_some_and(|due| due <= now) => {
+                self.silent = None;
+                self.steps.push_back(Step::Failed { status: 408, reason: "no answer".to_owned() });
             }
             State::Idle
             | State::Asking { .. }
@@ -196,7 +213,10 @@ impl Registration {
 
     pub fn poll_timeout(&self) -> Option<Deadline> {
         match self.state {
-            State::Idle | State::Asking { leaving: None, .. } => None,
+            State::Idle => None,
+            State::Asking { leaving: None, .. } => {
+                self.silent.map(|due| (due, "REGISTER not answered"))
+            }
             State::Asking { leaving: Some(give_up), .. } | State::Leaving { give_up } => {
                 Some((give_up, "binding removed or not"))
             }
@@ -205,7 +225,8 @@ impl Registration {
         }
     }
 
-    fn ask(&mut self, bumped: bool) {
+    fn ask(&mut self, bumped: bool, now: Mono) {
+        self.silent = Some(now + SILENT);
         self.state = State::Asking { bumped, leaving: None };
         self.steps.push_back(Step::Send { expires: self.wanted });
     }
@@ -256,7 +277,7 @@ mod tests {
 
     fn asking(wanted: u32) -> Registration {
         let mut machine = Registration::new(wanted, Random::from_seed([1; 32]));
-        machine.register();
+        machine.register(START);
         assert_eq!(drain(&mut machine), [Step::Send { expires: wanted }]);
         machine
     }
@@ -284,6 +305,18 @@ mod tests {
             let wait = wait(&mut machine, START);
             assert!(seconds(low) <= wait && wait <= seconds(high), "{granted}: {wait:?}");
         }
+    }
+
+    #[test]
+    fn a_silent_registrar_is_reported_once_before_its_transaction_gives_up() {
+        let mut machine = asking(60);
+        let (due, _) = machine.poll_timeout().unwrap();
+        assert_eq!(due, START + SILENT);
+        machine.handle_timeout(due);
+        assert!(matches!(drain(&mut machine)[..], [Step::Failed { status: 408, .. }]));
+        assert_eq!(machine.poll_timeout(), None, "the transaction decides what comes next");
+        machine.handle_reply(60, Reply::Granted { expires: 60 }, START + seconds(20));
+        assert_eq!(drain(&mut machine), [Step::Granted { expires: 60 }]);
     }
 
     #[test]
@@ -346,7 +379,7 @@ mod tests {
         let mut machine = asking(60);
         machine.handle_reply(60, Reply::Granted { expires: 60 }, START);
         machine.unregister(START);
-        machine.register();
+        machine.register(START);
         drain(&mut machine);
         machine.handle_reply(0, Reply::Granted { expires: 0 }, START);
         assert_eq!(drain(&mut machine), []);
@@ -368,7 +401,7 @@ mod tests {
     #[test]
     fn a_line_without_registration_never_asks() {
         let mut machine = Registration::new(0, Random::from_seed([1; 32]));
-        machine.register();
+        machine.register(START);
         assert_eq!((drain(&mut machine), machine.poll_timeout()), (vec![], None));
     }
 }
