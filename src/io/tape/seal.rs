@@ -28,10 +28,9 @@ pub fn trace(folder: &Path, last: Place) -> io::Result<Vec<Spot>> {
     let mut spots = Vec::new();
     let mut place = last;
     while place.segment != 0 {
-        let mut bytes = [0; HEAD];
-        running.file(place.segment)?.read_exact_at(&mut bytes, u64::from(place.offset))?;
+        let bytes = running.read(place, HEAD, Way::Back)?;
         let head =
-            Head::from_bytes(&bytes).filter(|head| head.previous < place).ok_or_else(broken)?;
+            Head::from_bytes(bytes).filter(|head| head.previous < place).ok_or_else(broken)?;
         spots.push(Spot { place, length: head.length });
         place = head.previous;
     }
@@ -104,38 +103,98 @@ fn copy(running: &mut Running, spots: &[Spot], source: Header, to: &Path) -> io:
 struct Running {
     folder: PathBuf,
     open: Option<(u32, File)>,
-    buffer: Vec<u8>,
+    /// The stretch of the open segment that was read last, and where it starts.
+    stretch: Vec<u8>,
+    start: u64,
+    reach: u64,
+}
+
+/// Where the records that are wanted next stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Back,
+    On,
 }
 
 impl Running {
-    fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), open: None, buffer: Vec::new() }
-    }
+    /// What is read at once where other calls stand between the records …
+    const REACH_MIN: u64 = 4 * 1024;
+    /// … and where they do not.
+    const REACH_MAX: u64 = 256 * 1024;
 
-    fn file(&mut self, segment: u32) -> io::Result<&File> {
-        let open = match self.open.take() {
-            Some((number, file)) if number == segment => (number, file),
-            Some(_) | None => (segment, File::open(segments::path(&self.folder, segment))?),
-        };
-        Ok(&self.open.insert(open).1)
+    fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            open: None,
+            stretch: Vec::new(),
+            start: 0,
+            reach: Self::REACH_MIN,
+        }
     }
 
     fn header(&mut self, segment: u32) -> io::Result<Header> {
-        let mut bytes = [0; header::BYTES];
-        self.file(segment)?.read_exact_at(&mut bytes, 0)?;
-        Header::from_bytes(&bytes).ok_or_else(broken)
+        let bytes = self.read(Place { segment, offset: 0 }, header::BYTES, Way::On)?;
+        Header::from_bytes(bytes.first_chunk().ok_or_else(broken)?).ok_or_else(broken)
     }
 
     /// None where it is not what was written.
     fn record(&mut self, spot: &Spot) -> io::Result<Option<(Head, &[u8])>> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.resize(HEAD + usize::from(spot.length) + TAIL, 0);
-        let read =
-            self.file(spot.place.segment)?.read_exact_at(&mut buffer, u64::from(spot.place.offset));
-        self.buffer = buffer;
-        read?;
-        Ok(record::read(&self.buffer))
+        let length = HEAD + usize::from(spot.length) + TAIL;
+        Ok(record::read(self.read(spot.place, length, Way::On)?))
     }
+
+    fn read(&mut self, place: Place, length: usize, way: Way) -> io::Result<&[u8]> {
+        let (from, to) = (u64::from(place.offset), u64::from(place.offset) + length as u64);
+        let known = self.open.as_ref().is_some_and(|(segment, _)| *segment == place.segment);
+        if !known || from < self.start || to > self.end() {
+            if !known {
+                self.open = None;
+                let file = File::open(segments::path(&self.folder, place.segment))?;
+                self.open = Some((place.segment, file));
+                self.stretch.clear();
+            }
+            self.load(from, to, way)?;
+        }
+        let from = (from - self.start) as usize;
+        self.stretch.get(from..from + length).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// Reads further ahead as long as what is wanted lies close together.
+    fn load(&mut self, from: u64, to: u64, way: Way) -> io::Result<()> {
+        let close = !self.stretch.is_empty()
+            && to + self.reach >= self.start
+            && from <= self.end() + self.reach;
+        self.reach = if close { (self.reach * 2).min(Self::REACH_MAX) } else { Self::REACH_MIN };
+        let reach = self.reach.max(to - from);
+        let (start, end) = match way {
+            Way::Back => (to.saturating_sub(reach), to),
+            Way::On => (from, from + reach),
+        };
+        let Some((_, file)) = &self.open else { return Err(broken()) };
+        self.stretch.resize((end - start) as usize, 0);
+        self.start = start;
+        let read = fill(file, start, &mut self.stretch);
+        self.stretch.truncate(*read.as_ref().unwrap_or(&0));
+        read.map(drop)
+    }
+
+    fn end(&self) -> u64 {
+        self.start + self.stretch.len() as u64
+    }
+}
+
+/// Reads as much of `bytes` as the file has.
+fn fill(file: &File, start: u64, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], start + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(filled)
 }
 
 fn broken() -> io::Error {

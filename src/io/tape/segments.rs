@@ -73,23 +73,23 @@ impl Segments {
             return Err(io::Error::other("no segment is open"));
         };
         self.encoded.clear();
+        // The records of one call stand together, so that sealing reads them together.
+        let mut order: Vec<&(Head, Vec<u8>)> = frames.iter().collect();
+        order.sort_by_key(|(head, _)| head.call);
         let mut last: BTreeMap<Uuid, Place> = BTreeMap::new();
         let mut finished = Vec::new();
-        for (head, packet) in frames {
-            let place = Place {
-                segment: current.number,
-                offset: current.length + self.encoded.len() as u32,
-            };
-            let before =
-                last.insert(head.call, place).or_else(|| self.last.get(&head.call).copied());
-            record::write(
-                &Head { previous: before.unwrap_or_default(), ..*head },
-                packet,
-                &mut self.encoded,
-            );
-            if head.kind == record::Kind::Finished {
-                finished.push((head.call, place));
+        for group in order.chunk_by(|(one, _), (other, _)| one.call == other.call) {
+            let Some((Head { call, .. }, _)) = group.first() else { continue };
+            let mut previous = self.last.get(call).copied().unwrap_or_default();
+            for (head, packet) in group {
+                let offset = current.length + self.encoded.len() as u32;
+                record::write(&Head { previous, ..*head }, packet, &mut self.encoded);
+                previous = Place { segment: current.number, offset };
+                if head.kind == record::Kind::Finished {
+                    finished.push((*call, previous));
+                }
             }
+            last.insert(*call, previous);
         }
         if let Err(fault) = current.file.write_all(&self.encoded) {
             // What was half written is cut off where that is possible; the reader copes where it is not.

@@ -1,4 +1,4 @@
-//! The tape thread: from the ring to the running tape, every 20 ms, with one `fdatasync` a second.
+//! The tape thread: from the ring to the running tape, every 100 ms, with one `fdatasync` a second.
 
 use super::TapeFeed;
 use super::faults::{Faults, Matter, remedy};
@@ -15,7 +15,9 @@ use std::thread;
 use std::time::Duration;
 use uuid::Uuid;
 
-const TURN: Duration = Duration::from_millis(20);
+/// What a killed daemon loses at most, of the second that recording.md allows; what a call said meanwhile stands
+/// together on the tape.
+const TURN: Duration = Duration::from_millis(100);
 const SYNC: Duration = Duration::from_secs(1);
 /// After a write that failed the ring keeps what comes, up to its size.
 const AGAIN: Duration = Duration::from_millis(if cfg!(test) { 30 } else { 1000 });
