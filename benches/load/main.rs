@@ -1,10 +1,11 @@
 //! What calls cost, always beside a bare UDP relay in the same run. Prints figures and judges nothing.
 //!
-//! `cargo bench --bench load -- [spine|relay] [calls] [seconds]`; both by default.
+//! `cargo bench --bench load -- [spine|relay|urgent] [calls] [seconds]`; all by default.
 
 mod relay;
 mod spine;
 mod town;
+mod urgent;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -13,12 +14,15 @@ fn main() {
     let seconds = numbers.next().unwrap_or(10);
     let wanted = |name: &str| {
         let named = |name: &str| arguments.iter().any(|argument| argument == name);
-        named(name) || !(named("spine") || named("relay"))
+        named(name) || !["relay", "spine", "urgent"].into_iter().any(named)
     };
     if wanted("relay") {
         relay::run(calls, seconds);
     }
     if wanted("spine") {
         spine::run(calls, seconds);
+    }
+    if wanted("urgent") {
+        urgent::run();
     }
 }

@@ -68,7 +68,7 @@ pub fn run(calls: usize, seconds: u64) {
 }
 
 /// Bounded by the ports that the configuration may name.
-fn config(folder: &Path, calls: usize, pbx: &UdpSocket) -> std::path::PathBuf {
+pub fn config(folder: &Path, calls: usize, pbx: &UdpSocket) -> std::path::PathBuf {
     let sip = free_port();
     let text = format!(
         "[line]\nnumber = \"1001\"\nroom = \"bench\"\npbx = \"{pbx}\"\nuser = \"1001\"\npassword = \"secret\"\n\
@@ -76,9 +76,10 @@ fn config(folder: &Path, calls: usize, pbx: &UdpSocket) -> std::path::PathBuf {
          [[phones]]\nname = \"desk\"\ntarget = \"2001\"\n\
          [media]\nfirst_port = 12000\nchannels = {channels}\n\
          [storage]\ndata = \"{folder}/data\"\nrecordings = \"{folder}/recordings\"\n\
-         [web]\nlisten = \"127.0.0.1:0\"\n\
+         [web]\nlisten = \"127.0.0.1:{web}\"\n\
          [[leaders]]\nname = \"leader\"\nrole = \"leader\"\nmobile = \"3001\"\n",
         pbx = pbx.local_addr().expect("bound"),
+        web = free_port(),
         channels = calls * 2 + 8,
         folder = folder.display(),
     );
@@ -87,19 +88,30 @@ fn config(folder: &Path, calls: usize, pbx: &UdpSocket) -> std::path::PathBuf {
     path
 }
 
+/// Below the range that the kernel gives out by itself: nobody else takes it before the daemon does.
 fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    socket.local_addr().expect("bound").port()
+    let free = |port: &u16| {
+        UdpSocket::bind(("127.0.0.1", *port)).is_ok()
+            && std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()
+    };
+    let begin = 24_000 + (std::process::id() % 4_000) as u16;
+    (begin..32_000).chain(20_000..begin).filter(free).nth(taken()).expect("a free port")
+}
+
+/// A different port at every call.
+fn taken() -> usize {
+    static TAKEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    TAKEN.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
 }
 
 /// The daemon's own process; ends with the value.
-struct Daemon {
+pub struct Daemon {
     child: Child,
-    sip: std::net::SocketAddr,
+    pub sip: std::net::SocketAddr,
 }
 
 impl Daemon {
-    fn start(config: &Path) -> Self {
+    pub fn start(config: &Path) -> Self {
         let text = fs::read_to_string(config).expect("just written");
         let listen = text.lines().find_map(|line| line.strip_prefix("listen = ")).expect("written");
         let child = Command::new(env!("CARGO_BIN_EXE_dutyline"))

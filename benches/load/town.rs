@@ -22,6 +22,17 @@ pub struct Town {
     dialled: Vec<Instant>,
     rung: Vec<Option<Duration>>,
     talking: usize,
+    leader: Leader,
+}
+
+/// The leader's telephone.
+#[derive(Default)]
+struct Leader {
+    voice: Option<SocketAddr>,
+    rung: Option<Instant>,
+    leg: Option<LegId>,
+    /// The daemon's RTP port of this call.
+    port: u16,
 }
 
 impl Town {
@@ -49,6 +60,32 @@ impl Town {
             dialled: vec![],
             rung: vec![],
             talking: 0,
+            leader: Leader::default(),
+        }
+    }
+
+    /// The leader's telephone is answered at once; its voice is here.
+    pub fn with_leader(mut self, voice: SocketAddr) -> Self {
+        self.leader.voice = Some(voice);
+        self
+    }
+
+    /// When the leader's telephone rang, and the daemon's RTP port of that call.
+    pub fn until_the_leader_rings(&mut self) -> (Instant, u16) {
+        self.until("the leader's telephone to ring", |town| town.leader.rung.is_some());
+        let rung = self.leader.rung.take().expect("just seen");
+        (rung, self.leader.port)
+    }
+
+    pub fn until_the_leader_is_let_go(&mut self) {
+        self.until("the daemon to hang up on the leader", |town| town.leader.leg.is_none());
+    }
+
+    /// Serves SIP for so long.
+    pub fn pass(&mut self, time: Duration) {
+        let begin = Instant::now();
+        while begin.elapsed() < time {
+            self.serve(Duration::from_millis(5));
         }
     }
 
@@ -62,6 +99,9 @@ impl Town {
         self.voices = voices.to_vec();
         self.ports = vec![0; voices.len()];
         self.rung = vec![None; calls];
+        self.callers.clear();
+        self.dialled.clear();
+        self.talking = 0;
         let begin = Instant::now();
         for index in 0..calls {
             let due = Duration::from_secs(1) / per_second * index as u32;
@@ -142,6 +182,19 @@ impl Town {
 
     fn on_event(&mut self, event: Event) {
         match event {
+            Event::Incoming { leg, invite } if invite.request_user == "3001" => {
+                self.leader.rung = Some(Instant::now());
+                self.leader.leg = Some(leg);
+                let offer =
+                    sdp::parse(invite.sdp.as_deref().unwrap_or_default()).expect("an offer");
+                self.leader.port = offer.remote().port();
+                let voice = self.leader.voice.expect("a leader only where one is expected");
+                let local =
+                    Local { address: voice.ip(), port: voice.port(), session_id: 1, version: 1 };
+                let answer = sdp::answer(&local, &offer, &offer.stream(), Direction::SendRecv);
+                self.ua.answer(leg, answer, clock::now());
+            }
+            Event::Ended { leg, .. } if self.leader.leg == Some(leg) => self.leader.leg = None,
             Event::Incoming { leg, invite } => {
                 let shown = &invite.from.display;
                 let index: usize = shown
