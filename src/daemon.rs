@@ -278,10 +278,14 @@ fn media_plan(config: &Config) -> MediaPlan {
 
 fn line_plan(config: &Config, bound: SocketAddr, rtp_ports: Vec<u16>) -> LinePlan {
     let line = &config.line;
+    let peer = |addr: &SocketAddr| Peer { transport: line.transport, addr: *addr };
+    let peers: Vec<_> = line.pbx.iter().map(peer).collect();
     LinePlan {
         account: Account {
             local: SocketAddr::new(line.advertise, bound.port()),
-            pbx: Peer { transport: line.transport, addr: line.pbx },
+            pbx: peers[0],
+            peers,
+            habits: line.habits.clone(),
             domain: line.domain.clone(),
             user: line.user.clone(),
             display: String::new(),

@@ -3,7 +3,7 @@
 use dutyline::io::clock;
 use dutyline::protocol::sdp::{self, Direction, Local};
 use dutyline::protocol::sip::endpoint::Endpoint;
-use dutyline::protocol::sip::{Account, Event, LegId, Outgoing, Peer, Transport};
+use dutyline::protocol::sip::{Account, Event, Habits, LegId, Outgoing, Peer, Transport};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -40,6 +40,8 @@ impl Town {
         let account = Account {
             local: socket.local_addr().expect("bound"),
             pbx: Peer { transport: Transport::Udp, addr: daemon },
+            peers: vec![],
+            habits: Habits::default(),
             domain: "bench".into(),
             user: "town".into(),
             display: String::new(),

@@ -2,11 +2,10 @@
 
 use super::faults::{Fault, Say, say};
 use super::reader::{self, Reader, Section, address, boolean, ip, list, number, text};
-use super::{Config, Contact, Environment, Line, Media, Storage, Web};
-use super::{ladders, secret};
+use super::{Config, Contact, Environment, Media, Storage, Web};
+use super::{ladders, line};
 use crate::duty::roster::{Person, Role, Roster};
 use crate::duty::switchboard::Phone;
-use crate::protocol::sip::Transport;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,7 +36,7 @@ pub fn check(source: &str, env: &Environment) -> (Option<Config>, Vec<Fault>, Ve
 }
 
 fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<Config> {
-    let line = line(reader, root.section("line"), env);
+    let line = line::line(reader, root.section("line"), env);
     let phones = phones(reader, root);
     let sip = line.as_ref().map(|line| line.listen);
     let media = media(reader, root.section("media"), sip);
@@ -47,71 +46,6 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
     let roster = roster(reader, root);
     let policy = ladders::policy(reader, root.section("escalation"));
     Some(Config { line: line?, phones, media: media?, storage, web, contacts, roster, policy })
-}
-
-fn line(reader: &Reader, mut section: Section<'_>, env: &Environment) -> Option<Line> {
-    if section.is_void() {
-        return None;
-    }
-    let s = &mut section;
-    let number_dialled = s.required("number", "\"63001234\"", text);
-    let room = s.required("room", "\"市政务服务中心值班室\"", text);
-    let pbx = s.required("pbx", "\"192.168.10.1:5060\"", address);
-    let transport = s.or("transport", Transport::Udp, transport);
-    let domain = s.optional("domain", host);
-    let user = s.required("user", "\"1001\"", dialled);
-    let auth_user = s.optional("auth_user", text);
-    let password = secret::password(reader, s, env);
-    let realm = s.optional("realm", text);
-    let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060));
-    let listen = s.or("listen", any, address);
-    let listen_place = s.get("listen").map_or(s.place(), |given| given.place);
-    let advertise = s.optional("advertise", ip);
-    let advertise_given = s.get("advertise").is_some();
-    let expires = s.or("expires", 90, number(30..=3600));
-    let trusted = s.or("trusted", vec![], list(ip));
-    if listen.ip().is_unspecified() && !advertise_given {
-        let fault = say(
-            "listen 是所有网卡，需写明 PBX 能到达本机的地址。例：advertise = \"192.168.10.20\"",
-            "listen is every address of this host; say which one the PBX reaches: advertise = \"192.168.10.20\"",
-        );
-        reader.fault(Some(listen_place), s.field("advertise"), fault);
-    }
-    if let Some(given) = s.get("advertise")
-        && advertise.is_some_and(|address| address.is_unspecified())
-    {
-        let fault = say(
-            "这是“所有网卡”，PBX 无法回信；请写本机的一个真实地址",
-            "this is every address, the PBX cannot answer to it; write one real address of this host",
-        );
-        reader.fault(Some(given.place), given.field, fault);
-    }
-    if let Some(given) = s.get("expires")
-        && expires > 120
-    {
-        let warning = say(
-            "超过 120 秒：本机断电后，PBX 要等这么久才改拨值班员话机",
-            "over 120 s: after a power cut the PBX waits this long before it rings the officer's phone itself",
-        );
-        reader.warn(Some(given.place), given.field, warning);
-    }
-    section.close();
-    let (user, pbx) = (user?, pbx?);
-    Some(Line {
-        number: number_dialled?,
-        room: room?,
-        transport,
-        domain: domain.unwrap_or_else(|| host_text(pbx.ip())),
-        auth_user: auth_user.unwrap_or_else(|| user.clone()),
-        user,
-        password: password?,
-        realm,
-        pbx,
-        advertise: advertise.unwrap_or(listen.ip()),
-        listen,
-        expires: u32::try_from(expires).unwrap_or(3600),
-        trusted,
-    })
 }
 
 fn phones(reader: &Reader, root: &mut Section<'_>) -> Vec<Phone> {
@@ -296,10 +230,6 @@ pub fn one_of<T: Copy>(value: &DeValue<'_>, choices: &[(&str, T)]) -> Result<T, 
     })
 }
 
-fn transport(value: &DeValue<'_>) -> Result<Transport, Say> {
-    one_of(value, &[("udp", Transport::Udp), ("tcp", Transport::Tcp)])
-}
-
 pub fn role(value: &DeValue<'_>) -> Result<Role, Say> {
     one_of(
         value,
@@ -313,9 +243,9 @@ pub fn role(value: &DeValue<'_>) -> Result<Role, Say> {
 }
 
 /// What can be dialled: the user part of a SIP address, or a whole `sip:` URI.
-fn dialled(value: &DeValue<'_>) -> Result<String, Say> {
+pub fn dialled(value: &DeValue<'_>) -> Result<String, Say> {
     let text = text(value)?;
-    let (user, uri) = match text.strip_prefix("sip:") {
+    let (user, uri) = match text.strip_prefix("sip:").or_else(|| text.strip_prefix("tel:")) {
         Some(rest) => (rest, true),
         None => (text.as_str(), false),
     };
@@ -328,23 +258,4 @@ fn dialled(value: &DeValue<'_>) -> Result<String, Say> {
         "不是可拨的号码。只用数字和 + * # - _ . 及英文字母，或写 \"sip:2001@192.168.10.1\"",
         "not a number that can be dialled: digits, letters and + * # - _ . only, or \"sip:2001@192.168.10.1\"",
     ))
-}
-
-fn host(value: &DeValue<'_>) -> Result<String, Say> {
-    let text = text(value)?;
-    let fits = text.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
-    if fits {
-        return Ok(text);
-    }
-    Err(say(
-        "应为 PBX 的域名或 IP，不带 sip: 和端口",
-        "must be the PBX's domain or IP address, without sip: and port",
-    ))
-}
-
-fn host_text(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
-    }
 }

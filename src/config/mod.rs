@@ -3,6 +3,7 @@
 mod check;
 pub mod faults;
 mod ladders;
+mod line;
 mod reader;
 mod secret;
 mod summary;
@@ -10,7 +11,7 @@ mod summary;
 use crate::duty::escalation::Policy;
 use crate::duty::roster::Roster;
 use crate::duty::switchboard::Phone;
-use crate::protocol::sip::Transport;
+use crate::protocol::sip::{Habits, Transport};
 use faults::{Fault, Faults, say};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,7 +39,8 @@ pub struct Line {
     pub number: String,
     /// Shown on the page, such as 市政务服务中心值班室.
     pub room: String,
-    pub pbx: SocketAddr,
+    /// Addresses of the PBX, most preferred first; one at least.
+    pub pbx: Vec<SocketAddr>,
     pub transport: Transport,
     pub domain: String,
     pub user: String,
@@ -49,9 +51,10 @@ pub struct Line {
     pub listen: SocketAddr,
     /// The address written into our messages; `listen`'s where that is a real one.
     pub advertise: IpAddr,
-    /// Wanted registration in seconds.
+    /// Wanted registration in seconds; 0 for a line that is not registered.
     pub expires: u32,
     pub trusted: Vec<IpAddr>,
+    pub habits: Habits,
 }
 
 #[derive(Debug, Clone)]
@@ -152,6 +155,7 @@ impl fmt::Debug for Line {
             .field("advertise", &self.advertise)
             .field("expires", &self.expires)
             .field("trusted", &self.trusted)
+            .field("habits", &self.habits)
             .finish_non_exhaustive()
     }
 }

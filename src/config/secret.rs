@@ -11,8 +11,14 @@ const VARIABLE: &str = "DUTYLINE_LINE_PASSWORD";
 /// Name of the credential in the unit's `LoadCredential=`.
 const CREDENTIAL: &str = "line-password";
 
-/// The password of `[line]`. Exactly one source may give it.
-pub fn password(reader: &Reader, line: &mut Section<'_>, env: &Environment) -> Option<String> {
+/// The password of `[line]`. Exactly one source may give it; where it is not `needed`, none is
+/// well too.
+pub fn password(
+    reader: &Reader,
+    line: &mut Section<'_>,
+    env: &Environment,
+    needed: bool,
+) -> Option<String> {
     let in_file = line.get("password");
     let file_key = line.get("password_file");
     let inline = line.optional("password", text);
@@ -58,6 +64,9 @@ pub fn password(reader: &Reader, line: &mut Section<'_>, env: &Environment) -> O
         env.get("CREDENTIALS_DIRECTORY").map(|folder| Path::new(folder).join(CREDENTIAL));
     if let Some(password) = credential.and_then(|path| read(&path).ok()) {
         return Some(password);
+    }
+    if !needed {
+        return Some(String::new());
     }
     let fault = say(
         format!(

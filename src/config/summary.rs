@@ -2,7 +2,6 @@
 
 use super::Config;
 use crate::duty::roster::{Person, Role};
-use crate::protocol::sip::Transport;
 use std::fmt::Write;
 
 impl Config {
@@ -12,12 +11,11 @@ impl Config {
             writeln!(out, "  {name:<12}{value}").expect("a string takes all");
         };
         let line = &self.line;
-        let transport = match line.transport {
-            Transport::Udp => "udp",
-            Transport::Tcp => "tcp",
-        };
+        let transport = line.transport.name().to_ascii_lowercase();
+        let pbx: Vec<_> = line.pbx.iter().map(ToString::to_string).collect();
+        let pbx = pbx.join(", ");
         row("line", format!("{} {}", line.number, line.room));
-        row("pbx", format!("{} {transport}, {}@{}", line.pbx, line.user, line.domain));
+        row("pbx", format!("{pbx} {transport}, {}@{}", line.user, line.domain));
         row("password", "******".into());
         row("listen", format!("{}, as {}", line.listen, line.advertise));
         for (at, phone) in self.phones.iter().enumerate() {

@@ -278,3 +278,30 @@ calls = [{ line = "mobile" }, { after_seconds = 50, line = "office", ring_second
     assert_eq!(faulty("\"office\"", "\"fax\""), ["escalation.urgent[0].calls[1].line"]);
     assert_eq!(faulty("ring_seconds = 25", "ring_seconds = 2"), ["escalation.ring_seconds"]);
 }
+
+#[test]
+fn sig_04_the_pbx_may_have_several_addresses() {
+    let two = "[\"192.168.10.1:5060\", \"192.168.10.2:5062\"]";
+    let line = load(&RIGHT.replace("\"192.168.10.1:5060\"", two)).expect("right").config.line;
+    assert_eq!(line.pbx.len(), 2);
+    assert_eq!(line.domain, "192.168.10.1");
+    let bad = |list: &str| faulty("\"192.168.10.1:5060\"", list);
+    assert_eq!(bad("[]"), ["line.pbx"]);
+    assert_eq!(bad("[\"192.168.10.1:5060\", \"192.168.10.1:5060\"]"), ["line.pbx"]);
+    assert_eq!(bad("[\"192.168.10.1:5060\", \"192.168.10.2\"]"), ["line.pbx"]);
+    assert_eq!(bad(&format!("[{}]", "\"192.168.10.1:5060\", ".repeat(9))), ["line.pbx"]);
+}
+
+#[test]
+fn sig_38_a_static_trunk_needs_no_password() {
+    let trunk = "register = false\nnumbers = \"tel\"\nlarge_requests = \"udp\"";
+    let line = load(&RIGHT.replace("password = \"secret\"", trunk)).expect("right").config.line;
+    assert_eq!((line.expires, line.habits.trunk), (0, true));
+    assert_eq!(line.habits.numbers, crate::protocol::sip::Numbers::Tel);
+    assert!(line.habits.large_by_udp && line.password.is_empty());
+    let keys = |keys: &str| faulty("user = \"1001\"", &format!("user = \"1001\"\n{keys}"));
+    assert_eq!(keys("register = \"no\""), ["line.register"]);
+    assert_eq!(keys("numbers = \"pots\""), ["line.numbers"]);
+    assert_eq!(keys("large_requests = \"sctp\""), ["line.large_requests"]);
+    assert_eq!(keys("keepalive_seconds = 9000"), ["line.keepalive_seconds"]);
+}

@@ -10,7 +10,7 @@ use crate::duty::escalation::Policy;
 use crate::duty::roster::{Person, Role, Roster};
 use crate::duty::switchboard;
 use crate::io::clock;
-use crate::protocol::sip::{Account, Peer, Transport};
+use crate::protocol::sip::{Account, Habits, Peer, Transport};
 use anyhow::Context;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -94,6 +94,8 @@ impl Cast<'_> {
         let account = Account {
             local: socket.local_addr()?,
             pbx: Peer { transport: Transport::Udp, addr: self.pbx },
+            peers: vec![],
+            habits: Habits::default(),
             domain: DOMAIN.to_owned(),
             user: number.to_owned(),
             display: name.to_owned(),
@@ -159,7 +161,7 @@ fn config(
     let line = Line {
         number: LINE.to_owned(),
         room: "市政务服务中心值班室（演示）".to_owned(),
-        pbx,
+        pbx: vec![pbx],
         transport: Transport::Udp,
         domain: DOMAIN.to_owned(),
         user: LINE.to_owned(),
@@ -170,6 +172,7 @@ fn config(
         advertise: LOOPBACK,
         expires: 60,
         trusted: vec![],
+        habits: Habits::default(),
     };
     Ok(Config {
         line,

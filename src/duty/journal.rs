@@ -110,6 +110,11 @@ pub enum Fact {
         status: u16,
         why: String,
     },
+    /// The line uses this address of the PBX now; `preferred` when it is the first of the list.
+    LineMoved {
+        to: String,
+        preferred: bool,
+    },
 }
 
 /// What is known of a call when it arrives. Every text is a claim of the caller's side.

@@ -84,9 +84,13 @@ pub enum Input {
         from: Peer,
         bytes: Vec<u8>,
     },
+    /// The transport to `peer` failed, and why.
     Unreachable {
         peer: Peer,
+        why: String,
     },
+    /// The PBX's addresses, most preferred first, have changed.
+    Peers(Vec<Peer>),
     /// The entry of this call is committed.
     Stored {
         call: CallId,
@@ -165,7 +169,10 @@ impl Switchboard {
     pub fn handle(&mut self, input: Input, now: Now) {
         match input {
             Input::Message { from, bytes } => self.desk.sip.handle_message(from, &bytes, now),
-            Input::Unreachable { peer } => self.desk.sip.handle_unreachable(peer, now),
+            Input::Unreachable { peer, why } => {
+                self.desk.sip.handle_unreachable(peer, &why, now);
+            }
+            Input::Peers(peers) => self.desk.sip.set_peers(&peers, now),
             Input::Stored { call } => self.turn(call, |call, desk| call.handle_stored(desk, now)),
             Input::AckStored { attempt, outcome } => {
                 self.turn(attempt.into(), |call, desk| call.handle_ack_stored(outcome, desk, now))
@@ -268,6 +275,9 @@ impl Switchboard {
             sip::Event::Registered { expires: _ } => self.on_line(Fact::LineUp, true, now),
             sip::Event::RegistrationFailed { status, reason: why } => {
                 self.on_line(Fact::LineDown { status, why }, false, now);
+            }
+            sip::Event::Moved { to, preferred } => {
+                self.desk.note(Fact::LineMoved { to: to.addr.to_string(), preferred }, now);
             }
             sip::Event::Unregistered => {
                 if let Closing::Draining { unbound, .. } = &mut self.closing {

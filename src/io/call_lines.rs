@@ -62,7 +62,8 @@ impl CallLines {
             | Fact::Acknowledged { .. }
             | Fact::AttemptEnded { .. }
             | Fact::LineUp
-            | Fact::LineDown { .. } => {}
+            | Fact::LineDown { .. }
+            | Fact::LineMoved { .. } => {}
         }
     }
 

@@ -75,6 +75,7 @@ async fn tell(cycle: Cycle, orders: &mpsc::Sender<Input>, board: &Board) -> Resu
             Input::StopNotifying { attempt, why } => info!(%attempt, ?why, "no longer wanted"),
             Input::Message { .. }
             | Input::Unreachable { .. }
+            | Input::Peers(_)
             | Input::Stored { .. }
             | Input::AckStored { .. }
             | Input::Media(_)

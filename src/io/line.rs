@@ -144,7 +144,7 @@ struct Control {
 async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Result<()> {
     let udp = UdpSocket::from_std(sockets.udp)?;
     let mut trusted = plan.account.also_trusted.clone();
-    trusted.push(plan.account.pbx.addr.ip());
+    trusted.extend(plan.account.peers.iter().map(|peer| peer.addr.ip()));
     let (streams, mut stream_events) = Streams::new(TcpListener::from_std(sockets.tcp)?, trusted);
     let mut control = Control {
         switchboard: Switchboard::new(plan, clock::random(), clock::now()),
@@ -206,9 +206,9 @@ impl Control {
                 self.handle(Input::Message { from, bytes });
             }
             streams::Event::Closed { peer, why } => {
-                debug!(addr = %peer.addr, why, "TCP connection closed");
+                debug!(addr = %peer.addr, %why, "TCP connection closed");
                 self.streams.forget(peer);
-                self.handle(Input::Unreachable { peer });
+                self.handle(Input::Unreachable { peer, why });
             }
             streams::Event::Accepted { peer, writer } => self.streams.accept(peer, writer),
         }
@@ -247,7 +247,7 @@ impl Control {
                     debug!(%error, addr = %to.addr, "datagram not sent");
                 }
             }
-            Transport::Tcp => self.streams.send(to, bytes),
+            Transport::Tcp | Transport::Tls => self.streams.send(to, bytes),
         }
     }
 }

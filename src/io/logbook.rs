@@ -107,6 +107,9 @@ fn keep(noted: Noted, waiting: &mut VecDeque<Noted>, board: &Board) {
 /// The line's lamp does not wait for the store.
 fn show_line(noted: &Noted, board: &Board) {
     let since = noted.at.wall;
+    if let Fact::LineMoved { to, preferred } = &noted.fact {
+        return show_way(noted, to, *preferred, board);
+    }
     let lamp = match &noted.fact {
         Fact::LineUp => LineState::Registered { since },
         Fact::LineDown { status, why } => {
@@ -125,6 +128,20 @@ fn show_line(noted: &Noted, board: &Board) {
             }
         }
         status.line = lamp;
+    });
+}
+
+/// On another address than the first, the page says so: somebody must look after the first one.
+fn show_way(noted: &Noted, to: &str, preferred: bool, board: &Board) {
+    info!(%to, preferred, "the line goes to another address of the PBX");
+    let alarm = Alarm {
+        since: noted.at.wall,
+        zh: format!("主用交换机地址无应答，专线已改用 {to}，请检查主用交换机"),
+        en: format!("The first address of the PBX is silent; the line uses {to}: see to the first"),
+    };
+    board.update(|status| match preferred {
+        true => drop(status.alarms.remove("standby")),
+        false => drop(status.alarms.insert("standby", alarm)),
     });
 }
 

@@ -2,7 +2,7 @@
 
 use crate::baresip::{Baresip, Setup};
 use crate::daemon::{Daemon, Plan};
-use crate::kamailio::Kamailio;
+use crate::kamailio::{Kamailio, Setup as PbxSetup};
 use crate::ports::Ports;
 use crate::twin::FarEnd;
 use crate::{have, wave};
@@ -22,16 +22,20 @@ pub struct Room {
 
 impl Room {
     pub fn open() -> Option<Self> {
-        Self::with_digest("MD5")
+        Self::set_up(&PbxSetup::default())
     }
 
     pub fn with_digest(algorithm: &str) -> Option<Self> {
+        Self::set_up(&PbxSetup { algorithm, ..PbxSetup::default() })
+    }
+
+    pub fn set_up(setup: &PbxSetup<'_>) -> Option<Self> {
         if !have(&["kamailio", "baresip"]) {
             return None;
         }
         let folder = tempfile::tempdir().expect("a folder");
         let ports = Ports::take();
-        let pbx = Kamailio::with_digest(folder.path(), &ports, algorithm);
+        let pbx = Kamailio::set_up(folder.path(), &ports, setup);
         Some(Self { folder, ports, pbx, phones: 0 })
     }
 

@@ -18,6 +18,10 @@ pub struct Plan<'a> {
     pub leaders: &'a [(&'a str, &'a str)],
     pub password: &'a str,
     pub transport: &'a str,
+    /// In the place of the PBX's usual address, as the configuration writes it.
+    pub pbx: Option<&'a str>,
+    /// More keys of `[line]`.
+    pub line: &'a str,
     pub channels: u16,
     pub environment: &'a [(&'a str, &'a str)],
 }
@@ -29,6 +33,8 @@ impl Default for Plan<'_> {
             leaders: &[("leader", "3001")],
             password: "secret1001",
             transport: "udp",
+            pbx: None,
+            line: "",
             channels: 11,
             environment: &[],
         }
@@ -118,12 +124,13 @@ fn config(ports: &Ports, plan: &Plan<'_>) -> String {
 [line]
 number = "63001234"
 room = "值班室"
-pbx = "127.0.0.1:{pbx}"
+pbx = {pbx}
 transport = "{transport}"
 user = "1001"
 password_file = "line-password"
 listen = "127.0.0.1:{line}"
 expires = 60
+{more}
 
 [media]
 first_port = {media}
@@ -136,7 +143,8 @@ low_space_gib = 0
 [web]
 listen = "127.0.0.1:{page}"
 "#,
-        pbx = ports.pbx(),
+        pbx = plan.pbx.map_or_else(|| format!("\"127.0.0.1:{}\"", ports.pbx()), str::to_owned),
+        more = plan.line,
         transport = plan.transport,
         line = ports.line(),
         media = ports.media(),

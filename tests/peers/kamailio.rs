@@ -14,28 +14,46 @@ pub struct Kamailio {
     pub process: Process,
 }
 
+/// What differs from test to test.
+pub struct Setup<'a> {
+    /// `MD5` or `SHA-256`.
+    pub algorithm: &'a str,
+    /// Its port; the usual one unless given.
+    pub port: Option<u16>,
+    /// Words that switch on parts of `kamailio.cfg`.
+    pub with: &'a [&'a str],
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self { algorithm: "MD5", port: None, with: &[] }
+    }
+}
+
 impl Kamailio {
     pub fn start(folder: &Path, ports: &Ports) -> Self {
-        Self::with_digest(folder, ports, "MD5")
+        Self::set_up(folder, ports, &Setup::default())
     }
 
-    /// Challenges with this algorithm: `MD5` or `SHA-256`.
-    pub fn with_digest(folder: &Path, ports: &Ports, algorithm: &str) -> Self {
-        let own = folder.join("kamailio");
+    pub fn set_up(folder: &Path, ports: &Ports, setup: &Setup<'_>) -> Self {
+        let port = setup.port.unwrap_or(ports.pbx());
+        let own = folder.join(format!("kamailio-{port}"));
         fs::create_dir_all(&own).expect("a folder");
         let config = include_str!("kamailio.cfg")
             .replace("@MODULES@", &modules().display().to_string())
-            .replace("@PORT@", &ports.pbx().to_string())
+            .replace("@PORT@", &port.to_string())
+            .replace("@LINE@", &ports.line().to_string())
             .replace("@SINK@", &ports.sink().to_string())
             .replace("@TRUNK@", TRUNK)
-            .replace("@ALGORITHM@", algorithm);
+            .replace("@ALGORITHM@", setup.algorithm);
         let file = own.join("kamailio.cfg");
         fs::write(&file, config).expect("written");
         let mut command = Command::new("kamailio");
         command.args(["-DD", "-E", "-m", "64", "-M", "8", "-f"]).arg(&file);
         command.arg("-Y").arg(&own).arg("-w").arg(&own).arg("-P").arg(own.join("pid"));
-        let process = Process::start("kamailio", folder, &mut command);
-        answers_options(ports.pbx());
+        command.args(setup.with.iter().flat_map(|word| ["-A", word]));
+        let process = Process::start(&format!("kamailio-{port}"), folder, &mut command);
+        answers_options(port);
         Self { process }
     }
 

@@ -22,6 +22,7 @@ mod survival;
 mod twin;
 mod urgent;
 mod wave;
+mod way;
 
 /// Whether all of these programs are there; panics for a missing one where peers are required.
 pub fn have(programs: &[&str]) -> bool {

@@ -97,6 +97,8 @@ pub struct TrunkCaller {
     pub media: UdpSocket,
     pbx: SocketAddr,
     name: String,
+    /// The URI of its From.
+    pub from: String,
     answer: Option<Message>,
 }
 
@@ -106,7 +108,8 @@ impl TrunkCaller {
         sip.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
         let media = UdpSocket::bind("127.0.0.1:0").expect("a port");
         let pbx = SocketAddr::from(([127, 0, 0, 1], ports.pbx()));
-        Self { sip, media, pbx, name: number.into(), answer: None }
+        let from = format!("sip:{number}@{TRUNK}");
+        Self { sip, media, pbx, name: number.into(), from, answer: None }
     }
 
     fn request(&self, method: &str, uri: &str, cseq: u32, extra: &str, sdp: Option<&str>) {
@@ -115,9 +118,10 @@ impl TrunkCaller {
         let branch = format!("z9hG4bK-{}-{method}-{cseq}", self.name);
         let text = format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch={branch};rport\r\n\
-             Max-Forwards: 70\r\n{extra}From: <sip:{name}@{TRUNK}>;tag=t{name}\r\nTo: {to}\r\n\
+             Max-Forwards: 70\r\n{extra}From: <{from}>;tag=t{name}\r\nTo: {to}\r\n\
              Call-ID: {name}@town\r\nCSeq: {cseq} {method}\r\n{tail}",
             name = self.name,
+            from = self.from,
             tail = tail(&format!("sip:{}@{local}", self.name), sdp)
         );
         self.sip.send_to(text.as_bytes(), self.pbx).expect("sent");
@@ -184,8 +188,9 @@ pub enum Seen {
     Ended,
 }
 
-/// Answers what is dialled as 9xxx: 9200 is taken at once, 9180 rings for ever, any other is
-/// refused with its last three digits. Speaks with whoever called last.
+/// Answers what is dialled as 9xxx: 9200 is taken at once, 9180 rings for ever, 9183 plays a tone of
+/// its own meanwhile, any other is refused with its last three digits. Speaks with whoever called
+/// last.
 pub struct FarEnd {
     pub media: UdpSocket,
     pub seen: Receiver<Seen>,
@@ -225,9 +230,10 @@ fn serve(sip: &UdpSocket, sdp: &str, seen: &Sender<Seen>) {
             sip.send_to(text.as_bytes(), from).expect("sent");
         };
         let happened = if message.is("INVITE") {
-            let code = message.first.split(['@', ':']).nth(1).unwrap_or("9500").to_string();
+            let code = message.first.split(['@', ':', ';']).nth(1).unwrap_or("9500").to_string();
             match code.trim_start_matches('9') {
                 "200" => send(message.response("200 OK", "far", &contact, Some(sdp))),
+                "183" => send(message.response("183 Progress", "far", &contact, Some(sdp))),
                 "180" => send(message.response("180 Ringing", "far", &contact, None)),
                 status => send(message.response(&format!("{status} No"), "far", &contact, None)),
             }

@@ -1,10 +1,12 @@
 //! The duty line stays registered, and says so when it is not.
 
-use crate::room::people::{DESK, LINE, PASSWORD, PBX_HOST};
+use crate::room::people::{self, DESK, LINE, PASSWORD, PBX_HOST, SPARE, STANDBY_HOST};
 use crate::room::{Room, Weather, hours, millis, minutes, seconds};
 use dutyline::demo::pbx::{Algorithm, Event};
-use dutyline::duty::journal::Fact;
+use dutyline::duty::journal::{Disposition, Fact};
+use dutyline::io::store::OutageKind;
 use dutyline::protocol::now::Mono;
+use dutyline::protocol::sip::{Habits, Numbers, Peer, Transport};
 
 fn registrations(room: &Room) -> Vec<Mono> {
     let line = Event::Registered { user: LINE.to_owned() };
@@ -51,9 +53,148 @@ fn sig_03_the_pbx_is_gone_for_five_minutes_and_the_line_is_back_within_half_a_mi
     let outages = room.outages();
     assert_eq!(outages.len(), 1);
     assert!(outages[0].1.is_some(), "the outage has an end");
+    rec_s2_the_row_has_both_times_and_the_reason(&room, outages[0].0);
     let entry = room.caller_dials("101");
     room.officer_answers(entry);
     room.caller_hangs_up(entry);
+}
+
+fn rec_s2_the_row_has_both_times_and_the_reason(
+    room: &Room,
+    noticed: chrono::DateTime<chrono::Utc>,
+) {
+    let rows = room.outage_rows();
+    let [row] = &rows[..] else { panic!("one row, not {rows:?}") };
+    assert_eq!((row.kind, row.status), (OutageKind::Line, Some(408)));
+    assert!(room.near(row.from, noticed, millis(1)), "{row:?}");
+    let back = row.to.expect("its end");
+    assert!((280..=330).contains(&(back - row.from).num_seconds()), "{row:?}");
+    assert!(room.now().wall >= back && !row.why.is_empty());
+}
+
+/// The PBX comes back without memory and under another name, is busy at first, and wants a longer
+/// binding than asked for: the line is registered within half a minute of its return.
+#[test]
+fn rel_21_and_rec_s2_a_pbx_that_was_restarted_is_registered_with_again() {
+    let mut room = Room::open();
+    room.pass(seconds(100));
+    room.network.unplug(PBX_HOST);
+    room.pass(minutes(2));
+    room.restart_pbx();
+    room.pbx.set_realm("another.example");
+    room.network.plug_in(PBX_HOST);
+    room.until("the line is registered", seconds(30), |room| {
+        room.pbx.is_registered(LINE, room.now())
+    });
+    room.pass(minutes(1));
+    let alarms = room.alarms();
+    assert_eq!(alarms.len(), 1, "{alarms:?}");
+    let rows = room.outage_rows();
+    assert!(rows.len() == 1 && rows[0].to.is_some(), "{rows:?}");
+    let entry = room.caller_dials("101");
+    room.officer_answers(entry);
+    room.caller_hangs_up(entry);
+}
+
+fn over(addr: std::net::SocketAddr) -> Peer {
+    Peer { transport: Transport::Udp, addr }
+}
+
+/// The first address falls silent between two registrations: the second is in use within 5 s,
+/// calls come in by it, and the line goes back once the first has answered for a minute.
+#[test]
+fn sig_04_the_second_address_is_in_use_within_five_seconds() {
+    let mut room = Room::before_the_start(4, Algorithm::Sha256);
+    room.plan.account.peers = vec![over(people::pbx()), over(people::standby())];
+    room.start_daemon();
+    room.pass(seconds(123));
+    assert!(room.pbx.is_registered(LINE, room.now()));
+    room.network.unplug(PBX_HOST);
+    room.until("the line is registered at the second address", seconds(5), |room| {
+        room.standby.is_registered(LINE, room.now())
+    });
+    room.pass(minutes(10));
+    assert!(room.standby.is_registered(LINE, room.now()), "and stays there");
+    assert_eq!(room.alarms().len(), 1);
+    let outages = room.outage_rows();
+    let [row] = &outages[..] else { panic!("{outages:?}") };
+    let to = row.to.expect("its end");
+    assert!((to - row.from).num_seconds() <= 1, "noticed late, mended at once: {row:?}");
+    assert!(row.why.contains("10.1.0.2:5060"), "{row:?}");
+    room.calls_by(people::standby(), "101");
+    room.pass(seconds(1));
+    assert_eq!(room.all_calls().len(), 1, "a call that comes by the second address is taken");
+    room.pass(minutes(1));
+
+    room.network.plug_in(PBX_HOST);
+    let back = room.now().mono;
+    room.until("the line goes back", seconds(75), |room| {
+        registrations(room).last().is_some_and(|at| *at > back)
+    });
+    room.pass(seconds(1));
+    let moves = room.facts().filter_map(|noted| match &noted.fact {
+        Fact::LineMoved { to, preferred } => Some((to.clone(), *preferred)),
+        _ => None,
+    });
+    let moves: Vec<_> = moves.collect();
+    let expected = [("10.1.0.3:5060".to_owned(), false), ("10.1.0.2:5060".to_owned(), true)];
+    assert_eq!(moves, expected);
+    assert_eq!(room.outage_rows().len(), 1, "going back is no outage");
+    room.pass(minutes(3));
+    assert!(!room.standby.is_registered(LINE, room.now()), "the old binding has run out");
+}
+
+/// Both addresses gone for an hour: one alarm, no storm, and the one that returns first is used.
+#[test]
+fn sig_04_whichever_address_returns_first_is_used() {
+    let mut room = Room::before_the_start(5, Algorithm::Sha256);
+    room.plan.account.peers = vec![over(people::pbx()), over(people::standby())];
+    room.start_daemon();
+    room.pass(minutes(1));
+    room.network.unplug(PBX_HOST);
+    room.network.unplug(STANDBY_HOST);
+    room.pass(hours(1));
+    assert_eq!(room.alarms().len(), 1);
+    room.network.plug_in(STANDBY_HOST);
+    room.until("registered", seconds(30), |room| room.standby.is_registered(LINE, room.now()));
+    room.pass(seconds(1));
+    assert!(room.outage_rows()[0].to.is_some());
+    room.leave_as_it_is();
+}
+
+/// A line that the PBX knows by its address: nothing is registered, OPTIONS tell whether it is up.
+#[test]
+fn sig_38_a_static_trunk_is_kept_by_options() {
+    let mut room = Room::before_the_start(38, Algorithm::Sha256);
+    room.plan.account.expires = 0;
+    room.plan.account.realm = Some(people::DOMAIN.to_owned());
+    room.plan.account.habits = Habits { trunk: true, numbers: Numbers::Phone, ..Habits::default() };
+    room.pbx.place(LINE, over(people::daemon()));
+    room.start_daemon();
+    room.pass(seconds(5));
+    assert!(registrations(&room).is_empty());
+    let ups = |room: &Room| room.facts().filter(|n| matches!(n.fact, Fact::LineUp)).count();
+    assert_eq!(ups(&room), 1);
+
+    let entry = room.caller_dials("101");
+    room.officer_answers(entry);
+    room.pass(seconds(20));
+    room.caller_hangs_up(entry);
+    room.pass(seconds(1));
+    assert_eq!(room.entry(entry).disposition, Some(Disposition::Answered));
+    assert_eq!(room.phone(SPARE).rings(), 0);
+    assert_eq!(room.phone(DESK).rings(), 1, "its number was dialled with user=phone");
+
+    room.network.unplug(PBX_HOST);
+    room.pass(minutes(3));
+    room.network.plug_in(PBX_HOST);
+    room.pass(seconds(16));
+    assert_eq!(room.alarms().len(), 1);
+    assert_eq!(ups(&room), 2);
+    let rows = room.outage_rows();
+    let [row] = &rows[..] else { panic!("{rows:?}") };
+    let lasted = row.to.expect("its end") - row.from;
+    assert!((160..=200).contains(&lasted.num_seconds()), "{row:?}");
 }
 
 #[test]

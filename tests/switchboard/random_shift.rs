@@ -255,6 +255,7 @@ impl Shift {
                 | Event::Registered { .. }
                 | Event::RegistrationFailed { .. }
                 | Event::Unregistered
+                | Event::Moved { .. }
                 | Event::Dropped { .. } => {}
             }
         }

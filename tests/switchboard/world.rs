@@ -12,7 +12,7 @@ use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::{self, Channel, Codec, Command, Counts, Party, Prompt};
 use dutyline::protocol::sdp::{self, Direction, Local};
 use dutyline::protocol::sip::endpoint::Endpoint;
-use dutyline::protocol::sip::{Account, Event, LegId, Outgoing, Peer, Transport};
+use dutyline::protocol::sip::{Account, Event, Habits, LegId, Outgoing, Peer, Transport};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -30,6 +30,8 @@ fn account(local: Peer, pbx: Peer) -> Account {
     Account {
         local: local.addr,
         pbx,
+        peers: vec![],
+        habits: Habits::default(),
         domain: "pbx.example".to_owned(),
         user: "8000".to_owned(),
         display: "值班室".to_owned(),
@@ -446,6 +448,7 @@ fn leg_of(event: &Event) -> Option<LegId> {
         Event::Registered { .. }
         | Event::RegistrationFailed { .. }
         | Event::Unregistered
+        | Event::Moved { .. }
         | Event::Dropped { .. } => None,
     }
 }

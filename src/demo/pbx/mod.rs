@@ -103,6 +103,16 @@ impl Pbx {
         self.registrar.binding(user, now).is_some()
     }
 
+    /// The administrator writes down where a user is who does not register.
+    pub fn place(&mut self, user: &str, at: Peer) {
+        self.registrar.place(user, at);
+    }
+
+    /// The administrator sets the PBX up anew under another name.
+    pub fn set_realm(&mut self, realm: &str) {
+        self.registrar.set_realm(realm);
+    }
+
     /// The administrator removes a binding.
     pub fn forget(&mut self, user: &str) {
         self.registrar.forget(user);
@@ -200,10 +210,7 @@ impl Pbx {
         request.remove("Max-Forwards");
         request.add("Max-Forwards", &hops.to_string());
         request.remove("Proxy-Authorization");
-        let transport = match to.transport {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-        };
+        let transport = to.transport.name();
         let address = self.plan.address;
         request.push("Via", &format!("SIP/2.0/{transport} {address};branch={branch}"));
         self.send(to, &request);
@@ -353,6 +360,7 @@ fn tcp(to: Peer) -> &'static str {
     match to.transport {
         Transport::Udp => "",
         Transport::Tcp => ";transport=tcp",
+        Transport::Tls => ";transport=tls",
     }
 }
 

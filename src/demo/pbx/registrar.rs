@@ -71,6 +71,16 @@ impl Registrar {
         live.map(|binding| binding.peer).find(|peer| peer.addr == address)
     }
 
+    /// A binding that never ends.
+    pub fn place(&mut self, user: &str, at: Peer) {
+        let contact = format!("sip:{user}@{}", at.addr);
+        self.bindings.insert(user.to_owned(), Binding { contact, peer: at, until: Mono(u64::MAX) });
+    }
+
+    pub fn set_realm(&mut self, realm: &str) {
+        realm.clone_into(&mut self.realm);
+    }
+
     pub fn forget(&mut self, user: &str) {
         self.bindings.remove(user);
     }

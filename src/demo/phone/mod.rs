@@ -288,6 +288,7 @@ impl Phone {
             | sip::Event::Answer { .. }
             | sip::Event::Info { .. }
             | sip::Event::Unregistered
+            | sip::Event::Moved { .. }
             | sip::Event::Dropped { .. } => {}
         }
     }

@@ -103,6 +103,8 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
             outages::begin(sql, outages::OutageKind::Line, Some(*status), why, now)?;
             Some(Live::Status)
         }
+        // Where the line was in between is in the rows of its outages.
+        Fact::LineMoved { .. } => None,
     };
     Ok(Applied::tell(live))
 }

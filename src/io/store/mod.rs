@@ -32,7 +32,7 @@ pub use error::{Result, StoreError};
 pub use escalation_views::*;
 pub use escalations::Cycle;
 pub use facts::Applied;
-pub use outages::OutageKind;
+pub use outages::{OutageKind, OutageRow};
 pub use people::{Account, Added, NewPerson, PersonId, Who};
 pub use recordings::{Gap, RecordingFile, RecordingState, Sealed};
 pub use revisions::{Change, RevisionKind};

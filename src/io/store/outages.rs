@@ -2,8 +2,9 @@
 
 use super::Store;
 use super::error::Result;
-use super::text::{ms, name};
+use super::text::{Ms, Named, instant, ms, name};
 use crate::protocol::now::Now;
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,18 @@ pub enum OutageKind {
     Storage,
     /// 服务重启
     Service,
+}
+
+/// From when to when something did not work, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutageRow {
+    pub kind: OutageKind,
+    pub from: DateTime<Utc>,
+    /// None while it lasts.
+    pub to: Option<DateTime<Utc>>,
+    /// The SIP status, for the line: 408 for no answer.
+    pub status: Option<u16>,
+    pub why: String,
 }
 
 /// Notes the beginning; an outage that is going on stays as it is.
@@ -45,6 +58,27 @@ pub(super) fn end(sql: &Connection, kind: OutageKind, now: Now) -> Result<()> {
 }
 
 impl Store {
+    /// The newest outages, newest first.
+    pub async fn outages(&self, most: u32) -> Result<Vec<OutageRow>> {
+        self.read(move |sql| {
+            let mut rows = sql.prepare_cached(
+                "SELECT kind, from_ms, to_ms, status, why FROM outage
+                 ORDER BY from_ms DESC, id DESC LIMIT ?1",
+            )?;
+            let rows = rows.query_map([most], |row| {
+                Ok(OutageRow {
+                    kind: row.get::<_, Named<OutageKind>>(0)?.0,
+                    from: row.get::<_, Ms>(1)?.0,
+                    to: instant(row, 2)?,
+                    status: row.get(3)?,
+                    why: row.get(4)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
     pub async fn outage_began(&self, kind: OutageKind, why: &str, now: Now) -> Result<()> {
         let why = why.to_owned();
         self.write(move |tx| begin(tx.sql, kind, None, &why, now)).await

@@ -113,11 +113,10 @@ impl Dialog {
 
     /// Whether the PBX itself is the far end: only it may ask for our password here.
     pub fn ends_at_pbx(&self, account: &Account) -> bool {
-        let pbx = account.pbx.addr.ip().to_canonical();
         let uris = self.routes.iter().filter_map(|route| NameAddr::parse(route)).map(|r| r.uri);
         uris.chain([self.target.clone()]).all(|uri| {
             let ip = Uri::parse(&uri).and_then(|uri| uri.ip());
-            ip.is_some_and(|ip| ip.to_canonical() == pbx)
+            ip.is_some_and(|ip| account.is_pbx(ip))
         })
     }
 }
@@ -127,12 +126,17 @@ impl Dialog {
 fn next_hop(uri: &[u8], account: &Account) -> Peer {
     let Some(uri) = Uri::parse(uri) else { return account.pbx };
     let Some(ip) = uri.ip().filter(|&ip| account.trusts(ip)) else { return account.pbx };
-    let addr = SocketAddr::new(ip, uri.port.unwrap_or(5060));
+    // A line over TLS stays on TLS, on the connection that was checked (RFC 5923).
+    if account.pbx.transport == Transport::Tls && account.is_pbx(ip) {
+        let same = |peer: &&Peer| peer.addr.ip().to_canonical() == ip.to_canonical();
+        return account.peers.iter().find(same).copied().unwrap_or(account.pbx);
+    }
     let transport = match uri.param("transport") {
         Some(name) if name.eq_ignore_ascii_case(b"tcp") => Transport::Tcp,
         Some(name) if name.eq_ignore_ascii_case(b"udp") => Transport::Udp,
         Some(_) | None => account.pbx.transport,
     };
+    let addr = SocketAddr::new(ip, uri.port.unwrap_or(transport.default_port()));
     Peer { transport, addr }
 }
 
@@ -144,12 +148,14 @@ fn contact_of(message: &Message) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::sip::wire;
+    use crate::protocol::sip::{Habits, wire};
 
     fn account() -> Account {
         Account {
             local: "192.0.2.10:5060".parse().unwrap(),
             pbx: Peer { transport: Transport::Tcp, addr: "192.0.2.1:5060".parse().unwrap() },
+            peers: vec![],
+            habits: Habits::default(),
             domain: "duty.example".into(),
             user: "101".into(),
             display: String::new(),

@@ -4,7 +4,7 @@
 use super::message::Method;
 use super::text::{percent_encode_user, quote};
 use super::wire::Writer;
-use super::{Account, Peer, Transmit, Transport};
+use super::{Account, Numbers, Peer, Transmit, Transport};
 
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -48,10 +48,7 @@ impl Draft {
 
     fn head(&self, method: &str, account: &Account, branch: &str, to: &[u8]) -> Writer {
         let mut writer = Writer::request(method, &self.uri);
-        let transport = match self.peer.transport {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-        };
+        let transport = self.peer.transport.name();
         let via = format!("SIP/2.0/{transport} {};branch={branch};rport", account.local);
         writer.header("Via", via).header("Max-Forwards", "70");
         for route in &self.routes {
@@ -71,6 +68,36 @@ pub fn user_uri(user: &str, domain: &str) -> String {
     format!("sip:{}@{domain}", percent_encode_user(user))
 }
 
+/// A number as this line's PBX wants it dialled and told.
+pub fn number_uri(account: &Account, number: &str) -> String {
+    let domain = &account.domain;
+    match account.habits.numbers {
+        Numbers::Tel if number.starts_with('+') => format!("tel:{number}"),
+        // RFC 3966 §5.1.5: a number that is not global says where it is one.
+        Numbers::Tel => format!("tel:{};phone-context={domain}", percent_encode_user(number)),
+        Numbers::Phone => format!("{};user=phone", own_uri(account, number)),
+        Numbers::Sip => own_uri(account, number),
+    }
+}
+
+/// A user of the PBX.
+pub fn own_uri(account: &Account, user: &str) -> String {
+    secured(account, user_uri(user, &account.domain))
+}
+
+/// The PBX itself, or another host.
+pub fn host_uri(account: &Account, host: &str) -> String {
+    secured(account, format!("sip:{host}"))
+}
+
+/// RFC 5630 §3.1: `sips:` asks for TLS on every hop.
+fn secured(account: &Account, uri: String) -> String {
+    match uri.strip_prefix("sip:") {
+        Some(rest) if account.habits.sips => format!("sips:{rest}"),
+        Some(_) | None => uri,
+    }
+}
+
 /// `"display" <uri>`.
 pub fn name_addr(display: &str, uri: &str) -> String {
     if display.is_empty() { format!("<{uri}>") } else { format!("{} <{uri}>", quote(display)) }
@@ -78,10 +105,13 @@ pub fn name_addr(display: &str, uri: &str) -> String {
 
 /// Where peers reach us (§8.1.1.8).
 pub fn contact(account: &Account) -> String {
-    let uri = user_uri(&account.user, &account.local.to_string());
+    let uri = secured(account, user_uri(&account.user, &account.local.to_string()));
     match account.pbx.transport {
         Transport::Udp => format!("<{uri}>"),
         Transport::Tcp => format!("<{uri};transport=tcp>"),
+        // RFC 5630 §3.1.4: a sips URI says it all. Behind sip: registrars still want the old word.
+        Transport::Tls if account.habits.sips => format!("<{uri}>"),
+        Transport::Tls => format!("<{uri};transport=tls>"),
     }
 }
 

@@ -4,6 +4,7 @@
 mod clients;
 mod inside;
 mod legs;
+mod line;
 mod registrar;
 mod servers;
 mod uac;
@@ -12,10 +13,12 @@ mod wallet;
 
 use self::clients::{Client, ClientKey};
 use self::legs::{Legs, State};
+use self::line::Way;
 use self::registrar::Registrar;
 use self::servers::{Server, ServerKey};
 use self::wallet::Wallet;
 use super::message::{Method, Request, Response};
+use super::route::Route;
 use super::wire::{self, Start};
 use super::{Account, Event, LegId, Outgoing, Peer, Transmit};
 use crate::protocol::now::{Deadline, Now, earlier};
@@ -41,12 +44,19 @@ pub struct Endpoint {
     opening: BTreeMap<servers::MergeKey, ServerKey>,
     legs: Legs,
     registrar: Registrar,
+    route: Route,
+    way: Way,
     wallet: Wallet,
 }
 
 impl Endpoint {
-    pub fn new(account: Account, mut random: Random) -> Self {
+    pub fn new(mut account: Account, mut random: Random) -> Self {
+        if account.peers.is_empty() && account.pbx.is_somewhere() {
+            account.peers = vec![account.pbx];
+        }
         Self {
+            route: Route::new(&account.peers, account.habits.trunk),
+            way: Way::default(),
             registrar: Registrar::new(&account, &mut random),
             wallet: Wallet::new(&account),
             account,
@@ -87,15 +97,22 @@ impl Endpoint {
         self.legs_timeout(now);
         self.registrar.machine.handle_timeout(now.mono);
         self.run_registrar(now);
+        self.way_timeout(now);
     }
 
     /// The transport to `peer` failed (ICMP unreachable, connection refused or lost).
-    pub fn handle_unreachable(&mut self, peer: Peer, now: Now) {
+    pub fn handle_unreachable(&mut self, peer: Peer, why: &str, now: Now) {
+        self.registrar.trouble = Some(why.to_owned());
+        let used = peer == self.account.pbx;
         self.clients_unreachable(peer, now);
-        if peer == self.account.pbx {
-            self.registrar.machine.handle_unreachable(peer, now.mono);
+        if used && peer == self.account.pbx {
+            self.registrar.machine.handle_unreachable(peer, why, now.mono);
             self.run_registrar(now);
         }
+        if peer.transport.is_reliable() {
+            self.on_address_failed(peer, 503, now);
+        }
+        self.registrar.trouble = None;
     }
 
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
@@ -110,17 +127,22 @@ impl Endpoint {
         let clients = self.clients.values().map(Client::poll_timeout);
         let servers = self.servers.values().map(Server::poll_timeout);
         let deadline = clients.chain(servers).fold(self.legs.poll_timeout(), earlier);
-        earlier(deadline, self.registrar.machine.poll_timeout())
+        earlier(earlier(deadline, self.registrar.machine.poll_timeout()), self.way_deadline())
     }
 
     /// Registers, and keeps the binding until `unregister`: refresh at half the granted expiry,
-    /// back-off with jitter on failure.
+    /// back-off with jitter on failure, another address of the PBX where one falls silent.
     pub fn register(&mut self, now: Now) {
+        self.start_way(now);
+        if !self.account.pbx.is_somewhere() {
+            return;
+        }
         self.registrar.machine.register(now.mono);
         self.run_registrar(now);
     }
 
     pub fn unregister(&mut self, now: Now) {
+        self.stop_way();
         self.registrar.machine.unregister(now.mono);
         self.run_registrar(now);
     }

@@ -8,18 +8,48 @@ pub mod draft;
 pub mod endpoint;
 pub mod message;
 pub mod registration;
+pub mod route;
 pub mod stream;
 pub mod text;
 pub mod transaction;
 pub mod wire;
 
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Transport {
     Udp,
     Tcp,
+    Tls,
+}
+
+impl Transport {
+    /// Whether nothing sent over it is lost or doubled (RFC 3261 §17).
+    pub fn is_reliable(self) -> bool {
+        match self {
+            Self::Udp => false,
+            Self::Tcp | Self::Tls => true,
+        }
+    }
+
+    /// As a Via writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+        }
+    }
+
+    /// The port of a URI that names none (RFC 3261 §19.1.2).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+        }
+    }
 }
 
 /// Where a message came from or goes to.
@@ -27,6 +57,17 @@ pub enum Transport {
 pub struct Peer {
     pub transport: Transport,
     pub addr: SocketAddr,
+}
+
+impl Peer {
+    /// What stands for the PBX while none of its addresses is known.
+    pub fn nowhere(transport: Transport) -> Self {
+        Self { transport, addr: SocketAddr::from(([0, 0, 0, 0], 0)) }
+    }
+
+    pub fn is_somewhere(&self) -> bool {
+        self.addr.port() != 0
+    }
 }
 
 /// One whole SIP message to be put on the wire.
@@ -113,13 +154,16 @@ pub enum Event {
     Info { leg: LegId, content_type: String, body: Vec<u8> },
     /// The session is over. The last event of a leg that was answered.
     Ended { leg: LegId, ending: Ending },
-    /// The registrar granted the binding for so many seconds.
+    /// The registrar granted the binding for so many seconds; 0 for a line that is not registered
+    /// and whose PBX answers.
     Registered { expires: u32 },
-    /// Registration failed; `status` 408 for no answer, 503 for a dead transport. It is tried
-    /// again by itself.
+    /// Registration failed, or a line without one gets no answers; `status` 408 for no answer,
+    /// 503 for a dead transport. It is tried again by itself.
     RegistrationFailed { status: u16, reason: String },
     /// The binding was removed at our wish (or the removal got no answer).
     Unregistered,
+    /// Requests go to this address of the PBX now; `preferred` when it is the first of the list.
+    Moved { to: Peer, preferred: bool },
     /// A message was dropped; for the counter and the log.
     Dropped { from: Peer, why: &'static str },
 }
@@ -129,8 +173,11 @@ pub enum Event {
 pub struct Account {
     /// Our signalling address as peers see it (Via, Contact). UDP and TCP share the port.
     pub local: SocketAddr,
-    /// Where requests go.
+    /// Where requests go: one of `peers`.
     pub pbx: Peer,
+    /// Every address of the PBX, most preferred first; empty for `pbx` alone.
+    pub peers: Vec<Peer>,
+    pub habits: Habits,
     /// Host part of our address-of-record and of dialled URIs.
     pub domain: String,
     pub user: String,
@@ -143,24 +190,56 @@ pub struct Account {
     /// Wanted binding in seconds; 0 does not register.
     pub expires: u32,
     /// Beside the PBX, whose requests are served (source addresses). Empty: the PBX alone.
-    pub also_trusted: Vec<std::net::IpAddr>,
+    pub also_trusted: Vec<IpAddr>,
     /// User-Agent and Server header.
     pub agent: String,
 }
 
 impl Account {
     /// Whether messages from this address are served, and may be sent there.
-    pub fn trusts(&self, ip: std::net::IpAddr) -> bool {
+    pub fn trusts(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        ip == self.pbx.addr.ip().to_canonical()
-            || self.also_trusted.iter().any(|trusted| trusted.to_canonical() == ip)
+        self.is_pbx(ip) || self.also_trusted.iter().any(|trusted| trusted.to_canonical() == ip)
     }
+
+    /// Whether this is one of the PBX's own addresses.
+    pub fn is_pbx(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        let mut all = self.peers.iter().chain([&self.pbx]);
+        all.any(|peer| peer.addr.ip().to_canonical() == ip)
+    }
+}
+
+/// How a PBX wants to be spoken to, where that differs from place to place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Habits {
+    /// A line that the PBX knows by its address: OPTIONS keep it, nothing is registered.
+    pub trunk: bool,
+    pub numbers: Numbers,
+    /// `sips:` URIs throughout (RFC 5630), for a PBX that asks for them.
+    pub sips: bool,
+    /// Requests over 1,300 bytes stay on UDP, in fragments.
+    pub large_by_udp: bool,
+    /// Between two keep-alives over UDP; zero for none.
+    pub keep_alive: Duration,
+}
+
+/// How numbers are written in URIs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Numbers {
+    /// `sip:63001234@domain`
+    #[default]
+    Sip,
+    /// `sip:63001234@domain;user=phone` (RFC 3261 §19.1.6)
+    Phone,
+    /// `tel:63001234;phone-context=domain` (RFC 3966)
+    Tel,
 }
 
 /// A call we place.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
-    /// A user part, dialled at the account's domain, or a whole `sip:` URI.
+    /// A user part, dialled at the account's domain, or a whole `sip:`, `sips:` or `tel:` URI.
     pub target: String,
     /// From's display name; empty for none.
     pub display: String,

@@ -172,16 +172,29 @@ impl Registration {
     }
 
     /// The connection that our binding points to was lost: the PBX cannot reach us over it.
-    pub fn handle_unreachable(&mut self, peer: Peer, now: Mono) {
+    pub fn handle_unreachable(&mut self, peer: Peer, why: &str, now: Mono) {
         match (self.state, peer.transport) {
-            (State::Bound { .. }, Transport::Tcp) => {
-                self.fail(503, "connection lost".to_owned(), None, now);
+            (State::Bound { .. }, Transport::Tcp | Transport::Tls) => {
+                self.fail(503, why.to_owned(), None, now);
             }
             (State::Bound { .. }, Transport::Udp) => {}
             (
                 State::Idle | State::Asking { .. } | State::Waiting { .. } | State::Leaving { .. },
                 _,
             ) => {}
+        }
+    }
+
+    /// The line goes to another address of the PBX: it is registered there at once.
+    pub fn handle_moved(&mut self, now: Mono) {
+        match self.state {
+            State::Asking { leaving: None, .. } | State::Bound { .. } | State::Waiting { .. } => {
+                self.failures = 0;
+                self.ask(false, now);
+            }
+            // Nobody is left to take the binding back.
+            State::Asking { leaving: Some(_), .. } | State::Leaving { .. } => self.removed(),
+            State::Idle => {}
         }
     }
 
@@ -391,9 +404,9 @@ mod tests {
         let mut machine = asking(60);
         machine.handle_reply(60, Reply::Granted { expires: 60 }, START);
         drain(&mut machine);
-        machine.handle_unreachable(peer(Transport::Udp), START);
+        machine.handle_unreachable(peer(Transport::Udp), "lost", START);
         assert_eq!(drain(&mut machine), []);
-        machine.handle_unreachable(peer(Transport::Tcp), START);
+        machine.handle_unreachable(peer(Transport::Tcp), "lost", START);
         assert!(matches!(drain(&mut machine)[..], [Step::Failed { status: 503, .. }]));
         assert!(wait(&mut machine, START) <= seconds(4));
     }

@@ -13,7 +13,7 @@ use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::relay::{Relay, Verdict};
 use dutyline::protocol::rtp::source::FRAME_BYTES;
 use dutyline::protocol::rtp::{Channel, Party};
-use dutyline::protocol::sip::{Account, Peer, Transmit, Transport};
+use dutyline::protocol::sip::{Account, Habits, Peer, Transmit, Transport};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -72,6 +72,7 @@ pub struct Daemon {
 impl Daemon {
     /// `tape` is what an earlier run left of it.
     pub fn start(
+        plan: LinePlan,
         store: Store,
         store_speed: Duration,
         tape: Vec<Taped>,
@@ -80,7 +81,7 @@ impl Daemon {
     ) -> Self {
         wait(store.interrupted_calls(now)).expect("the log is written");
         let relay = Relay::new(CHANNELS, prompts(), random.fork());
-        let switchboard = Switchboard::new(line_plan(), random, now);
+        let switchboard = Switchboard::new(plan, random, now);
         let mut daemon = Self {
             switchboard,
             relay,
@@ -340,6 +341,8 @@ pub fn line_plan() -> LinePlan {
     let account = Account {
         local: people::daemon(),
         pbx: Peer { transport: Transport::Udp, addr: people::pbx() },
+        peers: vec![],
+        habits: Habits::default(),
         domain: DOMAIN.to_owned(),
         user: LINE.to_owned(),
         display: "值班室".to_owned(),

@@ -45,6 +45,14 @@ impl Room {
         self.act(at, |post, now| post.phone.dial(super::people::LINE, now));
     }
 
+    /// Somebody outside dials the duty line, and the call comes by this address of the PBX.
+    pub fn calls_by(&mut self, pbx: std::net::SocketAddr, number: &str) {
+        self.callers += 1;
+        let (random, other) = (self.fork_random(), self.fork_random());
+        self.posts.push(Post::caller(number, number, self.callers, random).by(pbx, other));
+        self.caller_tries(number);
+    }
+
     /// Somebody outside dials the duty line, and the call pops up on the officer's page.
     pub fn caller_dials(&mut self, number: &str) -> EntryId {
         self.caller_dials_as(number, number)

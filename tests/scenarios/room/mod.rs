@@ -25,6 +25,7 @@ use dutyline::demo::pbx::{Algorithm, Event as PbxEvent, Pbx};
 use dutyline::demo::phone::{Event as PhoneEvent, State};
 use dutyline::duty::ids::EntryId;
 use dutyline::duty::journal::Noted;
+use dutyline::duty::switchboard::LinePlan;
 use dutyline::io::store::{Store, Who};
 use dutyline::protocol::now::{Deadline, Mono, Now};
 use dutyline::protocol::random::Random;
@@ -44,6 +45,11 @@ pub struct Room {
     clock: Clock,
     pub network: Network,
     pub pbx: Pbx,
+    /// The PBX's second address: a machine of its own, which knows the same users.
+    pub standby: Pbx,
+    pub standby_story: Vec<PbxEvent>,
+    /// What the daemon is started with.
+    pub plan: LinePlan,
     pub pbx_story: Vec<(Mono, PbxEvent)>,
     pub posts: Vec<Post>,
     pub daemon: Option<Daemon>,
@@ -122,7 +128,10 @@ impl Room {
         let clock = Clock::evening();
         let mut room = Self {
             network: Network::new(random.fork()),
-            pbx: pbx::build(algorithm, random.fork()),
+            pbx: pbx::build(people::pbx(), algorithm, random.fork()),
+            standby: pbx::build(people::standby(), algorithm, Random::from_seed([99; 32])),
+            standby_story: vec![],
+            plan: daemon::line_plan(),
             pbx_story: vec![],
             posts: vec![],
             daemon: None,
@@ -161,12 +170,19 @@ impl Room {
         self.random.fork()
     }
 
+    /// The PBX is replaced by one that remembers nothing.
+    pub fn restart_pbx(&mut self) {
+        let random = self.random.fork();
+        self.pbx = pbx::build(people::pbx(), Algorithm::Sha256, random);
+    }
+
     pub fn start_daemon(&mut self) {
         assert!(self.daemon.is_none(), "there is one daemon");
         let now = self.now();
         let random = self.random.fork();
         let tape = std::mem::take(&mut self.past_tape);
-        let daemon = Daemon::start(self.store.clone(), self.store_speed, tape, random, now);
+        let (plan, store) = (self.plan.clone(), self.store.clone());
+        let daemon = Daemon::start(plan, store, self.store_speed, tape, random, now);
         self.daemon = Some(daemon);
         self.tap.started.push(now.mono);
         self.drain_daemon();
@@ -246,6 +262,9 @@ impl Room {
         if to == people::pbx() {
             self.pbx.handle_message(peer, &bytes, now);
             self.drain_pbx();
+        } else if to == people::standby() {
+            self.standby.handle_message(peer, &bytes, now);
+            self.drain_pbx();
         } else if to.ip() == people::DAEMON_HOST {
             self.order(|daemon, now| match kind {
                 Kind::Sip => daemon.handle_message(peer, bytes, now),
@@ -315,6 +334,11 @@ impl Room {
         while let Some(event) = self.pbx.poll_event() {
             self.pbx_story.push((now, event));
         }
+        while let Some(transmit) = self.standby.poll_transmit() {
+            let (from, to) = (people::standby(), transmit.to.addr);
+            self.network.send(Datagram { kind: Kind::Sip, from, to, bytes: transmit.bytes }, now);
+        }
+        self.standby_story.extend(std::iter::from_fn(|| self.standby.poll_event()));
     }
 
     /// Nothing will be looked for when the room is left.

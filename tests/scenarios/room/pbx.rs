@@ -5,7 +5,8 @@ use dutyline::demo::pbx::{Algorithm, Pbx, Plan, User};
 use dutyline::protocol::random::Random;
 use std::net::SocketAddr;
 
-pub fn build(algorithm: Algorithm, random: Random) -> Pbx {
+/// The PBX at this one of its addresses.
+pub fn build(address: SocketAddr, algorithm: Algorithm, random: Random) -> Pbx {
     let user = |stand_in: Option<&str>| User {
         password: PASSWORD.to_owned(),
         stand_in: stand_in.map(str::to_owned),
@@ -15,7 +16,7 @@ pub fn build(algorithm: Algorithm, random: Random) -> Pbx {
     users.insert(LINE.to_owned(), user(Some(DESK)));
     let callers = 1..=MOST_CALLERS;
     let plan = Plan {
-        address: people::pbx(),
+        address,
         domain: DOMAIN.to_owned(),
         algorithm,
         longest: 90,

@@ -19,6 +19,8 @@ pub const PASSWORD: &str = "五个 words: käse";
 
 pub const DAEMON_HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 1));
 pub const PBX_HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 2));
+/// The PBX's second address.
+pub const STANDBY_HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 3));
 pub const SIP_PORT: u16 = 5060;
 pub const PHONE_RTP_PORT: u16 = 4000;
 /// Callers come in through addresses the PBX trusts, one each.
@@ -44,6 +46,10 @@ pub fn daemon() -> SocketAddr {
 
 pub fn pbx() -> SocketAddr {
     SocketAddr::new(PBX_HOST, SIP_PORT)
+}
+
+pub fn standby() -> SocketAddr {
+    SocketAddr::new(STANDBY_HOST, SIP_PORT)
 }
 
 pub fn extension_host(octet: u8) -> IpAddr {

@@ -4,13 +4,14 @@ use super::people::{self, DOMAIN, EXTENSIONS, PASSWORD, PHONE_RTP_PORT, SIP_PORT
 use dutyline::demo::phone::{Event, Manner, Phone, Plan};
 use dutyline::protocol::now::Mono;
 use dutyline::protocol::random::Random;
-use dutyline::protocol::sip::{Account, Peer, Transport};
+use dutyline::protocol::sip::{Account, Habits, Peer, Transport};
 use std::net::{IpAddr, SocketAddr};
 
 /// One telephone, its place on the network, and its story.
 pub struct Post {
     pub number: String,
     pub host: IpAddr,
+    plan: Plan,
     pub phone: Phone,
     pub story: Vec<(Mono, Event)>,
     /// Rings that no scenario asked about yet.
@@ -32,6 +33,13 @@ impl Post {
         Self::new(number, display, people::caller_host(line), 0, Manner::Rings, random)
     }
 
+    /// Somebody outside whose calls come by this address of the PBX.
+    pub fn by(mut self, pbx: SocketAddr, random: Random) -> Self {
+        self.plan.account.pbx = Peer { transport: Transport::Udp, addr: pbx };
+        self.phone = Phone::new(self.plan.clone(), random);
+        self
+    }
+
     fn new(
         number: &str,
         display: &str,
@@ -43,6 +51,8 @@ impl Post {
         let account = Account {
             local: SocketAddr::new(host, SIP_PORT),
             pbx: Peer { transport: Transport::Udp, addr: people::pbx() },
+            peers: vec![],
+            habits: Habits::default(),
             domain: DOMAIN.to_owned(),
             user: number.to_owned(),
             display: display.to_owned(),
@@ -55,10 +65,11 @@ impl Post {
         };
         let rtp = SocketAddr::new(host, PHONE_RTP_PORT);
         let plan = Plan { account, rtp, manner, keeps_talking: false };
-        let phone = Phone::new(plan, random);
+        let phone = Phone::new(plan.clone(), random);
         Self {
             number: number.to_owned(),
             host,
+            plan,
             phone,
             story: vec![],
             unexpected: vec![],

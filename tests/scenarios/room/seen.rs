@@ -7,8 +7,8 @@ use dutyline::duty::ids::{CallId, EntryId};
 use dutyline::duty::journal::{Disposition, Fact, Noted, Urgency};
 use dutyline::duty::prompts;
 use dutyline::io::store::{
-    Account, AttemptRow, EntryRow, EntryView, EscalationState, Flagged, NewPerson, RecordingState,
-    Who, Withdrawn, wait,
+    Account, AttemptRow, EntryRow, EntryView, EscalationState, Flagged, NewPerson, OutageRow,
+    RecordingState, Who, Withdrawn, wait,
 };
 use dutyline::protocol::rtp::{Codec, Party, g711};
 use std::time::Duration;
@@ -187,6 +187,11 @@ impl Room {
         let mut carried: Vec<_> = self.facts().filter_map(of).collect();
         carried.sort();
         carried
+    }
+
+    /// The line's outages as the log has them, newest first.
+    pub fn outage_rows(&self) -> Vec<OutageRow> {
+        wait(self.store.outages(100)).expect("the log is read")
     }
 
     /// When the line was lost, and when it was back.

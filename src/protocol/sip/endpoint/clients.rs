@@ -5,7 +5,7 @@ use crate::protocol::now::{Deadline, Now};
 use crate::protocol::sip::draft::Draft;
 use crate::protocol::sip::message::{Method, Response, reason};
 use crate::protocol::sip::transaction::{ClientStep, Finish, InviteClient, RequestClient};
-use crate::protocol::sip::{LegId, Peer, Transmit, Transport};
+use crate::protocol::sip::{LegId, Peer, Transmit};
 
 /// The branch of our Via; a CANCEL shares its INVITE's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +24,10 @@ pub enum Purpose {
         leg: LegId,
     },
     Cancel,
+    /// Whether this address of the PBX answers.
+    Options {
+        peer: Peer,
+    },
     /// `leg` unless it ends a fork nobody knows of; `trusted` when the PBX itself is the far end.
     Bye {
         leg: Option<LegId>,
@@ -55,10 +59,22 @@ pub struct Client {
     pub purpose: Purpose,
     pub proof: Proof,
     sent: Transmit,
+    /// It went by TCP for its size alone.
+    grown: bool,
     /// The ACK to its refusal.
     ack: Option<Transmit>,
     /// The ACK to each 2xx, by remote tag.
     pub acks: Vec<(Vec<u8>, Transmit)>,
+}
+
+/// A client transaction about to begin.
+struct Opening {
+    draft: Draft,
+    branch: String,
+    purpose: Purpose,
+    proof: Proof,
+    sent: Transmit,
+    grown: bool,
 }
 
 impl Client {
@@ -73,6 +89,14 @@ impl Client {
     pub fn is_heard(&self) -> bool {
         match &self.machine {
             Machine::Invite(machine) => machine.is_proceeding(),
+            Machine::Request(_) => false,
+        }
+    }
+
+    /// Whether nothing at all has come to this INVITE.
+    pub fn is_unheard(&self) -> bool {
+        match &self.machine {
+            Machine::Invite(machine) => machine.is_calling(),
             Machine::Request(_) => false,
         }
     }
@@ -118,21 +142,26 @@ impl Endpoint {
             Purpose::Register { .. } | Purpose::Invite { .. } => {
                 self.wallet.reuse(&mut draft, &self.account, &mut self.random)
             }
-            Purpose::Cancel | Purpose::Bye { .. } => Proof::None,
+            Purpose::Cancel | Purpose::Options { .. } | Purpose::Bye { .. } => Proof::None,
         };
         self.start_proved(draft, purpose, proof, now)
     }
 
     pub(super) fn start_proved(
         &mut self,
-        draft: Draft,
+        mut draft: Draft,
         purpose: Purpose,
         proof: Proof,
         now: Now,
     ) -> ClientKey {
         let branch = self.new_branch();
-        let sent = draft.write(&self.account, &branch);
-        self.open_client(draft, branch, purpose, proof, sent, now)
+        let mut sent = draft.write(&self.account, &branch);
+        let grown = self.grow(&mut draft, sent.bytes.len(), now);
+        if grown {
+            sent = draft.write(&self.account, &branch);
+        }
+        let opening = Opening { draft, branch, purpose, proof, sent, grown };
+        self.open_client(opening, now)
     }
 
     pub(super) fn start_cancel(&mut self, invite: &ClientKey, now: Now) {
@@ -140,19 +169,13 @@ impl Endpoint {
         let (mut draft, branch) = (client.draft.clone(), client.branch.clone());
         draft.method = Method::Cancel;
         let sent = draft.cancel(&self.account, &branch);
-        self.open_client(draft, branch, Purpose::Cancel, Proof::None, sent, now);
+        let (purpose, proof, grown) = (Purpose::Cancel, Proof::None, false);
+        self.open_client(Opening { draft, branch, purpose, proof, sent, grown }, now);
     }
 
-    fn open_client(
-        &mut self,
-        draft: Draft,
-        branch: String,
-        purpose: Purpose,
-        proof: Proof,
-        sent: Transmit,
-        now: Now,
-    ) -> ClientKey {
-        let reliable = draft.peer.transport == Transport::Tcp;
+    fn open_client(&mut self, opening: Opening, now: Now) -> ClientKey {
+        let Opening { draft, branch, purpose, proof, sent, grown } = opening;
+        let reliable = draft.peer.transport.is_reliable();
         let machine = if draft.method == Method::Invite {
             Machine::Invite(InviteClient::start(reliable, now.mono))
         } else {
@@ -160,7 +183,7 @@ impl Endpoint {
         };
         let key = ClientKey { branch: branch.clone(), cancel: draft.method == Method::Cancel };
         let (ack, acks) = (None, vec![]);
-        let client = Client { machine, draft, branch, purpose, proof, sent, ack, acks };
+        let client = Client { machine, draft, branch, purpose, proof, sent, grown, ack, acks };
         self.clients.insert(key.clone(), client);
         self.run_client(&key, None, now);
         key
@@ -193,6 +216,8 @@ impl Endpoint {
             client.ack = Some(client.draft.ack(&self.account, &client.branch, to));
         }
         client.handle_response(response.status, now);
+        let asked = client.draft.peer;
+        self.route.handle_heard(asked);
         self.run_client(&key, Some((&response, from)), now);
         Ok(())
     }
@@ -236,6 +261,9 @@ impl Endpoint {
             }
             Purpose::Invite { leg } => self.on_invite_response(key, leg, response, now),
             Purpose::Bye { leg, .. } if response.status >= 200 => self.on_bye_over(leg),
+            Purpose::Options { peer } => {
+                self.on_options_answer(key, peer, response.status, now);
+            }
             Purpose::Register { .. } | Purpose::Bye { .. } | Purpose::Cancel => {}
         }
     }
@@ -245,13 +273,15 @@ impl Endpoint {
         let status = match finish {
             Finish::Done => return,
             Finish::TimedOut => 408,
+            Finish::Unreachable if client.grown => return self.shrink(client, now),
             Finish::Unreachable => 503,
         };
         match client.purpose {
             Purpose::Register { expires } => self.on_registrar_silent(expires, status, now),
             Purpose::Invite { leg } => self.on_call_refused(leg, status, reason(status).to_owned()),
             Purpose::Bye { leg, .. } => self.on_bye_over(leg),
-            Purpose::Cancel => {}
+            // The route has its own patience.
+            Purpose::Cancel | Purpose::Options { .. } => {}
         }
     }
 
@@ -264,11 +294,11 @@ impl Endpoint {
             Purpose::Register { .. } => true,
             Purpose::Invite { leg } => !self.is_call_cancelled(leg),
             Purpose::Bye { trusted, .. } => trusted,
-            Purpose::Cancel => false,
+            Purpose::Cancel | Purpose::Options { .. } => false,
         };
-        let pbx = self.account.pbx.addr.ip().to_canonical();
-        let from_pbx = from.addr.ip().to_canonical() == pbx
-            && client.draft.peer.addr.ip().to_canonical() == pbx;
+        let asked = client.draft.peer.addr.ip();
+        let from_pbx =
+            self.account.is_pbx(asked) && from.addr.ip().to_canonical() == asked.to_canonical();
         if !wanted || !from_pbx {
             return false;
         }
@@ -296,9 +326,10 @@ impl Endpoint {
                     dialog.local_cseq
                 })
             }
-            Purpose::Bye { leg: None, .. } | Purpose::Invite { .. } | Purpose::Cancel => {
-                draft.cseq + 1
-            }
+            Purpose::Bye { leg: None, .. }
+            | Purpose::Invite { .. }
+            | Purpose::Options { .. }
+            | Purpose::Cancel => draft.cseq + 1,
         }
     }
 

@@ -17,12 +17,14 @@ pub struct Registrar {
     pub machine: Registration,
     call_id: Vec<u8>,
     cseq: u32,
+    /// Why the transport failed last.
+    pub trouble: Option<String>,
 }
 
 impl Registrar {
     pub fn new(account: &Account, random: &mut Random) -> Self {
         let machine = Registration::new(account.expires, random.fork());
-        Self { machine, call_id: random.token().into_bytes(), cseq: 0 }
+        Self { machine, call_id: random.token().into_bytes(), cseq: 0, trouble: None }
     }
 
     pub fn next_cseq(&mut self) -> u32 {
@@ -47,10 +49,10 @@ impl Endpoint {
 
     fn send_register(&mut self, expires: u32, now: Now) {
         let account = &self.account;
-        let address = draft::name_addr("", &draft::user_uri(&account.user, &account.domain));
+        let address = draft::name_addr("", &draft::own_uri(account, &account.user));
         let register = Draft {
             method: Method::Register,
-            uri: format!("sip:{}", account.domain).into_bytes(),
+            uri: draft::host_uri(account, &account.domain).into_bytes(),
             peer: account.pbx,
             from: format!("{address};tag={}", self.random.token()).into_bytes(),
             to: address.into_bytes(),
@@ -82,13 +84,22 @@ impl Endpoint {
         };
         self.registrar.machine.handle_reply(asked, reply, now.mono);
         self.run_registrar(now);
+        // RFC 3263 §4.3: one that cannot serve now is as good as one that is not there.
+        if response.status == 503 && self.route.has_choice() {
+            self.on_address_failed(self.account.pbx, 503, now);
+        }
     }
 
     /// Timer F or a dead transport.
     pub(super) fn on_registrar_silent(&mut self, asked: u32, status: u16, now: Now) {
-        let reply = Reply::Refused { status, reason: reason(status).to_owned(), retry_after: None };
+        let trouble = self.registrar.trouble.clone().filter(|_| status == 503);
+        let reason = trouble.unwrap_or_else(|| reason(status).to_owned());
+        let reply = Reply::Refused { status, reason, retry_after: None };
         self.registrar.machine.handle_reply(asked, reply, now.mono);
         self.run_registrar(now);
+        if self.route.has_choice() {
+            self.on_address_failed(self.account.pbx, status, now);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::protocol::sip::draft;
 use crate::protocol::sip::message::{ALLOW, Method, ReplySeed, Request, SDP};
 use crate::protocol::sip::transaction::{InviteServer, RequestServer, ServerStep};
 use crate::protocol::sip::wire::Writer;
-use crate::protocol::sip::{LegId, Peer, Transmit, Transport};
+use crate::protocol::sip::{LegId, Peer, Transmit};
 
 /// Seconds after which an overloaded or busy endpoint may be asked again.
 const RETRY_AFTER: u32 = 5;
@@ -119,7 +119,7 @@ impl Endpoint {
         tag: Vec<u8>,
     ) -> ServerKey {
         let key = ServerKey::of(request);
-        let reliable = from.transport == Transport::Tcp;
+        let reliable = from.transport.is_reliable();
         let invite = request.method == Some(Method::Invite);
         let machine = if invite {
             Machine::Invite(InviteServer::start(reliable))

@@ -24,7 +24,7 @@ impl Endpoint {
             self.report(Event::Refused { leg, status: 404, reason });
             return leg;
         }
-        if self.is_full() {
+        if self.is_full() || !self.account.pbx.is_somewhere() {
             self.report(Event::Refused { leg, status: 503, reason: reason(503).to_owned() });
             return leg;
         }
@@ -40,10 +40,10 @@ impl Endpoint {
         let is_uri = ["sip:", "sips:", "tel:"].iter().any(|scheme| call.target.starts_with(scheme));
         let target = match is_uri {
             true => call.target.clone(),
-            false => draft::user_uri(&call.target, &account.domain),
+            false => draft::number_uri(account, &call.target),
         };
         let user = call.from_user.as_ref().unwrap_or(&account.user);
-        let from = draft::name_addr(&call.display, &draft::user_uri(user, &account.domain));
+        let from = draft::name_addr(&call.display, &draft::number_uri(account, user));
         let mut headers = vec![
             ("Contact".to_owned(), draft::contact(account).into_bytes()),
             ("Allow".to_owned(), ALLOW.into()),

@@ -22,6 +22,8 @@ struct Known {
 #[derive(Debug)]
 pub struct Wallet {
     realm: Option<Vec<u8>>,
+    /// The realm was not configured: a PBX set up anew may bring another.
+    learnt: bool,
     /// By method: REGISTER and INVITE are challenged by different parts of a PBX.
     known: BTreeMap<String, Known>,
 }
@@ -29,7 +31,12 @@ pub struct Wallet {
 impl Wallet {
     pub fn new(account: &Account) -> Self {
         let realm = account.realm.as_ref().map(|realm| realm.as_bytes().to_vec());
-        Self { realm, known: BTreeMap::new() }
+        Self { learnt: realm.is_none(), realm, known: BTreeMap::new() }
+    }
+
+    /// The nonces belong to another registrar now.
+    pub fn forget(&mut self) {
+        self.known.clear();
     }
 
     /// Adds credentials for a nonce that was good before.
@@ -43,8 +50,8 @@ impl Wallet {
         }
     }
 
-    /// Adds credentials for a challenge; `None` when it is not to be answered. `learn` takes the
-    /// first realm for ours where none is configured.
+    /// Adds credentials for a challenge; `None` when it is not to be answered. `learn` takes its
+    /// realm for ours where none is configured.
     pub fn prove(
         &mut self,
         draft: &mut Draft,
@@ -59,7 +66,11 @@ impl Wallet {
         if self.realm.is_none() && !learn {
             return None;
         }
-        let challenge = Challenge::strongest(response.wire.all(name), self.realm.as_deref());
+        let ours = self.realm.as_deref();
+        let mut challenge = Challenge::strongest(response.wire.all(name), ours);
+        if challenge.is_none() && self.learnt && learn {
+            challenge = Challenge::strongest(response.wire.all(name), None);
+        }
         let method = draft.method.to_string();
         let answered = match (proof, &challenge) {
             (Proof::None | Proof::Reused, Some(_)) => 1,
@@ -71,7 +82,7 @@ impl Wallet {
             return None;
         }
         let challenge = challenge?;
-        self.realm.get_or_insert_with(|| challenge.realm.clone());
+        self.realm = Some(challenge.realm.clone());
         let mut known = Known { challenge, proxy, count: 0 };
         sign(draft, &mut known, account, random);
         if matches!(draft.method, Method::Register | Method::Invite) {

@@ -106,6 +106,11 @@ impl InviteClient {
         self.state == State::Proceeding
     }
 
+    /// Whether nothing has come yet.
+    pub fn is_calling(&self) -> bool {
+        matches!(self.state, State::Calling { .. })
+    }
+
     pub fn poll(&mut self) -> Option<ClientStep> {
         self.steps.pop_front()
     }

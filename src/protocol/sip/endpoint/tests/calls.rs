@@ -79,7 +79,7 @@ fn sig_09_nobody_answers_and_a_dead_transport() {
     let [Event::Refused { leg: refused, status: 408, .. }] = &line[..] else { panic!("{line:?}") };
     assert_eq!((*refused, world.talk().len()), (leg, 7));
     let leg = world.line.invite(call(), world.now);
-    world.line.handle_unreachable(udp(PBX), world.now);
+    world.line.handle_unreachable(udp(PBX), "gone", world.now);
     let (line, _) = world.settle();
     let [Event::Refused { leg: refused, status: 503, .. }] = &line[..] else { panic!("{line:?}") };
     assert_eq!(*refused, leg);

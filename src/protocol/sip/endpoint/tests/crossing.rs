@@ -134,6 +134,7 @@ impl Ledger {
                 Event::Registered { .. }
                 | Event::RegistrationFailed { .. }
                 | Event::Unregistered
+                | Event::Moved { .. }
                 | Event::Dropped { .. } => continue,
             };
             assert!(self.open.contains_key(&leg), "{event:?}");
@@ -155,7 +156,9 @@ impl Ledger {
 fn stormy_shift(seed: u8, transport: Transport) -> usize {
     let weather = match transport {
         Transport::Udp => Weather { lost: 250, doubled: 250, delay: Duration::from_millis(700) },
-        Transport::Tcp => Weather { delay: Duration::from_millis(1), ..Weather::default() },
+        Transport::Tcp | Transport::Tls => {
+            Weather { delay: Duration::from_millis(1), ..Weather::default() }
+        }
     };
     let mut world = World::over(transport, seed, weather);
     let mut dice = Random::from_seed([seed.wrapping_add(100); 32]);

@@ -327,7 +327,7 @@ fn rel_13_a_flood_is_bounded_leaves_room_for_us_and_drains() {
     assert_eq!((refused, line.load()), (2 * TRANSACTIONS_MAX - INCOMING_MAX, (INCOMING_MAX, 0)));
     let leg = line.invite(call(), now);
     assert!(line.poll_transmit().is_some());
-    line.handle_unreachable(udp(PBX), now);
+    line.handle_unreachable(udp(PBX), "gone", now);
     assert!(matches!(line.poll_event(), Some(Event::Refused { leg: l, .. }) if l == leg));
     while let Some((at, _)) = line.poll_timeout() {
         now = now + at.since(now.mono);

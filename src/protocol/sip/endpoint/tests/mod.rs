@@ -4,11 +4,12 @@ mod calls;
 mod crossing;
 mod digest;
 mod hostile;
+mod line;
 mod torture;
 
 use super::*;
 use crate::protocol::now::Mono;
-use crate::protocol::sip::Transport;
+use crate::protocol::sip::{Habits, Transport};
 use chrono::DateTime;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub fn account(local: &str, pbx: Peer) -> Account {
     Account {
         local: addr(local),
         pbx,
+        peers: vec![],
+        habits: Habits::default(),
         domain: "duty.example".into(),
         user: "101".into(),
         display: String::new(),

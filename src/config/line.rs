@@ -1,0 +1,142 @@
+//! The section `[line]`: who we are at the PBX, where it is, and how it wants to be spoken to.
+
+use super::check::{dialled, one_of};
+use super::faults::{Say, say};
+use super::reader::{Reader, Section, address, boolean, ip, list, number, text};
+use super::{Environment, Line, secret};
+use crate::protocol::sip::route::PEERS_MAX;
+use crate::protocol::sip::{Habits, Numbers, Transport};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use toml::de::DeValue;
+
+pub fn line(reader: &Reader, mut section: Section<'_>, env: &Environment) -> Option<Line> {
+    if section.is_void() {
+        return None;
+    }
+    let s = &mut section;
+    let number_dialled = s.required("number", "\"63001234\"", text);
+    let room = s.required("room", "\"市政务服务中心值班室\"", text);
+    let pbx = s.required("pbx", "\"192.168.10.1:5060\"", addresses);
+    let transport = s.or("transport", Transport::Udp, transport);
+    let domain = s.optional("domain", host);
+    let user = s.required("user", "\"1001\"", dialled);
+    let auth_user = s.optional("auth_user", text);
+    let register = s.or("register", true, boolean);
+    let password = secret::password(reader, s, env, register);
+    let realm = s.optional("realm", text);
+    let (listen, advertise) = own_addresses(reader, s);
+    let expires = expires(reader, s);
+    let trusted = s.or("trusted", vec![], list(ip));
+    let habits = habits(s, register);
+    section.close();
+    let (user, pbx) = (user?, pbx?);
+    Some(Line {
+        number: number_dialled?,
+        room: room?,
+        transport,
+        domain: domain.unwrap_or_else(|| host_text(pbx[0].ip())),
+        auth_user: auth_user.unwrap_or_else(|| user.clone()),
+        user,
+        password: password?,
+        realm,
+        pbx,
+        advertise: advertise.unwrap_or(listen.ip()),
+        listen,
+        expires: if register { expires } else { 0 },
+        trusted,
+        habits,
+    })
+}
+
+/// Where we listen, and the address that others are told, where that is another.
+fn own_addresses(reader: &Reader, s: &mut Section<'_>) -> (SocketAddr, Option<IpAddr>) {
+    let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060));
+    let listen = s.or("listen", any, address);
+    let listen_place = s.get("listen").map_or(s.place(), |given| given.place);
+    let advertise = s.optional("advertise", ip);
+    let advertise_given = s.get("advertise").is_some();
+    if listen.ip().is_unspecified() && !advertise_given {
+        let fault = say(
+            "listen 是所有网卡，需写明 PBX 能到达本机的地址。例：advertise = \"192.168.10.20\"",
+            "listen is every address of this host; say which one the PBX reaches: advertise = \"192.168.10.20\"",
+        );
+        reader.fault(Some(listen_place), s.field("advertise"), fault);
+    }
+    if let Some(given) = s.get("advertise")
+        && advertise.is_some_and(|address| address.is_unspecified())
+    {
+        let fault = say(
+            "这是“所有网卡”，PBX 无法回信；请写本机的一个真实地址",
+            "this is every address, the PBX cannot answer to it; write one real address of this host",
+        );
+        reader.fault(Some(given.place), given.field, fault);
+    }
+    (listen, advertise)
+}
+
+fn expires(reader: &Reader, s: &mut Section<'_>) -> u32 {
+    let expires = s.or("expires", 90, number(30..=3600));
+    if let Some(given) = s.get("expires")
+        && expires > 120
+    {
+        let warning = say(
+            "超过 120 秒：本机断电后，PBX 要等这么久才改拨值班员话机",
+            "over 120 s: after a power cut the PBX waits this long before it rings the officer's phone itself",
+        );
+        reader.warn(Some(given.place), given.field, warning);
+    }
+    u32::try_from(expires).unwrap_or(3600)
+}
+
+fn habits(s: &mut Section<'_>, register: bool) -> Habits {
+    let forms = [("sip", Numbers::Sip), ("phone", Numbers::Phone), ("tel", Numbers::Tel)];
+    let numbers = s.or("numbers", Numbers::Sip, |value| one_of(value, &forms));
+    let ways = [("tcp", false), ("udp", true)];
+    let large_by_udp = s.or("large_requests", false, |value| one_of(value, &ways));
+    let keep_alive = Duration::from_secs(s.or("keepalive_seconds", 25, number(0..=600)));
+    Habits { trunk: !register, numbers, sips: false, large_by_udp, keep_alive }
+}
+
+/// One address of the PBX, or a list of them in the order of preference.
+fn addresses(value: &DeValue<'_>) -> Result<Vec<SocketAddr>, Say> {
+    let DeValue::Array(items) = value else { return Ok(vec![address(value)?]) };
+    let mut all = vec![];
+    for item in items.iter() {
+        let one = address(item.get_ref())?;
+        if all.contains(&one) {
+            return Err(say(format!("{one} 写了两次"), format!("{one} is written twice")));
+        }
+        all.push(one);
+    }
+    if all.is_empty() || all.len() > PEERS_MAX {
+        return Err(say(
+            format!("要写 1 到 {PEERS_MAX} 个地址，首选的在前"),
+            format!("write 1 to {PEERS_MAX} addresses, the preferred one first"),
+        ));
+    }
+    Ok(all)
+}
+
+fn transport(value: &DeValue<'_>) -> Result<Transport, Say> {
+    one_of(value, &[("udp", Transport::Udp), ("tcp", Transport::Tcp)])
+}
+
+fn host(value: &DeValue<'_>) -> Result<String, Say> {
+    let text = text(value)?;
+    let fits = text.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
+    if fits {
+        return Ok(text);
+    }
+    Err(say(
+        "应为 PBX 的域名或 IP，不带 sip: 和端口",
+        "must be the PBX's domain or IP address, without sip: and port",
+    ))
+}
+
+fn host_text(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}

@@ -1,0 +1,99 @@
+//! The way to the PBX at real ones: two addresses, a restart, a trunk that is not registered.
+
+use crate::calls::Room;
+use crate::daemon::{Daemon, Plan};
+use crate::kamailio::{Kamailio, Setup};
+use crate::process::wait_until;
+use crate::twin::{FarEnd, TrunkCaller, Voice};
+use std::time::{Duration, Instant};
+
+const SOON: Duration = Duration::from_secs(8);
+
+/// Two Kamailios; the one in use is killed between two registrations.
+#[test]
+fn sig_04_the_second_address_is_in_use_within_five_seconds() {
+    let Some(mut room) = Room::open() else { return };
+    let other = room.ports.own(1);
+    let setup = Setup { port: Some(other), ..Setup::default() };
+    let standby = Kamailio::set_up(room.folder.path(), &room.ports, &setup);
+    let pbx = format!("[\"127.0.0.1:{}\", \"127.0.0.1:{other}\"]", room.ports.pbx());
+    let mut daemon = room.daemon(&Plan { pbx: Some(&pbx), ..Plan::default() });
+    // Both are asked, and the first has answered.
+    daemon.process.wait_for("line=Registered", SOON);
+    room.pbx.process.stop(SOON);
+    let silent = Instant::now();
+    wait_until("the registration at the second address", Duration::from_secs(5), || {
+        (standby.count("REGISTER 1001") > 0).then_some(())
+    });
+    println!("the second address is in use after {} ms", silent.elapsed().as_millis());
+    daemon.row_is("SELECT count(*) FROM outage WHERE kind = 'line' AND to_ms IS NOT NULL", "1");
+    let row = daemon.row("SELECT why FROM outage");
+    assert!(row.contains(&room.ports.pbx().to_string()), "{row}");
+
+    // The first comes back; its minute of answers is virtual time's, in the scenarios.
+    room.pbx = Kamailio::start(room.folder.path(), &room.ports);
+    assert_eq!(standby.count("REFUSED"), 0);
+}
+
+/// The PBX is killed in the middle of a call and comes back without memory.
+#[test]
+fn rel_21_a_restarted_pbx_is_registered_with_within_half_a_minute() {
+    let Some(mut room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let phones = [("9200", 20)];
+    let daemon = room.daemon(&Plan { phones: &phones, ..Plan::default() });
+    let mut caller = TrunkCaller::new(&room.ports, "13800130007");
+    assert_eq!(caller.call("1001"), 200);
+    far_end.invited();
+    daemon.row_is("SELECT state FROM call", "in_call");
+    room.pbx.process.stop(SOON);
+    // The registration is refreshed at half of its 60 s: the silence is noticed 8 s later.
+    wait_until("the outage", Duration::from_secs(45), || {
+        daemon.try_row("SELECT why FROM outage WHERE to_ms IS NULL").map(drop)
+    });
+    let before = room.pbx.count("REGISTER 1001");
+    room.pbx = Kamailio::start(room.folder.path(), &room.ports);
+    let back = Instant::now();
+    wait_until("the registration", Duration::from_secs(30), || {
+        (room.pbx.count("REGISTER 1001") > before).then_some(())
+    });
+    println!("registered {} ms after the PBX's return", back.elapsed().as_millis());
+    daemon.row_is("SELECT count(*) FROM outage WHERE to_ms IS NOT NULL AND status = 408", "1");
+}
+
+/// A trunk that knows the line by its address: tel: URIs both ways, no REGISTER at all.
+#[test]
+fn sig_38_a_static_trunk_with_tel_uris_and_a_ringback_tone_that_is_no_answer() {
+    let setup = Setup { with: &["TRUNK"], ..Setup::default() };
+    let Some(room) = Room::set_up(&setup) else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let phones = [("9183", 5), ("9200", 20)];
+    let line = "register = false\nnumbers = \"tel\"\ndomain = \"ims.example\"";
+    let plan = Plan { phones: &phones, line, ..Plan::default() };
+    let mut daemon = Daemon::spawn(room.folder.path(), &room.ports, &plan);
+    daemon.process.wait_for("line=Registered", SOON);
+
+    let mut caller = TrunkCaller::new(&room.ports, "13800130007");
+    caller.from = "tel:+8613800130007".to_owned();
+    let playing = std::thread::spawn(move || {
+        // 彩铃: voice from the first phone, which nobody picks up.
+        let to = far_end.invited().media();
+        let mut voice = Voice::new(9);
+        for _ in 0..100 {
+            far_end.media.send_to(&voice.packet(&[0x55; 160]), to).expect("sent");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        far_end
+    });
+    assert_eq!(caller.call("1001"), 200);
+    let _far_end = playing.join().expect("played");
+    daemon.row_is("SELECT answered_by FROM call", "话机9200");
+    assert_eq!(daemon.row("SELECT caller FROM call"), "+8613800130007");
+    assert_eq!(daemon.row("SELECT callee FROM call"), "63001234");
+    daemon.row_is("SELECT count(*) FROM leg WHERE status = 487", "1");
+    let told = "TRUNK tel:9183;phone-context=ims.example FROM tel:1001;phone-context=ims.example";
+    assert_eq!(room.pbx.count(told), 1, "{}", room.pbx.process.log());
+    assert_eq!(room.pbx.count("REGISTER"), 0);
+    caller.hang_up();
+    daemon.row_is("SELECT disposition FROM call", "answered");
+}
