@@ -253,7 +253,12 @@ async fn settle(store: &Store, config: &Config) -> anyhow::Result<()> {
     if !interrupted.is_empty() {
         warn!(calls = interrupted.len(), "the last run ended in the middle of calls");
     }
-    store.set_contacts(config.contacts.clone()).await.context("the contacts")?;
+    let numbering = config.callers.numbering.clone();
+    let renumbered = store.set_numbering(numbering.clone()).await.context("the numbering")?;
+    if renumbered > 0 {
+        info!(calls = renumbered, "calls of the past are compared by the new numbering");
+    }
+    store.set_contacts(config.contacts.clone(), numbering).await.context("the contacts")?;
     Ok(())
 }
 
@@ -301,6 +306,7 @@ fn line_plan(config: &Config, bound: SocketAddr, rtp_ports: Vec<u16>) -> LinePla
         phones: config.phones.clone(),
         reserved_channels: usize::from(config.media.reserved),
         entry_budget: config.storage.entry_budget,
+        callers: config.callers.clone(),
     }
 }
 

@@ -198,7 +198,7 @@ impl Town {
             }
             Event::Ended { leg, .. } if self.leader.leg == Some(leg) => self.leader.leg = None,
             Event::Incoming { leg, invite } => {
-                let shown = &invite.from.display;
+                let shown = &invite.claims.from().display;
                 let index: usize = shown
                     .strip_prefix("139")
                     .and_then(|n| n.parse().ok())

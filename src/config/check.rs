@@ -1,9 +1,9 @@
 //! From the file's text to the checked configuration.
 
 use super::faults::{Fault, Say, say};
-use super::reader::{self, Reader, Section, address, boolean, ip, list, number, text};
-use super::{Config, Contact, Environment, Media, Storage, Web};
-use super::{ladders, line};
+use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
+use super::{Config, Environment, Media, Storage, Web};
+use super::{callers, ladders, line};
 use crate::duty::roster::{Person, Role, Roster};
 use crate::duty::switchboard::Phone;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -42,10 +42,14 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
     let media = media(reader, root.section("media"), sip);
     let storage = storage(root.section("storage"));
     let web = web(reader, root.section("web"), sip);
-    let contacts = root.each("contacts").into_iter().filter_map(contact).collect();
+    let callers = callers::rules(root.section("callers"));
+    let contacts = root.each("contacts").into_iter();
+    let contacts =
+        contacts.filter_map(|s| callers::contact(reader, s, &callers.numbering)).collect();
     let roster = roster(reader, root);
     let policy = ladders::policy(reader, root.section("escalation"));
-    Some(Config { line: line?, phones, media: media?, storage, web, contacts, roster, policy })
+    let (line, media) = (line?, media?);
+    Some(Config { line, phones, media, storage, web, contacts, callers, roster, policy })
 }
 
 fn phones(reader: &Reader, root: &mut Section<'_>) -> Vec<Phone> {
@@ -168,15 +172,6 @@ fn web(reader: &Reader, mut s: Section<'_>, sip: Option<SocketAddr>) -> Web {
     }
     s.close();
     Web { listen }
-}
-
-fn contact(mut s: Section<'_>) -> Option<Contact> {
-    let name = s.required("name", "\"张三\"", text);
-    let unit = s.or("unit", String::new(), reader::any_text);
-    let duty = s.or("duty", String::new(), reader::any_text);
-    let numbers = s.required("numbers", "[\"13800000000\"]", list(text));
-    s.close();
-    Some(Contact { name: name?, unit, duty, numbers: numbers? })
 }
 
 fn roster(reader: &Reader, root: &mut Section<'_>) -> Roster {

@@ -1,5 +1,6 @@
 //! The configuration file, checked once, with every fault named at its line.
 
+mod callers;
 mod check;
 pub mod faults;
 mod ladders;
@@ -8,6 +9,7 @@ mod reader;
 mod secret;
 mod summary;
 
+use crate::duty::call::arrival::CallerRules;
 use crate::duty::escalation::Policy;
 use crate::duty::roster::Roster;
 use crate::duty::switchboard::Phone;
@@ -28,6 +30,7 @@ pub struct Config {
     pub storage: Storage,
     pub web: Web,
     pub contacts: Vec<Contact>,
+    pub callers: CallerRules,
     pub roster: Roster,
     pub policy: Policy,
 }
@@ -90,6 +93,7 @@ pub struct Contact {
     pub name: String,
     pub unit: String,
     pub duty: String,
+    /// As they are written; each is read by the rules of [`Config::callers`].
     pub numbers: Vec<String>,
 }
 

@@ -1,6 +1,7 @@
 //! Every fault is named at its line, all of them at once; what is right gets through whole.
 
 use super::*;
+use crate::duty::journal::Urgency;
 
 const RIGHT: &str = r#"
 [line]
@@ -304,4 +305,46 @@ fn sig_38_a_static_trunk_needs_no_password() {
     assert_eq!(keys("numbers = \"pots\""), ["line.numbers"]);
     assert_eq!(keys("large_requests = \"sctp\""), ["line.large_requests"]);
     assert_eq!(keys("keepalive_seconds = 9000"), ["line.keepalive_seconds"]);
+}
+
+#[test]
+fn callers_are_known_by_the_rules_of_the_site() {
+    let loaded = load(RIGHT).expect("right");
+    assert_eq!(loaded.config.callers, CallerRules::default());
+    let site = RIGHT.to_string()
+        + "[callers]\narea_code = \"010\"\noutside_prefixes = [\"9\"]\n\
+           emergency_priority = \"critical\"\n[[callers.units]]\nname = \"燃气\"\n\
+           prefixes = [\"6300-5\"]\n[[contacts]]\nname = \"王\"\n\
+           numbers = [\"9-6300 5678\", \"+86 138 0013 8000\", \"8001\", \"110\"]\n";
+    let callers = load(&site).expect("right").config.callers;
+    assert_eq!(callers.numbering.local_digits, [8], "a town with an area code of 3 digits");
+    assert_eq!(callers.numbering.read("9-6300 5678").plain, "01063005678");
+    assert_eq!(callers.emergency, Some(Urgency::Critical));
+    assert_eq!(callers.units[0].prefixes, ["63005"]);
+}
+
+#[test]
+fn a_contact_that_no_caller_can_match_is_named_with_its_remedy() {
+    for (number, zh) in [("1380013800", "11 位手机号"), ("张三", "分机号"), ("*9", "短号")]
+    {
+        let text =
+            format!("{RIGHT}[[contacts]]\nname = \"王\"\nnumbers = [\"110\", \"{number}\"]\n");
+        let faults = load(&text).expect_err("a fault");
+        assert_eq!(faults.list[0].field, "contacts[0].numbers");
+        let shown = faults.to_string();
+        assert!(shown.contains(number) && shown.contains(zh), "{shown}");
+        let line = text.lines().position(|line| line.contains(number)).expect("there") + 1;
+        assert!(shown.contains(&line.to_string()), "line {line}: {shown}");
+    }
+    for wrong in [
+        "area_code = \"10\"",
+        "area_code = \"21\"",
+        "outside_prefixes = [\"+\"]",
+        "extension_digits = [0]",
+        "emergency_priority = \"yes\"",
+        "units = [{ name = \"x\", prefixes = [\"1\"] }]",
+    ] {
+        let faults = load(&format!("{RIGHT}[callers]\n{wrong}\n")).expect_err("a fault");
+        assert!(faults.list[0].field.starts_with("callers."), "{faults}");
+    }
 }

@@ -6,6 +6,7 @@ use super::phone::{self, Manner, Phone};
 use super::socket::{Exchange, Handset, Ports, exchange, handset};
 use super::{DemoOptions, tell};
 use crate::config::{Config, Contact, Line, Media, Storage, Web};
+use crate::duty::call::arrival::CallerRules;
 use crate::duty::escalation::Policy;
 use crate::duty::roster::{Person, Role, Roster};
 use crate::duty::switchboard;
@@ -195,6 +196,7 @@ fn config(
             low_space: 0,
         },
         web: Web { listen: SocketAddr::new(LOOPBACK, web) },
+        callers: CallerRules::default(),
         contacts: vec![Contact {
             name: "王主任".to_owned(),
             unit: "燃气公司调度中心".to_owned(),

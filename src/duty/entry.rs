@@ -333,18 +333,6 @@ pub fn tidy(field: Field, text: &str) -> Result<String, usize> {
     if text.chars().count() > field.limit() { Err(field.limit()) } else { Ok(text) }
 }
 
-/// A number as it is compared: digits, `*` and `#` only, without the country's 86.
-pub fn plain_number(shown: &str) -> String {
-    let digits: String =
-        shown.chars().filter(|c| c.is_ascii_digit() || matches!(c, '*' | '#')).collect();
-    let abroad = shown.trim_start().starts_with('+') || digits.starts_with("0086");
-    let rest = digits.strip_prefix("00").filter(|_| abroad).unwrap_or(&digits);
-    match rest.strip_prefix("86") {
-        Some(home) if abroad || (rest.len() == 13 && home.starts_with('1')) => home.to_owned(),
-        Some(_) | None => digits,
-    }
-}
-
 /// 北京时间
 pub fn beijing() -> FixedOffset {
     FixedOffset::east_opt(8 * 3600).expect("eight hours is an offset")
@@ -400,16 +388,6 @@ mod tests {
         assert!(missing.contains(&Field::CallerPhone));
         form.set(Field::EventPlace, " \n");
         assert!(form.missing().contains(&Field::EventPlace), "white space is no answer");
-    }
-
-    #[test]
-    fn numbers_are_compared_without_their_clothes() {
-        for shown in ["13812345678", "+86 138 1234 5678", "0086-13812345678", "8613812345678"] {
-            assert_eq!(plain_number(shown), "13812345678", "{shown}");
-        }
-        assert_eq!(plain_number("8601"), "8601", "an extension");
-        assert_eq!(plain_number("+1 (212) 555"), "1212555");
-        assert_eq!(plain_number("anonymous"), "");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::ids::{AttemptId, CallId, EntryId};
 use crate::protocol::now::Now;
 use crate::protocol::rtp::{Counts, Party};
-use crate::protocol::sip::Identity;
+use crate::protocol::sip::claims::{ClaimHeader, Claims, Diverted};
 use serde::{Deserialize, Serialize};
 
 /// Urgency of an entry (紧急程度, form 2.7(1)): 平, 急, 特急.
@@ -117,16 +117,38 @@ pub enum Fact {
     },
 }
 
+/// Which header value the shown number was taken from: its place among [`Arrival::claims`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chosen {
+    pub header: ClaimHeader,
+    pub place: usize,
+}
+
 /// What is known of a call when it arrives. Every text is a claim of the caller's side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {
     pub call: CallId,
     pub sip_call_id: String,
-    /// The number shown to the officer: P-Asserted-Identity before From. Empty: no caller number.
+    /// The number shown to the officer. Empty: no caller number.
     pub caller: String,
+    /// The form in which it is compared, counted and searched. Empty: nothing to compare.
+    pub plain: String,
     pub display: String,
-    pub from: Identity,
-    pub asserted: Option<Identity>,
+    /// Where `caller` stands.
+    pub chosen: Chosen,
+    /// The PBX vouches for the number; without, it is what the caller's side says.
+    pub vouched: bool,
+    /// The caller wants not to be named.
+    pub private: bool,
+    /// Who had the call before it came to us, the first first.
+    pub diverted: Vec<Diverted>,
+    /// The unit that the number belongs to by its first digits, and the town by its area code.
+    pub unit: String,
+    pub town: String,
+    /// By rule, because of what the INVITE says of its priority.
+    pub urgency: Option<Urgency>,
+    /// Every header that says who calls, as it came.
+    pub claims: Claims,
     /// The number that was dialled.
     pub callee: String,
     pub source: String,

@@ -7,6 +7,7 @@ pub mod entry;
 pub mod escalation;
 pub mod ids;
 pub mod journal;
+pub mod numbers;
 pub mod prompts;
 pub mod roster;
 pub mod switchboard;

@@ -1,6 +1,7 @@
 //! All calls on the duty line: routes what the SIP endpoint and the relay report to the call it
 //! belongs to, and gathers what the calls ask of the world.
 
+use super::call::arrival::CallerRules;
 use super::call::bridge::Caller;
 use super::call::desk::Desk;
 use super::call::incoming::Incoming;
@@ -35,6 +36,8 @@ pub struct LinePlan {
     pub reserved_channels: usize,
     /// How long a call may wait for its entry to be committed before it rings all the same.
     pub entry_budget: Duration,
+    /// How callers are known.
+    pub callers: CallerRules,
 }
 
 /// An officer's phone in the ring plan.
@@ -324,7 +327,7 @@ impl Switchboard {
     /// The entry is born, whatever becomes of the call (I-1).
     fn on_incoming(&mut self, leg: LegId, invite: sip::Incoming, now: Now) {
         let id = CallId::new(now, &mut self.desk.random);
-        let arrival = Box::new(Arrival::of(id, &invite));
+        let arrival = Box::new(Arrival::of(id, &invite, &self.desk.plan.callers));
         let shown = arrival.shown();
         self.desk.note(Fact::Arrived(arrival), now);
         if let Some(fault) = invite.fault {

@@ -119,7 +119,6 @@ mod tests {
     use super::*;
     use crate::duty::journal::Arrival;
     use crate::io::clock;
-    use crate::protocol::sip::Identity;
     use uuid::Uuid;
 
     fn tell(lines: &mut CallLines, fact: Fact) {
@@ -127,17 +126,7 @@ mod tests {
     }
 
     fn arrived(call: CallId) -> Fact {
-        Fact::Arrived(Box::new(Arrival {
-            call,
-            sip_call_id: "x".into(),
-            caller: "110".into(),
-            display: String::new(),
-            from: Identity::default(),
-            asserted: None,
-            callee: "6001".into(),
-            source: "127.0.0.1:5060".into(),
-            fault: None,
-        }))
+        Fact::Arrived(Box::new(Arrival::from_number(call, "110", "")))
     }
 
     fn ended(call: CallId, disposition: Disposition) -> Fact {

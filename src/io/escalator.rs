@@ -142,7 +142,6 @@ mod tests {
     use crate::duty::roster::{Person, Role};
     use crate::duty::switchboard::{LeaderCall, Unwanted};
     use crate::protocol::random::Random;
-    use crate::protocol::sip::Identity;
     use std::path::Path;
     use tokio::task::JoinHandle;
 
@@ -191,17 +190,7 @@ mod tests {
         /// A call arrives and is flagged with `*9`.
         async fn flagged(&self) {
             let call = CallId::new(clock::now(), &mut Random::from_seed([3; 32]));
-            let arrival = Arrival {
-                call,
-                sip_call_id: "a".to_owned(),
-                caller: "101".to_owned(),
-                display: String::new(),
-                from: Identity::default(),
-                asserted: None,
-                callee: "8000".to_owned(),
-                source: String::new(),
-                fault: None,
-            };
+            let arrival = Arrival::from_number(call, "101", "");
             self.note(Fact::Arrived(Box::new(arrival))).await;
             let phone = "值班台话机".to_owned();
             self.note(Fact::Flagged { entry: call.into(), urgency: Urgency::Critical, phone })

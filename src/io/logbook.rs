@@ -236,12 +236,7 @@ impl LogState {
 
 fn announce(noted: &Noted, board: &Board) {
     if let Fact::Arrived(arrival) = &noted.fact {
-        board.tell(Live::Ringing {
-            entry: EntryId::from(arrival.call),
-            caller: arrival.caller.clone(),
-            name: arrival.display.clone(),
-            at: noted.at.wall,
-        });
+        board.tell(Live::ringing(arrival, &arrival.display, noted.at));
     }
 }
 

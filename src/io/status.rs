@@ -1,6 +1,9 @@
 //! The state of line, recorder and disk, and what happens right now: shared with the page.
 
 use crate::duty::ids::EntryId;
+use crate::duty::journal::Arrival;
+use crate::protocol::now::Now;
+use crate::protocol::sip::claims::Diverted;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -71,6 +74,10 @@ pub enum Live {
         entry: EntryId,
         caller: String,
         name: String,
+        /// The PBX vouches for the number.
+        vouched: bool,
+        /// Who had the call before, the first first.
+        diverted: Vec<String>,
         at: DateTime<Utc>,
     },
     /// The call was answered, ended, was flagged, was filled in: its row and form have changed.
@@ -82,6 +89,24 @@ pub enum Live {
         entry: EntryId,
     },
     Status,
+}
+
+impl Live {
+    /// A call that has just come; `name` is the contact's or the display name.
+    pub fn ringing(arrival: &Arrival, name: &str, now: Now) -> Self {
+        let by = |diverted: &Diverted| match diverted.by.user.as_str() {
+            "" => diverted.by.display.clone(),
+            number => number.to_owned(),
+        };
+        Self::Ringing {
+            entry: EntryId::from(arrival.call),
+            caller: arrival.caller.clone(),
+            name: name.to_owned(),
+            vouched: arrival.vouched,
+            diverted: arrival.diverted.iter().map(by).collect(),
+            at: now.wall,
+        }
+    }
 }
 
 /// Cheap to clone; handed to whoever reports or shows.

@@ -14,7 +14,6 @@ use dutyline::io::status::{Board, DiskState, LineState, Live, PartState};
 use dutyline::io::store::{Account, Added, Login, NewPerson, Saved, Sealed, Store, Who};
 use dutyline::io::{clock, web};
 use dutyline::protocol::now::Now;
-use dutyline::protocol::sip::Identity;
 use fantoccini::Locator;
 use fantoccini::key::Key;
 use serde_json::{Value, json};
@@ -114,23 +113,8 @@ impl Room {
 
     async fn caller_dials(&self, number: &str, display: &str) -> CallId {
         let call = CallId::new(clock::now(), &mut clock::random());
-        let from = Identity {
-            user: number.to_owned(),
-            display: display.to_owned(),
-            raw: display.as_bytes().to_vec(),
-        };
-        self.happens(Fact::Arrived(Box::new(Arrival {
-            call,
-            sip_call_id: call.to_string(),
-            caller: number.to_owned(),
-            display: display.to_owned(),
-            from,
-            asserted: None,
-            callee: "6001".to_owned(),
-            source: "127.0.0.1:5060".to_owned(),
-            fault: None,
-        })))
-        .await;
+        let arrival = Arrival::from_number(call, number, display);
+        self.happens(Fact::Arrived(Box::new(arrival))).await;
         call
     }
 

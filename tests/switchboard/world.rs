@@ -2,6 +2,7 @@
 //! log and relay answer at once. Messages cross as bytes.
 
 use chrono::DateTime;
+use dutyline::duty::call::arrival::CallerRules;
 use dutyline::duty::ids::{AttemptId, CallId};
 use dutyline::duty::journal::{AttemptResult, Disposition, Fact, Urgency};
 use dutyline::duty::switchboard::{
@@ -93,6 +94,7 @@ impl World {
             phones: phones.to_vec(),
             reserved_channels: reserved,
             entry_budget: ms(150),
+            callers: CallerRules::default(),
         };
         let mut world = Self {
             board: Switchboard::new(plan, random.fork(), now),

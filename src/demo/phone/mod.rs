@@ -317,7 +317,7 @@ impl Phone {
         if self.plan.manner != Manner::Stunned {
             self.endpoint.ring(leg, None, now);
         }
-        self.events.push_back(Event::Rings { from: invite.from });
+        self.events.push_back(Event::Rings { from: invite.claims.from() });
     }
 
     fn on_answered(&mut self, leg: LegId, sdp: Option<Vec<u8>>, now: Now) {

@@ -1,12 +1,13 @@
 //! Calls and their legs (domain §4.3.1). A call and its entry are born in one transaction (I-1).
 
 use super::audit::Actor;
+use super::claims::{self, DivertedRow};
 use super::contacts;
 use super::error::Result;
 use super::numbers::{self, Kind};
 use super::revisions::{self, Change, RevisionKind};
-use super::text::{Id, count, mono, ms, name};
-use crate::duty::entry::{Field, duty_day_began, plain_number};
+use super::text::{Id, count, json, mono, ms, name};
+use crate::duty::entry::{Field, duty_day_began};
 use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::{Arrival, Disposition};
 use crate::io::status::Live;
@@ -21,11 +22,10 @@ pub(super) fn arrived(sql: &Connection, arrival: &Arrival, now: Now) -> Result<O
     if known {
         return Ok(None);
     }
-    let plain = plain_number(&arrival.caller);
-    let contact = contacts::find(sql, &plain)?;
+    let contact = contacts::find(sql, &arrival.plain)?;
     let (unit, called, duty) = match &contact {
         Some(c) => (c.unit.as_str(), c.name.as_str(), c.duty.as_str()),
-        None => ("", "", ""),
+        None => (arrival.unit.as_str(), "", ""),
     };
     sql.prepare_cached(
         "INSERT INTO entry (id, number, source, occurred_ms, recorded_ms, caller_unit, caller_name,
@@ -40,7 +40,8 @@ pub(super) fn arrived(sql: &Connection, arrival: &Arrival, now: Now) -> Result<O
         duty,
         arrival.caller,
     ])?;
-    insert(sql, arrival, &plain, contact.as_ref(), now)?;
+    insert(sql, arrival, contact.as_ref(), now)?;
+    claims::insert(sql, arrival)?;
     let known = [
         (Field::CallerUnit, unit),
         (Field::CallerName, called),
@@ -59,31 +60,24 @@ pub(super) fn arrived(sql: &Connection, arrival: &Arrival, now: Now) -> Result<O
     }
     let shown = if called.is_empty() { unit } else { called };
     let shown = if shown.is_empty() { &arrival.display } else { shown };
-    Ok(Some(Live::Ringing {
-        entry,
-        caller: arrival.caller.clone(),
-        name: shown.to_owned(),
-        at: now.wall,
-    }))
+    Ok(Some(Live::ringing(arrival, shown, now)))
 }
 
 fn insert(
     sql: &Connection,
     arrival: &Arrival,
-    plain: &str,
     contact: Option<&contacts::Match>,
     now: Now,
 ) -> Result<()> {
     let since = ms(duty_day_began(now.wall));
-    let before = contacts::calls_since(sql, plain, since, arrival.call)?;
-    let asserted = arrival.asserted.as_ref();
+    let before = contacts::calls_since(sql, &arrival.plain, since, arrival.call)?;
+    let diverted: Vec<DivertedRow> = arrival.diverted.iter().map(DivertedRow::from).collect();
     sql.prepare_cached(
         "INSERT INTO call (id, number, entry, direction, state, sip_call_id, source, callee, caller,
-           caller_plain, display, from_user, from_display, from_raw, asserted_user,
-           asserted_display, asserted_raw, fault, contact, contact_unit, contact_name,
-           contact_duty, nth_today, arrived_ms, arrived_mono)
+           caller_plain, display, chosen_from, vouched, private, diverted, town, fault, contact,
+           contact_unit, contact_name, contact_duty, nth_today, arrived_ms, arrived_mono)
          VALUES (?1, ?2, ?1, 'in', 'ringing', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-           ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+           ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
     )?
     .execute(params![
         Id(arrival.call),
@@ -92,17 +86,16 @@ fn insert(
         arrival.source,
         arrival.callee,
         arrival.caller,
-        plain,
+        arrival.plain,
         arrival.display,
-        arrival.from.user,
-        arrival.from.display,
-        arrival.from.raw,
-        asserted.map(|identity| &identity.user),
-        asserted.map(|identity| &identity.display),
-        asserted.map(|identity| &identity.raw),
+        name(arrival.chosen.header),
+        arrival.vouched,
+        arrival.private,
+        json(&diverted)?,
+        arrival.town,
         arrival.fault,
         contact.map(|contact| contact.id),
-        contact.map_or("", |contact| &contact.unit),
+        contact.map_or(arrival.unit.as_str(), |contact| &contact.unit),
         contact.map_or("", |contact| &contact.name),
         contact.map_or("", |contact| &contact.duty),
         before + 1,

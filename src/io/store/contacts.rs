@@ -4,8 +4,8 @@ use super::Store;
 use super::error::Result;
 use super::text::Id;
 use crate::config;
-use crate::duty::entry::plain_number;
 use crate::duty::ids::CallId;
+use crate::duty::numbers::Numbering;
 use rusqlite::{Connection, OptionalExtension, params};
 
 pub(super) struct Match {
@@ -50,7 +50,7 @@ pub(super) fn calls_since(
         .query_row(params![plain, since_ms, Id(but)], |row| row.get(0))?)
 }
 
-fn replace(sql: &Connection, contacts: &[config::Contact]) -> Result<()> {
+fn replace(sql: &Connection, contacts: &[config::Contact], numbering: &Numbering) -> Result<()> {
     sql.execute("UPDATE contact SET current = 0", [])?;
     sql.execute("DELETE FROM contact_number", [])?;
     for contact in contacts {
@@ -65,16 +65,20 @@ fn replace(sql: &Connection, contacts: &[config::Contact]) -> Result<()> {
             sql.prepare_cached(
                 "INSERT OR IGNORE INTO contact_number (number, contact) VALUES (?1, ?2)",
             )?
-            .execute(params![plain_number(number), id])?;
+            .execute(params![numbering.read(number).plain, id])?;
         }
     }
     Ok(())
 }
 
 impl Store {
-    /// The directory is now this. Whoever is no longer in it is not shown any more; old calls keep
+    /// The directory is now this, its numbers read by the rules of the site. Whoever is no longer in it is not shown any more; old calls keep
     /// the name they were shown with.
-    pub async fn set_contacts(&self, contacts: Vec<config::Contact>) -> Result<()> {
-        self.write(move |tx| replace(tx.sql, &contacts)).await
+    pub async fn set_contacts(
+        &self,
+        contacts: Vec<config::Contact>,
+        numbering: Numbering,
+    ) -> Result<()> {
+        self.write(move |tx| replace(tx.sql, &contacts, &numbering)).await
     }
 }

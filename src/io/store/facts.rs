@@ -5,9 +5,14 @@ use super::audit::Actor;
 use super::error::Result;
 use super::writer::Tx;
 use super::{acknowledgements, calls, entries, escalations, outages, recordings};
-use crate::duty::journal::{Fact, Noted};
+use crate::duty::ids::EntryId;
+use crate::duty::journal::{Fact, Noted, Urgency};
 use crate::duty::switchboard::Input;
 use crate::io::status::Live;
+use crate::protocol::now::Now;
+
+/// The rule by which `Priority: emergency` raises the flag (I-14).
+const PRIORITY_RULE: &str = "callers.emergency_priority";
 
 /// What must be told once a fact is committed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -55,7 +60,11 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
         Fact::Arrived(arrival) => {
             let live = calls::arrived(sql, arrival, now)?;
             let input = Some(Input::Stored { call: arrival.call });
-            return Ok(Applied { input, ..Applied::tell(live) });
+            let told = Applied { input, ..Applied::tell(live) };
+            return Ok(match arrival.urgency.filter(|_| !told.live.is_empty()) {
+                Some(urgency) => flagged_by_rule(tx, arrival.call.into(), urgency, told, now)?,
+                None => told,
+            });
         }
         Fact::Rung { call, phone } => calls::rung(sql, *call, phone, now)?,
         Fact::NotTaken { call, phone, status } => {
@@ -109,11 +118,25 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
     Ok(Applied::tell(live))
 }
 
+/// The caller's side said that it is an emergency, and the site lets that raise the flag.
+fn flagged_by_rule(
+    tx: &mut Tx<'_>,
+    entry: EntryId,
+    urgency: Urgency,
+    mut told: Applied,
+    now: Now,
+) -> Result<Applied> {
+    entries::flag(tx, &Actor::system(PRIORITY_RULE), entry, urgency, now)?;
+    told.live.extend([Live::Entry { entry }, Live::Escalation { entry }]);
+    Ok(Applied { escalate: true, ..told })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Contact;
     use crate::duty::journal::Disposition;
+    use crate::duty::numbers::Numbering;
     use crate::io::store::tests::{arrival, at, call, note, one, store};
     use crate::io::store::{RecordingState, wait};
     use crate::protocol::rtp::Party;
@@ -152,7 +175,7 @@ mod tests {
             duty: "办公室".to_owned(),
             numbers: vec!["138-1234-5678".to_owned()],
         };
-        wait(store.set_contacts(vec![contact])).unwrap();
+        wait(store.set_contacts(vec![contact], Numbering::default())).unwrap();
         note(&store, 0.0, arrival(1, "13812345678"));
         let told = note(&store, 60.0, arrival(2, "+8613812345678"));
         assert!(matches!(&told.live[..], [Live::Ringing { name, .. }] if name == "李四"));

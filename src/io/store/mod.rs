@@ -6,6 +6,7 @@
 mod acknowledgements;
 mod audit;
 mod calls;
+mod claims;
 mod contacts;
 mod entries;
 mod error;
@@ -27,6 +28,7 @@ mod text;
 mod views;
 mod writer;
 
+pub use claims::{ClaimRow, DivertedRow};
 pub use entries::{Completed, Flagged, Saved, Withdrawn};
 pub use error::{Result, StoreError};
 pub use escalation_views::*;
@@ -165,7 +167,6 @@ mod tests {
     use crate::duty::roster::{Person, Role, Roster};
     use crate::protocol::now::{Mono, Now};
     use crate::protocol::random::Random;
-    use crate::protocol::sip::Identity;
     use chrono::{TimeZone, Utc};
     use std::time::Duration;
 
@@ -219,15 +220,8 @@ mod tests {
 
     pub fn arrival(n: u8, caller: &str) -> Fact {
         Fact::Arrived(Box::new(Arrival {
-            call: call(n),
             sip_call_id: format!("call-{n}"),
-            caller: caller.to_owned(),
-            display: "<script>".to_owned(),
-            from: Identity { user: caller.to_owned(), ..Identity::default() },
-            asserted: None,
-            callee: "8000".to_owned(),
-            source: "127.0.0.1:5060".to_owned(),
-            fault: None,
+            ..Arrival::from_number(call(n), caller, "<script>")
         }))
     }
 

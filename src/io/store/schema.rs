@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Appended to, never changed: `user_version` counts how many of them a file has had.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_spine.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_spine.sql"), include_str!("migrations/0002_callers.sql")];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.
 const OLDEST_SQLITE: i32 = 3_051_003;

@@ -1,5 +1,6 @@
 //! What the pages show: plain values, read in one moment of the log.
 
+use super::claims::{self, ClaimRow, DivertedRow};
 use super::error::Result;
 use super::escalation_views::{self, EscalationRow, EscalationView};
 use super::recordings::{Gap, RecordingFile, RecordingState};
@@ -9,7 +10,9 @@ use super::{Store, entries};
 use crate::duty::entry::{Category, EntryState, Field, Form};
 use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::{Disposition, Urgency};
+use crate::protocol::sip::claims::ClaimHeader;
 use chrono::{DateTime, Utc};
+use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -58,6 +61,15 @@ pub struct CallRow {
     pub contact_unit: String,
     pub contact_name: String,
     pub contact_duty: String,
+    /// Which header the number was taken from, and whether the PBX vouches for it.
+    pub chosen_from: ClaimHeader,
+    pub vouched: bool,
+    /// The caller wants not to be named.
+    pub private: bool,
+    /// Who had the call before, the first first.
+    pub diverted: Vec<DivertedRow>,
+    /// By the area code; may be empty.
+    pub town: String,
     /// 今晚第 n 次
     pub nth_today: i64,
     pub arrived: DateTime<Utc>,
@@ -111,6 +123,8 @@ pub struct EntryView {
     pub form: Form,
     pub missing: Vec<Field>,
     pub completeness: u8,
+    /// What the message said of the caller.
+    pub claims: Vec<ClaimRow>,
     pub legs: Vec<LegRow>,
     pub recording: Option<RecordingRow>,
     /// Newest first.
@@ -150,6 +164,7 @@ impl Store {
                 missing: form.missing(),
                 completeness: form.completeness(),
                 form,
+                claims: call.map_or(Ok(vec![]), |call| claims::of_call(sql, call))?,
                 legs: call.map_or(Ok(vec![]), |call| legs(sql, call))?,
                 recording: call.map_or(Ok(None), |call| recording(sql, call))?,
                 escalations: escalations.collect::<Result<_>>()?,
@@ -190,7 +205,8 @@ const ENTRY: &str = "
     e.caller_name, e.caller_phone, e.subject, r.state,
     c.id, c.number, c.state, c.caller, c.display, c.contact_unit, c.contact_name, c.contact_duty,
     c.nth_today, c.arrived_ms, c.arrived_mono, c.answered_ms, c.answered_mono, c.answered_by,
-    c.ended_ms, c.ended_mono, c.disposition, c.why
+    c.ended_ms, c.ended_mono, c.disposition, c.why, c.chosen_from, c.vouched, c.private, c.diverted,
+    c.town
   FROM entry e
   LEFT JOIN call c ON c.id = e.id
   LEFT JOIN recording r ON r.call = c.id";
@@ -249,6 +265,18 @@ fn call_row(id: CallId, row: &Row<'_>) -> rusqlite::Result<CallRow> {
         ring_ms: answered_mono.or(ended_mono).map(|until| millis(arrived_mono, until)),
         talk_ms: answered_mono.zip(ended_mono).map(|(from, to)| millis(from, to)),
         why: row.get(28)?,
+        chosen_from: row.get::<_, Named<ClaimHeader>>(29)?.0,
+        vouched: row.get(30)?,
+        private: row.get(31)?,
+        diverted: diverted(row, 32)?,
+        town: row.get(33)?,
+    })
+}
+
+fn diverted(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<DivertedRow>> {
+    let text = row.get_ref(column)?.as_str()?;
+    serde_json::from_str(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
     })
 }
 

@@ -1,5 +1,6 @@
 //! An entry as its page shows it.
 
+use super::caller_view::{self, ClaimView, Way};
 use super::messages::{Messages, fill};
 use super::page::Page;
 use super::rows;
@@ -19,6 +20,9 @@ pub struct EntryView {
     pub caller: String,
     pub name: String,
     pub nth: String,
+    /// Of an entry of a call.
+    pub way: Option<Way>,
+    pub claims: Vec<ClaimView>,
     pub call: Mark,
     pub state: Mark,
     pub urgency: Mark,
@@ -134,6 +138,8 @@ pub fn of(found: &Found, page: &Page, now: DateTime<Utc>) -> EntryView {
         nth: call
             .filter(|call| call.nth_today > 1)
             .map_or_else(String::new, |call| fill(t.nth_call, call.nth_today)),
+        way: call.map(|call| caller_view::way(call, t)),
+        claims: found.claims.iter().map(caller_view::claim).collect(),
         call: call.map_or(Mark::new("○", "idle", ""), |call| rows::call_mark(call, t)),
         state: view::entry_state(row.state, t),
         urgency: view::urgency(row.urgency, t),

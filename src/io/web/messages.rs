@@ -64,6 +64,13 @@ pub fn fill(text: &str, value: impl std::fmt::Display) -> String {
     text.replacen("{}", &value.to_string(), 1)
 }
 
+/// As [`fill`], for a text with two such places.
+pub fn fill_two(text: &str, first: &str, second: &str) -> String {
+    let mut parts = text.splitn(3, "{}");
+    let mut part = || parts.next().unwrap_or_default();
+    [part(), first, part(), second, part()].concat()
+}
+
 messages! {
     other_language_code: "en", "zh";
     other_language: "English", "中文";
@@ -118,6 +125,23 @@ messages! {
     no_number: "无来电显示", "No caller number";
     unknown_contact: "未识别", "Unknown";
     claims_to_be: "自称", "claims";
+    unverified: "未核实", "Unverified";
+    unverified_hint: "号码由来电方自报，交换机未核实", "The caller's side says so; the PBX does not vouch for it";
+    vouched: "交换机核实", "Vouched for by the PBX";
+    wants_privacy: "要求隐藏号码", "Asked to be withheld";
+    number_taken_from: "号码取自 {}", "number from {}";
+    diverted: "来自 {}，经 {} 转移", "from {}, diverted by {}";
+    diverted_by: "经 {} 转移", "diverted by {}";
+    diverted_nobody: "未知号码", "an unknown number";
+    diverted_unconditional: "无条件", "always";
+    diverted_busy: "遇忙", "busy";
+    diverted_no_answer: "无应答", "no answer";
+    diverted_unreachable: "不可及", "unreachable";
+    diverted_time_of_day: "按时段", "by time of day";
+    diverted_do_not_disturb: "免打扰", "do not disturb";
+    diverted_deflection: "手动转移", "deflected";
+    claims: "主叫信息", "Caller's headers";
+    claims_chosen: "采用", "used";
 
     ringing: "振铃", "Ringing";
     nth_call: "今日第 {} 次来电", "call no. {} today";
@@ -267,5 +291,6 @@ mod tests {
     fn a_value_is_put_where_the_text_says() {
         assert_eq!(fill(ZH.days_left, 61), "61 天");
         assert_eq!(fill(EN.days_left, 61), "61 days");
+        assert_eq!(fill_two(ZH.diverted, "{}", "总机"), "来自 {}，经 总机 转移");
     }
 }

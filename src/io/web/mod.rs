@@ -4,6 +4,7 @@
 mod assets;
 mod auth;
 mod backoff;
+mod caller_view;
 mod demo;
 mod desk;
 mod entry_page;

@@ -2,8 +2,9 @@
 
 use super::Shared;
 use super::auth::Officer;
+use super::caller_view;
 use super::failure::Failure;
-use super::messages::Messages;
+use super::messages::{Messages, fill};
 use super::page::Page;
 use super::times;
 use super::view::{self, Mark};
@@ -32,6 +33,9 @@ pub struct Ringing {
     pub id: String,
     pub caller: String,
     pub name: String,
+    pub vouched: bool,
+    /// Parted by 、, as the pop-up shows it.
+    pub diverted: String,
     /// Milliseconds since 1970.
     pub at: i64,
 }
@@ -44,6 +48,8 @@ pub struct Row {
     pub name: String,
     pub urgency: Mark,
     pub call: Mark,
+    /// Only where the number cannot be believed.
+    pub unverified: Option<Mark>,
     pub state: Mark,
     pub escalation: Option<Mark>,
     pub recording: Option<Mark>,
@@ -98,6 +104,8 @@ fn ringing(row: &EntryRow, t: &Messages) -> Option<Ringing> {
         id: row.id.to_string(),
         caller: number(call, t),
         name: name(call, t),
+        vouched: call.vouched,
+        diverted: caller_view::chain(call, t),
         at: call.arrived.timestamp_millis(),
     })
 }
@@ -105,7 +113,7 @@ fn ringing(row: &EntryRow, t: &Messages) -> Option<Ringing> {
 fn row(row: &EntryRow, page: &Page, now: DateTime<Utc>) -> Row {
     let t = page.t;
     let (caller, who) = match &row.call {
-        Some(call) => (number(call, t), name(call, t)),
+        Some(call) => (number(call, t), name_and_way(call, t)),
         None => (row.caller_phone.clone(), format!("{} {}", row.caller_unit, row.caller_name)),
     };
     let name = if row.subject.is_empty() { who } else { format!("{who} · {}", row.subject) };
@@ -117,6 +125,11 @@ fn row(row: &EntryRow, page: &Page, now: DateTime<Utc>) -> Row {
         name,
         urgency: view::urgency(row.urgency, t),
         call: row.call.as_ref().map_or(Mark::new("○", "idle", ""), |call| call_mark(call, t)),
+        unverified: row
+            .call
+            .as_ref()
+            .map(|call| view::vouched(call, t))
+            .filter(|m| m.class != "ok"),
         state: view::entry_state(row.state, t),
         escalation: row.escalation.as_ref().map(|escalation| escalation_mark(escalation, t)),
         recording: row.recording.map(|state| view::recording(state, t)),
@@ -134,11 +147,19 @@ pub fn name(call: &CallRow, t: &Messages) -> String {
         known.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
     if !known.is_empty() {
         known.join(" ")
-    } else if call.display.is_empty() {
-        t.unknown_contact.to_owned()
+    } else if call.display.is_empty() || call.display == call.caller {
+        [t.unknown_contact, &call.town].join(" ").trim_end().to_owned()
     } else {
-        format!("{} {}", t.claims_to_be, call.display)
+        [&call.town, t.claims_to_be, &call.display].join(" ").trim_start().to_owned()
     }
+}
+
+fn name_and_way(call: &CallRow, t: &Messages) -> String {
+    let name = name(call, t);
+    if call.diverted.is_empty() {
+        return name;
+    }
+    format!("{name} · {}", fill(t.diverted_by, caller_view::chain(call, t)))
 }
 
 pub fn call_mark(call: &CallRow, t: &'static Messages) -> Mark {

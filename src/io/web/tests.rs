@@ -10,6 +10,7 @@ use crate::io::clock;
 use crate::io::status::{LineState, Live};
 use crate::io::store::{Account, Added, EscalationState, NewPerson, Sealed, Who};
 use crate::protocol::sip::Identity;
+use crate::protocol::sip::claims::{ClaimHeader, Diverted, DivertedWhy};
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request};
 use tempfile::TempDir;
@@ -130,17 +131,7 @@ impl Room {
 
     async fn caller_dials(&self, number: &str, display: &str) -> EntryId {
         let call = CallId::new(clock::now(), &mut clock::random());
-        let arrival = Arrival {
-            call,
-            sip_call_id: call.to_string(),
-            caller: number.to_owned(),
-            display: display.to_owned(),
-            from: Identity::default(),
-            asserted: None,
-            callee: "6001".to_owned(),
-            source: "192.0.2.1:5060".to_owned(),
-            fault: None,
-        };
+        let arrival = Arrival::from_number(call, number, display);
         let noted = Noted { at: clock::now(), fact: Fact::Arrived(Box::new(arrival)) };
         self.web.store.note(noted).await.unwrap();
         call.into()
@@ -475,7 +466,9 @@ async fn what_happens_is_pushed_until_the_daemon_stops() {
     let entry = room.caller_dials("13800130007", "").await;
     let at = clock::now().wall;
     let name = "第一行\r\n\r\nevent: forged".to_owned();
-    room.web.board.tell(Live::Ringing { entry, caller: "1".to_owned(), name, at });
+    let (caller, diverted) = ("1".to_owned(), vec![]);
+    let live = Live::Ringing { entry, caller, name, vouched: true, diverted, at };
+    room.web.board.tell(live);
     let heard = next().await.unwrap();
     assert!(heard.starts_with("event: ringing\ndata: {"), "{heard}");
     assert_eq!(
@@ -547,4 +540,22 @@ async fn the_page_speaks_the_language_that_was_chosen() {
     let chosen = room.ask(Method::POST, "/language", &[form, from], "to=en").await;
     assert_eq!(chosen.headers[header::LOCATION], "/login?next=/");
     assert!(cookie(&chosen).ends_with("=en"));
+}
+
+#[tokio::test]
+async fn rec_s8_the_entry_says_where_the_number_is_from_and_who_sent_the_call_on() {
+    let room = Room::open().await;
+    let call = CallId::new(clock::now(), &mut clock::random());
+    let mut arrival = Arrival::from_number(call, "13800130007", "");
+    let by = Identity { user: "6300{}".into(), display: "<b>总机".into(), ..Identity::default() };
+    let (header, why) = (ClaimHeader::Diversion, DivertedWhy::Busy);
+    arrival.diverted = vec![Diverted { by, header, why }];
+    let noted = Noted { at: clock::now(), fact: Fact::Arrived(Box::new(arrival)) };
+    room.web.store.note(noted).await.unwrap();
+    let page = room.fragment(&format!("/entries/{call}")).await.text;
+    assert!(page.contains("来自 13800130007，经 6300{} &#60;b&#62;总机（遇忙） 转移"), "{page}");
+    assert!(page.contains("未核实") && page.contains("号码取自 From"), "{page}");
+    let rows = room.fragment("/rows").await.text;
+    assert!(rows.contains("data-diverted=\"6300{} &#60;b&#62;总机\""), "{rows}");
+    assert!(rows.contains("data-vouched=\"false\"") && rows.contains("未核实"), "{rows}");
 }

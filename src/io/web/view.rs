@@ -4,7 +4,8 @@ use super::messages::Messages;
 use crate::duty::entry::EntryState;
 use crate::duty::journal::{AttemptResult, Disposition, Urgency};
 use crate::duty::roster::Role;
-use crate::io::store::RecordingState;
+use crate::io::store::{CallRow, RecordingState};
+use crate::protocol::sip::claims::DivertedWhy;
 
 /// A shape, the class that colours it, and the word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +72,29 @@ pub fn recording(state: RecordingState, t: &'static Messages) -> Mark {
         RecordingState::Sealed => Mark::new("●", "sealed", t.recording_sealed),
         RecordingState::Partial => Mark::new("▲", "warn", t.recording_partial),
         RecordingState::Missing => Mark::new("■", "bad", t.recording_missing),
+    }
+}
+
+/// How far the shown number can be believed.
+pub fn vouched(call: &CallRow, t: &'static Messages) -> Mark {
+    if call.vouched {
+        Mark::new("●", "ok", t.vouched)
+    } else {
+        Mark::new("▲", "warn", t.unverified)
+    }
+}
+
+/// Why a call went on; empty where the message does not say.
+pub fn diverted_why(why: DivertedWhy, t: &'static Messages) -> &'static str {
+    match why {
+        DivertedWhy::Unconditional => t.diverted_unconditional,
+        DivertedWhy::Busy => t.diverted_busy,
+        DivertedWhy::NoAnswer => t.diverted_no_answer,
+        DivertedWhy::Unreachable => t.diverted_unreachable,
+        DivertedWhy::TimeOfDay => t.diverted_time_of_day,
+        DivertedWhy::DoNotDisturb => t.diverted_do_not_disturb,
+        DivertedWhy::Deflection => t.diverted_deflection,
+        DivertedWhy::Unknown => "",
     }
 }
 

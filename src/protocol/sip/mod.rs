@@ -2,6 +2,7 @@
 //! reports, and how a peer is named. Knows nothing of lines, officers or entries.
 
 pub mod address;
+pub mod claims;
 pub mod dialog;
 pub mod digest;
 pub mod draft;
@@ -14,6 +15,7 @@ pub mod text;
 pub mod transaction;
 pub mod wire;
 
+use claims::Claims;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -84,8 +86,11 @@ pub struct LegId(pub u64);
 /// Who calls, as the message says it: claims, not facts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// The user part of the URI (`tel:` numbers too), percent-decoded. May be empty.
+    /// The user part of the URI (`tel:` numbers too), percent-decoded, of a number without its
+    /// parameters. May be empty.
     pub user: String,
+    /// The number's `phone-context` (RFC 3966 §5.1.5), where it has one.
+    pub context: String,
     /// Display name, decoded (UTF-8, else GB18030, else Latin-1), control and bidi characters
     /// removed. May be empty.
     pub display: String,
@@ -106,9 +111,8 @@ pub struct Fault {
 pub struct Incoming {
     pub call_id: String,
     pub request_user: String,
-    pub from: Identity,
-    /// P-Asserted-Identity (RFC 3325), where the PBX gives one.
-    pub asserted: Option<Identity>,
+    /// Every header that says who calls.
+    pub claims: Claims,
     pub to: Identity,
     pub sdp: Option<Vec<u8>>,
     pub source: Peer,

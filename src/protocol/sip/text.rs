@@ -1,14 +1,34 @@
 //! Hostile bytes to text that is safe to show: decoded late, controls removed.
 
+use std::borrow::Cow;
+
 /// UTF-8, else GB18030, else Latin-1; without control and bidi characters.
 pub fn decode(bytes: &[u8]) -> String {
-    let text = match std::str::from_utf8(bytes) {
+    read(bytes).chars().filter(|&c| !is_unwanted(c)).collect()
+}
+
+/// As [`decode`], with a sign in the place of everything that is left out there: for a person who
+/// wants to know what was sent.
+pub fn visible(bytes: &[u8]) -> String {
+    let mut shown = String::with_capacity(bytes.len());
+    for c in read(bytes).chars() {
+        match c {
+            '\0'..='\x1f' => shown.extend(char::from_u32(0x2400 + u32::from(c))),
+            '\x7f' => shown.push('\u{2421}'),
+            c if is_unwanted(c) => shown.push_str(&format!("‹{:04X}›", u32::from(c))),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+fn read(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
         Ok(text) => text.into(),
         Err(_) => encoding_rs::GB18030
             .decode_without_bom_handling_and_without_replacement(bytes)
             .unwrap_or_else(|| bytes.iter().map(|&b| char::from(b)).collect()),
-    };
-    text.chars().filter(|&c| !is_unwanted(c)).collect()
+    }
 }
 
 /// C0, C1, and what changes the direction or the lines of the text around it.
@@ -95,6 +115,13 @@ mod tests {
     fn rel_controls_and_direction_marks_never_reach_a_reader() {
         assert_eq!(decode("a\u{202e}b\u{7}c\u{85}d\u{2066}e\r\nf\0".as_bytes()), "abcdef");
         assert_eq!(decode(b"\x1b[2J\xd5\xc5"), "[2J张");
+    }
+
+    #[test]
+    fn rel_what_was_sent_can_be_seen_and_does_nothing() {
+        assert_eq!(visible(b"a\r\n\x1b[31m\0\x7f"), "a␍␊␛[31m␀␡");
+        assert_eq!(visible("x\u{202e}y\u{85}".as_bytes()), "x‹202E›y‹0085›");
+        assert_eq!(visible(b"\xd5\xc5\xce\xb0"), "张伟");
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //! in virtual time as `io` turns them in real time.
 
 use super::people::{self, DAEMON_HOST, DOMAIN, LINE, PASSWORD};
+use dutyline::duty::call::arrival::CallerRules;
 use dutyline::duty::escalation::Policy;
 use dutyline::duty::ids::CallId;
-use dutyline::duty::journal::{Fact, Noted};
+use dutyline::duty::journal::{Fact, Noted, Urgency};
 use dutyline::duty::switchboard::{Input, LinePlan, Output, Switchboard};
 use dutyline::io::status::Live;
 use dutyline::io::store::{Sealed, Store, wait};
@@ -360,5 +361,6 @@ pub fn line_plan() -> LinePlan {
         phones: people::ring_plan(),
         reserved_channels: RESERVED,
         entry_budget: ENTRY_BUDGET,
+        callers: CallerRules { emergency: Some(Urgency::Urgent), ..CallerRules::default() },
     }
 }

@@ -14,7 +14,7 @@ const card = (entry) => stack.querySelector(`[data-entry="${CSS.escape(entry)}"]
 
 export const newest = () => stack.querySelector("[data-entry]")?.dataset.entry;
 
-export function ring({ entry, caller, name, at }) {
+export function ring({ entry, caller, name, vouched, diverted, at }) {
   if (hidden.has(entry)) return;
   let shown = card(entry);
   if (!shown) {
@@ -32,6 +32,10 @@ export function ring({ entry, caller, name, at }) {
   const who = shown.querySelector(".ring-name");
   number.textContent = number.title = caller || number.dataset.none;
   who.textContent = who.title = name;
+  const way = shown.querySelector(".ring-way");
+  const by = Array.isArray(diverted) ? diverted.join(way.dataset.comma) : diverted;
+  const parts = [vouched ? "" : way.dataset.unverified, by ? way.dataset.by.replace("{}", () => by) : ""];
+  way.textContent = way.title = parts.filter(Boolean).join(" · ");
   retitle();
 }
 
@@ -68,7 +72,7 @@ export function agree(list) {
   const ringing = new Set();
   for (const item of list.querySelectorAll(".ringing-now li")) {
     ringing.add(item.dataset.entry);
-    ring({ entry: item.dataset.entry, caller: item.dataset.caller, name: item.dataset.name, at: Number(item.dataset.at) });
+    ring({ entry: item.dataset.entry, caller: item.dataset.caller, name: item.dataset.name, vouched: item.dataset.vouched === "true", diverted: item.dataset.diverted, at: Number(item.dataset.at) });
   }
   for (const shown of stack.querySelectorAll("[data-entry]")) {
     const entry = shown.dataset.entry;

@@ -4,6 +4,7 @@ use super::Endpoint;
 use super::legs::{Leg, State, Unacked};
 use super::servers::{ServerKey, merge_key};
 use crate::protocol::now::Now;
+use crate::protocol::sip::claims::Claims;
 use crate::protocol::sip::dialog::Dialog;
 use crate::protocol::sip::message::{ALLOW, Method, Request, SDP, identity, user_of};
 use crate::protocol::sip::{Event, Incoming, LegId, Peer};
@@ -116,13 +117,11 @@ impl Endpoint {
 }
 
 fn incoming(invite: Request, source: Peer) -> Incoming {
-    let header = |name| identity(invite.wire.header(name).unwrap_or_default());
     Incoming {
         call_id: String::from_utf8_lossy(&invite.call_id).into_owned(),
         request_user: user_of(&invite.uri),
-        from: header("from"),
-        asserted: invite.wire.list("p-asserted-identity").next().map(identity),
-        to: header("to"),
+        claims: Claims::read(&invite.wire),
+        to: identity(invite.wire.header("to").unwrap_or_default()),
         sdp: invite.sdp(),
         source,
         fault: invite.fault,

@@ -12,7 +12,10 @@ fn sig_07_a_call_to_us_rings_is_answered_and_ended_by_them() {
     let (line, _) = world.settle();
     let ours = incoming(&line);
     let [Event::Incoming { invite, .. }] = &line[..] else { panic!() };
-    assert_eq!((invite.from.user.as_str(), invite.from.display.as_str()), ("101", "值班室"));
+    assert_eq!(
+        (invite.claims.from().user.as_str(), invite.claims.from().display.as_str()),
+        ("101", "值班室")
+    );
     assert_eq!((invite.request_user.as_str(), invite.sdp.as_deref()), ("200", Some(SDP)));
     assert_eq!(invite.fault, None);
     world.line.ring(ours, None, world.now);

@@ -123,7 +123,7 @@ fn rel_an_invite_that_cannot_be_understood_is_a_row_and_gets_its_refusal() {
         let [Event::Incoming { invite, .. }] = &events[..] else { panic!() };
         let fault = invite.fault.as_ref().map(|fault| fault.status);
         assert_eq!((statuses(&out), fault), (vec![100], Some(expected)), "{more}");
-        assert_eq!(invite.from.user, "13800000000");
+        assert_eq!(invite.claims.from().user, "13800000000");
         line.ring(leg, None, start());
         line.answer(leg, SDP.into(), start());
         let out = sent(&mut line);

@@ -183,7 +183,7 @@ fn sig_38_a_tel_caller_and_a_tel_callee_are_understood() {
     let [Event::Incoming { invite, .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!(invite.fault, None);
     assert_eq!(invite.request_user, "+861063001234");
-    assert_eq!(invite.from.user, "+8613800000000");
+    assert_eq!(invite.claims.from().user, "+8613800000000");
 }
 
 /// RFC 3261 §18.1.1, RFC 5630 §3.1.
