@@ -298,6 +298,7 @@ fn line_plan(config: &Config, bound: SocketAddr, rtp_ports: Vec<u16>) -> LinePla
             password: line.password.clone(),
             realm: line.realm.clone(),
             expires: line.expires,
+            session_expires: line.session_expires,
             also_trusted: line.trusted.clone(),
             agent: concat!("dutyline/", env!("CARGO_PKG_VERSION")).into(),
         },

@@ -49,6 +49,7 @@ impl Town {
             password: String::new(),
             realm: None,
             expires: 0,
+            session_expires: 1800,
             also_trusted: vec![],
             agent: "bench".into(),
         };

@@ -27,6 +27,7 @@ pub fn line(reader: &Reader, mut section: Section<'_>, env: &Environment) -> Opt
     let realm = s.optional("realm", text);
     let (listen, advertise) = own_addresses(reader, s);
     let expires = expires(reader, s);
+    let session_expires = s.or("session_expires", 1800, session_interval);
     let trusted = s.or("trusted", vec![], list(ip));
     let habits = habits(s, register);
     section.close();
@@ -44,6 +45,7 @@ pub fn line(reader: &Reader, mut section: Section<'_>, env: &Environment) -> Opt
         advertise: advertise.unwrap_or(listen.ip()),
         listen,
         expires: if register { expires } else { 0 },
+        session_expires,
         trusted,
         habits,
     })
@@ -87,6 +89,15 @@ fn expires(reader: &Reader, s: &mut Section<'_>) -> u32 {
         reader.warn(Some(given.place), given.field, warning);
     }
     u32::try_from(expires).unwrap_or(3600)
+}
+
+/// Seconds (RFC 4028 §4: never below 90), or 0 for none.
+fn session_interval(value: &DeValue<'_>) -> Result<u32, Say> {
+    let seconds = number(0..=86_400)(value)?;
+    if (1..90).contains(&seconds) {
+        return Err(say("应为 0（不用），或 90 以上", "must be 0 for none, or at least 90"));
+    }
+    Ok(u32::try_from(seconds).unwrap_or(86_400))
 }
 
 fn habits(s: &mut Section<'_>, register: bool) -> Habits {

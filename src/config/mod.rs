@@ -56,6 +56,8 @@ pub struct Line {
     pub advertise: IpAddr,
     /// Wanted registration in seconds; 0 for a line that is not registered.
     pub expires: u32,
+    /// Session interval we ask for (RFC 4028), seconds; 0 asks for none.
+    pub session_expires: u32,
     pub trusted: Vec<IpAddr>,
     pub habits: Habits,
 }
@@ -158,6 +160,7 @@ impl fmt::Debug for Line {
             .field("listen", &self.listen)
             .field("advertise", &self.advertise)
             .field("expires", &self.expires)
+            .field("session_expires", &self.session_expires)
             .field("trusted", &self.trusted)
             .field("habits", &self.habits)
             .finish_non_exhaustive()

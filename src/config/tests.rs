@@ -39,7 +39,7 @@ fn the_least_that_is_needed_is_enough() {
     let Loaded { config, warnings } = load(RIGHT).expect("right");
     assert_eq!(config.line.domain, "192.168.10.1");
     assert_eq!(config.line.auth_user, "1001");
-    assert_eq!(config.line.expires, 90);
+    assert_eq!((config.line.expires, config.line.session_expires), (90, 1800));
     assert_eq!(config.line.transport, Transport::Udp);
     assert_eq!(config.phones[0].ring, Duration::from_secs(20));
     assert_eq!(config.media.first_port, 16384);
@@ -102,6 +102,7 @@ pbx = "pbx.local:5060"
 transport = "tls"
 user = 1001
 expires = 5
+session_expires = 89
 listen = "0.0.0.0:70000"
 
 [media]
@@ -128,6 +129,7 @@ role = "boss"
         "line.transport",
         "line.user",
         "line.expires",
+        "line.session_expires",
         "line.listen",
         "media.channels",
         "phones[0].target",

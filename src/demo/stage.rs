@@ -104,6 +104,7 @@ impl Cast<'_> {
             password: self.password.to_owned(),
             realm: None,
             expires,
+            session_expires: 1800,
             also_trusted: vec![],
             agent: "dutyline demo telephone".to_owned(),
         };
@@ -172,6 +173,7 @@ fn config(
         listen: SocketAddr::new(LOOPBACK, sip),
         advertise: LOOPBACK,
         expires: 60,
+        session_expires: 1800,
         trusted: vec![],
         habits: Habits::default(),
     };

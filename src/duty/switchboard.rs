@@ -269,6 +269,9 @@ impl Switchboard {
             }
             sip::Event::Offer { leg, sdp } => self.on_leg(leg, LegEvent::Offer { sdp }, now),
             sip::Event::Answer { leg, sdp } => self.on_leg(leg, LegEvent::Answer { sdp }, now),
+            sip::Event::OfferRefused { leg, status } => {
+                self.on_leg(leg, LegEvent::OfferRefused { status }, now);
+            }
             sip::Event::Info { leg, content_type, body } => {
                 if let Some(key) = keys::in_info(&content_type, &body) {
                     self.on_leg(leg, LegEvent::Key(key), now);
@@ -298,6 +301,7 @@ impl Switchboard {
                 self.desk.legs.remove(&leg);
             }
             LegEvent::Answer { .. }
+            | LegEvent::OfferRefused { .. }
             | LegEvent::Progress { .. }
             | LegEvent::Answered { .. }
             | LegEvent::Offer { .. }
@@ -317,6 +321,7 @@ impl Switchboard {
             LegEvent::Offer { .. } => self.desk.sip.refuse_offer(leg, 488, now),
             LegEvent::Cancelled
             | LegEvent::Answer { .. }
+            | LegEvent::OfferRefused { .. }
             | LegEvent::Progress { .. }
             | LegEvent::Refused { .. }
             | LegEvent::Key(_)

@@ -250,6 +250,7 @@ impl Shift {
                 }
                 Event::Progress { .. }
                 | Event::Offer { .. }
+                | Event::OfferRefused { .. }
                 | Event::Answer { .. }
                 | Event::Info { .. }
                 | Event::Registered { .. }

@@ -40,6 +40,7 @@ fn account(local: Peer, pbx: Peer) -> Account {
         password: String::new(),
         realm: None,
         expires: 0,
+        session_expires: 1800,
         also_trusted: vec![],
         agent: "test".to_owned(),
     }
@@ -444,6 +445,7 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::Answered { leg, .. }
         | Event::Refused { leg, .. }
         | Event::Offer { leg, .. }
+        | Event::OfferRefused { leg, .. }
         | Event::Answer { leg, .. }
         | Event::Info { leg, .. }
         | Event::Ended { leg, .. } => Some(*leg),

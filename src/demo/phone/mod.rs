@@ -286,6 +286,7 @@ impl Phone {
             sip::Event::Progress { .. }
             | sip::Event::Confirmed { .. }
             | sip::Event::Answer { .. }
+            | sip::Event::OfferRefused { .. }
             | sip::Event::Info { .. }
             | sip::Event::Unregistered
             | sip::Event::Moved { .. }

@@ -158,6 +158,10 @@ impl Bridge {
         let (disposition, by, why) = match ending {
             Ending::Bye => (Disposition::Answered, Some(party), format!("the {who} hung up")),
             Ending::OurBye => (Disposition::Answered, None, "we hung up".to_owned()),
+            Ending::Expired => {
+                let why = format!("the {who}'s side no longer refreshes the session");
+                (Disposition::Interrupted, None, why)
+            }
             Ending::Lost => {
                 (Disposition::Interrupted, None, format!("the {who}'s side no longer answers"))
             }

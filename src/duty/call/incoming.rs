@@ -85,6 +85,8 @@ impl Incoming {
         match event {
             LegEvent::Cancelled => self.abandoned(desk, now),
             LegEvent::Answer { sdp } => self.our_offer_answered(leg, &sdp, desk),
+            // The session stays as it was.
+            LegEvent::OfferRefused { status: _ } => {}
             LegEvent::Progress { status, sdp } => self.progress(leg, status, sdp, desk, now),
             LegEvent::Answered { sdp } => self.answered(leg, sdp.as_deref(), desk, now),
             LegEvent::Refused { status } => self.refused(leg, status, desk, now),

@@ -132,8 +132,8 @@ impl Leader {
                 | State::GivingUp { .. }
                 | State::Over => {}
             },
-            // Only a caller gives up by CANCEL.
-            LegEvent::Cancelled => {}
+            // Only a caller gives up by CANCEL; what we offered is offered no more.
+            LegEvent::Cancelled | LegEvent::OfferRefused { status: _ } => {}
         }
     }
 

@@ -30,6 +30,7 @@ pub enum LegEvent {
     Refused { status: u16 },
     Offer { sdp: Option<Vec<u8>> },
     Answer { sdp: Vec<u8> },
+    OfferRefused { status: u16 },
     Key(char),
     Ended(Ending),
 }

@@ -1,14 +1,15 @@
-//! Dialogs (RFC 3261 §12).
+//! Dialogs (RFC 3261 §12), early ones included.
 
 use super::address::{NameAddr, Uri};
 use super::draft::Draft;
 use super::message::{Method, Request, Response};
 use super::wire::Message;
 use super::{Account, Peer, Transport};
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// One dialog, from our side.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Dialog {
     pub call_id: Vec<u8>,
     /// From and To of our requests, tags included.
@@ -21,6 +22,8 @@ pub struct Dialog {
     routes: Vec<Vec<u8>>,
     pub local_cseq: u32,
     remote_cseq: Option<u32>,
+    /// The peer's Allow has UPDATE (RFC 3311 §4).
+    pub takes_update: bool,
 }
 
 impl Dialog {
@@ -38,23 +41,29 @@ impl Dialog {
             routes: invite.wire.list("record-route").map(<[u8]>::to_vec).collect(),
             local_cseq: first_cseq,
             remote_cseq: Some(invite.cseq),
+            takes_update: invite.wire.has("allow", "UPDATE"),
         }
     }
 
     /// §12.1.2: from the response to our INVITE.
     pub fn of_client(invite: &Draft, response: &Response) -> Self {
-        let mut routes: Vec<_> = response.wire.list("record-route").map(<[u8]>::to_vec).collect();
-        routes.reverse();
         Self {
             call_id: invite.call_id.clone(),
             local: invite.from.clone(),
             remote: response.wire.header("to").unwrap_or_default().to_vec(),
             remote_tag: response.to_tag.clone().unwrap_or_default(),
             target: contact_of(&response.wire).unwrap_or_else(|| invite.uri.clone()),
-            routes,
+            routes: recorded(response),
             local_cseq: invite.cseq,
             remote_cseq: None,
+            takes_update: response.wire.has("allow", "UPDATE"),
         }
+    }
+
+    /// §13.2.2.4: the 2xx makes the early dialog a confirmed one, with its own route.
+    pub fn confirm(&mut self, response: &Response) {
+        self.routes = recorded(response);
+        self.refresh_target(&response.wire);
     }
 
     pub fn has_remote_tag(&self, tag: Option<&[u8]>) -> bool {
@@ -70,10 +79,13 @@ impl Dialog {
         true
     }
 
-    /// §12.2.2: INVITE and UPDATE may move the remote target.
+    /// §12.2.2: INVITE, UPDATE and their 2xx may move the remote target. Allow comes with them.
     pub fn refresh_target(&mut self, message: &Message) {
         if let Some(target) = contact_of(message) {
             self.target = target;
+        }
+        if message.header("allow").is_some() {
+            self.takes_update = message.has("allow", "UPDATE");
         }
     }
 
@@ -140,6 +152,13 @@ fn next_hop(uri: &[u8], account: &Account) -> Peer {
     Peer { transport, addr }
 }
 
+/// §12.1.2: the route of who called, from the response.
+fn recorded(response: &Response) -> Vec<Vec<u8>> {
+    let mut routes: Vec<_> = response.wire.list("record-route").map(<[u8]>::to_vec).collect();
+    routes.reverse();
+    routes
+}
+
 fn contact_of(message: &Message) -> Option<Vec<u8>> {
     let contact = NameAddr::parse(message.list("contact").next()?)?;
     Uri::parse(&contact.uri).map(|_| contact.uri)
@@ -163,6 +182,7 @@ mod tests {
             password: String::new(),
             realm: None,
             expires: 60,
+            session_expires: 1800,
             also_trusted: vec!["2001:db8::7".parse().unwrap()],
             agent: String::new(),
         }

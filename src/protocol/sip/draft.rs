@@ -1,6 +1,7 @@
 //! A request of ours before it is bytes: enough to write it, its ACK, its CANCEL, and itself again
 //! with credentials.
 
+use super::address::NameAddr;
 use super::message::Method;
 use super::text::{percent_encode_user, quote};
 use super::wire::Writer;
@@ -44,6 +45,11 @@ impl Draft {
     pub fn cancel(&self, account: &Account, branch: &str) -> Transmit {
         let writer = self.head("CANCEL", account, branch, &self.to);
         Transmit { to: self.peer, bytes: writer.finish(None) }
+    }
+
+    /// Of the peer, where the request is within a dialog.
+    pub fn to_tag(&self) -> Option<Vec<u8>> {
+        NameAddr::parse(&self.to)?.tag().map(<[u8]>::to_vec)
     }
 
     fn head(&self, method: &str, account: &Account, branch: &str, to: &[u8]) -> Writer {

@@ -2,17 +2,21 @@
 //! registration, and turns them into the few events of [`super::Event`].
 
 mod clients;
+mod ends;
+mod exchange;
+mod forks;
 mod inside;
 mod legs;
 mod line;
 mod registrar;
+mod reliable;
 mod servers;
 mod uac;
 mod uas;
 mod wallet;
 
 use self::clients::{Client, ClientKey};
-use self::legs::{Legs, State};
+use self::legs::Legs;
 use self::line::Way;
 use self::registrar::Registrar;
 use self::servers::{Server, ServerKey};
@@ -157,14 +161,13 @@ impl Endpoint {
         self.cancel_call(leg, now);
     }
 
-    /// 180, or 183 with `sdp`, to a caller.
+    /// 180, or 183 with `sdp`, to a caller; reliably where the caller can (RFC 3262).
     pub fn ring(&mut self, leg: LegId, sdp: Option<Vec<u8>>, now: Now) {
-        let Some(State::Ringing { server, fault: None, .. }) = self.legs.state(leg) else { return };
-        let (server, status) = (server.clone(), if sdp.is_some() { 183 } else { 180 });
-        self.reply(&server, status, vec![], sdp, now);
+        self.ring_call(leg, sdp, now);
     }
 
-    /// 200 to a caller.
+    /// 200 to a caller, as soon as the PRACK to a description of ours allows it. A description
+    /// other than that one is offered after the ACK.
     pub fn answer(&mut self, leg: LegId, sdp: Vec<u8>, now: Now) {
         self.answer_call(leg, sdp, now);
     }
@@ -180,8 +183,14 @@ impl Endpoint {
 
     /// 488: the session stays as it was.
     pub fn refuse_offer(&mut self, leg: LegId, status: u16, now: Now) {
-        let Some(offer) = self.legs.get_mut(leg).and_then(|leg| leg.offer.take()) else { return };
-        self.reply(&offer.server, status.clamp(300, 699), vec![], None, now);
+        self.decline_offer(leg, status, now);
+    }
+
+    /// Offers the peer another session, by re-INVITE, or by UPDATE while nothing is answered yet.
+    /// Waits while something else is open and comes again after a glare; `Answer` or
+    /// `OfferRefused` follows. A newer one takes the place of one that still waits.
+    pub fn offer(&mut self, leg: LegId, sdp: Vec<u8>, now: Now) {
+        self.make_offer(leg, sdp, now);
     }
 
     /// Ends a confirmed session; before that, `refuse` (theirs) or `cancel` (ours).

@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 pub use rsip::Method;
 
 /// Methods served, in the order of the Allow header.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY, REFER";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, OPTIONS, INFO, UPDATE, NOTIFY, REFER";
+/// Option tags a peer may require of us.
+pub const SUPPORTED: &str = "100rel, timer";
 /// The only body we take in an offer or an answer.
 pub const SDP: &str = "application/sdp";
 
@@ -37,6 +39,7 @@ fn phrase(status: u16) -> Option<&'static str> {
         181 => "Call Is Being Forwarded",
         182 => "Queued",
         183 => "Session Progress",
+        199 => "Early Dialog Terminated",
         200 => "OK",
         202 => "Accepted",
         300 => "Multiple Choices",
@@ -54,6 +57,7 @@ fn phrase(status: u16) -> Option<&'static str> {
         415 => "Unsupported Media Type",
         416 => "Unsupported URI Scheme",
         420 => "Bad Extension",
+        422 => "Session Interval Too Small",
         423 => "Interval Too Brief",
         480 => "Temporarily Unavailable",
         481 => "Call/Transaction Does Not Exist",
@@ -157,7 +161,7 @@ impl Request {
             return fault(400, why);
         }
         let exempt = matches!(self.method, Some(Method::Ack | Method::Cancel));
-        if !exempt && self.wire.list("require").next().is_some() {
+        if !exempt && !self.unsupported().is_empty() {
             return fault(420, "unknown extension required");
         }
         self.body_fault()
@@ -245,9 +249,25 @@ impl Request {
         (!self.wire.body.is_empty() && self.has_sdp()).then(|| self.wire.body.clone())
     }
 
-    /// Options asked for that we do not have: all of them (§8.2.2.3).
-    pub fn required(&self) -> Vec<u8> {
-        self.wire.list("require").collect::<Vec<_>>().join(&b", "[..])
+    /// Options required of us that we do not have (§8.2.2.3).
+    pub fn unsupported(&self) -> Vec<u8> {
+        let have = |option: &&[u8]| {
+            SUPPORTED.split(", ").any(|known| option.eq_ignore_ascii_case(known.as_bytes()))
+        };
+        self.wire
+            .list("require")
+            .filter(|option| !have(option))
+            .collect::<Vec<_>>()
+            .join(&b", "[..])
+    }
+
+    /// RFC 3262 §7.2: RSeq and CSeq of the response to an INVITE that a PRACK acknowledges.
+    pub fn rack(&self) -> Option<(u32, u32)> {
+        let value = std::str::from_utf8(self.wire.header("rack")?).ok()?;
+        let mut words = value.split_ascii_whitespace();
+        let mut number = || decimal(words.next()?.as_bytes(), u64::from(u32::MAX));
+        let (rseq, cseq) = (number()?, number()?);
+        (words.next()? == "INVITE" && words.next().is_none()).then_some((rseq as u32, cseq as u32))
     }
 
     /// What every response to it repeats (§8.2.6).
@@ -342,6 +362,20 @@ impl Response {
         };
         let text = decode(written);
         if text.is_empty() { reason(self.status).to_owned() } else { text }
+    }
+
+    /// RSeq of a provisional response that wants a PRACK (RFC 3262 §4).
+    pub fn rseq(&self) -> Option<u32> {
+        let reliable = (101..200).contains(&self.status) && self.wire.has("require", "100rel");
+        let number = decimal(self.wire.header("rseq")?, u64::from(u32::MAX))? as u32;
+        (reliable && number > 0 && self.to_tag.is_some()).then_some(number)
+    }
+
+    /// Seconds of Retry-After (§20.33); a comment or parameter behind them is nothing to us.
+    pub fn retry_after(&self) -> Option<u32> {
+        let value = self.wire.header("retry-after")?;
+        let digits = value.split(|byte| !byte.is_ascii_digit()).next()?;
+        decimal(digits, u64::from(u32::MAX)).map(|seconds| seconds as u32)
     }
 
     pub fn sdp(&self) -> Option<Vec<u8>> {

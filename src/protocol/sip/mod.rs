@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod message;
 pub mod registration;
 pub mod route;
+pub mod session_timer;
 pub mod stream;
 pub mod text;
 pub mod transaction;
@@ -126,9 +127,11 @@ pub enum Ending {
     Bye,
     /// We sent BYE.
     OurBye,
-    /// The peer no longer answers: no ACK to our 2xx (RFC 3261 §13.3.1.4), 408 or 481 to a
-    /// request of ours, transport gone.
+    /// The peer no longer answers: no ACK to our 2xx (RFC 3261 §13.3.1.4), 408, 481 or silence to
+    /// a request of ours.
     Lost,
+    /// Nobody refreshed the session in time (RFC 4028 §10).
+    Expired,
 }
 
 /// What an endpoint reports to its owner.
@@ -136,24 +139,29 @@ pub enum Ending {
 pub enum Event {
     /// A new session asks to be served; 100 has been sent. Answer with `ring`, `answer`, `refuse`.
     Incoming { leg: LegId, invite: Box<Incoming> },
-    /// The caller gave up before our final response; 487 has been sent.
+    /// The caller gave up before our final response (487 has been sent), or never acknowledges the
+    /// provisional one (504, RFC 3262 §3).
     Cancelled { leg: LegId },
     /// The ACK to our 2xx arrived.
     Confirmed { leg: LegId },
-    /// A provisional response to our INVITE, the first 100 (somebody is there) included.
+    /// A provisional response to our INVITE, the first 100 (somebody is there) included. Where
+    /// the call forked, `sdp` is what the fork heard last lets us hear.
     Progress { leg: LegId, status: u16, sdp: Option<Vec<u8>> },
-    /// A 2xx to our INVITE; ACK has been sent. Also after `cancel`, when both crossed: the owner
+    /// A 2xx to our INVITE; ACK has been sent. `sdp` is the answer of the fork that was taken, also
+    /// where it came in a provisional response. Also after `cancel`, when both crossed: the owner
     /// decides between keeping it and `bye`.
     Answered { leg: LegId, sdp: Option<Vec<u8>> },
     /// A final refusal of our INVITE, 408 for no answer at all (Timer B), 503 for a dead
     /// transport, 487 after `cancel`.
     Refused { leg: LegId, status: u16, reason: String },
-    /// A re-INVITE or UPDATE with (or, `None`, without) an offer; answer with `accept_offer` or
-    /// `refuse_offer`.
+    /// A re-INVITE, UPDATE or PRACK with (or, `None`, without) an offer; answer with `accept_offer`
+    /// or `refuse_offer`.
     Offer { leg: LegId, sdp: Option<Vec<u8>> },
-    /// The answer to an offer of ours, where our 2xx made the offer and the ACK answers it; follows
-    /// `Confirmed`.
+    /// The answer to an offer of ours: by `offer`, or in our 2xx (then after `Confirmed`) or 183. A
+    /// session refresh that finds the peer changed is reported so too.
     Answer { leg: LegId, sdp: Vec<u8> },
+    /// An offer made by `offer` was refused; the session stays as it was.
+    OfferRefused { leg: LegId, status: u16 },
     /// INFO inside the session (RFC 6086, RFC 2976); 200 has been sent.
     Info { leg: LegId, content_type: String, body: Vec<u8> },
     /// The session is over. The last event of a leg that was answered.
@@ -193,6 +201,8 @@ pub struct Account {
     pub realm: Option<String>,
     /// Wanted binding in seconds; 0 does not register.
     pub expires: u32,
+    /// Session interval we ask for, in seconds (RFC 4028); 0 leaves it to the peer.
+    pub session_expires: u32,
     /// Beside the PBX, whose requests are served (source addresses). Empty: the PBX alone.
     pub also_trusted: Vec<IpAddr>,
     /// User-Agent and Server header.

@@ -47,6 +47,11 @@ impl Message {
     pub fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.all(name).flat_map(split_commas)
     }
+
+    /// Whether a comma-separated header has this token.
+    pub fn has(&self, name: &str, token: &str) -> bool {
+        self.list(name).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+    }
 }
 
 /// Reads one datagram, or one message cut from a stream. An error says why not even the skeleton

@@ -351,6 +351,7 @@ pub fn line_plan() -> LinePlan {
         password: PASSWORD.to_owned(),
         realm: None,
         expires: 90,
+        session_expires: 1800,
         also_trusted: vec![],
         agent: "dutyline".to_owned(),
     };

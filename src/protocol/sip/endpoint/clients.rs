@@ -1,10 +1,12 @@
 //! Client transactions of an endpoint: matching (RFC 3261 §17.1.3), and who learns the outcome.
 
 use super::Endpoint;
-use crate::protocol::now::{Deadline, Now};
+use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::sip::draft::Draft;
 use crate::protocol::sip::message::{Method, Response, reason};
-use crate::protocol::sip::transaction::{ClientStep, Finish, InviteClient, RequestClient};
+use crate::protocol::sip::transaction::{
+    ClientStep, Finish, InviteClient, PATIENCE, RequestClient,
+};
 use crate::protocol::sip::{LegId, Peer, Transmit};
 
 /// The branch of our Via; a CANCEL shares its INVITE's.
@@ -28,7 +30,17 @@ pub enum Purpose {
     Options {
         peer: Peer,
     },
-    /// `leg` unless it ends a fork nobody knows of; `trusted` when the PBX itself is the far end.
+    /// `trusted` when the PBX itself is the far end.
+    Prack {
+        leg: LegId,
+        trusted: bool,
+    },
+    /// A re-INVITE or UPDATE.
+    Offer {
+        leg: LegId,
+        trusted: bool,
+    },
+    /// `leg` unless it ends a fork nobody knows of.
     Bye {
         leg: Option<LegId>,
         trusted: bool,
@@ -65,6 +77,8 @@ pub struct Client {
     ack: Option<Transmit>,
     /// The ACK to each 2xx, by remote tag.
     pub acks: Vec<(Vec<u8>, Transmit)>,
+    /// Nobody waits for its answer any more, and it is not kept for ever.
+    left: Option<Mono>,
 }
 
 /// A client transaction about to begin.
@@ -123,10 +137,11 @@ impl Client {
     }
 
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        match &self.machine {
+        let machine = match &self.machine {
             Machine::Invite(machine) => machine.poll_timeout(),
             Machine::Request(machine) => machine.poll_timeout(),
-        }
+        };
+        earlier(machine, self.left.map(|left| (left, "request of a session that is over")))
     }
 }
 
@@ -139,10 +154,16 @@ impl Endpoint {
         now: Now,
     ) -> ClientKey {
         let proof = match purpose {
-            Purpose::Register { .. } | Purpose::Invite { .. } => {
+            Purpose::Register { .. }
+            | Purpose::Invite { .. }
+            | Purpose::Offer { trusted: true, .. } => {
                 self.wallet.reuse(&mut draft, &self.account, &mut self.random)
             }
-            Purpose::Cancel | Purpose::Options { .. } | Purpose::Bye { .. } => Proof::None,
+            Purpose::Cancel
+            | Purpose::Options { .. }
+            | Purpose::Prack { .. }
+            | Purpose::Offer { trusted: false, .. }
+            | Purpose::Bye { .. } => Proof::None,
         };
         self.start_proved(draft, purpose, proof, now)
     }
@@ -183,7 +204,8 @@ impl Endpoint {
         };
         let key = ClientKey { branch: branch.clone(), cancel: draft.method == Method::Cancel };
         let (ack, acks) = (None, vec![]);
-        let client = Client { machine, draft, branch, purpose, proof, sent, grown, ack, acks };
+        let client =
+            Client { machine, draft, branch, purpose, proof, sent, grown, ack, acks, left: None };
         self.clients.insert(key.clone(), client);
         self.run_client(&key, None, now);
         key
@@ -242,7 +264,7 @@ impl Endpoint {
                 }
                 Some(ClientStep::Finish(finish)) => {
                     if let Some(client) = self.clients.remove(key) {
-                        self.on_client_gone(&client, finish, now);
+                        self.on_client_gone(key, &client, finish, now);
                     }
                 }
             }
@@ -260,16 +282,24 @@ impl Endpoint {
                 self.on_registrar_response(expires, response, now);
             }
             Purpose::Invite { leg } => self.on_invite_response(key, leg, response, now),
+            Purpose::Offer { leg, .. } => self.on_offer_response(key, leg, response, now),
+            Purpose::Prack { leg, .. } if response.status >= 200 => {
+                let tag = response.to_tag.clone().unwrap_or_default();
+                self.on_prack_over(leg, &tag, now);
+            }
             Purpose::Bye { leg, .. } if response.status >= 200 => self.on_bye_over(leg),
             Purpose::Options { peer } => {
                 self.on_options_answer(key, peer, response.status, now);
             }
-            Purpose::Register { .. } | Purpose::Bye { .. } | Purpose::Cancel => {}
+            Purpose::Register { .. }
+            | Purpose::Prack { .. }
+            | Purpose::Bye { .. }
+            | Purpose::Cancel => {}
         }
     }
 
     /// A transaction ended; without a final response its user has not heard of it yet.
-    fn on_client_gone(&mut self, client: &Client, finish: Finish, now: Now) {
+    fn on_client_gone(&mut self, key: &ClientKey, client: &Client, finish: Finish, now: Now) {
         let status = match finish {
             Finish::Done => return,
             Finish::TimedOut => 408,
@@ -278,7 +308,14 @@ impl Endpoint {
         };
         match client.purpose {
             Purpose::Register { expires } => self.on_registrar_silent(expires, status, now),
-            Purpose::Invite { leg } => self.on_call_refused(leg, status, reason(status).to_owned()),
+            Purpose::Invite { leg } => {
+                self.on_call_refused(leg, status, reason(status).to_owned(), now);
+            }
+            Purpose::Offer { leg, .. } => self.on_offer_gone(key, leg, status, now),
+            Purpose::Prack { leg, .. } => {
+                let tag = client.draft.to_tag().unwrap_or_default();
+                self.on_prack_over(leg, &tag, now);
+            }
             Purpose::Bye { leg, .. } => self.on_bye_over(leg),
             // The route has its own patience.
             Purpose::Cancel | Purpose::Options { .. } => {}
@@ -293,7 +330,9 @@ impl Endpoint {
         let wanted = match purpose {
             Purpose::Register { .. } => true,
             Purpose::Invite { leg } => !self.is_call_cancelled(leg),
-            Purpose::Bye { trusted, .. } => trusted,
+            Purpose::Prack { trusted, .. }
+            | Purpose::Offer { trusted, .. }
+            | Purpose::Bye { trusted, .. } => trusted,
             Purpose::Cancel | Purpose::Options { .. } => false,
         };
         let asked = client.draft.peer.addr.ip();
@@ -309,18 +348,33 @@ impl Endpoint {
         let Some(proof) = proof else { return false };
         draft.cseq = self.next_cseq(&draft, purpose);
         let again = self.start_proved(draft, purpose, proof, now);
-        if let Purpose::Invite { leg } = purpose {
-            self.set_call_client(leg, again);
-        }
+        self.set_client(purpose, again);
         true
+    }
+
+    /// It went out again in another transaction.
+    pub(super) fn set_client(&mut self, purpose: Purpose, again: ClientKey) {
+        match purpose {
+            Purpose::Invite { leg } => self.set_call_client(leg, again),
+            Purpose::Offer { leg, .. } => self.set_offer_client(leg, again),
+            Purpose::Register { .. }
+            | Purpose::Options { .. }
+            | Purpose::Prack { .. }
+            | Purpose::Bye { .. }
+            | Purpose::Cancel => {}
+        }
     }
 
     /// One higher than the challenged request (§22.2), counted by whoever counts.
     fn next_cseq(&mut self, draft: &Draft, purpose: Purpose) -> u32 {
         match purpose {
             Purpose::Register { .. } => self.registrar.next_cseq(),
-            Purpose::Bye { leg: Some(leg), .. } => {
-                let dialog = self.legs.get_mut(leg).and_then(|leg| leg.dialog.as_mut());
+            Purpose::Bye { leg: Some(leg), .. }
+            | Purpose::Prack { leg, .. }
+            | Purpose::Offer { leg, .. } => {
+                let tag = draft.to_tag();
+                let leg = self.legs.get_mut(leg);
+                let dialog = leg.and_then(|leg| leg.dialog_with(tag.as_deref()));
                 dialog.map_or(draft.cseq + 1, |dialog| {
                     dialog.local_cseq += 1;
                     dialog.local_cseq
@@ -333,7 +387,14 @@ impl Endpoint {
         }
     }
 
+    pub(super) fn leave_client(&mut self, key: &ClientKey, now: Now) {
+        if let Some(client) = self.clients.get_mut(key) {
+            client.left = Some(now.mono + PATIENCE);
+        }
+    }
+
     pub(super) fn clients_timeout(&mut self, now: Now) {
+        self.clients.retain(|_, client| client.left.is_none_or(|left| now.mono < left));
         let due = |client: &Client| client.poll_timeout().is_some_and(|(at, _)| at <= now.mono);
         self.touch_clients(due, |client| client.handle_timeout(now), now);
     }

@@ -1,9 +1,8 @@
-//! Sessions: requests within them (RFC 3261 §12.2.2, §14.2, §15; RFC 3311), their ends, and the
-//! 2xx that waits for its ACK.
+//! Requests within sessions (RFC 3261 §12.2.2, §14.2, §15.1.2; RFC 3311; RFC 4028 §9), and the
+//! ACK.
 
 use super::Endpoint;
-use super::clients::Purpose;
-use super::legs::{Cancel, Leg, Offer, State, Unacked};
+use super::legs::{Leg, Offer, State, Unacked};
 use crate::protocol::now::Now;
 use crate::protocol::sip::message::{Method, Request};
 use crate::protocol::sip::text::decode;
@@ -15,16 +14,18 @@ const UNACKED_MAX: usize = 4;
 impl Endpoint {
     pub(super) fn on_inside(&mut self, request: Request, from: Peer, now: Now) {
         let Some(id) = self.legs.find(&request) else {
-            return self.respond(&request, from, 481, now);
+            return self.on_stray(&request, from, now);
         };
         let Some(leg) = self.legs.get_mut(id) else { return };
         let Some(method) = request.method else {
             return self.respond(&request, from, 501, now);
         };
-        if leg.dialog.as_mut().is_some_and(|dialog| !dialog.accept_cseq(request.cseq)) {
+        let dialog = leg.dialog_with(request.from_tag.as_deref());
+        if dialog.is_some_and(|dialog| !dialog.accept_cseq(request.cseq)) {
             return self.respond(&request, from, 500, now);
         }
         match method {
+            Method::PRack => self.on_prack(id, &request, from, now),
             Method::Bye => self.on_bye(id, &request, from, now),
             Method::Invite => self.on_reinvite(id, &request, from, now),
             Method::Update => self.on_update(id, &request, from, now),
@@ -34,11 +35,28 @@ impl Endpoint {
             | Method::Message
             | Method::Notify
             | Method::Options
-            | Method::PRack
             | Method::Publish
             | Method::Refer
             | Method::Register
             | Method::Subscribe => self.on_outside(&request, from, now),
+        }
+    }
+
+    /// A request for no session. One that overtook the response which makes its dialog may come
+    /// again: 481 would end the peer's call.
+    fn on_stray(&mut self, request: &Request, from: Peer, now: Now) {
+        let ours = self.legs.find_ours(request).and_then(|id| self.legs.state(id));
+        match ours {
+            Some(State::Calling { .. }) if request.method == Some(Method::Update) => {
+                self.respond_later(request, from, now);
+            }
+            Some(
+                State::Calling { .. }
+                | State::Ringing { .. }
+                | State::Established { .. }
+                | State::Closing { .. },
+            )
+            | None => self.respond(request, from, 481, now),
         }
     }
 
@@ -52,11 +70,12 @@ impl Endpoint {
                 let server = server.clone();
                 self.respond(request, from, 200, now);
                 self.reply(&server, 487, vec![], None, now);
-                self.on_invite_cancelled(id, &server);
+                self.on_invite_cancelled(id, &server, now);
             }
             State::Established { .. } => {
                 self.respond(request, from, 200, now);
                 self.drop_offer(id, now);
+                self.leave_exchange(id, now);
                 self.legs.remove(id);
                 self.report(Event::Ended { leg: id, ending: Ending::Bye });
             }
@@ -70,7 +89,7 @@ impl Endpoint {
         }
     }
 
-    /// §14.2.
+    /// §14.2, RFC 6337 §4.3.
     fn on_reinvite(&mut self, id: LegId, request: &Request, from: Peer, now: Now) {
         if self.is_full() {
             return self.respond_overloaded(request, from);
@@ -80,70 +99,127 @@ impl Endpoint {
             State::Closing { .. } => Some(481),
             State::Calling { .. } => Some(491),
             State::Ringing { .. } => Some(500),
-            State::Established { .. } if leg.offer.is_some() => Some(500),
-            State::Established { .. } if leg.unacked.iter().any(|unacked| unacked.offers) => {
-                Some(491)
-            }
-            State::Established { .. } if leg.unacked.len() >= UNACKED_MAX => Some(500),
-            State::Established { .. } => None,
+            State::Established { .. } => glare(leg, true),
         };
-        if let Some(status) = status {
-            return self.respond(request, from, status, now);
+        match status {
+            Some(500) => return self.respond_later(request, from, now),
+            Some(status) => return self.respond(request, from, status, now),
+            None => {}
         }
-        if let Some(dialog) = &mut leg.dialog {
-            dialog.refresh_target(&request.wire);
+        if let Some(server) = self.open_refresh(id, request, from, now) {
+            self.reply(&server, 100, vec![], None, now);
+            self.take_offer(id, server, request, Method::Invite);
         }
-        let tag = leg.local_tag.clone();
-        let server = self.open_server(request, from, Some(id), tag);
-        self.reply(&server, 100, vec![], None, now);
-        self.take_offer(id, server, request, true);
     }
 
     /// RFC 3311 §5.2.
     fn on_update(&mut self, id: LegId, request: &Request, from: Peer, now: Now) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         let offers = !request.wire.body.is_empty();
+        let tag = request.from_tag.as_deref().unwrap_or_default();
         let status = match &leg.state {
             State::Closing { .. } => Some(481),
-            State::Calling { .. } if offers => Some(491),
-            State::Ringing { .. } if offers => Some(500),
-            State::Established { .. } if offers && leg.offer.is_some() => Some(500),
-            State::Established { .. } if offers && leg.unacked.iter().any(|u| u.offers) => {
+            _ if !offers => None,
+            // Our first offer is not answered, or theirs: only what is agreed on can be changed.
+            State::Calling { .. } if !leg.forks.find(tag).is_some_and(|fork| fork.is_agreed()) => {
                 Some(491)
             }
-            State::Calling { .. } | State::Ringing { .. } | State::Established { .. } => None,
+            State::Ringing { .. } if !leg.reliable.is_agreed() => Some(500),
+            State::Calling { .. } | State::Ringing { .. } | State::Established { .. } => {
+                glare(leg, false)
+            }
         };
-        if status.is_none()
-            && let Some(dialog) = &mut leg.dialog
-        {
-            dialog.refresh_target(&request.wire);
+        match status {
+            Some(500) => return self.respond_later(request, from, now),
+            Some(status) => return self.respond(request, from, status, now),
+            None if self.is_full() => return self.respond(request, from, 503, now),
+            None => {}
         }
-        if status.is_some() || self.is_full() {
-            return self.respond(request, from, status.unwrap_or(503), now);
-        }
-        let Some(leg) = self.legs.get_mut(id) else { return };
-        let tag = leg.local_tag.clone();
-        let server = self.open_server(request, from, Some(id), tag);
+        let Some(server) = self.open_refresh(id, request, from, now) else { return };
         if offers {
-            self.take_offer(id, server, request, false);
+            self.take_offer(id, server, request, Method::Update);
         } else {
-            self.reply(&server, 200, vec![], None, now);
+            let headers = self.refreshed(id, now);
+            self.reply(&server, 200, headers, None, now);
         }
     }
 
-    fn take_offer(&mut self, id: LegId, server: super::ServerKey, request: &Request, invite: bool) {
-        let sdp = request.sdp();
+    /// A session refresh request that may be granted: the peer's target and wishes are taken over.
+    fn open_refresh(
+        &mut self,
+        id: LegId,
+        request: &Request,
+        from: Peer,
+        now: Now,
+    ) -> Option<super::ServerKey> {
+        let leg = self.legs.get_mut(id)?;
+        if let Err(least) = leg.timer.handle_request(&request.wire) {
+            self.respond_too_brief(request, from, least, now);
+            return None;
+        }
+        if let Some(dialog) = leg.dialog_with(request.from_tag.as_deref()) {
+            dialog.refresh_target(&request.wire);
+        }
+        let tag = leg.local_tag.clone();
+        Some(self.open_server(request, from, Some(id), tag))
+    }
+
+    /// The session timer's headers for a 2xx to such a request.
+    fn refreshed(&mut self, id: LegId, now: Now) -> Vec<(&'static str, Vec<u8>)> {
+        match self.legs.get_mut(id) {
+            Some(leg) if matches!(leg.state, State::Established { .. }) => {
+                leg.timer.accept(now.mono)
+            }
+            Some(_) | None => vec![],
+        }
+    }
+
+    pub(super) fn take_offer(
+        &mut self,
+        id: LegId,
+        server: super::ServerKey,
+        request: &Request,
+        method: Method,
+    ) {
         let Some(leg) = self.legs.get_mut(id) else { return };
-        leg.offer = Some(Offer { server, cseq: request.cseq, invite, offerless: sdp.is_none() });
+        let (sdp, cseq) = (request.sdp(), request.cseq);
+        let remote_tag = request.from_tag.clone().unwrap_or_default();
+        leg.offer = Some(Offer { server, cseq, method, sdp: sdp.clone(), remote_tag });
         self.report(Event::Offer { leg: id, sdp });
     }
 
     pub(super) fn answer_offer(&mut self, id: LegId, sdp: Vec<u8>, now: Now) {
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        let Some(offer) = leg.offer.take() else { return };
+        leg.exchange.say(Some(&sdp));
+        leg.exchange.heard(offer.sdp.as_deref());
+        if let Some(fork) = leg.forks.find(&offer.remote_tag) {
+            fork.sdp.clone_from(&offer.sdp);
+        }
+        let headers = match offer.method {
+            Method::PRack => vec![],
+            _ => self.refreshed(id, now),
+        };
+        let sent = self.reply(&offer.server, 200, headers, Some(sdp), now);
+        if let (Some(sent), Method::Invite, Some(leg)) = (sent, offer.method, self.legs.get_mut(id))
+        {
+            leg.unacked.push(Unacked::new(offer.cseq, sent, offer.sdp.is_none(), now.mono));
+        }
+        self.after_offer(id, now);
+    }
+
+    /// The session stays as it was.
+    pub(super) fn decline_offer(&mut self, id: LegId, status: u16, now: Now) {
         let Some(offer) = self.legs.get_mut(id).and_then(|leg| leg.offer.take()) else { return };
-        let sent = self.reply(&offer.server, 200, vec![], Some(sdp), now);
-        let (Some(sent), true) = (sent, offer.invite) else { return };
-        if let Some(leg) = self.legs.get_mut(id) {
-            leg.unacked.push(Unacked::new(offer.cseq, sent, offer.offerless, now.mono));
+        self.reply(&offer.server, status.clamp(300, 699), vec![], None, now);
+        self.after_offer(id, now);
+    }
+
+    fn after_offer(&mut self, id: LegId, now: Now) {
+        match self.legs.state(id) {
+            Some(State::Ringing { .. }) => self.go_on_ringing(id, now),
+            Some(State::Calling { .. } | State::Established { .. } | State::Closing { .. })
+            | None => self.pursue(id, now),
         }
     }
 
@@ -168,84 +244,29 @@ impl Endpoint {
         match leg.state {
             State::Established { confirmed } => {
                 leg.state = State::Established { confirmed: true };
+                let answer = ack.sdp().filter(|_| unacked.offers);
+                leg.exchange.heard(answer.as_deref());
                 if !confirmed {
                     self.report(Event::Confirmed { leg: id });
                 }
-                if let (true, Some(sdp)) = (unacked.offers, ack.sdp()) {
+                if let Some(sdp) = answer {
                     self.report(Event::Answer { leg: id, sdp });
                 }
+                self.pursue(id, now);
             }
-            State::Closing { owed: true } => self.send_bye(id, now),
+            State::Closing { owed: true } => self.send_bye(id, None, now),
             State::Closing { owed: false } | State::Calling { .. } | State::Ringing { .. } => {}
         }
     }
-
-    pub(super) fn end_session(&mut self, id: LegId, now: Now) {
-        let Some(State::Established { confirmed }) = self.legs.state(id) else { return };
-        let confirmed = *confirmed;
-        self.drop_offer(id, now);
-        if confirmed {
-            self.send_bye(id, now);
-        } else if let Some(leg) = self.legs.get_mut(id) {
-            // §15: not before the ACK to our 2xx, or its end.
-            leg.state = State::Closing { owed: true };
-        }
-        self.report(Event::Ended { leg: id, ending: Ending::OurBye });
-    }
-
-    pub(super) fn send_bye(&mut self, id: LegId, now: Now) {
-        let Some(leg) = self.legs.get_mut(id) else { return };
-        leg.state = State::Closing { owed: false };
-        leg.unacked.clear();
-        let Some(dialog) = &mut leg.dialog else { return };
-        let bye = dialog.request(Method::Bye, &self.account);
-        let trusted = dialog.ends_at_pbx(&self.account);
-        self.start_client(bye, Purpose::Bye { leg: Some(id), trusted }, now);
-    }
-
-    /// The BYE has its answer, or none will come.
-    pub(super) fn on_bye_over(&mut self, leg: Option<LegId>) {
-        if let Some(leg) = leg {
-            self.legs.remove(leg);
-        }
-    }
-
-    pub(super) fn legs_timeout(&mut self, now: Now) {
-        for id in self.legs.due(now.mono) {
-            let Some(leg) = self.legs.get_mut(id) else { continue };
-            if let State::Calling { cancel: Cancel::Sent { give_up }, .. } = leg.state
-                && give_up <= now.mono
-            {
-                self.forget_call(id);
-                continue;
-            }
-            if leg.unacked.iter().any(|unacked| unacked.give_up <= now.mono) {
-                self.lose_session(id, now);
-                continue;
-            }
-            for transmit in due_again(leg, now) {
-                self.transmit(transmit);
-            }
-        }
-    }
-
-    /// §13.3.1.4: nobody acknowledged our 2xx.
-    fn lose_session(&mut self, id: LegId, now: Now) {
-        let reported = matches!(self.legs.state(id), Some(State::Closing { .. }));
-        self.drop_offer(id, now);
-        self.send_bye(id, now);
-        if !reported {
-            self.report(Event::Ended { leg: id, ending: Ending::Lost });
-        }
-    }
-
-    /// §15.1.2: requests still pending are answered 487.
-    fn drop_offer(&mut self, id: LegId, now: Now) {
-        let Some(offer) = self.legs.get_mut(id).and_then(|leg| leg.offer.take()) else { return };
-        self.reply(&offer.server, 487, vec![], None, now);
-    }
 }
 
-fn due_again(leg: &mut Leg, now: Now) -> Vec<crate::protocol::sip::Transmit> {
-    leg.unacked.iter_mut().filter_map(|unacked| unacked.poll(now.mono)).collect()
+/// Why an offer of the peer cannot be taken now (RFC 6337 §4.3): ours is open, or theirs is.
+fn glare(leg: &Leg, invite: bool) -> Option<u16> {
+    let owes_answer = leg.unacked.iter().any(|unacked| unacked.offers);
+    match () {
+        () if leg.exchange.is_open(!invite) || owes_answer => Some(491),
+        () if leg.offer.is_some() => Some(500),
+        () if invite && leg.unacked.len() >= UNACKED_MAX => Some(500),
+        () => None,
+    }
 }

@@ -1,17 +1,18 @@
 //! The sessions of an endpoint, from INVITE to end, and what each still owes to the wire.
 
 use super::clients::ClientKey;
+use super::exchange::Exchange;
+use super::forks::Forks;
+use super::reliable::Reliable;
 use super::servers::ServerKey;
 use crate::protocol::now::{Deadline, Mono, earlier};
 use crate::protocol::sip::dialog::Dialog;
-use crate::protocol::sip::message::Request;
+use crate::protocol::sip::message::{Method, Request};
+use crate::protocol::sip::session_timer::SessionTimer;
 use crate::protocol::sip::transaction::{PATIENCE, T1, T2};
 use crate::protocol::sip::{LegId, Transmit};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Early dialogs remembered per call of ours.
-const EARLY_MAX: usize = 16;
 
 #[derive(Debug)]
 pub enum State {
@@ -68,13 +69,16 @@ impl Unacked {
     }
 }
 
-/// A re-INVITE or UPDATE that waits for the owner.
+/// A re-INVITE, UPDATE or PRACK of the peer that waits for the owner.
 #[derive(Debug)]
 pub struct Offer {
     pub server: ServerKey,
     pub cseq: u32,
-    pub invite: bool,
-    pub offerless: bool,
+    pub method: Method,
+    /// None where it leaves the offer to us.
+    pub sdp: Option<Vec<u8>>,
+    /// Of the dialog it came in.
+    pub remote_tag: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -82,46 +86,67 @@ pub struct Leg {
     pub state: State,
     pub call_id: Vec<u8>,
     pub local_tag: Vec<u8>,
+    /// We made the Call-ID (§14.1).
+    pub ours: bool,
     /// None while our INVITE has no 2xx.
     pub dialog: Option<Dialog>,
-    /// Remote tags of early dialogs of our INVITE.
-    early: Vec<Vec<u8>>,
+    pub forks: Forks,
     /// A response to our INVITE has come.
     pub heard: bool,
     pub offer: Option<Offer>,
     pub unacked: Vec<Unacked>,
+    pub reliable: Reliable,
+    pub exchange: Exchange,
+    pub timer: SessionTimer,
 }
 
 impl Leg {
-    pub fn new(state: State, call_id: Vec<u8>, local_tag: Vec<u8>, dialog: Option<Dialog>) -> Self {
-        let (early, offer, unacked) = (vec![], None, vec![]);
-        Self { state, call_id, local_tag, dialog, early, heard: false, offer, unacked }
-    }
-
-    pub fn note_early(&mut self, tag: &[u8]) {
-        if self.early.len() < EARLY_MAX && !self.early.iter().any(|known| known == tag) {
-            self.early.push(tag.to_vec());
+    pub fn new(
+        state: State,
+        (call_id, local_tag): (Vec<u8>, Vec<u8>),
+        dialog: Option<Dialog>,
+        timer: SessionTimer,
+    ) -> Self {
+        Self {
+            ours: dialog.is_none(),
+            state,
+            call_id,
+            local_tag,
+            dialog,
+            forks: Forks::default(),
+            heard: false,
+            offer: None,
+            unacked: vec![],
+            reliable: Reliable::default(),
+            exchange: Exchange::default(),
+            timer,
         }
     }
 
-    fn has_remote_tag(&self, tag: Option<&[u8]>) -> bool {
-        match &self.dialog {
-            Some(dialog) => dialog.has_remote_tag(tag),
-            None => self.early.iter().any(|known| known == tag.unwrap_or_default()),
+    /// The dialog, or one of the early ones, that the peer's tag means.
+    pub fn dialog_with(&mut self, remote_tag: Option<&[u8]>) -> Option<&mut Dialog> {
+        match &mut self.dialog {
+            Some(dialog) => Some(dialog).filter(|dialog| dialog.has_remote_tag(remote_tag)),
+            None => self.forks.find(remote_tag?).map(|fork| &mut fork.dialog),
         }
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
-        let cancel = match self.state {
+        let state = match self.state {
             State::Calling { cancel: Cancel::Sent { give_up }, .. } => {
                 Some((give_up, "no answer to CANCEL"))
             }
-            State::Calling { cancel: Cancel::No | Cancel::Wanted, .. }
-            | State::Ringing { .. }
-            | State::Established { .. }
-            | State::Closing { .. } => None,
+            State::Calling { cancel: Cancel::No | Cancel::Wanted, .. } => None,
+            State::Ringing { .. } => self.reliable.poll_timeout(),
+            State::Established { .. } => self.timer.poll_timeout(),
+            State::Closing { .. } => return self.unacked_timeout(),
         };
-        self.unacked.iter().fold(cancel, |deadline, unacked| {
+        let deadline = earlier(state, self.exchange.poll_timeout());
+        earlier(deadline, self.unacked_timeout())
+    }
+
+    fn unacked_timeout(&self) -> Option<Deadline> {
+        self.unacked.iter().fold(None, |deadline, unacked| {
             let due = unacked.again.min(unacked.give_up);
             earlier(deadline, Some((due, "2xx without ACK")))
         })
@@ -162,10 +187,16 @@ impl Legs {
     }
 
     /// The session a request belongs to: Call-ID and both tags must fit (§12.2.2).
-    pub fn find(&self, request: &Request) -> Option<LegId> {
+    pub fn find(&mut self, request: &Request) -> Option<LegId> {
+        let id = self.find_ours(request)?;
+        let remote_tag = request.from_tag.as_deref();
+        self.all.get_mut(&id)?.dialog_with(remote_tag).is_some().then_some(id)
+    }
+
+    /// By Call-ID and our tag alone.
+    pub fn find_ours(&self, request: &Request) -> Option<LegId> {
         let tag = request.to_tag.clone()?;
-        let id = *self.by_dialog.get(&(request.call_id.clone(), tag))?;
-        self.all.get(&id)?.has_remote_tag(request.from_tag.as_deref()).then_some(id)
+        self.by_dialog.get(&(request.call_id.clone(), tag)).copied()
     }
 
     pub fn due(&self, now: Mono) -> Vec<LegId> {

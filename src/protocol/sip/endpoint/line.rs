@@ -165,7 +165,8 @@ impl Endpoint {
             let Some(client) = self.clients.remove(&key) else { continue };
             let Purpose::Invite { leg } = client.purpose else { continue };
             if self.is_call_cancelled(leg) {
-                self.on_call_refused(leg, 487, "given up before anybody heard of it".to_owned());
+                let why = "given up before anybody heard of it".to_owned();
+                self.on_call_refused(leg, 487, why, now);
                 continue;
             }
             let mut draft = client.draft;
@@ -193,9 +194,7 @@ impl Endpoint {
         let mut draft = client.draft.clone();
         draft.peer.transport = Transport::Udp;
         let again = self.start_proved(draft, client.purpose, client.proof, now);
-        if let Purpose::Invite { leg } = client.purpose {
-            self.set_call_client(leg, again);
-        }
+        self.set_client(client.purpose, again);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Endpoint;
 use crate::protocol::now::{Deadline, Now};
 use crate::protocol::sip::draft;
-use crate::protocol::sip::message::{ALLOW, Method, ReplySeed, Request, SDP};
+use crate::protocol::sip::message::{ALLOW, Method, ReplySeed, Request, SDP, SUPPORTED};
 use crate::protocol::sip::transaction::{InviteServer, RequestServer, ServerStep};
 use crate::protocol::sip::wire::Writer;
 use crate::protocol::sip::{LegId, Peer, Transmit};
@@ -156,6 +156,7 @@ impl Endpoint {
         }
         if matches!(key.method.as_str(), "INVITE" | "UPDATE") && (101..300).contains(&status) {
             writer.header("Contact", contact).header("Allow", ALLOW);
+            writer.header("Supported", SUPPORTED);
         }
         let bytes = finish(writer, status, &headers, &self.account.agent, sdp.as_deref());
         if !server.handle_reply(status, now) {
@@ -171,9 +172,38 @@ impl Endpoint {
     /// too many.
     pub(super) fn respond(&mut self, request: &Request, from: Peer, status: u16, now: Now) {
         let headers = match status {
-            420 => vec![("Unsupported", request.required())],
+            420 => vec![("Unsupported", request.unsupported())],
             _ => vec![],
         };
+        self.respond_with(request, from, status, headers, now);
+    }
+
+    /// 500 to a request that comes at the wrong moment (RFC 3261 §14.2, RFC 3311 §5.2).
+    pub(super) fn respond_later(&mut self, request: &Request, from: Peer, now: Now) {
+        let wait = self.random.below(11).to_string().into_bytes();
+        self.respond_with(request, from, 500, vec![("Retry-After", wait)], now);
+    }
+
+    /// RFC 4028 §9.
+    pub(super) fn respond_too_brief(
+        &mut self,
+        request: &Request,
+        from: Peer,
+        least: u32,
+        now: Now,
+    ) {
+        let headers = vec![("Min-SE", least.to_string().into_bytes())];
+        self.respond_with(request, from, 422, headers, now);
+    }
+
+    fn respond_with(
+        &mut self,
+        request: &Request,
+        from: Peer,
+        status: u16,
+        headers: Vec<(&'static str, Vec<u8>)>,
+        now: Now,
+    ) {
         let tag = self.random.token().into_bytes();
         if self.is_full() {
             let writer = request.reply_seed(from.addr).reply(status, &tag);
@@ -242,7 +272,7 @@ impl Endpoint {
         if proceeding {
             self.reply(&key, 487, vec![], None, now);
             if let Some(leg) = leg {
-                self.on_invite_cancelled(leg, &key);
+                self.on_invite_cancelled(leg, &key, now);
             }
         }
     }

@@ -7,18 +7,21 @@ use crate::protocol::now::Now;
 use crate::protocol::sip::address::Uri;
 use crate::protocol::sip::dialog::Dialog;
 use crate::protocol::sip::draft::{self, Draft};
-use crate::protocol::sip::message::{ALLOW, Method, Response, SDP, reason};
+use crate::protocol::sip::message::{ALLOW, Method, Response, SDP, SUPPORTED, reason};
+use crate::protocol::sip::session_timer::SessionTimer;
 use crate::protocol::sip::transaction::PATIENCE;
 use crate::protocol::sip::{Event, LegId, Outgoing};
 
 /// Forks of one call that may answer with a 2xx of their own.
 const FORKS_MAX: usize = 16;
+const CSEQ_MARGIN: u32 = 100;
 
 impl Endpoint {
     pub(super) fn place_call(&mut self, call: Outgoing, now: Now) -> LegId {
         let leg = self.legs.new_id();
         let tag = self.random.token();
-        let invite = self.draft_invite(&call, &tag);
+        let mut timer = SessionTimer::new(self.account.session_expires);
+        let invite = self.draft_invite(&call, &tag, &mut timer);
         if Uri::parse(&invite.uri).is_none() {
             let reason = "the target cannot be dialled".to_owned();
             self.report(Event::Refused { leg, status: 404, reason });
@@ -31,11 +34,13 @@ impl Endpoint {
         let call_id = invite.call_id.clone();
         let client = self.start_client(invite, Purpose::Invite { leg }, now);
         let state = State::Calling { client, cancel: Cancel::No };
-        self.legs.insert(leg, Leg::new(state, call_id, tag.into_bytes(), None));
+        let mut calling = Leg::new(state, (call_id, tag.into_bytes()), None, timer);
+        calling.exchange.say(Some(&call.sdp));
+        self.legs.insert(leg, calling);
         leg
     }
 
-    fn draft_invite(&mut self, call: &Outgoing, tag: &str) -> Draft {
+    fn draft_invite(&mut self, call: &Outgoing, tag: &str, timer: &mut SessionTimer) -> Draft {
         let account = &self.account;
         let is_uri = ["sip:", "sips:", "tel:"].iter().any(|scheme| call.target.starts_with(scheme));
         let target = match is_uri {
@@ -47,7 +52,9 @@ impl Endpoint {
         let mut headers = vec![
             ("Contact".to_owned(), draft::contact(account).into_bytes()),
             ("Allow".to_owned(), ALLOW.into()),
+            ("Supported".to_owned(), SUPPORTED.into()),
         ];
+        headers.extend(timer.request(true));
         headers
             .extend(call.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())));
         Draft {
@@ -72,35 +79,14 @@ impl Endpoint {
         now: Now,
     ) {
         match response.status {
-            ..200 => self.on_progress(leg, response, now),
+            ..200 => self.on_progress(key, leg, response, now),
             200..300 => self.on_answered(key, leg, response, now),
             // A challenge to a call nobody wants any more.
             401 | 407 if self.is_call_cancelled(leg) => {
-                self.on_call_refused(leg, 487, reason(487).to_owned());
+                self.on_call_refused(leg, 487, reason(487).to_owned(), now);
             }
-            300.. => self.on_call_refused(leg, response.status, response.reason()),
-        }
-    }
-
-    fn on_progress(&mut self, id: LegId, response: &Response, now: Now) {
-        let Some(leg) = self.legs.get_mut(id) else { return };
-        if let Some(tag) = &response.to_tag {
-            leg.note_early(tag);
-        }
-        let first = !std::mem::replace(&mut leg.heard, true);
-        let State::Calling { client, cancel } = &mut leg.state else { return };
-        match cancel {
-            Cancel::Sent { .. } => {}
-            Cancel::Wanted => {
-                *cancel = Cancel::Sent { give_up: now.mono + PATIENCE };
-                let client = client.clone();
-                self.start_cancel(&client, now);
-            }
-            Cancel::No if response.status > 100 || first => {
-                let (status, sdp) = (response.status, response.sdp());
-                self.report(Event::Progress { leg: id, status, sdp });
-            }
-            Cancel::No => {}
+            422 if self.ask_longer(key, leg, response, now) => {}
+            300.. => self.on_call_refused(leg, response.status, response.reason(), now),
         }
     }
 
@@ -116,7 +102,14 @@ impl Endpoint {
         if client.acks.len() >= FORKS_MAX {
             return;
         }
-        let mut dialog = Dialog::of_client(&client.draft, response);
+        let fork = self.legs.get_mut(id).and_then(|leg| leg.forks.take(&tag));
+        let (mut dialog, early) = match fork {
+            Some(mut fork) => {
+                fork.dialog.confirm(response);
+                (fork.dialog, (fork.sdp, fork.answered))
+            }
+            None => (Dialog::of_client(&client.draft, response), (None, false)),
+        };
         let trusted = dialog.ends_at_pbx(&self.account);
         let mut ack = dialog.ack(client.draft.cseq, &self.account);
         if trusted {
@@ -133,20 +126,54 @@ impl Endpoint {
             Some(leg) if matches!(leg.state, State::Calling { .. }) => {
                 leg.state = State::Established { confirmed: true };
                 leg.dialog = Some(dialog);
-                self.report(Event::Answered { leg: id, sdp: response.sdp() });
+                leg.timer.handle_2xx(&response.wire, now.mono);
+                // RFC 6337 §3.1.1: the answer is the first reliable description of this very fork.
+                let sdp = match early {
+                    (Some(answer), true) => Some(answer),
+                    (preview, _) => response.sdp().or(preview),
+                };
+                leg.exchange.heard(sdp.as_deref());
+                self.report(Event::Answered { leg: id, sdp });
+                self.pursue(id, now);
             }
             Some(_) | None => {
+                // Above whatever was sent in its early dialog.
+                dialog.local_cseq += CSEQ_MARGIN;
                 let bye = dialog.request(Method::Bye, &self.account);
                 self.start_client(bye, Purpose::Bye { leg: None, trusted }, now);
             }
         }
     }
 
-    pub(super) fn on_call_refused(&mut self, id: LegId, status: u16, reason: String) {
+    pub(super) fn on_call_refused(&mut self, id: LegId, status: u16, reason: String, now: Now) {
         if matches!(self.legs.state(id), Some(State::Calling { .. })) {
+            self.drop_offer(id, now);
             self.legs.remove(id);
             self.report(Event::Refused { leg: id, status, reason });
         }
+    }
+
+    /// RFC 4028 §7.3: the same call again with the interval that the other side wants.
+    fn ask_longer(&mut self, key: &ClientKey, id: LegId, response: &Response, now: Now) -> bool {
+        if self.is_call_cancelled(id) {
+            return false;
+        }
+        let (Some(client), Some(leg)) = (self.clients.get(key), self.legs.get_mut(id)) else {
+            return false;
+        };
+        if !leg.timer.handle_422(&response.wire) {
+            return false;
+        }
+        let mut invite = client.draft.clone();
+        invite.cseq += 1;
+        invite.headers.retain(|(name, _)| {
+            !matches!(name.as_str(), "Session-Expires" | "Min-SE")
+                && !name.ends_with("Authorization")
+        });
+        invite.headers.extend(leg.timer.request(true));
+        let again = self.start_client(invite, Purpose::Invite { leg: id }, now);
+        self.set_call_client(id, again);
+        true
     }
 
     pub(super) fn cancel_call(&mut self, id: LegId, now: Now) {
@@ -162,11 +189,11 @@ impl Endpoint {
     }
 
     /// §9.1: neither our CANCEL nor our INVITE is ever answered.
-    pub(super) fn forget_call(&mut self, id: LegId) {
+    pub(super) fn forget_call(&mut self, id: LegId, now: Now) {
         if let Some(State::Calling { client, .. }) = self.legs.state(id) {
             self.clients.remove(client);
         }
-        self.on_call_refused(id, 487, "no answer to CANCEL".to_owned());
+        self.on_call_refused(id, 487, "no answer to CANCEL".to_owned(), now);
     }
 
     pub(super) fn is_call_cancelled(&self, id: LegId) -> bool {

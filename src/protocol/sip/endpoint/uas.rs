@@ -2,12 +2,14 @@
 
 use super::Endpoint;
 use super::legs::{Leg, State, Unacked};
+use super::reliable::{Reliable, Wish};
 use super::servers::{ServerKey, merge_key};
 use crate::protocol::now::Now;
 use crate::protocol::sip::claims::Claims;
 use crate::protocol::sip::dialog::Dialog;
 use crate::protocol::sip::message::{ALLOW, Method, Request, SDP, identity, user_of};
-use crate::protocol::sip::{Event, Incoming, LegId, Peer};
+use crate::protocol::sip::session_timer::SessionTimer;
+use crate::protocol::sip::{Ending, Event, Incoming, LegId, Peer};
 
 impl Endpoint {
     pub(super) fn on_invite(&mut self, invite: Request, from: Peer, now: Now) {
@@ -17,37 +19,60 @@ impl Endpoint {
         if self.is_crowded() {
             return self.respond_overloaded(&invite, from);
         }
-        let leg = self.legs.new_id();
+        let mut timer = SessionTimer::new(self.account.session_expires);
+        if invite.fault.is_none()
+            && let Err(least) = timer.handle_request(&invite.wire)
+        {
+            // As a challenge would: the caller asks again, and that is the call.
+            return self.respond_too_brief(&invite, from, least, now);
+        }
+        let id = self.legs.new_id();
         let tag = self.random.token().into_bytes();
-        let server = self.open_server(&invite, from, Some(leg), tag.clone());
+        let server = self.open_server(&invite, from, Some(id), tag.clone());
         self.reply(&server, 100, vec![], None, now);
         let dialog = Dialog::of_server(&invite, &tag, self.random.u32() >> 8);
         let state = State::Ringing {
             server,
             fault: invite.fault.as_ref().map(|fault| fault.status),
             cseq: invite.cseq,
-            unsupported: invite.required(),
+            unsupported: invite.unsupported(),
             offerless: invite.wire.body.is_empty(),
         };
-        let call_id = invite.call_id.clone();
-        self.legs.insert(leg, Leg::new(state, call_id, tag, Some(dialog)));
+        let mut leg = Leg::new(state, (invite.call_id.clone(), tag), Some(dialog), timer);
+        leg.reliable = Reliable::new(Wish::of(&invite), self.random.u32() >> 2);
+        leg.exchange.heard(invite.sdp().as_deref());
+        self.legs.insert(id, leg);
         let invite = Box::new(incoming(invite, from));
-        self.report(Event::Incoming { leg, invite });
+        self.report(Event::Incoming { leg: id, invite });
     }
 
     pub(super) fn answer_call(&mut self, id: LegId, sdp: Vec<u8>, now: Now) {
-        let Some(State::Ringing { server, fault, offerless, cseq, .. }) = self.legs.state(id)
-        else {
-            return;
-        };
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        let State::Ringing { server, fault, offerless, cseq, .. } = &leg.state else { return };
         if let Some(status) = *fault {
             return self.refuse_call(id, status, None, now);
         }
-        let (server, offers, cseq) = (server.clone(), *offerless, *cseq);
-        let Some(sent) = self.reply(&server, 200, vec![], Some(sdp), now) else { return };
+        let (server, offerless, cseq) = (server.clone(), *offerless, *cseq);
+        if leg.reliable.hold(&sdp) {
+            return;
+        }
+        // What a PRACK acknowledged stands until it is offered anew.
+        let said = leg.reliable.said().map(<[u8]>::to_vec);
+        let (body, anew) = match said {
+            Some(said) => (None, Some(sdp).filter(|sdp| *sdp != said)),
+            None => (Some(sdp), None),
+        };
+        let offers = offerless && body.is_some();
+        leg.exchange.say(body.as_deref());
+        let headers = leg.timer.accept(now.mono);
+        let Some(sent) = self.reply(&server, 200, headers, body, now) else { return };
+        self.drop_offer(id, now);
         let Some(leg) = self.legs.get_mut(id) else { return };
         leg.state = State::Established { confirmed: false };
         leg.unacked.push(Unacked::new(cseq, sent, offers, now.mono));
+        if let Some(anew) = anew {
+            self.make_offer(id, anew, now);
+        }
     }
 
     pub(super) fn refuse_call(
@@ -66,18 +91,16 @@ impl Endpoint {
         if status == 420 {
             headers.push(("Unsupported", unsupported.clone()));
         }
+        self.drop_offer(id, now);
         self.reply(&server, status.clamp(300, 699), headers, None, now);
         self.legs.remove(id);
     }
 
     /// A CANCEL (or BYE) met an INVITE that had no final response; 487 was sent.
-    pub(super) fn on_invite_cancelled(&mut self, id: LegId, server: &ServerKey) {
+    pub(super) fn on_invite_cancelled(&mut self, id: LegId, server: &ServerKey, now: Now) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         match &leg.state {
-            State::Ringing { .. } => {
-                self.legs.remove(id);
-                self.report(Event::Cancelled { leg: id });
-            }
+            State::Ringing { .. } => self.forget_caller(id, Ending::Bye, now),
             State::Calling { .. } | State::Established { .. } | State::Closing { .. } => {
                 leg.offer.take_if(|offer| offer.server == *server);
             }

@@ -126,6 +126,7 @@ impl Ledger {
                 }
                 Event::Progress { leg, .. }
                 | Event::Offer { leg, .. }
+                | Event::OfferRefused { leg, .. }
                 | Event::Answer { leg, .. }
                 | Event::Info { leg, .. } => (*leg, false),
                 Event::Cancelled { leg }
@@ -161,6 +162,9 @@ fn stormy_shift(seed: u8, transport: Transport) -> usize {
         }
     };
     let mut world = World::over(transport, seed, weather);
+    for end in [&mut world.line, &mut world.pbx] {
+        end.account.session_expires = 90;
+    }
     let mut dice = Random::from_seed([seed.wrapping_add(100); 32]);
     let mut ledgers = [Ledger::default(), Ledger::default()];
     for _ in 0..120 {
@@ -168,7 +172,7 @@ fn stormy_shift(seed: u8, transport: Transport) -> usize {
         let legs: Vec<_> = ledgers[who].open.keys().copied().collect();
         let end = if who == 0 { &mut world.line } else { &mut world.pbx };
         let (now, leg) = (world.now, legs.get(dice.below(legs.len() as u64) as usize));
-        match (dice.below(8), leg) {
+        match (dice.below(14), leg) {
             (0 | 1, _) | (_, None) => {
                 let leg = end.invite(call(), now);
                 ledgers[who].open.insert(leg, false);
@@ -183,9 +187,15 @@ fn stormy_shift(seed: u8, transport: Transport) -> usize {
                 }
             }
             (6, Some(&leg)) => end.cancel(leg, now),
-            (_, Some(&leg)) => end.bye(leg, now),
+            (7, Some(&leg)) => end.bye(leg, now),
+            (8, Some(&leg)) => end.ring(leg, Some(SDP.into()), now),
+            (9 | 10, Some(&leg)) => end.offer(leg, format!("v=0 {seed}").into(), now),
+            (11, Some(&leg)) => end.refuse_offer(leg, 488, now),
+            (_, Some(&leg)) => end.accept_offer(leg, SDP.into(), now),
         }
-        let wait = Duration::from_millis(dice.below(1500));
+        // Now and then long enough for sessions to be refreshed.
+        let longest = if dice.below(20) == 0 { 50_000 } else { 1500 };
+        let wait = Duration::from_millis(dice.below(longest));
         let (line, pbx) = world.pass(wait);
         ledgers[0].note(line);
         ledgers[1].note(pbx);

@@ -6,7 +6,7 @@ use crate::protocol::sip::Ending;
 const CHALLENGE: &str = "WWW-Authenticate: Digest realm=\"pbx\", nonce=\"n1\", qop=\"auth\"\r\n";
 const PROXY: &str = "Proxy-Authenticate: Digest realm=\"pbx\", nonce=\"n2\", qop=\"auth\"\r\n";
 
-fn granted(seconds: u32) -> String {
+pub fn granted(seconds: u32) -> String {
     format!("Contact: <sip:101@{LINE}>;expires={seconds}\r\nExpires: 3600\r\n")
 }
 
@@ -15,22 +15,29 @@ fn sent(line: &mut Endpoint) -> Vec<String> {
     out.map(|transmit| String::from_utf8(transmit.bytes).unwrap()).collect()
 }
 
-fn one(line: &mut Endpoint) -> String {
+pub fn one(line: &mut Endpoint) -> String {
     let mut all = sent(line);
     assert_eq!(all.len(), 1, "{all:?}");
     all.remove(0)
 }
 
-fn events(line: &mut Endpoint) -> Vec<Event> {
+pub fn events(line: &mut Endpoint) -> Vec<Event> {
     std::iter::from_fn(|| line.poll_event()).collect()
 }
 
 /// A response of the PBX to `request`.
-fn reply(line: &mut Endpoint, request: &str, status: u16, more: &str) {
+pub fn reply(line: &mut Endpoint, request: &str, status: u16, more: &str) {
     reply_from(line, udp(PBX), request, status, more, start());
 }
 
-fn reply_from(line: &mut Endpoint, from: Peer, request: &str, status: u16, more: &str, now: Now) {
+pub fn reply_from(
+    line: &mut Endpoint,
+    from: Peer,
+    request: &str,
+    status: u16,
+    more: &str,
+    now: Now,
+) {
     let copied = ["Via", "From", "Call-ID", "CSeq"].map(|name| header(request, name));
     let to = header(request, "To");
     let tag = if to.contains("tag=") { "" } else { ";tag=pbx" };
@@ -38,7 +45,7 @@ fn reply_from(line: &mut Endpoint, from: Peer, request: &str, status: u16, more:
     line.handle_message(from, text.as_bytes(), now);
 }
 
-fn header(text: &str, name: &str) -> String {
+pub fn header(text: &str, name: &str) -> String {
     let line = text.lines().find(|line| line.starts_with(&format!("{name}:")));
     line.unwrap_or_else(|| panic!("no {name} in {text}")).to_owned()
 }

@@ -7,14 +7,14 @@ use crate::protocol::sip::stream::Framer;
 use crate::protocol::sip::{address, digest};
 use proptest::prelude::*;
 
-const CONTACT: &str = "Contact: <sip:c@192.0.2.1:5060>\r\n";
+pub const CONTACT: &str = "Contact: <sip:c@192.0.2.1:5060>\r\n";
 
-fn line() -> Endpoint {
+pub fn line() -> Endpoint {
     endpoint(account(LINE, udp(PBX)))
 }
 
 /// A session opened by hand-written messages, and our tag.
-fn talking() -> (Endpoint, LegId, String) {
+pub fn talking() -> (Endpoint, LegId, String) {
     let mut line = line();
     let (_, events) = ask(&mut line, &request("INVITE", CONTACT));
     let leg = incoming(&events);
@@ -27,26 +27,31 @@ fn talking() -> (Endpoint, LegId, String) {
 }
 
 /// A request of the PBX within that session.
-fn inside(method: &str, cseq: u32, tag: &str, more: &str) -> String {
+pub fn inside(method: &str, cseq: u32, tag: &str, more: &str) -> String {
     request(method, more)
         .replace("To: <sip:101@duty.example>", &format!("To: <sip:101@duty.example>;tag={tag}"))
         .replace(&format!("CSeq: 1 {method}"), &format!("CSeq: {cseq} {method}"))
         .replace(&format!("{method}1"), &format!("{method}{cseq}"))
 }
 
-fn with_sdp(more: &str) -> String {
+pub fn with_sdp(more: &str) -> String {
     format!("{more}Content-Type: {SDP_TYPE}\r\n")
 }
 
-fn offer(method: &str, cseq: u32, tag: &str) -> String {
+/// These header lines, and a description as the body.
+pub fn described(lines: &str, sdp: &str) -> String {
+    format!("{}Content-Length: {}\r\n\r\n{sdp}", with_sdp(lines), sdp.len())
+}
+
+pub fn offer(method: &str, cseq: u32, tag: &str) -> String {
     inside(method, cseq, tag, &with_sdp(CONTACT)) + "v=0"
 }
 
-fn statuses(out: &[String]) -> Vec<u16> {
+pub fn statuses(out: &[String]) -> Vec<u16> {
     out.iter().map(|text| status(text)).collect()
 }
 
-fn sent(line: &mut Endpoint) -> Vec<String> {
+pub fn sent(line: &mut Endpoint) -> Vec<String> {
     let out = std::iter::from_fn(|| line.poll_transmit());
     out.map(|transmit| String::from_utf8_lossy(&transmit.bytes).into_owned()).collect()
 }
@@ -110,7 +115,7 @@ fn sig_27_methods_we_do_not_serve() {
 #[test]
 fn rel_an_invite_that_cannot_be_understood_is_a_row_and_gets_its_refusal() {
     for (more, expected, says) in [
-        ("Require: 100rel, x\r\n", 420, "\r\nUnsupported: 100rel, x\r\n"),
+        ("Require: 100rel, y, x\r\n", 420, "\r\nUnsupported: y, x\r\n"),
         ("Content-Type: text/plain\r\nContent-Length: 1\r\n", 415, "\r\nAccept: application/sdp"),
         ("Content-Length: 70\r\n", 400, "SIP/2.0 400 Bad Request\r\n"),
         ("Call-ID: other\r\n", 400, "400"),

@@ -3,10 +3,15 @@
 mod calls;
 mod crossing;
 mod digest;
+mod forking;
 mod hostile;
 mod line;
+mod offers;
+mod provisional;
+mod refreshes;
 mod torture;
 
+use super::legs::State;
 use super::*;
 use crate::protocol::now::Mono;
 use crate::protocol::sip::{Habits, Transport};
@@ -43,6 +48,7 @@ pub fn account(local: &str, pbx: Peer) -> Account {
         password: "secret".into(),
         realm: None,
         expires: 60,
+        session_expires: 1800,
         also_trusted: vec![],
         agent: "dutyline".into(),
     }
