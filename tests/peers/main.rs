@@ -9,6 +9,7 @@ mod baresip;
 mod browser;
 mod calls;
 mod daemon;
+mod dialogs;
 mod fail_open;
 mod harness;
 mod kamailio;

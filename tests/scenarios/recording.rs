@@ -161,3 +161,32 @@ fn a_crash_leaves_a_recording_that_says_it_is_cut() {
     room.officer_answers(next);
     room.caller_hangs_up(next);
 }
+
+/// sig_17 too: a session of half an hour is refreshed by itself, unheard.
+#[test]
+fn rec_s6_a_refresh_and_a_new_address_leave_no_gap_and_one_recording() {
+    let mut room = Room::open();
+    let entry = room.caller_dials("101");
+    room.officer_answers(entry);
+    let words = [speech(5, 2), speech(6, 2), speech(7, 2), speech(8, 1)];
+    room.says("101", &words[0]);
+    room.moves_its_voice("101", 40_002);
+    room.says("101", &words[1]);
+    room.says(DESK, &words[3]);
+    room.pass(seconds(1900));
+    assert_eq!(room.recording(), [entry]);
+    assert!(room.network.story(400).contains("  UPDATE "), "refreshed, not ended");
+    room.says("101", &words[2]);
+    room.moves_its_voice(DESK, 40_006);
+    room.says(DESK, &words[3]);
+    let heard = |number| -> Vec<u8> {
+        room.phone(number).phone.heard().iter().flat_map(|packet| packet.payload.clone()).collect()
+    };
+    let (at_desk, at_caller) = (heard(DESK), heard("101"));
+    assert!(at_desk == words[..3].concat(), "{} samples", at_desk.len());
+    assert!(at_caller == [&words[3][..]; 2].concat(), "{} samples", at_caller.len());
+    room.caller_hangs_up(entry);
+    room.pass(seconds(1));
+    assert_eq!(room.daemon.as_ref().unwrap().finished, [entry.0]);
+    assert_eq!(room.carried(entry), [(Party::Caller, 300, 0), (Party::Officer, 100, 0)]);
+}

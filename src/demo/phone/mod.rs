@@ -98,6 +98,8 @@ pub struct Phone {
     plan: Plan,
     endpoint: Endpoint,
     call: Option<Call>,
+    /// Of our session description.
+    version: u32,
     voice: Option<Voice>,
     packets: VecDeque<(SocketAddr, Vec<u8>)>,
     events: VecDeque<Event>,
@@ -108,7 +110,7 @@ impl Phone {
     pub fn new(plan: Plan, mut random: Random) -> Self {
         let endpoint = Endpoint::new(plan.account.clone(), random.fork());
         let (packets, events) = (VecDeque::new(), VecDeque::new());
-        Self { plan, endpoint, call: None, voice: None, packets, events, random }
+        Self { plan, endpoint, call: None, version: 1, voice: None, packets, events, random }
     }
 
     pub fn handle_message(&mut self, from: Peer, bytes: &[u8], now: Now) {
@@ -186,7 +188,7 @@ impl Phone {
         if self.call.is_some() {
             return;
         }
-        let sdp = session::describe(self.plan.rtp, None);
+        let sdp = session::describe(self.plan.rtp, None, self.version);
         let call = Outgoing {
             target: target.to_owned(),
             display: self.plan.account.display.clone(),
@@ -206,7 +208,7 @@ impl Phone {
         };
         call.next = None;
         call.state = State::Talking;
-        let answer = session::describe(self.plan.rtp, call.offer);
+        let answer = session::describe(self.plan.rtp, call.offer, self.version);
         self.endpoint.answer(call.leg, answer, now);
         let offer = call.offer;
         self.begin_to_talk(offer, now);
@@ -233,6 +235,22 @@ impl Phone {
             (_, State::OnHook) => {}
         }
         self.follow(now);
+    }
+
+    /// Takes its voice to another address in the middle of the call, as a PBX with direct media does.
+    pub fn move_to(&mut self, rtp: SocketAddr, now: Now) {
+        self.plan.rtp = rtp;
+        self.version += 1;
+        let remote = self.remote();
+        if let Some(call) = self.call.as_ref().filter(|call| call.state == State::Talking) {
+            self.endpoint.offer(call.leg, session::describe(rtp, remote, self.version), now);
+        }
+        self.follow(now);
+    }
+
+    /// Where its voice is.
+    pub fn rtp(&self) -> SocketAddr {
+        self.plan.rtp
     }
 
     /// G.711 in the codec of the call. Without a call, or before it is answered, nobody hears it.
@@ -338,11 +356,11 @@ impl Phone {
             (Some(None), _) | (_, None) => self.endpoint.refuse_offer(leg, 488, now),
             (Some(Some(remote)), Some(voice)) => {
                 voice.remote = remote;
-                let answer = session::describe(self.plan.rtp, Some(remote));
+                let answer = session::describe(self.plan.rtp, Some(remote), self.version);
                 self.endpoint.accept_offer(leg, answer, now);
             }
             (None, Some(voice)) => {
-                let offer = session::describe(self.plan.rtp, Some(voice.remote));
+                let offer = session::describe(self.plan.rtp, Some(voice.remote), self.version);
                 self.endpoint.accept_offer(leg, offer, now);
             }
         }

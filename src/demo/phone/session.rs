@@ -15,8 +15,9 @@ pub struct Remote {
     pub event_pt: Option<u8>,
 }
 
-/// An offer, or the answer to one when `their` audio payload type is given.
-pub fn describe(local: SocketAddr, their: Option<Remote>) -> Vec<u8> {
+/// An offer, or the answer to one when `their` audio payload type is given; `version` rises with each
+/// that differs (RFC 3264 §8).
+pub fn describe(local: SocketAddr, their: Option<Remote>, version: u32) -> Vec<u8> {
     let (ip, port) = (local.ip(), local.port());
     let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
     let keys = their.map_or(Some(KEYS), |their| their.event_pt);
@@ -25,7 +26,7 @@ pub fn describe(local: SocketAddr, their: Option<Remote>) -> Vec<u8> {
     formats.extend(keys);
     let list: Vec<String> = formats.iter().map(u8::to_string).collect();
     let mut text = format!(
-        "v=0\r\no=phone 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
+        "v=0\r\no=phone 1 {version} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
          m=audio {port} RTP/AVP {}\r\n",
         list.join(" ")
     );
@@ -73,9 +74,10 @@ mod tests {
     #[test]
     fn a_phone_understands_another() {
         let local: SocketAddr = "10.0.0.3:4000".parse().unwrap();
-        let offer = understand(&describe(local, None)).unwrap();
+        let offer = understand(&describe(local, None, 1)).unwrap();
         assert_eq!(offer, Remote { addr: local, audio_pt: PCMA, event_pt: Some(KEYS) });
-        let answer = describe(local, Some(Remote { audio_pt: PCMU, event_pt: Some(96), ..offer }));
+        let theirs = Remote { audio_pt: PCMU, event_pt: Some(96), ..offer };
+        let answer = describe(local, Some(theirs), 2);
         let answer = understand(&answer).unwrap();
         assert_eq!(answer, Remote { addr: local, audio_pt: PCMU, event_pt: Some(96) });
     }

@@ -151,6 +151,14 @@ impl Room {
         }
     }
 
+    /// The voice of this telephone comes from another port from now on, and is wanted there.
+    pub fn moves_its_voice(&mut self, number: &str, port: u16) {
+        let at = self.at(number);
+        let place = std::net::SocketAddr::new(self.posts[at].host, port);
+        self.act(at, |post, now| post.phone.move_to(place, now));
+        self.pass(millis(200));
+    }
+
     /// Says something, and waits until it is said.
     pub fn says(&mut self, number: &str, speech: &[u8]) {
         let at = self.at(number);

@@ -289,7 +289,7 @@ impl Room {
                 Datagram { kind: Kind::Sip, from, to: transmit.to.addr, bytes: transmit.bytes };
             self.network.send(datagram, now.mono);
         }
-        let from = SocketAddr::new(post.host, people::PHONE_RTP_PORT);
+        let from = post.phone.rtp();
         while let Some((to, bytes)) = post.phone.poll_rtp() {
             self.network.send(Datagram { kind: Kind::Rtp, from, to, bytes }, now.mono);
         }

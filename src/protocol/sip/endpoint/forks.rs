@@ -13,6 +13,8 @@ use crate::protocol::sip::{Event, LegId};
 
 /// Early dialogs remembered per call.
 const FORKS_MAX: usize = 16;
+/// PRACKs of one fork that may wait for their answer; more responses are not acknowledged yet.
+const PRACKS_MAX: u8 = 8;
 
 /// One early dialog.
 #[derive(Debug)]
@@ -75,11 +77,12 @@ impl Forks {
         };
         let rseq = response.rseq();
         if let Some(rseq) = rseq {
-            if fork.rseq.is_some_and(|last| last.checked_add(1) != Some(rseq)) {
+            let next = fork.rseq.is_none_or(|last| last.checked_add(1) == Some(rseq));
+            if !next || fork.pracks >= PRACKS_MAX {
                 return News::Old;
             }
             fork.rseq = Some(rseq);
-            fork.pracks = fork.pracks.saturating_add(1);
+            fork.pracks += 1;
         }
         fork.dialog.refresh_target(&response.wire);
         let sdp = response.sdp().filter(|_| !fork.answered);
