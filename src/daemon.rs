@@ -1,16 +1,20 @@
 //! Starts and stops the parts, in order: what the telephone needs first, what may fail later.
 
 use crate::config::Config;
+use crate::duty::ids::CallId;
 use crate::duty::journal::Noted;
 use crate::duty::switchboard::{Input, LinePlan};
+use crate::io::checkpoint::{self, End, Keeper, Left};
 use crate::io::line::{self, Line, Pulse, Wiring};
 use crate::io::media::{self, Media, MediaPlan};
 use crate::io::status::{Alarm, Board};
-use crate::io::store::Store;
+use crate::io::store::{OutageKind, Store};
 use crate::io::tape::{self, Tape, TapePlan};
 use crate::io::{clock, disk, escalator, logbook, prompts, web};
 use crate::protocol::sip::{Account, Peer};
 use anyhow::Context;
+use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,46 +49,77 @@ pub struct Daemon {
     line: Line,
     media: Option<Arc<Media>>,
     tape: Option<Tape>,
+    keeper: Option<Keeper>,
+    /// How long calls may go on when it is told to stop.
+    finish: Duration,
     stopping: CancellationToken,
     background: Vec<JoinHandle<()>>,
     log: Vec<JoinHandle<()>>,
 }
 
-/// Runs until SIGTERM or SIGINT, then stops properly.
+/// Runs until SIGTERM or SIGINT, then stops properly; a second one hurries. After SIGUSR2 the
+/// calls wait for the next run.
 ///
 /// # Errors
 /// When a part that the telephone cannot do without does not start; the text names the remedy.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut restart = signal(SignalKind::user_defined2())?;
     let mut daemon = start(config, Options::default()).await?;
     if let Some(link) = daemon.first_link() {
         println!("首次使用，请打开此一次性链接建立账号 · first account, once:\n  {link}");
     }
     tell_systemd(sd_notify::NotifyState::Ready);
-    let failed = tokio::select! {
-        _ = terminate.recv() => false,
-        _ = interrupt.recv() => false,
-        () = daemon.line.ended() => true,
+    let why = tokio::select! {
+        _ = terminate.recv() => Why::Stop,
+        _ = interrupt.recv() => Why::Stop,
+        _ = restart.recv() => Why::Restart,
+        () = daemon.line.ended() => Why::Failure,
     };
     tell_systemd(sd_notify::NotifyState::Stopping);
-    daemon.stop().await;
-    anyhow::ensure!(!failed, "the control task ended by itself: see the log above");
+    let hurry = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    match why {
+        Why::Stop | Why::Failure => daemon.stop_unless(hurry).await,
+        Why::Restart => daemon.hand_over().await,
+    }
+    anyhow::ensure!(why != Why::Failure, "the control task ended by itself: see the log above");
     Ok(())
 }
 
-/// Starts every part. Sockets first: the PBX may call as soon as the line is registered.
+/// Why a run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Stop,
+    Restart,
+    Failure,
+}
+
+/// Starts every part. Sockets and the calls of the last run first: voice waits for nothing else,
+/// and facts wait until the log is open.
 ///
 /// # Errors
 /// When a SIP or RTP port is taken, or the log cannot be opened at all.
 pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let sockets = line::bind(config.line.listen)?;
     make_folders(&config)?;
-    let store = open_store(&config.storage.data.join("dutyline.db"))?;
-    settle(&store, &config).await?;
+    let left = checkpoint::load(&config.storage.data.join("calls.checkpoint"));
+    let (go_on, down) = (left.checkpoint.calls(), left.down);
     let board = Board::new();
     let stopping = CancellationToken::new();
-    let voice = start_voice(&config, sockets)?;
+    let mut voice = start_voice(&config, sockets, left)?;
+    let store = match open_log(&config, go_on, down).await {
+        Ok(store) => store,
+        Err(fault) => {
+            voice.leave().await;
+            return Err(fault);
+        }
+    };
 
     let wake = Arc::new(Notify::new());
     let readers = logbook::Readers {
@@ -93,15 +128,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         orders: voice.orders.clone(),
         wake: Arc::clone(&wake),
     };
-    let log = vec![
-        tokio::spawn(logbook::keep_facts(voice.facts, readers, stopping.clone())),
-        tokio::spawn(logbook::keep_recordings(
-            voice.recordings,
-            store.clone(),
-            board.clone(),
-            stopping.clone(),
-        )),
-    ];
+    let log = keep_log(voice.facts, voice.recordings, readers, &stopping);
     let pulse = voice.pulse;
     let page = web::Web {
         store: store.clone(),
@@ -129,8 +156,8 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let background = vec![serving, tokio::spawn(escalating), tokio::spawn(watching)];
     let first_link = first_link(&store, web_address).await;
     info!(%web_address, line = %config.line.number, "dutyline is up");
-    let Voice { orders, line, media, tape, .. } = voice;
-    let (media, tape) = (Some(media), Some(tape));
+    let Voice { orders, line, media, tape, keeper, .. } = voice;
+    let (media, tape, keeper) = (Some(media), Some(tape), Some(keeper));
     Ok(Daemon {
         store,
         board,
@@ -140,10 +167,24 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         line,
         media,
         tape,
+        keeper,
+        finish: config.line.finish,
         stopping,
         background,
         log,
     })
+}
+
+fn keep_log(
+    facts: mpsc::UnboundedReceiver<Noted>,
+    recordings: mpsc::UnboundedReceiver<tape::Event>,
+    readers: logbook::Readers,
+    stopping: &CancellationToken,
+) -> Vec<JoinHandle<()>> {
+    let (store, board) = (readers.store.clone(), readers.board.clone());
+    let recordings = logbook::keep_recordings(recordings, store, board, stopping.clone());
+    let facts = logbook::keep_facts(facts, readers, stopping.clone());
+    vec![tokio::spawn(facts), tokio::spawn(recordings)]
 }
 
 /// The threads that the telephone needs, and what they report.
@@ -155,9 +196,19 @@ struct Voice {
     facts: mpsc::UnboundedReceiver<Noted>,
     recordings: mpsc::UnboundedReceiver<tape::Event>,
     pulse: Pulse,
+    keeper: Keeper,
 }
 
-fn start_voice(config: &Config, sockets: line::Sockets) -> anyhow::Result<Voice> {
+impl Voice {
+    /// Without a log there is no duty line: the PBX is told.
+    async fn leave(&mut self) {
+        if self.orders.send(Input::Shutdown).await.is_ok() {
+            let _ = tokio::time::timeout(DRAIN_WITHIN, self.line.ended()).await;
+        }
+    }
+}
+
+fn start_voice(config: &Config, sockets: line::Sockets, left: Left) -> anyhow::Result<Voice> {
     let (media_events, from_media) = mpsc::unbounded_channel();
     let (media, feed, rtp_ports) = media::start(media_plan(config), prompts::load(), media_events)
         .context("cannot open the RTP ports")?;
@@ -166,8 +217,10 @@ fn start_voice(config: &Config, sockets: line::Sockets) -> anyhow::Result<Voice>
     let tape_plan = TapePlan {
         data: config.storage.data.clone(),
         recordings: config.storage.recordings.clone(),
+        open: left.checkpoint.taped().into_iter().map(|call| call.0).collect(),
     };
     let tape = tape::start(tape_plan, feed, tape_events);
+    let (changes, keeper) = checkpoint::start(config.storage.data.join("calls.checkpoint"), &left);
     let (orders, to_line) = line::orders();
     let (to_log, facts) = mpsc::unbounded_channel();
     let pulse = Pulse::default();
@@ -178,9 +231,11 @@ fn start_voice(config: &Config, sockets: line::Sockets) -> anyhow::Result<Voice>
         facts: to_log,
         orders: to_line,
         pulse: pulse.clone(),
+        left: left.checkpoint,
+        keeper: changes,
     };
     let line = line::start(sockets, plan, wiring).context("cannot start the control thread")?;
-    Ok(Voice { media, tape, line, orders, facts, recordings, pulse })
+    Ok(Voice { media, tape, line, orders, facts, recordings, pulse, keeper })
 }
 
 impl Daemon {
@@ -194,13 +249,40 @@ impl Daemon {
     }
 
     /// Ends calls and registration properly, seals what was recorded, writes what is known.
-    pub async fn stop(mut self) {
-        if self.orders.send(Input::Shutdown).await.is_ok()
-            && tokio::time::timeout(DRAIN_WITHIN, self.line.ended()).await.is_err()
-        {
+    pub async fn stop(self) {
+        self.stop_unless(std::future::pending()).await;
+    }
+
+    /// As [`Daemon::stop`]; calls that may still finish are ended when `hurry` is over.
+    pub async fn stop_unless(mut self, hurry: impl Future<Output = ()>) {
+        let orders = self.orders.clone();
+        let mut drained = orders.send(Input::Shutdown).await.is_err()
+            || tokio::select! {
+                within = tokio::time::timeout(self.finish + DRAIN_WITHIN, self.line.ended()) => {
+                    within.is_ok()
+                }
+                () = hurry => false,
+            };
+        if !drained {
+            let _ = orders.send(Input::Shutdown).await;
+            drained = tokio::time::timeout(DRAIN_WITHIN, self.line.ended()).await.is_ok();
+        }
+        self.leave(End::Stopped, drained).await;
+    }
+
+    /// Goes at once; the calls wait for the next run.
+    pub async fn hand_over(mut self) {
+        let drained = self.orders.send(Input::HandOver).await.is_err()
+            || tokio::time::timeout(DRAIN_WITHIN, self.line.ended()).await.is_ok();
+        self.leave(End::HandedOver, drained).await;
+    }
+
+    async fn leave(mut self, how: End, drained: bool) {
+        if !drained {
             warn!("the line did not drain in time");
         }
         self.stopping.cancel();
+        let keeper = self.keeper.take().filter(|_| drained);
         let (media, tape) = (self.media.take(), self.tape.take());
         let stopped = tokio::task::spawn_blocking(move || {
             // The control task gave its share back when it ended.
@@ -209,6 +291,9 @@ impl Daemon {
             }
             if let Some(tape) = tape {
                 tape.stop();
+            }
+            if let Some(keeper) = keeper {
+                keeper.stop(how);
             }
         });
         if stopped.await.is_err() {
@@ -246,10 +331,20 @@ fn open_store(database: &Path) -> anyhow::Result<Store> {
     })
 }
 
-/// What the last run left open is closed, and the configured contacts are in the log.
-async fn settle(store: &Store, config: &Config) -> anyhow::Result<()> {
-    let interrupted =
-        store.interrupted_calls(clock::now()).await.context("the last run's calls")?;
+/// What the last run left open is closed, but for the calls that go on; the configured contacts
+/// are in the log.
+async fn open_log(
+    config: &Config,
+    go_on: BTreeSet<CallId>,
+    down: Option<(DateTime<Utc>, &str)>,
+) -> anyhow::Result<Store> {
+    let store = open_store(&config.storage.data.join("dutyline.db"))?;
+    let now = clock::now();
+    let interrupted = store.interrupted_calls(go_on, now).await.context("the last run's calls")?;
+    if let Some((since, why)) = down {
+        let noted = store.outage_was(OutageKind::Service, since, why, now).await;
+        noted.context("the time without a daemon")?;
+    }
     if !interrupted.is_empty() {
         warn!(calls = interrupted.len(), "the last run ended in the middle of calls");
     }
@@ -259,7 +354,7 @@ async fn settle(store: &Store, config: &Config) -> anyhow::Result<()> {
         info!(calls = renumbered, "calls of the past are compared by the new numbering");
     }
     store.set_contacts(config.contacts.clone(), numbering).await.context("the contacts")?;
-    Ok(())
+    Ok(store)
 }
 
 async fn first_link(store: &Store, address: SocketAddr) -> Option<String> {
@@ -308,6 +403,7 @@ fn line_plan(config: &Config, bound: SocketAddr, rtp_ports: Vec<u16>) -> LinePla
         reserved_channels: usize::from(config.media.reserved),
         entry_budget: config.storage.entry_budget,
         callers: config.callers.clone(),
+        finish: line.finish,
     }
 }
 

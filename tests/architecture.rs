@@ -97,6 +97,7 @@ const WORLDLY: &[&str] = &[
 /// Each of these is named below one place only: an outside crate by its first segment, anything
 /// else by its segments in a row.
 const DOORS: &[(&str, &[&str])] = &[
+    ("rmp_serde", &["src/io/checkpoint.rs"]),
     ("rsip", &["src/protocol/sip/message.rs", "src/protocol/sip/message/"]),
     ("rtp_rs", &["src/protocol/rtp/packet.rs"]),
     ("sdp_types", &["src/protocol/sdp.rs", "src/protocol/sdp/"]),

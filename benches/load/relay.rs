@@ -188,8 +188,8 @@ pub fn bare(calls: usize, seconds: u64) -> Run {
 /// The daemon's own threads, from `Open` to the last sealed WAV.
 fn ours(calls: usize, seconds: u64) -> Run {
     let folder = tempfile::tempdir().unwrap();
-    let plan =
-        TapePlan { data: folder.path().join("data"), recordings: folder.path().join("recordings") };
+    let (data, recordings) = (folder.path().join("data"), folder.path().join("recordings"));
+    let plan = TapePlan { data, recordings, open: [].into() };
     let (told, _heard) = mpsc::unbounded_channel();
     let media =
         MediaPlan { listen: HERE, first_port: 12_000, channels: calls as u16 * 2, realtime: true };

@@ -29,6 +29,7 @@ pub fn line(reader: &Reader, mut section: Section<'_>, env: &Environment) -> Opt
     let expires = expires(reader, s);
     let session_expires = s.or("session_expires", 1800, session_interval);
     let trusted = s.or("trusted", vec![], list(ip));
+    let finish = s.or("finish_seconds", 0, number(0..=3600));
     let habits = habits(s, register);
     section.close();
     let (user, pbx) = (user?, pbx?);
@@ -47,6 +48,7 @@ pub fn line(reader: &Reader, mut section: Section<'_>, env: &Environment) -> Opt
         expires: if register { expires } else { 0 },
         session_expires,
         trusted,
+        finish: Duration::from_secs(finish),
         habits,
     })
 }

@@ -60,6 +60,8 @@ pub struct Line {
     pub session_expires: u32,
     pub trusted: Vec<IpAddr>,
     pub habits: Habits,
+    /// How long calls may go on when the daemon is told to stop.
+    pub finish: Duration,
 }
 
 #[derive(Debug, Clone)]

@@ -176,6 +176,7 @@ fn config(
         session_expires: 1800,
         trusted: vec![],
         habits: Habits::default(),
+        finish: Duration::ZERO,
     };
     Ok(Config {
         line,

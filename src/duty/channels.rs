@@ -51,6 +51,22 @@ impl Channels {
         Some(channel)
     }
 
+    /// Lends this very channel, as an earlier run did. False where it is not there to be lent.
+    pub fn claim(&mut self, channel: Channel, call: CallId, party: Party) -> bool {
+        let Some(at) = self.free.iter().position(|free| *free == channel) else { return false };
+        self.free.remove(at);
+        self.lent.insert(channel, Loan { call, party, use_: Use::Promised });
+        true
+    }
+
+    /// What is lent to a call, but for what it has given back.
+    pub fn of(&self, call: CallId) -> Vec<(Channel, Party)> {
+        let lent = self.lent.iter().filter(|(_, loan)| {
+            loan.call == call && matches!(loan.use_, Use::Promised | Use::Open)
+        });
+        lent.map(|(channel, loan)| (*channel, loan.party)).collect()
+    }
+
     /// The relay is about to be told to open it.
     pub fn open(&mut self, channel: Channel) {
         if let Some(loan) = self.lent.get_mut(&channel) {

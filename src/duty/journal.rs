@@ -181,7 +181,7 @@ pub enum AttemptResult {
 }
 
 /// A fact with its moment and its place in the order of the switchboard's facts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Noted {
     pub at: Now,
     pub fact: Fact,

@@ -3,6 +3,7 @@
 
 pub mod call;
 pub mod channels;
+pub mod checkpoint;
 pub mod entry;
 pub mod escalation;
 pub mod ids;

@@ -1,6 +1,10 @@
 //! All calls on the duty line: routes what the SIP endpoint and the relay report to the call it
 //! belongs to, and gathers what the calls ask of the world.
 
+mod closing;
+mod survival;
+
+use self::closing::Closing;
 use super::call::arrival::CallerRules;
 use super::call::bridge::Caller;
 use super::call::desk::Desk;
@@ -9,16 +13,17 @@ use super::call::leader::Leader;
 use super::call::ring_plan::RETRY_AFTER;
 use super::call::{Call, LegEvent, keys};
 use super::channels::Channels;
+use super::checkpoint::{Checkpoint, Key, Unwritten};
 use super::ids::{AttemptId, CallId, EntryId};
 use super::journal::{Arrival, AttemptResult, Disposition, Fact, Noted, Urgency};
-use crate::protocol::now::{Deadline, Mono, Now, earlier};
+use crate::protocol::now::{Deadline, Now, earlier};
 use crate::protocol::random::Random;
 use crate::protocol::rtp::{self, Channel, Party};
 use crate::protocol::sdp;
 use crate::protocol::sip::endpoint::Endpoint;
 use crate::protocol::sip::{self, Account, LegId, Peer, Transmit};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -38,6 +43,8 @@ pub struct LinePlan {
     pub entry_budget: Duration,
     /// How callers are known.
     pub callers: CallerRules,
+    /// How long calls may go on when the daemon is told to stop.
+    pub finish: Duration,
 }
 
 /// An officer's phone in the ring plan.
@@ -110,10 +117,17 @@ pub enum Input {
         attempt: AttemptId,
         why: Unwanted,
     },
+    /// The log has the facts up to this one, counted from 0 since the start.
+    Written {
+        through: u64,
+    },
     /// Something the switchboard asked to be woken for is due.
     Timeout,
-    /// Ends every call properly and gives the registration back; `Output::Drained` follows.
+    /// Lets calls finish within `LinePlan::finish`, ends the others properly, and gives the
+    /// registration back; `Output::Drained` follows.
     Shutdown,
+    /// Leaves everything as it is for the next run of the daemon; `Output::Drained` follows.
+    HandOver,
 }
 
 /// Everything the switchboard may ask of the world.
@@ -123,7 +137,8 @@ pub enum Output {
     Media(rtp::Command),
     /// To the log; `Arrived` is answered by `Input::Stored`, `Acknowledged` by `Input::AckStored`.
     Journal(Noted),
-    /// After `Shutdown`: no call is left and the binding is gone.
+    /// After `Shutdown`: no call is left and the binding is gone. After `HandOver`: nothing
+    /// changes any more.
     Drained,
 }
 
@@ -135,28 +150,34 @@ pub struct Switchboard {
     line_up: Option<bool>,
     closing: Closing,
     dropped: u64,
+    checkpoint: ToTell,
 }
 
-/// The way out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Closing {
-    No,
-    /// `unbound`: the registrar has let us go.
-    Draining {
-        until: Mono,
-        unbound: bool,
-    },
-    Drained,
+/// What the next checkpoint has to say beside what endpoint and facts have.
+#[derive(Debug, Default)]
+struct ToTell {
+    calls: BTreeSet<CallId>,
+    /// What an earlier run left; whatever is still true is told again.
+    stale: Vec<Key>,
 }
-
-/// What may take part in a clean stop, no longer.
-const DRAIN: Duration = Duration::from_secs(3);
 
 impl Switchboard {
-    pub fn new(plan: LinePlan, mut random: Random, now: Now) -> Self {
+    pub fn new(plan: LinePlan, random: Random, now: Now) -> Self {
+        Self::resume(plan, random, Checkpoint::default(), now)
+    }
+
+    /// Takes up what an earlier run of the daemon left, before anything else happens.
+    pub fn resume(plan: LinePlan, random: Random, checkpoint: Checkpoint, now: Now) -> Self {
+        let mut switchboard = Self::idle(plan, random);
+        switchboard.take_up(checkpoint, now);
+        switchboard.desk.sip.register(now);
+        switchboard.report(now);
+        switchboard
+    }
+
+    fn idle(plan: LinePlan, mut random: Random) -> Self {
         let count = u16::try_from(plan.rtp_ports.len()).unwrap_or(u16::MAX);
-        let mut sip = Endpoint::new(plan.account.clone(), random.fork());
-        sip.register(now);
+        let sip = Endpoint::new(plan.account.clone(), random.fork());
         let desk = Desk {
             plan,
             sip,
@@ -164,9 +185,16 @@ impl Switchboard {
             legs: BTreeMap::new(),
             random,
             out: VecDeque::new(),
+            unwritten: Unwritten::default(),
         };
-        let calls = BTreeMap::new();
-        Self { desk, calls, line_up: None, closing: Closing::No, dropped: 0 }
+        Self {
+            desk,
+            calls: BTreeMap::new(),
+            line_up: None,
+            closing: Closing::No,
+            dropped: 0,
+            checkpoint: ToTell::default(),
+        }
     }
 
     pub fn handle(&mut self, input: Input, now: Now) {
@@ -185,13 +213,19 @@ impl Switchboard {
             Input::StopNotifying { attempt, why } => {
                 self.turn(attempt.into(), |call, desk| call.stop_notifying(why, desk, now));
             }
+            Input::Written { through } => self.desk.unwritten.written(through),
             Input::Timeout => self.on_timeout(now),
             Input::Shutdown => self.on_shutdown(now),
+            Input::HandOver => self.on_hand_over(),
         }
+        self.report(now);
+        self.finish_closing(now);
+    }
+
+    fn report(&mut self, now: Now) {
         while let Some(event) = self.desk.sip.poll_event() {
             self.on_sip(event, now);
         }
-        self.finish_draining(now);
     }
 
     pub fn poll(&mut self) -> Option<Output> {
@@ -209,11 +243,8 @@ impl Switchboard {
     }
 
     pub fn deadline(&self) -> Option<Deadline> {
-        let closing = match self.closing {
-            Closing::Draining { until, .. } => Some((until, "stopping takes too long")),
-            Closing::No | Closing::Drained => None,
-        };
-        let own = [self.desk.sip.poll_timeout(), self.desk.channels.deadline(), closing];
+        let desk = &self.desk;
+        let own = [desk.sip.poll_timeout(), desk.channels.deadline(), self.closing.deadline()];
         let calls = self.calls.values().map(Call::deadline);
         calls.chain(own).fold(None, earlier)
     }
@@ -245,6 +276,7 @@ impl Switchboard {
 
     fn turn(&mut self, id: CallId, turn: impl FnOnce(&mut Call, &mut Desk)) {
         if let Some(call) = self.calls.get_mut(&id) {
+            self.checkpoint.calls.insert(id);
             turn(call, &mut self.desk);
             if call.is_over() {
                 self.calls.remove(&id);
@@ -285,11 +317,7 @@ impl Switchboard {
             sip::Event::Moved { to, preferred } => {
                 self.desk.note(Fact::LineMoved { to: to.addr.to_string(), preferred }, now);
             }
-            sip::Event::Unregistered => {
-                if let Closing::Draining { unbound, .. } = &mut self.closing {
-                    *unbound = true;
-                }
-            }
+            sip::Event::Unregistered => self.on_unregistered(),
             sip::Event::Dropped { .. } => self.dropped += 1,
         }
     }
@@ -360,6 +388,7 @@ impl Switchboard {
         let caller = Caller { leg, channel, offer, shown };
         let until = now.mono + self.desk.plan.entry_budget;
         self.desk.legs.insert(leg, id);
+        self.checkpoint.calls.insert(id);
         self.calls.insert(id, Call::Incoming(Incoming::new(id, caller, officer_channel, until)));
     }
 
@@ -394,13 +423,14 @@ impl Switchboard {
         }
         let attempt = order.attempt;
         let failed = |result, status| Fact::AttemptEnded { attempt, result, status };
-        if self.closing != Closing::No {
+        if self.places_no_calls() {
             return self.desk.note(failed(AttemptResult::Interrupted, 503), now);
         }
         let Some(channel) = self.desk.channels.lend(id, Party::Leader, 0) else {
             return self.desk.note(failed(AttemptResult::ChannelFailed, 503), now);
         };
         let call = Leader::dial(order, channel, &mut self.desk, now);
+        self.checkpoint.calls.insert(id);
         self.calls.insert(id, Call::Leader(call));
     }
 
@@ -440,28 +470,6 @@ impl Switchboard {
             self.calls.iter().filter(|(_, call)| due(call)).map(|(id, _)| *id).collect();
         for id in due {
             self.turn(id, |call, desk| call.handle_timeout(desk, now));
-        }
-    }
-
-    fn on_shutdown(&mut self, now: Now) {
-        if self.closing != Closing::No {
-            return;
-        }
-        self.closing = Closing::Draining { until: now.mono + DRAIN, unbound: false };
-        let calls: Vec<CallId> = self.calls.keys().copied().collect();
-        for id in calls {
-            self.turn(id, |call, desk| call.interrupt(desk, now));
-        }
-        self.desk.sip.unregister(now);
-    }
-
-    fn finish_draining(&mut self, now: Now) {
-        let Closing::Draining { until, unbound } = self.closing else { return };
-        let (_, sessions) = self.desk.sip.load();
-        let quiet = unbound && sessions == 0 && self.desk.channels.in_use() == 0;
-        if quiet || until <= now.mono {
-            self.closing = Closing::Drained;
-            self.desk.out.push_back(Output::Drained);
         }
     }
 }

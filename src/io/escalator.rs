@@ -80,7 +80,9 @@ async fn tell(cycle: Cycle, orders: &mpsc::Sender<Input>, board: &Board) -> Resu
             | Input::AckStored { .. }
             | Input::Media(_)
             | Input::Timeout
-            | Input::Shutdown => {}
+            | Input::Written { .. }
+            | Input::Shutdown
+            | Input::HandOver => {}
         }
         orders.send(input).await.map_err(drop)?;
     }
@@ -262,7 +264,7 @@ mod tests {
         let before = room.next_call().await;
         room.stop().await;
         let store = Store::open(&folder.path().join("log.db"), clock::random()).unwrap();
-        store.interrupted_calls(clock::now()).await.unwrap();
+        store.interrupted_calls([].into(), clock::now()).await.unwrap();
         drop(store);
         let mut room = start(folder.path());
         let again = room.next_call().await;

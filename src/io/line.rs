@@ -1,6 +1,7 @@
 //! SIP sockets; turns the switchboard. One task on one thread, without locks: [`Event`] lists
 //! everything that can wake it, and nothing it does waits for disk, database or page.
 
+use crate::duty::checkpoint::{Changes, Checkpoint};
 use crate::duty::journal::Noted;
 use crate::duty::switchboard::{Input, LinePlan, Output, Switchboard};
 use crate::io::clock;
@@ -24,6 +25,10 @@ const DATAGRAM: usize = 65_536;
 /// Orders from other parts that may wait; more than a duty room can ever cause.
 const INPUTS: usize = 1_024;
 const BEAT: Duration = Duration::from_secs(1);
+/// Beats between two notes of being alive while there is no call.
+const IDLE_BEATS: u64 = 10;
+/// How long the last change may wait for a disk that does not write.
+const KEEP_WITHIN: Duration = Duration::from_secs(1);
 
 /// What can wake the control task.
 enum Event {
@@ -34,6 +39,8 @@ enum Event {
     Order(Input),
     Due,
     Beat,
+    /// The keeper of the checkpoint has time.
+    Keeper,
 }
 
 /// The SIP sockets, bound before anything else happens.
@@ -49,6 +56,9 @@ pub struct Wiring {
     pub facts: mpsc::UnboundedSender<Noted>,
     pub orders: mpsc::Receiver<Input>,
     pub pulse: Pulse,
+    /// What an earlier run left, and where the next one will find it.
+    pub left: Checkpoint,
+    pub keeper: mpsc::Sender<Changes>,
 }
 
 /// When the control task last went round: seconds on the monotonic clock.
@@ -138,6 +148,8 @@ struct Control {
     streams: Streams,
     media: Arc<Media>,
     facts: mpsc::UnboundedSender<Noted>,
+    keeper: mpsc::Sender<Changes>,
+    beats: u64,
     drained: bool,
 }
 
@@ -147,11 +159,13 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
     trusted.extend(plan.account.peers.iter().map(|peer| peer.addr.ip()));
     let (streams, mut stream_events) = Streams::new(TcpListener::from_std(sockets.tcp)?, trusted);
     let mut control = Control {
-        switchboard: Switchboard::new(plan, clock::random(), clock::now()),
+        switchboard: Switchboard::resume(plan, clock::random(), wiring.left, clock::now()),
         udp,
         streams,
         media: wiring.media,
         facts: wiring.facts,
+        keeper: wiring.keeper.clone(),
+        beats: 0,
         drained: false,
     };
     let mut datagram = vec![0; DATAGRAM];
@@ -170,6 +184,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
             Some(order) = wiring.orders.recv() => Event::Order(order),
             () = until(due) => Event::Due,
             _ = beat.tick() => Event::Beat,
+            Ok(_) = wiring.keeper.reserve(), if control.switchboard.is_changed() => Event::Keeper,
         };
         match event {
             Event::Datagram(addr, length) => {
@@ -187,9 +202,14 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
                 }
                 control.handle(Input::Timeout);
             }
-            Event::Beat => pacemaker.beat(),
+            Event::Beat => {
+                pacemaker.beat();
+                control.say_alive();
+            }
+            Event::Keeper => control.keep(),
         }
     }
+    control.keep_last().await;
     Ok(())
 }
 
@@ -197,6 +217,31 @@ impl Control {
     fn handle(&mut self, input: Input) {
         self.switchboard.handle(input, clock::now());
         self.drain();
+        if self.switchboard.is_changed() {
+            self.keep();
+        }
+    }
+
+    /// Never waits: while the keeper writes, what changes gathers in the switchboard.
+    fn keep(&mut self) {
+        if let Ok(room) = self.keeper.try_reserve() {
+            room.send(self.switchboard.take_changes(clock::now()));
+        }
+    }
+
+    /// So that the next run knows since when nobody served the line.
+    fn say_alive(&mut self) {
+        self.beats += 1;
+        if self.switchboard.calls() > 0 || self.beats.is_multiple_of(IDLE_BEATS) {
+            self.keep();
+        }
+    }
+
+    async fn keep_last(&mut self) {
+        let room = tokio::time::timeout(KEEP_WITHIN, self.keeper.reserve()).await;
+        if let Ok(Ok(room)) = room {
+            room.send(self.switchboard.take_changes(clock::now()));
+        }
     }
 
     fn on_stream(&mut self, event: streams::Event) {

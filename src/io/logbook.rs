@@ -40,6 +40,7 @@ pub async fn keep_facts(
     give_up: tokio_util::sync::CancellationToken,
 ) {
     let mut waiting: VecDeque<Noted> = VecDeque::new();
+    let mut settled = Settled::default();
     let mut log = LogState::default();
     let mut lines = CallLines::default();
     let mut take = |noted: Noted, waiting: &mut VecDeque<Noted>| {
@@ -61,6 +62,7 @@ pub async fn keep_facts(
             Ok(applied) => {
                 waiting.drain(..batch.len());
                 log.works(&to).await;
+                settled.more(batch.len(), &to).await;
                 for applied in applied {
                     hand_on(applied, &to).await;
                 }
@@ -78,8 +80,21 @@ pub async fn keep_facts(
             Err(error) => {
                 log.fails(&error, &batch, &to.board);
                 one_by_one(&mut waiting, batch.len(), &to).await;
+                settled.more(batch.len(), &to).await;
             }
         }
+    }
+}
+
+/// How many facts the log has, or has refused for good: the switchboard need not keep them.
+#[derive(Default)]
+struct Settled(u64);
+
+impl Settled {
+    async fn more(&mut self, count: usize, to: &Readers) {
+        self.0 += count as u64;
+        // The control task is gone: the next run tells them again.
+        let _ = to.orders.send(Input::Written { through: self.0 - 1 }).await;
     }
 }
 
@@ -312,10 +327,18 @@ fn recording(sealed: &tape::Sealed) -> Option<Sealed> {
         bytes: sealed.bytes,
         duration: Duration::from_millis(sealed.duration_ms),
         gaps: sealed.gaps.iter().map(gap).collect(),
-        interrupted: sealed
-            .interrupted
-            .then(|| "服务中断，录音不完整 · the daemon died during the call".to_owned()),
+        interrupted: incomplete(sealed).map(str::to_owned),
     })
+}
+
+fn incomplete(sealed: &tape::Sealed) -> Option<&'static str> {
+    match (sealed.interrupted, sealed.resumed) {
+        (true, _) => Some("服务中断，录音不完整 · the daemon died during the call"),
+        (false, true) => {
+            Some("通话中服务重启，录音有空白 · the daemon was restarted during the call")
+        }
+        (false, false) => None,
+    }
 }
 
 async fn recorder_fails(call: Option<CallId>, why: &str, store: &Store, board: &Board) {

@@ -14,7 +14,7 @@ pub struct Mono(pub u64);
 pub type Deadline = (Mono, &'static str);
 
 /// The same moment on the monotonic and on the wall clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
     pub mono: Mono,
     pub wall: DateTime<Utc>,

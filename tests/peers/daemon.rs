@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+/// `RestartSec` of the unit.
+const SUPERVISOR: Duration = Duration::from_millis(200);
+
 /// What differs from test to test.
 pub struct Plan<'a> {
     /// Officers' phones and their seconds of ringing.
@@ -70,6 +73,12 @@ impl Daemon {
         command.envs(plan.environment.iter().copied());
         let process = Process::start("dutyline", folder, &mut command);
         Self { process, folder: own }
+    }
+
+    /// As its supervisor does, a moment after it has ended.
+    pub fn restart(&mut self, folder: &Path, ports: &Ports, plan: &Plan<'_>) {
+        std::thread::sleep(SUPERVISOR);
+        *self = Self::spawn(folder, ports, plan);
     }
 
     /// The one text that the query gives, as soon as it gives one.

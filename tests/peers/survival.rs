@@ -1,10 +1,208 @@
-//! What is left after the daemon was killed in the middle of a call.
+//! The daemon is killed, frozen or restarted in the middle of a call, and started again as its
+//! supervisor does it.
 
+use crate::baresip::Baresip;
 use crate::calls::{Room, talk};
-use crate::daemon::Plan;
-use crate::wave;
-use std::time::Duration;
+use crate::daemon::{Daemon, Plan};
+use crate::twin::{FarEnd, Seen};
+use crate::wave::{self, Stretch};
+use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
 
+/// From the kill until the two hear each other again.
+const DEAF: Duration = Duration::from_secs(2);
+/// Without a sign for so long systemd ends it; the unit allows more.
+const WATCHDOG: Duration = Duration::from_secs(3);
+
+/// Two who talk, and what each says.
+struct Talk {
+    room: Room,
+    daemon: Daemon,
+    caller: Baresip,
+    officer: Baresip,
+    says: [Vec<i16>; 2],
+}
+
+impl Talk {
+    fn begin(plan: &Plan<'_>) -> Option<Self> {
+        let mut room = Room::open()?;
+        let daemon = room.daemon(plan);
+        let says = [wave::voice(51, 40), wave::voice(52, 40)];
+        let mut caller = room.phone("caller", &says[0]);
+        let mut officer = room.phone("2001", &says[1]);
+        caller.dial("1001");
+        officer.incoming(Duration::from_secs(8));
+        officer.accept();
+        caller.established();
+        officer.established();
+        talk(4);
+        Some(Self { room, daemon, caller, officer, says })
+    }
+
+    fn restart(&mut self, plan: &Plan<'_>) {
+        let (folder, ports) = (self.room.folder.path(), &self.room.ports);
+        self.daemon.restart(folder, ports, plan);
+    }
+
+    /// The call went on, is hung up, and is one entry with one recording. How long each was deaf.
+    fn went_on(mut self, caller_hangs_up: bool, most: Duration) -> Vec<Duration> {
+        talk(4);
+        let daemon = &self.daemon;
+        assert_eq!(daemon.row("SELECT state FROM call"), "in_call");
+        if caller_hangs_up {
+            self.caller.hangup()
+        } else {
+            self.officer.hangup()
+        }
+        self.caller.closed();
+        self.officer.closed();
+        daemon.row_is("SELECT disposition FROM call", "answered");
+        daemon.row_is(
+            "SELECT ended_by FROM call",
+            if caller_hangs_up { "caller" } else { "officer" },
+        );
+        assert_eq!(daemon.row("SELECT count(*) FROM entry"), "1");
+        daemon.row_is("SELECT state FROM recording", "partial");
+        assert_eq!(daemon.row("SELECT count(*) FROM recording"), "1");
+        let outage = "SELECT count(*) FROM outage WHERE kind = 'service' AND to_ms > from_ms";
+        daemon.row_is(outage, "1");
+
+        let recorded = daemon.recording("SELECT id FROM call");
+        let [caller_says, officer_says] = &self.says;
+        let mut deaf = vec![];
+        for (what, said, heard, in_time) in [
+            ("the officer", caller_says, &self.officer.heard(), false),
+            ("the caller", officer_says, &self.caller.heard(), false),
+            ("left of the WAV", caller_says, &recorded.channels[0], true),
+            ("right of the WAV", officer_says, &recorded.channels[1], true),
+        ] {
+            let gap = longest_gap(&wave::stretches(said, heard), in_time);
+            println!("{what} missed {} ms", gap.as_millis());
+            assert!(gap > Duration::ZERO && gap <= most, "{what} missed {gap:?}");
+            deaf.push(gap);
+        }
+        deaf
+    }
+}
+
+/// What was said and not heard, between the first and the last that was; `in_time`: with silence of
+/// the true length in its place.
+fn longest_gap(found: &[Stretch], in_time: bool) -> Duration {
+    let heard: usize = found.iter().map(|one| one.length).sum();
+    assert!(heard > 6 * wave::RATE, "most of it was heard: {found:?}");
+    let gaps = found.windows(2).map(|pair| {
+        let missed = pair[1].said.saturating_sub(pair[0].said + pair[0].length);
+        let filled = pair[1].heard - (pair[0].heard + pair[0].length);
+        assert!(!in_time || missed.abs_diff(filled) <= wave::RATE / 1000, "{pair:?}");
+        missed
+    });
+    Duration::from_millis((gaps.max().unwrap_or(0) / 8) as u64)
+}
+
+fn killed_in_talk(caller_hangs_up: bool, transport: &str) {
+    let plan = Plan { transport, ..Plan::default() };
+    let Some(mut talk) = Talk::begin(&plan) else { return };
+    talk.daemon.process.kill();
+    talk.restart(&plan);
+    talk.went_on(caller_hangs_up, DEAF);
+}
+
+#[test]
+fn sig_34_killed_the_two_hear_each_other_again_and_the_caller_hangs_up() {
+    killed_in_talk(true, "udp");
+}
+
+#[test]
+fn sig_34_killed_the_two_hear_each_other_again_and_the_officer_hangs_up() {
+    killed_in_talk(false, "udp");
+}
+
+#[test]
+fn sig_34_killed_over_tcp() {
+    killed_in_talk(true, "tcp");
+}
+
+/// SIGUSR2, as the unit has it for a restart: the old one goes at once, the new one goes on.
+#[test]
+fn rel_30_rec_d10_restarted_for_an_upgrade_less_than_a_second_is_missing() {
+    let plan = Plan::default();
+    let Some(mut talk) = Talk::begin(&plan) else { return };
+    talk.daemon.process.signal(libc::SIGUSR2);
+    let code = talk.daemon.process.wait_end(Duration::from_secs(5)).code();
+    assert_eq!(code, Some(0), "systemd starts it again whatever it is");
+    talk.restart(&plan);
+    talk.went_on(false, Duration::from_secs(1));
+}
+
+#[test]
+fn rel_30_told_to_stop_it_lets_the_call_finish() {
+    let plan = Plan { line: "finish_seconds = 30", ..Plan::default() };
+    let Some(mut talk) = Talk::begin(&plan) else { return };
+    talk.daemon.process.signal(libc::SIGTERM);
+    crate::calls::talk(2);
+    assert_eq!(talk.daemon.process.ended(), None, "the call goes on");
+    assert_eq!(talk.daemon.row("SELECT state FROM call"), "in_call");
+    talk.caller.hangup();
+    talk.officer.closed();
+    assert_eq!(talk.daemon.process.wait_end(Duration::from_secs(8)).code(), Some(0));
+    assert_eq!(talk.daemon.row("SELECT disposition FROM call"), "answered");
+}
+
+/// A daemon that no longer serves is ended by its watchdog, and the call goes on.
+#[test]
+fn rel_35_frozen_in_a_call_the_watchdog_restarts_it_and_the_call_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("notify");
+    let supervisor = UnixDatagram::bind(&path).expect("a socket");
+    let notify = path.display().to_string();
+    let environment = [("NOTIFY_SOCKET", notify.as_str())];
+    let plan = Plan { environment: &environment, ..Plan::default() };
+    let Some(mut talk) = Talk::begin(&plan) else { return };
+    supervisor.set_nonblocking(true).expect("set");
+    while supervisor.recv(&mut [0; 512]).is_ok() {}
+    supervisor.set_nonblocking(false).expect("set");
+    supervisor.set_read_timeout(Some(WATCHDOG)).expect("a timeout");
+    talk.daemon.process.signal(libc::SIGSTOP);
+    let frozen = Instant::now();
+    while supervisor.recv(&mut [0; 512]).is_ok() {
+        assert!(frozen.elapsed() < 3 * WATCHDOG, "a frozen daemon says that it is alive");
+    }
+    talk.daemon.process.kill();
+    talk.restart(&plan);
+    talk.went_on(true, WATCHDOG + DEAF + Duration::from_secs(1));
+}
+
+#[test]
+fn sig_36_killed_while_it_rings_the_phone_is_cancelled_and_the_pbx_serves_the_caller() {
+    let Some(mut room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let plan = Plan { phones: &[("9180", 30)], ..Plan::default() };
+    let mut daemon = room.daemon(&plan);
+    let says = wave::voice(1, 20);
+    let mut caller = room.phone("caller", &says);
+    let mut officer = room.phone("2001", &says);
+    caller.dial("1001");
+    far_end.invited();
+    caller.wait("CALL_RINGING", Duration::from_secs(5));
+    daemon.process.kill();
+    daemon.restart(room.folder.path(), &room.ports, &plan);
+    let started = Instant::now();
+    officer.incoming(Duration::from_secs(5));
+    println!("the PBX rang the officer {} ms after", started.elapsed().as_millis());
+    assert_eq!(room.pbx.count("FAIL-OPEN 503"), 1, "the PBX did it");
+    let cancelled = |seen: &Seen| matches!(seen, Seen::Cancelled);
+    let seen = std::iter::from_fn(|| far_end.seen.recv_timeout(Duration::from_secs(5)).ok());
+    assert!(seen.take(4).any(|seen| cancelled(&seen)), "the phone was let go");
+    officer.accept();
+    caller.established();
+    daemon.row_is("SELECT disposition FROM call", "interrupted");
+    daemon.row_is("SELECT status FROM call", "503");
+    assert_eq!(daemon.row("SELECT count(*) FROM entry"), "1");
+    caller.hangup();
+    officer.closed();
+}
+
+/// Where the call cannot go on, as after a power cut: what was known of it is lost.
 #[test]
 fn rec_a_call_cut_by_kill_9_is_recovered() {
     let Some(mut room) = Room::open() else { return };
@@ -20,6 +218,8 @@ fn rec_a_call_cut_by_kill_9_is_recovered() {
     talk(6);
     daemon.process.kill();
     drop(daemon);
+    let known = room.folder.path().join("dutyline/data/calls.checkpoint");
+    std::fs::remove_file(known).expect("it is kept there");
 
     let daemon = room.daemon(&Plan::default());
     daemon.row_is("SELECT disposition FROM call", "interrupted");

@@ -141,6 +141,39 @@ pub fn compare(said: &[i16], heard: &[i16]) -> Option<Match> {
     None
 }
 
+/// A piece of what was said, as it was heard; all in samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    pub heard: usize,
+    pub said: usize,
+    pub length: usize,
+}
+
+/// The pieces of `said` that are in `heard`, in order, each as long as every sample is the same.
+pub fn stretches(said: &[i16], heard: &[i16]) -> Vec<Stretch> {
+    let probe = 5 * FRAME;
+    let (mut found, mut at, mut from): (Vec<Stretch>, _, _) = (vec![], 0, 0);
+    while at + probe <= heard.len() {
+        let piece = &heard[at..at + probe];
+        let speaks = piece.iter().filter(|sample| !is_silent(**sample)).count() > probe / 2;
+        let place = speaks.then(|| said[from..].windows(probe).position(|other| other == piece));
+        let Some(Some(place)) = place else {
+            at += FRAME / 4;
+            continue;
+        };
+        let pairs = heard[at..].iter().zip(&said[from + place..]);
+        let after = pairs.take_while(|(heard, said)| heard == said).count();
+        let floor = found.last().map_or(0, |last| last.heard + last.length);
+        let back = heard[floor..at].iter().rev().zip(said[from..from + place].iter().rev());
+        let before = back.take_while(|(heard, said)| heard == said).count();
+        let said_at = from + place - before;
+        found.push(Stretch { heard: at - before, said: said_at, length: before + after });
+        at += after;
+        from += place + after;
+    }
+    found
+}
+
 /// The share of the frames heard that are, in their order, frames of what was said: for a phone
 /// that fills its own gaps.
 pub fn frames_said(said: &[i16], heard: &[i16]) -> f64 {
@@ -190,6 +223,21 @@ mod tests {
         let broken = compare(&said, &heard).expect("found");
         assert!(!broken.is_whole(), "{broken:?}");
         assert!(frames_said(&said, &heard) < 1.0);
+    }
+
+    #[test]
+    fn a_gap_is_measured_to_the_sample() {
+        let said = voice(3, 6);
+        let mut heard = said.clone();
+        heard[16_000..20_000].fill(0);
+        let found = stretches(&said, &heard);
+        let ends: Vec<_> = found.iter().map(|one| (one.said, one.said + one.length)).collect();
+        assert_eq!(ends.first().map(|first| first.0), Some(0), "{found:?}");
+        assert!(ends[0].1.abs_diff(16_000) < 20 && ends[1].0.abs_diff(20_000) < 20, "{found:?}");
+        heard.drain(16_000..20_000);
+        let found = stretches(&said, &heard);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(found[1].said - found[1].heard, 4000);
     }
 
     #[test]

@@ -6,4 +6,5 @@ mod line;
 mod recording;
 mod room;
 mod simulation;
+mod survival;
 mod urgent;

@@ -151,7 +151,8 @@ fn a_crash_leaves_a_recording_that_says_it_is_cut() {
     room.kill_daemon();
     room.hangs_up_unheard("101");
     room.hangs_up_unheard(DESK);
-    room.pass(seconds(2));
+    // So long that neither says any more that it has hung up.
+    room.pass(seconds(40));
     room.start_daemon();
     room.pass(seconds(60));
     let seen = room.entry(entry);

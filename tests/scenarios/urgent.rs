@@ -313,6 +313,16 @@ fn esc_27_two_urgent_matters_never_ring_the_leader_twice_at_once() {
 
 #[test]
 fn esc_42_a_crash_at_any_moment_loses_nothing() {
+    crashes_lose_nothing(true);
+}
+
+/// Nobody hangs up: the leader's call goes on where it was, and he is not called twice.
+#[test]
+fn esc_42_a_crash_at_any_moment_is_nothing_to_the_leader() {
+    crashes_lose_nothing(false);
+}
+
+fn crashes_lose_nothing(all_hang_up: bool) {
     // A crash every 200 ms from before the flag until after the acknowledgement.
     for crash in (0..70).map(|step| millis(100 + step * 200)) {
         let mut room = Room::open();
@@ -330,18 +340,33 @@ fn esc_42_a_crash_at_any_moment_loses_nothing() {
         let confirmed = room.heard(LEADER).contains(&Prompt::Confirmed);
         assert!(knew || !confirmed, "confirmed but not written down, crash after {crash:?}");
         room.kill_daemon();
-        room.hangs_up_unheard("101");
-        room.hangs_up_unheard(DESK);
-        room.hangs_up_unheard(LEADER);
+        if all_hang_up {
+            room.hangs_up_unheard("101");
+            room.hangs_up_unheard(DESK);
+            room.hangs_up_unheard(LEADER);
+        }
         room.pass(seconds(1));
         room.start_daemon();
-        for _ in 0..600 {
+        // Whoever pressed in vain presses again.
+        let leader = room.at(LEADER);
+        room.posts[leader].pressed = false;
+        // A phone that was refused while it rang is heard of now, and called by its turn again.
+        let patience = if all_hang_up { minutes(10) } else { seconds(60) };
+        let end = room.now().mono + patience;
+        while room.now().mono < end && !room.is_acknowledged(entry) {
             room.leader_presses_when_asked();
             room.pass(millis(200));
         }
         assert!(room.is_acknowledged(entry), "never acknowledged, crash after {crash:?}");
+        room.pass(seconds(10));
+        if !all_hang_up {
+            assert_eq!(room.state("101"), State::Talking, "the call went on");
+            assert_eq!(room.attempts(entry).len(), 1, "one call to him, crash after {crash:?}");
+            room.caller_hangs_up(entry);
+            room.pass(seconds(1));
+        }
         assert!(room.entry(entry).ended_at.is_some(), "the call never ended in the log");
-        room.expect_rings(&[LEADER, LEADER_OFFICE, SUBSTITUTE]);
+        room.expect_rings(&[LEADER, LEADER_OFFICE, SUBSTITUTE, DIRECTOR, HEAD]);
     }
 }
 

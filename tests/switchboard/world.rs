@@ -96,6 +96,7 @@ impl World {
             reserved_channels: reserved,
             entry_budget: ms(150),
             callers: CallerRules::default(),
+            finish: ms(0),
         };
         let mut world = Self {
             board: Switchboard::new(plan, random.fork(), now),

@@ -104,6 +104,14 @@ impl Bridge {
         }
     }
 
+    /// The two hear each other again, where each is still there.
+    pub fn take_up(&self, desk: &mut Desk, now: Now) {
+        self.open_leg(Party::Officer, &self.officer, desk);
+        self.open_leg(Party::Caller, &self.caller, desk);
+        desk.sip.probe(self.officer.id, now);
+        desk.sip.probe(self.caller.id, now);
+    }
+
     pub fn is_officer(&self, leg: LegId) -> bool {
         self.officer.id == leg
     }

@@ -3,6 +3,7 @@
 
 use super::leg::Leg;
 use crate::duty::channels::Channels;
+use crate::duty::checkpoint::Unwritten;
 use crate::duty::ids::CallId;
 use crate::duty::journal::{Fact, Noted};
 use crate::duty::switchboard::{LinePlan, Output};
@@ -22,11 +23,17 @@ pub struct Desk {
     pub legs: BTreeMap<LegId, CallId>,
     pub random: Random,
     pub out: VecDeque<Output>,
+    pub unwritten: Unwritten,
 }
 
 impl Desk {
     pub fn note(&mut self, fact: Fact, now: Now) {
-        self.out.push_back(Output::Journal(Noted { at: now, fact }));
+        self.tell(Noted { at: now, fact });
+    }
+
+    pub fn tell(&mut self, noted: Noted) {
+        self.unwritten.keep(noted.clone());
+        self.out.push_back(Output::Journal(noted));
     }
 
     pub fn media(&mut self, command: Command) {
@@ -46,11 +53,16 @@ impl Desk {
         self.sip.refuse(leg, status, retry_after, now);
     }
 
+    /// The RTP port of a channel; 0 for one that is not there.
+    pub fn port(&self, channel: Channel) -> u16 {
+        self.plan.rtp_ports.get(usize::from(channel.0)).copied().unwrap_or(0)
+    }
+
     /// Our end of a new session on `channel`.
     pub fn local(&mut self, channel: Channel) -> Local {
         Local {
             address: self.plan.media_address,
-            port: self.plan.rtp_ports.get(usize::from(channel.0)).copied().unwrap_or(0),
+            port: self.port(channel),
             session_id: u64::from(self.random.u32()),
             version: 1,
         }

@@ -132,6 +132,22 @@ impl Incoming {
         }
     }
 
+    pub fn is_taped(&self) -> bool {
+        matches!(self.state, State::Talking(_))
+    }
+
+    /// Whoever talks goes on talking. One that was still ringing ends so that the PBX fails over:
+    /// what the phones have said meanwhile is not known, and the caller must not wait for it.
+    pub fn take_up(&mut self, desk: &mut Desk, now: Now) {
+        match &self.state {
+            State::Talking(bridge) => bridge.take_up(desk, now),
+            State::Entering { .. } | State::Ringing { .. } | State::LastChance { .. } => {
+                self.interrupt(desk, now);
+            }
+            State::Over => {}
+        }
+    }
+
     pub fn interrupt(&mut self, desk: &mut Desk, now: Now) {
         const WHY: &str = "the daemon stopped";
         match &self.state {

@@ -197,6 +197,21 @@ impl Leader {
         }
     }
 
+    pub fn is_taped(&self) -> bool {
+        matches!(self.state, State::Talking { .. })
+    }
+
+    /// It goes on: a leader's phone that rings is not taken from his hand to ring again, and one
+    /// who listens or has pressed the key is not called a second time for it.
+    pub fn take_up(&mut self, desk: &mut Desk, now: Now) {
+        let State::Talking { leg, .. } = &self.state else { return };
+        if let Some(stream) = leg.stream {
+            desk.open(CallId::from(self.attempt()), Party::Leader, self.channel, stream);
+        }
+        desk.sip.probe(self.leg, now);
+        self.turn_menu(desk, now, |menu| menu.take_up());
+    }
+
     pub fn interrupt(&mut self, desk: &mut Desk, now: Now) {
         match &self.state {
             State::Calling { .. } | State::Ringing { .. } | State::GivingUp { .. } => {

@@ -189,6 +189,14 @@ impl Menu {
         }
     }
 
+    /// After a crash: what was being said is said again from its beginning, what waits for its
+    /// commit is asked for again. Committing twice changes nothing.
+    pub fn take_up(&mut self) -> Vec<Step> {
+        let waits = matches!(self.state, State::Confirming { .. });
+        let again = self.playing.map(Step::Play);
+        again.into_iter().chain(waits.then_some(Step::Acknowledge)).collect()
+    }
+
     /// The attempt is no longer wanted. One that was acknowledged already waits for its commit.
     pub fn stop(&mut self, why: Unwanted, now: Mono) -> Vec<Step> {
         match self.state {

@@ -93,6 +93,22 @@ impl Call {
         }
     }
 
+    /// Another run of the daemon began it: it goes on where it was, or ends properly.
+    pub fn take_up(&mut self, desk: &mut Desk, now: Now) {
+        match self {
+            Call::Incoming(call) => call.take_up(desk, now),
+            Call::Leader(call) => call.take_up(desk, now),
+        }
+    }
+
+    /// Whether it is on the tape, which its end will finish.
+    pub fn is_taped(&self) -> bool {
+        match self {
+            Call::Incoming(call) => call.is_taped(),
+            Call::Leader(call) => call.is_taped(),
+        }
+    }
+
     /// The daemon stops.
     pub fn interrupt(&mut self, desk: &mut Desk, now: Now) {
         match self {

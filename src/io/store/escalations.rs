@@ -690,7 +690,7 @@ mod tests {
         flag(&store, entry, Urgency::Urgent, 0.0);
         let (before, _) = cycle(&store, 0.0);
         note(&store, 4.0, Fact::AttemptRinging { attempt: before[0].attempt });
-        let cut = wait(store.interrupted_calls(at(10.0))).unwrap();
+        let cut = wait(store.interrupted_calls([].into(), at(10.0))).unwrap();
         assert_eq!(cut.len(), 1, "the caller's call; the leader's has its attempt");
         let (after, _) = cycle(&store, 10.0);
         assert_eq!(after.len(), 1);
@@ -700,7 +700,7 @@ mod tests {
         let results: Vec<_> =
             view.escalations[0].attempts.iter().map(|attempt| attempt.result).collect();
         assert_eq!(results, [Some(AttemptResult::Interrupted), None]);
-        assert_eq!(wait(store.interrupted_calls(at(11.0))).unwrap(), []);
+        assert_eq!(wait(store.interrupted_calls([].into(), at(11.0))).unwrap(), []);
     }
 
     #[test]

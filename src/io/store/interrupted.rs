@@ -10,16 +10,21 @@ use crate::duty::ids::{AttemptId, CallId};
 use crate::duty::journal::{AttemptResult, Disposition};
 use crate::protocol::now::Now;
 use rusqlite::{Connection, OptionalExtension};
+use std::collections::BTreeSet;
 
 const WHY: &str = "the daemon stopped in the middle of the call";
 
 impl Store {
-    /// Ends the calls and attempts of an earlier run as interrupted; an attempt that was cut is
-    /// decided again at once. Call it once, before the switchboard starts. Their names; what is
+    /// Ends the calls and attempts of an earlier run as interrupted, but for those that go on; an
+    /// attempt that was cut is decided again at once. Call it once, before the switchboard starts. Their names; what is
     /// recorded of them is in [`Store::recordings_unsealed`].
-    pub async fn interrupted_calls(&self, now: Now) -> Result<Vec<CallId>> {
+    pub async fn interrupted_calls(
+        &self,
+        go_on: BTreeSet<CallId>,
+        now: Now,
+    ) -> Result<Vec<CallId>> {
         self.write(move |tx| {
-            let calls = interrupt(tx.sql, now)?;
+            let calls = interrupt(tx.sql, &go_on, now)?;
             if !calls.is_empty() {
                 let actor = Actor::system("I-6");
                 let count = calls.len().to_string();
@@ -37,15 +42,21 @@ impl Store {
     }
 }
 
-fn interrupt(sql: &Connection, now: Now) -> Result<Vec<CallId>> {
+fn interrupt(sql: &Connection, go_on: &BTreeSet<CallId>, now: Now) -> Result<Vec<CallId>> {
+    // The order to stop one may have been lost with the last run: it is given again.
+    sql.execute("UPDATE attempt SET stopped_ms = NULL WHERE ended_ms IS NULL", [])?;
     let mut rows = sql.prepare("SELECT id FROM attempt WHERE ended_ms IS NULL")?;
     let attempts = rows.query_map([], |row| row.get::<_, Id<AttemptId>>(0))?;
     for attempt in attempts.collect::<Result<Vec<_>, _>>()? {
+        if go_on.contains(&CallId::from(attempt.0)) {
+            continue;
+        }
         escalations::ended(sql, attempt.0, AttemptResult::Interrupted, 0, now)?;
     }
     let mut rows = sql.prepare("SELECT id FROM call WHERE state <> 'ended' ORDER BY arrived_ms")?;
     let calls = rows.query_map([], |row| row.get::<_, Id<CallId>>(0))?;
-    let calls = calls.collect::<Result<Vec<_>, _>>()?;
+    let mut calls = calls.collect::<Result<Vec<_>, _>>()?;
+    calls.retain(|call| !go_on.contains(&call.0));
     for call in &calls {
         calls::ended(sql, call.0, Disposition::Interrupted, None, 0, WHY, now)?;
     }

@@ -44,7 +44,8 @@ pub(super) fn begin(
     now: Now,
 ) -> Result<()> {
     sql.prepare_cached(
-        "INSERT INTO outage (kind, from_ms, status, why) VALUES (?1, ?2, ?3, ?4)
+        "INSERT INTO outage (kind, from_ms, status, why) SELECT ?1, ?2, ?3, ?4
+         WHERE NOT EXISTS (SELECT 1 FROM outage WHERE kind = ?1 AND from_ms = ?2)
          ON CONFLICT DO NOTHING",
     )?
     .execute(params![name(kind), ms(now.wall), status, why])?;
@@ -82,6 +83,22 @@ impl Store {
     pub async fn outage_began(&self, kind: OutageKind, why: &str, now: Now) -> Result<()> {
         let why = why.to_owned();
         self.write(move |tx| begin(tx.sql, kind, None, &why, now)).await
+    }
+
+    /// Notes one that is over: from `since` to `now`.
+    pub async fn outage_was(
+        &self,
+        kind: OutageKind,
+        since: DateTime<Utc>,
+        why: &str,
+        now: Now,
+    ) -> Result<()> {
+        let why = why.to_owned();
+        self.write(move |tx| {
+            begin(tx.sql, kind, None, &why, Now { wall: since, ..now })?;
+            end(tx.sql, kind, now)
+        })
+        .await
     }
 
     pub async fn outage_ended(&self, kind: OutageKind, now: Now) -> Result<()> {

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | media | `ring` |
 //! | tape | `writer`, `segments` |
-//! | recorder | `recorder`, `recover`, `seal`, `render` |
+//! | recorder | `recorder`, `recover`, `earlier`, `seal`, `render` |
 
+mod earlier;
 mod faults;
 mod files;
 mod header;
@@ -19,12 +20,13 @@ mod seal;
 mod segments;
 mod writer;
 
+pub use header::boot_id;
 pub use ring::{TapeFeed, TapeHead, ring};
 
 use crate::protocol::rtp::Party;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
@@ -32,6 +34,7 @@ use std::thread::{Builder, JoinHandle};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use earlier::Earlier;
 use faults::{Faults, Matter, remedy};
 use recorder::Recorder;
 use recover::Left;
@@ -44,6 +47,8 @@ pub struct TapePlan {
     pub data: PathBuf,
     /// Sealed tapes and WAVs, below `YYYY/MM/DD` of the local day of the call.
     pub recordings: PathBuf,
+    /// Calls of an earlier run that this one goes on with, and will finish.
+    pub open: BTreeSet<Uuid>,
 }
 
 /// What the recorder reports.
@@ -74,8 +79,10 @@ pub struct Sealed {
     pub bytes: u64,
     /// The moment of the WAV's first sample.
     pub started: DateTime<Utc>,
-    /// The daemon died in the middle of the call.
+    /// The daemon died in the middle of the call, and that was its end.
     pub interrupted: bool,
+    /// The daemon died or was restarted in the middle of the call, which went on.
+    pub resumed: bool,
     /// Packets on the tape, telephone-events included.
     pub packets: Vec<(Party, u64)>,
     pub gaps: Vec<Gap>,
@@ -118,8 +125,9 @@ pub fn start(plan: TapePlan, feed: TapeFeed, events: mpsc::UnboundedSender<Event
         spare: Vec::new(),
         kept: VecDeque::new(),
     };
-    let recorder =
-        Recorder { folder, recordings: plan.recordings, left, finished, sealed: seal, faults };
+    let earlier = Earlier::new(plan.open);
+    let recordings = plan.recordings;
+    let recorder = Recorder { folder, recordings, left, earlier, finished, sealed: seal, faults };
     Tape {
         threads: vec![
             named("tape", move || writer.run()),

@@ -1,10 +1,11 @@
 //! The thread that seals and renders finished calls, and first of all those an earlier run left.
 
+use super::earlier::Earlier;
 use super::faults::{Faults, Matter, remedy};
 use super::record::Place;
 use super::recover::{self, Left};
 use super::seal::{seal, trace};
-use super::{Event, TapePlan};
+use super::{Event, Sealed, TapePlan};
 use crate::io::clock;
 use crate::protocol::now::Mono;
 use std::collections::VecDeque;
@@ -28,6 +29,7 @@ pub struct Recorder {
     pub folder: PathBuf,
     pub recordings: PathBuf,
     pub left: Left,
+    pub earlier: Earlier,
     pub finished: Receiver<Finished>,
     /// Tells the tape which calls it may forget.
     pub sealed: Sender<Uuid>,
@@ -58,6 +60,7 @@ impl Recorder {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            self.earlier.put_away(&self.folder, clock::mono());
             while failed.front().is_some_and(|(due, _)| *due <= clock::mono()) {
                 if let Some((_, work)) = failed.pop_front() {
                     self.attempt(work, &mut failed);
@@ -67,6 +70,7 @@ impl Recorder {
         for (_, work) in std::mem::take(&mut failed) {
             self.attempt(work, &mut failed);
         }
+        self.earlier.put_away(&self.folder, Mono(u64::MAX));
         if !failed.is_empty() {
             tracing::error!(
                 calls = failed.len(),
@@ -86,11 +90,19 @@ impl Recorder {
     }
 
     fn seal(&mut self, Finished { call, last }: Finished) -> bool {
-        let sealed = trace(&self.folder, last)
-            .and_then(|spots| seal(&self.folder, &self.recordings, call, &spots));
+        if self.earlier.is_open(call) && !self.left.segments.is_empty() {
+            return false;
+        }
+        let sealed = trace(&self.folder, last).and_then(|spots| {
+            let spots = self.earlier.spots(call).iter().copied().chain(spots);
+            let spots: Vec<_> = spots.collect();
+            seal(&self.folder, &self.recordings, call, &spots)
+        });
         let matter = Matter::Sealing(call);
         match sealed {
             Ok(sealed) => {
+                let resumed = self.earlier.sealed(call, clock::mono());
+                let sealed = Sealed { resumed, ..sealed };
                 self.faults.tell(Event::Sealed(Box::new(sealed)));
                 self.faults.mended(matter);
                 // The tape is gone only when this thread is about to end too.
@@ -139,10 +151,15 @@ impl Recorder {
         }
     }
 
-    fn recover_all(&self) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
-        let in_tape = |fault| (self.folder.clone(), fault);
+    fn recover_all(&mut self) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
+        let folder = self.folder.clone();
+        let in_tape = |fault| (folder.clone(), fault);
         let found = recover::read(&self.folder, &self.left.segments).map_err(in_tape)?;
+        self.earlier.take(&found);
         for (call, spots) in &found.calls {
+            if self.earlier.is_open(*call) {
+                continue;
+            }
             let sealed = seal(&self.folder, &self.recordings, *call, spots)
                 .map_err(|fault| (self.recordings.clone(), fault))?;
             self.faults.tell(Event::Sealed(Box::new(sealed)));
@@ -150,6 +167,9 @@ impl Recorder {
         let mut kept = Vec::new();
         for segment in &self.left.segments {
             let damaged = found.damaged.contains(segment);
+            if self.earlier.needs(*segment) {
+                continue;
+            }
             recover::put_away(&self.folder, *segment, damaged).map_err(in_tape)?;
             if damaged {
                 kept.push(damaged_name(&self.folder, *segment));

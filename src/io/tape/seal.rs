@@ -74,6 +74,7 @@ pub fn seal(folder: &Path, recordings: &Path, call: Uuid, spots: &[Spot]) -> io:
         duration_ms: rendered.samples / 8,
         started: rendered.started,
         interrupted: rendered.interrupted,
+        resumed: false,
         packets: rendered.packets,
         gaps: rendered.gaps,
     })

@@ -7,6 +7,7 @@ use crate::io::{clock, wav_file};
 use crate::protocol::now::Mono;
 use crate::protocol::rtp::relay::Tag;
 use crate::protocol::rtp::{self, Channel, Codec, Command, Prompt, Stream, g711, packet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +36,8 @@ impl Room {
     }
 
     fn plan(&self) -> TapePlan {
-        TapePlan { data: self.folder.path().join("data"), recordings: self.recordings() }
+        let (data, recordings) = (self.folder.path().join("data"), self.recordings());
+        TapePlan { data, recordings, open: BTreeSet::new() }
     }
 
     fn recordings(&self) -> PathBuf {
@@ -439,4 +441,49 @@ fn two_phones_talk_and_the_wav_is_what_they_said_sample_for_sample() {
     });
     assert!(starts[0].abs_diff(starts[1]) <= 160, "aligned within 20 ms: {starts:?}");
     assert_eq!((sealed.gaps, sealed.interrupted), (vec![], false));
+}
+
+/// A run that was killed in the middle of the call, and one that went on with it.
+#[test]
+fn rec_d10_a_call_over_two_runs_is_one_recording_with_the_gap_as_silence() {
+    let mut room = Room::new();
+    let mut voice = Voice::new(Party::Caller, clock::mono());
+    let before: Vec<_> = (0..5).map(|_| voice.frame(1000)).collect();
+    let path = killed(&room, &before);
+    // Half a second in which nobody took packets.
+    (0..25).for_each(|_| drop(voice.frame(0)));
+    let (mut head, feed) = ring(4);
+    let plan = TapePlan { open: [CALL].into(), ..room.plan() };
+    let tape = start(plan, feed, room.told.clone());
+    voice.speak(&mut head, [2000; 5]);
+    let last = voice.frame(0).0.arrival;
+    head.push(&Head::finished(CALL, last), &[]);
+    let sealed = room.sealed();
+    assert!(sealed.resumed && !sealed.interrupted);
+    // The last frame's time is over when it arrives.
+    assert_eq!((sealed.samples, sealed.packets.clone()), (36 * 160, vec![(Party::Caller, 10)]));
+    let gap = Gap { party: Party::Caller, from_ms: 100, length_ms: 500 };
+    assert_eq!(sealed.gaps, [gap]);
+    let [left, _] = room.wav(&sealed);
+    assert_eq!([left[10], left[1000], left[30 * 160 + 10]], [heard(1000), 0, heard(2000)]);
+    assert!(path.exists(), "until the log surely has it");
+    drop(head);
+    tape.stop();
+    assert!(!path.exists());
+    assert_eq!(room.files(&room.running()), Vec::<String>::new());
+}
+
+#[test]
+fn a_call_that_goes_on_is_not_sealed_as_cut_and_the_others_are() {
+    let mut room = Room::new();
+    let mut voice = Voice::new(Party::Caller, clock::mono());
+    let path = killed(&room, &[voice.frame(1), voice.frame(2)]);
+    let (head, feed) = ring(4);
+    let tape = start(TapePlan { open: [CALL].into(), ..room.plan() }, feed, room.told.clone());
+    drop(head);
+    tape.stop();
+    assert!(room.heard.try_recv().is_err(), "nothing is sealed");
+    assert!(path.exists(), "the run after the next one finds it too");
+    let [Event::Sealed(sealed)] = &recovered(&mut room)[..] else { panic!("not recovered") };
+    assert!(sealed.interrupted && !sealed.resumed);
 }

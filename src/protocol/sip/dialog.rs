@@ -8,6 +8,9 @@ use super::{Account, Peer, Transport};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
+/// Requests that a checkpoint may have missed.
+pub const CSEQ_SKIP: u32 = 16;
+
 /// One dialog, from our side.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Dialog {
@@ -87,6 +90,12 @@ impl Dialog {
         if message.header("allow").is_some() {
             self.takes_update = message.has("allow", "UPDATE");
         }
+    }
+
+    /// Beyond every number that may have been used since this dialog was written down (§12.2.2:
+    /// numbers may be left out).
+    pub fn skip_ahead(&mut self) {
+        self.local_cseq += CSEQ_SKIP;
     }
 
     /// §12.2.1.1: a new request within the dialog.

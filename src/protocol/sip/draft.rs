@@ -2,13 +2,15 @@
 //! with credentials.
 
 use super::address::NameAddr;
-use super::message::Method;
+use super::message::{Method, method_name};
 use super::text::{percent_encode_user, quote};
 use super::wire::Writer;
 use super::{Account, Numbers, Peer, Transmit, Transport};
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Draft {
+    #[serde(with = "method_name")]
     pub method: Method,
     /// Request-URI.
     pub uri: Vec<u8>,

@@ -1,6 +1,7 @@
 //! A SIP user agent without sockets: routes messages to transactions and dialogs, keeps the
 //! registration, and turns them into the few events of [`super::Event`].
 
+pub mod checkpoint;
 mod clients;
 mod ends;
 mod exchange;

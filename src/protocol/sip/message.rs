@@ -4,6 +4,8 @@ use super::address::{NameAddr, Uri, Via};
 use super::text::{decode, percent_decode};
 use super::wire::{Message, Start, Writer, decimal};
 use super::{Fault, Identity};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 pub use rsip::Method;
@@ -18,6 +20,25 @@ pub const SDP: &str = "application/sdp";
 /// A method by its exact name (§7.1: names are case-sensitive); `None` for one nobody defined.
 pub fn method(name: &str) -> Option<Method> {
     Method::all().into_iter().find(|method| method.to_string() == name)
+}
+
+/// How a method is written down and read again.
+pub mod method_name {
+    use super::{Method, method};
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    /// # Errors
+    /// What the format says.
+    pub fn serialize<S: Serializer>(method: &Method, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(method)
+    }
+
+    /// # Errors
+    /// What the format says, and for a name that is no method.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Method, D::Error> {
+        let name = String::deserialize(from)?;
+        method(&name).ok_or_else(|| de::Error::custom("no method of SIP"))
+    }
 }
 
 /// What a status code is called (§21 and the registry); its class' word for one not listed.
@@ -277,7 +298,7 @@ impl Request {
         let mut copied = vec![];
         for name in ["From", "To", "Call-ID", "CSeq"] {
             if let Some(value) = self.wire.header(&name.to_ascii_lowercase()) {
-                copied.push((name, value.to_vec()));
+                copied.push((name.into(), value.to_vec()));
             }
         }
         let record_route = self.wire.list("record-route").map(<[u8]>::to_vec).collect();
@@ -291,10 +312,10 @@ fn is_plausible_uri(uri: &[u8]) -> bool {
 }
 
 /// The part of a response that comes from its request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReplySeed {
     vias: Vec<Vec<u8>>,
-    copied: Vec<(&'static str, Vec<u8>)>,
+    copied: Vec<(Cow<'static, str>, Vec<u8>)>,
     tagged: bool,
     record_route: Vec<Vec<u8>>,
     timestamp: Option<Vec<u8>>,
@@ -309,7 +330,7 @@ impl ReplySeed {
             writer.header("Via", via);
         }
         for (name, value) in &self.copied {
-            if *name == "To" && !self.tagged && status != 100 {
+            if name == "To" && !self.tagged && status != 100 {
                 writer.header("To", [value, &b";tag="[..], tag].concat());
             } else {
                 writer.header(name, value);

@@ -74,7 +74,7 @@ impl Peer {
 }
 
 /// One whole SIP message to be put on the wire.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transmit {
     pub to: Peer,
     pub bytes: Vec<u8>,

@@ -3,19 +3,21 @@
 
 use super::people::{self, DAEMON_HOST, DOMAIN, LINE, PASSWORD};
 use dutyline::duty::call::arrival::CallerRules;
+use dutyline::duty::checkpoint::{Checkpoint, Piece};
 use dutyline::duty::escalation::Policy;
 use dutyline::duty::ids::CallId;
 use dutyline::duty::journal::{Fact, Noted, Urgency};
 use dutyline::duty::switchboard::{Input, LinePlan, Output, Switchboard};
+use dutyline::io::checkpoint;
 use dutyline::io::status::Live;
-use dutyline::io::store::{Sealed, Store, wait};
+use dutyline::io::store::{OutageKind, Sealed, Store, wait};
 use dutyline::protocol::now::{Deadline, Mono, Now, earlier};
 use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::relay::{Relay, Verdict};
 use dutyline::protocol::rtp::source::FRAME_BYTES;
 use dutyline::protocol::rtp::{Channel, Party};
 use dutyline::protocol::sip::{Account, Habits, Peer, Transmit, Transport};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,8 @@ pub const CHANNELS: u16 = 12;
 pub const RESERVED: usize = 4;
 pub const ENTRY_BUDGET: Duration = Duration::from_millis(150);
 const FIRST_PORT: u16 = 20_000;
+/// How often the daemon notes that it is alive while there are calls.
+const ALIVE: Duration = Duration::from_secs(1);
 const PROMPT_SAMPLES: usize = 4000;
 /// The samples of prompt n are all this, n + 1 times.
 pub const PROMPT_LEVEL: i16 = 1000;
@@ -36,6 +40,13 @@ pub struct Taped {
     pub call: Uuid,
     pub party: Party,
     pub bytes: Vec<u8>,
+}
+
+/// What an earlier run left.
+#[derive(Debug, Default)]
+pub struct Left {
+    pub tape: Vec<Taped>,
+    pub checkpoint: Checkpoint,
 }
 
 /// What the log is asked to write.
@@ -66,23 +77,40 @@ pub struct Daemon {
     pub sip: VecDeque<Transmit>,
     pub rtp: VecDeque<(u16, SocketAddr, Vec<u8>)>,
     pub drained: bool,
+    /// What a next run would find.
+    checkpoint: Checkpoint,
+    /// Facts that the log has.
+    written: u64,
+    /// Calls that this run took up, and facts of the earlier run that the log did not confirm.
+    open: BTreeSet<CallId>,
+    told_again: Vec<Noted>,
     /// What nobody asked about yet and somebody should.
     pub alarms: Vec<String>,
 }
 
 impl Daemon {
-    /// `tape` is what an earlier run left of it.
     pub fn start(
         plan: LinePlan,
         store: Store,
         store_speed: Duration,
-        tape: Vec<Taped>,
+        left: Left,
         mut random: Random,
         now: Now,
     ) -> Self {
-        wait(store.interrupted_calls(now)).expect("the log is written");
+        let Left { tape, checkpoint: left } = left;
+        wait(store.interrupted_calls(left.calls(), now)).expect("the log is written");
+        if let Some(at) = left.at {
+            let noted = store.outage_was(OutageKind::Service, at.wall, "the daemon died", now);
+            wait(noted).expect("the log is written");
+        }
         let relay = Relay::new(CHANNELS, prompts(), random.fork());
-        let switchboard = Switchboard::new(plan, random, now);
+        let (checkpoint, open) = (left.clone(), left.taped());
+        let told_again = left.pieces.values().filter_map(|piece| match piece {
+            Piece::Fact(noted) => Some((**noted).clone()),
+            Piece::Line { .. } | Piece::Leg { .. } | Piece::Call { .. } => None,
+        });
+        let told_again = told_again.collect();
+        let switchboard = Switchboard::resume(plan, random, left, now);
         let mut daemon = Self {
             switchboard,
             relay,
@@ -100,6 +128,10 @@ impl Daemon {
             sip: VecDeque::new(),
             rtp: VecDeque::new(),
             drained: false,
+            checkpoint,
+            written: 0,
+            open,
+            told_again,
             alarms: vec![],
         };
         daemon.recover(now);
@@ -110,6 +142,9 @@ impl Daemon {
     /// Binds what is on the tape of calls that were cut; says what is missing.
     fn recover(&mut self, now: Now) {
         for call in wait(self.store.recordings_unsealed()).expect("the log is read") {
+            if self.open.contains(&call) {
+                continue;
+            }
             if self.tape.iter().any(|taped| taped.call == call.0) {
                 self.seal(call.0, Some("the daemon stopped"), now);
             } else {
@@ -117,11 +152,14 @@ impl Daemon {
                 wait(self.store.recording_missing(call, why, now)).expect("the log is written");
             }
         }
-        let found: Vec<Uuid> = self.unfinished_tapes();
-        self.finished.extend(found);
+        let open = |call: &Uuid| self.open.contains(&CallId(*call));
+        let found = self.unfinished_tapes().into_iter().filter(|call| !open(call));
+        self.finished.extend(found.collect::<Vec<_>>());
     }
 
     fn seal(&mut self, call: Uuid, interrupted: Option<&str>, now: Now) {
+        let resumed = self.open.contains(&CallId(call)).then_some("the daemon was restarted");
+        let interrupted = interrupted.or(resumed);
         let packets = self.tape.iter().filter(|taped| taped.call == call);
         let times: Vec<Mono> = packets.map(|taped| taped.at).collect();
         if times.is_empty() {
@@ -213,6 +251,8 @@ impl Daemon {
             self.entered.push((now.mono, arrival.call));
         }
         let applied = self.store.apply(noted).expect("the log in memory takes every fact");
+        self.tell(Input::Written { through: self.written }, now);
+        self.written += 1;
         self.live.extend(applied.live.into_iter().map(|live| (now.mono, live)));
         if applied.escalate {
             self.escalate_at = Some(now.mono);
@@ -253,9 +293,23 @@ impl Daemon {
                 self.switchboard.handle(Input::Media(event), now);
             }
             if idle {
-                return;
+                break;
             }
         }
+        let silent = self.checkpoint.at.is_none_or(|at| now.mono.since(at.mono) >= ALIVE);
+        if self.switchboard.is_changed() || self.switchboard.calls() > 0 && silent {
+            self.checkpoint.apply(self.switchboard.take_changes(now));
+        }
+    }
+
+    /// What the next run finds when this one is killed now.
+    pub fn left(self) -> (Vec<Noted>, Left) {
+        let mut checkpoint = Checkpoint::default();
+        if let Some(at) = self.checkpoint.at {
+            let written = checkpoint::there_and_back(self.checkpoint.as_changes(at));
+            checkpoint.apply(written.expect("it can be read again"));
+        }
+        (self.facts, Left { tape: self.tape, checkpoint })
     }
 
     fn carry_out(&mut self, output: Output, now: Now) {
@@ -271,7 +325,9 @@ impl Daemon {
                 if let Fact::LineDown { status, why } = &noted.fact {
                     self.alarms.push(format!("line lost: {status} {why}"));
                 }
-                self.facts.push(noted.clone());
+                if !self.told_again.contains(&noted) {
+                    self.facts.push(noted.clone());
+                }
                 let write = Write::Fact(Box::new(noted));
                 self.waiting.push_back((now.mono + self.store_speed, write));
             }
@@ -363,5 +419,6 @@ pub fn line_plan() -> LinePlan {
         reserved_channels: RESERVED,
         entry_budget: ENTRY_BUDGET,
         callers: CallerRules { emergency: Some(Urgency::Urgent), ..CallerRules::default() },
+        finish: Duration::ZERO,
     }
 }

@@ -14,7 +14,7 @@ mod phones;
 mod seen;
 
 pub use clock::{hours, millis, minutes, seconds};
-pub use daemon::{Daemon, Taped};
+pub use daemon::{Daemon, Left};
 pub use network::Weather;
 pub use phones::Post;
 pub use seen::Prompt;
@@ -66,7 +66,7 @@ pub struct Room {
     officer: Option<Who>,
     /// Of earlier runs of the daemon.
     past_facts: Vec<Noted>,
-    pub past_tape: Vec<Taped>,
+    left: Left,
     /// What reached the running daemon from outside, seen by neither of the two.
     pub tap: Tap,
 }
@@ -145,7 +145,7 @@ impl Room {
             left_open: false,
             officer: None,
             past_facts: vec![],
-            past_tape: vec![],
+            left: Left::default(),
             tap: Tap::default(),
         };
         for (number, _) in people::EXTENSIONS {
@@ -180,9 +180,9 @@ impl Room {
         assert!(self.daemon.is_none(), "there is one daemon");
         let now = self.now();
         let random = self.random.fork();
-        let tape = std::mem::take(&mut self.past_tape);
+        let left = std::mem::take(&mut self.left);
         let (plan, store) = (self.plan.clone(), self.store.clone());
-        let daemon = Daemon::start(plan, store, self.store_speed, tape, random, now);
+        let daemon = Daemon::start(plan, store, self.store_speed, left, random, now);
         self.daemon = Some(daemon);
         self.tap.started.push(now.mono);
         self.drain_daemon();
@@ -191,9 +191,11 @@ impl Room {
     /// `kill -9`: what was committed stays, everything else is gone.
     pub fn kill_daemon(&mut self) {
         let Some(daemon) = self.daemon.take() else { return };
-        self.tap.gone.push(self.clock.now().mono);
-        self.past_facts.extend(daemon.facts);
-        self.past_tape = daemon.tape;
+        let now = self.clock.now();
+        self.tap.gone.push(now.mono);
+        let (facts, left) = daemon.left();
+        self.past_facts.extend(facts);
+        self.left = left;
     }
 
     /// Lets time pass, event by event.

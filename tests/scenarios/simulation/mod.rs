@@ -34,22 +34,22 @@ fn two_hundred_random_shifts_keep_the_promises() {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let worked = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| work(&next))).collect();
-        workers.into_iter().map(|worker| worker.join()).fold([0; 5], |mut sum, counted| {
+        workers.into_iter().map(|worker| worker.join()).fold([0; 6], |mut sum, counted| {
             let counted = counted.expect("a shift broke a promise: see its SEED above");
             sum.iter_mut().zip(counted).for_each(|(sum, count)| *sum += count);
             sum
         })
     });
-    let [calls, answered, escalations, acknowledged, crashes] = worked;
+    let [calls, answered, escalations, acknowledged, crashes, survived] = worked;
     println!(
         "{calls} calls, {answered} answered, {escalations} escalations, \
-         {acknowledged} acknowledged, {crashes} crashes"
+         {acknowledged} acknowledged, {crashes} crashes, {survived} calls survived one"
     );
     assert!(worked.iter().all(|count| *count >= SHIFTS / 4), "too little happened: {worked:?}");
 }
 
-fn work(next: &AtomicU64) -> [u64; 5] {
-    let mut sum = [0; 5];
+fn work(next: &AtomicU64) -> [u64; 6] {
+    let mut sum = [0; 6];
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed > SHIFTS {
@@ -87,7 +87,7 @@ impl Shift {
         Self { seed, room, random, model, plug_in: None, restart: None, crashes: 0 }
     }
 
-    fn run(mut self) -> [u64; 5] {
+    fn run(mut self) -> [u64; 6] {
         for _ in 0..STEPS {
             self.something_happens();
             let pause = self.random.between(millis(1), seconds(12));
@@ -106,6 +106,7 @@ impl Shift {
             escalations.len() as u64,
             escalations.iter().filter(|one| acknowledged(one.row.state)).count() as u64,
             self.crashes,
+            promises::survived(room),
         ]
     }
 

@@ -4,7 +4,7 @@ use crate::room::people::{self, DESK, SPARE};
 use crate::room::{Room, millis, seconds};
 use chrono::{DateTime, Utc};
 use dutyline::duty::ids::{CallId, EntryId};
-use dutyline::duty::journal::{Fact, Noted};
+use dutyline::duty::journal::{Disposition, Fact, Noted};
 use dutyline::io::store::{AttemptRow, EntryRow, EntryView, EscalationState, RecordingState};
 use dutyline::protocol::now::{Mono, Now};
 use dutyline::protocol::rtp::Party;
@@ -294,6 +294,7 @@ struct Conversation {
     officer: &'static str,
     from: Mono,
     to: Mono,
+    hung_up: bool,
 }
 
 impl Conversation {
@@ -302,7 +303,14 @@ impl Conversation {
     }
 }
 
-/// Who talked to whom, and when; a crash ends all.
+/// Calls that were on when the daemon was killed, and that somebody ended by hanging up.
+pub fn survived(room: &Room) -> u64 {
+    let over_a_crash =
+        |one: &&Conversation| room.tap.gone.iter().any(|gone| one.from < *gone && *gone < one.to);
+    conversations(room).iter().filter(over_a_crash).filter(|one| one.hung_up).count() as u64
+}
+
+/// Who talked to whom, and when; a crash ends none.
 fn conversations(room: &Room) -> Vec<Conversation> {
     let mut callers: BTreeMap<CallId, String> = BTreeMap::new();
     let mut found: Vec<Conversation> = vec![];
@@ -314,14 +322,15 @@ fn conversations(room: &Room) -> Vec<Conversation> {
             }
             Fact::Answered { call, phone } => {
                 let officer = if phone == "值班台话机" { DESK } else { SPARE };
-                let crash = room.tap.gone.iter().find(|gone| **gone >= at);
-                let to = crash.copied().unwrap_or(Mono(u64::MAX));
+                let to = Mono(u64::MAX);
                 let caller = callers[call].clone();
-                found.push(Conversation { call: *call, caller, officer, from: at, to });
+                let hung_up = false;
+                found.push(Conversation { call: *call, caller, officer, from: at, to, hung_up });
             }
-            Fact::Ended { call, .. } => {
+            Fact::Ended { call, disposition, .. } => {
                 if let Some(one) = found.iter_mut().find(|one| one.call == *call) {
                     one.to = one.to.min(at);
+                    one.hung_up = *disposition == Disposition::Answered;
                 }
             }
             _ => {}

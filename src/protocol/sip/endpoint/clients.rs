@@ -8,16 +8,17 @@ use crate::protocol::sip::transaction::{
     ClientStep, Finish, InviteClient, PATIENCE, RequestClient,
 };
 use crate::protocol::sip::{LegId, Peer, Transmit};
+use serde::{Deserialize, Serialize};
 
 /// The branch of our Via; a CANCEL shares its INVITE's.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ClientKey {
     pub branch: String,
     pub cancel: bool,
 }
 
 /// What a request of ours is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purpose {
     Register {
         expires: u32,
@@ -47,8 +48,21 @@ pub enum Purpose {
     },
 }
 
+impl Purpose {
+    /// The session that it is for, where that must not forget it.
+    pub fn leg(self) -> Option<LegId> {
+        match self {
+            Purpose::Invite { leg } | Purpose::Prack { leg, .. } | Purpose::Offer { leg, .. } => {
+                Some(leg)
+            }
+            Purpose::Bye { leg, .. } => leg,
+            Purpose::Register { .. } | Purpose::Options { .. } | Purpose::Cancel => None,
+        }
+    }
+}
+
 /// How far the dispute about our identity has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Proof {
     None,
     /// Credentials for a nonce of an earlier request.
@@ -57,13 +71,13 @@ pub enum Proof {
     Given(u8),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum Machine {
     Invite(InviteClient),
     Request(RequestClient),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Client {
     machine: Machine,
     pub draft: Draft,
@@ -245,6 +259,9 @@ impl Endpoint {
     }
 
     fn run_client(&mut self, key: &ClientKey, response: Option<(&Response, Peer)>, now: Now) {
+        if let Some(leg) = self.clients.get(key).and_then(|client| client.purpose.leg()) {
+            self.legs.touch(leg);
+        }
         while let Some(client) = self.clients.get_mut(key) {
             match client.poll() {
                 None => return,

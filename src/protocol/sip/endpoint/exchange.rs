@@ -7,10 +7,11 @@ use super::legs::{Cancel, Leg, State};
 use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::random::Random;
 use crate::protocol::sip::draft::{self, Draft};
-use crate::protocol::sip::message::{ALLOW, Method, Response, SDP};
+use crate::protocol::sip::message::{ALLOW, Method, Response, SDP, method_name};
 use crate::protocol::sip::session_timer::Due;
 use crate::protocol::sip::transaction::PATIENCE;
 use crate::protocol::sip::{Ending, Event, LegId};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How often an offer is made again after 491 or 500.
@@ -23,9 +24,10 @@ const CROWDED: Duration = Duration::from_secs(1);
 const SUPPORTED: &str = "timer";
 
 /// A request of ours that has no final response.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Sent {
     client: ClientKey,
+    #[serde(with = "method_name")]
     method: Method,
     sdp: Option<Vec<u8>>,
     /// The owner wants to hear how it went.
@@ -35,7 +37,7 @@ struct Sent {
     cancelled: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Exchange {
     /// What the owner wants said.
     wanted: Option<Vec<u8>>,
@@ -64,6 +66,12 @@ impl Exchange {
             self.heard = Some(sdp.to_vec());
         }
         news
+    }
+
+    /// Refreshes the session then, whatever the timer says.
+    pub fn refresh_at(&mut self, at: Mono) {
+        self.refresh = true;
+        self.again = Some(at);
     }
 
     /// A request of ours is open, with an offer where `offers`.

@@ -10,6 +10,7 @@ use crate::protocol::sip::draft::Draft;
 use crate::protocol::sip::message::{Method, Response};
 use crate::protocol::sip::transaction::PATIENCE;
 use crate::protocol::sip::{Event, LegId};
+use serde::{Deserialize, Serialize};
 
 /// Early dialogs remembered per call.
 const FORKS_MAX: usize = 16;
@@ -17,7 +18,7 @@ const FORKS_MAX: usize = 16;
 const PRACKS_MAX: u8 = 8;
 
 /// One early dialog.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Fork {
     pub dialog: Dialog,
     /// RSeq of the last reliable response.
@@ -37,7 +38,7 @@ impl Fork {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Forks(Vec<Fork>);
 
 /// What a provisional response brings.
@@ -58,6 +59,11 @@ impl Forks {
     pub fn take(&mut self, remote_tag: &[u8]) -> Option<Fork> {
         let at = self.0.iter().position(|fork| fork.dialog.remote_tag == remote_tag)?;
         Some(self.0.remove(at))
+    }
+
+    /// As [`Dialog::skip_ahead`], in each.
+    pub fn skip_ahead(&mut self) {
+        self.0.iter_mut().for_each(|fork| fork.dialog.skip_ahead());
     }
 
     /// The last fork in which offers may be made.

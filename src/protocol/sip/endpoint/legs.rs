@@ -7,14 +7,15 @@ use super::reliable::Reliable;
 use super::servers::ServerKey;
 use crate::protocol::now::{Deadline, Mono, earlier};
 use crate::protocol::sip::dialog::Dialog;
-use crate::protocol::sip::message::{Method, Request};
+use crate::protocol::sip::message::{Method, Request, method_name};
 use crate::protocol::sip::session_timer::SessionTimer;
 use crate::protocol::sip::transaction::{PATIENCE, T1, T2};
 use crate::protocol::sip::{LegId, Transmit};
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum State {
     /// Our INVITE has no final response.
     Calling { client: ClientKey, cancel: Cancel },
@@ -33,7 +34,7 @@ pub enum State {
 }
 
 /// §9.1: CANCEL waits for the first provisional response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cancel {
     No,
     Wanted,
@@ -41,7 +42,7 @@ pub enum Cancel {
 }
 
 /// A 2xx of ours that is repeated until its ACK arrives (§13.3.1.4).
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Unacked {
     pub cseq: u32,
     pub sent: Transmit,
@@ -70,10 +71,11 @@ impl Unacked {
 }
 
 /// A re-INVITE, UPDATE or PRACK of the peer that waits for the owner.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Offer {
     pub server: ServerKey,
     pub cseq: u32,
+    #[serde(with = "method_name")]
     pub method: Method,
     /// None where it leaves the offer to us.
     pub sdp: Option<Vec<u8>>,
@@ -81,7 +83,7 @@ pub struct Offer {
     pub remote_tag: Vec<u8>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Leg {
     pub state: State,
     pub call_id: Vec<u8>,
@@ -159,6 +161,8 @@ pub struct Legs {
     /// By Call-ID and our tag; the peer's tag is compared after.
     by_dialog: BTreeMap<(Vec<u8>, Vec<u8>), LegId>,
     last: u64,
+    /// What may have changed since somebody last asked.
+    touched: BTreeSet<LegId>,
 }
 
 impl Legs {
@@ -168,17 +172,24 @@ impl Legs {
     }
 
     pub fn insert(&mut self, id: LegId, leg: Leg) {
+        self.touch(id);
         self.by_dialog.insert((leg.call_id.clone(), leg.local_tag.clone()), id);
         self.all.insert(id, leg);
     }
 
     pub fn remove(&mut self, id: LegId) -> Option<Leg> {
+        self.touch(id);
         let leg = self.all.remove(&id)?;
         self.by_dialog.remove(&(leg.call_id.clone(), leg.local_tag.clone()));
         Some(leg)
     }
 
+    pub fn get(&self, id: LegId) -> Option<&Leg> {
+        self.all.get(&id)
+    }
+
     pub fn get_mut(&mut self, id: LegId) -> Option<&mut Leg> {
+        self.touch(id);
         self.all.get_mut(&id)
     }
 
@@ -206,6 +217,24 @@ impl Legs {
 
     pub fn poll_timeout(&self) -> Option<Deadline> {
         self.all.values().map(Leg::poll_timeout).fold(None, earlier)
+    }
+
+    /// What is kept of this session, or of what it still owes, may have changed.
+    pub fn touch(&mut self, id: LegId) {
+        self.touched.insert(id);
+    }
+
+    pub fn is_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    pub fn take_touched(&mut self) -> BTreeSet<LegId> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// No new session gets a name that was known to an earlier run.
+    pub fn reserve(&mut self, id: LegId) {
+        self.last = self.last.max(id.0);
     }
 
     pub fn len(&self) -> usize {

@@ -15,8 +15,8 @@ use crate::protocol::sip::{Account, Event};
 #[derive(Debug)]
 pub struct Registrar {
     pub machine: Registration,
-    call_id: Vec<u8>,
-    cseq: u32,
+    pub call_id: Vec<u8>,
+    pub cseq: u32,
     /// Why the transport failed last.
     pub trouble: Option<String>,
 }

@@ -7,9 +7,10 @@ use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::sip::message::{Method, Request};
 use crate::protocol::sip::transaction::{PATIENCE, T1};
 use crate::protocol::sip::{Ending, Event, LegId, Peer, Transmit};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Wish {
     #[default]
     None,
@@ -30,7 +31,7 @@ impl Wish {
 }
 
 /// A response that waits for its PRACK.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Waiting {
     rseq: u32,
     sent: Transmit,
@@ -40,7 +41,7 @@ struct Waiting {
     give_up: Mono,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Reliable {
     wish: Wish,
     /// Of the last one sent.

@@ -7,13 +7,14 @@ use crate::protocol::sip::message::{ALLOW, Method, ReplySeed, Request, SDP, SUPP
 use crate::protocol::sip::transaction::{InviteServer, RequestServer, ServerStep};
 use crate::protocol::sip::wire::Writer;
 use crate::protocol::sip::{LegId, Peer, Transmit};
+use serde::{Deserialize, Serialize};
 
 /// Seconds after which an overloaded or busy endpoint may be asked again.
 const RETRY_AFTER: u32 = 5;
 
 /// §17.2.3: branch, sent-by and method; for a peer of RFC 2543 all that it identifies a
 /// transaction by.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ServerKey {
     branch: Vec<u8>,
     host: String,
@@ -54,13 +55,13 @@ pub fn merge_key(request: &Request) -> MergeKey {
     (request.call_id.clone(), tag, request.cseq)
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Machine {
     Invite(InviteServer),
     Request(RequestServer),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Server {
     machine: Machine,
     seed: ReplySeed,
@@ -69,7 +70,7 @@ pub struct Server {
     /// Ours, for To.
     tag: Vec<u8>,
     last: Vec<u8>,
-    opening: Option<MergeKey>,
+    pub opening: Option<MergeKey>,
 }
 
 impl Server {
@@ -215,6 +216,9 @@ impl Endpoint {
     }
 
     pub(super) fn run_server(&mut self, key: &ServerKey) {
+        if let Some(leg) = self.servers.get(key).and_then(|server| server.leg) {
+            self.legs.touch(leg);
+        }
         while let Some(server) = self.servers.get_mut(key) {
             match server.poll() {
                 None => return,

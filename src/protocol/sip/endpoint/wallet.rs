@@ -21,7 +21,7 @@ struct Known {
 
 #[derive(Debug)]
 pub struct Wallet {
-    realm: Option<Vec<u8>>,
+    pub realm: Option<Vec<u8>>,
     /// The realm was not configured: a PBX set up anew may bring another.
     learnt: bool,
     /// By method: REGISTER and INVITE are challenged by different parts of a PBX.

@@ -11,10 +11,11 @@
 
 use super::{ClientStep, Finish, PATIENCE, T1};
 use crate::protocol::now::{Deadline, Mono, earlier};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     /// Timer A, absent over a reliable transport, and its interval; Timer B.
     Calling {
@@ -33,10 +34,11 @@ enum State {
 }
 
 /// **Handle one thing, drain `poll`, then wait for the next response or `poll_timeout`.**
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct InviteClient {
     state: State,
     reliable: bool,
+    #[serde(skip)]
     steps: VecDeque<ClientStep>,
 }
 

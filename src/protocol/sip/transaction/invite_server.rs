@@ -10,10 +10,11 @@
 
 use super::{Finish, PATIENCE, ServerStep, T1, T2, T4};
 use crate::protocol::now::{Deadline, Mono, earlier};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     Proceeding,
     /// Timer G, absent over a reliable transport, and its interval; Timer H.
@@ -31,11 +32,12 @@ enum State {
 }
 
 /// **Handle one thing, drain `poll`, then wait for the next request or `poll_timeout`.**
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct InviteServer {
     state: State,
     reliable: bool,
     answered: bool,
+    #[serde(skip)]
     steps: VecDeque<ServerStep>,
 }
 

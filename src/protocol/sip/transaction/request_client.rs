@@ -9,10 +9,11 @@
 
 use super::{ClientStep, Finish, PATIENCE, T1, T2, T4};
 use crate::protocol::now::{Deadline, Mono, earlier};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     /// Timer E, absent over a reliable transport, and its interval; Timer F.
     Trying {
@@ -30,10 +31,11 @@ enum State {
 }
 
 /// **Handle one thing, drain `poll`, then wait for the next response or `poll_timeout`.**
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RequestClient {
     state: State,
     reliable: bool,
+    #[serde(skip)]
     steps: VecDeque<ClientStep>,
 }
 

@@ -8,9 +8,10 @@
 
 use super::{Finish, PATIENCE, ServerStep};
 use crate::protocol::now::{Deadline, Mono};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     Trying,
     Proceeding,
@@ -19,10 +20,11 @@ enum State {
 }
 
 /// **Handle one thing, drain `poll`, then wait for the next request or `poll_timeout`.**
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RequestServer {
     state: State,
     reliable: bool,
+    #[serde(skip)]
     steps: VecDeque<ServerStep>,
 }
 

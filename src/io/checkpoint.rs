@@ -1,0 +1,417 @@
+//! The file from which calls are taken up after `kill -9`: what the switchboard tells of itself,
+//! appended as it changes by a thread of its own, and read once at the start. Only door to
+//! rmp-serde.
+//!
+//! ```text
+//!  header  magic 8 "DUTYCALL" · format 4 · lives 4 · boot id 16 · crc 4
+//!  record  length 4 · crc 4 · MessagePack        as often as there are changes
+//! ```
+//! Numbers are little-endian, CRCs are CRC-32C. A record that is not whole ends the file. Nothing
+//! is synced: a killed process leaves what it wrote to the kernel, and after a power cut the host
+//! has another boot id, with which no call can go on.
+
+use crate::duty::checkpoint::{Changes, Checkpoint, FORMAT, Key};
+use crate::io::tape::boot_id;
+use crate::protocol::now::{Mono, Now};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+const MAGIC: &[u8; 8] = b"DUTYCALL";
+const HEADER: usize = 36;
+/// The file is written anew when it has grown by this and by four times what it must hold.
+const GROWTH: usize = 1024 * 1024;
+/// A daemon that dies this often in a row, each time younger than `CALM`, dies of its calls.
+const LIVES: u32 = 3;
+const CALM: Duration = Duration::from_secs(10);
+
+/// How a run ended that could say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    /// Its calls were ended.
+    Stopped,
+    /// Its calls wait for the next run.
+    HandedOver,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum Record {
+    Changes(Changes),
+    Ended { how: End, at: Now },
+}
+
+/// What an earlier run left.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// Empty where nothing can be taken up.
+    pub checkpoint: Checkpoint,
+    /// Since when nobody served the line, and why; in Chinese and English.
+    pub down: Option<(DateTime<Utc>, &'static str)>,
+    lives: u32,
+}
+
+/// Reads the file. One that is missing, of another format or of another boot leaves no calls.
+pub fn load(path: &Path) -> Left {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Left::default(),
+        Err(fault) => {
+            error!(path = %path.display(), %fault, "calls of the last run cannot be taken up");
+            return Left::default();
+        }
+    };
+    let left = read(&bytes, boot_id()).unwrap_or_else(|why| {
+        warn!(path = %path.display(), why, "calls of the last run are not taken up");
+        Left::default()
+    });
+    let calls = left.checkpoint.calls().len();
+    if calls > 0 {
+        info!(calls, "the last run left calls");
+    }
+    left
+}
+
+fn read(bytes: &[u8], boot: Uuid) -> Result<Left, &'static str> {
+    let header = bytes.first_chunk::<HEADER>().ok_or("it is not whole")?;
+    if header[..8] != *MAGIC || crc32c::crc32c(&header[..32]) != number(header, 32) {
+        return Err("it is not what this daemon writes");
+    }
+    if number(header, 8) != FORMAT {
+        return Err("it is of another version of the daemon");
+    }
+    let mut left = Left { lives: number(header, 12), ..Left::default() };
+    let mut rest = &bytes[HEADER..];
+    let mut end = None;
+    while let Some((payload, next)) = frame(rest) {
+        rest = next;
+        match rmp_serde::from_slice(payload)
+            .map_err(|_| "it is of another version of the daemon")?
+        {
+            Record::Changes(changes) => left.checkpoint.apply(changes),
+            Record::Ended { how, at } => {
+                left.checkpoint.at = Some(at);
+                end = Some(how);
+            }
+        }
+    }
+    left.down = left.checkpoint.at.map(|at| (at.wall, why_down(end)));
+    if boot.is_nil() || header[16..32] != *boot.as_bytes() {
+        left.checkpoint = Checkpoint::default();
+        left.down = left.down.map(|(since, _)| (since, "主机重启 · the host was restarted"));
+    } else if left.lives >= LIVES {
+        error!(lives = left.lives, "the daemon dies again and again: its calls are given up");
+        left.checkpoint = Checkpoint::default();
+    }
+    Ok(left)
+}
+
+fn why_down(end: Option<End>) -> &'static str {
+    match end {
+        None => "服务重启（程序中断）· the daemon died and was started again",
+        Some(End::HandedOver) => "服务重启（通话交接）· the daemon was restarted, calls went on",
+        Some(End::Stopped) => "服务停止 · the daemon was stopped",
+    }
+}
+
+fn number(bytes: &[u8], at: usize) -> u32 {
+    bytes[at..].first_chunk().map_or(0, |four| u32::from_le_bytes(*four))
+}
+
+/// The next record that is whole, and what follows it.
+fn frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (head, rest) = bytes.split_at_checked(8)?;
+    let (payload, rest) = rest.split_at_checked(number(head, 0) as usize)?;
+    (crc32c::crc32c(payload) == number(head, 4)).then_some((payload, rest))
+}
+
+fn write_record(record: &Record, to: &mut Vec<u8>) -> io::Result<()> {
+    let payload = rmp_serde::to_vec_named(record).map_err(io::Error::other)?;
+    let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
+    to.extend_from_slice(&length.to_le_bytes());
+    to.extend_from_slice(&crc32c::crc32c(&payload).to_le_bytes());
+    to.extend_from_slice(&payload);
+    Ok(())
+}
+
+/// The thread that writes. It ends when the sender of changes is dropped.
+pub struct Keeper {
+    thread: JoinHandle<Log>,
+}
+
+/// Begins a new file with what was left. What is sent meanwhile waits in the sender's own hands:
+/// there is room for one change, and a later one holds what the earlier would have.
+pub fn start(path: PathBuf, left: &Left) -> (mpsc::Sender<Changes>, Keeper) {
+    let (sender, changes) = mpsc::channel(1);
+    let log = Log {
+        path,
+        checkpoint: left.checkpoint.clone(),
+        lives: left.lives.saturating_add(1),
+        started: crate::io::clock::mono(),
+        file: None,
+        written: 0,
+        base: 0,
+        failing: false,
+    };
+    let thread = std::thread::Builder::new()
+        .name("checkpoint".into())
+        .spawn(move || log.run(changes))
+        .expect("a thread can be started while the daemon starts");
+    (sender, Keeper { thread })
+}
+
+impl Keeper {
+    /// Waits for the last change and notes how the run ended; call it when the line has ended.
+    pub fn stop(self, how: End) {
+        match self.thread.join() {
+            Ok(log) => log.end(how, crate::io::clock::now()),
+            Err(_) => error!("the thread that keeps the calls panicked"),
+        }
+    }
+}
+
+struct Log {
+    path: PathBuf,
+    checkpoint: Checkpoint,
+    lives: u32,
+    started: Mono,
+    file: Option<File>,
+    /// Bytes in the file, and how many of them it had when it was begun.
+    written: usize,
+    base: usize,
+    failing: bool,
+}
+
+impl Log {
+    fn run(mut self, mut changes: mpsc::Receiver<Changes>) -> Self {
+        if let Some(at) = self.checkpoint.at {
+            self.try_to(|log| log.begin(at));
+        }
+        while let Some(changes) = changes.blocking_recv() {
+            self.checkpoint.apply(changes.clone());
+            let calm = self.lives > 0 && changes.at.mono.since(self.started) >= CALM;
+            if calm {
+                self.lives = 0;
+            }
+            let grown = self.written > self.base * 5 + GROWTH;
+            self.try_to(|log| match log.file {
+                Some(_) if !calm && !grown => log.append(&Record::Changes(changes)),
+                Some(_) | None => log.begin(changes.at),
+            });
+        }
+        self
+    }
+
+    fn end(mut self, how: End, at: Now) {
+        if how == End::Stopped {
+            // Every call was ended; whether the log took every fact is not known here.
+            self.checkpoint.pieces.retain(|key, _| matches!(key, Key::Fact(_)));
+        }
+        self.lives = 0;
+        self.try_to(|log| {
+            log.begin(at)?;
+            log.append(&Record::Ended { how, at })
+        });
+    }
+
+    /// Writes the whole into a new file, which takes the old one's place.
+    fn begin(&mut self, at: Now) -> io::Result<()> {
+        self.file = None;
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(&FORMAT.to_le_bytes());
+        bytes.extend_from_slice(&self.lives.to_le_bytes());
+        bytes.extend_from_slice(boot_id().as_bytes());
+        bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+        write_record(&Record::Changes(self.checkpoint.as_changes(at)), &mut bytes)?;
+        let part = self.path.with_extension("part");
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        file.write_all(&bytes)?;
+        fs::rename(&part, &self.path)?;
+        (self.written, self.base) = (bytes.len(), bytes.len());
+        self.file = Some(file);
+        Ok(())
+    }
+
+    fn append(&mut self, record: &Record) -> io::Result<()> {
+        let mut bytes = vec![];
+        write_record(record, &mut bytes)?;
+        let file = self.file.as_mut().ok_or(io::ErrorKind::NotFound)?;
+        file.write_all(&bytes)?;
+        self.written += bytes.len();
+        Ok(())
+    }
+
+    /// After a fault the next change begins a new file.
+    fn try_to(&mut self, write: impl FnOnce(&mut Self) -> io::Result<()>) {
+        match write(self) {
+            Ok(()) => self.failing = false,
+            Err(fault) => {
+                self.file = None;
+                if !std::mem::replace(&mut self.failing, true) {
+                    error!(path = %self.path.display(), %fault, "calls could not be taken up after a crash now: check the disk");
+                }
+            }
+        }
+    }
+}
+
+/// As the file has it; for what turns the switchboard without one.
+///
+/// # Errors
+/// When the value is none that can be written and read again.
+pub fn there_and_back(changes: Changes) -> anyhow::Result<Changes> {
+    let mut bytes = vec![];
+    write_record(&Record::Changes(changes), &mut bytes)?;
+    let (payload, _) = frame(&bytes).ok_or_else(|| anyhow::anyhow!("not a frame"))?;
+    match rmp_serde::from_slice(payload)? {
+        Record::Changes(changes) => Ok(changes),
+        Record::Ended { .. } => anyhow::bail!("not a change"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::duty::checkpoint::Piece;
+    use crate::duty::journal::{Fact, Noted};
+
+    fn at(seconds: u64) -> Now {
+        let wall: DateTime<Utc> = "2026-10-12T13:00:00Z".parse().unwrap();
+        Now {
+            mono: Mono(0) + Duration::from_secs(seconds),
+            wall: wall + Duration::from_secs(seconds),
+        }
+    }
+
+    fn fact(number: u64, seconds: u64) -> Changes {
+        let noted = Noted { at: at(seconds), fact: Fact::LineUp };
+        Changes {
+            at: at(seconds),
+            pieces: vec![(Key::Fact(number), Some(Piece::Fact(Box::new(noted))))],
+        }
+    }
+
+    fn log(path: &Path) -> Log {
+        Log {
+            path: path.to_owned(),
+            checkpoint: Checkpoint::default(),
+            lives: 1,
+            started: Mono(0),
+            file: None,
+            written: 0,
+            base: 0,
+            failing: false,
+        }
+    }
+
+    /// A file as a killed run leaves it, after these changes.
+    fn written(path: &Path, changes: Vec<Changes>) -> Log {
+        let (sender, receiver) = mpsc::channel(changes.len().max(1));
+        for change in changes {
+            sender.try_send(change).unwrap();
+        }
+        drop(sender);
+        log(path).run(receiver)
+    }
+
+    fn numbers(left: &Left) -> Vec<u64> {
+        let number = |key: &Key| match key {
+            Key::Fact(number) => *number,
+            Key::Line | Key::Leg(_) | Key::Call(_) => panic!("{key:?}"),
+        };
+        left.checkpoint.pieces.keys().map(number).collect()
+    }
+
+    #[test]
+    fn what_a_killed_run_wrote_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("calls");
+        let gone = Changes { at: at(3), pieces: vec![(Key::Fact(0), None)] };
+        written(&path, vec![fact(0, 1), fact(1, 2), gone]);
+        let left = load(&path);
+        assert_eq!(numbers(&left), [1]);
+        assert_eq!(left.checkpoint.at, Some(at(3)));
+        assert_eq!(left.down.unwrap().0, at(3).wall);
+    }
+
+    #[test]
+    fn a_torn_tail_is_ignored_wherever_it_is_torn() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("calls");
+        written(&path, vec![fact(0, 1), fact(1, 2)]);
+        let whole = fs::read(&path).unwrap();
+        let mut seen = vec![];
+        for length in HEADER..=whole.len() {
+            let left = read(&whole[..length], boot_id()).unwrap();
+            seen.push(left.checkpoint.pieces.len());
+        }
+        assert!(seen.is_sorted());
+        assert_eq!((seen[0], seen[seen.len() - 2], seen[seen.len() - 1]), (0, 1, 2));
+        for length in 0..HEADER {
+            assert!(read(&whole[..length], boot_id()).is_err());
+        }
+        for at in 0..whole.len() {
+            let mut spoiled = whole.clone();
+            spoiled[at] ^= 0x40;
+            if let Ok(left) = read(&spoiled, boot_id()) {
+                assert!(left.checkpoint.pieces.len() < 2, "byte {at} does not count");
+            }
+        }
+    }
+
+    #[test]
+    fn another_format_or_another_boot_leaves_no_calls() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("calls");
+        written(&path, vec![fact(0, 1)]);
+        let whole = fs::read(&path).unwrap();
+        let other = read(&whole, Uuid::from_u128(1)).unwrap();
+        assert_eq!(other.checkpoint.pieces.len(), 0);
+        assert_eq!(other.down.unwrap().0, at(1).wall, "the outage is known all the same");
+        let mut newer = whole;
+        newer[8] += 1;
+        let crc = crc32c::crc32c(&newer[..32]);
+        newer[32..36].copy_from_slice(&crc.to_le_bytes());
+        let refused = read(&newer, boot_id()).unwrap_err();
+        assert_eq!(refused, "it is of another version of the daemon");
+    }
+
+    #[test]
+    fn the_file_stays_small_and_calls_that_kill_it_are_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("calls");
+        let many = (0..20_000)
+            .flat_map(|n| [fact(n, 1), Changes { at: at(1), pieces: vec![(Key::Fact(n), None)] }]);
+        let log = written(&path, many.collect());
+        assert!(log.written < 2 * GROWTH, "{}", log.written);
+        for lives in 1..=LIVES {
+            let left = load(&path);
+            assert_eq!((left.lives, left.checkpoint.at.is_some()), (lives, lives < LIVES));
+            let (sender, keeper) = start(path.clone(), &Left { lives, ..load(&path) });
+            drop(sender);
+            drop(keeper.thread.join());
+        }
+    }
+
+    #[test]
+    fn a_stop_leaves_no_calls_and_says_when() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("calls");
+        let (sender, keeper) = start(path.clone(), &Left::default());
+        sender.blocking_send(fact(0, 1)).unwrap();
+        drop(sender);
+        keeper.stop(End::Stopped);
+        let left = load(&path);
+        assert_eq!(numbers(&left), [0], "what the log may not have");
+        assert!(left.down.unwrap().1.starts_with("服务停止"));
+        assert_eq!(left.lives, 0);
+    }
+}

@@ -1,0 +1,130 @@
+//! What an endpoint must know again after a crash: its sessions with what they still owe to the
+//! wire, and the numbers of its registration. Plain values; times are those of the host's boot.
+
+use super::Endpoint;
+use super::clients::{Client, ClientKey};
+use super::legs::{Cancel, Leg, State};
+use super::servers::{Server, ServerKey};
+use crate::protocol::now::Now;
+use crate::protocol::sip::dialog::CSEQ_SKIP;
+use crate::protocol::sip::transaction::{T1, T2};
+use crate::protocol::sip::{Account, LegId};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+/// One session, or what is left to be done on the wire after its end.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct SavedLeg {
+    leg: Option<Leg>,
+    clients: Vec<(ClientKey, Client)>,
+    servers: Vec<(ServerKey, Server)>,
+}
+
+/// §10.2: the registrar knows us by these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedRegistration {
+    call_id: Vec<u8>,
+    cseq: u32,
+    realm: Option<Vec<u8>>,
+    /// Our address, which every peer of a session has as our Contact.
+    local: SocketAddr,
+}
+
+impl SavedRegistration {
+    /// Whether peers of that time still reach us.
+    pub fn fits(&self, account: &Account) -> bool {
+        self.local == account.local
+    }
+}
+
+impl Endpoint {
+    /// Whether `take_changes` has something to tell.
+    pub fn is_changed(&self) -> bool {
+        self.legs.is_touched()
+    }
+
+    /// The sessions that may have changed since this was last asked, as they are; `None` for one
+    /// of which nothing is left.
+    pub fn take_changes(&mut self) -> BTreeMap<LegId, Option<SavedLeg>> {
+        let touched = self.legs.take_touched();
+        let mut saved: BTreeMap<LegId, SavedLeg> = BTreeMap::new();
+        for id in &touched {
+            if let Some(leg) = self.legs.get(*id) {
+                saved.entry(*id).or_default().leg = Some(leg.clone());
+            }
+        }
+        for (key, client) in &self.clients {
+            if let Some(leg) = owner(client.purpose.leg(), &touched) {
+                saved.entry(leg).or_default().clients.push((key.clone(), client.clone()));
+            }
+        }
+        for (key, server) in &self.servers {
+            if let Some(leg) = owner(server.leg, &touched) {
+                saved.entry(leg).or_default().servers.push((key.clone(), server.clone()));
+            }
+        }
+        touched.into_iter().map(|id| (id, saved.remove(&id))).collect()
+    }
+
+    pub fn saved_registration(&self) -> SavedRegistration {
+        SavedRegistration {
+            call_id: self.registrar.call_id.clone(),
+            cseq: self.registrar.cseq,
+            realm: self.wallet.realm.clone(),
+            local: self.account.local,
+        }
+    }
+
+    /// Goes on registering under the old name; call it before `register`.
+    pub fn restore_registration(&mut self, saved: SavedRegistration) {
+        self.registrar.call_id = saved.call_id;
+        self.registrar.cseq = saved.cseq.saturating_add(CSEQ_SKIP);
+        if self.wallet.realm.is_none() {
+            self.wallet.realm = saved.realm;
+        }
+    }
+
+    /// Takes a session up again. What became due meanwhile is due at once.
+    pub fn restore(&mut self, id: LegId, saved: SavedLeg, now: Now) {
+        let SavedLeg { leg, clients, servers } = saved;
+        self.legs.reserve(id);
+        for (key, server) in servers {
+            if let Some(merge) = server.opening.clone() {
+                self.opening.insert(merge, key.clone());
+            }
+            self.servers.insert(key, server);
+        }
+        self.clients.extend(clients);
+        let Some(mut leg) = leg else { return self.legs.touch(id) };
+        if let Some(dialog) = &mut leg.dialog {
+            dialog.skip_ahead();
+        }
+        leg.forks.skip_ahead();
+        let cancelled = match &leg.state {
+            State::Calling { client, cancel: Cancel::Sent { .. } } => Some(client.clone()),
+            State::Calling { cancel: Cancel::No | Cancel::Wanted, .. }
+            | State::Ringing { .. }
+            | State::Established { .. }
+            | State::Closing { .. } => None,
+        };
+        self.legs.insert(id, leg);
+        // Whether the CANCEL had its answer is not known; one that had absorbs this one.
+        if let Some(client) = cancelled {
+            self.start_cancel(&client, now);
+        }
+    }
+
+    /// Asks the peer of a session soon whether it still knows it, by a refresh (RFC 4028);
+    /// `Ended` follows where it does not. A BYE that was sent in vain comes again within T2 and says
+    /// more: it has its time.
+    pub fn probe(&mut self, id: LegId, now: Now) {
+        if let Some(leg) = self.legs.get_mut(id) {
+            leg.exchange.refresh_at(now.mono + T2 + T1);
+        }
+    }
+}
+
+fn owner(leg: Option<LegId>, touched: &BTreeSet<LegId>) -> Option<LegId> {
+    leg.filter(|leg| touched.contains(leg))
+}
