@@ -3,14 +3,15 @@
 use crate::config::Config;
 use crate::duty::ids::CallId;
 use crate::duty::journal::Noted;
-use crate::duty::switchboard::{Input, LinePlan};
+use crate::duty::line_plan::LinePlan;
+use crate::duty::switchboard::Input;
 use crate::io::checkpoint::{self, End, Keeper, Left};
 use crate::io::line::{self, Line, Pulse, Wiring};
 use crate::io::media::{self, Media, MediaPlan};
 use crate::io::status::{Alarm, Board};
 use crate::io::store::{OutageKind, Store};
 use crate::io::tape::{self, Tape, TapePlan};
-use crate::io::{clock, disk, escalator, logbook, prompts, web};
+use crate::io::{clock, disk, escalator, logbook, prompts, wav_file, web};
 use crate::protocol::sip::{Account, Peer};
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -210,8 +211,9 @@ impl Voice {
 
 fn start_voice(config: &Config, sockets: line::Sockets, left: Left) -> anyhow::Result<Voice> {
     let (media_events, from_media) = mpsc::unbounded_channel();
-    let (media, feed, rtp_ports) = media::start(media_plan(config), prompts::load(), media_events)
-        .context("cannot open the RTP ports")?;
+    let (media, feed, rtp_ports) =
+        media::start(media_plan(config), prompts::load(greeting(config)), media_events)
+            .context("cannot open the RTP ports")?;
     let media = Arc::new(media);
     let (tape_events, recordings) = mpsc::unbounded_channel();
     let tape_plan = TapePlan {
@@ -404,6 +406,19 @@ fn line_plan(config: &Config, bound: SocketAddr, rtp_ports: Vec<u16>) -> LinePla
         entry_budget: config.storage.entry_budget,
         callers: config.callers.clone(),
         finish: line.finish,
+        answering: config.answering.clone(),
+    }
+}
+
+/// The site's own greeting; ours where its file cannot be read any more.
+fn greeting(config: &Config) -> Option<Vec<i16>> {
+    let path = config.greeting.as_ref()?;
+    match wav_file::read_file(path) {
+        Ok(channels) => channels.into_iter().next(),
+        Err(error) => {
+            error!(file = %path.display(), %error, "message.greeting cannot be read: ours is said");
+            None
+        }
     }
 }
 

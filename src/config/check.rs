@@ -3,9 +3,8 @@
 use super::faults::{Fault, Say, say};
 use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
 use super::{Config, Environment, Media, Storage, Web};
-use super::{callers, ladders, line};
+use super::{answering, callers, ladders, line};
 use crate::duty::roster::{Person, Role, Roster};
-use crate::duty::switchboard::Phone;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,7 +36,7 @@ pub fn check(source: &str, env: &Environment) -> (Option<Config>, Vec<Fault>, Ve
 
 fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<Config> {
     let line = line::line(reader, root.section("line"), env);
-    let phones = phones(reader, root);
+    let read = answering::read(reader, root);
     let sip = line.as_ref().map(|line| line.listen);
     let media = media(reader, root.section("media"), sip);
     let storage = storage(root.section("storage"));
@@ -48,27 +47,24 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         contacts.filter_map(|s| callers::contact(reader, s, &callers.numbering)).collect();
     let roster = roster(reader, root);
     let policy = ladders::policy(reader, root.section("escalation"));
-    let (line, media) = (line?, media?);
-    Some(Config { line, phones, media, storage, web, contacts, callers, roster, policy })
-}
-
-fn phones(reader: &Reader, root: &mut Section<'_>) -> Vec<Phone> {
-    let sections = root.each("phones");
-    if sections.is_empty() && root.get("phones").is_none_or(|given| given.value.is_array()) {
-        let fault = say(
-            "至少要有一部值班员话机。加一节：[[phones]]，写 name 和 target",
-            "at least one officer's phone is needed: add a section [[phones]] with name and target",
-        );
-        reader.fault(root.get("phones").map(|given| given.place), "phones", fault);
+    if let Some(media) = &media {
+        answering::fits(reader, &read, media);
     }
-    let phone = |mut s: Section<'_>| {
-        let name = s.required("name", "\"值班台话机\"", text);
-        let target = s.required("target", "\"2001\"", dialled);
-        let ring = s.or("ring_seconds", 20, number(5..=180));
-        s.close();
-        Some(Phone { name: name?, target: target?, ring: Duration::from_secs(ring) })
-    };
-    sections.into_iter().filter_map(phone).collect()
+    let answering::Read { phones, answering, greeting } = read;
+    let (line, media) = (line?, media?);
+    Some(Config {
+        line,
+        phones,
+        answering,
+        greeting,
+        media,
+        storage,
+        web,
+        contacts,
+        callers,
+        roster,
+        policy,
+    })
 }
 
 fn media(reader: &Reader, mut section: Section<'_>, sip: Option<SocketAddr>) -> Option<Media> {

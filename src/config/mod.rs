@@ -1,5 +1,6 @@
 //! The configuration file, checked once, with every fault named at its line.
 
+mod answering;
 mod callers;
 mod check;
 pub mod faults;
@@ -11,8 +12,8 @@ mod summary;
 
 use crate::duty::call::arrival::CallerRules;
 use crate::duty::escalation::Policy;
+use crate::duty::line_plan::{Answering, Phone};
 use crate::duty::roster::Roster;
-use crate::duty::switchboard::Phone;
 use crate::protocol::sip::{Habits, Transport};
 use faults::{Fault, Faults, say};
 use std::collections::BTreeMap;
@@ -26,6 +27,9 @@ use std::time::Duration;
 pub struct Config {
     pub line: Line,
     pub phones: Vec<Phone>,
+    pub answering: Answering,
+    /// The site's own greeting of the last resort: 8 kHz, 16 bit.
+    pub greeting: Option<PathBuf>,
     pub media: Media,
     pub storage: Storage,
     pub web: Web,

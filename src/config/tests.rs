@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::duty::journal::Urgency;
+use crate::duty::line_plan::Begins;
 
 const RIGHT: &str = r#"
 [line]
@@ -350,4 +351,69 @@ fn a_contact_that_no_caller_can_match_is_named_with_its_remedy() {
         let faults = load(&format!("{RIGHT}[callers]\n{wrong}\n")).expect_err("a fault");
         assert!(faults.list[0].field.starts_with("callers."), "{faults}");
     }
+}
+
+#[test]
+fn phones_ring_in_order_at_once_or_after_their_time() {
+    let begins = |text: &str| {
+        let config = load(text).expect("right").config;
+        config.phones.iter().map(|phone| phone.begins).collect::<Vec<_>>()
+    };
+    let after = |seconds| Begins::After(Duration::from_secs(seconds));
+    assert_eq!(begins(RIGHT)[0], Begins::InTurn);
+    let second = "[[phones]]\nname = \"备用\"\ntarget = \"2002\"\nafter_seconds = 8\n";
+    let two = RIGHT.to_string() + "\n" + second;
+    assert_eq!(begins(&two), [Begins::InTurn, after(8)]);
+    let together = two.clone() + "[answering]\nring_plan = \"together\"\n";
+    assert_eq!(begins(&together), [after(0), after(8)]);
+    let field = |text: &str| {
+        let faults = load(text).expect_err("a fault");
+        faults.list.into_iter().map(|fault| fault.field).collect::<Vec<_>>()
+    };
+    assert_eq!(field(&two.replace("= 8", "= 999")), ["phones[1].after_seconds"]);
+    assert_eq!(field(&together.replace("together", "all")), ["answering.ring_plan"]);
+}
+
+#[test]
+fn what_becomes_of_callers_is_configured_and_has_defaults() {
+    let answering = load(RIGHT).expect("right").config.answering;
+    assert_eq!(answering.queue, None, "占线未接");
+    assert_eq!(answering.message.map(|message| message.after), Some(Duration::from_secs(30)));
+    assert_eq!(answering.silence.both, Some(Duration::from_secs(60)));
+    let own = "\n[answering]\nwhen_busy = \"queue\"\nqueue_places = 3\nqueue_seconds = 90\n\
+               message_after_seconds = 0\nsilence_seconds = 0\nlong_call_hours = 2\n";
+    let answering = load(&(RIGHT.to_string() + own)).expect("right").config.answering;
+    let queue = answering.queue.expect("a queue");
+    assert_eq!((queue.places, queue.longest), (3, Duration::from_secs(90)));
+    assert_eq!((answering.message, answering.silence.both), (None, None));
+    assert_eq!(answering.long_call, Duration::from_secs(7200));
+    let faulty = own.replace("= 90", "= 1").replace("\"queue\"", "\"wait\"");
+    let faults = load(&(RIGHT.to_string() + &faulty)).expect_err("faults");
+    let fields: Vec<_> = faults.list.iter().map(|fault| fault.field.as_str()).collect();
+    assert_eq!(fields, ["answering.when_busy", "answering.queue_seconds"], "{faults}");
+}
+
+#[test]
+fn a_phone_whose_turn_never_comes_is_warned_of() {
+    let late = "\n[[phones]]\nname = \"备用\"\ntarget = \"2002\"\n[answering]\n\
+                message_after_seconds = 20\n";
+    let loaded = load(&(RIGHT.to_string() + late)).expect("right");
+    let fields: Vec<_> = loaded.warnings.list.iter().map(|fault| fault.field.as_str()).collect();
+    assert!(fields.contains(&"phones[1].ring_seconds"), "{}", loaded.warnings);
+}
+
+#[test]
+fn a_greeting_must_be_a_wav_that_can_be_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("greeting.wav");
+    let text = format!("{RIGHT}\n[answering]\ngreeting = \"{}\"\n", path.display());
+    let fields = |text: &str| {
+        let faults = load(text).expect_err("a fault");
+        faults.list.into_iter().map(|fault| fault.field).collect::<Vec<_>>()
+    };
+    assert_eq!(fields(&text), ["answering.greeting"], "not there");
+    std::fs::write(&path, b"RIFF nonsense").expect("written");
+    assert_eq!(fields(&text), ["answering.greeting"]);
+    std::fs::write(&path, include_bytes!("../io/prompts/greeting.wav")).expect("written");
+    assert_eq!(load(&text).expect("right").config.greeting, Some(path));
 }

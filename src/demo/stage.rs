@@ -8,8 +8,8 @@ use super::{DemoOptions, tell};
 use crate::config::{Config, Contact, Line, Media, Storage, Web};
 use crate::duty::call::arrival::CallerRules;
 use crate::duty::escalation::Policy;
+use crate::duty::line_plan::{self, Answering, Begins};
 use crate::duty::roster::{Person, Role, Roster};
-use crate::duty::switchboard;
 use crate::io::clock;
 use crate::protocol::sip::{Account, Habits, Peer, Transport};
 use anyhow::Context;
@@ -180,11 +180,14 @@ fn config(
     };
     Ok(Config {
         line,
-        phones: vec![switchboard::Phone {
+        phones: vec![line_plan::Phone {
             name: "值班台话机".to_owned(),
             target: DESK.to_owned(),
             ring: Duration::from_secs(30),
+            begins: Begins::InTurn,
         }],
+        answering: Answering::default(),
+        greeting: None,
         media: Media {
             listen: LOOPBACK,
             first_port: ports.block(2 * CHANNELS)?,

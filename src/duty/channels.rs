@@ -109,6 +109,11 @@ impl Channels {
         }
     }
 
+    /// Whether the relay was told to open it.
+    pub fn is_open(&self, channel: Channel) -> bool {
+        self.holder(channel).is_some()
+    }
+
     pub fn handle_timeout(&mut self, now: Mono) {
         while let Some((channel, until)) = self.next_closing() {
             if until > now {

@@ -37,6 +37,32 @@ pub enum Disposition {
     Failed,
     /// 中断: the daemon stopped or the PBX went away in the middle.
     Interrupted,
+    /// 留言: nobody answered, and the caller left a message.
+    Message,
+}
+
+impl Disposition {
+    /// Whether the caller is to be called back (待回拨, domain §4.3.1).
+    pub fn needs_callback(self) -> bool {
+        match self {
+            Self::Missed | Self::Abandoned | Self::BusyMissed | Self::Message => true,
+            Self::Answered | Self::Declined | Self::Failed | Self::Interrupted => false,
+        }
+    }
+}
+
+/// A stretch of a call that its entry shows with its times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stretch {
+    /// 接听前: caller and phone could hear each other before an officer answered.
+    Early,
+    /// 排队: we answered, and the caller waits for a free phone.
+    Queued,
+    /// 留言: greeting and message.
+    Message,
+    /// 保持: this party does not want to hear the other one.
+    Hold(Party),
 }
 
 /// Something that happened, to be written down. Facts of one call are written in order.
@@ -59,6 +85,20 @@ pub enum Fact {
     Answered {
         call: CallId,
         phone: String,
+    },
+    /// A stretch of the call begins; its recording has begun at the latest now. Officer's answer and
+    /// end of the call end every stretch but a hold; the end of the call ends that too.
+    Began {
+        call: CallId,
+        stretch: Stretch,
+    },
+    Over {
+        call: CallId,
+        stretch: Stretch,
+    },
+    /// The call lasts suspiciously long: somebody ought to look whether it is one.
+    LongCall {
+        call: CallId,
     },
     /// The call is over. `by` is who hung up, where somebody did; `status` the SIP status that the
     /// caller got, 200 for an answered call; `why` in plain English, for the log.

@@ -1,4 +1,4 @@
-//! The sentences spoken to a leader on the telephone; none carries content (I-13).
+//! What is said on the telephone, to a leader or to a caller; nothing of it carries content (I-13).
 
 use crate::protocol::rtp::Prompt;
 
@@ -15,4 +15,14 @@ pub const ALREADY_CONFIRMED: Prompt = Prompt(4);
 /// 该事项已撤回。
 pub const WITHDRAWN: Prompt = Prompt(5);
 
-pub const COUNT: usize = 6;
+/// To a caller who waits: 您好，这里是值班室。值班员正在接听其他来电，请不要挂机，我们将尽快接听。 and then a pause.
+pub const QUEUE: Prompt = Prompt(6);
+/// To a caller whom nobody took: 您好，这里是值班室。值班员暂时无法接听，请在提示音后留言，留言结束请按井号键或挂机。
+/// Or what the site says instead.
+pub const GREETING: Prompt = Prompt(7);
+/// After which the caller speaks.
+pub const BEEP: Prompt = Prompt(8);
+/// What a caller hears while a phone rings.
+pub const RINGBACK: Prompt = Prompt(9);
+
+pub const COUNT: usize = 10;

@@ -5,8 +5,7 @@ mod closing;
 mod survival;
 
 use self::closing::Closing;
-use super::call::arrival::CallerRules;
-use super::call::bridge::Caller;
+use super::call::caller::Caller;
 use super::call::desk::Desk;
 use super::call::incoming::Incoming;
 use super::call::leader::Leader;
@@ -16,47 +15,16 @@ use super::channels::Channels;
 use super::checkpoint::{Checkpoint, Key, Unwritten};
 use super::ids::{AttemptId, CallId, EntryId};
 use super::journal::{Arrival, AttemptResult, Disposition, Fact, Noted, Urgency};
-use crate::protocol::now::{Deadline, Now, earlier};
+use super::line_plan::LinePlan;
+use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
 use crate::protocol::rtp::{self, Channel, Party};
 use crate::protocol::sdp;
 use crate::protocol::sip::endpoint::Endpoint;
-use crate::protocol::sip::{self, Account, LegId, Peer, Transmit};
+use crate::protocol::sip::{self, LegId, Peer, Transmit};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
 use std::time::Duration;
-
-/// The duty line, as configured.
-#[derive(Debug, Clone)]
-pub struct LinePlan {
-    pub account: Account,
-    /// Address in our session descriptions.
-    pub media_address: IpAddr,
-    /// RTP port of each channel, in the order of [`rtp::Channel`].
-    pub rtp_ports: Vec<u16>,
-    /// Officers' phones in the order they are rung.
-    pub phones: Vec<Phone>,
-    /// Channels kept free for calls to leaders: incoming calls never take them.
-    pub reserved_channels: usize,
-    /// How long a call may wait for its entry to be committed before it rings all the same.
-    pub entry_budget: Duration,
-    /// How callers are known.
-    pub callers: CallerRules,
-    /// How long calls may go on when the daemon is told to stop.
-    pub finish: Duration,
-}
-
-/// An officer's phone in the ring plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Phone {
-    /// Shown in the log, such as 值班台话机.
-    pub name: String,
-    /// User part or `sip:` URI.
-    pub target: String,
-    pub ring: Duration,
-}
-
 /// A call to a leader, ordered by the escalator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaderCall {
@@ -183,6 +151,8 @@ impl Switchboard {
             sip,
             channels: Channels::new(count),
             legs: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            freed: false,
             random,
             out: VecDeque::new(),
             unwritten: Unwritten::default(),
@@ -222,9 +192,18 @@ impl Switchboard {
         self.finish_closing(now);
     }
 
+    /// What the endpoint reports; then whoever waits longest is rung, where a phone may be free.
     fn report(&mut self, now: Now) {
-        while let Some(event) = self.desk.sip.poll_event() {
-            self.on_sip(event, now);
+        loop {
+            while let Some(event) = self.desk.sip.poll_event() {
+                self.on_sip(event, now);
+            }
+            if !std::mem::take(&mut self.desk.freed) {
+                return;
+            }
+            if let Some(first) = self.desk.queue.first().copied() {
+                self.turn(first, |call, desk| call.its_turn(desk, now));
+            }
         }
     }
 
@@ -245,7 +224,7 @@ impl Switchboard {
     pub fn deadline(&self) -> Option<Deadline> {
         let desk = &self.desk;
         let own = [desk.sip.poll_timeout(), desk.channels.deadline(), self.closing.deadline()];
-        let calls = self.calls.values().map(Call::deadline);
+        let calls = self.calls.values().map(|call| call.deadline(desk));
         calls.chain(own).fold(None, earlier)
     }
 
@@ -385,11 +364,12 @@ impl Switchboard {
             let why = "no free voice channel".to_owned();
             return self.turn_away(id, leg, Disposition::BusyMissed, answer, why, now);
         };
-        let caller = Caller { leg, channel, offer, shown };
+        let caller = Caller::new(leg, channel, offer, shown);
         let until = now.mono + self.desk.plan.entry_budget;
         self.desk.legs.insert(leg, id);
         self.checkpoint.calls.insert(id);
-        self.calls.insert(id, Call::Incoming(Incoming::new(id, caller, officer_channel, until)));
+        let call = Incoming::new(id, caller, officer_channel, until, now.mono);
+        self.calls.insert(id, Call::Incoming(Box::new(call)));
     }
 
     fn turn_away(
@@ -431,7 +411,7 @@ impl Switchboard {
         };
         let call = Leader::dial(order, channel, &mut self.desk, now);
         self.checkpoint.calls.insert(id);
-        self.calls.insert(id, Call::Leader(call));
+        self.calls.insert(id, Call::Leader(Box::new(call)));
     }
 
     fn on_media(&mut self, event: rtp::Event, now: Now) {
@@ -446,12 +426,19 @@ impl Switchboard {
                     self.turn(id, |call, desk| call.handle_played(prompt, desk, now));
                 }
             }
-            rtp::Event::Heard { channel: _ } => {}
+            rtp::Event::Heard { channel } => self.on_voice(channel, None),
+            rtp::Event::Quiet { channel, since } => self.on_voice(channel, Some(since)),
             rtp::Event::Closed { channel, counts } => {
                 if let Some((call, party)) = self.desk.channels.closed(channel) {
                     self.desk.note(Fact::Carried { call, party, counts }, now);
                 }
             }
+        }
+    }
+
+    fn on_voice(&mut self, channel: Channel, quiet_since: Option<Mono>) {
+        if let Some((id, party)) = self.desk.channels.holder(channel) {
+            self.turn(id, |call, _| call.handle_voice(party, quiet_since));
         }
     }
 
@@ -465,7 +452,7 @@ impl Switchboard {
     fn on_timeout(&mut self, now: Now) {
         self.desk.sip.handle_timeout(now);
         self.desk.channels.handle_timeout(now.mono);
-        let due = |call: &Call| call.deadline().is_some_and(|(at, _)| at <= now.mono);
+        let due = |call: &Call| call.deadline(&self.desk).is_some_and(|(at, _)| at <= now.mono);
         let due: Vec<CallId> =
             self.calls.iter().filter(|(_, call)| due(call)).map(|(id, _)| *id).collect();
         for id in due {

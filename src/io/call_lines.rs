@@ -55,6 +55,9 @@ impl CallLines {
                 self.finish(*call);
             }
             Fact::NotTaken { .. }
+            | Fact::Began { .. }
+            | Fact::Over { .. }
+            | Fact::LongCall { .. }
             | Fact::Flagged { .. }
             | Fact::AttemptRinging { .. }
             | Fact::AttemptAnswered { .. }

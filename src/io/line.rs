@@ -3,7 +3,8 @@
 
 use crate::duty::checkpoint::{Changes, Checkpoint};
 use crate::duty::journal::Noted;
-use crate::duty::switchboard::{Input, LinePlan, Output, Switchboard};
+use crate::duty::line_plan::LinePlan;
+use crate::duty::switchboard::{Input, Output, Switchboard};
 use crate::io::clock;
 use crate::io::media::Media;
 use crate::io::streams::{self, Streams};

@@ -6,6 +6,7 @@ use crate::duty::journal::{Fact, Noted};
 use crate::duty::switchboard::Input;
 use crate::io::call_lines::CallLines;
 use crate::io::clock;
+use crate::io::long_calls::LongCalls;
 use crate::io::status::{Alarm, Board, LineState, Live, PartState};
 use crate::io::store::{Applied, Gap, OutageKind, Sealed, Store, StoreError};
 use crate::io::tape;
@@ -43,8 +44,10 @@ pub async fn keep_facts(
     let mut settled = Settled::default();
     let mut log = LogState::default();
     let mut lines = CallLines::default();
+    let mut long = LongCalls::default();
     let mut take = |noted: Noted, waiting: &mut VecDeque<Noted>| {
         lines.take(&noted);
+        long.take(&noted, &to.board);
         keep(noted, waiting, &to.board);
     };
     loop {

@@ -7,6 +7,7 @@ pub mod disk;
 pub mod escalator;
 pub mod line;
 pub mod logbook;
+pub mod long_calls;
 pub mod media;
 pub mod prompts;
 pub mod status;

@@ -1,32 +1,62 @@
-//! The prompts' WAV files, built in. Made once with espeak-ng (Mandarin, 140 words a minute) and sox, A-law quantised.
+//! What is said on the telephone: WAV files, built in, made once with espeak-ng (Mandarin, 140 to 150 words a
+//! minute) and sox, A-law quantised; and the tones.
 
 use super::wav_file;
-use crate::duty::prompts::COUNT;
+use crate::duty::prompts::{BEEP, COUNT, GREETING, QUEUE, RINGBACK};
+use crate::protocol::rtp::{Codec, g711};
+use std::f64::consts::TAU;
 use std::sync::Arc;
 
-const FILES: [&[u8]; COUNT] = [
+const FILES: [&[u8]; 8] = [
     include_bytes!("prompts/urgent.wav"),
     include_bytes!("prompts/confirmed.wav"),
     include_bytes!("prompts/wrong_key.wav"),
     include_bytes!("prompts/please_wait.wav"),
     include_bytes!("prompts/already_confirmed.wav"),
     include_bytes!("prompts/withdrawn.wav"),
+    include_bytes!("prompts/queue.wav"),
+    include_bytes!("prompts/greeting.wav"),
 ];
+const SECOND: usize = wav_file::RATE as usize;
+/// Peak of a tone: -12 dBFS.
+const LOUD: f64 = 8000.0;
 
-/// The prompts as 8 kHz samples, in the order of `duty::prompts`.
-pub fn load() -> Vec<Arc<[i16]>> {
+/// Everything as 8 kHz samples, in the order of `duty::prompts`; `greeting` in the place of ours.
+pub fn load(greeting: Option<Vec<i16>>) -> Vec<Arc<[i16]>> {
     let samples = |file: &&[u8]| {
         let channels = wav_file::read(*file).expect("the prompts are built in and tested");
-        channels.into_iter().next().unwrap_or_default().into()
+        channels.into_iter().next().unwrap_or_default()
     };
-    FILES.iter().map(samples).collect()
+    let mut prompts: Vec<Vec<i16>> = FILES.iter().map(samples).collect();
+    prompts.resize(COUNT, vec![]);
+    let mut set = |prompt: crate::protocol::rtp::Prompt, samples| {
+        prompts[usize::from(prompt.0)] = samples;
+    };
+    if let Some(greeting) = greeting {
+        set(GREETING, greeting);
+    }
+    set(BEEP, tone(1000.0, SECOND / 2));
+    // One second of every five, as the networks of this country ring: a round ends with a pause of one.
+    set(RINGBACK, [tone(450.0, SECOND), vec![0; 3 * SECOND]].concat());
+    prompts[usize::from(QUEUE.0)].extend(vec![0; 5 * SECOND]);
+    let quantised =
+        |sample: &mut i16| *sample = g711::decode(Codec::Pcma, g711::encode(Codec::Pcma, *sample));
+    for prompt in [GREETING, BEEP, RINGBACK, QUEUE] {
+        prompts[usize::from(prompt.0)].iter_mut().for_each(quantised);
+    }
+    prompts.into_iter().map(Arc::from).collect()
+}
+
+fn tone(hertz: f64, samples: usize) -> Vec<i16> {
+    let phase = |n: usize| n as f64 / SECOND as f64 * hertz * TAU;
+    (0..samples).map(|n| (phase(n).sin() * LOUD) as i16).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::duty::prompts::{CONFIRMED, PLEASE_WAIT, URGENT, WRONG_KEY};
-    use crate::protocol::rtp::{Codec, Prompt, g711};
+    use crate::protocol::rtp::Prompt;
 
     fn seconds(prompts: &[Arc<[i16]>], prompt: Prompt) -> f64 {
         prompts[usize::from(prompt.0)].len() as f64 / 8000.0
@@ -34,17 +64,27 @@ mod tests {
 
     #[test]
     fn every_prompt_is_there_in_its_place() {
-        let prompts = load();
+        let prompts = load(None);
         assert_eq!(prompts.len(), COUNT);
         assert!((6.0..11.0).contains(&seconds(&prompts, URGENT)));
         assert!((4.0..8.0).contains(&seconds(&prompts, CONFIRMED)));
         assert!((1.0..3.0).contains(&seconds(&prompts, WRONG_KEY)));
         assert!((1.0..2.0).contains(&seconds(&prompts, PLEASE_WAIT)));
+        assert!((12.0..15.0).contains(&seconds(&prompts, QUEUE)));
+        assert!((9.0..13.0).contains(&seconds(&prompts, GREETING)));
+        assert!((seconds(&prompts, BEEP) - 0.5).abs() < 0.01);
+        assert!((seconds(&prompts, RINGBACK) - 4.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn the_site_says_its_own_greeting() {
+        let prompts = load(Some(vec![504; 800]));
+        assert_eq!(*prompts[usize::from(GREETING.0)], [504; 800]);
     }
 
     #[test]
     fn prompts_are_heard_and_not_clipped() {
-        for (index, prompt) in load().iter().enumerate() {
+        for (index, prompt) in load(None).iter().enumerate() {
             let power: f64 = prompt.iter().map(|sample| f64::from(*sample).powi(2)).sum();
             let level = 10.0 * (power / prompt.len() as f64 / 32768f64.powi(2)).log10();
             assert!((-24.0..-14.0).contains(&level), "prompt {index}: {level:.1} dBFS");
@@ -59,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_law_carries_the_prompts_without_change() {
-        for sample in load().iter().flat_map(|prompt| prompt.iter()) {
+        for sample in load(None).iter().flat_map(|prompt| prompt.iter()) {
             assert_eq!(g711::decode(Codec::Pcma, g711::encode(Codec::Pcma, *sample)), *sample);
         }
     }

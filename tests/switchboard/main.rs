@@ -1,6 +1,7 @@
 //! The switchboard against real SIP bytes in virtual time: what the caller, the phones, the leader, the log and the
 //! relay see of it.
 
+mod answering;
 mod random_shift;
 mod world;
 

@@ -3,10 +3,13 @@
 
 use crate::world::{World, ms, phone, seconds};
 use dutyline::duty::ids::{AttemptId, CallId};
-use dutyline::duty::journal::{Fact, Urgency};
+use dutyline::duty::journal::{Disposition, Fact, Stretch, Urgency};
+use dutyline::duty::line_plan::{Answering, Begins, MessagePlan, Phone, QueuePlan, SilencePlan};
+use dutyline::duty::prompts;
 use dutyline::duty::switchboard::{AckOutcome, Input, Unwanted};
 use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::{Channel, Event as Media};
+use dutyline::protocol::sdp::{self, Direction};
 use dutyline::protocol::sip::{Event, LegId};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -30,7 +33,7 @@ fn whatever_happens_nothing_leaks() {
         Err(_) => 1..=40_u8,
     };
     let whole = seeds.len() > 1;
-    let mut seen = [0; 6];
+    let mut seen = [0; 10];
     for seed in seeds {
         println!("SEED={seed}");
         for (sum, count) in seen.iter_mut().zip(Shift::new(seed).run()) {
@@ -38,7 +41,8 @@ fn whatever_happens_nothing_leaks() {
         }
     }
     println!(
-        "arrived, answered, kept after CANCEL, flagged, leaders heard, acknowledged: {seen:?}"
+        "arrived, answered, kept after CANCEL, flagged, leaders heard, acknowledged, heard early, \
+         queued, message, silent: {seen:?}"
     );
     assert!(
         !whole || seen.iter().all(|count| *count > 0),
@@ -46,11 +50,28 @@ fn whatever_happens_nothing_leaks() {
     );
 }
 
+/// Queue, last resort and watch.
+fn everything() -> Answering {
+    let queue = Some(QueuePlan { places: 2, longest: seconds(40) });
+    let message = Some(MessagePlan { after: seconds(20), longest: seconds(30) });
+    let silence = SilencePlan { both: Some(seconds(20)), one: Some(seconds(30)) };
+    Answering { queue, message, silence, ..Answering::default() }
+}
+
 impl Shift {
     fn new(seed: u8) -> Self {
-        let phones = [phone("201", 15), phone("202", 10)];
+        let (phones, answering) = match seed % 3 {
+            0 => (vec![phone("201", 15), phone("202", 10)], Answering::default()),
+            1 => (vec![phone("201", 15), phone("202", 10)], everything()),
+            _ => {
+                let begins = |after| Begins::After(seconds(after));
+                let first = Phone { begins: begins(0), ..phone("201", 15) };
+                let second = Phone { begins: begins(4), ..phone("202", 10) };
+                (vec![first, second, phone("203", 9)], everything())
+            }
+        };
         Self {
-            world: World::new(&phones, 8, 2, seed),
+            world: World::answering(&phones, 8, 2, seed, answering),
             random: Random::from_seed([seed; 32]),
             dialled: vec![],
             ringing: vec![],
@@ -59,7 +80,7 @@ impl Shift {
         }
     }
 
-    fn run(mut self) -> [usize; 6] {
+    fn run(mut self) -> [usize; 10] {
         for _ in 0..STEPS {
             self.step();
             self.observe();
@@ -71,7 +92,7 @@ impl Shift {
     }
 
     /// Everybody hangs up; then nothing may be left.
-    fn end(mut self) -> [usize; 6] {
+    fn end(mut self) -> [usize; 10] {
         self.world.wire_works = true;
         self.world.relay_works = true;
         self.world.log_works = true;
@@ -103,7 +124,19 @@ impl Shift {
             self.world.count(|fact| matches!(fact, Fact::Flagged { .. })),
             self.world.count(|fact| matches!(fact, Fact::AttemptAnswered { .. })),
             self.world.count(|fact| matches!(fact, Fact::Acknowledged { .. })),
+            self.began(Stretch::Early),
+            self.began(Stretch::Queued),
+            self.world.count(|fact| {
+                matches!(fact, Fact::Ended { disposition: Disposition::Message, .. })
+            }),
+            self.world.count(
+                |fact| matches!(fact, Fact::Ended { why, .. } if why.starts_with("no voice from")),
+            ),
         ]
+    }
+
+    fn began(&self, wanted: Stretch) -> usize {
+        self.world.count(|fact| matches!(fact, Fact::Began { stretch, .. } if *stretch == wanted))
     }
 
     /// Calls taken by a phone after its ringing was given up.
@@ -201,7 +234,7 @@ impl Shift {
         let some = |random: &mut Random, items: &[char]| {
             items[usize::try_from(random.below(items.len() as u64)).unwrap()]
         };
-        let input = match self.random.below(8) {
+        let input = match self.random.below(10) {
             0 | 1 => {
                 self.world.tell(Input::Media(Media::Digit { channel, digit: '*' }));
                 Input::Media(Media::Digit { channel, digit: '9' })
@@ -212,8 +245,23 @@ impl Shift {
             }
             4 => {
                 let prompt =
-                    dutyline::protocol::rtp::Prompt(u8::try_from(self.random.below(7)).unwrap());
+                    dutyline::protocol::rtp::Prompt(u8::try_from(self.random.below(10)).unwrap());
                 Input::Media(Media::Played { channel, prompt })
+            }
+            8 => {
+                // Nothing comes from anybody.
+                let since = self.world.now.mono;
+                for channel in (0..8).map(Channel) {
+                    self.world.tell(Input::Media(Media::Quiet { channel, since }));
+                }
+                Input::Timeout
+            }
+            9 => {
+                // The greeting and the beep come to their ends.
+                for prompt in [prompts::GREETING, prompts::BEEP] {
+                    self.world.tell(Input::Media(Media::Played { channel, prompt }));
+                }
+                Input::Media(Media::Heard { channel })
             }
             5 => Input::Timeout,
             6 => Input::Stored { call: CallId(Uuid::from_u128(3)) },
@@ -232,7 +280,9 @@ impl Shift {
             match event {
                 Event::Incoming { leg, .. } => {
                     if self.random.below(4) > 0 {
-                        self.world.pbx.ring(leg, None, self.world.now);
+                        let early = self.random.below(3) == 0;
+                        let sdp = early.then(|| self.world.sdp(&sdp::CODECS, Direction::SendRecv));
+                        self.world.pbx.ring(leg, sdp, self.world.now);
                         self.world.settle();
                     }
                     self.ringing.push(leg);

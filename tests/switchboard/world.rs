@@ -4,10 +4,9 @@
 use chrono::DateTime;
 use dutyline::duty::call::arrival::CallerRules;
 use dutyline::duty::ids::{AttemptId, CallId};
-use dutyline::duty::journal::{AttemptResult, Disposition, Fact, Urgency};
-use dutyline::duty::switchboard::{
-    AckOutcome, Input, LeaderCall, LinePlan, Output, Phone, Switchboard,
-};
+use dutyline::duty::journal::{AttemptResult, Disposition, Fact, Stretch, Urgency};
+use dutyline::duty::line_plan::{Answering, Begins, LinePlan, Phone};
+use dutyline::duty::switchboard::{AckOutcome, Input, LeaderCall, Output, Switchboard};
 use dutyline::protocol::now::{Mono, Now};
 use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::{self, Channel, Codec, Command, Counts, Party, Prompt};
@@ -55,7 +54,12 @@ pub fn ms(count: u64) -> Duration {
 }
 
 pub fn phone(target: &str, ring: u64) -> Phone {
-    Phone { name: format!("phone {target}"), target: target.to_owned(), ring: seconds(ring) }
+    Phone {
+        name: format!("phone {target}"),
+        target: target.to_owned(),
+        ring: seconds(ring),
+        begins: Begins::InTurn,
+    }
 }
 
 pub struct World {
@@ -83,6 +87,16 @@ pub struct World {
 
 impl World {
     pub fn new(phones: &[Phone], channels: u16, reserved: usize, seed: u8) -> Self {
+        Self::answering(phones, channels, reserved, seed, Answering::default())
+    }
+
+    pub fn answering(
+        phones: &[Phone],
+        channels: u16,
+        reserved: usize,
+        seed: u8,
+        answering: Answering,
+    ) -> Self {
         let now = Now {
             mono: Mono(1_000_000_000),
             wall: DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
@@ -97,6 +111,7 @@ impl World {
             entry_budget: ms(150),
             callers: CallerRules::default(),
             finish: ms(0),
+            answering,
         };
         let mut world = Self {
             board: Switchboard::new(plan, random.fork(), now),
@@ -146,6 +161,13 @@ impl World {
         self.board.handle(Input::Message { from: PBX, bytes }, self.now);
     }
 
+    /// As [`World::in_dialog`], inside the dialog of the first phone that the switchboard dialled.
+    pub fn in_officers_dialog(&mut self, method: &str, step: u32, kind: &str, body: &[u8]) {
+        let ack = self.from_board.iter().find(|message| message.starts_with("ACK "));
+        let ack = ack.cloned().expect("an ACK");
+        self.inside(&ack, true, (method, step), kind, body);
+    }
+
     /// A request by the peer inside the dialog of the newest ACK, with a CSeq so much higher.
     pub fn in_dialog(&mut self, method: &str, step: u32, kind: &str, body: &[u8]) {
         let newest = |sent: &[String]| {
@@ -156,6 +178,17 @@ impl World {
             Some(ack) => (ack, false),
             None => (newest(&self.from_board).expect("an ACK"), true),
         };
+        self.inside(&ack, turned, (method, step), kind, body);
+    }
+
+    fn inside(
+        &mut self,
+        ack: &str,
+        turned: bool,
+        (method, step): (&str, u32),
+        kind: &str,
+        body: &[u8],
+    ) {
         let mut request = format!("{method} sip:8000@{} SIP/2.0\r\n", BOARD.addr);
         let branch = self.from_pbx.len();
         request.push_str(&format!("Via: SIP/2.0/UDP {};branch=z9hG4bKtest{branch}\r\n", PBX.addr));
@@ -399,6 +432,34 @@ impl World {
             Command::Play { prompt, .. } => Some(*prompt),
             _ => None,
         })
+    }
+
+    /// What the caller hears comes to its end.
+    pub fn caller_hears_it_out(&mut self) {
+        let channel = self.channel(Party::Caller);
+        let prompt = self.spoken().expect("a prompt");
+        self.tell(Input::Media(rtp::Event::Played { channel, prompt }));
+    }
+
+    /// Nothing more comes from this party.
+    pub fn falls_silent(&mut self, party: Party) {
+        let (channel, since) = (self.channel(party), self.now.mono);
+        self.tell(Input::Media(rtp::Event::Quiet { channel, since }));
+    }
+
+    pub fn is_heard_again(&mut self, party: Party) {
+        let channel = self.channel(party);
+        self.tell(Input::Media(rtp::Event::Heard { channel }));
+    }
+
+    /// The stretches of calls that began and ended, in order, as the log is told.
+    pub fn stretches(&self) -> Vec<(bool, Stretch)> {
+        let of = |fact: &Fact| match fact {
+            Fact::Began { stretch, .. } => Some((true, *stretch)),
+            Fact::Over { stretch, .. } => Some((false, *stretch)),
+            _ => None,
+        };
+        self.facts.iter().filter_map(of).collect()
     }
 
     /// The current prompt comes to its end.

@@ -1,27 +1,19 @@
-//! Caller and officer speaking: two legs, each negotiated with us alone, and the officer's keys.
+//! Caller and officer speaking: two legs, each negotiated with us alone, the officer's keys, and
+//! the watch over whether both are still there.
 
+use super::caller::Caller;
 use super::desk::Desk;
 use super::keys::{Keys, StarNine, Via};
 use super::leg::Leg;
-use super::ring_plan::Ring;
+use super::ringing::Taken;
+use super::watch::{Finding, Watch};
 use crate::duty::ids::{CallId, EntryId};
-use crate::duty::journal::{Disposition, Fact, Urgency};
-use crate::protocol::now::Now;
-use crate::protocol::rtp::{Channel, Command, Party};
-use crate::protocol::sdp::{self, Direction, Session};
+use crate::duty::journal::{Disposition, Fact, Stretch, Urgency};
+use crate::protocol::now::{Deadline, Mono, Now};
+use crate::protocol::rtp::{Command, Party};
+use crate::protocol::sdp::{self, Direction};
 use crate::protocol::sip::{Ending, LegId};
 use serde::{Deserialize, Serialize};
-
-/// The caller while nobody has answered.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Caller {
-    pub leg: LegId,
-    pub channel: Channel,
-    /// None: the caller leaves the offer to us (RFC 3261 §13.2.1).
-    pub offer: Option<Session>,
-    /// What the officer's phone shows.
-    pub shown: String,
-}
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Bridge {
@@ -32,9 +24,10 @@ pub struct Bridge {
     keys: Keys,
     star_nine: StarNine,
     flagged: bool,
+    watch: Watch,
 }
 
-/// One leg is over, so the call is.
+/// The call is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HungUp {
     pub disposition: Disposition,
@@ -43,71 +36,56 @@ pub struct HungUp {
 }
 
 impl Bridge {
-    /// Both sessions in the first codec of the officer's answer that the caller speaks too; where
-    /// the answer has none of those, the relay transcodes.
-    pub fn agree(
+    /// The two hear each other, and only then the caller is answered. The officer's session is in
+    /// the caller's codec where the phone has it; where not, the relay transcodes.
+    pub fn open(
         call: CallId,
-        caller: &Caller,
-        ring: &Ring,
-        officer: &Session,
+        caller: &mut Caller,
+        taken: &Taken,
         desk: &mut Desk,
+        now: Now,
     ) -> Self {
-        let spoken = |codec| caller.offer.as_ref().and_then(|offer| offer.stream_for(codec));
-        let mut codecs = officer.codecs().iter().map(|(codec, _)| *codec);
-        let common = codecs.find(|codec| spoken(*codec).is_some());
-        let stream = common.and_then(|codec| officer.stream_for(codec));
-        let stream = stream.unwrap_or_else(|| officer.stream());
-        let officer_leg = Leg {
-            id: ring.leg,
-            channel: ring.channel,
-            local: ring.local,
-            stream: Some(stream),
-            said: sdp::answer(&ring.local, officer, &stream, Direction::SendRecv),
-        };
-        let local = desk.local(caller.channel);
-        let (stream, said) = match &caller.offer {
-            Some(offer) => {
-                let stream = spoken(stream.codec).unwrap_or_else(|| offer.stream());
-                let answer = sdp::answer(&local, offer, &stream, offer.direction.reversed());
-                (Some(stream), answer)
-            }
-            None => {
-                let codec = [(stream.codec, stream.codec as u8)];
-                (None, sdp::offer(&local, &codec, Some(sdp::EVENT_PT), Direction::SendRecv))
-            }
-        };
-        let caller_leg = Leg { id: caller.leg, channel: caller.channel, local, stream, said };
-        Self {
+        let Taken { ring, channel, session } = taken;
+        let caller_leg = caller.settle(Some(session), desk).clone();
+        let common = caller_leg.stream.and_then(|stream| session.stream_for(stream.codec));
+        let stream = common.unwrap_or_else(|| session.stream());
+        let said = sdp::answer(&ring.local, session, &stream, Direction::SendRecv);
+        let officer = Leg::new(ring.leg, *channel, ring.local, Some(stream), said);
+        let officer = Leg { theirs: session.direction, ..officer };
+        let mut bridge = Self {
             call,
             caller: caller_leg,
-            officer: officer_leg,
+            officer,
             phone: ring.name.clone(),
             keys: Keys::default(),
             star_nine: StarNine::default(),
             flagged: false,
-        }
+            watch: Watch::new(now.mono),
+        };
+        desk.note(Fact::Answered { call, phone: ring.name.clone() }, now);
+        caller.silence(desk);
+        desk.open(call, Party::Officer, *channel, stream);
+        bridge.join_caller(desk);
+        caller.answer(desk, now);
+        bridge.look_at(Party::Officer, desk, now);
+        bridge.look_at(Party::Caller, desk, now);
+        bridge
     }
 
-    /// The two hear each other, and only then the caller is answered.
-    pub fn open(&self, desk: &mut Desk, now: Now) {
-        desk.note(Fact::Answered { call: self.call, phone: self.phone.clone() }, now);
-        self.open_leg(Party::Officer, &self.officer, desk);
-        self.open_leg(Party::Caller, &self.caller, desk);
-        desk.sip.answer(self.caller.id, self.caller.said.clone(), now);
-    }
-
-    fn open_leg(&self, party: Party, leg: &Leg, desk: &mut Desk) {
-        let Some(stream) = leg.stream else { return };
-        desk.open(self.call, party, leg.channel, stream);
-        if party == Party::Caller {
-            desk.media(Command::Join { a: leg.channel, b: self.officer.channel });
+    fn join_caller(&self, desk: &mut Desk) {
+        let Some(stream) = self.caller.stream else { return };
+        if !desk.channels.is_open(self.caller.channel) {
+            desk.open(self.call, Party::Caller, self.caller.channel, stream);
         }
+        desk.media(Command::Join { a: self.caller.channel, b: self.officer.channel });
     }
 
     /// The two hear each other again, where each is still there.
     pub fn take_up(&self, desk: &mut Desk, now: Now) {
-        self.open_leg(Party::Officer, &self.officer, desk);
-        self.open_leg(Party::Caller, &self.caller, desk);
+        if let Some(stream) = self.officer.stream {
+            desk.open(self.call, Party::Officer, self.officer.channel, stream);
+        }
+        self.join_caller(desk);
         desk.sip.probe(self.officer.id, now);
         desk.sip.probe(self.caller.id, now);
     }
@@ -117,19 +95,23 @@ impl Bridge {
     }
 
     /// The answer to an offer of ours.
-    pub fn handle_answer(&mut self, leg: LegId, sdp: &[u8], desk: &mut Desk) {
+    pub fn handle_answer(&mut self, leg: LegId, sdp: &[u8], desk: &mut Desk, now: Now) {
         let first = self.caller.id == leg && self.caller.stream.is_none();
-        let Some(end) = self.leg(leg) else { return };
+        let Some((party, end)) = self.leg(leg) else { return };
         match end.take_answer(sdp) {
-            Some(_) if first => self.open_leg(Party::Caller, &self.caller, desk),
+            Some(_) if first => self.join_caller(desk),
             Some(stream) => desk.media(Command::Change { channel: end.channel, stream }),
             None => {}
         }
+        self.look_at(party, desk, now);
     }
 
     pub fn handle_offer(&mut self, leg: LegId, sdp: Option<&[u8]>, desk: &mut Desk, now: Now) {
         match self.leg(leg) {
-            Some(end) => desk.renegotiate(end, sdp, now),
+            Some((party, end)) => {
+                desk.renegotiate(end, sdp, now);
+                self.look_at(party, desk, now);
+            }
             None => desk.sip.refuse_offer(leg, 488, now),
         }
     }
@@ -145,6 +127,33 @@ impl Bridge {
             let phone = self.phone.clone();
             desk.note(Fact::Flagged { entry, urgency: Urgency::Urgent, phone }, now);
         }
+    }
+
+    pub fn handle_voice(&mut self, party: Party, quiet_since: Option<Mono>) {
+        self.watch.handle_voice(party, quiet_since);
+    }
+
+    pub fn handle_timeout(&mut self, desk: &mut Desk, now: Now) -> Option<HungUp> {
+        let finding = self.watch.handle_timeout(&desk.plan.answering, now.mono)?;
+        let (party, limit) = match finding {
+            Finding::Silent(party, limit) => (party, limit.as_secs()),
+            Finding::Long => {
+                desk.note(Fact::LongCall { call: self.call }, now);
+                return None;
+            }
+        };
+        self.hang_up(desk, now);
+        let who = match party {
+            Some(Party::Caller) => "the caller",
+            Some(_) => "the officer's phone",
+            None => "either side",
+        };
+        let why = format!("no voice from {who} for {limit} s");
+        Some(HungUp { disposition: Disposition::Interrupted, by: None, why })
+    }
+
+    pub fn deadline(&self, desk: &Desk) -> Option<Deadline> {
+        self.watch.deadline(&desk.plan.answering)
     }
 
     /// One of the two is gone: so is the other. None for a leg of neither.
@@ -182,7 +191,26 @@ impl Bridge {
         desk.sip.bye(self.officer.id, now);
     }
 
-    fn leg(&mut self, leg: LegId) -> Option<&mut Leg> {
-        [&mut self.caller, &mut self.officer].into_iter().find(|end| end.id == leg)
+    /// The officer's channel is free; the caller's is not ours.
+    pub fn close(&self, desk: &mut Desk, now: Now) {
+        desk.close(self.officer.channel, now);
+    }
+
+    /// Takes note of a hold that begins or ends with a party's latest description.
+    fn look_at(&mut self, party: Party, desk: &mut Desk, now: Now) {
+        let leg = if party == Party::Caller { &self.caller } else { &self.officer };
+        if self.watch.handle_description(party, leg.holds(), leg.is_mute(), now.mono) {
+            let stretch = Stretch::Hold(party);
+            let fact = match leg.holds() {
+                true => Fact::Began { call: self.call, stretch },
+                false => Fact::Over { call: self.call, stretch },
+            };
+            desk.note(fact, now);
+        }
+    }
+
+    fn leg(&mut self, leg: LegId) -> Option<(Party, &mut Leg)> {
+        let legs = [(Party::Caller, &mut self.caller), (Party::Officer, &mut self.officer)];
+        legs.into_iter().find(|(_, end)| end.id == leg)
     }
 }

@@ -6,14 +6,15 @@ use crate::duty::channels::Channels;
 use crate::duty::checkpoint::Unwritten;
 use crate::duty::ids::CallId;
 use crate::duty::journal::{Fact, Noted};
-use crate::duty::switchboard::{LinePlan, Output};
+use crate::duty::line_plan::LinePlan;
+use crate::duty::switchboard::Output;
 use crate::protocol::now::Now;
 use crate::protocol::random::Random;
 use crate::protocol::rtp::{Channel, Command, Party, Stream};
 use crate::protocol::sdp::Local;
 use crate::protocol::sip::endpoint::Endpoint;
 use crate::protocol::sip::{LegId, Outgoing};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub struct Desk {
     pub plan: LinePlan,
@@ -21,6 +22,10 @@ pub struct Desk {
     pub channels: Channels,
     /// Whose each leg is, until the endpoint has reported its end.
     pub legs: BTreeMap<LegId, CallId>,
+    /// Calls that wait for a free phone; a call's name is the order of its arrival.
+    pub queue: BTreeSet<CallId>,
+    /// A phone may have become free since the queue was last looked at.
+    pub freed: bool,
     pub random: Random,
     pub out: VecDeque<Output>,
     pub unwritten: Unwritten,
@@ -68,8 +73,11 @@ impl Desk {
         }
     }
 
-    /// A party is on: from now on its packets are taped.
+    /// A party is on, or moved: from now on its packets are taped.
     pub fn open(&mut self, call: CallId, party: Party, channel: Channel, stream: Stream) {
+        if self.channels.is_open(channel) {
+            return self.media(Command::Change { channel, stream });
+        }
         self.channels.open(channel);
         self.media(Command::Open { channel, call: call.0, party, stream });
     }

@@ -1,43 +1,42 @@
-//! A call on the duty line: a caller, the officers' phones in turn, and the bridge between the two.
+//! A call on the duty line, from the INVITE to its end.
 //!
 //! ```text
-//!  Entering ──stored, or 150 ms──► Ringing(phone) ──200──► Talking ──BYE, lost──► Over
-//!     │                            │  ▲    │                  ▲
-//!     │                            └──┘    └─none left─► LastChance (a cancelled phone may have
-//!     │                       next phone                       │     been picked up meanwhile)
-//!     └── caller gives up, refused, shutdown: from anywhere ───┴──────────────► Over
+//!  Entering ──stored, or 150 ms──► Ringing ──an officer's 200──► Talking ──BYE, lost, silent──► Over
+//!                │                  │   │                          ▲ ▲
+//!                │   every phone busy   │ nobody for so long       │ │
+//!                ▼                  ▼   ▼                          │ │
+//!         Queued (others wait) ◄────┘  Message ──a 200 that crosses our CANCEL
+//!                │  └────────────time───►│                         │
+//!                └──────an officer's 200─┼─────────────────────────┘
+//!   caller gives up, refused, shutdown: from anywhere ───────────────────────────────────────► Over
 //! ```
-//! Nothing answers the caller before an officer did.
+//! The caller is answered by an officer, by the queue, or by the last resort; never before.
 
 use super::LegEvent;
-use super::bridge::{Bridge, Caller};
+use super::bridge::{Bridge, HungUp};
+use super::caller::Caller;
 use super::desk::Desk;
-use super::keys::Via;
-use super::ring_plan::{NotTaken, RETRY_AFTER, Ring, verdict};
+use super::early::Early;
+use super::keys::{Keys, Via};
+use super::message::{Message, Step};
+use super::queued::{Due, Queued};
+use super::ring_plan::{BUSY, RETRY_AFTER, Verdict};
+use super::ringing::{Ringing, Rings, Taken};
 use crate::duty::ids::CallId;
-use crate::duty::journal::{Disposition, Fact};
-use crate::protocol::now::{Deadline, Mono, Now};
-use crate::protocol::rtp::{Channel, Command, Party};
-use crate::protocol::sdp::{self, Direction};
-use crate::protocol::sip::{Ending, LegId, Outgoing};
+use crate::duty::journal::{Disposition, Fact, Stretch};
+use crate::duty::prompts::QUEUE;
+use crate::protocol::now::{Deadline, Mono, Now, earlier};
+use crate::protocol::rtp::{Channel, Command, Party, Prompt};
+use crate::protocol::sip::{Ending, LegId};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
-
-/// A phone of which the PBX says nothing at all for so long is passed over.
-const NO_REPLY: Duration = Duration::from_secs(6);
-/// How long the last phone has to say how its CANCEL went.
-const LAST_CHANCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Incoming {
     id: CallId,
     caller: Caller,
-    /// Lent to whichever phone is rung.
-    officer_channel: Channel,
+    phones: Ringing,
+    early: Early,
     state: State,
-    not_taken: Vec<NotTaken>,
-    /// Phones whose ringing was given up and whose final response is still to come.
-    given_up: Vec<Ring>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -46,12 +45,15 @@ enum State {
     Entering {
         until: Mono,
     },
+    /// Nobody has answered the caller.
     Ringing {
-        ring: Ring,
-        until: Mono,
+        /// When the last resort answers him.
+        until: Option<Mono>,
     },
-    LastChance {
-        until: Mono,
+    Queued(Queued),
+    Message {
+        message: Message,
+        keys: Keys,
     },
     Talking(Box<Bridge>),
     Over,
@@ -59,14 +61,13 @@ enum State {
 
 impl Incoming {
     /// A call whose `Arrived` has been noted.
-    pub fn new(id: CallId, caller: Caller, officer_channel: Channel, until: Mono) -> Self {
+    pub fn new(id: CallId, caller: Caller, officer: Channel, until: Mono, now: Mono) -> Self {
         Self {
             id,
             caller,
-            officer_channel,
+            phones: Ringing::new(id, officer, now),
+            early: Early::default(),
             state: State::Entering { until },
-            not_taken: vec![],
-            given_up: vec![],
         }
     }
 
@@ -75,21 +76,32 @@ impl Incoming {
     }
 
     pub fn handle_stored(&mut self, desk: &mut Desk, now: Now) {
-        match self.state {
-            State::Entering { .. } => self.ring(0, desk, now),
-            State::Ringing { .. } | State::LastChance { .. } | State::Talking(_) | State::Over => {}
+        if matches!(self.state, State::Entering { .. }) {
+            self.begin(desk, now);
         }
     }
 
     pub fn handle_leg(&mut self, leg: LegId, event: LegEvent, desk: &mut Desk, now: Now) {
         match event {
-            LegEvent::Cancelled => self.abandoned(desk, now),
-            LegEvent::Answer { sdp } => self.our_offer_answered(leg, &sdp, desk),
+            LegEvent::Cancelled => self.gave_up(desk, now),
+            LegEvent::Answer { sdp } => self.our_offer_answered(leg, &sdp, desk, now),
             // The session stays as it was.
             LegEvent::OfferRefused { status: _ } => {}
-            LegEvent::Progress { status, sdp } => self.progress(leg, status, sdp, desk, now),
-            LegEvent::Answered { sdp } => self.answered(leg, sdp.as_deref(), desk, now),
-            LegEvent::Refused { status } => self.refused(leg, status, desk, now),
+            LegEvent::Progress { status, sdp } => {
+                if let Some(rings) = self.phones.handle_progress(leg, status, sdp) {
+                    self.phone_rings(&rings, desk, now);
+                }
+            }
+            LegEvent::Answered { sdp } => {
+                if let Some(taken) = self.phones.handle_answered(leg, sdp.as_deref(), desk, now) {
+                    self.talk(taken, desk, now);
+                }
+                self.follow(desk, now);
+            }
+            LegEvent::Refused { status } => {
+                self.phones.handle_refused(leg, status, desk, now);
+                self.follow(desk, now);
+            }
             LegEvent::Offer { sdp } => self.offered(leg, sdp.as_deref(), desk, now),
             LegEvent::Key(key) => {
                 if let Some(party) = self.party(leg) {
@@ -101,66 +113,117 @@ impl Incoming {
     }
 
     pub fn handle_timeout(&mut self, desk: &mut Desk, now: Now) {
-        match self.state {
-            State::Entering { until } if until <= now.mono => self.ring(0, desk, now),
-            State::Ringing { until, .. } if until <= now.mono => self.give_up_ringing(desk, now),
-            State::LastChance { until } if until <= now.mono => self.conclude(desk, now),
-            State::Entering { .. }
-            | State::Ringing { .. }
-            | State::LastChance { .. }
-            | State::Talking(_)
-            | State::Over => {}
+        self.phones.handle_timeout(desk, now);
+        match &mut self.state {
+            State::Entering { until } if *until <= now.mono => self.begin(desk, now),
+            State::Ringing { until: Some(until) } if *until <= now.mono => {
+                self.take_message(desk, now);
+            }
+            State::Queued(queued) => match queued.handle_timeout(now.mono) {
+                Some(Due::Over) => self.waited_in_vain(desk, now),
+                Some(Due::Again) => self.its_turn(desk, now),
+                None => {}
+            },
+            State::Message { message, .. } => {
+                let step = message.handle_timeout(now.mono);
+                self.carry_out(step, desk, now);
+            }
+            State::Talking(bridge) => {
+                if let Some(hung_up) = bridge.handle_timeout(desk, now) {
+                    self.hung_up(&hung_up, desk, now);
+                }
+            }
+            State::Entering { .. } | State::Ringing { .. } | State::Over => {}
         }
+        self.follow(desk, now);
     }
 
-    pub fn deadline(&self) -> Option<Deadline> {
-        match &self.state {
+    pub fn deadline(&self, desk: &Desk) -> Option<Deadline> {
+        let own = match &self.state {
             State::Entering { until } => Some((*until, "entry not committed in time")),
-            State::Ringing { until, .. } => Some((*until, "officer's phone not answered")),
-            State::LastChance { until } => Some((*until, "last phone's CANCEL not answered")),
-            State::Talking(_) | State::Over => None,
-        }
+            State::Ringing { until } => until.map(|until| (until, "nobody answers")),
+            State::Queued(queued) => queued.deadline(),
+            State::Message { message, .. } => message.deadline(),
+            State::Talking(bridge) => bridge.deadline(desk),
+            State::Over => None,
+        };
+        earlier(own, self.phones.deadline(desk))
     }
 
     pub fn handle_key(&mut self, party: Party, key: char, via: Via, desk: &mut Desk, now: Now) {
         match &mut self.state {
             State::Talking(bridge) => bridge.handle_key(party, key, via, desk, now),
-            State::Entering { .. }
-            | State::Ringing { .. }
-            | State::LastChance { .. }
-            | State::Over => {}
+            State::Message { message, keys } => {
+                let is_new = party == Party::Caller && keys.is_new(key, via, now.mono);
+                let step = is_new.then(|| message.handle_key(key, now.mono)).flatten();
+                self.carry_out(step, desk, now);
+            }
+            State::Entering { .. } | State::Ringing { .. } | State::Queued(_) | State::Over => {}
+        }
+    }
+
+    pub fn handle_played(&mut self, prompt: Prompt, desk: &mut Desk, now: Now) {
+        self.caller.handle_played(prompt);
+        if let State::Message { message, .. } = &mut self.state {
+            let step = message.handle_played(prompt, now.mono);
+            self.carry_out(step, desk, now);
+        }
+    }
+
+    pub fn handle_voice(&mut self, party: Party, quiet_since: Option<Mono>) {
+        if let State::Talking(bridge) = &mut self.state {
+            bridge.handle_voice(party, quiet_since);
         }
     }
 
     pub fn is_taped(&self) -> bool {
-        matches!(self.state, State::Talking(_))
+        self.early.was_taped() || self.caller.is_answered()
     }
 
-    /// Whoever talks goes on talking. One that was still ringing ends so that the PBX fails over:
-    /// what the phones have said meanwhile is not known, and the caller must not wait for it.
+    /// Whoever talks, waits or leaves a message goes on. One that was still ringing ends so that
+    /// the PBX fails over: what the phones have said meanwhile is not known, and the caller must
+    /// not wait for it.
     pub fn take_up(&mut self, desk: &mut Desk, now: Now) {
         match &self.state {
             State::Talking(bridge) => bridge.take_up(desk, now),
-            State::Entering { .. } | State::Ringing { .. } | State::LastChance { .. } => {
-                self.interrupt(desk, now);
+            State::Queued(_) => {
+                desk.queue.insert(self.id);
+                desk.freed = true;
+                self.phones.stop(desk, now);
+                self.caller.take_up(self.id, desk, now);
             }
+            State::Message { .. } => {
+                self.phones.stop(desk, now);
+                self.caller.take_up(self.id, desk, now);
+            }
+            State::Entering { .. } | State::Ringing { .. } => self.interrupt(desk, now),
             State::Over => {}
         }
     }
 
     pub fn interrupt(&mut self, desk: &mut Desk, now: Now) {
-        const WHY: &str = "the daemon stopped";
-        match &self.state {
-            State::Entering { .. } | State::Ringing { .. } | State::LastChance { .. } => {
-                self.cancel_phones(desk, now);
-                desk.refuse(self.caller.leg, 503, Some(RETRY_AFTER), now);
-                self.end(Disposition::Interrupted, None, 503, WHY, desk, now);
-            }
+        let status = match &self.state {
+            State::Over => return,
             State::Talking(bridge) => {
                 bridge.hang_up(desk, now);
-                self.end(Disposition::Interrupted, None, 200, WHY, desk, now);
+                200
             }
-            State::Over => {}
+            State::Entering { .. }
+            | State::Ringing { .. }
+            | State::Queued(_)
+            | State::Message { .. } => self.dismiss(503, Some(RETRY_AFTER), desk, now),
+        };
+        self.end(Disposition::Interrupted, None, status, "the daemon stopped", desk, now);
+    }
+
+    /// First in the queue, and a phone may be free.
+    pub fn its_turn(&mut self, desk: &mut Desk, now: Now) {
+        if let State::Queued(queued) = &mut self.state
+            && desk.queue.first() == Some(&self.id)
+            && !self.phones.is_ringing()
+        {
+            queued.tries(now.mono);
+            self.phones.begin(&self.caller, desk, now);
         }
     }
 
@@ -170,227 +233,209 @@ impl Incoming {
             State::Talking(_)
             | State::Entering { .. }
             | State::Ringing { .. }
-            | State::LastChance { .. }
+            | State::Queued(_)
+            | State::Message { .. }
             | State::Over => (leg == self.caller.leg).then_some(Party::Caller),
         }
     }
 
-    /// Rings the phone at this place of the plan, or comes to an end where there is none.
-    fn ring(&mut self, phone: usize, desk: &mut Desk, now: Now) {
-        let Some(plan) = desk.plan.phones.get(phone).cloned() else {
-            self.all_tried(desk, now);
+    /// Rings, or waits behind those who wait already.
+    fn begin(&mut self, desk: &mut Desk, now: Now) {
+        if desk.plan.answering.queue.is_some() && !desk.queue.is_empty() {
+            return self.busy(desk, now);
+        }
+        let last_resort = desk.plan.answering.message.map(|message| now.mono + message.after);
+        self.state = State::Ringing { until: last_resort };
+        self.phones.begin(&self.caller, desk, now);
+        self.follow(desk, now);
+    }
+
+    /// The next phones ring, or the round is over.
+    fn follow(&mut self, desk: &mut Desk, now: Now) {
+        match self.state {
+            State::Ringing { .. } | State::Queued(_) => {}
+            State::Entering { .. } | State::Message { .. } | State::Talking(_) | State::Over => {
+                return;
+            }
+        }
+        self.phones.advance(&self.caller, desk, now);
+        if self.early.phone().is_some_and(|phone| !self.phones.rings(phone)) {
+            let others = self.phones.is_ringing();
+            self.early.forget(self.id, &mut self.caller, others, desk, now);
+        }
+        if !matches!(self.state, State::Ringing { .. }) {
             return;
-        };
-        let local = desk.local(self.officer_channel);
-        let sdp = match &self.caller.offer {
-            Some(offer) => sdp::offer_for(&local, offer, Direction::SendRecv),
-            None => sdp::offer(&local, &sdp::CODECS, Some(sdp::EVENT_PT), Direction::SendRecv),
-        };
-        let outgoing = Outgoing {
-            target: plan.target,
-            display: self.caller.shown.clone(),
-            from_user: None,
-            sdp,
-            headers: vec![],
-        };
-        let leg = desk.dial(self.id, outgoing, now);
-        desk.note(Fact::Rung { call: self.id, phone: plan.name.clone() }, now);
-        let ring = Ring {
-            leg,
-            phone,
-            name: plan.name,
-            time: plan.ring,
-            channel: self.officer_channel,
-            local,
-            started: now.mono,
-            replied: false,
-            rang: false,
-            early: None,
-        };
-        self.state = State::Ringing { until: now.mono + ring.time.min(NO_REPLY), ring };
-    }
-
-    fn progress(
-        &mut self,
-        leg: LegId,
-        status: u16,
-        sdp: Option<Vec<u8>>,
-        desk: &mut Desk,
-        now: Now,
-    ) {
-        match &mut self.state {
-            State::Ringing { ring, until } if ring.leg == leg => {
-                if !ring.replied {
-                    ring.replied = true;
-                    *until = ring.started + ring.time;
-                }
-                ring.rang |= status >= 180;
-                ring.early = sdp.or(ring.early.take());
-                // Each one, so that a long ringing does not meet a proxy's Timer C (RFC 3261 §16.6).
-                if status >= 180 {
-                    desk.sip.ring(self.caller.leg, None, now);
-                }
+        }
+        let Some(verdict) = self.phones.verdict() else { return };
+        match verdict.disposition {
+            Disposition::BusyMissed => self.busy(desk, now),
+            Disposition::Missed if desk.plan.answering.message.is_some() => {
+                self.take_message(desk, now);
             }
-            State::Entering { .. }
-            | State::Ringing { .. }
-            | State::LastChance { .. }
-            | State::Talking(_)
-            | State::Over => {}
+            _ => self.refuse(verdict, desk, now),
         }
     }
 
-    fn answered(&mut self, leg: LegId, sdp: Option<&[u8]>, desk: &mut Desk, now: Now) {
-        let taken = match &self.state {
-            State::Ringing { ring, .. } if ring.leg == leg => Some(ring.clone()),
-            State::Ringing { .. } | State::LastChance { .. } => {
-                let index = self.given_up.iter().position(|ring| ring.leg == leg);
-                index.map(|index| self.given_up.remove(index))
-            }
-            State::Entering { .. } | State::Talking(_) | State::Over => None,
-        };
-        let Some(ring) = taken else {
-            self.given_up.retain(|ring| ring.leg != leg);
-            desk.sip.bye(leg, now);
+    fn phone_rings(&mut self, rings: &Rings, desk: &mut Desk, now: Now) {
+        if !matches!(self.state, State::Ringing { .. }) {
             return;
+        }
+        // Each one, so that a long ringing does not meet a proxy's Timer C (RFC 3261 §16.6).
+        if !self.early.handle_rings(self.id, &mut self.caller, rings, desk, now) {
+            desk.sip.ring(self.caller.leg, None, now);
+        }
+    }
+
+    fn talk(&mut self, taken: Taken, desk: &mut Desk, now: Now) {
+        self.leave_queue(desk);
+        let bridge = Bridge::open(self.id, &mut self.caller, &taken, desk, now);
+        self.phones.close(desk, now);
+        self.state = State::Talking(Box::new(bridge));
+    }
+
+    /// 占线: a place in the queue, where there is one.
+    fn busy(&mut self, desk: &mut Desk, now: Now) {
+        let place = desk.plan.answering.queue.filter(|plan| desk.queue.len() < plan.places);
+        let Some(plan) = place else {
+            return self.refuse(BUSY, desk, now);
         };
-        let session = sdp.or(ring.early.as_deref()).and_then(|sdp| sdp::parse(sdp).ok());
-        match session {
-            Some(session) => {
-                // A cancelled phone was picked up after all: the one that rings now stops.
-                if let State::Ringing { ring: current, .. } = &self.state
-                    && current.leg != leg
-                {
-                    let current = current.clone();
-                    self.cancel(current, desk, now);
-                }
-                let bridge = Bridge::agree(self.id, &self.caller, &ring, &session, desk);
-                bridge.open(desk, now);
-                self.state = State::Talking(Box::new(bridge));
+        desk.queue.insert(self.id);
+        self.state = State::Queued(Queued::new(plan.longest, now.mono));
+        self.answer_ourselves(Stretch::Queued, desk, now);
+        self.caller.play(QUEUE, true, desk);
+    }
+
+    fn waited_in_vain(&mut self, desk: &mut Desk, now: Now) {
+        self.leave_queue(desk);
+        if desk.plan.answering.message.is_some() {
+            return self.take_message(desk, now);
+        }
+        let why = "no phone became free while the caller waited";
+        let status = self.dismiss(486, None, desk, now);
+        self.end(Disposition::BusyMissed, None, status, why, desk, now);
+    }
+
+    fn leave_queue(&mut self, desk: &mut Desk) {
+        desk.freed |= desk.queue.remove(&self.id);
+    }
+
+    fn take_message(&mut self, desk: &mut Desk, now: Now) {
+        let Some(plan) = desk.plan.answering.message else { return };
+        self.phones.stop(desk, now);
+        self.early.forget(self.id, &mut self.caller, false, desk, now);
+        let (message, step) = Message::start(plan.longest, now.mono);
+        self.state = State::Message { message, keys: Keys::default() };
+        self.answer_ourselves(Stretch::Message, desk, now);
+        self.carry_out(Some(step), desk, now);
+    }
+
+    fn answer_ourselves(&mut self, stretch: Stretch, desk: &mut Desk, now: Now) {
+        self.caller.silence(desk);
+        desk.note(Fact::Began { call: self.id, stretch }, now);
+        self.caller.settle(None, desk);
+        self.caller.open(self.id, desk);
+        self.caller.answer(desk, now);
+    }
+
+    fn carry_out(&mut self, step: Option<Step>, desk: &mut Desk, now: Now) {
+        match step {
+            Some(Step::Play(prompt)) => self.caller.play(prompt, false, desk),
+            Some(Step::HangUp) => {
+                desk.sip.bye(self.caller.leg, now);
+                self.message_ended(None, "the message is over", desk, now);
             }
-            None => {
-                desk.sip.bye(leg, now);
-                self.refused_by(&ring, 488, desk, now);
-            }
+            None => {}
         }
     }
 
-    fn our_offer_answered(&mut self, leg: LegId, sdp: &[u8], desk: &mut Desk) {
-        match &mut self.state {
-            State::Talking(bridge) => bridge.handle_answer(leg, sdp, desk),
-            State::Entering { .. }
-            | State::Ringing { .. }
-            | State::LastChance { .. }
-            | State::Over => {}
-        }
-    }
-
-    fn refused(&mut self, leg: LegId, status: u16, desk: &mut Desk, now: Now) {
-        self.given_up.retain(|ring| ring.leg != leg);
-        match &self.state {
-            State::Ringing { ring, .. } if ring.leg == leg => {
-                let ring = ring.clone();
-                self.refused_by(&ring, status, desk, now);
-            }
-            State::LastChance { .. } if self.given_up.is_empty() => self.conclude(desk, now),
-            State::Entering { .. }
-            | State::Ringing { .. }
-            | State::LastChance { .. }
-            | State::Talking(_)
-            | State::Over => {}
-        }
-    }
-
-    /// A phone does not take the call: the next one.
-    fn refused_by(&mut self, ring: &Ring, status: u16, desk: &mut Desk, now: Now) {
-        let phone = ring.name.clone();
-        desk.note(Fact::NotTaken { call: self.id, phone, status }, now);
-        self.not_taken.push(NotTaken::from_status(status, ring.rang));
-        match &self.state {
-            State::Ringing { ring: current, .. } if current.leg == ring.leg => {
-                self.ring(ring.phone + 1, desk, now);
-            }
-            State::LastChance { .. } if self.given_up.is_empty() => self.conclude(desk, now),
-            State::Entering { .. }
-            | State::Ringing { .. }
-            | State::LastChance { .. }
-            | State::Talking(_)
-            | State::Over => {}
-        }
-    }
-
-    fn give_up_ringing(&mut self, desk: &mut Desk, now: Now) {
-        let State::Ringing { ring, .. } = &self.state else { return };
-        let ring = ring.clone();
-        self.not_taken.push(if ring.rang { NotTaken::NoAnswer } else { NotTaken::Unreachable });
-        let next = ring.phone + 1;
-        self.cancel(ring, desk, now);
-        self.ring(next, desk, now);
-    }
-
-    fn cancel(&mut self, ring: Ring, desk: &mut Desk, now: Now) {
-        let phone = ring.name.clone();
-        desk.note(Fact::NotTaken { call: self.id, phone, status: 487 }, now);
-        desk.sip.cancel(ring.leg, now);
-        self.given_up.push(ring);
-    }
-
-    fn cancel_phones(&mut self, desk: &mut Desk, now: Now) {
-        if let State::Ringing { ring, .. } = &self.state {
-            let ring = ring.clone();
-            self.cancel(ring, desk, now);
-        }
-    }
-
-    fn all_tried(&mut self, desk: &mut Desk, now: Now) {
-        if self.given_up.iter().any(|ring| ring.replied) {
-            self.state = State::LastChance { until: now.mono + LAST_CHANCE };
-        } else {
-            self.conclude(desk, now);
-        }
+    fn message_ended(&mut self, by: Option<Party>, why: &str, desk: &mut Desk, now: Now) {
+        let left = match &self.state {
+            State::Message { message, .. } => message.is_left(now.mono),
+            _ => false,
+        };
+        let disposition = if left { Disposition::Message } else { Disposition::Missed };
+        self.end(disposition, by, 200, why, desk, now);
     }
 
     /// Nobody took the call.
-    fn conclude(&mut self, desk: &mut Desk, now: Now) {
-        let verdict = verdict(&self.not_taken);
-        desk.refuse(self.caller.leg, verdict.status, verdict.retry_after, now);
-        self.end(verdict.disposition, None, verdict.status, verdict.why, desk, now);
+    fn refuse(&mut self, verdict: Verdict, desk: &mut Desk, now: Now) {
+        let status = self.dismiss(verdict.status, verdict.retry_after, desk, now);
+        self.end(verdict.disposition, None, status, verdict.why, desk, now);
     }
 
-    /// The caller gave up.
-    fn abandoned(&mut self, desk: &mut Desk, now: Now) {
+    /// Sends a caller away who has no officer; the status that he got.
+    fn dismiss(&mut self, status: u16, retry_after: Option<u32>, desk: &mut Desk, now: Now) -> u16 {
+        if self.caller.is_answered() {
+            desk.sip.bye(self.caller.leg, now);
+            return 200;
+        }
+        desk.refuse(self.caller.leg, status, retry_after, now);
+        status
+    }
+
+    fn gave_up(&mut self, desk: &mut Desk, now: Now) {
         match &self.state {
-            State::Entering { .. } | State::Ringing { .. } | State::LastChance { .. } => {
-                self.cancel_phones(desk, now);
+            State::Entering { .. } | State::Ringing { .. } => {
                 let by = Some(Party::Caller);
                 self.end(Disposition::Abandoned, by, 487, "the caller gave up", desk, now);
             }
-            State::Talking(_) | State::Over => {}
+            State::Queued(_) | State::Message { .. } | State::Talking(_) | State::Over => {}
+        }
+    }
+
+    fn our_offer_answered(&mut self, leg: LegId, sdp: &[u8], desk: &mut Desk, now: Now) {
+        match &mut self.state {
+            State::Talking(bridge) => bridge.handle_answer(leg, sdp, desk, now),
+            State::Queued(_) | State::Message { .. } => {
+                self.caller.take_answer(self.id, sdp, desk);
+            }
+            State::Entering { .. } | State::Ringing { .. } | State::Over => {}
         }
     }
 
     fn offered(&mut self, leg: LegId, sdp: Option<&[u8]>, desk: &mut Desk, now: Now) {
         match &mut self.state {
             State::Talking(bridge) => bridge.handle_offer(leg, sdp, desk, now),
-            // The first offer is not answered yet (RFC 3311 §5.2).
             State::Entering { .. }
             | State::Ringing { .. }
-            | State::LastChance { .. }
-            | State::Over => desk.sip.refuse_offer(leg, 500, now),
+            | State::Queued(_)
+            | State::Message { .. }
+            | State::Over => {
+                if leg == self.caller.leg {
+                    self.caller.renegotiate(sdp, desk, now);
+                } else {
+                    desk.sip.refuse_offer(leg, 500, now);
+                }
+            }
         }
     }
 
     fn leg_ended(&mut self, leg: LegId, ending: Ending, desk: &mut Desk, now: Now) {
-        self.given_up.retain(|ring| ring.leg != leg);
-        let hung_up = match &mut self.state {
-            State::Talking(bridge) => bridge.handle_ended(leg, ending, desk, now),
-            State::Entering { .. }
+        let by = (ending == Ending::Bye).then_some(Party::Caller);
+        match &mut self.state {
+            State::Talking(bridge) => {
+                if let Some(hung_up) = bridge.handle_ended(leg, ending, desk, now) {
+                    self.hung_up(&hung_up, desk, now);
+                }
+            }
+            State::Queued(_) if leg == self.caller.leg => {
+                let why = "the caller gave up waiting";
+                self.end(Disposition::Abandoned, by, 200, why, desk, now);
+            }
+            State::Message { .. } if leg == self.caller.leg => {
+                self.message_ended(by, "the caller hung up", desk, now);
+            }
+            State::Queued(_)
+            | State::Message { .. }
+            | State::Entering { .. }
             | State::Ringing { .. }
-            | State::LastChance { .. }
-            | State::Over => None,
-        };
-        if let Some(hung_up) = hung_up {
-            self.end(hung_up.disposition, hung_up.by, 200, &hung_up.why, desk, now);
+            | State::Over => self.phones.handle_refused(leg, 503, desk, now),
         }
+    }
+
+    fn hung_up(&mut self, hung_up: &HungUp, desk: &mut Desk, now: Now) {
+        desk.freed = true;
+        self.end(hung_up.disposition, hung_up.by, 200, &hung_up.why, desk, now);
     }
 
     fn end(
@@ -402,10 +447,13 @@ impl Incoming {
         desk: &mut Desk,
         now: Now,
     ) {
-        let taped = matches!(self.state, State::Talking(_));
-        self.state = State::Over;
+        self.leave_queue(desk);
+        let taped = self.is_taped();
+        if let State::Talking(bridge) = std::mem::replace(&mut self.state, State::Over) {
+            bridge.close(desk, now);
+        }
+        self.phones.close(desk, now);
         desk.close(self.caller.channel, now);
-        desk.close(self.officer_channel, now);
         if taped {
             desk.media(Command::Finish { call: self.id.0 });
         }

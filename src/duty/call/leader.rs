@@ -269,13 +269,7 @@ impl Leader {
         };
         let stream = session.stream();
         let said = sdp::answer(&self.local, &session, &stream, Direction::SendRecv);
-        let leg = Leg {
-            id: self.leg,
-            channel: self.channel,
-            local: self.local,
-            stream: Some(stream),
-            said,
-        };
+        let leg = Leg::new(self.leg, self.channel, self.local, Some(stream), said);
         desk.note(Fact::AttemptAnswered { attempt: self.attempt() }, now);
         desk.open(CallId::from(self.attempt()), Party::Leader, self.channel, stream);
         let (menu, steps) = Menu::start(now.mono, self.began + self.order.ring + SPEAKING);

@@ -1,7 +1,7 @@
 //! One party's end of a call: its SIP session, its channel, and what was agreed on (RFC 3264).
 
 use crate::protocol::rtp::{Channel, Stream};
-use crate::protocol::sdp::{self, Local, Session};
+use crate::protocol::sdp::{self, Direction, Local, Session};
 use crate::protocol::sip::LegId;
 use serde::{Deserialize, Serialize};
 
@@ -14,12 +14,36 @@ pub struct Leg {
     pub stream: Option<Stream>,
     /// Our description that is in force.
     pub said: Vec<u8>,
+    /// Which way the peer wants the stream to flow.
+    pub theirs: Direction,
 }
 
 impl Leg {
+    pub fn new(
+        id: LegId,
+        channel: Channel,
+        local: Local,
+        stream: Option<Stream>,
+        said: Vec<u8>,
+    ) -> Self {
+        Self { id, channel, local, stream, said, theirs: Direction::SendRecv }
+    }
+
+    /// Whether the peer holds us (RFC 3264 §8.4, in either manner).
+    pub fn holds(&self) -> bool {
+        self.stream.is_some_and(|stream| !stream.send)
+    }
+
+    /// Whether the peer has announced that it sends nothing.
+    pub fn is_mute(&self) -> bool {
+        matches!(self.theirs, Direction::RecvOnly | Direction::Inactive)
+    }
+
     /// The answer to our own offer, where it can be used: the peer's end from now on.
     pub fn take_answer(&mut self, sdp: &[u8]) -> Option<Stream> {
-        self.stream = Some(self.stream_in(&sdp::parse(sdp).ok()?));
+        let session = sdp::parse(sdp).ok()?;
+        self.theirs = session.direction;
+        self.stream = Some(self.stream_in(&session));
         self.stream
     }
 
@@ -46,6 +70,7 @@ impl Leg {
         {
             stream.remote = before.remote;
         }
+        self.theirs = offer.direction;
         self.stream = Some(stream);
         Ok(self.said.clone())
     }
@@ -71,7 +96,7 @@ mod tests {
         let offer = sdp::parse(&theirs([192, 0, 2, 1], Codec::Pcma, Direction::SendRecv)).unwrap();
         let stream = offer.stream();
         let said = sdp::answer(&ours(), &offer, &stream, Direction::SendRecv);
-        Leg { id: LegId(1), channel: Channel(0), local: ours(), stream: Some(stream), said }
+        Leg::new(LegId(1), Channel(0), ours(), Some(stream), said)
     }
 
     #[test]

@@ -3,16 +3,22 @@
 
 pub mod arrival;
 pub mod bridge;
+pub mod caller;
 pub mod desk;
+pub mod early;
 pub mod incoming;
 pub mod keys;
 pub mod leader;
 pub mod leg;
 pub mod menu;
+pub mod message;
+pub mod queued;
 pub mod ring_plan;
+pub mod ringing;
+pub mod watch;
 
 use super::switchboard::{AckOutcome, Unwanted};
-use crate::protocol::now::{Deadline, Now};
+use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::rtp::{Party, Prompt};
 use crate::protocol::sip::{Ending, LegId};
 use desk::Desk;
@@ -37,8 +43,8 @@ pub enum LegEvent {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Call {
-    Incoming(Incoming),
-    Leader(Leader),
+    Incoming(Box<Incoming>),
+    Leader(Box<Leader>),
 }
 
 impl Call {
@@ -59,8 +65,24 @@ impl Call {
 
     pub fn handle_played(&mut self, prompt: Prompt, desk: &mut Desk, now: Now) {
         match self {
-            Call::Incoming(_) => {}
+            Call::Incoming(call) => call.handle_played(prompt, desk, now),
             Call::Leader(call) => call.handle_played(prompt, desk, now),
+        }
+    }
+
+    /// Nothing was heard of a party since then, or it is heard again.
+    pub fn handle_voice(&mut self, party: Party, quiet_since: Option<Mono>) {
+        match self {
+            Call::Incoming(call) => call.handle_voice(party, quiet_since),
+            Call::Leader(_) => {}
+        }
+    }
+
+    /// A phone may be free for the call that waits longest.
+    pub fn its_turn(&mut self, desk: &mut Desk, now: Now) {
+        match self {
+            Call::Incoming(call) => call.its_turn(desk, now),
+            Call::Leader(_) => {}
         }
     }
 
@@ -117,9 +139,9 @@ impl Call {
         }
     }
 
-    pub fn deadline(&self) -> Option<Deadline> {
+    pub fn deadline(&self, desk: &Desk) -> Option<Deadline> {
         match self {
-            Call::Incoming(call) => call.deadline(),
+            Call::Incoming(call) => call.deadline(desk),
             Call::Leader(call) => call.deadline(),
         }
     }

@@ -1,4 +1,5 @@
-//! A phone being rung, what the phones of the ring plan said, and what the caller is told when none took the call.
+//! A phone being rung, what the phones of the ring plan said, and what the caller is told when none
+//! took the call.
 
 use crate::duty::journal::Disposition;
 use crate::protocol::now::Mono;
@@ -19,9 +20,12 @@ pub struct Ring {
     pub phone: usize,
     pub name: String,
     pub time: Duration,
-    pub channel: Channel,
+    /// None: the next phone needed it.
+    pub channel: Option<Channel>,
     pub local: Local,
     pub started: Mono,
+    /// When its ringing is given up.
+    pub until: Mono,
     /// The PBX has said something.
     pub replied: bool,
     /// The phone has said that it rings.
@@ -64,6 +68,14 @@ pub struct Verdict {
     pub why: &'static str,
 }
 
+/// Every phone is busy, and there is no place to wait.
+pub const BUSY: Verdict = Verdict {
+    disposition: Disposition::BusyMissed,
+    status: 486,
+    retry_after: None,
+    why: "every phone was busy",
+};
+
 /// The most human reason there was: somebody may be asked again, a dead phone may not. Where no
 /// phone could be reached at all the caller gets 503, so that the PBX rings them itself.
 pub fn verdict(phones: &[NotTaken]) -> Verdict {
@@ -71,7 +83,7 @@ pub fn verdict(phones: &[NotTaken]) -> Verdict {
     let (disposition, status, why) = if any(NotTaken::NoAnswer) {
         (Disposition::Missed, 480, "nobody answered")
     } else if any(NotTaken::Busy) {
-        (Disposition::BusyMissed, 486, "every phone was busy")
+        return BUSY;
     } else if any(NotTaken::Declined) {
         (Disposition::Declined, 603, "declined")
     } else if any(NotTaken::NoCodec) && !any(NotTaken::Unreachable) {

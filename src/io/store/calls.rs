@@ -137,7 +137,7 @@ fn entry_of(sql: &Connection, call: CallId) -> Result<Option<EntryId>> {
 }
 
 /// The page's row of this call has changed; `None` for a call that the log does not know.
-fn changed(sql: &Connection, call: CallId) -> Result<Option<Live>> {
+pub(super) fn changed(sql: &Connection, call: CallId) -> Result<Option<Live>> {
     let entry = entry_of(sql, call)?;
     if entry.is_none() {
         tracing::error!(%call, "a fact names a call that was never written down");

@@ -4,7 +4,9 @@ use super::Store;
 use super::audit::Actor;
 use super::error::Result;
 use super::writer::Tx;
-use super::{acknowledgements, calls, entries, escalations, outages, recordings};
+use super::{
+    acknowledgements, callbacks, calls, entries, escalations, outages, recordings, stretches,
+};
 use crate::duty::ids::EntryId;
 use crate::duty::journal::{Fact, Noted, Urgency};
 use crate::duty::switchboard::Input;
@@ -72,12 +74,20 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
         }
         Fact::Answered { call, phone } => {
             let live = calls::answered(sql, *call, phone, now)?;
+            stretches::end_all(sql, *call, false, now)?;
             recordings::begin(sql, *call, now)?;
             live
         }
+        Fact::Began { call, stretch } => stretches::begin(sql, *call, *stretch, now)?,
+        Fact::Over { call, stretch } => stretches::end(sql, *call, *stretch, now)?,
+        Fact::LongCall { call } => calls::changed(sql, *call)?,
         Fact::Ended { call, disposition, by, status, why } => {
             let live = calls::ended(sql, *call, *disposition, *by, *status, why, now)?;
+            stretches::end_all(sql, *call, true, now)?;
             recordings::finalize(sql, *call)?;
+            if disposition.needs_callback() {
+                callbacks::make(sql, *call, now)?;
+            }
             live
         }
         Fact::Carried { call, party, counts } => calls::carried(sql, *call, *party, counts)?,
@@ -135,10 +145,10 @@ fn flagged_by_rule(
 mod tests {
     use super::*;
     use crate::config::Contact;
-    use crate::duty::journal::Disposition;
+    use crate::duty::journal::{Disposition, Stretch};
     use crate::duty::numbers::Numbering;
-    use crate::io::store::tests::{arrival, at, call, note, one, store};
-    use crate::io::store::{RecordingState, wait};
+    use crate::io::store::tests::{arrival, at, call, note, officer, one, store};
+    use crate::io::store::{CallState, CallbackState, RecordingState, Settled, StretchKind, wait};
     use crate::protocol::rtp::Party;
 
     #[test]
@@ -221,6 +231,79 @@ mod tests {
         let applied = note(&store, 0.0, Fact::Answered { call: call(9), phone: "x".to_owned() });
         assert_eq!(applied, Applied::default());
         assert_eq!(one::<i64>(&store, "SELECT count(*) FROM recording"), 0);
+    }
+
+    #[test]
+    fn rec_s9_ringing_waiting_and_talking_are_told_apart() {
+        let store = store();
+        note(&store, 0.0, arrival(1, "101"));
+        let call = call(1);
+        note(&store, 4.0, Fact::Began { call, stretch: Stretch::Queued });
+        let row = |store: &Store| wait(store.entry_row(call.into())).unwrap().unwrap();
+        assert_eq!(row(&store).call.unwrap().state, CallState::Queued);
+        note(&store, 24.0, Fact::Answered { call, phone: "值班台话机".to_owned() });
+        note(&store, 30.0, Fact::Began { call, stretch: Stretch::Hold(Party::Officer) });
+        assert_eq!(row(&store).call.unwrap().state, CallState::Held);
+        note(&store, 46.0, Fact::Over { call, stretch: Stretch::Hold(Party::Officer) });
+        assert_eq!(row(&store).call.unwrap().state, CallState::InCall);
+        note(&store, 60.0, ended(Disposition::Answered));
+        let view = wait(store.entry(call.into())).unwrap().unwrap();
+        let seen = view.row.call.unwrap();
+        assert_eq!((seen.ring_ms, seen.talk_ms), (Some(4_000), Some(36_000)));
+        assert_eq!(seen.answered, Some(at(24.0).wall));
+        let stretches = view.stretches.iter().map(|one| (one.kind, one.lasts_ms.unwrap()));
+        let expected = [(StretchKind::Queued, 20_000), (StretchKind::Hold, 16_000)];
+        assert_eq!(stretches.collect::<Vec<_>>(), expected);
+        assert_eq!(view.stretches[1].party, "officer");
+        assert_eq!(view.callback, None, "he was spoken to");
+    }
+
+    #[test]
+    fn rec_s5_who_was_not_spoken_to_is_to_be_called_back_and_settled_once() {
+        use Disposition::*;
+        for how in [Missed, Abandoned, BusyMissed, Message] {
+            let store = store();
+            let who = officer();
+            note(&store, 0.0, arrival(1, "101"));
+            note(&store, 9.0, ended(how));
+            note(&store, 9.0, ended(how));
+            let entry = call(1).into();
+            let state = |store: &Store| wait(store.entry_row(entry)).unwrap().unwrap().callback;
+            assert_eq!(state(&store), Some(CallbackState::Open));
+            let settle = |reason| wait(store.settle_callback(&who, entry, reason, at(60.0)));
+            assert_eq!(settle(Some(" ")).unwrap(), Settled::NoReason);
+            assert_eq!(settle(Some("空号")).unwrap(), Settled::Settled);
+            assert_eq!(settle(None).unwrap(), Settled::Already);
+            let view = wait(store.entry(entry)).unwrap().unwrap().callback.unwrap();
+            assert_eq!((view.state, view.reason.as_str()), (CallbackState::Impossible, "空号"));
+            assert_eq!(view.settled_by, Some(who.name.clone()));
+        }
+        for how in [Answered, Declined, Failed, Interrupted] {
+            let store = store();
+            let who = officer();
+            note(&store, 0.0, arrival(1, "101"));
+            note(&store, 9.0, ended(how));
+            let settled = wait(store.settle_callback(&who, call(1).into(), None, at(60.0)));
+            assert_eq!(settled.unwrap(), Settled::NotFound);
+        }
+    }
+
+    #[test]
+    fn sig_13_a_recording_that_began_before_the_answer_says_so() {
+        let store = store();
+        note(&store, 0.0, arrival(1, "101"));
+        let call = call(1);
+        note(&store, 2.0, Fact::Began { call, stretch: Stretch::Early });
+        note(&store, 9.0, Fact::Answered { call, phone: "值班台话机".to_owned() });
+        let view = wait(store.entry(call.into())).unwrap().unwrap();
+        assert_eq!(view.recording.unwrap().started, at(2.0).wall);
+        assert_eq!(view.stretches[0].kind, StretchKind::Early);
+        assert_eq!(view.stretches[0].to, Some(at(9.0).wall));
+        assert_eq!(view.row.call.unwrap().ring_ms, Some(9_000), "it was not answered before");
+    }
+
+    fn ended(disposition: Disposition) -> Fact {
+        Fact::Ended { call: call(1), disposition, by: None, status: 480, why: "test".to_owned() }
     }
 
     #[test]

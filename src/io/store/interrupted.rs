@@ -2,10 +2,9 @@
 
 use super::Store;
 use super::audit::{self, Actor};
-use super::calls;
 use super::error::Result;
-use super::escalations;
 use super::text::Id;
+use super::{calls, escalations, stretches};
 use crate::duty::ids::{AttemptId, CallId};
 use crate::duty::journal::{AttemptResult, Disposition};
 use crate::protocol::now::Now;
@@ -59,6 +58,7 @@ fn interrupt(sql: &Connection, go_on: &BTreeSet<CallId>, now: Now) -> Result<Vec
     calls.retain(|call| !go_on.contains(&call.0));
     for call in &calls {
         calls::ended(sql, call.0, Disposition::Interrupted, None, 0, WHY, now)?;
+        stretches::end_all(sql, call.0, true, now)?;
     }
     Ok(calls.into_iter().map(|call| call.0).collect())
 }

@@ -5,6 +5,7 @@
 
 mod acknowledgements;
 mod audit;
+mod callbacks;
 mod calls;
 mod claims;
 mod contacts;
@@ -24,10 +25,12 @@ mod recordings;
 mod revisions;
 mod schema;
 mod sessions;
+mod stretches;
 mod text;
 mod views;
 mod writer;
 
+pub use callbacks::{CallbackRow, CallbackState, Settled};
 pub use claims::{ClaimRow, DivertedRow};
 pub use entries::{Completed, Flagged, Saved, Withdrawn};
 pub use error::{Result, StoreError};
@@ -39,6 +42,7 @@ pub use people::{Account, Added, NewPerson, PersonId, Who};
 pub use recordings::{Gap, RecordingFile, RecordingState, Sealed};
 pub use revisions::{Change, RevisionKind};
 pub use sessions::{LinkUse, Login, SESSION_HOURS};
+pub use stretches::{StretchKind, StretchRow};
 pub use views::*;
 
 use crate::protocol::random::Random;

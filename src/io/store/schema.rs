@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Appended to, never changed: `user_version` counts how many of them a file has had.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_spine.sql"), include_str!("migrations/0002_callers.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_spine.sql"),
+    include_str!("migrations/0002_callers.sql"),
+    include_str!("migrations/0003_answering.sql"),
+];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -106,7 +109,8 @@ mod tests {
         let mut old = Connection::open(&path).unwrap();
         let more = [MIGRATIONS, &["CREATE TABLE more (id INTEGER PRIMARY KEY) STRICT"]].concat();
         migrate(&mut old, Some(&path), &more).unwrap();
-        let backup = Connection::open(backup_path(&path, 1)).unwrap();
+        let before = i64::try_from(MIGRATIONS.len()).unwrap();
+        let backup = Connection::open(backup_path(&path, before)).unwrap();
         let tables = |sql: &Connection| -> i64 {
             sql.query_row("SELECT count(*) FROM sqlite_schema WHERE name='more'", [], |r| r.get(0))
                 .unwrap()

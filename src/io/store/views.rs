@@ -1,10 +1,12 @@
 //! What the pages show: plain values, read in one moment of the log.
 
+use super::callbacks::{self, CallbackRow, CallbackState};
 use super::claims::{self, ClaimRow, DivertedRow};
 use super::error::Result;
 use super::escalation_views::{self, EscalationRow, EscalationView};
 use super::recordings::{Gap, RecordingFile, RecordingState};
 use super::revisions::{Change, RevisionKind};
+use super::stretches::{self, StretchKind, StretchRow};
 use super::text::{Id, Ms, Named, from_json, instant, optional};
 use super::{Store, entries};
 use crate::duty::entry::{Category, EntryState, Field, Form};
@@ -34,6 +36,7 @@ pub struct EntryRow {
     /// The call it is about; `None` for an entry made by hand.
     pub call: Option<CallRow>,
     pub recording: Option<RecordingState>,
+    pub callback: Option<CallbackState>,
     /// The latest one.
     pub escalation: Option<EscalationRow>,
 }
@@ -43,10 +46,28 @@ pub struct EntryRow {
 pub enum CallState {
     /// 振铃
     Ringing,
+    /// 排队
+    Queued,
+    /// 留言
+    Message,
     /// 通话
     InCall,
+    /// 保持
+    Held,
     /// 结束
     Ended,
+}
+
+impl CallState {
+    /// What the column says, and the stretch that is open.
+    fn within(self, open: Option<StretchKind>) -> Self {
+        match (self, open) {
+            (Self::Ringing, Some(StretchKind::Queued)) => Self::Queued,
+            (Self::Ringing, Some(StretchKind::Message)) => Self::Message,
+            (Self::InCall, Some(StretchKind::Hold)) => Self::Held,
+            (state, _) => state,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -77,7 +98,8 @@ pub struct CallRow {
     pub answered_by: Option<String>,
     pub ended: Option<DateTime<Utc>>,
     pub disposition: Option<Disposition>,
-    /// Measured on the monotonic clock, in milliseconds; `None` while it goes on.
+    /// Measured on the monotonic clock, in milliseconds; `None` while it goes on. Ringing ends with
+    /// the officer's answer, the queue, or the message.
     pub ring_ms: Option<i64>,
     pub talk_ms: Option<i64>,
     pub why: String,
@@ -126,6 +148,8 @@ pub struct EntryView {
     /// What the message said of the caller.
     pub claims: Vec<ClaimRow>,
     pub legs: Vec<LegRow>,
+    pub stretches: Vec<StretchRow>,
+    pub callback: Option<CallbackRow>,
     pub recording: Option<RecordingRow>,
     /// Newest first.
     pub escalations: Vec<EscalationView>,
@@ -166,6 +190,8 @@ impl Store {
                 form,
                 claims: call.map_or(Ok(vec![]), |call| claims::of_call(sql, call))?,
                 legs: call.map_or(Ok(vec![]), |call| legs(sql, call))?,
+                stretches: call.map_or(Ok(vec![]), |call| stretches::rows(sql, call))?,
+                callback: call.map_or(Ok(None), |call| callbacks::row(sql, call))?,
                 recording: call.map_or(Ok(None), |call| recording(sql, call))?,
                 escalations: escalations.collect::<Result<_>>()?,
                 revisions: revisions(sql, id)?,
@@ -206,9 +232,14 @@ const ENTRY: &str = "
     c.id, c.number, c.state, c.caller, c.display, c.contact_unit, c.contact_name, c.contact_duty,
     c.nth_today, c.arrived_ms, c.arrived_mono, c.answered_ms, c.answered_mono, c.answered_by,
     c.ended_ms, c.ended_mono, c.disposition, c.why, c.chosen_from, c.vouched, c.private, c.diverted,
-    c.town
+    c.town, b.state,
+    (SELECT s.kind FROM stretch s WHERE s.call = c.id AND s.to_ms IS NULL ORDER BY s.from_mono DESC
+     LIMIT 1),
+    (SELECT min(s.from_mono) FROM stretch s
+     WHERE s.call = c.id AND s.kind IN ('queued', 'message'))
   FROM entry e
   LEFT JOIN call c ON c.id = e.id
+  LEFT JOIN callback b ON b.call = c.id
   LEFT JOIN recording r ON r.call = c.id";
 
 fn row(sql: &Connection, id: EntryId) -> Result<Option<EntryRow>> {
@@ -234,6 +265,7 @@ fn entry_row(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
         caller_phone: row.get(8)?,
         subject: row.get(9)?,
         recording: optional(row, 10)?,
+        callback: optional(row, 34)?,
         call: match row.get::<_, Option<Id<CallId>>>(11)? {
             Some(id) => Some(call_row(id.0, row)?),
             None => None,
@@ -246,11 +278,13 @@ fn call_row(id: CallId, row: &Row<'_>) -> rusqlite::Result<CallRow> {
     let arrived_mono: i64 = row.get(21)?;
     let answered_mono: Option<i64> = row.get(23)?;
     let ended_mono: Option<i64> = row.get(26)?;
+    let alone_mono: Option<i64> = row.get(36)?;
+    let rung_until = alone_mono.or(answered_mono).or(ended_mono);
     let millis = |from: i64, to: i64| (to - from).max(0) / 1_000_000;
     Ok(CallRow {
         id,
         number: row.get(12)?,
-        state: row.get::<_, Named<CallState>>(13)?.0,
+        state: row.get::<_, Named<CallState>>(13)?.0.within(optional(row, 35)?),
         caller: row.get(14)?,
         display: row.get(15)?,
         contact_unit: row.get(16)?,
@@ -262,7 +296,7 @@ fn call_row(id: CallId, row: &Row<'_>) -> rusqlite::Result<CallRow> {
         answered_by: row.get(24)?,
         ended: instant(row, 25)?,
         disposition: optional(row, 27)?,
-        ring_ms: answered_mono.or(ended_mono).map(|until| millis(arrived_mono, until)),
+        ring_ms: rung_until.map(|until| millis(arrived_mono, until)),
         talk_ms: answered_mono.zip(ended_mono).map(|(from, to)| millis(from, to)),
         why: row.get(28)?,
         chosen_from: row.get::<_, Named<ClaimHeader>>(29)?.0,

@@ -52,16 +52,16 @@ pub async fn get(
     desk::show(&shared, &officer, &page, Some(entry), None).await
 }
 
-async fn shown(shared: &Shared, page: &Page, entry: EntryId) -> Result<Response, Failure> {
+pub async fn shown(shared: &Shared, page: &Page, entry: EntryId) -> Result<Response, Failure> {
     let article = article(shared, page, entry).await?.ok_or_else(|| gone(page))?;
     Ok(Html(article).into_response())
 }
 
-fn gone(page: &Page) -> Failure {
+pub fn gone(page: &Page) -> Failure {
     Failure::Refused(StatusCode::NOT_FOUND, page.t.entry_gone.to_owned())
 }
 
-fn refused(words: String) -> Failure {
+pub fn refused(words: String) -> Failure {
     Failure::Refused(StatusCode::UNPROCESSABLE_ENTITY, words)
 }
 
@@ -208,8 +208,14 @@ pub struct Reason {
 /// Characters of the longest reason.
 const REASON: usize = 200;
 
+impl From<String> for Reason {
+    fn from(reason: String) -> Self {
+        Self { reason }
+    }
+}
+
 impl Reason {
-    fn tidy(&self) -> String {
+    pub fn tidy(&self) -> String {
         self.reason.chars().filter(|c| !c.is_control()).take(REASON).collect()
     }
 }

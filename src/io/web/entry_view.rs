@@ -1,6 +1,7 @@
 //! An entry as its page shows it.
 
 use super::caller_view::{self, ClaimView, Way};
+use super::course::{self, CallbackView, StretchView};
 use super::messages::{Messages, fill};
 use super::page::Page;
 use super::rows;
@@ -37,6 +38,8 @@ pub struct EntryView {
     pub withdrawable: bool,
     /// Somebody knows, and the duty leader himself is still called.
     pub leader_redialled: bool,
+    pub stretches: Vec<StretchView>,
+    pub callback: Option<CallbackView>,
     pub recording: RecordingView,
     pub revisions: Vec<RevisionView>,
 }
@@ -154,6 +157,8 @@ pub fn of(found: &Found, page: &Page, now: DateTime<Utc>) -> EntryView {
         }),
         withdrawable: found.escalations.iter().any(open),
         escalations: found.escalations.iter().map(|one| escalation(one, page, now)).collect(),
+        stretches: found.stretches.iter().map(|one| course::stretch(one, t, now)).collect(),
+        callback: found.callback.as_ref().map(|one| course::callback(one, t, now)),
         recording: recording(found.recording.as_ref(), call, t),
         revisions: found.revisions.iter().rev().map(|one| revision(one, page, now)).collect(),
     }
@@ -191,15 +196,22 @@ fn when(call: &CallRow, t: &'static Messages, now: DateTime<Utc>) -> Vec<When> {
     let mut times = vec![moment(t.arrived_at, call.arrived)];
     match call.state {
         CallState::Ringing => times.push(going(t.ring_time, call.arrived)),
-        CallState::InCall | CallState::Ended => {
+        CallState::Queued
+        | CallState::Message
+        | CallState::InCall
+        | CallState::Held
+        | CallState::Ended => {
             times.extend(call.ring_ms.map(|ms| span(t.ring_time, ms)));
         }
     }
     if let Some(answered) = call.answered {
         times.push(moment(t.answered_at, answered));
         match (call.state, call.talk_ms) {
-            (CallState::InCall, _) => times.push(going(t.talk_time, answered)),
-            (CallState::Ringing | CallState::Ended, talk) => {
+            (CallState::InCall | CallState::Held, _) => times.push(going(t.talk_time, answered)),
+            (
+                CallState::Ringing | CallState::Queued | CallState::Message | CallState::Ended,
+                talk,
+            ) => {
                 times.extend(talk.map(|ms| span(t.talk_time, ms)));
             }
         }

@@ -153,6 +153,25 @@ messages! {
     declined: "拒接", "Declined";
     failed: "未接通", "Failed";
     interrupted: "中断", "Interrupted";
+    queued: "排队", "Waiting";
+    held: "保持", "On hold";
+    leaving_message: "留言中", "Leaving a message";
+    left_message: "留言", "Left a message";
+
+    callback: "回拨", "Call back";
+    callback_open: "待回拨", "To call back";
+    called_back: "已回拨", "Called back";
+    callback_impossible: "无法回拨", "Cannot be called back";
+    callback_why: "无法回拨的原因（必填）", "Why it cannot be done (required)";
+    callback_none: "没有需要回拨的来电。", "There is nothing to call back.";
+    callback_settled: "已有人处理。", "Somebody has settled it already.";
+
+    stretches: "通话过程", "Course of the call";
+    stretch_early: "接听前可闻", "Heard before the answer";
+    stretch_queued: "排队", "Waited";
+    stretch_message: "留言", "Message";
+    stretch_hold_caller: "来电方保持", "Held by the caller";
+    stretch_hold_officer: "值班方保持", "Held by the officer";
 
     stub: "待填写", "To fill in";
     registered: "已登记", "Registered";

@@ -5,6 +5,7 @@ mod assets;
 mod auth;
 mod backoff;
 mod caller_view;
+mod course;
 mod demo;
 mod desk;
 mod entry_page;
@@ -147,6 +148,7 @@ fn routes() -> Router<Shared> {
         .route("/entries/{entry}/close", post(entry_page::close))
         .route("/entries/{entry}/withdraw", post(entry_page::withdraw))
         .route("/entries/{entry}/leader", post(entry_page::leader_spoken_to))
+        .route("/entries/{entry}/callback", post(course::settle))
         .route("/recordings/{call}", get(recording::get))
         .route("/demo/call", post(demo::call))
         .route("/login", get(login::form).post(login::submit))

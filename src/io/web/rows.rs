@@ -10,7 +10,9 @@ use super::times;
 use super::view::{self, Mark};
 use crate::duty::journal::Disposition;
 use crate::io::clock;
-use crate::io::store::{CallRow, CallState, EntryRow, EscalationRow, EscalationState};
+use crate::io::store::{
+    CallRow, CallState, CallbackState, EntryRow, EscalationRow, EscalationState,
+};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Html;
@@ -53,6 +55,9 @@ pub struct Row {
     pub state: Mark,
     pub escalation: Option<Mark>,
     pub recording: Option<Mark>,
+    pub callback: Option<Mark>,
+    /// 待回拨
+    pub to_call_back: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -133,6 +138,8 @@ fn row(row: &EntryRow, page: &Page, now: DateTime<Utc>) -> Row {
         state: view::entry_state(row.state, t),
         escalation: row.escalation.as_ref().map(|escalation| escalation_mark(escalation, t)),
         recording: row.recording.map(|state| view::recording(state, t)),
+        callback: row.callback.map(|state| view::callback(state, t)),
+        to_call_back: row.callback == Some(CallbackState::Open),
     }
 }
 
@@ -165,7 +172,10 @@ fn name_and_way(call: &CallRow, t: &Messages) -> String {
 pub fn call_mark(call: &CallRow, t: &'static Messages) -> Mark {
     match (call.state, call.disposition) {
         (CallState::Ringing, _) => Mark::new("◆", "ringing", t.ringing),
+        (CallState::Queued, _) => Mark::new("◆", "queued", t.queued),
+        (CallState::Message, _) => Mark::new("◇", "message", t.leaving_message),
         (CallState::InCall, _) => Mark::new("●", "in-call", t.in_call),
+        (CallState::Held, _) => Mark::new("◐", "held", t.held),
         (CallState::Ended, Some(Disposition::Answered) | None) => Mark::new("●", "ended", t.ended),
         (CallState::Ended, Some(how)) => view::disposition(how, t),
     }

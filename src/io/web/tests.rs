@@ -3,12 +3,13 @@
 use super::*;
 use crate::duty::escalation::Policy;
 use crate::duty::ids::{CallId, EntryId};
-use crate::duty::journal::{Arrival, Fact, Noted, Urgency};
+use crate::duty::journal::{Arrival, Disposition, Fact, Noted, Stretch, Urgency};
 use crate::duty::roster::{Person, Role, Roster};
 use crate::duty::switchboard::Input;
 use crate::io::clock;
 use crate::io::status::{LineState, Live};
 use crate::io::store::{Account, Added, EscalationState, NewPerson, Sealed, Who};
+use crate::protocol::rtp::Party;
 use crate::protocol::sip::Identity;
 use crate::protocol::sip::claims::{ClaimHeader, Diverted, DivertedWhy};
 use axum::body::{Body, to_bytes};
@@ -155,6 +156,10 @@ impl Room {
         assert!(self.web.store.recording_sealed(call, sealed, clock::now()).await.unwrap());
     }
 
+    async fn happens(&self, fact: Fact) {
+        self.web.store.note(Noted { at: clock::now(), fact }).await.unwrap();
+    }
+
     async fn audited(&self) -> u64 {
         self.web.store.verify_audit().await.unwrap()
     }
@@ -177,7 +182,7 @@ async fn nothing_but_the_door_is_open_without_signing_in() {
         assert!(to.starts_with("/login?next="), "{to}");
         assert_eq!(room.fragment(path).await.status, StatusCode::UNAUTHORIZED, "{path}");
     }
-    for path in ["urgency", "class", "register", "close", "withdraw", "leader"] {
+    for path in ["urgency", "class", "register", "close", "withdraw", "leader", "callback"] {
         let answer = room.post(&format!("/entries/{entry}/{path}"), "urgency=critical").await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
     }
@@ -558,4 +563,50 @@ async fn rec_s8_the_entry_says_where_the_number_is_from_and_who_sent_the_call_on
     let rows = room.fragment("/rows").await.text;
     assert!(rows.contains("data-diverted=\"6300{} &#60;b&#62;总机\""), "{rows}");
     assert!(rows.contains("data-vouched=\"false\"") && rows.contains("未核实"), "{rows}");
+}
+
+#[tokio::test]
+async fn who_waits_holds_or_leaves_a_message_is_seen_in_the_list() {
+    let room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    let call = CallId(entry.0);
+    let states = async || room.fragment("/rows").await.text;
+    room.happens(Fact::Began { call, stretch: Stretch::Queued }).await;
+    assert!(states().await.contains("排队"));
+    room.happens(Fact::Answered { call, phone: "值班台话机".to_owned() }).await;
+    room.happens(Fact::Began { call, stretch: Stretch::Hold(Party::Officer) }).await;
+    assert!(states().await.contains("保持"));
+    let page = room.fragment(&format!("/entries/{entry}")).await.text;
+    assert!(page.contains("值班方保持") && page.contains("排队"), "{page}");
+    let other = room.caller_dials("13800130008", "").await;
+    room.happens(Fact::Began { call: CallId(other.0), stretch: Stretch::Message }).await;
+    assert!(states().await.contains("留言中"));
+}
+
+#[tokio::test]
+async fn sig_12_a_caller_to_call_back_is_in_the_list_with_a_button_until_it_is_settled() {
+    let room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    let path = format!("/entries/{entry}/callback");
+    let answer = room.post(&path, "outcome=called_back").await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "nothing to call back");
+    let (call, why) = (CallId(entry.0), "nobody answered".to_owned());
+    let disposition = Disposition::Message;
+    room.happens(Fact::Ended { call, disposition, by: None, status: 200, why }).await;
+    let rows = room.fragment("/rows").await.text;
+    assert!(rows.contains("待回拨") && rows.contains("留言") && rows.contains(&path), "{rows}");
+    let answer = room.post(&path, "outcome=impossible&reason=").await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.text.contains("必须填写原因"), "{}", answer.text);
+    assert_eq!(room.post(&path, "outcome=perhaps").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let before = room.audited().await;
+    let answer = room.post(&path, "outcome=called_back").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(answer.text.contains("主班员"), "{}", answer.text);
+    assert_eq!(room.audited().await, before + 1);
+    let rows = room.fragment("/rows").await.text;
+    assert!(rows.contains("已回拨") && !rows.contains(&path), "{rows}");
+    let nobody = CallId::new(clock::now(), &mut clock::random());
+    let answer = room.post(&format!("/entries/{nobody}/callback"), "outcome=called_back").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
 }

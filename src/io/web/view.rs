@@ -4,7 +4,7 @@ use super::messages::Messages;
 use crate::duty::entry::EntryState;
 use crate::duty::journal::{AttemptResult, Disposition, Urgency};
 use crate::duty::roster::Role;
-use crate::io::store::{CallRow, RecordingState};
+use crate::io::store::{CallRow, CallbackState, RecordingState};
 use crate::protocol::sip::claims::DivertedWhy;
 
 /// A shape, the class that colours it, and the word.
@@ -48,6 +48,15 @@ pub fn disposition(how: Disposition, t: &'static Messages) -> Mark {
         Disposition::Declined => Mark::new("▲", "bad", t.declined),
         Disposition::Failed => Mark::new("■", "bad", t.failed),
         Disposition::Interrupted => Mark::new("■", "bad", t.interrupted),
+        Disposition::Message => Mark::new("▲", "bad", t.left_message),
+    }
+}
+
+pub fn callback(state: CallbackState, t: &'static Messages) -> Mark {
+    match state {
+        CallbackState::Open => Mark::new("◇", "callback", t.callback_open),
+        CallbackState::CalledBack => Mark::new("●", "called-back", t.called_back),
+        CallbackState::Impossible => Mark::new("○", "impossible", t.callback_impossible),
     }
 }
 

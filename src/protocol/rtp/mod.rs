@@ -9,6 +9,7 @@ pub mod source;
 pub mod telephone_event;
 pub mod timeline;
 
+use crate::protocol::now::Mono;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use uuid::Uuid;
@@ -102,8 +103,10 @@ pub enum Event {
     Digit { channel: Channel, digit: char },
     /// A prompt that does not repeat was played to its end.
     Played { channel: Channel, prompt: Prompt },
-    /// The first packet of a party since `Open`.
+    /// The first packet of a party since `Open` or `Quiet`.
     Heard { channel: Channel },
+    /// Nothing has come from the party for a few seconds; the last packet, or `Open`, was then.
+    Quiet { channel: Channel, since: Mono },
     /// The channel was closed; what it carried.
     Closed { channel: Channel, counts: Counts },
 }

@@ -11,7 +11,12 @@ use crate::protocol::random::Random;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
+
+/// A party of whom nothing came for so long is reported as quiet.
+const QUIET: Duration = Duration::from_secs(5);
+const LOOK: &str = "somebody may have become quiet";
 
 /// **Handle one thing, drain `poll_packet` and `poll_event`, then wait for the next input or `deadline`.**
 pub struct Relay {
@@ -19,6 +24,8 @@ pub struct Relay {
     prompts: Vec<Arc<[i16]>>,
     /// Channels that wait for a moment: a prompt plays, or a key's end may be lost.
     waiting: Vec<Channel>,
+    /// When somebody may have become quiet; none while nobody is on who was heard of late.
+    look: Option<Mono>,
     events: VecDeque<Event>,
     random: Random,
 }
@@ -37,6 +44,9 @@ struct Lent {
     loss: Loss,
     source: Source,
     counts: Counts,
+    /// When the last packet came.
+    heard: Mono,
+    quiet: bool,
 }
 
 /// Whose a packet is, and how it is to be read: what the tape needs to know of it.
@@ -92,6 +102,7 @@ impl Relay {
             slots,
             prompts,
             waiting: Vec::with_capacity(usize::from(channels)),
+            look: None,
             events: VecDeque::with_capacity(usize::from(channels) * 4),
             random,
         }
@@ -102,7 +113,7 @@ impl Relay {
     pub fn handle_command(&mut self, command: Command, now: Mono) -> Option<Uuid> {
         match command {
             Command::Open { channel, call, party, stream } => {
-                self.open(channel, call, party, stream)
+                self.open(channel, call, party, stream, now)
             }
             Command::Change { channel, stream } => self.change(channel, stream),
             Command::Join { a, b } => self.join(a, b),
@@ -133,11 +144,16 @@ impl Relay {
             return Verdict::Drop;
         };
         let first = lent.counts.received == 0;
+        let again = std::mem::take(&mut lent.quiet);
+        lent.heard = now;
         lent.counts.received += 1;
         lent.loss.handle_packet(packet.ssrc, packet.sequence);
         let is_key = lent.stream.event_pt == Some(packet.payload_type);
         let (tag, other, from_stream) = (lent.tag(), lent.other, lent.stream);
-        if first {
+        if again {
+            self.look.get_or_insert(now + QUIET);
+        }
+        if first || again {
             self.events.push_back(Event::Heard { channel });
         }
         if is_key {
@@ -161,8 +177,11 @@ impl Relay {
         }
     }
 
-    /// Ends keys whose end packets are lost.
+    /// Ends keys whose end packets are lost, and looks who has become quiet.
     pub fn handle_timeout(&mut self, now: Mono) {
+        if self.look.is_some_and(|at| at <= now) {
+            self.look = self.look_for_quiet(now);
+        }
         for index in 0..self.waiting.len() {
             let channel = self.waiting[index];
             if let Some(lent) = self.lent(channel) {
@@ -208,13 +227,32 @@ impl Relay {
     pub fn deadline(&self) -> Option<Deadline> {
         let slots =
             self.waiting.iter().filter_map(|channel| self.slots.get(usize::from(channel.0)));
+        let look = self.look.map(|at| (at, LOOK));
         slots
             .filter_map(|slot| slot.lent.as_ref()?.due())
-            .fold(None, |first, due| earlier(first, Some(due)))
+            .fold(look, |first, due| earlier(first, Some(due)))
     }
 
-    fn open(&mut self, channel: Channel, call: Uuid, party: Party, stream: Stream) {
+    /// Reports who has become quiet; when the next one may.
+    fn look_for_quiet(&mut self, now: Mono) -> Option<Mono> {
+        let mut next: Option<Mono> = None;
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            let Some(lent) = slot.lent.as_mut().filter(|lent| !lent.quiet) else { continue };
+            let at = lent.heard + QUIET;
+            if at <= now {
+                lent.quiet = true;
+                let channel = Channel(index as u16);
+                self.events.push_back(Event::Quiet { channel, since: lent.heard });
+            } else {
+                next = Some(next.map_or(at, |next| next.min(at)));
+            }
+        }
+        next
+    }
+
+    fn open(&mut self, channel: Channel, call: Uuid, party: Party, stream: Stream, now: Mono) {
         self.close(channel);
+        self.look.get_or_insert(now + QUIET);
         let source = Source::new(&mut self.random);
         let Some(slot) = self.slots.get_mut(usize::from(channel.0)) else { return };
         slot.lent = Some(Lent {
@@ -226,6 +264,8 @@ impl Relay {
             loss: Loss::default(),
             source,
             counts: Counts::default(),
+            heard: now,
+            quiet: false,
         });
     }
 
@@ -346,7 +386,6 @@ mod tests {
     use super::*;
     use crate::protocol::rtp::Codec;
     use crate::protocol::rtp::source::FRAME;
-    use std::time::Duration;
 
     const START: Mono = Mono(9_000_000_000);
     const A: Channel = Channel(0);
@@ -385,6 +424,11 @@ mod tests {
 
     fn events(relay: &mut Relay) -> Vec<Event> {
         std::iter::from_fn(|| relay.poll_event()).collect()
+    }
+
+    /// When a prompt or a key is due, whoever may have become quiet.
+    fn busy(relay: &Relay) -> Option<Deadline> {
+        relay.deadline().filter(|(_, why)| *why != LOOK)
     }
 
     fn closed(relay: &mut Relay, channel: Channel) -> Counts {
@@ -519,7 +563,7 @@ mod tests {
         relay.handle_timeout(due);
         assert_eq!(events(&mut relay)[1..], [Event::Digit { channel: B, digit: '#' }]);
         assert_eq!(relay.poll_packet(due, &mut [0; FRAME_BYTES]), None);
-        assert_eq!(relay.deadline(), None);
+        assert_eq!(busy(&relay), None);
     }
 
     #[test]
@@ -538,7 +582,7 @@ mod tests {
         relay.handle_command(Command::Play { channel: A, prompt: Prompt(0), repeat: false }, START);
         let mut out = [0; FRAME_BYTES];
         let mut sent = 0;
-        while let Some((due, _)) = relay.deadline() {
+        while let Some((due, _)) = busy(&relay) {
             while let Some(spoken) = relay.poll_packet(due, &mut out) {
                 assert_eq!(spoken.to, Some(stream(4000).remote));
                 assert_eq!((spoken.tag.party, spoken.tag.call), (Party::Prompt, CALL));
@@ -560,7 +604,7 @@ mod tests {
         relay.handle_command(Command::Stop { channel: B }, START);
         assert!(forwarded(relay.handle_packet(A, stream(4000).remote, &packet, START)).is_some());
         assert_eq!(relay.poll_packet(START + FRAME, &mut [0; FRAME_BYTES]), None);
-        assert_eq!(relay.deadline(), None);
+        assert_eq!(busy(&relay), None);
     }
 
     #[test]
@@ -619,8 +663,29 @@ mod tests {
         }
         open(&mut relay, A, Party::Leader, stream(4000));
         relay.handle_command(Command::Play { channel: A, prompt: Prompt(99), repeat: true }, START);
-        assert_eq!(relay.deadline(), None);
+        assert_eq!(busy(&relay), None);
         assert_eq!(events(&mut relay), []);
         assert_eq!(relay.handle_command(Command::Finish { call: CALL }, START), Some(CALL));
+    }
+
+    #[test]
+    fn sig_23_silence_is_reported_once_and_so_is_its_end() {
+        let mut relay = bridge(stream(4000), stream(5000));
+        let after = |seconds| START + Duration::from_secs(seconds);
+        let speak = |relay: &mut Relay, at| {
+            relay.handle_packet(A, stream(4000).remote, &bytes(8, 7, &[1; 160]), at);
+        };
+        speak(&mut relay, after(3));
+        events(&mut relay);
+        assert_eq!(relay.deadline().unwrap().0, after(5));
+        relay.handle_timeout(after(5));
+        assert_eq!(events(&mut relay), [Event::Quiet { channel: B, since: START }]);
+        assert_eq!(relay.deadline().unwrap().0, after(8));
+        relay.handle_timeout(after(8));
+        assert_eq!(events(&mut relay), [Event::Quiet { channel: A, since: after(3) }]);
+        assert_eq!(relay.deadline(), None, "nobody is there to become quiet");
+        speak(&mut relay, after(20));
+        assert_eq!(events(&mut relay), [Event::Heard { channel: A }]);
+        assert_eq!(relay.deadline().unwrap().0, after(25));
     }
 }

@@ -7,7 +7,8 @@ use dutyline::duty::checkpoint::{Checkpoint, Piece};
 use dutyline::duty::escalation::Policy;
 use dutyline::duty::ids::CallId;
 use dutyline::duty::journal::{Fact, Noted, Urgency};
-use dutyline::duty::switchboard::{Input, LinePlan, Output, Switchboard};
+use dutyline::duty::line_plan::{Answering, LinePlan, SilencePlan};
+use dutyline::duty::switchboard::{Input, Output, Switchboard};
 use dutyline::io::checkpoint;
 use dutyline::io::status::Live;
 use dutyline::io::store::{OutageKind, Sealed, Store, wait};
@@ -420,5 +421,9 @@ pub fn line_plan() -> LinePlan {
         entry_budget: ENTRY_BUDGET,
         callers: CallerRules { emergency: Some(Urgency::Urgent), ..CallerRules::default() },
         finish: Duration::ZERO,
+        answering: Answering {
+            silence: SilencePlan { both: None, one: None },
+            ..Answering::default()
+        },
     }
 }

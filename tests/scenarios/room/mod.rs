@@ -25,7 +25,7 @@ use dutyline::demo::pbx::{Algorithm, Event as PbxEvent, Pbx};
 use dutyline::demo::phone::{Event as PhoneEvent, State};
 use dutyline::duty::ids::EntryId;
 use dutyline::duty::journal::Noted;
-use dutyline::duty::switchboard::LinePlan;
+use dutyline::duty::line_plan::LinePlan;
 use dutyline::io::store::{Store, Who};
 use dutyline::protocol::now::{Deadline, Mono, Now};
 use dutyline::protocol::random::Random;

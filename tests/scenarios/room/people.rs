@@ -1,7 +1,7 @@
 //! Who is there: the officers' phones, the leaders and their numbers, the callers.
 
+use dutyline::duty::line_plan::{Begins, Phone};
 use dutyline::duty::roster::{Person, Role, Roster};
-use dutyline::duty::switchboard::Phone;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -65,6 +65,7 @@ pub fn ring_plan() -> Vec<Phone> {
         name: name.to_owned(),
         target: target.to_owned(),
         ring: RING,
+        begins: Begins::InTurn,
     };
     vec![phone("值班台话机", DESK), phone("备用话机", SPARE)]
 }

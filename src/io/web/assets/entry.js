@@ -107,8 +107,20 @@ function note(text) {
   out.hidden = text === "";
 }
 
+// What is done in the list itself; the live connection brings the row as it is then.
+async function actOnRow(event, form) {
+  event.preventDefault();
+  const body = new URLSearchParams(new FormData(form));
+  if (event.submitter?.name) body.set(event.submitter.name, event.submitter.value);
+  for (const button of form.querySelectorAll("button")) button.disabled = true;
+  const answer = await fetch(form.action, { method: "POST", body }).catch(() => null);
+  for (const button of form.querySelectorAll("button")) button.disabled = false;
+  if (answer?.status === 401) signIn();
+}
+
 document.addEventListener("submit", async (event) => {
   const form = event.target;
+  if (form.matches("[data-row-action]")) return actOnRow(event, form);
   if (!form.matches("[data-action]")) return;
   event.preventDefault();
   const shown = article();

@@ -1,0 +1,156 @@
+//! `[[phones]]` and `[answering]`: who is rung when, and what becomes of a caller whom nobody takes.
+
+use super::Media;
+use super::check::{dialled, one_of};
+use super::faults::{Say, say};
+use super::reader::{Reader, Section, number, text};
+use crate::duty::line_plan::{Answering, Begins, MessagePlan, Phone, QueuePlan, SilencePlan};
+use std::path::PathBuf;
+use std::time::Duration;
+use toml::de::DeValue;
+
+/// Seconds of the longest greeting.
+const GREETING_MAX: usize = 60;
+
+pub struct Read {
+    pub phones: Vec<Phone>,
+    pub answering: Answering,
+    pub greeting: Option<PathBuf>,
+}
+
+pub fn read(reader: &Reader, root: &mut Section<'_>) -> Read {
+    let mut s = root.section("answering");
+    let together = [("in_order", Begins::InTurn), ("together", Begins::After(Duration::ZERO))];
+    let begins = s.or("ring_plan", Begins::InTurn, |value| one_of(value, &together));
+    let queues =
+        s.or("when_busy", false, |value| one_of(value, &[("refuse", false), ("queue", true)]));
+    let places = s.or("queue_places", 5, number(1..=100));
+    let longest = s.or("queue_seconds", 300, number(10..=3600));
+    let queue = QueuePlan { places: size(places), longest: Duration::from_secs(longest) };
+    let after = s.or("message_after_seconds", 30, number(0..=600));
+    let message = s.or("message_seconds", 120, number(5..=1800));
+    let message =
+        MessagePlan { after: Duration::from_secs(after), longest: Duration::from_secs(message) };
+    let greeting = s.optional("greeting", greeting);
+    let both = s.or("silence_seconds", 60, number(0..=3600));
+    let one = s.or("one_sided_silence_seconds", 180, number(0..=3600));
+    let long = s.or("long_call_hours", 8, number(1..=72));
+    s.close();
+    let never = |seconds: u64| (seconds > 0).then(|| Duration::from_secs(seconds));
+    let answering = Answering {
+        queue: queues.then_some(queue),
+        message: (after > 0).then_some(message),
+        silence: SilencePlan { both: never(both), one: never(one) },
+        long_call: Duration::from_secs(long * 3600),
+    };
+    let phones = phones(reader, root, begins, answering.message.map(|message| message.after));
+    Read { phones, answering, greeting }
+}
+
+/// Warns where phones that ring at once would find no channel.
+pub fn fits(reader: &Reader, read: &Read, media: &Media) {
+    let at_once = read.phones.iter().filter(|phone| phone.begins != Begins::InTurn).count();
+    let free = usize::from(media.channels - media.reserved);
+    if at_once + 1 > free {
+        let warning = say(
+            format!(
+                "{at_once} 部话机同时振铃加上来电方，要 {} 个通道，只有 {free} 个；增加 channels",
+                at_once + 1
+            ),
+            format!(
+                "{at_once} phones that ring at once and the caller need {} channels, there are {free}; raise channels",
+                at_once + 1
+            ),
+        );
+        reader.warn(None, "media.channels", warning);
+    }
+}
+
+fn phones(
+    reader: &Reader,
+    root: &mut Section<'_>,
+    begins: Begins,
+    message_after: Option<Duration>,
+) -> Vec<Phone> {
+    let sections = root.each("phones");
+    if sections.is_empty() && root.get("phones").is_none_or(|given| given.value.is_array()) {
+        let fault = say(
+            "至少要有一部值班员话机。加一节：[[phones]]，写 name 和 target",
+            "at least one officer's phone is needed: add a section [[phones]] with name and target",
+        );
+        reader.fault(root.get("phones").map(|given| given.place), "phones", fault);
+    }
+    // When the next phone of those in turn begins at the latest.
+    let mut turn = Duration::ZERO;
+    let phone = |mut s: Section<'_>| {
+        let place = s.place();
+        let name = s.required("name", "\"值班台话机\"", text);
+        let target = s.required("target", "\"2001\"", dialled);
+        let ring = Duration::from_secs(s.or("ring_seconds", 20, number(5..=180)));
+        let after = s.optional("after_seconds", number(0..=180));
+        let begins = after.map_or(begins, |after| Begins::After(Duration::from_secs(after)));
+        let from = match begins {
+            Begins::InTurn => turn,
+            Begins::After(wait) => wait,
+        };
+        turn = turn.max(from + ring);
+        if message_after.is_some_and(|after| after <= from) {
+            let warning = say(
+                format!(
+                    "轮到这部话机时（第 {} 秒）已转留言；加大 answering.message_after_seconds 或缩短前面的振铃",
+                    from.as_secs()
+                ),
+                format!(
+                    "the caller is asked for a message before this phone's turn (second {}); raise answering.message_after_seconds or shorten the rings before",
+                    from.as_secs()
+                ),
+            );
+            reader.warn(Some(place), s.field("ring_seconds"), warning);
+        }
+        s.close();
+        Some(Phone { name: name?, target: target?, ring, begins })
+    };
+    sections.into_iter().filter_map(phone).collect()
+}
+
+/// A WAV that can be said as it is: 8 kHz, 16 bit, one channel.
+fn greeting(value: &DeValue<'_>) -> Result<PathBuf, Say> {
+    let path = text(value)?;
+    let wanted = |why: &dyn std::fmt::Display| {
+        say(
+            format!(
+                "不能用作问候语（{why}）。需要 8 kHz、16 位、单声道、不超过 {GREETING_MAX} 秒的 WAV：\
+                 sox 原文件 -r 8000 -b 16 -c 1 新文件.wav"
+            ),
+            format!(
+                "cannot be said ({why}); a WAV of 8 kHz, 16 bit, one channel and at most \
+                 {GREETING_MAX} s is needed: sox IN -r 8000 -b 16 -c 1 OUT.wav"
+            ),
+        )
+    };
+    let bytes = std::fs::read(&path).map_err(|fault| wanted(&fault))?;
+    if !is_spoken_wav(&bytes) {
+        return Err(wanted(&"other format"));
+    }
+    if bytes.len() > GREETING_MAX * 16_000 + 4096 {
+        return Err(wanted(&"too long"));
+    }
+    Ok(path.into())
+}
+
+/// The format chunk comes first in every WAV that a tool writes.
+fn is_spoken_wav(bytes: &[u8]) -> bool {
+    // PCM or its extensible form, one channel, 8000 samples and 16000 bytes a second, 2 bytes a
+    // sample, 16 bits.
+    let format = bytes.get(20..36).unwrap_or_default();
+    let wanted = [1, 0, 0x40, 0x1f, 0, 0, 0x80, 0x3e, 0, 0, 2, 0, 16, 0];
+    let kind = |format: &[u8]| format.starts_with(&[1, 0]) || format.starts_with(&[0xfe, 0xff]);
+    bytes.starts_with(b"RIFF")
+        && bytes.get(8..16) == Some(b"WAVEfmt ")
+        && kind(format)
+        && format.get(2..) == Some(&wanted)
+}
+
+fn size(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,157 @@
+//! The caller, from the INVITE until a bridge has him: what he offered, what he was told, whether
+//! we have answered him.
+
+use super::desk::Desk;
+use super::leg::Leg;
+use crate::duty::ids::CallId;
+use crate::protocol::now::Now;
+use crate::protocol::rtp::{Channel, Command, Party, Prompt};
+use crate::protocol::sdp::{self, Direction, Session};
+use crate::protocol::sip::LegId;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Caller {
+    pub leg: LegId,
+    pub channel: Channel,
+    /// None: the caller leaves the offer to us (RFC 3261 §13.2.1).
+    pub offer: Option<Session>,
+    /// What the officer's phone shows.
+    pub shown: String,
+    /// His end of the session once we have described ours, in a 183 or a 200.
+    settled: Option<Leg>,
+    answered: bool,
+    /// What he hears from us, over and over or once.
+    playing: Option<Playing>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Playing {
+    prompt: Prompt,
+    repeat: bool,
+}
+
+impl Caller {
+    pub fn new(leg: LegId, channel: Channel, offer: Option<Session>, shown: String) -> Self {
+        Self { leg, channel, offer, shown, settled: None, answered: false, playing: None }
+    }
+
+    pub fn is_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// His end of the session, in the first codec of the phone's that he speaks too; where he
+    /// speaks none of them, or there is no phone, in the first of his own. Once settled it stays.
+    pub fn settle(&mut self, phone: Option<&Session>, desk: &mut Desk) -> &mut Leg {
+        let leg = match self.settled.take() {
+            Some(leg) => leg,
+            None => self.describe(phone, desk),
+        };
+        self.settled.insert(leg)
+    }
+
+    /// He hears the phone before it is answered (183, RFC 3960), and is heard. False where he left
+    /// the offer to us: he cannot be told where to send.
+    pub fn hears_early(
+        &mut self,
+        call: CallId,
+        phone: &Session,
+        desk: &mut Desk,
+        now: Now,
+    ) -> bool {
+        if self.offer.is_none() {
+            return false;
+        }
+        let said = self.settle(Some(phone), desk).said.clone();
+        self.open(call, desk);
+        desk.sip.ring(self.leg, Some(said), now);
+        true
+    }
+
+    /// 200, once.
+    pub fn answer(&mut self, desk: &mut Desk, now: Now) {
+        if !self.answered {
+            self.answered = true;
+            let said = self.settle(None, desk).said.clone();
+            desk.sip.answer(self.leg, said, now);
+        }
+    }
+
+    /// His packets are taken from now on, where he has said from where they come.
+    pub fn open(&mut self, call: CallId, desk: &mut Desk) {
+        if let Some(stream) = self.settled.as_ref().and_then(|leg| leg.stream)
+            && !desk.channels.is_open(self.channel)
+        {
+            desk.open(call, Party::Caller, self.channel, stream);
+            self.play_on(desk);
+        }
+    }
+
+    /// Another run of the daemon answered him: he hears again what he heard.
+    pub fn take_up(&mut self, call: CallId, desk: &mut Desk, now: Now) {
+        self.open(call, desk);
+        desk.sip.probe(self.leg, now);
+    }
+
+    /// The answer to our offer, where we made it.
+    pub fn take_answer(&mut self, call: CallId, sdp: &[u8], desk: &mut Desk) {
+        if let Some(leg) = &mut self.settled
+            && leg.take_answer(sdp).is_some()
+        {
+            self.open(call, desk);
+        }
+    }
+
+    /// He wants the session changed before an officer has him.
+    pub fn renegotiate(&mut self, sdp: Option<&[u8]>, desk: &mut Desk, now: Now) {
+        match &mut self.settled {
+            Some(leg) => desk.renegotiate(leg, sdp, now),
+            // The first offer is not answered yet (RFC 3311 §5.2).
+            None => desk.sip.refuse_offer(self.leg, 500, now),
+        }
+    }
+
+    /// Plays to him, as soon as he can hear.
+    pub fn play(&mut self, prompt: Prompt, repeat: bool, desk: &mut Desk) {
+        self.playing = Some(Playing { prompt, repeat });
+        if desk.channels.is_open(self.channel) {
+            self.play_on(desk);
+        }
+    }
+
+    pub fn silence(&mut self, desk: &mut Desk) {
+        if self.playing.take().is_some() && desk.channels.is_open(self.channel) {
+            desk.media(Command::Stop { channel: self.channel });
+        }
+    }
+
+    /// The prompt was played to its end.
+    pub fn handle_played(&mut self, prompt: Prompt) {
+        self.playing.take_if(|playing| playing.prompt == prompt && !playing.repeat);
+    }
+
+    fn play_on(&self, desk: &mut Desk) {
+        if let Some(Playing { prompt, repeat }) = self.playing {
+            desk.media(Command::Play { channel: self.channel, prompt, repeat });
+        }
+    }
+
+    fn describe(&self, phone: Option<&Session>, desk: &mut Desk) -> Leg {
+        let local = desk.local(self.channel);
+        let Some(offer) = &self.offer else {
+            let codecs = match phone.map(|phone| phone.stream().codec) {
+                Some(codec) => vec![(codec, codec as u8)],
+                None => sdp::CODECS.to_vec(),
+            };
+            let said = sdp::offer(&local, &codecs, Some(sdp::EVENT_PT), Direction::SendRecv);
+            return Leg::new(self.leg, self.channel, local, None, said);
+        };
+        let mut spoken = phone.iter().flat_map(|phone| phone.codecs()).map(|(codec, _)| *codec);
+        let codec = spoken.find(|codec| offer.stream_for(*codec).is_some());
+        let stream = codec.and_then(|codec| offer.stream_for(codec));
+        let stream = stream.unwrap_or_else(|| offer.stream());
+        let said = sdp::answer(&local, offer, &stream, offer.direction.reversed());
+        let leg = Leg::new(self.leg, self.channel, local, Some(stream), said);
+        Leg { theirs: offer.direction, ..leg }
+    }
+}

@@ -1,0 +1,72 @@
+//! A caller who waits for a free phone (排队): when it is tried again, and until when he waits.
+
+use crate::protocol::now::{Deadline, Mono};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A phone that is busy with a call of its own says nothing when it is free: so often it is tried.
+const AGAIN: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Queued {
+    until: Mono,
+    again: Mono,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// The phones are to be tried again, if it is this caller's turn.
+    Again,
+    /// He has waited for long enough.
+    Over,
+}
+
+impl Queued {
+    pub fn new(longest: Duration, now: Mono) -> Self {
+        Self { until: now + longest, again: now + AGAIN }
+    }
+
+    /// The phones are being tried.
+    pub fn tries(&mut self, now: Mono) {
+        self.again = now + AGAIN;
+    }
+
+    pub fn handle_timeout(&mut self, now: Mono) -> Option<Due> {
+        if self.until <= now {
+            return Some(Due::Over);
+        }
+        if self.again <= now {
+            self.again = now + AGAIN;
+            return Some(Due::Again);
+        }
+        None
+    }
+
+    pub fn deadline(&self) -> Option<Deadline> {
+        Some(match self.again < self.until {
+            true => (self.again, "busy phones are tried again"),
+            false => (self.until, "the caller has waited for long enough"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Mono {
+        Mono(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn sig_11_phones_are_tried_every_ten_seconds_until_the_time_is_over() {
+        let mut queued = Queued::new(Duration::from_secs(25), at(0));
+        assert_eq!(queued.handle_timeout(at(9)), None);
+        assert_eq!(queued.handle_timeout(at(10)), Some(Due::Again));
+        queued.tries(at(12));
+        assert_eq!(queued.deadline().unwrap().0, at(22));
+        assert_eq!(queued.handle_timeout(at(22)), Some(Due::Again));
+        assert_eq!(queued.deadline().unwrap().0, at(25));
+        assert_eq!(queued.handle_timeout(at(25)), Some(Due::Over));
+    }
+}

@@ -1,0 +1,91 @@
+//! The duty line as configured: who is rung, when, and what becomes of a caller whom nobody takes.
+
+use super::call::arrival::CallerRules;
+use crate::protocol::sip::Account;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The duty line, as configured.
+#[derive(Debug, Clone)]
+pub struct LinePlan {
+    pub account: Account,
+    /// Address in our session descriptions.
+    pub media_address: IpAddr,
+    /// RTP port of each channel, in the order of [`crate::protocol::rtp::Channel`].
+    pub rtp_ports: Vec<u16>,
+    /// Officers' phones in the order of the ring plan.
+    pub phones: Vec<Phone>,
+    /// Channels kept free for calls to leaders: incoming calls never take them.
+    pub reserved_channels: usize,
+    /// How long a call may wait for its entry to be committed before it rings all the same.
+    pub entry_budget: Duration,
+    /// How callers are known.
+    pub callers: CallerRules,
+    /// How long calls may go on when the daemon is told to stop.
+    pub finish: Duration,
+    pub answering: Answering,
+}
+
+/// An officer's phone in the ring plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phone {
+    /// Shown in the log, such as 值班台话机.
+    pub name: String,
+    /// User part or `sip:` URI.
+    pub target: String,
+    pub ring: Duration,
+    pub begins: Begins,
+}
+
+/// When a phone of the ring plan begins to ring.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Begins {
+    /// When no phone before it rings any more.
+    #[default]
+    InTurn,
+    /// So long after the ringing began, whatever the others do; at once where nothing rings.
+    After(Duration),
+}
+
+/// What becomes of callers when no officer takes the call, or nobody says anything any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answering {
+    /// Callers who may wait while every phone is busy; none: they get 486 (占线未接).
+    pub queue: Option<QueuePlan>,
+    /// The last resort; none: 480 when the ring plan is over.
+    pub message: Option<MessagePlan>,
+    pub silence: SilencePlan,
+    /// A call that lasts so long is an alarm.
+    pub long_call: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueuePlan {
+    pub places: usize,
+    pub longest: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessagePlan {
+    /// How long the phones ring until the caller is asked to leave a message.
+    pub after: Duration,
+    pub longest: Duration,
+}
+
+/// How long an answered call goes on without a packet; none: for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SilencePlan {
+    pub both: Option<Duration>,
+    /// One of the two sends nothing, and said nothing of it: a phone may do so while it is muted.
+    pub one: Option<Duration>,
+}
+
+impl Default for Answering {
+    fn default() -> Self {
+        let silence = SilencePlan {
+            both: Some(Duration::from_secs(60)),
+            one: Some(Duration::from_secs(180)),
+        };
+        Self { queue: None, message: None, silence, long_call: Duration::from_secs(8 * 3600) }
+    }
+}
