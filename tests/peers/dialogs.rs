@@ -1,5 +1,11 @@
 //! SIPp as caller and as officer's phone, each with a habit of its own within the call, and the
-//! PBX between: PRACK, UPDATE, re-INVITE, session timers.
+//! PBX between: PRACK, UPDATE, re-INVITE, session timers, forks.
+//!
+//! What SIPp needs: a response that is not to the last message has to bring the request's headers
+//! itself, so each Via goes into a variable (`occurrence="1"`, `"2"`); `\r` and `\n` mean nothing in
+//! `regexp`; a variable that nobody reads is an error without `<Reference>`; `[branch-N]` counts
+//! messages, optional ones too; what comes again unchanged is swallowed, so that a repetition cannot
+//! be waited for.
 
 use crate::calls::Room;
 use crate::daemon::{Daemon, Plan};
@@ -74,6 +80,23 @@ fn sig_18_reliable_provisional_responses_on_both_legs() {
     call.daemon.row_is("SELECT disposition FROM call", "answered");
     call.daemon.row_is("SELECT ended_by FROM call", "caller");
     assert_eq!(call.room.pbx.count("FAIL-OPEN"), 0);
+}
+
+/// Two phones of one number are both picked up: the first one has the call, the other is hung up.
+#[test]
+fn sig_10_the_second_fork_that_answers_is_hung_up() {
+    let (caller, officer) = (scenario!("caller_talks"), scenario!("officer_forks"));
+    let Some(call) = Call::play(caller, officer, 20) else { return };
+    call.daemon.row_is("SELECT disposition FROM call", "answered");
+    call.daemon.row_is("SELECT ended_by FROM call", "caller");
+}
+
+/// The caller has given up, the phone is picked up all the same: acknowledged, and hung up.
+#[test]
+fn sig_08_a_phone_picked_up_as_it_is_cancelled_is_hung_up() {
+    let (caller, officer) = (scenario!("caller_gives_up"), scenario!("officer_late"));
+    let Some(call) = Call::play(caller, officer, 20) else { return };
+    call.daemon.row_is("SELECT disposition FROM call", "abandoned");
 }
 
 /// Asterisk's connected-line habit from both sides, before and after the ACK, and a re-INVITE that

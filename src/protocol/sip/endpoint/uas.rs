@@ -7,7 +7,7 @@ use super::servers::{ServerKey, merge_key};
 use crate::protocol::now::Now;
 use crate::protocol::sip::claims::Claims;
 use crate::protocol::sip::dialog::Dialog;
-use crate::protocol::sip::message::{ALLOW, Method, Request, SDP, identity, user_of};
+use crate::protocol::sip::message::{ALLOW, Method, Request, SDP, SUPPORTED, identity, user_of};
 use crate::protocol::sip::session_timer::SessionTimer;
 use crate::protocol::sip::{Ending, Event, Incoming, LegId, Peer};
 
@@ -132,7 +132,8 @@ impl Endpoint {
         if self.is_full() {
             return self.respond(request, from, 200, now);
         }
-        let headers = vec![("Allow", ALLOW.into()), ("Accept", SDP.into())];
+        let headers =
+            vec![("Allow", ALLOW.into()), ("Accept", SDP.into()), ("Supported", SUPPORTED.into())];
         let tag = self.random.token().into_bytes();
         let key = self.open_server(request, from, None, tag);
         self.reply(&key, 200, headers, None, now);

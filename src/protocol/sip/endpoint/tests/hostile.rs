@@ -358,6 +358,9 @@ fn corpus(tag: &str) -> Vec<String> {
         inside("BYE", 4, tag, ""),
         request("OPTIONS", "k: a\r\n b\r\nRoute: \"x\\\"y\" <sip:[::1]:5;lr>;a=\"b\"\r\n"),
         request("CANCEL", ""),
+        inside("PRACK", 5, tag, "RAck: 1 1 INVITE\r\n"),
+        inside("UPDATE", 6, tag, "k: timer\r\nx: 90;refresher=uac\r\nMin-SE: 90\r\n"),
+        request("INVITE", "Require: 100rel, timer\r\nSession-Expires: 1\r\n"),
         format!(
             "SIP/2.0 401 No\r\nVia: SIP/2.0/UDP {LINE};branch=z9hG4bK1\r\nFrom: <sip:a>;tag=b\r\n\
              To: <sip:c>;tag=d\r\nCall-ID: e\r\nCSeq: 1 REGISTER\r\nWWW-Authenticate: Digest \
@@ -385,7 +388,7 @@ proptest! {
 
     #[test]
     fn sig_33_mutated_messages_never_panic(
-        which in 0usize..7,
+        which in 0usize..10,
         edits in prop::collection::vec((any::<prop::sample::Index>(), 0u8..3, any::<u8>()), 1..12),
     ) {
         let (mut line, _, tag) = talking();
