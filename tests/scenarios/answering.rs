@@ -5,6 +5,7 @@ use crate::room::{Room, millis, minutes, seconds};
 use dutyline::demo::pbx;
 use dutyline::demo::phone::{Event, Manner, State};
 use dutyline::duty::journal::Disposition;
+use dutyline::io::store::RecordingState;
 use dutyline::protocol::rtp::Party;
 use dutyline::protocol::sip::Ending;
 use std::time::Duration;
@@ -341,6 +342,28 @@ fn rel_the_pbx_vanishes_in_the_middle_of_a_call() {
     room.pass(minutes(5));
     assert!(room.alarms().iter().any(|alarm| alarm.contains("line lost")));
     room.leave_as_it_is();
+}
+
+/// Both hung up while the PBX was gone: the session timer finds out, and the recording is closed.
+#[test]
+fn rel_25_a_bye_that_nobody_heard_is_made_up_for_by_the_session_timer() {
+    let mut room = Room::open();
+    let entry = room.caller_dials("101");
+    room.officer_answers(entry);
+    room.says("101", &[7; 16_000]);
+    room.pass(seconds(8));
+    room.network.unplug(PBX_HOST);
+    room.hangs_up_unheard(DESK);
+    room.hangs_up_unheard("101");
+    room.pass(minutes(3));
+    room.network.plug_in(PBX_HOST);
+    room.pass(minutes(11));
+    assert_eq!(room.recording(), [entry], "nobody has said that it is over");
+    room.pass(minutes(2));
+    let seen = room.entry(entry);
+    assert_eq!(seen.disposition, Some(Disposition::Interrupted));
+    assert_eq!((room.recording(), seen.recording), (vec![], Some(RecordingState::Sealed)));
+    assert!(room.alarms().iter().any(|alarm| alarm.contains("line lost")));
 }
 
 #[test]

@@ -264,3 +264,30 @@ fn sig_14_an_update_of_ours_while_the_caller_rings() {
     let out = statuses(&sent(&mut line));
     assert_eq!(out, [200, 487], "no offer stays open over the answer");
 }
+
+#[test]
+fn rfc_6026_section_7_2_a_200_to_our_reinvite_is_acknowledged_even_after_our_bye() {
+    let (mut line, leg, _) = talking();
+    line.offer(leg, NEW.into(), start());
+    let invite = one(&mut line);
+    reply(&mut line, &invite, 100, "");
+    line.bye(leg, start());
+    let bye = one(&mut line);
+    answered(&mut line, &invite, "v=0 late");
+    assert!(one(&mut line).starts_with("ACK "));
+    reply(&mut line, &bye, 200, "");
+    assert_eq!(line.load().1, 0);
+    answered(&mut line, &invite, "v=0 late");
+    assert!(one(&mut line).starts_with("ACK "), "the session is gone, its INVITE is not");
+    assert_eq!(events(&mut line), [Event::Ended { leg, ending: Ending::OurBye }]);
+    line.handle_timeout(start() + Duration::from_secs(33));
+    assert_eq!(line.load(), (0, 0));
+    // One that is never answered does not stay for ever either.
+    let (mut line, leg, tag) = talking();
+    line.offer(leg, NEW.into(), start());
+    let invite = one(&mut line);
+    reply(&mut line, &invite, 180, "");
+    ask(&mut line, &inside("BYE", 2, &tag, ""));
+    line.handle_timeout(start() + Duration::from_secs(33));
+    assert_eq!(line.load(), (0, 0));
+}
