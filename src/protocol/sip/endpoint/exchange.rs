@@ -30,6 +30,8 @@ struct Sent {
     #[serde(with = "method_name")]
     method: Method,
     sdp: Option<Vec<u8>>,
+    /// It refreshes the session, which an UPDATE in an early dialog does not.
+    refreshes: bool,
     /// The owner wants to hear how it went.
     asked: bool,
     /// When it is cancelled, then given up.
@@ -131,8 +133,8 @@ impl Endpoint {
         };
         let asked = sdp.as_ref().is_some_and(|(_, asked)| *asked);
         let sdp = sdp.map(|(sdp, _)| sdp);
-        let confirmed = matches!(leg.state, State::Established { .. });
-        let timer = if confirmed { leg.timer.request(false) } else { vec![] };
+        let refreshes = matches!(leg.state, State::Established { .. });
+        let timer = if refreshes { leg.timer.request(false) } else { vec![] };
         let dialog = match &mut leg.dialog {
             Some(dialog) => dialog,
             None => match leg.forks.agreed() {
@@ -154,7 +156,7 @@ impl Endpoint {
         if let Some(leg) = self.legs.get_mut(id) {
             let give_up = now.mono + 2 * PATIENCE;
             leg.exchange.sent =
-                Some(Sent { client, method, sdp, asked, give_up, cancelled: false });
+                Some(Sent { client, method, sdp, refreshes, asked, give_up, cancelled: false });
         }
     }
 
@@ -248,7 +250,7 @@ impl Endpoint {
         if let Some(dialog) = leg.dialog_with(response.to_tag.as_deref()) {
             dialog.refresh_target(&response.wire);
         }
-        if matches!(leg.state, State::Established { .. }) {
+        if sent.refreshes {
             leg.timer.handle_2xx(&response.wire, now.mono);
         }
         leg.exchange.tries = 0;

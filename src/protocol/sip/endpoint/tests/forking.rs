@@ -112,3 +112,19 @@ fn sig_14_an_update_in_an_early_dialog_of_our_call() {
     from_fork(&mut line, &invite, 200, "one", "", "");
     assert_eq!(events(&mut line), [Event::Answered { leg, sdp: Some(b"v=0 theirs".into()) }]);
 }
+
+#[test]
+fn rfc_4028_section_7_2_the_answer_to_an_early_update_says_nothing_of_the_session_timer() {
+    let (mut line, leg, invite) = dialled();
+    from_fork(&mut line, &invite, 183, "one", &reliable(1), "v=0 one");
+    let prack = one(&mut line);
+    super::digest::reply(&mut line, &prack, 200, "");
+    line.offer(leg, b"v=0 ours".into(), start());
+    let update = one(&mut line);
+    from_fork(&mut line, &invite, 200, "one", "Session-Expires: 90;refresher=uac\r\n", "");
+    super::digest::reply(&mut line, &update, 200, &described("", "v=0 theirs"));
+    sent(&mut line);
+    line.handle_timeout(start() + Duration::from_secs(45));
+    let out = sent(&mut line);
+    assert!(out.iter().any(|text| text.starts_with("UPDATE ")), "{out:?}");
+}
