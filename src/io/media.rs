@@ -308,7 +308,8 @@ fn bind(plan: &MediaPlan, index: u16) -> io::Result<(UdpSocket, u16)> {
 }
 
 /// Voice goes before everything else that runs on the host.
-fn ask_for_fifo() {
+/// Real-time priority for the calling thread, where that is permitted.
+pub fn ask_for_fifo() {
     let wanted = libc::sched_param { sched_priority: FIFO_PRIORITY };
     // SAFETY: 0 is the calling thread and `wanted` a valid sched_param.
     let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const wanted) };
@@ -393,7 +394,7 @@ pub mod tests {
     #[test]
     fn two_phones_hear_each_other_and_every_packet_is_framed() {
         let (events, mut seen) = mpsc::unbounded_channel();
-        let (media, mut feed, ports) = start_somewhere(2, vec![Arc::from([])], &events);
+        let (media, feed, ports) = start_somewhere(2, vec![Arc::from([])], &events);
         assert_eq!(ports[1], ports[0] + 2);
         let (caller, officer) = (phone(), phone());
         open(&media, Channel(0), Party::Caller, &caller);
@@ -427,20 +428,21 @@ pub mod tests {
         let counts = counts.expect("the channel was closed");
         assert_eq!((counts.received, counts.lost, counts.strangers, counts.untaped), (50, 0, 0, 0));
         let (mut kinds, mut packet) = (Vec::new(), Vec::new());
-        while let Some(head) = feed.pop(&mut packet) {
+        let (mut spill, mut frames) = tape::spill(feed);
+        assert!(!spill.turn(), "the media thread is gone");
+        while let Some(head) = frames.pop(&mut packet) {
             kinds.push(head.kind);
         }
         assert_eq!(kinds.iter().filter(|kind| **kind == Kind::Packet).count(), 100);
         assert_eq!(kinds.first(), Some(&Kind::Opened));
         assert_eq!(kinds.last(), Some(&Kind::Finished));
-        assert!(feed.ended());
     }
 
     #[test]
     fn a_prompt_is_spoken_at_its_pace_and_reported() {
         let (events, mut seen) = mpsc::unbounded_channel();
         let prompt: Arc<[i16]> = vec![1000; 1600].into();
-        let (media, mut feed, _) = start_somewhere(1, vec![prompt], &events);
+        let (media, feed, _) = start_somewhere(1, vec![prompt], &events);
         let leader = phone();
         open(&media, Channel(0), Party::Leader, &leader);
         media
@@ -459,7 +461,9 @@ pub mod tests {
         );
         media.stop();
         let mut packet = Vec::new();
-        let taped = std::iter::from_fn(|| feed.pop(&mut packet))
+        let (mut spill, mut frames) = tape::spill(feed);
+        assert!(!spill.turn(), "the media thread is gone");
+        let taped = std::iter::from_fn(|| frames.pop(&mut packet))
             .filter(|head| head.party == Party::Prompt)
             .count();
         assert_eq!(taped, 10);

@@ -3,6 +3,7 @@
 //! | thread | files |
 //! |---|---|
 //! | media | `ring` |
+//! | spill | `spill` |
 //! | tape | `writer`, `segments` |
 //! | recorder | `recorder`, `recover`, `earlier`, `seal`, `render` |
 
@@ -18,10 +19,12 @@ mod ring;
 mod scan;
 mod seal;
 mod segments;
+mod spill;
 mod writer;
 
 pub use header::boot_id;
 pub use ring::{TapeFeed, TapeHead, ring};
+pub use spill::spill;
 
 use crate::protocol::rtp::Party;
 use chrono::{DateTime, Utc};
@@ -114,8 +117,9 @@ pub fn start(plan: TapePlan, feed: TapeFeed, events: mpsc::UnboundedSender<Event
     let _ = fs::create_dir_all(&plan.recordings);
     let (finish, finished) = channel();
     let (seal, sealed) = channel();
+    let (spill, frames) = spill(feed);
     let writer = Writer {
-        feed,
+        feed: frames,
         segments: Segments::new(folder.clone(), left.next()),
         finished: finish,
         sealed,
@@ -130,6 +134,7 @@ pub fn start(plan: TapePlan, feed: TapeFeed, events: mpsc::UnboundedSender<Event
     let recorder = Recorder { folder, recordings, left, earlier, finished, sealed: seal, faults };
     Tape {
         threads: vec![
+            named("spill", move || spill.run()),
             named("tape", move || writer.run()),
             named("recorder", move || recorder.run()),
         ],
@@ -144,7 +149,7 @@ fn named(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
 }
 
 impl Tape {
-    /// Waits until everything that the media thread left in the ring is on disk and the finished calls are
+    /// Waits until everything that the media thread left is on disk and the finished calls are
     /// sealed. Call after `Media::stop`.
     pub fn stop(self) {
         for thread in self.threads {

@@ -3,28 +3,28 @@
 use super::record::{HEAD, Head, RECORD_MAX};
 use rtrb::{Consumer, Producer, RingBuffer};
 
-/// Two seconds of a disk that does not answer, with every channel in use.
-const BYTES_PER_CHANNEL: usize = 24 * 1024;
-const BYTES_MIN: usize = 4 * 1024 * 1024;
+/// A third of a second with every channel in use; the ring is emptied every 20 ms.
+const BYTES_PER_CHANNEL: usize = 4 * 1024;
+const BYTES_MIN: usize = 64 * 1024;
 
 /// The media thread's end.
 pub struct TapeHead {
     ring: Producer<u8>,
 }
 
-/// The tape thread's end.
+/// The end that is emptied beside the media thread.
 pub struct TapeFeed {
     ring: Consumer<u8>,
-    head: Option<Head>,
+    channels: u16,
 }
 
 pub fn ring(channels: u16) -> (TapeHead, TapeFeed) {
-    with_capacity(BYTES_MIN.max(usize::from(channels) * BYTES_PER_CHANNEL))
+    with_capacity(channels, BYTES_MIN.max(usize::from(channels) * BYTES_PER_CHANNEL))
 }
 
-fn with_capacity(bytes: usize) -> (TapeHead, TapeFeed) {
+fn with_capacity(channels: u16, bytes: usize) -> (TapeHead, TapeFeed) {
     let (producer, consumer) = RingBuffer::new(bytes);
-    (TapeHead { ring: producer }, TapeFeed { ring: consumer, head: None })
+    (TapeHead { ring: producer }, TapeFeed { ring: consumer, channels })
 }
 
 impl TapeHead {
@@ -40,24 +40,23 @@ impl TapeHead {
 }
 
 impl TapeFeed {
-    /// The next frame; its packet is put into `packet`.
-    pub fn pop(&mut self, packet: &mut Vec<u8>) -> Option<Head> {
-        if self.head.is_none() {
-            let mut bytes = [0; HEAD];
-            self.ring.pop_entire_slice(&mut bytes).ok()?;
-            self.head = Head::from_bytes(&bytes);
-        }
-        let head = self.head?;
-        packet.clear();
-        packet.resize(usize::from(head.length), 0);
-        self.ring.pop_entire_slice(packet).ok()?;
-        self.head = None;
-        Some(head)
+    /// Everything that is in the ring: whole frames, since each is pushed at once.
+    pub fn take(&mut self) -> Option<Vec<u8>> {
+        let length = self.ring.slots();
+        let mut frames = vec![0; length];
+        (length > 0).then_some(())?;
+        self.ring.pop_entire_slice(&mut frames).ok()?;
+        Some(frames)
     }
 
-    /// The media thread is gone and everything it left was popped.
+    /// The media thread is gone and everything it left was taken.
     pub fn ended(&self) -> bool {
         self.ring.is_abandoned() && self.ring.is_empty()
+    }
+
+    /// Channels whose packets come this way.
+    pub fn channels(&self) -> u16 {
+        self.channels
     }
 }
 
@@ -68,17 +67,17 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn frames_come_out_as_they_went_in_also_around_the_end_of_the_ring() {
-        let (mut tape, mut feed) = with_capacity(1000);
-        let mut packet = Vec::new();
+    fn whole_frames_are_taken_also_around_the_end_of_the_ring() {
+        let (mut tape, mut feed) = with_capacity(2, 1000);
         for n in 0..500u64 {
             let sent = vec![n as u8; (n % 300) as usize];
             let head =
                 Head { length: sent.len() as u16, ..Head::finished(Uuid::from_u128(7), Mono(n)) };
             assert!(tape.push(&head, &sent));
-            assert_eq!(feed.pop(&mut packet), Some(head));
-            assert_eq!(packet, sent);
-            assert_eq!(feed.pop(&mut packet), None);
+            let frame = feed.take().expect("a frame");
+            assert_eq!(Head::from_bytes(&frame), Some(head));
+            assert_eq!(frame[HEAD..], sent);
+            assert_eq!(feed.take(), None);
         }
         drop(tape);
         assert!(feed.ended());
@@ -86,15 +85,14 @@ mod tests {
 
     #[test]
     fn a_full_ring_refuses_and_goes_on() {
-        let (mut tape, mut feed) = with_capacity(HEAD * 3 + 10);
+        let (mut tape, mut feed) = with_capacity(2, HEAD * 3 + 10);
         let head = Head::finished(Uuid::from_u128(7), Mono(1));
         let taken = (0..10).filter(|_| tape.push(&head, &[])).count();
         assert_eq!(taken, 3);
-        let mut packet = Vec::new();
-        assert!(feed.pop(&mut packet).is_some());
+        assert_eq!(feed.take().map(|frames| frames.len()), Some(3 * HEAD));
         assert!(tape.push(&head, &[]));
         assert!(!tape.push(&Head { length: 1600, ..head }, &[0; 1600]), "too long for any record");
         drop(tape);
-        assert!(!feed.ended(), "three are left");
+        assert!(!feed.ended(), "one is left");
     }
 }

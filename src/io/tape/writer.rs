@@ -1,10 +1,10 @@
-//! The tape thread: from the ring to the running tape, every 100 ms, with one `fdatasync` a second.
+//! The tape thread: from the spill to the running tape, every 100 ms, with one `fdatasync` a second.
 
-use super::TapeFeed;
 use super::faults::{Faults, Matter, remedy};
 use super::record::Head;
 use super::recorder::Finished;
 use super::segments::Segments;
+use super::spill::Frames;
 use crate::io::clock;
 use crate::protocol::now::Mono;
 use std::collections::VecDeque;
@@ -19,7 +19,7 @@ use uuid::Uuid;
 /// together on the tape.
 const TURN: Duration = Duration::from_millis(100);
 const SYNC: Duration = Duration::from_secs(1);
-/// After a write that failed the ring keeps what comes, up to its size.
+/// After a write that failed memory keeps what comes, up to its measure.
 const AGAIN: Duration = Duration::from_millis(if cfg!(test) { 30 } else { 1000 });
 /// How long a stopping daemon waits for a disk that does not take the rest.
 const LAST_TRIES: Duration = Duration::from_secs(5);
@@ -29,13 +29,13 @@ const KEEP: Duration = Duration::from_secs(60);
 const BATCH: usize = 2048;
 
 pub struct Writer {
-    pub feed: TapeFeed,
+    pub feed: Frames,
     pub segments: Segments,
     pub finished: Sender<Finished>,
     pub sealed: Receiver<Uuid>,
     pub faults: Faults,
     pub folder: PathBuf,
-    /// What is taken from the ring and not written yet.
+    /// What is taken from the feed and not written yet.
     pub frames: Vec<(Head, Vec<u8>)>,
     pub spare: Vec<Vec<u8>>,
     /// Sealed calls, and when the tape may forget each.
@@ -62,17 +62,14 @@ impl Writer {
             }
             if self.feed.ended() {
                 let since = *ended.get_or_insert(now);
-                if self.frames.is_empty() || now.since(since) > LAST_TRIES {
+                if self.frames.is_empty() && self.feed.is_empty() || now.since(since) > LAST_TRIES {
                     break;
                 }
             }
             self.wait();
         }
         if !self.frames.is_empty() {
-            tracing::error!(
-                frames = self.frames.len(),
-                "the tape stops with packets that the disk did not take"
-            );
+            tracing::error!("the tape stops with packets that the disk did not take");
         }
         self.sync();
         drop(self.finished);

@@ -1,0 +1,149 @@
+//! Between the ring and the tape thread: memory for what a disk that does not answer keeps waiting.
+
+use super::record::{HEAD, Head};
+use super::ring::TapeFeed;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+const TURN: Duration = Duration::from_millis(20);
+/// 2 MiB a call, which has two channels: a minute and a half of a disk that does not answer.
+const BYTES_PER_CHANNEL: usize = 1024 * 1024;
+
+/// Empties the ring on a thread of its own.
+pub struct Spill {
+    feed: TapeFeed,
+    chunks: Sender<Vec<u8>>,
+    /// Bytes that wait. Each end sees by its count whether the other is still there.
+    waiting: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// What was taken from the ring, frame by frame.
+pub struct Frames {
+    chunks: Receiver<Vec<u8>>,
+    waiting: Arc<AtomicUsize>,
+    current: Vec<u8>,
+    at: usize,
+}
+
+pub fn spill(feed: TapeFeed) -> (Spill, Frames) {
+    let most = usize::from(feed.channels()) * BYTES_PER_CHANNEL;
+    let (sender, chunks) = channel();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let frames = Frames { chunks, waiting: Arc::clone(&waiting), current: Vec::new(), at: 0 };
+    (Spill { feed, chunks: sender, waiting, most }, frames)
+}
+
+impl Spill {
+    /// Until the media thread is gone and the ring is empty, or nobody reads.
+    pub fn run(mut self) {
+        while self.turn() {
+            thread::sleep(TURN);
+        }
+    }
+
+    /// Empties the ring once. False when nothing will come any more. Where too much waits, the ring keeps what it has
+    /// room for; beyond that the media thread counts.
+    pub fn turn(&mut self) -> bool {
+        if self.waiting.load(Ordering::Acquire) < self.most
+            && let Some(frames) = self.feed.take()
+        {
+            self.waiting.fetch_add(frames.len(), Ordering::AcqRel);
+            if self.chunks.send(frames).is_err() {
+                return false;
+            }
+        }
+        !self.feed.ended() && Arc::strong_count(&self.waiting) > 1
+    }
+}
+
+impl Frames {
+    /// The next frame; its packet is put into `packet`.
+    pub fn pop(&mut self, packet: &mut Vec<u8>) -> Option<Head> {
+        if self.at == self.current.len() {
+            self.current = self.chunks.try_recv().ok()?;
+            self.at = 0;
+        }
+        let frame = &self.current[self.at..];
+        let head = Head::from_bytes(frame)?;
+        let length = HEAD + usize::from(head.length);
+        packet.clear();
+        packet.extend_from_slice(&frame[HEAD..length]);
+        self.at += length;
+        if self.at == self.current.len() {
+            self.waiting.fetch_sub(self.current.len(), Ordering::AcqRel);
+            self.current = Vec::new();
+            self.at = 0;
+        }
+        Some(head)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) == 0
+    }
+
+    /// The media thread is gone, and what it left is here.
+    pub fn ended(&self) -> bool {
+        Arc::strong_count(&self.waiting) == 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ring::ring;
+    use super::*;
+    use crate::protocol::now::Mono;
+    use uuid::Uuid;
+
+    fn head(length: usize) -> Head {
+        Head { length: length as u16, ..Head::finished(Uuid::from_u128(7), Mono(1)) }
+    }
+
+    #[test]
+    fn frames_come_out_as_they_went_in() {
+        let (mut tape, feed) = ring(2);
+        let (mut spill, mut frames) = spill(feed);
+        let mut packet = Vec::new();
+        for round in 0..20u8 {
+            for n in 0..100 {
+                assert!(tape.push(&head(n), &vec![round; n]));
+            }
+            assert!(spill.turn());
+            for n in 0..100 {
+                assert_eq!(frames.pop(&mut packet), Some(head(n)));
+                assert_eq!(packet, vec![round; n]);
+            }
+            assert!(frames.is_empty() && frames.pop(&mut packet).is_none());
+        }
+        tape.push(&head(3), &[1, 2, 3]);
+        drop(tape);
+        assert!(!spill.turn(), "that was the last");
+        assert!(!frames.ended());
+        drop(spill);
+        assert!(frames.ended() && !frames.is_empty());
+        assert_eq!(frames.pop(&mut packet), Some(head(3)));
+        assert!(frames.is_empty());
+    }
+
+    #[test]
+    fn a_disk_that_does_not_answer_keeps_90_seconds_of_every_call_and_then_the_ring_is_full() {
+        let (mut tape, feed) = ring(2);
+        let (mut spill, mut frames) = spill(feed);
+        let voice = [0xd5; 172];
+        let mut taken = 0;
+        while tape.push(&head(172), &voice) {
+            taken += 1;
+            spill.turn();
+        }
+        assert!(taken > 2 * 50 * 90, "{taken} packets of two parties");
+        let mut packet = Vec::new();
+        while frames.pop(&mut packet).is_some() {}
+        spill.turn();
+        assert!(tape.push(&head(172), &voice), "there is room again");
+        drop(frames);
+        assert!(!spill.turn(), "nobody reads");
+    }
+}
