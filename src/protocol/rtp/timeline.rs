@@ -16,8 +16,10 @@ pub const RATE: u64 = 8000;
 const AHEAD: i64 = 5 * RATE as i64;
 /// An anchor that is off by less stays: 20 ms. Clocks that drift are followed in such steps (recording.md T1).
 const TOLERANCE: i64 = 160;
-/// A sender that is ahead of its own arrivals by more has jumped: 100 ms.
+/// A sender that is ahead of the least held-up of its recent packets by more has jumped: 100 ms.
 const JUMP: i64 = 800;
+/// Which packets are recent: those of 5 s.
+const RECENT: i64 = 5 * RATE as i64;
 /// An anchor moves later on this many packets of evidence, …
 const EVIDENCE: usize = 25;
 /// … or when packets are late by more than any burst of a few packets explains: 500 ms.
@@ -75,6 +77,8 @@ pub fn place(track: &[Taped]) -> Vec<Placed> {
 struct Run {
     packets: Vec<Heard>,
     ssrc: u32,
+    /// Candidates for the least held-up of the recent packets, by rising delay.
+    least: VecDeque<Heard>,
     /// Of the packet with the highest sequence number so far.
     newest: Heard,
     sequence: u16,
@@ -90,11 +94,19 @@ struct Heard {
     timestamp: i64,
 }
 
+impl Heard {
+    /// How long it was held up, up to a constant of the run.
+    fn delay(&self) -> i64 {
+        self.arrival - self.timestamp
+    }
+}
+
 impl Run {
     fn new(index: usize, packet: &Taped) -> Self {
         let newest = Heard { index, arrival: sample_at(packet.arrival), timestamp: 0 };
         Self {
             packets: vec![newest],
+            least: VecDeque::from([newest]),
             ssrc: packet.ssrc,
             newest,
             sequence: packet.sequence,
@@ -125,11 +137,16 @@ impl Run {
             return belongs;
         }
         let passed = heard.arrival - self.newest.arrival;
-        let jumped = step <= 0 || step - passed > JUMP || passed - step > RESTART;
-        if jumped {
+        while self.least.len() > 1 && self.least[0].arrival < heard.arrival - RECENT {
+            self.least.pop_front();
+        }
+        let ahead_of_all = self.least[0].delay() - heard.delay() > JUMP;
+        if step <= 0 || ahead_of_all || passed - step > RESTART {
             return false;
         }
         self.packets.push(heard);
+        while self.least.pop_back_if(|last| last.delay() >= heard.delay()).is_some() {}
+        self.least.push_back(heard);
         (self.newest, self.sequence) = (heard, packet.sequence);
         (self.timestamp, self.samples) = (packet.timestamp, packet.samples);
         true
@@ -299,6 +316,20 @@ mod tests {
             sender.late([0, 300, 40, 4000, 0, 150, 90][n % 7]);
         }
         assert_eq!(sender.placed(), steady(500));
+    }
+
+    #[test]
+    fn rec_t7_a_late_packet_followed_by_prompt_ones_is_no_restart() {
+        let mut sender = Sender::new();
+        sender.talk(50);
+        sender.late(921);
+        for _ in 0..5 {
+            sender.lose(160, 160);
+        }
+        sender.talk(50);
+        let mut expected = steady(106);
+        expected.drain(51..56);
+        assert_eq!(sender.placed(), expected);
     }
 
     #[test]
