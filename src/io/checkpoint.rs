@@ -29,6 +29,9 @@ const MAGIC: &[u8; 8] = b"DUTYCALL";
 const HEADER: usize = 36;
 /// The file is written anew when it has grown by this and by four times what it must hold.
 const GROWTH: usize = 1024 * 1024;
+/// Records written at once in a window; what changes after these waits for the next one.
+const BURST: u32 = 20;
+const WINDOW: Duration = Duration::from_millis(100);
 /// A daemon that dies this often in a row, each time younger than `CALM`, dies of its calls.
 const LIVES: u32 = 3;
 const CALM: Duration = Duration::from_secs(10);
@@ -177,6 +180,26 @@ impl Keeper {
     }
 }
 
+/// In a busy hour changes gather, so that writing them costs little.
+#[derive(Default)]
+struct Pace {
+    began: Option<Mono>,
+    records: u32,
+}
+
+impl Pace {
+    fn rest(&mut self, now: Mono) {
+        let began = *self.began.get_or_insert(now);
+        if now.since(began) >= WINDOW {
+            (self.began, self.records) = (Some(now), 0);
+        }
+        self.records += 1;
+        if self.records > BURST {
+            std::thread::sleep(WINDOW.saturating_sub(now.since(began)));
+        }
+    }
+}
+
 struct Log {
     path: PathBuf,
     checkpoint: Checkpoint,
@@ -194,19 +217,25 @@ impl Log {
         if let Some(at) = self.checkpoint.at {
             self.try_to(|log| log.begin(at));
         }
+        let mut pace = Pace::default();
         while let Some(changes) = changes.blocking_recv() {
-            self.checkpoint.apply(changes.clone());
-            let calm = self.lives > 0 && changes.at.mono.since(self.started) >= CALM;
-            if calm {
-                self.lives = 0;
-            }
-            let grown = self.written > self.base * 5 + GROWTH;
-            self.try_to(|log| match log.file {
-                Some(_) if !calm && !grown => log.append(&Record::Changes(changes)),
-                Some(_) | None => log.begin(changes.at),
-            });
+            self.take(changes);
+            pace.rest(crate::io::clock::mono());
         }
         self
+    }
+
+    fn take(&mut self, changes: Changes) {
+        self.checkpoint.apply(changes.clone());
+        let calm = self.lives > 0 && changes.at.mono.since(self.started) >= CALM;
+        if calm {
+            self.lives = 0;
+        }
+        let grown = self.written > self.base * 5 + GROWTH;
+        self.try_to(|log| match log.file {
+            Some(_) if !calm && !grown => log.append(&Record::Changes(changes)),
+            Some(_) | None => log.begin(changes.at),
+        });
     }
 
     fn end(mut self, how: End, at: Now) {
@@ -314,12 +343,9 @@ mod tests {
 
     /// A file as a killed run leaves it, after these changes.
     fn written(path: &Path, changes: Vec<Changes>) -> Log {
-        let (sender, receiver) = mpsc::channel(changes.len().max(1));
-        for change in changes {
-            sender.try_send(change).unwrap();
-        }
-        drop(sender);
-        log(path).run(receiver)
+        let mut log = log(path);
+        changes.into_iter().for_each(|changes| log.take(changes));
+        log
     }
 
     fn numbers(left: &Left) -> Vec<u64> {

@@ -217,10 +217,11 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
 impl Control {
     fn handle(&mut self, input: Input) {
         self.switchboard.handle(input, clock::now());
-        self.drain();
+        // Before anything is sent: a phone that rings is known to the next run.
         if self.switchboard.is_changed() {
             self.keep();
         }
+        self.drain();
     }
 
     /// Never waits: while the keeper writes, what changes gathers in the switchboard.

@@ -147,6 +147,17 @@ fn sig_34_after_too_long_the_call_is_ended_on_both_sides() {
 }
 
 #[test]
+fn sig_34_set_to_another_address_meanwhile_the_call_is_ended_on_both_sides() {
+    let mut room = Room::open();
+    let entry = talking(&mut room);
+    room.plan.media_address = [10, 9, 9, 9].into();
+    killed_for(&mut room, DOWN);
+    room.pass(seconds(2));
+    assert_eq!((room.state("101"), room.state(DESK)), (State::OnHook, State::OnHook));
+    assert_eq!(room.entry(entry).disposition, Some(Disposition::Interrupted));
+}
+
+#[test]
 fn sig_36_killed_while_it_rings_the_phone_is_cancelled_and_the_caller_gets_503() {
     let mut room = Room::open();
     let entry = room.caller_dials("101");
@@ -262,6 +273,21 @@ fn sig_35_a_stop_lets_calls_finish_and_refuses_new_ones() {
     assert_eq!(room.entry(long).disposition, Some(Disposition::Interrupted));
     room.pass(seconds(1));
     room.alarms();
+}
+
+#[test]
+fn sig_35_told_twice_to_stop_it_waits_for_nobody() {
+    let mut room = Room::before_the_start(0, dutyline::demo::pbx::Algorithm::Md5);
+    room.plan.finish = seconds(60);
+    room.start_daemon();
+    room.pass(seconds(1));
+    let entry = talking(&mut room);
+    room.order(|daemon, now| daemon.tell(Input::Shutdown, now));
+    room.pass(seconds(5));
+    assert_eq!(room.state("101"), State::Talking);
+    room.stop_daemon();
+    assert_eq!(room.caller_hears_the_end(entry), Event::Ended { ending: Ending::Bye });
+    assert_eq!(room.entry(entry).disposition, Some(Disposition::Interrupted));
 }
 
 /// A call that people handle as they do, and a kill after so many events.

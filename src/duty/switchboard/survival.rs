@@ -17,7 +17,8 @@ impl Switchboard {
             || self.desk.unwritten.is_changed()
     }
 
-    /// What has changed since this was last asked. To be called when `poll` has nothing more.
+    /// What has changed since this was last asked. Outputs that were not polled yet are no part of
+    /// it.
     pub fn take_changes(&mut self, now: Now) -> Changes {
         let stale = std::mem::take(&mut self.checkpoint.stale);
         let mut pieces: Vec<_> = stale.into_iter().map(|key| (key, None)).collect();
