@@ -3,9 +3,11 @@
 use crate::config::Config;
 use crate::duty::ids::CallId;
 use crate::duty::journal::Noted;
+use crate::duty::ladder::Traced;
 use crate::duty::line_plan::LinePlan;
 use crate::duty::switchboard::Input;
 use crate::io::checkpoint::{self, End, Keeper, Left};
+use crate::io::ladder::{self, traces};
 use crate::io::line::{self, Line, Pulse, Wiring};
 use crate::io::media::{self, Media, MediaPlan};
 use crate::io::status::{Alarm, Board};
@@ -129,7 +131,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         orders: voice.orders.clone(),
         wake: Arc::clone(&wake),
     };
-    let log = keep_log(voice.facts, voice.recordings, readers, &stopping);
+    let log = keep_log(voice.facts, voice.recordings, voice.traced, readers, &stopping);
     let pulse = voice.pulse;
     let page = web::Web {
         store: store.clone(),
@@ -179,13 +181,15 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
 fn keep_log(
     facts: mpsc::UnboundedReceiver<Noted>,
     recordings: mpsc::UnboundedReceiver<tape::Event>,
+    traced: mpsc::Receiver<Traced>,
     readers: logbook::Readers,
     stopping: &CancellationToken,
 ) -> Vec<JoinHandle<()>> {
     let (store, board) = (readers.store.clone(), readers.board.clone());
+    let ladders = ladder::keep(traced, store.clone(), board.clone(), stopping.clone());
     let recordings = logbook::keep_recordings(recordings, store, board, stopping.clone());
     let facts = logbook::keep_facts(facts, readers, stopping.clone());
-    vec![tokio::spawn(facts), tokio::spawn(recordings)]
+    vec![tokio::spawn(facts), tokio::spawn(recordings), tokio::spawn(ladders)]
 }
 
 /// The threads that the telephone needs, and what they report.
@@ -195,6 +199,7 @@ struct Voice {
     line: Line,
     orders: mpsc::Sender<Input>,
     facts: mpsc::UnboundedReceiver<Noted>,
+    traced: mpsc::Receiver<Traced>,
     recordings: mpsc::UnboundedReceiver<tape::Event>,
     pulse: Pulse,
     keeper: Keeper,
@@ -225,19 +230,21 @@ fn start_voice(config: &Config, sockets: line::Sockets, left: Left) -> anyhow::R
     let (changes, keeper) = checkpoint::start(config.storage.data.join("calls.checkpoint"), &left);
     let (orders, to_line) = line::orders();
     let (to_log, facts) = mpsc::unbounded_channel();
+    let (to_ladders, traced) = traces();
     let pulse = Pulse::default();
     let plan = line_plan(config, sockets.local_addr()?, rtp_ports);
     let wiring = Wiring {
         media: Arc::clone(&media),
         media_events: from_media,
         facts: to_log,
+        traces: to_ladders,
         orders: to_line,
         pulse: pulse.clone(),
         left: left.checkpoint,
         keeper: changes,
     };
     let line = line::start(sockets, plan, wiring).context("cannot start the control thread")?;
-    Ok(Voice { media, tape, line, orders, facts, recordings, pulse, keeper })
+    Ok(Voice { media, tape, line, orders, facts, traced, recordings, pulse, keeper })
 }
 
 impl Daemon {

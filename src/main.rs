@@ -6,9 +6,10 @@ use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dutyline::config::{Config, Environment, Loaded};
 use dutyline::demo::DemoOptions;
+use dutyline::io::ladder::print;
 use dutyline::io::store::{Account, Added, NewPerson, Store, wait};
 use dutyline::io::{clock, terminal};
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -49,6 +50,10 @@ enum Command {
     /// Names every fault at once with its line and its remedy. Exit code 0: it is right; 2: it is
     /// not.
     CheckConfig(ConfigFile),
+    /// Show the SIP messages of a call. 查看一次通话的信令
+    ///
+    /// Works while the daemon runs. Exit code 1 where no call is named so.
+    Trace(Trace),
     /// Accounts for the page. 账号
     #[command(subcommand)]
     User(User),
@@ -72,6 +77,17 @@ struct Demo {
     /// Keep the temporary folder with the log and the recordings. 保留数据
     #[arg(long)]
     keep: bool,
+}
+
+#[derive(Args)]
+struct Trace {
+    /// Entry id or number (记-…), call id or number (电-…), or SIP Call-ID. 记录号、通话号或 Call-ID
+    id: String,
+    /// The messages themselves, as they were on the wire but for credentials. 报文原文
+    #[arg(long)]
+    raw: bool,
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 #[derive(Subcommand)]
@@ -125,6 +141,7 @@ fn main() -> ExitCode {
             println!("{}: 正确 · ok\n{}", file.config.display(), config.summary());
             Ok(ExitCode::SUCCESS)
         }),
+        Command::Trace(trace) => with_config(&trace.file, |config| show(&trace, &config)),
         Command::User(User::Add(user)) => with_config(&user.file, |config| add(&user, &config)),
     };
     done.unwrap_or_else(|fault| {
@@ -143,10 +160,33 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     builder.enable_all().build().context("no runtime")
 }
 
-fn add(user: &NewUser, config: &Config) -> anyhow::Result<ExitCode> {
+fn open_beside(config: &Config) -> anyhow::Result<Store> {
     let database = config.storage.data.join("dutyline.db");
-    let store = Store::open_beside(&database, clock::random())
-        .with_context(|| format!("{}", database.display()))?;
+    Store::open_beside(&database, clock::random())
+        .with_context(|| format!("{}", database.display()))
+}
+
+fn show(trace: &Trace, config: &Config) -> anyhow::Result<ExitCode> {
+    let store = open_beside(config)?;
+    let calls = wait(store.calls_named(&trace.id))?;
+    if calls.is_empty() {
+        bail!("没有这样的记录或通话 · no entry or call is named {:?}", trace.id);
+    }
+    let tame = stdout().is_terminal();
+    let mut out = stdout().lock();
+    for call in calls {
+        let ladder = wait(store.ladder(call.call))?;
+        if trace.raw {
+            print::raw(&mut out, &call, &ladder, tame)?;
+        } else {
+            print::drawn(&mut out, &call, &ladder)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn add(user: &NewUser, config: &Config) -> anyhow::Result<ExitCode> {
+    let store = open_beside(config)?;
     let account = match user.role {
         Role::Officer => Account::Officer,
         Role::Leader => Account::Leader,

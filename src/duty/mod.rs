@@ -8,6 +8,7 @@ pub mod entry;
 pub mod escalation;
 pub mod ids;
 pub mod journal;
+pub mod ladder;
 pub mod line_plan;
 pub mod numbers;
 pub mod prompts;

@@ -3,6 +3,7 @@
 
 mod closing;
 mod survival;
+mod tracing;
 
 use self::closing::Closing;
 use super::call::caller::Caller;
@@ -15,6 +16,7 @@ use super::channels::Channels;
 use super::checkpoint::{Checkpoint, Key, Unwritten};
 use super::ids::{AttemptId, CallId, EntryId};
 use super::journal::{Arrival, AttemptResult, Disposition, Fact, Noted, Urgency};
+use super::ladder::{Ladder, Traced};
 use super::line_plan::LinePlan;
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
@@ -105,6 +107,8 @@ pub enum Output {
     Media(rtp::Command),
     /// To the log; `Arrived` is answered by `Input::Stored`, `Acknowledged` by `Input::AckStored`.
     Journal(Noted),
+    /// A message of a call, to be kept with it if there is room.
+    Traced(Traced),
     /// After `Shutdown`: no call is left and the binding is gone. After `HandOver`: nothing
     /// changes any more.
     Drained,
@@ -137,6 +141,7 @@ impl Switchboard {
     /// Takes up what an earlier run of the daemon left, before anything else happens.
     pub fn resume(plan: LinePlan, random: Random, checkpoint: Checkpoint, now: Now) -> Self {
         let mut switchboard = Self::idle(plan, random);
+        switchboard.desk.ladder.turn(now);
         switchboard.take_up(checkpoint, now);
         switchboard.desk.sip.register(now);
         switchboard.report(now);
@@ -156,6 +161,7 @@ impl Switchboard {
             random,
             out: VecDeque::new(),
             unwritten: Unwritten::default(),
+            ladder: Ladder::default(),
         };
         Self {
             desk,
@@ -168,8 +174,9 @@ impl Switchboard {
     }
 
     pub fn handle(&mut self, input: Input, now: Now) {
+        self.desk.ladder.turn(now);
         match input {
-            Input::Message { from, bytes } => self.desk.sip.handle_message(from, &bytes, now),
+            Input::Message { from, bytes } => self.on_message(from, &bytes, now),
             Input::Unreachable { peer, why } => {
                 self.desk.sip.handle_unreachable(peer, &why, now);
             }
@@ -209,14 +216,14 @@ impl Switchboard {
 
     pub fn poll(&mut self) -> Option<Output> {
         let Some(output) = self.desk.out.pop_front() else {
-            return self.desk.sip.poll_transmit().map(Output::Send);
+            return self.send_next();
         };
         // Everything is on the wire before the owner may stop.
         if output == Output::Drained
-            && let Some(transmit) = self.desk.sip.poll_transmit()
+            && let Some(send) = self.send_next()
         {
             self.desk.out.push_front(output);
-            return Some(Output::Send(transmit));
+            return Some(send);
         }
         Some(output)
     }
@@ -341,6 +348,7 @@ impl Switchboard {
         let id = CallId::new(now, &mut self.desk.random);
         let arrival = Box::new(Arrival::of(id, &invite, &self.desk.plan.callers));
         let shown = arrival.shown();
+        self.desk.follow(leg, id, "");
         self.desk.note(Fact::Arrived(arrival), now);
         if let Some(fault) = invite.fault {
             let answer = (fault.status, None);

@@ -6,6 +6,7 @@ use crate::duty::journal::Noted;
 use crate::duty::line_plan::LinePlan;
 use crate::duty::switchboard::{Input, Output, Switchboard};
 use crate::io::clock;
+use crate::io::ladder::Traces;
 use crate::io::media::Media;
 use crate::io::streams::{self, Streams};
 use crate::protocol::now::Deadline;
@@ -55,6 +56,7 @@ pub struct Wiring {
     pub media: Arc<Media>,
     pub media_events: mpsc::UnboundedReceiver<rtp::Event>,
     pub facts: mpsc::UnboundedSender<Noted>,
+    pub traces: Traces,
     pub orders: mpsc::Receiver<Input>,
     pub pulse: Pulse,
     /// What an earlier run left, and where the next one will find it.
@@ -151,6 +153,7 @@ struct Control {
     facts: mpsc::UnboundedSender<Noted>,
     keeper: mpsc::Sender<Changes>,
     beats: u64,
+    traces: Traces,
     drained: bool,
 }
 
@@ -167,6 +170,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
         facts: wiring.facts,
         keeper: wiring.keeper.clone(),
         beats: 0,
+        traces: wiring.traces,
         drained: false,
     };
     let mut datagram = vec![0; DATAGRAM];
@@ -206,6 +210,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
             Event::Beat => {
                 pacemaker.beat();
                 control.say_alive();
+                control.traces.tell_lost();
             }
             Event::Keeper => control.keep(),
         }
@@ -265,6 +270,7 @@ impl Control {
         while let Some(output) = self.switchboard.poll() {
             match output {
                 Output::Send(transmit) => self.send(transmit),
+                Output::Traced(traced) => self.traces.put(traced),
                 Output::Media(command) => {
                     if let Err(command) = self.media.send(command) {
                         error!(?command, "the media thread does not take commands");

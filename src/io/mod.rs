@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod clock;
 pub mod disk;
 pub mod escalator;
+pub mod ladder;
 pub mod line;
 pub mod logbook;
 pub mod long_calls;

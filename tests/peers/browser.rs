@@ -6,6 +6,8 @@ use crate::process::Process;
 use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -17,6 +19,7 @@ pub const SOON: Duration = Duration::from_secs(10);
 /// A Chromium of its own, ended with its driver.
 pub struct Browser {
     pub client: Client,
+    port: u16,
     _driver: Process,
     _folder: TempDir,
     _ports: Ports,
@@ -52,7 +55,7 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("a browser");
-        let browser = Self { client, _driver: driver, _folder: folder, _ports: ports };
+        let browser = Self { client, port, _driver: driver, _folder: folder, _ports: ports };
         let frame = browser.script("return outerHeight - innerHeight").await;
         let height = 768 + u32::try_from(frame.as_u64().unwrap_or(0)).expect("a small frame");
         browser.client.set_window_rect(0, 0, 1366, height).await.expect("a window");
@@ -145,6 +148,42 @@ impl Browser {
         std::fs::create_dir_all(&folder).expect("a folder for pictures");
         let picture = self.client.screenshot().await.expect("a picture");
         std::fs::write(folder.join(format!("{name}.png")), picture).expect("written");
+    }
+
+    /// What the browser itself had to say: faults of scripts, broken rules of the policy.
+    pub async fn console(&self) -> Vec<String> {
+        let session = self.client.session_id().await.expect("a session").expect("its name");
+        let body = r#"{"type":"browser"}"#;
+        let request = format!(
+            "POST /session/{session}/se/log HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the driver");
+        stream.write_all(request.as_bytes()).expect("asked");
+        stream.set_read_timeout(Some(SOON)).expect("a timeout");
+        let mut answer = vec![];
+        let whole = |answer: &[u8]| {
+            let text = std::str::from_utf8(answer).ok()?;
+            let (head, body) = text.split_once("\r\n\r\n")?;
+            let length = head.to_ascii_lowercase();
+            let length = length.lines().find_map(|line| line.strip_prefix("content-length:"))?;
+            let length: usize = length.trim().parse().ok()?;
+            (body.len() >= length).then(|| body.to_owned())
+        };
+        // The driver keeps the connection open.
+        let body = loop {
+            if let Some(body) = whole(&answer) {
+                break body;
+            }
+            let mut part = [0; 65_536];
+            let length = stream.read(&mut part).expect("an answer");
+            assert!(length > 0, "no whole answer: {}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&part[..length]);
+        };
+        let said: Value = serde_json::from_str(&body).expect("JSON");
+        let lines = said["value"].as_array().unwrap_or_else(|| panic!("no log: {said}"));
+        lines.iter().map(|line| line["message"].to_string()).collect()
     }
 
     pub async fn end(self) {

@@ -12,6 +12,8 @@ mod daemon;
 mod dialogs;
 mod fail_open;
 mod harness;
+mod hostile;
+mod identity;
 mod kamailio;
 mod page;
 mod ports;

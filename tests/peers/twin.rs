@@ -129,8 +129,13 @@ impl TrunkCaller {
 
     /// Dials and waits for the final answer; its status.
     pub fn call(&mut self, number: &str) -> u16 {
+        self.call_with(number, "")
+    }
+
+    /// As [`TrunkCaller::call`], with further header lines.
+    pub fn call_with(&mut self, number: &str, headers: &str) -> u16 {
         let uri = format!("sip:{number}@{}", self.pbx);
-        self.request("INVITE", &uri, 1, "", Some(&offer(&self.media)));
+        self.request("INVITE", &uri, 1, headers, Some(&offer(&self.media)));
         let answer = self.wait(|message| message.status() >= 200);
         let status = answer.status();
         self.answer = Some(answer);

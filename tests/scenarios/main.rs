@@ -2,6 +2,7 @@
 
 mod answering;
 mod identity;
+mod ladder;
 mod line;
 mod recording;
 mod room;

@@ -5,6 +5,7 @@ use chrono::DateTime;
 use dutyline::duty::call::arrival::CallerRules;
 use dutyline::duty::ids::{AttemptId, CallId};
 use dutyline::duty::journal::{AttemptResult, Disposition, Fact, Stretch, Urgency};
+use dutyline::duty::ladder::Traced;
 use dutyline::duty::line_plan::{Answering, Begins, LinePlan, Phone};
 use dutyline::duty::switchboard::{AckOutcome, Input, LeaderCall, Output, Switchboard};
 use dutyline::protocol::now::{Mono, Now};
@@ -69,6 +70,7 @@ pub struct World {
     /// Every fact since the start.
     pub facts: Vec<Fact>,
     pub media: Vec<Command>,
+    pub traced: Vec<Traced>,
     /// What the peer's endpoint reported, unread.
     pub events: VecDeque<Event>,
     pub drained: bool,
@@ -119,6 +121,7 @@ impl World {
             now,
             facts: vec![],
             media: vec![],
+            traced: vec![],
             events: VecDeque::new(),
             drained: false,
             log_works: true,
@@ -225,6 +228,7 @@ impl World {
                 }
             }
             Output::Media(command) => self.relay(command),
+            Output::Traced(traced) => self.traced.push(traced),
             Output::Journal(noted) => {
                 let reply = match &noted.fact {
                     Fact::Arrived(arrival) if self.log_works => {

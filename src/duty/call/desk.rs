@@ -6,6 +6,7 @@ use crate::duty::channels::Channels;
 use crate::duty::checkpoint::Unwritten;
 use crate::duty::ids::CallId;
 use crate::duty::journal::{Fact, Noted};
+use crate::duty::ladder::{Ladder, Way};
 use crate::duty::line_plan::LinePlan;
 use crate::duty::switchboard::Output;
 use crate::protocol::now::Now;
@@ -13,7 +14,7 @@ use crate::protocol::random::Random;
 use crate::protocol::rtp::{Channel, Command, Party, Stream};
 use crate::protocol::sdp::Local;
 use crate::protocol::sip::endpoint::Endpoint;
-use crate::protocol::sip::{LegId, Outgoing};
+use crate::protocol::sip::{LegId, Outgoing, Peer};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub struct Desk {
@@ -29,6 +30,7 @@ pub struct Desk {
     pub random: Random,
     pub out: VecDeque<Output>,
     pub unwritten: Unwritten,
+    pub ladder: Ladder,
 }
 
 impl Desk {
@@ -37,6 +39,11 @@ impl Desk {
     }
 
     pub fn tell(&mut self, noted: Noted) {
+        match &noted.fact {
+            Fact::Ended { call, .. } => self.ladder.over(*call),
+            Fact::AttemptEnded { attempt, .. } => self.ladder.over((*attempt).into()),
+            _ => {}
+        }
         self.unwritten.keep(noted.clone());
         self.out.push_back(Output::Journal(noted));
     }
@@ -47,9 +54,24 @@ impl Desk {
 
     /// Places a call of ours.
     pub fn dial(&mut self, call: CallId, outgoing: Outgoing, now: Now) -> LegId {
+        let dialled = outgoing.target.clone();
         let leg = self.sip.invite(outgoing, now);
+        self.follow(leg, call, &dialled);
         self.legs.insert(leg, call);
         leg
+    }
+
+    /// From now on the leg's messages are kept with the call; `name` is empty for the caller's leg.
+    pub fn follow(&mut self, leg: LegId, call: CallId, name: &str) {
+        if let Some(call_id) = self.sip.call_id(leg) {
+            self.ladder.follow(call_id, call, name);
+        }
+    }
+
+    /// A message came or goes: it is kept if it belongs to a call.
+    pub fn trace(&mut self, way: Way, peer: Peer, message: &[u8]) {
+        let kept = self.ladder.take(way, peer, message);
+        self.out.extend(kept.map(Output::Traced));
     }
 
     /// Refuses a caller, who is done with.

@@ -71,6 +71,10 @@ impl Incoming {
         }
     }
 
+    pub fn caller_leg(&self) -> LegId {
+        self.caller.leg
+    }
+
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
     }

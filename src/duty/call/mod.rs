@@ -146,6 +146,14 @@ impl Call {
         }
     }
 
+    /// Of a call that came in.
+    pub fn caller_leg(&self) -> Option<LegId> {
+        match self {
+            Call::Incoming(call) => Some(call.caller_leg()),
+            Call::Leader(_) => None,
+        }
+    }
+
     pub fn is_over(&self) -> bool {
         match self {
             Call::Incoming(call) => call.is_over(),

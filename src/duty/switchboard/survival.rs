@@ -74,6 +74,7 @@ impl Switchboard {
                 (_, Piece::Leg { .. } | Piece::Call { .. }) => {}
             }
         }
+        self.follow_again();
         for id in calls {
             self.turn(id, |call, desk| {
                 if goes_on { call.take_up(desk, now) } else { call.interrupt(desk, now) }

@@ -122,7 +122,9 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::store::tests::{arrival, note, one, store};
+    use crate::config;
+    use crate::duty::journal::Fact;
+    use crate::io::store::tests::{arrival, call, note, one, store};
     use crate::io::store::wait;
 
     #[test]
@@ -138,6 +140,31 @@ mod tests {
         assert_eq!(wait(store.set_numbering(rules)).unwrap(), 0, "once");
         let seen = "SELECT caller FROM call WHERE caller_plain = '01063001234'";
         assert_eq!(one::<String>(&store, seen), "63001234", "what was seen then stays");
+    }
+
+    #[test]
+    fn a_contact_comes_before_the_unit_of_a_prefix_and_that_before_the_town() {
+        let store = store();
+        let contact = config::Contact {
+            name: "王主任".to_owned(),
+            unit: "调度中心".to_owned(),
+            duty: String::new(),
+            numbers: vec!["6300-5678".to_owned()],
+        };
+        wait(store.set_contacts(vec![contact], Numbering::default())).unwrap();
+        for (n, number, unit, town) in [
+            (1, "63005678", "燃气", ""),
+            (2, "63005000", "燃气", ""),
+            (3, "075582345678", "", "深圳"),
+        ] {
+            let known = Arrival::from_number(call(n), number, "");
+            let arrival = Arrival { unit: unit.to_owned(), town: town.to_owned(), ..known };
+            note(&store, f64::from(n), Fact::Arrived(Box::new(arrival)));
+        }
+        let shown = "SELECT group_concat(contact_unit || '/' || contact_name || '/' || town || '/'
+            || caller_unit) FROM (SELECT * FROM call c JOIN entry e ON e.id = c.entry ORDER BY
+            c.arrived_ms)";
+        assert_eq!(one::<String>(&store, shown), "调度中心/王主任//调度中心,燃气///燃气,//深圳/");
     }
 
     #[test]

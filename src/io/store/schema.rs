@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_spine.sql"),
     include_str!("migrations/0002_callers.sql"),
     include_str!("migrations/0003_answering.sql"),
+    include_str!("migrations/0004_ladder.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.
@@ -145,5 +146,35 @@ mod tests {
         let level: i64 =
             connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
         assert_eq!(level, 2, "FULL");
+    }
+
+    #[test]
+    fn calls_of_the_first_schema_keep_what_was_said_of_their_callers() {
+        let mut old = Connection::open_in_memory().unwrap();
+        prepare(&old).unwrap();
+        migrate(&mut old, None, &MIGRATIONS[..1]).unwrap();
+        for (id, asserted) in [("a", "NULL, NULL, NULL"), ("b", "'110', '张', x'6162'")] {
+            let caller = if id == "a" { "8001" } else { "110" };
+            old.execute_batch(&format!(
+                "INSERT INTO entry (id, number, source, occurred_ms, recorded_ms)
+                   VALUES ('{id}', '{id}', 'call_in', 0, 0);
+                 INSERT INTO call (id, number, entry, direction, state, caller, caller_plain,
+                   from_user, from_display, from_raw, asserted_user, asserted_display,
+                   asserted_raw, arrived_ms, arrived_mono)
+                 VALUES ('{id}', '{id}', '{id}', 'in', 'ended', '{caller}', '{caller}', '8001', '',
+                   x'78', {asserted}, 0, 0);"
+            ))
+            .unwrap();
+        }
+        migrate(&mut old, None, MIGRATIONS).unwrap();
+        let text = |query: &str| -> String { old.query_row(query, [], |row| row.get(0)).unwrap() };
+        assert_eq!(
+            text("SELECT group_concat(call || place || header || chosen || hex(raw)) FROM claim"),
+            "a0from178,b0from078,b1p_asserted_identity16162"
+        );
+        assert_eq!(
+            text("SELECT group_concat(id || chosen_from || vouched || caller_plain) FROM call"),
+            "afrom08001,bp_asserted_identity1110"
+        );
     }
 }

@@ -5,6 +5,7 @@ use super::auth::Officer;
 use super::desk;
 use super::entry_view::{self, EntryView, FieldKind};
 use super::failure::Failure;
+use super::ladder::{self, Drawing};
 use super::page::Page;
 use crate::duty::entry::{Category, Field};
 use crate::duty::ids::EntryId;
@@ -25,6 +26,8 @@ use serde_json::json;
 struct Article<'a> {
     page: &'a Page,
     entry: EntryView,
+    ladder: Option<Drawing>,
+    linked_away: bool,
 }
 
 /// The entry as a fragment; `None` where there is no such entry.
@@ -34,8 +37,12 @@ pub async fn article(
     entry: EntryId,
 ) -> Result<Option<String>, Failure> {
     let Some(found) = shared.web.store.entry(entry).await? else { return Ok(None) };
+    let ladder = match &found.row.call {
+        Some(call) => ladder::drawing(entry, &shared.web.store.ladder(call.id).await?, page.t),
+        None => None,
+    };
     let entry = entry_view::of(&found, page, clock::now().wall);
-    Ok(Some(Article { page, entry }.render()?))
+    Ok(Some(Article { page, entry, ladder, linked_away: true }.render()?))
 }
 
 /// `GET /entries/{entry}`: the fragment for a script, the whole desk for a person.

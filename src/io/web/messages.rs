@@ -276,6 +276,18 @@ messages! {
     recording_channels: "左声道：来电方 · 右声道：我方", "Left: caller · right: our side";
     digest: "校验值", "Digest";
 
+    ladder: "信令梯形图", "SIP ladder";
+    ladder_hint: "时间为北京时间；鉴权、密钥和所按数字已隐去。点击箭头查看原文。", "Beijing time. Credentials, keys and pressed digits are left out. An arrow opens its message.";
+    ladder_choose: "点击一条信令查看原文；打印时全部列出。", "Choose an arrow to read its message; a print lists them all.";
+    ladder_none: "本次通话没有留存信令。", "No messages were kept of this call.";
+    ladder_back: "返回记录", "Back to the entry";
+    ladder_caller: "来电方", "Caller";
+    ladder_us: "本机", "dutyline";
+    ladder_lost: "缺 {} 条，未能留存", "{} messages could not be kept";
+    ladder_cut: "其后的信令未保留", "Later messages were not kept";
+    ladder_count: "{} 条", "{} messages";
+    ladder_open: "原文与打印", "Messages, print";
+
     revisions: "修订", "Revisions";
     revisions_none: "尚无修订", "None yet";
     revision_system: "系统生成", "by the system";

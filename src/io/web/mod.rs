@@ -14,6 +14,7 @@ mod events;
 mod failure;
 mod first;
 mod health;
+mod ladder;
 mod login;
 mod messages;
 mod page;
@@ -149,6 +150,7 @@ fn routes() -> Router<Shared> {
         .route("/entries/{entry}/withdraw", post(entry_page::withdraw))
         .route("/entries/{entry}/leader", post(entry_page::leader_spoken_to))
         .route("/entries/{entry}/callback", post(course::settle))
+        .route("/entries/{entry}/ladder", get(ladder::get))
         .route("/recordings/{call}", get(recording::get))
         .route("/demo/call", post(demo::call))
         .route("/login", get(login::form).post(login::submit))

@@ -555,10 +555,12 @@ async fn rec_s8_the_entry_says_where_the_number_is_from_and_who_sent_the_call_on
     let by = Identity { user: "6300{}".into(), display: "<b>总机".into(), ..Identity::default() };
     let (header, why) = (ClaimHeader::Diversion, DivertedWhy::Busy);
     arrival.diverted = vec![Diverted { by, header, why }];
+    arrival.town = "深圳".into();
     let noted = Noted { at: clock::now(), fact: Fact::Arrived(Box::new(arrival)) };
     room.web.store.note(noted).await.unwrap();
     let page = room.fragment(&format!("/entries/{call}")).await.text;
     assert!(page.contains("来自 13800130007，经 6300{} &#60;b&#62;总机（遇忙） 转移"), "{page}");
+    assert!(page.contains("未识别 深圳"), "{page}");
     assert!(page.contains("未核实") && page.contains("号码取自 From"), "{page}");
     let rows = room.fragment("/rows").await.text;
     assert!(rows.contains("data-diverted=\"6300{} &#60;b&#62;总机\""), "{rows}");

@@ -14,6 +14,11 @@ pub fn full(at: DateTime<Utc>) -> String {
     at.with_timezone(&beijing()).format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// `21:07:18.042`
+pub fn with_ms(at: DateTime<Utc>) -> String {
+    at.with_timezone(&beijing()).format("%H:%M:%S%.3f").to_string()
+}
+
 /// `0:07`, `3:08`, `1:02:03`
 pub fn span(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
     clock((to - from).num_seconds())

@@ -2,7 +2,7 @@
 
 use super::address::{NameAddr, Uri};
 use super::draft::Draft;
-use super::message::{Method, Request, Response};
+use super::message::{Method, Request, Response, user_of};
 use super::wire::Message;
 use super::{Account, Peer, Transport};
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,11 @@ impl Dialog {
     pub fn confirm(&mut self, response: &Response) {
         self.routes = recorded(response);
         self.refresh_target(&response.wire);
+    }
+
+    /// Of the far end's From or To.
+    pub fn remote_user(&self) -> String {
+        NameAddr::parse(&self.remote).map(|it| user_of(&it.uri)).unwrap_or_default()
     }
 
     pub fn has_remote_tag(&self, tag: Option<&[u8]>) -> bool {

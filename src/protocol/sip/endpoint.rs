@@ -22,6 +22,7 @@ use self::line::Way;
 use self::registrar::Registrar;
 use self::servers::{Server, ServerKey};
 use self::wallet::Wallet;
+use super::dialog::Dialog;
 use super::message::{Method, Request, Response};
 use super::route::Route;
 use super::wire::{self, Start};
@@ -197,6 +198,16 @@ impl Endpoint {
     /// Ends a confirmed session; before that, `refuse` (theirs) or `cancel` (ours).
     pub fn bye(&mut self, leg: LegId, now: Now) {
         self.end_session(leg, now);
+    }
+
+    /// The Call-ID of a leg that is not over.
+    pub fn call_id(&self, leg: LegId) -> Option<&[u8]> {
+        self.legs.call_id(leg)
+    }
+
+    /// The user part of the far end's address; empty where there is no dialog yet.
+    pub fn remote_user(&self, leg: LegId) -> String {
+        self.legs.dialog(leg).map(Dialog::remote_user).unwrap_or_default()
     }
 
     /// Open transactions and sessions, for tests and metrics.

@@ -8,6 +8,7 @@ pub mod digest;
 pub mod draft;
 pub mod endpoint;
 pub mod message;
+pub mod redact;
 pub mod registration;
 pub mod route;
 pub mod session_timer;

@@ -316,6 +316,9 @@ impl Daemon {
     fn carry_out(&mut self, output: Output, now: Now) {
         match output {
             Output::Send(transmit) => self.sip.push_back(transmit),
+            Output::Traced(traced) => {
+                wait(self.store.trace(vec![traced])).expect("the log in memory takes it");
+            }
             Output::Media(command) => {
                 if let Some(call) = self.relay.handle_command(command, now.mono) {
                     self.finished.push(call);

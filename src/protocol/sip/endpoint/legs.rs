@@ -193,6 +193,14 @@ impl Legs {
         self.all.get_mut(&id)
     }
 
+    pub fn dialog(&self, id: LegId) -> Option<&Dialog> {
+        self.all.get(&id)?.dialog.as_ref()
+    }
+
+    pub fn call_id(&self, id: LegId) -> Option<&[u8]> {
+        self.all.get(&id).map(|leg| leg.call_id.as_slice())
+    }
+
     pub fn state(&self, id: LegId) -> Option<&State> {
         self.all.get(&id).map(|leg| &leg.state)
     }
