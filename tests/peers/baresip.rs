@@ -25,7 +25,7 @@ pub struct Setup<'a> {
 }
 
 pub struct Baresip {
-    _process: Process,
+    process: Process,
     pub user: String,
     records: PathBuf,
     control: TcpStream,
@@ -35,12 +35,19 @@ pub struct Baresip {
 impl Baresip {
     /// Starts it and waits until it is registered.
     pub fn start(folder: &Path, ports: &Ports, setup: &Setup<'_>) -> Self {
+        Self::with_calls(folder, ports, setup, 8)
+    }
+
+    /// As [`Baresip::start`], a phone that is busy with so many calls.
+    pub fn with_calls(folder: &Path, ports: &Ports, setup: &Setup<'_>, calls: u8) -> Self {
         let own = folder.join(format!("phone-{}", setup.user));
         let records = own.join("rec");
         fs::create_dir_all(&records).expect("a folder");
         wave::write_mono(&own.join("says.wav"), setup.says);
         let user = setup.user;
-        fs::write(own.join("config"), config(&own, ports, setup.order)).expect("written");
+        let config = config(&own, ports, setup.order);
+        let config = config.replace("call_max_calls 8", &format!("call_max_calls {calls}"));
+        fs::write(own.join("config"), config).expect("written");
         let account = format!(
             "<sip:{user}@127.0.0.1:{pbx}>;auth_user={user};auth_pass=secret{user};regint=120;\
              audio_codecs=PCMA,PCMU;ptime=20{extra}\n",
@@ -60,7 +67,7 @@ impl Baresip {
         let (sender, messages) = channel();
         let reader = control.try_clone().expect("a second handle");
         thread::spawn(move || read_messages(reader, &sender));
-        Self { _process: process, user: user.into(), records, control, messages }
+        Self { process, user: user.into(), records, control, messages }
     }
 
     /// Gives a command; its answer is not waited for.
@@ -77,6 +84,20 @@ impl Baresip {
 
     pub fn accept(&mut self) {
         self.tell("accept", "");
+    }
+
+    /// The plug is pulled: nobody is told.
+    pub fn vanishes(&mut self) {
+        self.process.kill();
+    }
+
+    /// Puts the other one on hold, by `a=sendonly`.
+    pub fn hold(&mut self) {
+        self.tell("hold", "");
+    }
+
+    pub fn resume(&mut self) {
+        self.tell("resume", "");
     }
 
     pub fn hangup(&mut self) {

@@ -43,6 +43,14 @@ impl Room {
         Daemon::start(self.folder.path(), &self.ports, &self.pbx, plan)
     }
 
+    /// A phone without call waiting: its second call is 486.
+    pub fn single_phone(&mut self, user: &str, says: &[i16]) -> Baresip {
+        let order = self.phones;
+        self.phones += 1;
+        let setup = Setup { user, order, says, extra: "" };
+        Baresip::with_calls(self.folder.path(), &self.ports, &setup, 1)
+    }
+
     pub fn phone(&mut self, user: &str, says: &[i16]) -> Baresip {
         let order = self.phones;
         self.phones += 1;

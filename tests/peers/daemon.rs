@@ -25,6 +25,8 @@ pub struct Plan<'a> {
     pub pbx: Option<&'a str>,
     /// More keys of `[line]`.
     pub line: &'a str,
+    /// Keys of `[answering]`.
+    pub answering: &'a str,
     pub channels: u16,
     pub environment: &'a [(&'a str, &'a str)],
 }
@@ -38,6 +40,7 @@ impl Default for Plan<'_> {
             transport: "udp",
             pbx: None,
             line: "",
+            answering: "",
             channels: 11,
             environment: &[],
         }
@@ -160,6 +163,7 @@ listen = "127.0.0.1:{page}"
         channels = plan.channels,
         page = ports.page(),
     );
+    writeln!(text, "\n[answering]\n{}", plan.answering).expect("a string takes all");
     for (target, ring) in plan.phones {
         let phone =
             format!("name = \"话机{target}\"\ntarget = \"{target}\"\nring_seconds = {ring}");

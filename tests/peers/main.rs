@@ -5,6 +5,7 @@
 //! `DUTYLINE_REQUIRE_PEERS=1`, as `tests/all` sets it, it fails them.
 
 mod alignment;
+mod answering;
 mod baresip;
 mod browser;
 mod calls;

@@ -115,7 +115,9 @@ impl TrunkCaller {
     fn request(&self, method: &str, uri: &str, cseq: u32, extra: &str, sdp: Option<&str>) {
         let local = self.sip.local_addr().expect("an address");
         let to = self.answer.as_ref().map_or("<sip:1001@127.0.0.1>", |answer| answer.get("to"));
-        let branch = format!("z9hG4bK-{}-{method}-{cseq}", self.name);
+        // A CANCEL is of the transaction that it ends (RFC 3261 §9.1).
+        let of = if method == "CANCEL" { "INVITE" } else { method };
+        let branch = format!("z9hG4bK-{}-{of}-{cseq}", self.name);
         let text = format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch={branch};rport\r\n\
              Max-Forwards: 70\r\n{extra}From: <{from}>;tag=t{name}\r\nTo: {to}\r\n\
@@ -127,6 +129,30 @@ impl TrunkCaller {
         self.sip.send_to(text.as_bytes(), self.pbx).expect("sent");
     }
 
+    /// Dials, and waits until the other end may be heard before it answers.
+    pub fn hears_early(&mut self, number: &str) -> SocketAddr {
+        self.dial(number, "");
+        self.wait(|message| message.status() == 183 && !message.body.is_empty()).media()
+    }
+
+    /// Gives up before the answer; the status that the call gets.
+    pub fn gives_up(&mut self, number: &str) -> u16 {
+        let uri = format!("sip:{number}@{}", self.pbx);
+        self.request("CANCEL", &uri, 1, "", None);
+        let of_invite = |message: &Message| message.get("cseq").ends_with("INVITE");
+        self.wait(|message| message.status() >= 300 && of_invite(message)).status()
+    }
+
+    /// Waits until the other end hangs up.
+    pub fn is_hung_up(&self) {
+        self.wait(|message| message.is("BYE"));
+    }
+
+    fn dial(&self, number: &str, headers: &str) {
+        let uri = format!("sip:{number}@{}", self.pbx);
+        self.request("INVITE", &uri, 1, headers, Some(&offer(&self.media)));
+    }
+
     /// Dials and waits for the final answer; its status.
     pub fn call(&mut self, number: &str) -> u16 {
         self.call_with(number, "")
@@ -134,8 +160,7 @@ impl TrunkCaller {
 
     /// As [`TrunkCaller::call`], with further header lines.
     pub fn call_with(&mut self, number: &str, headers: &str) -> u16 {
-        let uri = format!("sip:{number}@{}", self.pbx);
-        self.request("INVITE", &uri, 1, headers, Some(&offer(&self.media)));
+        self.dial(number, headers);
         let answer = self.wait(|message| message.status() >= 200);
         let status = answer.status();
         self.answer = Some(answer);
