@@ -7,7 +7,7 @@ use crate::ports::Ports;
 use crate::process::Process;
 use dutyline::duty::entry::Field;
 use dutyline::duty::ids::{AttemptId, CallId, EntryId};
-use dutyline::duty::journal::{Arrival, AttemptResult, Disposition, Fact, Noted, Urgency};
+use dutyline::duty::journal::{Arrival, AttemptResult, Disposition, Fact, Noted, Stretch, Urgency};
 use dutyline::duty::ladder::{Traced, Way, What};
 use dutyline::duty::roster::{Person, Role, Roster};
 use dutyline::duty::switchboard::Input;
@@ -15,6 +15,7 @@ use dutyline::io::status::{Board, DiskState, LineState, Live, PartState};
 use dutyline::io::store::{Account, Added, Login, NewPerson, Saved, Sealed, Store, Who};
 use dutyline::io::{clock, web};
 use dutyline::protocol::now::Now;
+use dutyline::protocol::rtp::Party;
 use dutyline::protocol::sip::claims::{ClaimHeader, Diverted, DivertedWhy};
 use dutyline::protocol::sip::{Identity, Peer, Transport};
 use fantoccini::Locator;
@@ -303,6 +304,48 @@ async fn one_urgent_call_as_the_officer_sees_it() {
     browser.click(".entry-actions form:last-child button").await;
     browser.see_text(".action-note", "请先补全").await;
     browser.shot("07-what-is-missing").await;
+    looks_right(&browser).await;
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_who_wait_hold_or_leave_a_message_as_the_officer_sees_them() {
+    if !have(&["chromedriver", "chromium"]) {
+        return;
+    }
+    let room = Room::open().await;
+    let browser = Browser::start().await;
+    sign_in(&browser, &room).await;
+    let talking = room.caller_dials("88123456", "市住建局").await;
+    room.officer_answers(talking).await;
+    let waits = room.caller_dials("13800130007", "").await;
+    room.happens(Fact::Began { call: waits, stretch: Stretch::Queued }).await;
+    browser.see_text(&format!("#row-{waits}"), "排队").await;
+    let hold = Stretch::Hold(Party::Officer);
+    room.happens(Fact::Began { call: talking, stretch: hold }).await;
+    browser.see_text(&format!("#row-{talking}"), "保持").await;
+    let speaks = room.caller_dials("13800130008", "").await;
+    room.happens(Fact::Began { call: speaks, stretch: Stretch::Message }).await;
+    browser.see_text(&format!("#row-{speaks}"), "留言中").await;
+    browser.shot("20-waiting-holding-leaving-a-message").await;
+
+    room.happens(Fact::Over { call: talking, stretch: hold }).await;
+    room.caller_hangs_up(waits, Disposition::Abandoned).await;
+    room.caller_hangs_up(speaks, Disposition::Message).await;
+    room.is_recorded(speaks, 20).await;
+    browser.see_text(&format!("#row-{speaks}"), "待回拨").await;
+    browser.see_text(&format!("#row-{waits}"), "待回拨").await;
+    browser.click(&format!("#row-{speaks} > a")).await;
+    browser.see_text("[data-part=callback]", "待回拨").await;
+    browser.see_text("[data-part=stretches]", "留言").await;
+    browser.shot("21-to-call-back").await;
+    browser.click(&format!("#row-{waits} .row-action button")).await;
+    browser.see_text(&format!("#row-{waits}"), "已回拨").await;
+    browser.type_into("reason", "空号").await;
+    browser.click("[data-part=callback] .stack button").await;
+    browser.see_text("[data-part=callback]", "空号").await;
+    browser.see_text(&format!("#row-{speaks}"), "无法回拨").await;
+    browser.shot("22-called-back").await;
     looks_right(&browser).await;
     browser.end().await;
 }

@@ -19,8 +19,9 @@ const soon = (work, wait = 80) => {
   };
 };
 
-const refreshRows = soon(() => htmx.ajax("GET", list.querySelector(".rows")?.dataset.url ?? "/rows", { target: "#list", swap: "innerMorph" }));
-const refreshStatus = soon(() => htmx.ajax("GET", "/strip", { target: "#status", swap: "innerHTML" }));
+// Each asks from a place of its own: what is asked from one place waits for one another, or is dropped.
+const refreshRows = soon(() => htmx.ajax("GET", list.querySelector(".rows")?.dataset.url ?? "/rows", { source: "#list", target: "#list", swap: "innerMorph" }));
+const refreshStatus = soon(() => htmx.ajax("GET", "/strip", { source: "#status", target: "#status", swap: "innerHTML" }));
 const refreshEntry = soon(entry.refresh);
 
 function heard(kind, data) {

@@ -16,7 +16,7 @@ const parse = (html) => new DOMParser().parseFromString(html, "text/html").query
 export async function open(entry, focus = false) {
   if (openEntry() !== entry) {
     if (article()) autosave.flush(article());
-    await htmx.ajax("GET", `/entries/${entry}`, { target: "#detail", swap: "innerHTML" });
+    await htmx.ajax("GET", `/entries/${entry}`, { source: "#detail", target: "#detail", swap: "innerHTML" });
   }
   if (focus) firstEmpty()?.focus();
 }
