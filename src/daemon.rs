@@ -10,9 +10,11 @@ use crate::io::checkpoint::{self, End, Keeper, Left};
 use crate::io::ladder::{self, traces};
 use crate::io::line::{self, Line, Pulse, Wiring};
 use crate::io::media::{self, Media, MediaPlan};
+use crate::io::resolver::Pbx;
 use crate::io::status::{Alarm, Board};
 use crate::io::store::{OutageKind, Store};
 use crate::io::tape::{self, Tape, TapePlan};
+use crate::io::tls::Door;
 use crate::io::{clock, disk, escalator, logbook, prompts, wav_file, web};
 use crate::protocol::sip::{Account, Peer};
 use anyhow::Context;
@@ -115,7 +117,8 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let (go_on, down) = (left.checkpoint.calls(), left.down);
     let board = Board::new();
     let stopping = CancellationToken::new();
-    let mut voice = start_voice(&config, sockets, left)?;
+    let pbx = Pbx::find(&config, &board).await?;
+    let mut voice = start_voice(&config, pbx.peers.clone(), sockets, left)?;
     let store = match open_log(&config, go_on, down).await {
         Ok(store) => store,
         Err(fault) => {
@@ -156,7 +159,8 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     );
     let storage = &config.storage;
     let watching = disk::watch(storage.recordings.clone(), storage.low_space, board.clone());
-    let background = vec![serving, tokio::spawn(escalating), tokio::spawn(watching)];
+    let mut background = vec![serving, tokio::spawn(escalating), tokio::spawn(watching)];
+    background.extend(pbx.keep(&voice.orders, &board, &stopping));
     let first_link = first_link(&store, web_address).await;
     info!(%web_address, line = %config.line.number, "dutyline is up");
     let Voice { orders, line, media, tape, keeper, .. } = voice;
@@ -214,7 +218,12 @@ impl Voice {
     }
 }
 
-fn start_voice(config: &Config, sockets: line::Sockets, left: Left) -> anyhow::Result<Voice> {
+fn start_voice(
+    config: &Config,
+    peers: Vec<Peer>,
+    sockets: line::Sockets,
+    left: Left,
+) -> anyhow::Result<Voice> {
     let (media_events, from_media) = mpsc::unbounded_channel();
     let (media, feed, rtp_ports) =
         media::start(media_plan(config), prompts::load(greeting(config)), media_events)
@@ -232,13 +241,14 @@ fn start_voice(config: &Config, sockets: line::Sockets, left: Left) -> anyhow::R
     let (to_log, facts) = mpsc::unbounded_channel();
     let (to_ladders, traced) = traces();
     let pulse = Pulse::default();
-    let plan = line_plan(config, sockets.local_addr()?, rtp_ports);
+    let plan = line_plan(config, peers, sockets.local_addr()?, rtp_ports);
     let wiring = Wiring {
         media: Arc::clone(&media),
         media_events: from_media,
         facts: to_log,
         traces: to_ladders,
         orders: to_line,
+        door: config.line.tls.clone().map(Door::new),
         pulse: pulse.clone(),
         left: left.checkpoint,
         keeper: changes,
@@ -385,14 +395,17 @@ fn media_plan(config: &Config) -> MediaPlan {
     }
 }
 
-fn line_plan(config: &Config, bound: SocketAddr, rtp_ports: Vec<u16>) -> LinePlan {
+fn line_plan(
+    config: &Config,
+    peers: Vec<Peer>,
+    bound: SocketAddr,
+    rtp_ports: Vec<u16>,
+) -> LinePlan {
     let line = &config.line;
-    let peer = |addr: &SocketAddr| Peer { transport: line.transport, addr: *addr };
-    let peers: Vec<_> = line.pbx.iter().map(peer).collect();
     LinePlan {
         account: Account {
             local: SocketAddr::new(line.advertise, bound.port()),
-            pbx: peers[0],
+            pbx: peers.first().copied().unwrap_or(Peer::nowhere(line.transport)),
             peers,
             habits: line.habits.clone(),
             domain: line.domain.clone(),

@@ -92,6 +92,8 @@ const WORLDLY: &[&str] = &[
     "tracing_subscriber",
     "tokio_util",
     "tokio_stream",
+    "tokio_rustls",
+    "hickory_resolver",
 ];
 
 /// Each of these is named below one place only: an outside crate by its first segment, anything
@@ -103,6 +105,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("sdp_types", &["src/protocol/sdp.rs", "src/protocol/sdp/"]),
     ("rand_chacha", &["src/protocol/random.rs"]),
     ("hound", &["src/io/wav_file.rs"]),
+    ("hickory_resolver", &["src/io/resolver.rs"]),
+    ("tokio_rustls", &["src/io/tls.rs"]),
     ("rusqlite", &["src/io/store/", "src/io/store.rs"]),
     ("getrandom", &["src/io/clock.rs"]),
     ("toml", &["src/config.rs", "src/config/"]),

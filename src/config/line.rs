@@ -3,10 +3,11 @@
 use super::check::{dialled, one_of};
 use super::faults::{Say, say};
 use super::reader::{Reader, Section, address, boolean, ip, list, number, text};
-use super::{Environment, Line, secret};
+use super::{Environment, Line, PbxAddress, Tls, secret};
 use crate::protocol::sip::route::PEERS_MAX;
 use crate::protocol::sip::{Habits, Numbers, Transport};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -31,13 +32,15 @@ pub fn line(reader: &Reader, mut section: Section<'_>, env: &Environment) -> Opt
     let trusted = s.or("trusted", vec![], list(ip));
     let finish = s.or("finish_seconds", 0, number(0..=3600));
     let habits = habits(s, register);
+    let dns = s.or("dns", vec![], list(address));
+    let tls = tls(reader, s, transport, (domain.as_deref(), pbx.as_deref()));
     section.close();
     let (user, pbx) = (user?, pbx?);
     Some(Line {
         number: number_dialled?,
         room: room?,
         transport,
-        domain: domain.unwrap_or_else(|| host_text(pbx[0].ip())),
+        domain: domain.unwrap_or_else(|| host_of(&pbx[0])),
         auth_user: auth_user.unwrap_or_else(|| user.clone()),
         user,
         password: password?,
@@ -50,6 +53,8 @@ pub fn line(reader: &Reader, mut section: Section<'_>, env: &Environment) -> Opt
         trusted,
         finish: Duration::from_secs(finish),
         habits,
+        tls,
+        dns,
     })
 }
 
@@ -108,15 +113,97 @@ fn habits(s: &mut Section<'_>, register: bool) -> Habits {
     let ways = [("tcp", false), ("udp", true)];
     let large_by_udp = s.or("large_requests", false, |value| one_of(value, &ways));
     let keep_alive = Duration::from_secs(s.or("keepalive_seconds", 25, number(0..=600)));
-    Habits { trunk: !register, numbers, sips: false, large_by_udp, keep_alive }
+    let sips = s.or("sips", false, boolean);
+    Habits { trunk: !register, numbers, sips, large_by_udp, keep_alive }
+}
+
+/// The keys that belong to TLS, given where the transport is TLS and nowhere else.
+fn tls(
+    reader: &Reader,
+    s: &mut Section<'_>,
+    transport: Transport,
+    (domain, pbx): (Option<&str>, Option<&[PbxAddress]>),
+) -> Option<Tls> {
+    let ca = s.optional("tls_ca", text).map(PathBuf::from);
+    let pins = s.or("tls_pins", vec![], list(fingerprint));
+    let name = s.optional("tls_name", host);
+    let given = ["tls_ca", "tls_pins", "tls_name", "sips"].map(|key| s.get(key));
+    let [ca_given, pins_given, ..] = &given;
+    if transport != Transport::Tls {
+        for given in given.into_iter().flatten() {
+            let fault = say(
+                "只在 transport = \"tls\" 时可用；删去这一项，或改 transport",
+                "means something with transport = \"tls\" only; remove it, or change transport",
+            );
+            reader.fault(Some(given.place), given.field, fault);
+        }
+        return None;
+    }
+    if ca_given.is_some() == pins_given.is_some() {
+        let fault = say(
+            "TLS 要核对 PBX 的证书:tls_ca（签发它的 CA 证书文件）和 tls_pins（它的 SHA-256 指纹）写且只写一项",
+            "the PBX's certificate must be checked: write one of tls_ca (file of the CA that issued it) and tls_pins (its SHA-256 fingerprint)",
+        );
+        reader.fault(Some(s.place()), s.field("tls_ca"), fault);
+        return None;
+    }
+    if let (Some(given), Some(path)) = (ca_given, &ca) {
+        let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
+        let fault = match read {
+            Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => None,
+            Ok(_) => Some("PEM".to_owned()),
+            Err(error) => Some(error),
+        };
+        if let Some(why) = fault {
+            let shown = path.display();
+            let fault = say(
+                format!("{shown} 读不了或不是 PEM 证书（{why}）"),
+                format!("{shown} cannot be read or is no PEM certificate ({why})"),
+            );
+            reader.fault(Some(given.place.clone()), &given.field, fault);
+        }
+    }
+    let (named, pbx) = (name.is_some(), pbx?);
+    let name = name.or_else(|| domain.map(str::to_owned)).unwrap_or_else(|| host_of(&pbx[0]));
+    Some(Tls { ca, pins, name, named })
+}
+
+/// A SHA-256 fingerprint as `openssl x509 -fingerprint -sha256` shows it, colons or not.
+fn fingerprint(value: &DeValue<'_>) -> Result<[u8; 32], Say> {
+    let text = text(value)?;
+    let digits: String = text.chars().filter(|c| !c.is_whitespace() && *c != ':').collect();
+    let bytes = hex::decode(digits).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| {
+        say(
+            "不是 SHA-256 指纹（64 个十六进制数字）；用 openssl x509 -noout -fingerprint -sha256 -in 证书 查看",
+            "no SHA-256 fingerprint (64 hexadecimal digits); openssl x509 -noout -fingerprint -sha256 -in CERTIFICATE shows it",
+        )
+    })
+}
+
+/// `IP:port`, `name:port`, or a name alone.
+fn pbx_address(value: &DeValue<'_>) -> Result<PbxAddress, Say> {
+    let text = super::reader::any_text(value)?;
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) => (name, port.parse().ok().filter(|port| *port != 0)),
+        None => (text.as_str(), None),
+    };
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+    let labels = name.split('.').all(|label| (1..64).contains(&label.len()));
+    let is_name = name.len() < 254 && labels && name.chars().all(fits);
+    let is_name = is_name && name.chars().any(|c| c.is_ascii_alphabetic());
+    if is_name && (port.is_some() || !text.contains(':')) {
+        return Ok(PbxAddress::Named { name: name.to_ascii_lowercase(), port });
+    }
+    address(value).map(PbxAddress::At)
 }
 
 /// One address of the PBX, or a list of them in the order of preference.
-fn addresses(value: &DeValue<'_>) -> Result<Vec<SocketAddr>, Say> {
-    let DeValue::Array(items) = value else { return Ok(vec![address(value)?]) };
+fn addresses(value: &DeValue<'_>) -> Result<Vec<PbxAddress>, Say> {
+    let DeValue::Array(items) = value else { return Ok(vec![pbx_address(value)?]) };
     let mut all = vec![];
     for item in items.iter() {
-        let one = address(item.get_ref())?;
+        let one = pbx_address(item.get_ref())?;
         if all.contains(&one) {
             return Err(say(format!("{one} 写了两次"), format!("{one} is written twice")));
         }
@@ -132,7 +219,7 @@ fn addresses(value: &DeValue<'_>) -> Result<Vec<SocketAddr>, Say> {
 }
 
 fn transport(value: &DeValue<'_>) -> Result<Transport, Say> {
-    one_of(value, &[("udp", Transport::Udp), ("tcp", Transport::Tcp)])
+    one_of(value, &[("udp", Transport::Udp), ("tcp", Transport::Tcp), ("tls", Transport::Tls)])
 }
 
 fn host(value: &DeValue<'_>) -> Result<String, Say> {
@@ -147,9 +234,10 @@ fn host(value: &DeValue<'_>) -> Result<String, Say> {
     ))
 }
 
-fn host_text(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
+fn host_of(address: &PbxAddress) -> String {
+    match address {
+        PbxAddress::At(SocketAddr::V4(address)) => address.ip().to_string(),
+        PbxAddress::At(SocketAddr::V6(address)) => format!("[{}]", address.ip()),
+        PbxAddress::Named { name, .. } => name.clone(),
     }
 }

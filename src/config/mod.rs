@@ -47,8 +47,12 @@ pub struct Line {
     /// Shown on the page, such as 市政务服务中心值班室.
     pub room: String,
     /// Addresses of the PBX, most preferred first; one at least.
-    pub pbx: Vec<SocketAddr>,
+    pub pbx: Vec<PbxAddress>,
     pub transport: Transport,
+    /// Given where, and only where, the transport is TLS.
+    pub tls: Option<Tls>,
+    /// The DNS servers that names in `pbx` are asked of; none for the host's own.
+    pub dns: Vec<SocketAddr>,
     pub domain: String,
     pub user: String,
     pub auth_user: String,
@@ -66,6 +70,40 @@ pub struct Line {
     pub habits: Habits,
     /// How long calls may go on when the daemon is told to stop.
     pub finish: Duration,
+}
+
+/// Where the PBX is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PbxAddress {
+    At(SocketAddr),
+    /// With a port a host, without one a service of DNS SRV records (RFC 3263 §4.2).
+    Named {
+        name: String,
+        port: Option<u16>,
+    },
+}
+
+impl fmt::Display for PbxAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(address) => address.fmt(out),
+            Self::Named { name, port: Some(port) } => write!(out, "{name}:{port}"),
+            Self::Named { name, port: None } => name.fmt(out),
+        }
+    }
+}
+
+/// How the certificate of the PBX is judged: by an authority of the site, or by fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM, one certificate or several.
+    pub ca: Option<PathBuf>,
+    /// SHA-256 of certificates that are accepted; used where not empty.
+    pub pins: Vec<[u8; 32]>,
+    /// Whom the certificate must be for.
+    pub name: String,
+    /// The name was given: a pinned certificate must carry it too.
+    pub named: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -159,6 +197,8 @@ impl fmt::Debug for Line {
             .field("room", &self.room)
             .field("pbx", &self.pbx)
             .field("transport", &self.transport)
+            .field("tls", &self.tls)
+            .field("dns", &self.dns)
             .field("domain", &self.domain)
             .field("user", &self.user)
             .field("auth_user", &self.auth_user)

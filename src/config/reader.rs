@@ -278,9 +278,9 @@ pub fn address(value: &DeValue<'_>) -> Result<SocketAddr, Say> {
         match port {
             Some(port) => bad_port(port),
             None => say(
-                "不是“IP:端口”，不查域名。例：\"192.168.10.1:5060\"、\"[fd00::1]:5060\"",
-                "not an IP address with a port, and names are not looked up; write for example \
-                 \"192.168.10.1:5060\" or \"[fd00::1]:5060\"",
+                "不是“IP:端口”。例：\"192.168.10.1:5060\"、\"[fd00::1]:5060\"",
+                "not an IP address with a port; write for example \"192.168.10.1:5060\" or \
+                 \"[fd00::1]:5060\"",
             ),
         }
     })?;

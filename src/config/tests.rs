@@ -100,8 +100,8 @@ fn all_faults_are_named_at_once() {
 [line]
 nummer = "63001234"
 room = ""
-pbx = "pbx.local:5060"
-transport = "tls"
+pbx = "pbx_local:5060"
+transport = "sctp"
 user = 1001
 expires = 5
 session_expires = 89
@@ -149,12 +149,12 @@ role = "boss"
 
 #[test]
 fn a_fault_shows_line_caret_and_remedy() {
-    let faults = load(&RIGHT.replace("192.168.10.1:5060", "pbx.local")).expect_err("a fault");
+    let faults = load(&RIGHT.replace("192.168.10.1:5060", "pbx local")).expect_err("a fault");
     let shown = faults.to_string();
     let expected = "\
 a.toml:5:7: line.pbx
   |
-5 | pbx = \"pbx.local\"
+5 | pbx = \"pbx local\"
   |       ^^^^^^^^^^^
 ";
     assert!(shown.starts_with(expected), "{shown}");
@@ -416,4 +416,48 @@ fn a_greeting_must_be_a_wav_that_can_be_said() {
     assert_eq!(fields(&text), ["answering.greeting"]);
     std::fs::write(&path, include_bytes!("../io/prompts/greeting.wav")).expect("written");
     assert_eq!(load(&text).expect("right").config.greeting, Some(path));
+}
+
+#[test]
+fn rel_22_the_pbx_may_have_a_name() {
+    let pbx = |text: &str| {
+        let line = load(&RIGHT.replace("192.168.10.1:5060", text)).expect("right").config.line;
+        (line.pbx[0].clone(), line.domain)
+    };
+    let named = |name: &str, port| PbxAddress::Named { name: name.into(), port };
+    assert_eq!(pbx("PBX.duty.cn"), (named("pbx.duty.cn", None), "pbx.duty.cn".into()));
+    assert_eq!(pbx("pbx:5070"), (named("pbx", Some(5070)), "pbx".into()));
+    let bad = |text: &str| faulty("192.168.10.1:5060", text);
+    for text in ["pbx..cn", "pbx:99999", "pbx:0", "-:", "10.1.2", "a b.cn", "sip:pbx.cn"] {
+        assert_eq!(bad(text), ["line.pbx"], "{text}");
+    }
+    let dns = |list: &str| faulty("user =", &format!("dns = {list}\nuser ="));
+    assert_eq!(dns("[\"10.0.0.1\"]"), ["line.dns"]);
+}
+
+#[test]
+fn sig_20_tls_needs_something_to_check_the_certificate_with() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ca = folder.path().join("ca.pem");
+    let pem = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+    std::fs::write(&ca, pem).expect("written");
+    let ca = format!("tls_ca = \"{}\"\n", ca.display());
+    let pins = format!("tls_pins = [\"{}\"]\n", "AB:".repeat(31) + "cd");
+    let with = |keys: &str| RIGHT.replace("user =", &format!("{keys}user ="));
+    let tls = |keys: &str| load(&with(&format!("transport = \"tls\"\n{keys}")));
+    let checked = |keys: &str| tls(keys).expect("right").config.line.tls.expect("TLS");
+    assert_eq!(checked(&ca).name, "192.168.10.1");
+    let named = checked(&format!("{ca}tls_name = \"pbx.cn\"\nsips = true\n"));
+    assert_eq!((named.name.as_str(), named.named), ("pbx.cn", true));
+    let [pin] = &checked(&pins).pins[..] else { panic!("one pin") };
+    assert_eq!((pin[0], pin[30], pin[31]), (0xab, 0xab, 0xcd));
+    let fields = |loaded: Result<Loaded, Faults>| -> Vec<String> {
+        loaded.expect_err("a fault").list.into_iter().map(|fault| fault.field).collect()
+    };
+    assert_eq!(fields(tls("")), ["line.tls_ca"]);
+    assert_eq!(fields(tls(&format!("{ca}{pins}"))), ["line.tls_ca"]);
+    assert_eq!(fields(tls("tls_ca = \"no/such\"\n")), ["line.tls_ca"]);
+    assert_eq!(fields(tls("tls_pins = [\"abcd\"]\n")), ["line.tls_pins"]);
+    assert_eq!(fields(load(&with(&ca))), ["line.tls_ca"], "without TLS it means nothing");
+    assert_eq!(fields(load(&with("sips = true\n"))), ["line.sips"]);
 }

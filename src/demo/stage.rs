@@ -5,7 +5,7 @@ use super::pbx::{self, Algorithm, Pbx, User};
 use super::phone::{self, Manner, Phone};
 use super::socket::{Exchange, Handset, Ports, exchange, handset};
 use super::{DemoOptions, tell};
-use crate::config::{Config, Contact, Line, Media, Storage, Web};
+use crate::config::{Config, Contact, Line, Media, PbxAddress, Storage, Web};
 use crate::duty::call::arrival::CallerRules;
 use crate::duty::escalation::Policy;
 use crate::duty::line_plan::{self, Answering, Begins};
@@ -163,7 +163,9 @@ fn config(
     let line = Line {
         number: LINE.to_owned(),
         room: "市政务服务中心值班室（演示）".to_owned(),
-        pbx: vec![pbx],
+        pbx: vec![PbxAddress::At(pbx)],
+        tls: None,
+        dns: vec![],
         transport: Transport::Udp,
         domain: DOMAIN.to_owned(),
         user: LINE.to_owned(),

@@ -9,11 +9,12 @@ use crate::io::clock;
 use crate::io::ladder::Traces;
 use crate::io::media::Media;
 use crate::io::streams::{self, Streams};
+use crate::io::tls::Door;
 use crate::protocol::now::Deadline;
 use crate::protocol::rtp;
 use crate::protocol::sip::{Peer, Transmit, Transport};
 use anyhow::Context;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -58,6 +59,8 @@ pub struct Wiring {
     pub facts: mpsc::UnboundedSender<Noted>,
     pub traces: Traces,
     pub orders: mpsc::Receiver<Input>,
+    /// How connections over TLS are checked, where there are any.
+    pub door: Option<Door>,
     pub pulse: Pulse,
     /// What an earlier run left, and where the next one will find it.
     pub left: Checkpoint,
@@ -154,14 +157,18 @@ struct Control {
     keeper: mpsc::Sender<Changes>,
     beats: u64,
     traces: Traces,
+    /// Served besides the PBX.
+    also_trusted: Vec<IpAddr>,
     drained: bool,
 }
 
 async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Result<()> {
     let udp = UdpSocket::from_std(sockets.udp)?;
-    let mut trusted = plan.account.also_trusted.clone();
-    trusted.extend(plan.account.peers.iter().map(|peer| peer.addr.ip()));
-    let (streams, mut stream_events) = Streams::new(TcpListener::from_std(sockets.tcp)?, trusted);
+    let also_trusted = plan.account.also_trusted.clone();
+    let listener = TcpListener::from_std(sockets.tcp)?;
+    let served = trusted(&also_trusted, &plan.account.peers);
+    let keep_alive = plan.account.habits.keep_alive;
+    let (streams, mut stream_events) = Streams::new(listener, served, wiring.door, keep_alive);
     let mut control = Control {
         switchboard: Switchboard::resume(plan, clock::random(), wiring.left, clock::now()),
         udp,
@@ -171,6 +178,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
         keeper: wiring.keeper.clone(),
         beats: 0,
         traces: wiring.traces,
+        also_trusted,
         drained: false,
     };
     let mut datagram = vec![0; DATAGRAM];
@@ -200,7 +208,12 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
             Event::Broken(error) => debug!(%error, "the SIP socket reported an error"),
             Event::Stream(event) => control.on_stream(event),
             Event::Media(event) => control.handle(Input::Media(event)),
-            Event::Order(input) => control.handle(input),
+            Event::Order(input) => {
+                if let Input::Peers(peers) = &input {
+                    control.streams.trust(trusted(&control.also_trusted, peers));
+                }
+                control.handle(input);
+            }
             Event::Due => {
                 if let Some((_, why)) = due {
                     trace!(why, "due");
@@ -255,14 +268,17 @@ impl Control {
         match event {
             streams::Event::Message { from, bytes } => {
                 trace!(target: "dutyline::wire", addr = %from.addr, text = %show(&bytes), "in");
+                self.streams.prove(from);
                 self.handle(Input::Message { from, bytes });
             }
-            streams::Event::Closed { peer, why } => {
-                debug!(addr = %peer.addr, %why, "TCP connection closed");
-                self.streams.forget(peer);
-                self.handle(Input::Unreachable { peer, why });
+            streams::Event::Closed { peer, id, why } => {
+                debug!(addr = %peer.addr, %why, "connection closed");
+                // One that was given up before says nothing of the one in use.
+                if self.streams.forget(peer, id) {
+                    self.handle(Input::Unreachable { peer, why });
+                }
             }
-            streams::Event::Accepted { peer, writer } => self.streams.accept(peer, writer),
+            streams::Event::Accepted { peer, id, writer } => self.streams.accept(peer, id, writer),
         }
     }
 
@@ -305,11 +321,16 @@ impl Control {
     }
 }
 
+fn trusted(also: &[IpAddr], peers: &[Peer]) -> Vec<IpAddr> {
+    let peers = peers.iter().map(|peer| peer.addr.ip());
+    also.iter().copied().chain(peers).map(|ip| ip.to_canonical()).collect()
+}
+
 fn show(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).escape_debug().to_string()
 }
 
-async fn until(due: Option<Deadline>) {
+pub async fn until(due: Option<Deadline>) {
     match due {
         Some((at, _)) => tokio::time::sleep_until(Instant::now() + at.since(clock::mono())).await,
         None => std::future::pending().await,

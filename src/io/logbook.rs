@@ -169,6 +169,10 @@ fn line_alarm(noted: &Noted, status: u16, why: &str) -> Alarm {
             "交换机拒绝注册，请核对 line.user 和密码",
             "the PBX refuses the registration: check line.user and the password",
         ),
+        _ if why.starts_with("TLS") => (
+            "与交换机的 TLS 连接不成，不会改用明文",
+            "TLS with the PBX fails; plain text is never used instead",
+        ),
         408 | 503 => (
             "交换机无应答，请检查网络、line.pbx 地址和交换机",
             "the PBX does not answer: check the network, line.pbx and the PBX",
@@ -177,7 +181,7 @@ fn line_alarm(noted: &Noted, status: u16, why: &str) -> Alarm {
     };
     Alarm {
         since: noted.at.wall,
-        zh: format!("值班专线离线，录音中断，请用备用电话并手工登记。{zh}（{status}）"),
+        zh: format!("值班专线离线，录音中断，请用备用电话并手工登记。{zh}（{status} {why}）"),
         en: format!("The duty line is down; {en} ({status} {why})"),
     }
 }
@@ -357,5 +361,36 @@ async fn recorder_fails(call: Option<CallId>, why: &str, store: &Store, board: &
     });
     if let Err(error) = store.outage_began(OutageKind::Recorder, why, now).await {
         warn!(%error, "the recorder's outage could not be noted");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sig_20_and_rel_34_a_refused_certificate_is_an_alarm_on_the_page() {
+        let board = Board::new();
+        let tell = |fact| show_line(&Noted { at: clock::now(), fact }, &board);
+        let why = "TLS:交换机证书已过期 · the PBX's certificate has expired".to_owned();
+        tell(Fact::LineDown { status: 503, why });
+        let alarm = board.status().alarms["line"].clone();
+        assert!(alarm.zh.contains("证书已过期") && alarm.zh.contains("明文"), "{alarm:?}");
+        assert!(alarm.en.contains("has expired"), "{alarm:?}");
+        tell(Fact::LineUp);
+        assert!(board.status().alarms.is_empty());
+    }
+
+    #[test]
+    fn sig_04_the_second_address_is_shown_until_the_line_is_back_on_the_first() {
+        let board = Board::new();
+        let tell = |to: &str, preferred| {
+            let fact = Fact::LineMoved { to: to.to_owned(), preferred };
+            show_line(&Noted { at: clock::now(), fact }, &board);
+        };
+        tell("10.1.0.3:5060", false);
+        assert!(board.status().alarms["standby"].zh.contains("10.1.0.3:5060"));
+        tell("10.1.0.2:5060", true);
+        assert!(board.status().alarms.is_empty());
     }
 }

@@ -6,6 +6,7 @@ use crate::kamailio::{Kamailio, Setup as PbxSetup};
 use crate::ports::Ports;
 use crate::twin::FarEnd;
 use crate::{have, wave};
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -30,11 +31,17 @@ impl Room {
     }
 
     pub fn set_up(setup: &PbxSetup<'_>) -> Option<Self> {
+        Self::set_up_with(setup, |_| {})
+    }
+
+    /// As `set_up`; `before` the PBX starts, files may be put into its folder.
+    pub fn set_up_with(setup: &PbxSetup<'_>, before: impl FnOnce(&Path)) -> Option<Self> {
         if !have(&["kamailio", "baresip"]) {
             return None;
         }
         let folder = tempfile::tempdir().expect("a folder");
         let ports = Ports::take();
+        before(folder.path());
         let pbx = Kamailio::set_up(folder.path(), &ports, setup);
         Some(Self { folder, ports, pbx, phones: 0 })
     }

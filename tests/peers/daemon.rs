@@ -23,6 +23,10 @@ pub struct Plan<'a> {
     pub transport: &'a str,
     /// In the place of the PBX's usual address, as the configuration writes it.
     pub pbx: Option<&'a str>,
+    /// In the place of 127.0.0.1 and the usual port.
+    pub listen: Option<&'a str>,
+    /// A program that starts it, with arguments.
+    pub through: &'a [&'a str],
     /// More keys of `[line]`.
     pub line: &'a str,
     /// Keys of `[answering]`.
@@ -39,6 +43,8 @@ impl Default for Plan<'_> {
             password: "secret1001",
             transport: "udp",
             pbx: None,
+            listen: None,
+            through: &[],
             line: "",
             answering: "",
             channels: 11,
@@ -70,7 +76,9 @@ impl Daemon {
         fs::create_dir_all(&own).expect("a folder");
         fs::write(own.join("line-password"), format!("{}\n", plan.password)).expect("written");
         fs::write(own.join("dutyline.toml"), config(ports, plan)).expect("written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dutyline"));
+        let program = [plan.through, &[env!("CARGO_BIN_EXE_dutyline")]].concat();
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]);
         command.args(["run", "--config", "dutyline.toml", "--log", "dutyline=debug"]);
         command.current_dir(&own).env_remove("DUTYLINE_LINE_PASSWORD");
         command.envs(plan.environment.iter().copied());
@@ -140,7 +148,7 @@ pbx = {pbx}
 transport = "{transport}"
 user = "1001"
 password_file = "line-password"
-listen = "127.0.0.1:{line}"
+listen = "{line}"
 expires = 60
 {more}
 
@@ -158,7 +166,7 @@ listen = "127.0.0.1:{page}"
         pbx = plan.pbx.map_or_else(|| format!("\"127.0.0.1:{}\"", ports.pbx()), str::to_owned),
         more = plan.line,
         transport = plan.transport,
-        line = ports.line(),
+        line = plan.listen.map_or_else(|| format!("127.0.0.1:{}", ports.line()), str::to_owned),
         media = ports.media(),
         channels = plan.channels,
         page = ports.page(),

@@ -5,13 +5,16 @@ use crate::process::Process;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Requests from this address are the trunk's: no digest.
 pub const TRUNK: &str = "127.0.0.9";
 
 pub struct Kamailio {
     pub process: Process,
+    config: PathBuf,
+    /// Its successor may run with the same file.
+    stopped: bool,
 }
 
 /// What differs from test to test.
@@ -42,6 +45,8 @@ impl Kamailio {
         let config = include_str!("kamailio.cfg")
             .replace("@MODULES@", &modules().display().to_string())
             .replace("@PORT@", &port.to_string())
+            .replace("@TLS@", &ports.own(1).to_string())
+            .replace("@FOLDER@", &folder.display().to_string())
             .replace("@LINE@", &ports.line().to_string())
             .replace("@SINK@", &ports.sink().to_string())
             .replace("@TRUNK@", TRUNK)
@@ -54,13 +59,57 @@ impl Kamailio {
         command.args(setup.with.iter().flat_map(|word| ["-A", word]));
         let process = Process::start(&format!("kamailio-{port}"), folder, &mut command);
         answers_options(port);
-        Self { process }
+        Self { process, config: file, stopped: false }
+    }
+
+    /// Ends it with all its workers, which its TLS module does not always let it do by itself.
+    pub fn stop(&mut self) {
+        if std::mem::replace(&mut self.stopped, true) {
+            return;
+        }
+        self.process.signal(libc::SIGTERM);
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(3) {
+            if self.process.ended().is_some() && workers(&self.config).is_empty() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        for worker in workers(&self.config) {
+            // SAFETY: a process that was started with the file of this test, and nobody else's.
+            unsafe { libc::kill(worker, libc::SIGKILL) };
+        }
+    }
+
+    /// Every one of its processes stands still: connections stay open, nobody answers.
+    pub fn freeze(&self) {
+        for worker in workers(&self.config) {
+            // SAFETY: as in `stop`.
+            unsafe { libc::kill(worker, libc::SIGSTOP) };
+        }
     }
 
     /// How often the log says so.
     pub fn count(&self, text: &str) -> usize {
         self.process.log().matches(text).count()
     }
+}
+
+impl Drop for Kamailio {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Every process that was started with this configuration file.
+fn workers(config: &Path) -> Vec<i32> {
+    let config = config.as_os_str().as_encoded_bytes();
+    let folders = fs::read_dir("/proc").expect("the processes").flatten();
+    let with_file = folders.filter(|folder| {
+        let line = fs::read(folder.path().join("cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|word| word == config)
+    });
+    with_file.filter_map(|folder| folder.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// The workers are up when one of them answers.
@@ -79,6 +128,10 @@ fn answers_options(port: u16) {
         let length = socket.recv(&mut reply).ok()?;
         reply[..length].starts_with(b"SIP/2.0 200").then_some(())
     });
+}
+
+pub fn has_module(name: &str) -> bool {
+    modules().join(name).exists()
 }
 
 fn modules() -> PathBuf {

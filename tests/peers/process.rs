@@ -70,6 +70,10 @@ impl Process {
         }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: i32) {
         if self.ended.is_none() {
             let id = i32::try_from(self.child.id()).expect("a process id");

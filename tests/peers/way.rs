@@ -20,7 +20,7 @@ fn sig_04_the_second_address_is_in_use_within_five_seconds() {
     let mut daemon = room.daemon(&Plan { pbx: Some(&pbx), ..Plan::default() });
     // Both are asked, and the first has answered.
     daemon.process.wait_for("line=Registered", SOON);
-    room.pbx.process.stop(SOON);
+    room.pbx.stop();
     let silent = Instant::now();
     wait_until("the registration at the second address", Duration::from_secs(5), || {
         (standby.count("REGISTER 1001") > 0).then_some(())
@@ -46,7 +46,7 @@ fn rel_21_a_restarted_pbx_is_registered_with_within_half_a_minute() {
     assert_eq!(caller.call("1001"), 200);
     far_end.invited();
     daemon.row_is("SELECT state FROM call", "in_call");
-    room.pbx.process.stop(SOON);
+    room.pbx.stop();
     // The registration is refreshed at half of its 60 s: the silence is noticed 8 s later.
     wait_until("the outage", Duration::from_secs(45), || {
         daemon.try_row("SELECT why FROM outage WHERE to_ms IS NULL").map(drop)
@@ -59,6 +59,24 @@ fn rel_21_a_restarted_pbx_is_registered_with_within_half_a_minute() {
     });
     println!("registered {} ms after the PBX's return", back.elapsed().as_millis());
     daemon.row_is("SELECT count(*) FROM outage WHERE to_ms IS NOT NULL AND status = 408", "1");
+}
+
+/// The connection stands and nobody is at its other end: the missing pong tells, long before the
+/// next REGISTER would (RFC 5626 §4.4.1).
+#[test]
+fn rel_21_a_dead_connection_is_noticed_by_its_keep_alives() {
+    let Some(room) = Room::open() else { return };
+    let plan = Plan { transport: "tcp", line: "keepalive_seconds = 1", ..Plan::default() };
+    let daemon = room.daemon(&plan);
+    // Two pings that are answered: Kamailio is known to do so.
+    std::thread::sleep(Duration::from_millis(2500));
+    room.pbx.freeze();
+    let frozen = Instant::now();
+    let why = wait_until("the outage", Duration::from_secs(16), || {
+        daemon.try_row("SELECT why FROM outage WHERE to_ms IS NULL")
+    });
+    println!("noticed after {} ms: {why}", frozen.elapsed().as_millis());
+    assert_eq!(why, "no answer to keep-alives");
 }
 
 /// A trunk that knows the line by its address: tel: URIs both ways, no REGISTER at all.

@@ -117,6 +117,7 @@ messages! {
     page_lost: "页面断线", "Page offline";
     page_lost_alarm: "页面与服务器断开，正在重连。请留意电话机。", "The page lost the server and is reconnecting. Mind the telephone.";
     since: "自 {} 起", "since {}";
+    outage: "中断 {}", "down {}";
 
     list_title: "值班记录", "Log";
     list_empty: "尚无记录。来电时会自动登记。", "No entries yet. Each call is logged by itself.";

@@ -11,15 +11,20 @@ use super::view::Mark;
 use crate::duty::entry::urgency_label;
 use crate::io::clock;
 use crate::io::status::{LineState, PartState, Status};
+use crate::io::store::{OutageKind, OutageRow};
 use askama::Template;
 use axum::extract::State;
 use axum::response::Html;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// Less storage than this is shown as a warning (W-DISK).
 const FEW_DAYS: u64 = 14;
 /// The escalator's alarm when nobody has answered.
 const SIREN: &str = "siren";
+/// Outages that are looked through for the line's last.
+const OUTAGES: u32 = 20;
+/// How long an outage that is over stays in sight.
+const SHIFT: TimeDelta = TimeDelta::hours(12);
 /// More days than this are not worth counting.
 const MANY_DAYS: u64 = 3650;
 
@@ -43,6 +48,8 @@ pub struct Open {
 pub struct Chip {
     pub label: String,
     pub text: String,
+    /// What happened last, where that is worth knowing; empty for nothing.
+    pub note: String,
     pub title: String,
     pub mark: Mark,
 }
@@ -76,9 +83,13 @@ pub async fn strip(shared: &Shared, page: &Page) -> Strip {
     let now = clock::now().wall;
     let t = page.t;
     let open = open(shared, page, now).await;
+    let mut line = line_chip(&status.line, &shared.web.line, t);
+    if let Some(last) = last_outage(shared, now).await {
+        note_outage(&mut line, &last, t, now);
+    }
     Strip {
         chips: vec![
-            line_chip(&status.line, &shared.web.line, t),
+            line,
             part_chip(t.recorder, &status.recorder, t),
             part_chip(t.log, &status.log, t),
             disk_chip(&status, t),
@@ -117,6 +128,28 @@ async fn open(shared: &Shared, page: &Page, now: DateTime<Utc>) -> Vec<Open> {
     shown
 }
 
+/// The line's last outage of this shift, while it lasts or after it.
+async fn last_outage(shared: &Shared, now: DateTime<Utc>) -> Option<OutageRow> {
+    let found = shared.web.store.outages(OUTAGES).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "the outages cannot be read");
+        vec![]
+    });
+    let recent = |row: &OutageRow| now - row.to.unwrap_or(now) <= SHIFT;
+    found.into_iter().find(|row| row.kind == OutageKind::Line && recent(row))
+}
+
+fn note_outage(chip: &mut Chip, last: &OutageRow, t: &Messages, now: DateTime<Utc>) {
+    let from = times::short(last.from, now);
+    let shown = match last.to {
+        Some(to) => format!("{from}–{}", times::short(to, now)),
+        None => format!("{from}–"),
+    };
+    chip.note = fill(t.outage, shown);
+    let lasted = times::span(last.from, last.to.unwrap_or(now));
+    let status = last.status.map_or_else(String::new, |status| status.to_string());
+    chip.title = format!("{} ({lasted}, {status} {})", chip.note, last.why);
+}
+
 fn line_chip(line: &LineState, number: &str, t: &Messages) -> Chip {
     let (text, mark, title) = match line {
         LineState::Starting => (t.line_starting, Mark::new("▲", "warn", ""), String::new()),
@@ -127,7 +160,8 @@ fn line_chip(line: &LineState, number: &str, t: &Messages) -> Chip {
             (t.line_lost, Mark::new("■", "bad", ""), fill(t.since, times::full(*since)))
         }
     };
-    Chip { label: format!("{} {number}", t.line), text: text.to_owned(), title, mark }
+    let label = format!("{} {number}", t.line);
+    Chip { label, text: text.to_owned(), note: String::new(), title, mark }
 }
 
 fn part_chip(label: &str, part: &PartState, t: &Messages) -> Chip {
@@ -135,7 +169,7 @@ fn part_chip(label: &str, part: &PartState, t: &Messages) -> Chip {
         PartState::Ok => (t.part_ok, String::new(), Mark::new("●", "ok", "")),
         PartState::Failed { why, .. } => (t.part_failed, why.clone(), Mark::new("■", "bad", "")),
     };
-    Chip { label: label.to_owned(), text: text.to_owned(), title, mark }
+    Chip { label: label.to_owned(), text: text.to_owned(), note: String::new(), title, mark }
 }
 
 fn disk_chip(status: &Status, t: &Messages) -> Chip {
@@ -152,7 +186,7 @@ fn disk_chip(status: &Status, t: &Messages) -> Chip {
         _ => t.days_plenty.to_owned(),
     };
     let title = format!("{} MiB", status.disk.free / (1024 * 1024));
-    Chip { label: t.storage.to_owned(), text, title, mark }
+    Chip { label: t.storage.to_owned(), text, note: String::new(), title, mark }
 }
 
 fn alarms(status: &Status, open: &[Open], page: &Page, now: DateTime<Utc>) -> Vec<Alarm> {

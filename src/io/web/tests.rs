@@ -8,12 +8,14 @@ use crate::duty::roster::{Person, Role, Roster};
 use crate::duty::switchboard::Input;
 use crate::io::clock;
 use crate::io::status::{LineState, Live};
-use crate::io::store::{Account, Added, EscalationState, NewPerson, Sealed, Who};
+use crate::io::store::{Account, Added, EscalationState, NewPerson, OutageKind, Sealed, Who};
+use crate::protocol::now::Now;
 use crate::protocol::rtp::Party;
 use crate::protocol::sip::Identity;
 use crate::protocol::sip::claims::{ClaimHeader, Diverted, DivertedWhy};
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request};
+use chrono::TimeDelta;
 use tempfile::TempDir;
 use tokio_stream::StreamExt;
 use tower::ServiceExt;
@@ -366,6 +368,26 @@ async fn a_flag_on_an_empty_entry_raises_its_escalation_and_wakes_the_escalator(
     assert_eq!(found.escalations[0].row.state, EscalationState::Withdrawn);
     let again = room.post(&path, "reason=%E8%AF%AF%E6%8C%89").await;
     assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn rec_s2_the_lines_last_outage_stands_beside_its_state() {
+    let room = Room::open().await;
+    let strip = || async { room.fragment("/strip").await.text };
+    assert!(!strip().await.contains("中断"));
+    let now = clock::now();
+    let at = |minutes: i64| Now { wall: now.wall - TimeDelta::minutes(minutes), ..now };
+    let store = &room.web.store;
+    store.outage_began(OutageKind::Line, "no answer from <10.0.0.1>", at(50)).await.unwrap();
+    assert!(strip().await.contains("中断"));
+    store.outage_ended(OutageKind::Line, at(48)).await.unwrap();
+    let shown = strip().await;
+    let time = |minutes| super::times::short(at(minutes).wall, now.wall);
+    assert!(shown.contains(&format!("{}–{}", time(50), time(48))), "{shown}");
+    assert!(shown.contains("2:00") && !shown.contains("<10.0.0.1>"), "{shown}");
+    store.outage_began(OutageKind::Recorder, "disk", at(20)).await.unwrap();
+    store.outage_ended(OutageKind::Recorder, at(10)).await.unwrap();
+    assert!(strip().await.contains(&time(48)), "the line's, not the recorder's");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ pub mod dialog;
 pub mod digest;
 pub mod draft;
 pub mod endpoint;
+pub mod flow;
 pub mod message;
 pub mod redact;
 pub mod registration;

@@ -7,11 +7,11 @@ use super::wire::{MESSAGE_MAX, stream_body_length};
 pub enum Frame {
     /// One whole message.
     Message(Vec<u8>),
-    /// A double CRLF between messages: send back [`PONG`].
+    /// A double CRLF between messages: send back [`super::flow::PONG`].
     Ping,
+    /// A single one, where a ping of ours waits for it.
+    Pong,
 }
-
-pub const PONG: &[u8] = b"\r\n";
 
 /// **Push what was read, drain `poll`, then read on.** After an error the connection is to be
 /// closed: where the next message starts is no longer known.
@@ -30,10 +30,15 @@ impl Framer {
 
     /// The next frame, once it is complete. Each push may complete several.
     pub fn poll(&mut self) -> Result<Option<Frame>, &'static str> {
+        self.poll_while(false)
+    }
+
+    /// As `poll`, while a ping of ours may be waiting for its pong.
+    pub fn poll_while(&mut self, pong_due: bool) -> Result<Option<Frame>, &'static str> {
         if let Some(why) = self.broken {
             return Err(why);
         }
-        let frame = self.next_frame();
+        let frame = self.next_frame(pong_due);
         if let Err(why) = frame {
             self.broken = Some(why);
             self.buffer = vec![];
@@ -43,13 +48,17 @@ impl Framer {
 
     /// Whether a message has begun that is not complete.
     pub fn is_waiting(&self) -> bool {
-        !self.buffer.is_empty()
+        !b"\r\n\r".starts_with(&self.buffer)
     }
 
-    fn next_frame(&mut self) -> Result<Option<Frame>, &'static str> {
+    fn next_frame(&mut self, pong_due: bool) -> Result<Option<Frame>, &'static str> {
         if self.buffer.starts_with(b"\r\n\r\n") {
             self.take(4);
             return Ok(Some(Frame::Ping));
+        }
+        if pong_due && self.buffer.starts_with(b"\r\n") && self.buffer.get(2) != Some(&b'\r') {
+            self.take(2);
+            return Ok(Some(Frame::Pong));
         }
         if self.buffer.starts_with(b"\r\n") && self.buffer.len() > 3 {
             self.take(2);
@@ -120,6 +129,21 @@ mod tests {
         framer.push(b"\r\n");
         framer.push(SECOND);
         assert_eq!(drain(&mut framer).unwrap(), [Frame::Ping, message(SECOND)]);
+    }
+
+    #[test]
+    fn rfc_5626_section_3_5_1_a_single_crlf_is_a_pong_only_where_one_is_due() {
+        let mut framer = Framer::default();
+        framer.push(b"\r\n");
+        assert_eq!(framer.poll(), Ok(None));
+        assert!(!framer.is_waiting(), "an empty line is no message");
+        assert_eq!(framer.poll_while(true), Ok(Some(Frame::Pong)));
+        framer.push(b"\r\n");
+        framer.push(SECOND);
+        assert_eq!(framer.poll_while(true), Ok(Some(Frame::Pong)));
+        assert_eq!(framer.poll_while(true), Ok(Some(message(SECOND))));
+        framer.push(b"\r\n\r\n");
+        assert_eq!(framer.poll_while(true), Ok(Some(Frame::Ping)));
     }
 
     #[test]

@@ -22,13 +22,16 @@ pub struct Way {
     /// The line is wanted: it is taken up as soon as an address is known.
     pub wanted: bool,
     keep_alive: Option<Mono>,
+    /// No address is known: to be told.
+    nowhere: Option<Mono>,
     /// TCP was refused: large requests go by UDP until then.
     udp_until: Option<Mono>,
 }
 
 impl Way {
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        self.keep_alive.map(|at| (at, "keep-alive"))
+        let keep_alive = self.keep_alive.map(|at| (at, "keep-alive"));
+        earlier(keep_alive, self.nowhere.map(|at| (at, "no address of the PBX")))
     }
 }
 
@@ -36,10 +39,7 @@ impl Endpoint {
     /// Keeps the way open until `stop_way`.
     pub(super) fn start_way(&mut self, now: Now) {
         self.way.wanted = true;
-        if !self.account.pbx.is_somewhere() {
-            let reason = "no address of the PBX is known yet".to_owned();
-            self.report(Event::RegistrationFailed { status: 503, reason });
-        }
+        self.way.nowhere = (!self.account.pbx.is_somewhere()).then_some(now.mono);
         self.route.start(now.mono);
         let pause = self.account.habits.keep_alive;
         self.way.keep_alive = (!pause.is_zero()).then(|| now.mono + pause);
@@ -48,7 +48,7 @@ impl Endpoint {
 
     pub(super) fn stop_way(&mut self) {
         self.route.stop();
-        (self.way.wanted, self.way.keep_alive) = (false, None);
+        (self.way.wanted, self.way.keep_alive, self.way.nowhere) = (false, None, None);
         self.clients.retain(|_, client| !matches!(client.purpose, Purpose::Options { .. }));
     }
 
@@ -65,6 +65,10 @@ impl Endpoint {
     pub(super) fn way_timeout(&mut self, now: Now) {
         self.route.handle_timeout(now.mono);
         self.run_route(now);
+        if self.way.nowhere.take_if(|due| *due <= now.mono).is_some() {
+            let reason = "no address of the PBX is known yet".to_owned();
+            self.report(Event::RegistrationFailed { status: 503, reason });
+        }
         if self.way.keep_alive.is_some_and(|due| due <= now.mono) {
             self.way.keep_alive = Some(now.mono + self.account.habits.keep_alive);
             let to = self.account.pbx;
@@ -133,6 +137,7 @@ impl Endpoint {
     /// stay where they are.
     fn move_to(&mut self, peer: Peer, lost: bool, preferred: bool, now: Now) {
         let old = std::mem::replace(&mut self.account.pbx, peer);
+        self.way.nowhere = None;
         self.wallet.forget();
         self.way.udp_until = None;
         if lost && !self.account.habits.trunk && self.account.expires > 0 {

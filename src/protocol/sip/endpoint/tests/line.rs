@@ -260,6 +260,7 @@ fn rel_22_without_an_address_the_line_waits_for_one() {
     let mut line = endpoint(account(LINE, Peer::nowhere(Transport::Udp)));
     let mut now = start();
     line.register(now);
+    assert_eq!(pass(&mut line, &mut now, seconds(1)), []);
     assert!(matches!(events(&mut line)[..], [Event::RegistrationFailed { status: 503, .. }]));
     line.invite(call(), now);
     assert!(matches!(events(&mut line)[..], [Event::Refused { status: 503, .. }]));
