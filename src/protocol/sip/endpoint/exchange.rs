@@ -61,6 +61,10 @@ impl Exchange {
         }
     }
 
+    pub fn has_said(&self, sdp: &[u8]) -> bool {
+        self.said.as_deref() == Some(sdp)
+    }
+
     /// Whether it differs from the one before.
     pub fn heard(&mut self, sdp: Option<&[u8]>) -> bool {
         let news = sdp.is_some() && sdp != self.heard.as_deref();

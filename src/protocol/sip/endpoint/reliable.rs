@@ -61,9 +61,9 @@ impl Reliable {
         Self { wish, rseq: first, ..Self::default() }
     }
 
-    /// The description that the 2xx need not repeat (RFC 6337 §3.1.1).
-    pub fn said(&self) -> Option<&[u8]> {
-        self.said.as_deref()
+    /// The 2xx need not describe anything (RFC 6337 §3.1.1).
+    pub fn has_described(&self) -> bool {
+        self.said.is_some()
     }
 
     /// The first offer is answered: UPDATE may bring others (RFC 3311 §5.1).

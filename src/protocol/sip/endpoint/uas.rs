@@ -57,10 +57,9 @@ impl Endpoint {
             return;
         }
         // What a PRACK acknowledged stands until it is offered anew.
-        let said = leg.reliable.said().map(<[u8]>::to_vec);
-        let (body, anew) = match said {
-            Some(said) => (None, Some(sdp).filter(|sdp| *sdp != said)),
-            None => (Some(sdp), None),
+        let (body, anew) = match leg.reliable.has_described() {
+            true => (None, Some(sdp).filter(|sdp| !leg.exchange.has_said(sdp))),
+            false => (Some(sdp), None),
         };
         let offers = offerless && body.is_some();
         leg.exchange.say(body.as_deref());

@@ -291,3 +291,24 @@ fn rfc_6026_section_7_2_a_200_to_our_reinvite_is_acknowledged_even_after_our_bye
     line.handle_timeout(start() + Duration::from_secs(33));
     assert_eq!(line.load(), (0, 0));
 }
+
+#[test]
+fn sig_14_what_an_early_update_agreed_on_is_not_offered_again_after_the_answer() {
+    let mut line = super::hostile::line();
+    let lines = with_sdp(&format!("Supported: 100rel\r\n{CONTACT}"));
+    let leg = incoming(&ask(&mut line, &(request("INVITE", &lines) + "v=0")).1);
+    line.ring(leg, Some(SDP.into()), start());
+    let early = one(&mut line);
+    let tag = early.split_once("101@duty.example>;tag=").unwrap().1[..16].to_owned();
+    let rseq = header(&early, "RSeq").replace("RSeq: ", "");
+    ask(&mut line, &inside("PRACK", 2, &tag, &format!("RAck: {rseq} 1 INVITE\r\n")));
+    ask(&mut line, &offer("UPDATE", 3, &tag));
+    line.accept_offer(leg, NEW.into(), start());
+    assert!(one(&mut line).ends_with("v=0 new"));
+    line.answer(leg, NEW.into(), start());
+    assert!(one(&mut line).ends_with("Content-Length: 0\r\n\r\n"));
+    assert_eq!(
+        ask(&mut line, &inside("ACK", 1, &tag, "")),
+        (vec![], vec![Event::Confirmed { leg }])
+    );
+}
