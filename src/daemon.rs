@@ -427,6 +427,7 @@ fn line_plan(
         callers: config.callers.clone(),
         finish: line.finish,
         answering: config.answering.clone(),
+        srtp: config.media.srtp,
     }
 }
 

@@ -4,7 +4,7 @@ use dutyline::io::clock;
 use dutyline::io::media::{self, MediaPlan};
 use dutyline::io::tape::{self, TapePlan};
 use dutyline::protocol::now::Mono;
-use dutyline::protocol::rtp::{Channel, Codec, Command, Party, Stream};
+use dutyline::protocol::rtp::{Channel, Command, Party, Stream};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 use std::fs;
@@ -204,13 +204,7 @@ fn ours(calls: usize, seconds: u64) -> Run {
     let call = |index: usize| Uuid::from_u128(index as u128 + 1);
     for (index, remote) in addresses.iter().enumerate() {
         let party = if index % 2 == 0 { Party::Caller } else { Party::Officer };
-        let stream = Stream {
-            remote: *remote,
-            codec: Codec::Pcma,
-            audio_pt: 8,
-            event_pt: Some(101),
-            send: true,
-        };
+        let stream = Stream::a_law(*remote);
         let channel = Channel(index as u16);
         media.send(Command::Open { channel, call: call(index / 2), party, stream }).unwrap();
         if index % 2 == 1 {

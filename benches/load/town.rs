@@ -192,8 +192,7 @@ impl Town {
                     sdp::parse(invite.sdp.as_deref().unwrap_or_default()).expect("an offer");
                 self.leader.port = offer.remote().port();
                 let voice = self.leader.voice.expect("a leader only where one is expected");
-                let local =
-                    Local { address: voice.ip(), port: voice.port(), session_id: 1, version: 1 };
+                let local = Local::plain(voice.ip(), voice.port(), 1);
                 let answer = sdp::answer(&local, &offer, &offer.stream(), Direction::SendRecv);
                 self.ua.answer(leg, answer, clock::now());
             }
@@ -240,12 +239,7 @@ impl Town {
 
     fn local(&self, voice: usize) -> Local {
         let address = self.voices[voice];
-        Local {
-            address: address.ip(),
-            port: address.port(),
-            session_id: voice as u64 + 1,
-            version: 1,
-        }
+        Local::plain(address.ip(), address.port(), voice as u64 + 1)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `[[phones]]` and `[answering]`: who is rung when, and what becomes of a caller whom nobody takes.
 
 use super::Media;
-use super::check::{dialled, one_of};
+use super::check::{dialled, one_of, srtp};
 use super::faults::{Say, say};
 use super::reader::{Reader, Section, number, text};
 use crate::duty::line_plan::{Answering, Begins, MessagePlan, Phone, QueuePlan, SilencePlan};
@@ -107,8 +107,9 @@ fn phones(
             );
             reader.warn(Some(place), s.field("ring_seconds"), warning);
         }
+        let srtp = s.optional("srtp", srtp);
         s.close();
-        Some(Phone { name: name?, target: target?, ring, begins })
+        Some(Phone { name: name?, target: target?, ring, begins, srtp })
     };
     sections.into_iter().filter_map(phone).collect()
 }

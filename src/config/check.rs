@@ -4,7 +4,9 @@ use super::faults::{Fault, Say, say};
 use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
 use super::{Config, Environment, Media, Storage, Web};
 use super::{answering, callers, ladders, line};
+use crate::duty::line_plan::SrtpPlan;
 use crate::duty::roster::{Person, Role, Roster};
+use crate::protocol::sdp::Policy;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -75,6 +77,8 @@ fn media(reader: &Reader, mut section: Section<'_>, sip: Option<SocketAddr>) -> 
     let channels = s.or("channels", 64, number(2..=8192));
     let reserved = s.or("reserved", 4, number(0..=256));
     let realtime = s.or("realtime", true, boolean);
+    let line = s.or("srtp", Policy::Off, srtp);
+    let leaders = s.or("srtp_leaders", line, srtp);
     let place_of = |s: &mut Section<'_>, key| s.get(key).map_or(s.place(), |given| given.place);
     if !first.is_multiple_of(2) {
         let fault = say("RTP 端口要从偶数开始", "RTP ports start at an even number");
@@ -126,6 +130,7 @@ fn media(reader: &Reader, mut section: Section<'_>, sip: Option<SocketAddr>) -> 
         channels: small(channels)?,
         reserved: small(reserved)?,
         realtime,
+        srtp: SrtpPlan { line, leaders },
     })
 }
 
@@ -219,6 +224,11 @@ pub fn one_of<T: Copy>(value: &DeValue<'_>, choices: &[(&str, T)]) -> Result<T, 
         let names = names.join(", ");
         say(format!("只能是 {names}"), format!("must be one of {names}"))
     })
+}
+
+pub fn srtp(value: &DeValue<'_>) -> Result<Policy, Say> {
+    let choices = [("off", Policy::Off), ("offer", Policy::Offer), ("require", Policy::Require)];
+    one_of(value, &choices)
 }
 
 pub fn role(value: &DeValue<'_>) -> Result<Role, Say> {

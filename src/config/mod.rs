@@ -12,7 +12,7 @@ mod summary;
 
 use crate::duty::call::arrival::CallerRules;
 use crate::duty::escalation::Policy;
-use crate::duty::line_plan::{Answering, Phone};
+use crate::duty::line_plan::{Answering, Phone, SrtpPlan};
 use crate::duty::roster::Roster;
 use crate::protocol::sip::{Habits, Transport};
 use faults::{Fault, Faults, say};
@@ -115,6 +115,7 @@ pub struct Media {
     /// Kept free for calls to leaders.
     pub reserved: u16,
     pub realtime: bool,
+    pub srtp: SrtpPlan,
 }
 
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 use super::*;
 use crate::duty::journal::Urgency;
 use crate::duty::line_plan::Begins;
+use crate::protocol::sdp;
 
 const RIGHT: &str = r#"
 [line]
@@ -50,6 +51,26 @@ fn the_least_that_is_needed_is_enough() {
     assert_eq!(config.roster.people[0].mobile.as_deref(), Some("3001"));
     let warned: Vec<_> = warnings.list.iter().map(|warning| warning.field.as_str()).collect();
     assert_eq!(warned, ["line.password"]);
+}
+
+#[test]
+fn sig_20_each_leg_has_its_own_policy_of_encryption() {
+    let config = load(RIGHT).expect("right").config;
+    assert_eq!(config.media.srtp, crate::duty::line_plan::SrtpPlan::default());
+    assert_eq!(config.phones[0].srtp, None);
+    let text = RIGHT.replace("target = \"2001\"", "target = \"2001\"\nsrtp = \"require\"");
+    let text = format!("{text}\n[media]\nsrtp = \"offer\"\n");
+    let config = load(&text).expect("right").config;
+    assert_eq!(
+        config.media.srtp,
+        crate::duty::line_plan::SrtpPlan { line: sdp::Policy::Offer, leaders: sdp::Policy::Offer }
+    );
+    assert_eq!(config.phones[0].srtp, Some(sdp::Policy::Require));
+    let wrong = format!("{RIGHT}\n[media]\nsrtp = \"yes\"\nsrtp_leaders = 1\n");
+    let faults = load(&wrong).expect_err("faults");
+    let fields: Vec<_> = faults.list.iter().map(|fault| fault.field.as_str()).collect();
+    assert_eq!(fields, ["media.srtp", "media.srtp_leaders"]);
+    assert!(faults.to_string().contains("require"), "{faults}");
 }
 
 #[test]

@@ -187,6 +187,7 @@ fn config(
             target: DESK.to_owned(),
             ring: Duration::from_secs(30),
             begins: Begins::InTurn,
+            srtp: None,
         }],
         answering: Answering::default(),
         greeting: None,
@@ -196,6 +197,7 @@ fn config(
             channels: CHANNELS,
             reserved: 4,
             realtime: false,
+            srtp: line_plan::SrtpPlan::default(),
         },
         storage: Storage {
             data: folder.join("data"),

@@ -115,6 +115,16 @@ pub enum Fact {
         party: Party,
         counts: Counts,
     },
+    /// A leg was refused because it was not encrypted as its policy demands, or in no way we can.
+    NotSecret {
+        call: CallId,
+        why: String,
+    },
+    /// What a party sends is encrypted with a key that is not the agreed one: nobody hears it.
+    Undecryptable {
+        call: CallId,
+        party: Party,
+    },
     /// The officer pressed `*9` on the phone: 急.
     Flagged {
         entry: EntryId,

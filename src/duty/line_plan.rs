@@ -1,6 +1,7 @@
 //! The duty line as configured: who is rung, when, and what becomes of a caller whom nobody takes.
 
 use super::call::arrival::CallerRules;
+use crate::protocol::sdp::Policy;
 use crate::protocol::sip::Account;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -24,6 +25,15 @@ pub struct LinePlan {
     /// How long calls may go on when the daemon is told to stop.
     pub finish: Duration,
     pub answering: Answering,
+    pub srtp: SrtpPlan,
+}
+
+/// Which legs are encrypted (RFC 4568).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SrtpPlan {
+    /// The callers' legs, and those of phones that have no policy of their own.
+    pub line: Policy,
+    pub leaders: Policy,
 }
 
 /// An officer's phone in the ring plan.
@@ -35,6 +45,8 @@ pub struct Phone {
     pub target: String,
     pub ring: Duration,
     pub begins: Begins,
+    /// Whether its leg is encrypted; none: as the line's.
+    pub srtp: Option<Policy>,
 }
 
 /// When a phone of the ring plan begins to ring.

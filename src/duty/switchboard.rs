@@ -21,7 +21,6 @@ use super::line_plan::LinePlan;
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
 use crate::protocol::rtp::{self, Channel, Party};
-use crate::protocol::sdp;
 use crate::protocol::sip::endpoint::Endpoint;
 use crate::protocol::sip::{self, LegId, Peer, Transmit};
 use serde::{Deserialize, Serialize};
@@ -359,7 +358,12 @@ impl Switchboard {
             let why = "the daemon is stopping".to_owned();
             return self.turn_away(id, leg, Disposition::Interrupted, answer, why, now);
         }
-        let offer = match invite.sdp.as_deref().map(sdp::parse).transpose() {
+        let offer = match invite
+            .sdp
+            .as_deref()
+            .map(|sdp| self.desk.first_offer(id, sdp, now))
+            .transpose()
+        {
             Ok(offer) => offer,
             Err(fault) => {
                 let answer = (fault.status(), None);
@@ -436,6 +440,11 @@ impl Switchboard {
             }
             rtp::Event::Heard { channel } => self.on_voice(channel, None),
             rtp::Event::Quiet { channel, since } => self.on_voice(channel, Some(since)),
+            rtp::Event::Undecryptable { channel } => {
+                if let Some((call, party)) = self.desk.channels.holder(channel) {
+                    self.desk.note(Fact::Undecryptable { call, party }, now);
+                }
+            }
             rtp::Event::Closed { channel, counts } => {
                 if let Some((call, party)) = self.desk.channels.closed(channel) {
                     self.desk.note(Fact::Carried { call, party, counts }, now);

@@ -66,6 +66,8 @@ impl CallLines {
             | Fact::AttemptEnded { .. }
             | Fact::LineUp
             | Fact::LineDown { .. }
+            | Fact::NotSecret { .. }
+            | Fact::Undecryptable { .. }
             | Fact::LineMoved { .. } => {}
         }
     }

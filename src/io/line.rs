@@ -12,6 +12,7 @@ use crate::io::streams::{self, Streams};
 use crate::io::tls::Door;
 use crate::protocol::now::Deadline;
 use crate::protocol::rtp;
+use crate::protocol::sdp::without_keys;
 use crate::protocol::sip::{Peer, Transmit, Transport};
 use anyhow::Context;
 use std::net::{IpAddr, SocketAddr};
@@ -326,8 +327,9 @@ fn trusted(also: &[IpAddr], peers: &[Peer]) -> Vec<IpAddr> {
     also.iter().copied().chain(peers).map(|ip| ip.to_canonical()).collect()
 }
 
+/// Without keys of SRTP: whoever may read the log may not listen.
 fn show(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).escape_debug().to_string()
+    String::from_utf8_lossy(&without_keys(bytes)).escape_debug().to_string()
 }
 
 pub async fn until(due: Option<Deadline>) {

@@ -10,6 +10,7 @@ use crate::io::long_calls::LongCalls;
 use crate::io::status::{Alarm, Board, LineState, Live, PartState};
 use crate::io::store::{Applied, Gap, OutageKind, Sealed, Store, StoreError};
 use crate::io::tape;
+use crate::protocol::rtp::{Codec, Party};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -115,6 +116,7 @@ async fn one_by_one(waiting: &mut VecDeque<Noted>, count: usize, to: &Readers) {
 
 fn keep(noted: Noted, waiting: &mut VecDeque<Noted>, board: &Board) {
     show_line(&noted, board);
+    show_secrecy(&noted, board);
     if waiting.len() < KEPT {
         waiting.push_back(noted);
     } else {
@@ -161,6 +163,29 @@ fn show_way(noted: &Noted, to: &str, preferred: bool, board: &Board) {
         true => drop(status.alarms.remove("standby")),
         false => drop(status.alarms.insert("standby", alarm)),
     });
+}
+
+/// That a leg was not encrypted as it should be stays in sight until the next conversation, which is.
+fn show_secrecy(noted: &Noted, board: &Board) {
+    let since = noted.at.wall;
+    let alarm = match &noted.fact {
+        Fact::NotSecret { why, .. } => Alarm {
+            since,
+            zh: format!("有一路通话因加密不符合要求被拒绝（{why}）。请核对交换机、话机的 SRTP 设置与 media.srtp"),
+            en: format!("A leg was refused because of its encryption ({why}): compare the SRTP settings of PBX and phones with media.srtp"),
+        },
+        Fact::Undecryptable { .. } => Alarm {
+            since,
+            zh: "正在收到无法解密的语音：对方听不到，也录不成声音，原始数据包已保留。请核对 SRTP 密钥设置".to_owned(),
+            en: "Voice arrives that its key does not open: nobody hears it, the packets are kept; check the SRTP settings".to_owned(),
+        },
+        Fact::Answered { .. } | Fact::AttemptAnswered { .. } => {
+            return board.update(|status| drop(status.alarms.remove("srtp")));
+        }
+        _ => return,
+    };
+    warn!(alarm = %alarm.en, "encryption");
+    board.update(|status| drop(status.alarms.insert("srtp", alarm)));
 }
 
 fn line_alarm(noted: &Noted, status: u16, why: &str) -> Alarm {
@@ -301,7 +326,7 @@ async fn bind(
         let now = clock::now();
         let bound = match recording(&sealed) {
             Some(recording) => store.recording_sealed(call, recording, now).await,
-            None => store.recording_missing(call, "没有收到语音 · no media received", now).await,
+            None => store.recording_missing(call, &nothing_heard(&sealed), now).await,
         };
         match bound {
             Ok(true) => break,
@@ -334,18 +359,55 @@ fn recording(sealed: &tape::Sealed) -> Option<Sealed> {
         bytes: sealed.bytes,
         duration: Duration::from_millis(sealed.duration_ms),
         gaps: sealed.gaps.iter().map(gap).collect(),
-        interrupted: incomplete(sealed).map(str::to_owned),
+        interrupted: unwhole(sealed),
     })
 }
 
-fn incomplete(sealed: &tape::Sealed) -> Option<&'static str> {
-    match (sealed.interrupted, sealed.resumed) {
+fn nothing_heard(sealed: &tape::Sealed) -> String {
+    unheard(sealed).unwrap_or_else(|| "没有收到语音 · no media received".to_owned())
+}
+
+/// Why the recording does not hold everything that was said.
+fn unwhole(sealed: &tape::Sealed) -> Option<String> {
+    let cut = match (sealed.interrupted, sealed.resumed) {
         (true, _) => Some("服务中断，录音不完整 · the daemon died during the call"),
         (false, true) => {
             Some("通话中服务重启，录音有空白 · the daemon was restarted during the call")
         }
         (false, false) => None,
-    }
+    };
+    let reasons: Vec<String> = cut.map(str::to_owned).into_iter().chain(unheard(sealed)).collect();
+    (!reasons.is_empty()).then(|| reasons.join("；"))
+}
+
+/// Whose voice is on the tape and cannot be heard, and why.
+fn unheard(sealed: &tape::Sealed) -> Option<String> {
+    let one = |undecoded: &tape::Undecoded| {
+        let (zh, en) = match undecoded.party {
+            Party::Caller => ("来电方", "the caller's"),
+            Party::Officer => ("值班员", "the officer's"),
+            Party::Leader => ("领导", "the leader's"),
+            Party::Prompt => ("提示音", "our own"),
+        };
+        let (why_zh, why_en) = match undecoded.obstacle {
+            tape::Obstacle::Encrypted => {
+                ("已加密，无法解码".to_owned(), "encrypted, not decodable".to_owned())
+            }
+            tape::Obstacle::Codec(Codec::Unknown) => {
+                ("编码未知，无法解码".to_owned(), "in an unknown codec, not decodable".to_owned())
+            }
+            tape::Obstacle::Codec(codec) => (
+                format!("编码为 {}，无法解码", codec.name()),
+                format!("{}, not decodable here", codec.name()),
+            ),
+        };
+        let packets = undecoded.packets;
+        format!(
+            "{zh}语音{why_zh}，原始数据包已保留（{packets}） · {en} voice is {why_en}; its {packets} packets are kept"
+        )
+    };
+    let all: Vec<String> = sealed.undecoded.iter().map(one).collect();
+    (!all.is_empty()).then(|| all.join("；"))
 }
 
 async fn recorder_fails(call: Option<CallId>, why: &str, store: &Store, board: &Board) {

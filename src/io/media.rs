@@ -7,7 +7,7 @@ use super::tape::{self, TapeFeed, TapeHead};
 use crate::protocol::now::Mono;
 use crate::protocol::rtp::relay::{Relay, Tag, Verdict};
 use crate::protocol::rtp::source::FRAME_BYTES;
-use crate::protocol::rtp::{self, Channel, Command, packet};
+use crate::protocol::rtp::{self, Channel, Command, packet, srtp};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -93,15 +93,17 @@ impl Media {
     ///
     /// # Errors
     /// Gives the command back when the queue is full or the thread is gone.
-    pub fn send(&self, command: Command) -> Result<(), Command> {
-        let Some(commands) = &self.commands else { return Err(command) };
+    pub fn send(&self, command: Command) -> Result<(), Box<Command>> {
+        let Some(commands) = &self.commands else { return Err(Box::new(command)) };
         match commands.try_send(command) {
             // The queue is read at the next wake-up anyway if this one fails.
             Ok(()) => {
                 let _ = self.waker.wake();
                 Ok(())
             }
-            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => Err(command),
+            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => {
+                Err(Box::new(command))
+            }
         }
     }
 
@@ -183,12 +185,8 @@ impl Turner {
                 Ok(command) => {
                     let now = clock::mono();
                     if let Command::Open { call, party, stream, .. } = command {
-                        self.marks.push_back(Head::of(
-                            Kind::Opened,
-                            &Tag { call, party, stream },
-                            now,
-                            0,
-                        ));
+                        let tag = Tag::of(call, party, &stream);
+                        self.marks.push_back(Head::of(Kind::Opened, &tag, now, 0));
                     }
                     if let Some(call) = self.relay.handle_command(command, now) {
                         self.marks.push_back(Head::finished(call, now));
@@ -211,31 +209,44 @@ impl Turner {
     }
 
     fn receive(&mut self, index: usize) {
-        let mut buffer = [0; packet::BYTES_MAX];
+        let mut buffer = [0; packet::BYTES_MAX + srtp::TAG];
         let channel = Channel(index as u16);
         for _ in 0..PACKETS_PER_TURN {
-            let Some((length, from)) =
-                self.sockets.get(index).and_then(|socket| socket.recv_from(&mut buffer).ok())
+            let Some((length, from)) = self
+                .sockets
+                .get(index)
+                .and_then(|socket| socket.recv_from(&mut buffer[..packet::BYTES_MAX]).ok())
             else {
                 return;
             };
-            self.take(channel, from, &mut buffer[..length], clock::mono());
+            self.take(channel, from, &mut buffer, length, clock::mono());
         }
         self.unread.push(index);
     }
 
-    fn take(&mut self, channel: Channel, from: SocketAddr, bytes: &mut [u8], now: Mono) {
+    /// `buffer` has room to encrypt the packet of `length` bytes that it begins with.
+    fn take(
+        &mut self,
+        channel: Channel,
+        from: SocketAddr,
+        buffer: &mut [u8],
+        length: usize,
+        now: Mono,
+    ) {
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
-        let Verdict::Take { tag, forward } = self.relay.handle_packet(channel, from, bytes, now)
+        let Verdict::Take { tag, length, forward } =
+            self.relay.handle_packet(channel, from, &mut buffer[..length], now)
         else {
             return;
         };
-        if !self.tape.push(&Head::of(Kind::Packet, &tag, now, bytes.len() as u16), bytes) {
+        let head = Head::of(Kind::Packet, &tag, now, length as u16);
+        if !self.tape.push(&head, &buffer[..length]) {
             self.relay.untaped(channel);
         }
-        if let Some(forward) = forward {
-            forward.apply(bytes);
-            self.send(forward.channel, forward.to, bytes);
+        if let Some(forward) = forward
+            && let Some(length) = self.relay.carry(&forward, buffer, length)
+        {
+            self.send(forward.channel, forward.to, &buffer[..length]);
         }
     }
 
@@ -244,10 +255,14 @@ impl Turner {
         while let Some(spoken) = self.relay.poll_packet(now, &mut frame) {
             // What is said to a party that holds us is heard by nobody: it has no place on the tape.
             let Some(to) = spoken.to else { continue };
-            self.send(spoken.channel, to, &frame);
             let head = Head::of(Kind::Packet, &spoken.tag, now, FRAME_BYTES as u16);
             if !self.tape.push(&head, &frame) {
                 self.relay.untaped(spoken.channel);
+            }
+            let mut out = [0; FRAME_BYTES + srtp::TAG];
+            out[..FRAME_BYTES].copy_from_slice(&frame);
+            if let Some(length) = self.relay.close_packet(spoken.channel, &mut out, FRAME_BYTES) {
+                self.send(spoken.channel, to, &out[..length]);
             }
         }
     }
@@ -324,7 +339,7 @@ pub fn ask_for_fifo() {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::protocol::rtp::{Codec, Event, Party, Prompt, Stream};
+    use crate::protocol::rtp::{Event, Party, Prompt, Stream};
     use std::net::UdpSocket as Phone;
     use uuid::Uuid;
 
@@ -360,8 +375,7 @@ pub mod tests {
 
     fn open(media: &Media, channel: Channel, party: Party, phone: &Phone) {
         let remote = phone.local_addr().unwrap();
-        let stream =
-            Stream { remote, codec: Codec::Pcma, audio_pt: 8, event_pt: Some(101), send: true };
+        let stream = Stream::a_law(remote);
         media.send(Command::Open { channel, call: CALL, party, stream }).unwrap();
     }
 

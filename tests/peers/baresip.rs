@@ -45,12 +45,14 @@ impl Baresip {
         fs::create_dir_all(&records).expect("a folder");
         wave::write_mono(&own.join("says.wav"), setup.says);
         let user = setup.user;
+        let codecs =
+            if setup.extra.contains("audio_codecs=") { "" } else { "audio_codecs=PCMA,PCMU;" };
         let config = config(&own, ports, setup.order);
         let config = config.replace("call_max_calls 8", &format!("call_max_calls {calls}"));
         fs::write(own.join("config"), config).expect("written");
         let account = format!(
             "<sip:{user}@127.0.0.1:{pbx}>;auth_user={user};auth_pass=secret{user};regint=120;\
-             audio_codecs=PCMA,PCMU;ptime=20{extra}\n",
+             {codecs}ptime=20{extra}\n",
             pbx = ports.pbx(),
             extra = setup.extra
         );
@@ -206,6 +208,9 @@ rtp_stats yes
 net_interface 127.0.0.1
 module_path {modules}
 module g711.so
+module g722.so
+module opus.so
+module srtp.so
 module sndfile.so
 module aufile.so
 module ausine.so

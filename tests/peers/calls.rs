@@ -59,9 +59,14 @@ impl Room {
     }
 
     pub fn phone(&mut self, user: &str, says: &[i16]) -> Baresip {
+        self.phone_with(user, says, "")
+    }
+
+    /// `extra`: further parameters of its account.
+    pub fn phone_with(&mut self, user: &str, says: &[i16], extra: &str) -> Baresip {
         let order = self.phones;
         self.phones += 1;
-        let setup = Setup { user, order, says, extra: "" };
+        let setup = Setup { user, order, says, extra };
         Baresip::start(self.folder.path(), &self.ports, &setup)
     }
 }

@@ -32,6 +32,9 @@ pub struct Plan<'a> {
     /// Keys of `[answering]`.
     pub answering: &'a str,
     pub channels: u16,
+    /// Further keys of `[media]`, and of each of `[[phones]]`.
+    pub media: &'a str,
+    pub of_phones: &'a str,
     pub environment: &'a [(&'a str, &'a str)],
 }
 
@@ -48,6 +51,8 @@ impl Default for Plan<'_> {
             line: "",
             answering: "",
             channels: 11,
+            media: "",
+            of_phones: "",
             environment: &[],
         }
     }
@@ -156,6 +161,7 @@ expires = 60
 first_port = {media}
 channels = {channels}
 reserved = 2
+{of_media}
 
 [storage]
 low_space_gib = 0
@@ -168,13 +174,16 @@ listen = "127.0.0.1:{page}"
         transport = plan.transport,
         line = plan.listen.map_or_else(|| format!("127.0.0.1:{}", ports.line()), str::to_owned),
         media = ports.media(),
+        of_media = plan.media,
         channels = plan.channels,
         page = ports.page(),
     );
     writeln!(text, "\n[answering]\n{}", plan.answering).expect("a string takes all");
     for (target, ring) in plan.phones {
-        let phone =
-            format!("name = \"话机{target}\"\ntarget = \"{target}\"\nring_seconds = {ring}");
+        let phone = format!(
+            "name = \"话机{target}\"\ntarget = \"{target}\"\nring_seconds = {ring}\n{}",
+            plan.of_phones
+        );
         writeln!(text, "\n[[phones]]\n{phone}").expect("a string takes all");
     }
     for (role, mobile) in plan.leaders {

@@ -158,9 +158,30 @@ impl TrunkCaller {
         self.call_with(number, "")
     }
 
+    /// What it offers by itself.
+    pub fn offer(&self) -> String {
+        offer(&self.media)
+    }
+
+    /// The session description that its call was answered with.
+    pub fn answered_with(&self) -> &str {
+        &self.answer.as_ref().expect("answered").body
+    }
+
     /// As [`TrunkCaller::call`], with further header lines.
     pub fn call_with(&mut self, number: &str, headers: &str) -> u16 {
         self.dial(number, headers);
+        self.final_answer()
+    }
+
+    /// As [`TrunkCaller::call`], with an offer of its own.
+    pub fn call_offering(&mut self, number: &str, sdp: &str) -> u16 {
+        let uri = format!("sip:{number}@{}", self.pbx);
+        self.request("INVITE", &uri, 1, "", Some(sdp));
+        self.final_answer()
+    }
+
+    fn final_answer(&mut self) -> u16 {
         let answer = self.wait(|message| message.status() >= 200);
         let status = answer.status();
         self.answer = Some(answer);

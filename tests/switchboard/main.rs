@@ -3,6 +3,7 @@
 
 mod answering;
 mod random_shift;
+mod secrecy;
 mod world;
 
 use dutyline::duty::ids::AttemptId;
@@ -14,7 +15,7 @@ use dutyline::protocol::sdp::{self, Direction};
 use dutyline::protocol::sip::{Event, LegId};
 use world::{World, ms, phone, seconds};
 
-/// None of our codecs.
+/// No codec that goes with G.711.
 const G729: &[u8] = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
     m=audio 4000 RTP/AVP 18\r\n";
 
@@ -293,7 +294,7 @@ fn sig_11_two_calls_at_once_on_channels_of_their_own_and_a_third_without() {
 #[test]
 fn an_invite_without_a_codec_of_ours_is_a_row_and_488() {
     let mut world = one_phone();
-    let caller = world.dial_with("101", G729.to_vec());
+    let caller = world.dial_with("101", described("4000 RTP/AVP 13\r\n"));
     assert_eq!(world.refused_with(caller), Some(488));
     assert_eq!(world.ending(world.calls()[0]), Some((Disposition::Failed, None, 488)));
     assert_eq!(world.rung("201"), None);
@@ -328,6 +329,117 @@ fn an_officer_who_picks_up_in_a_codec_of_his_own_is_heard_all_the_same() {
     };
     let codecs: Vec<Codec> = world.media.iter().filter_map(codec).collect();
     assert_eq!(codecs, [Codec::Pcma, Codec::Pcmu], "the relay transcodes");
+}
+
+/// A session description of a peer with this audio line and what belongs to it.
+fn described(audio: &str) -> Vec<u8> {
+    let text = format!(
+        "v=0\r\no=- 5 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio {audio}"
+    );
+    text.into_bytes()
+}
+
+fn agreed(world: &World) -> Vec<(Codec, u8)> {
+    let stream = |command: &Command| match command {
+        Command::Open { stream, .. } | Command::Change { stream, .. } => {
+            Some((stream.codec, stream.audio_pt))
+        }
+        _ => None,
+    };
+    world.media.iter().filter_map(stream).collect()
+}
+
+fn picks_up_with(world: &mut World, leg: LegId, audio: &str) {
+    world.pbx.answer(leg, described(audio), world.now);
+    world.settle();
+}
+
+#[test]
+fn sig_19_what_both_have_is_spoken_and_else_what_can_be_turned() {
+    const OPUS: &str = "4000 RTP/AVP 111\r\na=rtpmap:111 opus/48000/2\r\n";
+    for (caller, officer, spoken) in [
+        ("4000 RTP/AVP 9 8\r\n", "5000 RTP/AVP 9\r\n", Some([(Codec::G722, 9), (Codec::G722, 9)])),
+        (
+            "4000 RTP/AVP 18 8\r\n",
+            "5000 RTP/AVP 18 8\r\n",
+            Some([(Codec::Pcma, 8), (Codec::Pcma, 8)]),
+        ),
+        (
+            "4000 RTP/AVP 18\r\n",
+            "5000 RTP/AVP 18\r\n",
+            Some([(Codec::G729, 18), (Codec::G729, 18)]),
+        ),
+        ("4000 RTP/AVP 9\r\n", "5000 RTP/AVP 8\r\n", Some([(Codec::Pcma, 8), (Codec::G722, 9)])),
+        (
+            OPUS,
+            "5000 RTP/AVP 98\r\na=rtpmap:98 opus/48000/2\r\n",
+            Some([(Codec::Opus, 98), (Codec::Opus, 111)]),
+        ),
+        (OPUS, "5000 RTP/AVP 8\r\n", None),
+    ] {
+        let mut world = one_phone();
+        let calling = world.dial_with("101", described(caller));
+        let (ringing, _) = world.rung("201").unwrap();
+        picks_up_with(&mut world, ringing, officer);
+        assert_eq!(world.is_answered(calling), spoken.is_some(), "{caller} {officer}");
+        assert_eq!(agreed(&world), spoken.map(Vec::from).unwrap_or_default(), "{caller} {officer}");
+        if spoken.is_none() {
+            let ending = world.ending(world.calls()[0]);
+            assert_eq!(ending, Some((Disposition::Failed, None, 488)), "said honestly");
+        }
+    }
+}
+
+#[test]
+fn sig_39_t38_in_the_middle_of_a_call_is_refused_and_the_call_goes_on() {
+    let mut world = one_phone();
+    let (_, officer) = talking(&mut world);
+    let before = agreed(&world);
+    for (step, offer) in [(1, "0 RTP/AVP 8\r\nm=image 4000 udptl t38\r\n"), (2, "0 udptl t38\r\n")]
+    {
+        world.in_dialog("INVITE", step, "application/sdp", &described(offer));
+        let refused = world.from_board.iter().rev().find(|message| message.contains(" INVITE\r\n"));
+        assert!(refused.unwrap().starts_with("SIP/2.0 488"), "{refused:?}");
+    }
+    assert_eq!(agreed(&world), before);
+    world.press(Party::Officer, '*');
+    world.press(Party::Officer, '9');
+    assert_eq!(world.count(|fact| matches!(fact, Fact::Flagged { .. })), 1, "it goes on");
+    world.hang_up(officer);
+    world.assert_clean();
+}
+
+#[test]
+fn sig_22_a_key_goes_by_info_where_the_other_leg_has_no_other_way_and_once() {
+    for (caller_keys, officer_keys, by_rtp, by_info) in
+        [(true, false, 1, 1), (false, true, 0, 1), (true, true, 0, 0), (false, false, 0, 1)]
+    {
+        let audio = |keys: bool| match keys {
+            true => "4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n",
+            false => "4000 RTP/AVP 8\r\n",
+        };
+        let mut world = one_phone();
+        let calling = world.dial_with("101", described(audio(caller_keys)));
+        let (officer, _) = world.rung("201").unwrap();
+        picks_up_with(&mut world, officer, audio(officer_keys));
+        let seen = |world: &World| {
+            let info = |event: &&Event| {
+                matches!(event, Event::Info { leg, content_type, body }
+                    if *leg == officer && content_type == "application/dtmf-relay" && body.starts_with(b"Signal=5\r\n"))
+            };
+            world.events.iter().filter(info).count()
+        };
+        if caller_keys {
+            world.press(Party::Caller, '5');
+            assert_eq!(seen(&world), by_rtp, "{caller_keys} {officer_keys}: in the voice stream");
+        }
+        let before = seen(&world);
+        world.pass(seconds(1));
+        world.pbx.press(calling, '5', world.now);
+        world.settle();
+        assert_eq!(seen(&world) - before, by_info, "{caller_keys} {officer_keys}: as INFO");
+        world.hang_up(calling);
+    }
 }
 
 #[test]

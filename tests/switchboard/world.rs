@@ -6,7 +6,7 @@ use dutyline::duty::call::arrival::CallerRules;
 use dutyline::duty::ids::{AttemptId, CallId};
 use dutyline::duty::journal::{AttemptResult, Disposition, Fact, Stretch, Urgency};
 use dutyline::duty::ladder::Traced;
-use dutyline::duty::line_plan::{Answering, Begins, LinePlan, Phone};
+use dutyline::duty::line_plan::{Answering, Begins, LinePlan, Phone, SrtpPlan};
 use dutyline::duty::switchboard::{AckOutcome, Input, LeaderCall, Output, Switchboard};
 use dutyline::protocol::now::{Mono, Now};
 use dutyline::protocol::random::Random;
@@ -60,6 +60,7 @@ pub fn phone(target: &str, ring: u64) -> Phone {
         target: target.to_owned(),
         ring: seconds(ring),
         begins: Begins::InTurn,
+        srtp: None,
     }
 }
 
@@ -99,6 +100,27 @@ impl World {
         seed: u8,
         answering: Answering,
     ) -> Self {
+        Self::built(phones, channels, reserved, seed, answering, SrtpPlan::default())
+    }
+
+    pub fn with_srtp(
+        phones: &[Phone],
+        channels: u16,
+        reserved: usize,
+        seed: u8,
+        srtp: SrtpPlan,
+    ) -> Self {
+        Self::built(phones, channels, reserved, seed, Answering::default(), srtp)
+    }
+
+    fn built(
+        phones: &[Phone],
+        channels: u16,
+        reserved: usize,
+        seed: u8,
+        answering: Answering,
+        srtp: SrtpPlan,
+    ) -> Self {
         let now = Now {
             mono: Mono(1_000_000_000),
             wall: DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
@@ -114,6 +136,7 @@ impl World {
             callers: CallerRules::default(),
             finish: ms(0),
             answering,
+            srtp,
         };
         let mut world = Self {
             board: Switchboard::new(plan, random.fork(), now),
@@ -303,8 +326,7 @@ impl World {
 
     pub fn sdp(&mut self, codecs: &[(Codec, u8)], direction: Direction) -> Vec<u8> {
         self.next_port += 2;
-        let local =
-            Local { address: PBX.addr.ip(), port: self.next_port, session_id: 5, version: 1 };
+        let local = Local::plain(PBX.addr.ip(), self.next_port, 5);
         sdp::offer(&local, codecs, Some(101), direction)
     }
 

@@ -10,7 +10,7 @@ use super::watch::{Finding, Watch};
 use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::{Disposition, Fact, Stretch, Urgency};
 use crate::protocol::now::{Deadline, Mono, Now};
-use crate::protocol::rtp::{Command, Party};
+use crate::protocol::rtp::{Codec, Command, Party};
 use crate::protocol::sdp::{self, Direction};
 use crate::protocol::sip::{Ending, LegId};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,7 @@ pub struct Bridge {
     officer: Leg,
     phone: String,
     keys: Keys,
+    caller_keys: Keys,
     star_nine: StarNine,
     flagged: bool,
     watch: Watch,
@@ -47,8 +48,7 @@ impl Bridge {
     ) -> Self {
         let Taken { ring, channel, session } = taken;
         let caller_leg = caller.settle(Some(session), desk).clone();
-        let common = caller_leg.stream.and_then(|stream| session.stream_for(stream.codec));
-        let stream = common.unwrap_or_else(|| session.stream());
+        let stream = caller.stream_for(session).unwrap_or_else(|| session.stream());
         let said = sdp::answer(&ring.local, session, &stream, Direction::SendRecv);
         let officer = Leg::new(ring.leg, *channel, ring.local, Some(stream), said);
         let officer = Leg { theirs: session.direction, ..officer };
@@ -58,6 +58,7 @@ impl Bridge {
             officer,
             phone: ring.name.clone(),
             keys: Keys::default(),
+            caller_keys: Keys::default(),
             star_nine: StarNine::default(),
             flagged: false,
             watch: Watch::new(now.mono),
@@ -97,28 +98,47 @@ impl Bridge {
     /// The answer to an offer of ours.
     pub fn handle_answer(&mut self, leg: LegId, sdp: &[u8], desk: &mut Desk, now: Now) {
         let first = self.caller.id == leg && self.caller.stream.is_none();
+        let beside = self.codec_beside(leg);
         let Some((party, end)) = self.leg(leg) else { return };
-        match end.take_answer(sdp) {
-            Some(_) if first => self.join_caller(desk),
-            Some(stream) => desk.media(Command::Change { channel: end.channel, stream }),
-            None => {}
+        match end.take_answer(sdp, beside) {
+            Ok(_) if first => self.join_caller(desk),
+            Ok(stream) => desk.media(Command::Change { channel: end.channel, stream }),
+            Err(fault) => {
+                desk.note_secrecy(leg, &fault, now);
+                // An answer that may not be taken leaves nothing to speak by (RFC 4568 §5.1.2).
+                if fault.is_about_secrecy() {
+                    desk.sip.bye(leg, now);
+                }
+            }
         }
         self.look_at(party, desk, now);
     }
 
     pub fn handle_offer(&mut self, leg: LegId, sdp: Option<&[u8]>, desk: &mut Desk, now: Now) {
+        let beside = self.codec_beside(leg);
         match self.leg(leg) {
             Some((party, end)) => {
-                desk.renegotiate(end, sdp, now);
+                desk.renegotiate(end, sdp, beside, now);
                 self.look_at(party, desk, now);
             }
             None => desk.sip.refuse_offer(leg, 488, now),
         }
     }
 
-    /// The officer's keys; the caller's are nothing to us.
+    /// Passes a key on where the voice does not carry it; the officer's `*9` means something to us.
     pub fn handle_key(&mut self, party: Party, key: char, via: Via, desk: &mut Desk, now: Now) {
-        if party != Party::Officer || !self.keys.is_new(key, via, now.mono) {
+        let (keys, from, to) = match party {
+            Party::Officer => (&mut self.keys, &self.officer, &self.caller),
+            Party::Caller => (&mut self.caller_keys, &self.caller, &self.officer),
+            Party::Leader | Party::Prompt => return,
+        };
+        if !keys.is_new(key, via, now.mono) {
+            return;
+        }
+        if !hears_keys(to) || (via == Via::Info && !hears_keys(from)) {
+            desk.sip.press(to.id, key, now);
+        }
+        if party != Party::Officer {
             return;
         }
         if self.star_nine.completed_by(key, now.mono) && !self.flagged {
@@ -209,8 +229,19 @@ impl Bridge {
         }
     }
 
+    /// What the leg on the other side of this one speaks.
+    fn codec_beside(&self, leg: LegId) -> Option<Codec> {
+        let other = if leg == self.caller.id { &self.officer } else { &self.caller };
+        other.stream.map(|stream| stream.codec)
+    }
+
     fn leg(&mut self, leg: LegId) -> Option<(Party, &mut Leg)> {
         let legs = [(Party::Caller, &mut self.caller), (Party::Officer, &mut self.officer)];
         legs.into_iter().find(|(_, end)| end.id == leg)
     }
+}
+
+/// Whether the peer has agreed on keys in the voice stream.
+fn hears_keys(leg: &Leg) -> bool {
+    leg.stream.is_some_and(|stream| stream.event_pt.is_some())
 }

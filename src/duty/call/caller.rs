@@ -5,7 +5,7 @@ use super::desk::Desk;
 use super::leg::Leg;
 use crate::duty::ids::CallId;
 use crate::protocol::now::Now;
-use crate::protocol::rtp::{Channel, Command, Party, Prompt};
+use crate::protocol::rtp::{Channel, Codec, Command, Party, Prompt, Stream};
 use crate::protocol::sdp::{self, Direction, Session};
 use crate::protocol::sip::LegId;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ pub struct Caller {
     pub leg: LegId,
     pub channel: Channel,
     /// None: the caller leaves the offer to us (RFC 3261 §13.2.1).
-    pub offer: Option<Session>,
+    pub offer: Option<Box<Session>>,
     /// What the officer's phone shows.
     pub shown: String,
     /// His end of the session once we have described ours, in a 183 or a 200.
@@ -33,6 +33,7 @@ struct Playing {
 
 impl Caller {
     pub fn new(leg: LegId, channel: Channel, offer: Option<Session>, shown: String) -> Self {
+        let offer = offer.map(Box::new);
         Self { leg, channel, offer, shown, settled: None, answered: false, playing: None }
     }
 
@@ -48,6 +49,17 @@ impl Caller {
             None => self.describe(phone, desk),
         };
         self.settled.insert(leg)
+    }
+
+    /// The phone's stream that goes with his end; none where the two have nothing in common, and nothing that can be
+    /// turned into each other.
+    pub fn stream_for(&self, phone: &Session) -> Option<Stream> {
+        let codec = self.settled.as_ref().and_then(|leg| leg.stream).map(|stream| stream.codec);
+        match (&self.offer, codec) {
+            (_, Some(codec)) if codec != Codec::Unknown => phone.stream_beside(codec),
+            (Some(offer), _) => phone.beside(offer).map(|(stream, _)| stream),
+            (None, _) => phone.spoken(),
+        }
     }
 
     /// He hears the phone before it is answered (183, RFC 3960), and is heard. False where he left
@@ -94,18 +106,18 @@ impl Caller {
     }
 
     /// The answer to our offer, where we made it.
-    pub fn take_answer(&mut self, call: CallId, sdp: &[u8], desk: &mut Desk) {
-        if let Some(leg) = &mut self.settled
-            && leg.take_answer(sdp).is_some()
-        {
-            self.open(call, desk);
+    pub fn take_answer(&mut self, call: CallId, sdp: &[u8], desk: &mut Desk, now: Now) {
+        let Some(leg) = &mut self.settled else { return };
+        match leg.take_answer(sdp, None) {
+            Ok(_) => self.open(call, desk),
+            Err(fault) => desk.note_secrecy(self.leg, &fault, now),
         }
     }
 
     /// He wants the session changed before an officer has him.
     pub fn renegotiate(&mut self, sdp: Option<&[u8]>, desk: &mut Desk, now: Now) {
         match &mut self.settled {
-            Some(leg) => desk.renegotiate(leg, sdp, now),
+            Some(leg) => desk.renegotiate(leg, sdp, None, now),
             // The first offer is not answered yet (RFC 3311 §5.2).
             None => desk.sip.refuse_offer(self.leg, 500, now),
         }
@@ -138,18 +150,18 @@ impl Caller {
 
     fn describe(&self, phone: Option<&Session>, desk: &mut Desk) -> Leg {
         let local = desk.local(self.channel);
-        let Some(offer) = &self.offer else {
-            let codecs = match phone.map(|phone| phone.stream().codec) {
+        let secured =
+            self.offer.as_ref().and_then(|offer| local.secured(Session::clone(offer)).ok());
+        let Some(offer) = &secured else {
+            let codecs = match phone.and_then(Session::spoken).map(|stream| stream.codec) {
                 Some(codec) => vec![(codec, codec as u8)],
                 None => sdp::CODECS.to_vec(),
             };
             let said = sdp::offer(&local, &codecs, Some(sdp::EVENT_PT), Direction::SendRecv);
             return Leg::new(self.leg, self.channel, local, None, said);
         };
-        let mut spoken = phone.iter().flat_map(|phone| phone.codecs()).map(|(codec, _)| *codec);
-        let codec = spoken.find(|codec| offer.stream_for(*codec).is_some());
-        let stream = codec.and_then(|codec| offer.stream_for(codec));
-        let stream = stream.unwrap_or_else(|| offer.stream());
+        let beside = phone.and_then(|phone| phone.beside(offer)).map(|(_, stream)| stream);
+        let stream = beside.or_else(|| offer.spoken()).unwrap_or_else(|| offer.stream());
         let said = sdp::answer(&local, offer, &stream, offer.direction.reversed());
         let leg = Leg::new(self.leg, self.channel, local, Some(stream), said);
         Leg { theirs: offer.direction, ..leg }

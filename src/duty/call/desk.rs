@@ -11,8 +11,9 @@ use crate::duty::line_plan::LinePlan;
 use crate::duty::switchboard::Output;
 use crate::protocol::now::Now;
 use crate::protocol::random::Random;
-use crate::protocol::rtp::{Channel, Command, Party, Stream};
-use crate::protocol::sdp::Local;
+use crate::protocol::rtp::srtp::MasterKey;
+use crate::protocol::rtp::{Channel, Codec, Command, Party, Stream};
+use crate::protocol::sdp::{self, Local, Policy, SdpFault, Session};
 use crate::protocol::sip::endpoint::Endpoint;
 use crate::protocol::sip::{LegId, Outgoing, Peer};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -85,14 +86,16 @@ impl Desk {
         self.plan.rtp_ports.get(usize::from(channel.0)).copied().unwrap_or(0)
     }
 
-    /// Our end of a new session on `channel`.
+    /// Our end of a new session on `channel`, encrypted where the line is.
     pub fn local(&mut self, channel: Channel) -> Local {
-        Local {
-            address: self.plan.media_address,
-            port: self.port(channel),
-            session_id: u64::from(self.random.u32()),
-            version: 1,
-        }
+        self.local_with(channel, self.plan.srtp.line)
+    }
+
+    pub fn local_with(&mut self, channel: Channel, srtp: Policy) -> Local {
+        let port = self.port(channel);
+        let session_id = u64::from(self.random.u32());
+        let key = MasterKey(self.random.bytes());
+        Local::plain(self.plan.media_address, port, session_id).secret(srtp, key)
     }
 
     /// A party is on, or moved: from now on its packets are taped.
@@ -111,10 +114,33 @@ impl Desk {
         }
     }
 
-    /// The peer of `leg` wants the session changed; it gets our own answer.
-    pub fn renegotiate(&mut self, leg: &mut Leg, sdp: Option<&[u8]>, now: Now) {
+    /// What a caller offers, where the line may take it.
+    pub fn first_offer(&mut self, call: CallId, sdp: &[u8], now: Now) -> Result<Session, SdpFault> {
+        let session = sdp::parse(sdp)?;
+        session.meets(self.plan.srtp.line).inspect_err(|fault| {
+            self.note(Fact::NotSecret { call, why: fault.to_string() }, now);
+        })?;
+        Ok(session)
+    }
+
+    /// That a leg came to nothing because it was not encrypted, or not as we can: never silently.
+    pub fn note_secrecy(&mut self, leg: LegId, fault: &SdpFault, now: Now) {
+        if let Some(call) = self.legs.get(&leg).copied().filter(|_| fault.is_about_secrecy()) {
+            self.note(Fact::NotSecret { call, why: fault.to_string() }, now);
+        }
+    }
+
+    /// The peer of `leg` wants the session changed; it gets our own answer. `beside`: the codec of the leg it is
+    /// bridged to.
+    pub fn renegotiate(
+        &mut self,
+        leg: &mut Leg,
+        sdp: Option<&[u8]>,
+        beside: Option<Codec>,
+        now: Now,
+    ) {
         let before = leg.stream;
-        match leg.renegotiate(sdp) {
+        match leg.renegotiate(sdp, beside) {
             Ok(description) => {
                 if let Some(stream) = leg.stream
                     && leg.stream != before
@@ -123,7 +149,11 @@ impl Desk {
                 }
                 self.sip.accept_offer(leg.id, description, now);
             }
-            Err(status) => self.sip.refuse_offer(leg.id, status, now),
+            // 488 whatever is wrong with it, so that the peer keeps what it has.
+            Err(fault) => {
+                self.note_secrecy(leg.id, &fault, now);
+                self.sip.refuse_offer(leg.id, 488, now);
+            }
         }
     }
 }

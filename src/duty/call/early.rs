@@ -44,10 +44,9 @@ impl Early {
         if !free || !caller.hears_early(call, session, desk, now) {
             return false;
         }
-        let codec = caller.settle(Some(session), desk).stream.map(|stream| stream.codec);
-        let stream = codec.and_then(|codec| session.stream_for(codec));
+        let Some(stream) = caller.stream_for(session) else { return false };
         caller.silence(desk);
-        desk.open(call, Party::Officer, *channel, stream.unwrap_or_else(|| session.stream()));
+        desk.open(call, Party::Officer, *channel, stream);
         desk.media(Command::Join { a: caller.channel, b: *channel });
         self.taped = true;
         if self.phone.replace(*leg).is_none() {

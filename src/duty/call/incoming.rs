@@ -97,7 +97,9 @@ impl Incoming {
                 }
             }
             LegEvent::Answered { sdp } => {
-                if let Some(taken) = self.phones.handle_answered(leg, sdp.as_deref(), desk, now) {
+                if let Some(taken) =
+                    self.phones.handle_answered(leg, sdp.as_deref(), &self.caller, desk, now)
+                {
                     self.talk(taken, desk, now);
                 }
                 self.follow(desk, now);
@@ -391,7 +393,7 @@ impl Incoming {
         match &mut self.state {
             State::Talking(bridge) => bridge.handle_answer(leg, sdp, desk, now),
             State::Queued(_) | State::Message { .. } => {
-                self.caller.take_answer(self.id, sdp, desk);
+                self.caller.take_answer(self.id, sdp, desk, now);
             }
             State::Entering { .. } | State::Ringing { .. } | State::Over => {}
         }

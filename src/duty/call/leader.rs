@@ -67,7 +67,7 @@ enum State {
 
 impl Leader {
     pub fn dial(order: LeaderCall, channel: Channel, desk: &mut Desk, now: Now) -> Self {
-        let local = desk.local(channel);
+        let local = desk.local_with(channel, desk.plan.srtp.leaders);
         let sdp = sdp::offer(&local, &sdp::CODECS, Some(sdp::EVENT_PT), Direction::SendRecv);
         let priority = match order.urgency {
             Urgency::Critical => "emergency",
@@ -104,7 +104,7 @@ impl Leader {
             LegEvent::Answered { sdp } => self.answered(sdp.as_deref(), desk, now),
             LegEvent::Refused { status } => self.refused(status, desk, now),
             LegEvent::Offer { sdp } => match &mut self.state {
-                State::Talking { leg, .. } => desk.renegotiate(leg, sdp.as_deref(), now),
+                State::Talking { leg, .. } => desk.renegotiate(leg, sdp.as_deref(), None, now),
                 State::Calling { .. }
                 | State::Ringing { .. }
                 | State::GivingUp { .. }
@@ -123,7 +123,7 @@ impl Leader {
             },
             LegEvent::Answer { sdp } => match &mut self.state {
                 State::Talking { leg, .. } => {
-                    if let Some(stream) = leg.take_answer(&sdp) {
+                    if let Ok(stream) = leg.take_answer(&sdp, None) {
                         desk.media(Command::Change { channel: leg.channel, stream });
                     }
                 }
@@ -262,12 +262,17 @@ impl Leader {
             State::Talking { .. } | State::Over => return,
         }
         let early = self.early.take();
-        let Some(session) = sdp.or(early.as_deref()).and_then(|sdp| sdp::parse(sdp).ok()) else {
+        let session = sdp.or(early.as_deref()).and_then(|sdp| {
+            let read = self.local.read(sdp);
+            read.inspect_err(|fault| desk.note_secrecy(self.leg, fault, now)).ok()
+        });
+        let Some((session, stream)) =
+            session.and_then(|session| session.spoken().map(|stream| (session, stream)))
+        else {
             desk.sip.bye(self.leg, now);
             self.end(AttemptResult::ChannelFailed, 488, desk, now);
             return;
         };
-        let stream = session.stream();
         let said = sdp::answer(&self.local, &session, &stream, Direction::SendRecv);
         let leg = Leg::new(self.leg, self.channel, self.local, Some(stream), said);
         desk.note(Fact::AttemptAnswered { attempt: self.attempt() }, now);

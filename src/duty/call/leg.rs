@@ -1,7 +1,7 @@
 //! One party's end of a call: its SIP session, its channel, and what was agreed on (RFC 3264).
 
-use crate::protocol::rtp::{Channel, Stream};
-use crate::protocol::sdp::{self, Direction, Local, Session};
+use crate::protocol::rtp::{Channel, Codec, Stream};
+use crate::protocol::sdp::{self, Direction, Local, SdpFault, Session};
 use crate::protocol::sip::LegId;
 use serde::{Deserialize, Serialize};
 
@@ -39,27 +39,50 @@ impl Leg {
         matches!(self.theirs, Direction::RecvOnly | Direction::Inactive)
     }
 
-    /// The answer to our own offer, where it can be used: the peer's end from now on.
-    pub fn take_answer(&mut self, sdp: &[u8]) -> Option<Stream> {
-        let session = sdp::parse(sdp).ok()?;
+    /// The answer to our own offer, where it can be used: the peer's end from now on. `beside`: the codec of the leg
+    /// it is bridged to.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn take_answer(&mut self, sdp: &[u8], beside: Option<Codec>) -> Result<Stream, SdpFault> {
+        let session = self.local.read(sdp)?;
+        let stream = self.stream_in(&session, beside)?;
         self.theirs = session.direction;
-        self.stream = Some(self.stream_in(&session));
-        self.stream
+        self.stream = Some(stream);
+        Ok(stream)
     }
 
-    /// The codec stays where it can, so that nothing needs transcoding.
-    fn stream_in(&self, session: &Session) -> Stream {
-        let same = self.stream.and_then(|before| session.stream_for(before.codec));
-        same.unwrap_or_else(|| session.stream())
+    /// The other leg's codec, so that nothing needs transcoding; else the codec stays where it can; else one that can
+    /// be transcoded.
+    fn stream_in(&self, session: &Session, beside: Option<Codec>) -> Result<Stream, SdpFault> {
+        let kept = || {
+            let before = self.stream?;
+            let stream = session.stream_for(before.codec)?;
+            // Of an unknown codec only the payload type tells that it is the same.
+            let known = before.codec != Codec::Unknown || before.audio_pt == stream.audio_pt;
+            known.then_some(stream)
+        };
+        let Some(codec) = beside else {
+            return Ok(kept().or_else(|| session.spoken()).unwrap_or_else(|| session.stream()));
+        };
+        let same = session.stream_for(codec).filter(|_| codec != Codec::Unknown);
+        let fits = |stream: &Stream| {
+            stream.codec == codec || (stream.codec.is_convertible() && codec.is_convertible())
+        };
+        let other = || kept().filter(fits).or_else(|| session.stream_beside(codec));
+        same.or_else(other).ok_or(SdpFault::NoCommonCodec)
     }
 
-    /// Takes up a new offer, or makes one where the peer wants ours: our description to send, or
-    /// the status to refuse with, in which case the session stays as it was (RFC 3261 §14.2).
-    pub fn renegotiate(&mut self, sdp: Option<&[u8]>) -> Result<Vec<u8>, u16> {
+    /// Takes up a new offer, or makes one where the peer wants ours: our description to send, or why it is refused,
+    /// in which case the session stays as it was (RFC 3261 §14.2).
+    pub fn renegotiate(
+        &mut self,
+        sdp: Option<&[u8]>,
+        beside: Option<Codec>,
+    ) -> Result<Vec<u8>, SdpFault> {
         let Some(bytes) = sdp else { return Ok(self.said.clone()) };
-        // Malformed or not to our taste: 488 either way, so that the peer keeps what it has.
-        let offer = sdp::parse(bytes).map_err(|_| 488_u16)?;
-        let mut stream = self.stream_in(&offer);
+        let offer = self.local.read(bytes)?;
+        let mut stream = self.stream_in(&offer, beside)?;
         let direction = offer.direction.reversed();
         if sdp::answer(&self.local, &offer, &stream, direction) != self.said {
             self.local = self.local.next();
@@ -79,15 +102,13 @@ impl Leg {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::rtp::Codec;
-    use crate::protocol::sdp::Direction;
 
     fn ours() -> Local {
-        Local { address: [192, 0, 2, 9].into(), port: 20_000, session_id: 1, version: 1 }
+        Local::plain([192, 0, 2, 9].into(), 20_000, 1)
     }
 
     fn theirs(host: [u8; 4], codec: Codec, direction: Direction) -> Vec<u8> {
-        let local = Local { address: host.into(), port: 4000, session_id: 2, version: 1 };
+        let local = Local::plain(host.into(), 4000, 2);
         sdp::offer(&local, &[(codec, codec as u8)], Some(101), direction)
     }
 
@@ -104,10 +125,14 @@ mod tests {
         let mut leg = leg();
         let before = leg.said.clone();
         let refresh = theirs([192, 0, 2, 1], Codec::Pcma, Direction::SendRecv);
-        assert_eq!(leg.renegotiate(Some(&refresh)), Ok(before.clone()));
-        assert_eq!(leg.renegotiate(None), Ok(before), "asked for an offer, says what is in force");
+        assert_eq!(leg.renegotiate(Some(&refresh), None), Ok(before.clone()));
+        assert_eq!(
+            leg.renegotiate(None, None),
+            Ok(before),
+            "asked for an offer, says what is in force"
+        );
         let hold = theirs([192, 0, 2, 1], Codec::Pcma, Direction::Inactive);
-        let answer = sdp::parse(&leg.renegotiate(Some(&hold)).unwrap()).unwrap();
+        let answer = sdp::parse(&leg.renegotiate(Some(&hold), None).unwrap()).unwrap();
         assert_eq!((answer.version, answer.direction), (2, Direction::Inactive));
         assert!(!leg.stream.unwrap().send);
     }
@@ -116,17 +141,18 @@ mod tests {
     fn the_peer_may_move() {
         let mut leg = leg();
         let moved = theirs([192, 0, 2, 7], Codec::Pcma, Direction::SendRecv);
-        leg.renegotiate(Some(&moved)).unwrap();
+        leg.renegotiate(Some(&moved), None).unwrap();
         assert_eq!(leg.stream.unwrap().remote, "192.0.2.7:4000".parse().unwrap());
     }
 
     #[test]
     fn sig_19_the_peer_may_change_the_codec_and_keeps_it_while_it_can() {
         let mut leg = leg();
-        leg.renegotiate(Some(&theirs([192, 0, 2, 1], Codec::Pcmu, Direction::SendRecv))).unwrap();
+        leg.renegotiate(Some(&theirs([192, 0, 2, 1], Codec::Pcmu, Direction::SendRecv)), None)
+            .unwrap();
         assert_eq!(leg.stream.unwrap().codec, Codec::Pcmu);
         let both = sdp::offer(&ours(), &sdp::CODECS, None, Direction::SendRecv);
-        leg.renegotiate(Some(&both)).unwrap();
+        leg.renegotiate(Some(&both), None).unwrap();
         assert_eq!(leg.stream.unwrap().codec, Codec::Pcmu, "although A-law comes first");
     }
 
@@ -135,19 +161,59 @@ mod tests {
         let mut leg = leg();
         let before = leg.stream.unwrap();
         let hold = theirs([0, 0, 0, 0], Codec::Pcma, Direction::SendRecv);
-        leg.renegotiate(Some(&hold)).unwrap();
+        leg.renegotiate(Some(&hold), None).unwrap();
         assert_eq!(leg.stream, Some(Stream { send: false, ..before }));
+    }
+
+    /// Its session description with another `m=` line and what belongs to it.
+    fn with_audio(audio: &str) -> Vec<u8> {
+        format!("v=0\r\no=- 2 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n{audio}")
+            .into_bytes()
     }
 
     #[test]
     fn what_cannot_be_used_changes_nothing() {
         let mut leg = leg();
         let before = (leg.stream, leg.said.clone());
-        let g729 = String::from_utf8(theirs([192, 0, 2, 7], Codec::Pcma, Direction::SendRecv));
-        let g729 = g729.unwrap().replace("AVP 8 101", "AVP 18").replace("PCMA", "G729");
-        for offer in [g729.into_bytes(), b"nonsense".to_vec()] {
-            assert_eq!(leg.renegotiate(Some(&offer)), Err(488));
+        for offer in [
+            with_audio("m=audio 4000 RTP/AVP 18\r\n"),
+            with_audio("m=audio 4000 RTP/AVP 97\r\na=rtpmap:97 opus/48000/2\r\n"),
+            with_audio("m=audio 4000 RTP/AVP 8\r\na=ptime:120\r\n"),
+            b"nonsense".to_vec(),
+        ] {
+            assert!(leg.renegotiate(Some(&offer), Some(Codec::Pcma)).is_err());
             assert_eq!((leg.stream, leg.said.clone()), before);
         }
+    }
+
+    #[test]
+    fn sig_39_t38_is_refused_and_the_session_stays() {
+        let mut leg = leg();
+        let before = (leg.stream, leg.said.clone());
+        for offer in [
+            "m=image 4000 udptl t38\r\na=T38FaxVersion:0\r\n",
+            "m=audio 0 RTP/AVP 8\r\nm=image 4000 udptl t38\r\n",
+        ] {
+            let fault = leg.renegotiate(Some(&with_audio(offer)), Some(Codec::Pcma)).unwrap_err();
+            assert_eq!(fault.status(), 488);
+            assert_eq!((leg.stream, leg.said.clone()), before);
+        }
+        let beside = with_audio("m=audio 4000 RTP/AVP 8\r\nm=image 4002 udptl t38\r\n");
+        let answer = leg.renegotiate(Some(&beside), Some(Codec::Pcma)).unwrap();
+        assert!(
+            String::from_utf8(answer).unwrap().contains("m=image 0 udptl t38\r\n"),
+            "audio goes on"
+        );
+    }
+
+    #[test]
+    fn sig_19_g722_is_taken_up_beside_a_law_and_given_back() {
+        let mut leg = leg();
+        let beside = Some(Codec::Pcma);
+        let codec = |leg: &Leg| leg.stream.unwrap().codec;
+        leg.renegotiate(Some(&with_audio("m=audio 4000 RTP/AVP 9\r\n")), beside).unwrap();
+        assert_eq!(codec(&leg), Codec::G722, "the relay turns one into the other");
+        leg.renegotiate(Some(&with_audio("m=audio 4000 RTP/AVP 9 8\r\n")), beside).unwrap();
+        assert_eq!(codec(&leg), Codec::Pcma, "nothing is turned that need not be");
     }
 }

@@ -117,7 +117,7 @@ impl Ringing {
             ring.until = ring.started + ring.time;
         }
         ring.rang |= status >= 180;
-        let session = sdp.as_deref().and_then(|sdp| sdp::parse(sdp).ok());
+        let session = sdp.as_deref().and_then(|sdp| ring.local.read(sdp).ok());
         ring.early = sdp.or(ring.early.take());
         (status >= 180).then_some(Rings { leg, early: ring.channel.zip(session) })
     }
@@ -128,6 +128,7 @@ impl Ringing {
         &mut self,
         leg: LegId,
         sdp: Option<&[u8]>,
+        caller: &Caller,
         desk: &mut Desk,
         now: Now,
     ) -> Option<Taken> {
@@ -135,7 +136,11 @@ impl Ringing {
             desk.sip.bye(leg, now);
             return None;
         };
-        let session = sdp.or(ring.early.as_deref()).and_then(|sdp| sdp::parse(sdp).ok());
+        let session = sdp.or(ring.early.as_deref()).and_then(|sdp| {
+            let read = ring.local.read(sdp);
+            read.inspect_err(|fault| desk.note_secrecy(leg, fault, now)).ok()
+        });
+        let session = session.filter(|session| caller.stream_for(session).is_some());
         match ring.channel.zip(session) {
             Some((channel, session)) => Some(Taken { ring, channel, session }),
             None => {
@@ -223,7 +228,8 @@ impl Ringing {
             desk.note(Fact::NotTaken { call, phone: plan.name, status: 503 }, now);
             return self.not_taken.push(NotTaken::Unreachable);
         };
-        let local = desk.local(channel);
+        let srtp = plan.srtp.unwrap_or(desk.plan.srtp.line);
+        let local = desk.local_with(channel, srtp);
         let sdp = match &caller.offer {
             Some(offer) => sdp::offer_for(&local, offer, Direction::SendRecv),
             None => sdp::offer(&local, &sdp::CODECS, Some(sdp::EVENT_PT), Direction::SendRecv),

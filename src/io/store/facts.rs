@@ -1,7 +1,7 @@
 //! Facts of the switchboard become rows, in order; a fact that is written twice changes nothing.
 
 use super::Store;
-use super::audit::Actor;
+use super::audit::{self, Actor};
 use super::error::Result;
 use super::writer::Tx;
 use super::{
@@ -90,6 +90,7 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
             }
             live
         }
+        Fact::NotSecret { .. } | Fact::Undecryptable { .. } => secrecy(sql, &noted.fact, now)?,
         Fact::Carried { call, party, counts } => calls::carried(sql, *call, *party, counts)?,
         Fact::Flagged { entry, urgency, phone } => {
             entries::flag(tx, &Actor::phone(phone), *entry, *urgency, now)?;
@@ -139,6 +140,19 @@ fn flagged_by_rule(
     entries::flag(tx, &Actor::system(PRIORITY_RULE), entry, urgency, now)?;
     told.live.extend([Live::Entry { entry }, Live::Escalation { entry }]);
     Ok(Applied { escalate: true, ..told })
+}
+
+/// Into the audit: that a leg was not encrypted as it should be, or cannot be decrypted.
+fn secrecy(sql: &rusqlite::Connection, fact: &Fact, now: Now) -> Result<Option<Live>> {
+    let (call, action, detail) = match fact {
+        Fact::NotSecret { call, why } => (*call, "call.not_secret", why.clone()),
+        Fact::Undecryptable { call, party } => {
+            (*call, "call.undecryptable", format!("{party:?}").to_lowercase())
+        }
+        _ => return Ok(None),
+    };
+    audit::append(sql, now, &Actor::system("SRTP"), action, &call.to_string(), &detail)?;
+    Ok(Some(Live::Entry { entry: call.into() }))
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@
 //! | media | `ring` |
 //! | spill | `spill` |
 //! | tape | `writer`, `segments` |
-//! | recorder | `recorder`, `recover`, `earlier`, `seal`, `render` |
+//! | recorder | `recorder`, `recover`, `earlier`, `seal`, `render`, `mixer` |
 
 mod earlier;
 mod faults;
 mod files;
 mod header;
+mod mixer;
 pub mod record;
 mod recorder;
 mod recover;
@@ -26,7 +27,7 @@ pub use header::boot_id;
 pub use ring::{TapeFeed, TapeHead, ring};
 pub use spill::spill;
 
-use crate::protocol::rtp::Party;
+use crate::protocol::rtp::{Codec, Party};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
@@ -89,6 +90,24 @@ pub struct Sealed {
     /// Packets on the tape, telephone-events included.
     pub packets: Vec<(Party, u64)>,
     pub gaps: Vec<Gap>,
+    pub undecoded: Vec<Undecoded>,
+}
+
+/// Packets of a party that are on the tape and not in the WAV.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undecoded {
+    pub party: Party,
+    pub obstacle: Obstacle,
+    pub packets: u64,
+}
+
+/// Why nobody can hear them here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Obstacle {
+    /// SRTP that no agreed key opens.
+    Encrypted,
+    /// No decoder for it is built in.
+    Codec(Codec),
 }
 
 /// True silence in the WAV because no packet covers it.

@@ -2,17 +2,17 @@
 //! CRC-32C. Numbers are little-endian.
 //!
 //! ```text
-//!  0  sync    4   "DLr1"            8  codec     1   payload type of its static form
-//!  4  length  2   of the packet     9  audio pt  1
+//!  0  sync    4   "DLr1"            8  codec     1   `Codec`'s number, of this packet
+//!  4  length  2   of the packet     9  audio pt  1   that carries this codec
 //!  6  kind    1                    10  event pt  1   255: none
-//!  7  party   1                    11  -         1
+//!  7  party   1                    11  secrecy   1   0: came as RTP, 1: as SRTP, 2: as SRTP, still encrypted
 //! 12  arrival 8   monotonic ns     20  call     16
 //! 36  segment 4   and 40 offset 4: the record of this call before; 0, 0: none
 //! 44  packet  …   then crc 4 over all before
 //! ```
 
 use crate::protocol::now::Mono;
-use crate::protocol::rtp::relay::Tag;
+use crate::protocol::rtp::relay::{Secrecy, Tag};
 use crate::protocol::rtp::{Codec, Party, packet};
 use uuid::Uuid;
 
@@ -47,6 +47,7 @@ pub struct Head {
     pub codec: Codec,
     pub audio_pt: u8,
     pub event_pt: Option<u8>,
+    pub secrecy: Secrecy,
     pub arrival: Mono,
     pub call: Uuid,
     pub previous: Place,
@@ -55,14 +56,14 @@ pub struct Head {
 impl Head {
     /// Of a packet of `tag` that is `length` bytes long.
     pub fn of(kind: Kind, tag: &Tag, arrival: Mono, length: u16) -> Self {
-        let stream = &tag.stream;
         Self {
             length,
             kind,
             party: tag.party,
-            codec: stream.codec,
-            audio_pt: stream.audio_pt,
-            event_pt: stream.event_pt,
+            codec: tag.codec,
+            audio_pt: tag.audio_pt,
+            event_pt: tag.event_pt,
+            secrecy: tag.secrecy,
             arrival,
             call: tag.call,
             previous: Place::default(),
@@ -78,6 +79,7 @@ impl Head {
             codec: Codec::Pcma,
             audio_pt: 0,
             event_pt: None,
+            secrecy: Secrecy::Clear,
             arrival,
             call,
             previous: Place::default(),
@@ -97,6 +99,7 @@ impl Head {
         bytes[8] = self.codec as u8;
         bytes[9] = self.audio_pt;
         bytes[10] = self.event_pt.unwrap_or(255);
+        bytes[11] = self.secrecy as u8;
         bytes[12..20].copy_from_slice(&self.arrival.0.to_le_bytes());
         bytes[20..36].copy_from_slice(self.call.as_bytes());
         bytes[36..40].copy_from_slice(&self.previous.segment.to_le_bytes());
@@ -126,13 +129,15 @@ impl Head {
                 3 => Party::Prompt,
                 _ => return None,
             },
-            codec: match bytes[8] {
-                0 => Codec::Pcmu,
-                8 => Codec::Pcma,
-                _ => return None,
-            },
+            codec: Codec::numbered(bytes[8])?,
             audio_pt: bytes[9],
             event_pt: (bytes[10] != 255).then_some(bytes[10]),
+            secrecy: match bytes[11] {
+                0 => Secrecy::Clear,
+                1 => Secrecy::Decrypted,
+                2 => Secrecy::Undecryptable,
+                _ => return None,
+            },
             arrival: Mono(u64::from_le_bytes(part(bytes, 12))),
             call: Uuid::from_bytes(part(bytes, 20)),
             previous: Place {
@@ -178,16 +183,19 @@ pub mod tests {
         let kind = prop::sample::select(vec![Kind::Opened, Kind::Packet, Kind::Finished]);
         let party =
             prop::sample::select(vec![Party::Caller, Party::Officer, Party::Leader, Party::Prompt]);
-        let codec = prop::sample::select(vec![Codec::Pcma, Codec::Pcmu]);
+        let codec = prop::sample::select(Codec::ALL.to_vec());
+        let secrecy =
+            prop::sample::select(vec![Secrecy::Clear, Secrecy::Decrypted, Secrecy::Undecryptable]);
         let place =
             (any::<u32>(), any::<u32>()).prop_map(|(segment, offset)| Place { segment, offset });
         let numbers = (0u8..128, prop::option::of(0u8..128), any::<u64>(), any::<u128>());
-        (kind, party, codec, place, numbers, 0u16..1500).prop_map(
-            |(kind, party, codec, previous, (audio_pt, event_pt, arrival, call), length)| Head {
+        (kind, party, (codec, secrecy), place, numbers, 0u16..1500).prop_map(
+            |(kind, party, how, previous, (audio_pt, event_pt, arrival, call), length)| Head {
                 length,
                 kind,
                 party,
-                codec,
+                codec: how.0,
+                secrecy: how.1,
                 audio_pt,
                 event_pt,
                 arrival: Mono(arrival),
@@ -204,6 +212,21 @@ pub mod tests {
             let mut out = vec![7; 3];
             write(&head, &packet, &mut out);
             prop_assert_eq!(read(&out[3..]), Some((head, &packet[..])));
+        }
+
+        /// Tapes from before there was any but G.711 in clear.
+        #[test]
+        fn a_record_of_old_is_read(packet in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut old = b"DLr1".to_vec();
+            old.extend((packet.len() as u16).to_le_bytes());
+            old.extend([1, 0, 8, 8, 101, 0]);
+            old.extend([0; 32]);
+            old.extend(&packet);
+            let crc = crc32c::crc32c(&old);
+            old.extend(crc.to_le_bytes());
+            let (head, read) = super::read(&old).unwrap();
+            prop_assert_eq!((head.codec, head.audio_pt, head.secrecy), (Codec::Pcma, 8, Secrecy::Clear));
+            prop_assert_eq!(read, &packet[..]);
         }
 
         #[test]

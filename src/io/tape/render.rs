@@ -1,16 +1,17 @@
-//! The stereo WAV as a view of a sealed tape: the far end left, everybody on our side right, gaps as silence.
+//! The stereo WAV as a view of a sealed tape: the far end left, everybody on our side right, gaps as silence. What
+//! cannot be decoded is silence too, and said.
 
+use super::mixer::{BLOCK, Lane, Mixer, Spot};
 use super::record::{HEAD, Head, Kind};
 use super::scan::Scan;
-use super::{Gap, files};
+use super::{Gap, Obstacle, Undecoded, files};
 use crate::io::wav_file::StereoWriter;
+use crate::protocol::rtp::relay::Secrecy;
 use crate::protocol::rtp::timeline::{self, Placed, RATE, Taped};
-use crate::protocol::rtp::{Codec, Party, g711, packet};
+use crate::protocol::rtp::{Party, packet};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Silence of at least one packet is listed.
@@ -20,7 +21,8 @@ const LAST_GAP_MIN: i64 = RATE as i64;
 const GAPS_MAX: usize = 1000;
 /// A recording that would be longer is cut: what a WAV holds.
 const SAMPLES_MAX: i64 = 18 * 3600 * RATE as i64;
-const BLOCK: usize = RATE as usize;
+/// What SRTP adds to a packet: the authentication tag of either suite that telephones have.
+const SRTP_TAGS: [u32; 2] = [10, 4];
 
 /// What is on a tape, and how long its WAV is.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +35,7 @@ pub struct Rendered {
     pub interrupted: bool,
     pub packets: Vec<(Party, u64)>,
     pub gaps: Vec<Gap>,
+    pub undecoded: Vec<Undecoded>,
 }
 
 /// Renders the tape into a new file at `wav`; makes none where the tape has no audio.
@@ -42,21 +45,24 @@ pub struct Rendered {
 pub fn render(tape: &Path, wav: &Path) -> io::Result<Rendered> {
     let mut scan = Scan::open(tape)?
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a tape"))?;
-    let content = Content::read(&mut scan)?;
+    let mut content = Content::read(&mut scan)?;
+    content.set_encrypted_apart();
+    let undecoded = content.undecoded();
     let tracks = content.placed();
     let packets: Vec<(Party, u64)> = content.packets.clone().into_iter().collect();
     let interrupted = content.finished.is_none();
     let Some(start) = tracks.iter().filter_map(|track| Some(track.placed.first()?.at)).min() else {
         let started =
             content.first.map_or(scan.header.anchor.wall, |first| scan.header.wall_at(first));
-        return Ok(Rendered { samples: 0, started, interrupted, packets, gaps: Vec::new() });
+        let gaps = Vec::new();
+        return Ok(Rendered { samples: 0, started, interrupted, packets, gaps, undecoded });
     };
     let last =
         tracks.iter().filter_map(|track| Some(track.placed.last()?.end())).max().unwrap_or(start);
     let finished = content.finished.map_or(last, timeline::sample_at);
     let end = last.max(finished).min(start + SAMPLES_MAX);
     let mut writer = StereoWriter::new(files::create(wav)?)?;
-    let mut mixer = Mixer::new(&content, &tracks, tape)?;
+    let mut mixer = Mixer::new(content.lanes(&tracks), tape)?;
     let mut at = start;
     while at < end {
         let block = BLOCK.min((end - at) as usize);
@@ -72,6 +78,7 @@ pub fn render(tape: &Path, wav: &Path) -> io::Result<Rendered> {
         interrupted,
         packets,
         gaps: gaps(&tracks, start, end),
+        undecoded,
     })
 }
 
@@ -79,6 +86,7 @@ pub fn render(tape: &Path, wav: &Path) -> io::Result<Rendered> {
 #[derive(Default)]
 struct Content {
     audio: BTreeMap<Party, Audio>,
+    undecoded: BTreeMap<(Party, Obstacle), u64>,
     packets: BTreeMap<Party, u64>,
     first: Option<crate::protocol::now::Mono>,
     finished: Option<crate::protocol::now::Mono>,
@@ -89,7 +97,7 @@ struct Content {
 struct Audio {
     packets: Vec<Taped>,
     /// Where the samples of each stand in the file.
-    spots: Vec<(u64, Codec)>,
+    spots: Vec<Spot>,
 }
 
 struct Track {
@@ -114,9 +122,18 @@ impl Content {
     fn take(&mut self, at: u64, head: &Head, bytes: &[u8]) {
         self.caller |= head.party == Party::Caller;
         *self.packets.entry(head.party).or_default() += 1;
+        if head.secrecy == Secrecy::Undecryptable {
+            *self.undecoded.entry((head.party, Obstacle::Encrypted)).or_default() += 1;
+            return;
+        }
         let Some(packet) =
             packet::parse(bytes).filter(|packet| packet.payload_type == head.audio_pt)
         else {
+            return;
+        };
+        let samples = head.codec.samples(packet.payload).filter(|_| head.codec.is_decodable());
+        let Some(samples) = samples else {
+            *self.undecoded.entry((head.party, Obstacle::Codec(head.codec))).or_default() += 1;
             return;
         };
         let audio = self.audio.entry(head.party).or_default();
@@ -125,10 +142,43 @@ impl Content {
             ssrc: packet.ssrc,
             sequence: packet.sequence,
             timestamp: packet.timestamp,
-            samples: packet.payload.len() as u16,
+            clock: head.codec.clock(),
+            samples,
         });
-        let payload = packet::payload_range(bytes).start;
-        audio.spots.push((at + (HEAD + payload) as u64, head.codec));
+        let offset = at + (HEAD + packet::payload_range(bytes).start) as u64;
+        let length = packet.payload.len() as u16;
+        audio.spots.push(Spot { offset, length, codec: head.codec });
+    }
+
+    /// Packets that are each longer than their own timestamps say, by just what SRTP adds, are encrypted with a key
+    /// that nobody told us: noise, not speech.
+    fn set_encrypted_apart(&mut self) {
+        for (party, audio) in &mut self.audio {
+            let pairs = audio.packets.windows(2).filter(|pair| {
+                pair[0].ssrc == pair[1].ssrc && pair[1].sequence == pair[0].sequence.wrapping_add(1)
+            });
+            let (mut all, mut longer) = (0, 0);
+            for pair in pairs {
+                let step = pair[1].timestamp.wrapping_sub(pair[0].timestamp);
+                let excess = u32::from(pair[0].samples).wrapping_sub(step);
+                all += 1;
+                longer += usize::from(pair[0].clock == RATE as u32 && SRTP_TAGS.contains(&excess));
+            }
+            if longer * 2 > all {
+                let packets = audio.packets.len() as u64;
+                *self.undecoded.entry((*party, Obstacle::Encrypted)).or_default() += packets;
+                *audio = Audio::default();
+            }
+        }
+    }
+
+    fn undecoded(&self) -> Vec<Undecoded> {
+        let undecoded = |(&(party, obstacle), &packets): (&(Party, Obstacle), &u64)| Undecoded {
+            party,
+            obstacle,
+            packets,
+        };
+        self.undecoded.iter().map(undecoded).collect()
     }
 
     fn placed(&self) -> Vec<Track> {
@@ -136,7 +186,15 @@ impl Content {
             party: *party,
             placed: timeline::place(&audio.packets),
         };
-        self.audio.iter().map(track).collect()
+        self.audio.iter().filter(|(_, audio)| !audio.packets.is_empty()).map(track).collect()
+    }
+
+    fn lanes<'a>(&'a self, tracks: &'a [Track]) -> Vec<Lane<'a>> {
+        let lane = |track: &'a Track| {
+            let side = usize::from(!self.is_left(track.party));
+            Some(Lane::new(side, &self.audio.get(&track.party)?.spots, &track.placed))
+        };
+        tracks.iter().filter_map(lane).collect()
     }
 
     /// The caller is left; where we called somebody, that is who is left.
@@ -146,102 +204,6 @@ impl Content {
             Party::Leader => !self.caller,
             Party::Officer | Party::Prompt => false,
         }
-    }
-}
-
-/// Decodes and adds up the tracks, block by block.
-struct Mixer<'a> {
-    lanes: Vec<Lane<'a>>,
-    window: Window,
-    sums: [Vec<i32>; 2],
-    sides: [Vec<i16>; 2],
-}
-
-struct Lane<'a> {
-    side: usize,
-    spots: &'a [(u64, Codec)],
-    placed: &'a [Placed],
-}
-
-impl<'a> Mixer<'a> {
-    fn new(content: &'a Content, tracks: &'a [Track], tape: &Path) -> io::Result<Self> {
-        let lane = |track: &'a Track| {
-            let side = usize::from(!content.is_left(track.party));
-            Some(Lane {
-                side,
-                spots: &content.audio.get(&track.party)?.spots,
-                placed: &track.placed,
-            })
-        };
-        Ok(Self {
-            lanes: tracks.iter().filter_map(lane).collect(),
-            window: Window { file: File::open(tape)?, start: 0, bytes: Vec::new() },
-            sums: [vec![0; BLOCK], vec![0; BLOCK]],
-            sides: [vec![0; BLOCK], vec![0; BLOCK]],
-        })
-    }
-
-    /// Left and right of the samples `at..at + length`; blocks are asked for in order.
-    fn block(&mut self, at: i64, length: usize) -> io::Result<(&[i16], &[i16])> {
-        for sum in &mut self.sums {
-            sum.fill(0);
-        }
-        let end = at + length as i64;
-        for lane in &mut self.lanes {
-            while let Some((piece, rest)) =
-                lane.placed.split_first().filter(|(piece, _)| piece.at < end)
-            {
-                let (from, to) = (piece.at.max(at), piece.end().min(end));
-                let (offset, codec) = lane.spots[piece.index];
-                let skipped = i64::from(piece.skip) + (from - piece.at);
-                let bytes = self
-                    .window
-                    .read(offset + skipped.unsigned_abs(), (to - from).max(0) as usize)?;
-                let sums = &mut self.sums[lane.side][(from - at) as usize..];
-                for (sum, byte) in sums.iter_mut().zip(bytes) {
-                    *sum += i32::from(g711::decode(codec, *byte));
-                }
-                if piece.end() > end {
-                    break;
-                }
-                lane.placed = rest;
-            }
-        }
-        for (side, sums) in self.sides.iter_mut().zip(&self.sums) {
-            for (sample, sum) in side.iter_mut().zip(sums) {
-                *sample = (*sum).clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
-            }
-        }
-        Ok((&self.sides[0][..length], &self.sides[1][..length]))
-    }
-}
-
-/// A stretch of the file held in memory: what is read next stands near what was read last.
-struct Window {
-    file: File,
-    start: u64,
-    bytes: Vec<u8>,
-}
-
-impl Window {
-    const BEFORE: u64 = 16 * 1024;
-    const LENGTH: usize = 128 * 1024;
-
-    fn read(&mut self, at: u64, length: usize) -> io::Result<&[u8]> {
-        if at < self.start || at + length as u64 > self.start + self.bytes.len() as u64 {
-            self.start = at.saturating_sub(Self::BEFORE);
-            self.bytes.resize(Self::LENGTH, 0);
-            let mut filled = 0;
-            while filled < self.bytes.len() {
-                match self.file.read_at(&mut self.bytes[filled..], self.start + filled as u64)? {
-                    0 => break,
-                    read => filled += read,
-                }
-            }
-            self.bytes.truncate(filled);
-        }
-        let from = (at - self.start) as usize;
-        self.bytes.get(from..from + length).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }
 

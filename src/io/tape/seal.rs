@@ -77,6 +77,7 @@ pub fn seal(folder: &Path, recordings: &Path, call: Uuid, spots: &[Spot]) -> io:
         resumed: false,
         packets: rendered.packets,
         gaps: rendered.gaps,
+        undecoded: rendered.undecoded,
     })
 }
 

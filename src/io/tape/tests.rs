@@ -1,5 +1,7 @@
 //! The recorder as a whole: from the ring, or from real sockets, to sealed files.
 
+mod codecs;
+
 use super::record::{Head, Kind};
 use super::*;
 use crate::io::media::tests::{phone, start_somewhere};
@@ -100,14 +102,7 @@ impl Room {
 }
 
 fn tag(party: Party) -> Tag {
-    let stream = Stream {
-        remote: "192.0.2.1:4000".parse().unwrap(),
-        codec: Codec::Pcma,
-        audio_pt: 8,
-        event_pt: Some(101),
-        send: true,
-    };
-    Tag { call: CALL, party, stream }
+    Tag::of(CALL, party, &Stream::a_law("192.0.2.1:4000".parse().unwrap()))
 }
 
 impl Voice {
@@ -385,7 +380,7 @@ fn two_phones_talk_and_the_wav_is_what_they_said_sample_for_sample() {
     for (index, (party, phone)) in
         [Party::Caller, Party::Officer].into_iter().zip(&phones).enumerate()
     {
-        let stream = Stream { remote: phone.local_addr().unwrap(), ..tag(party).stream };
+        let stream = Stream::a_law(phone.local_addr().unwrap());
         media
             .send(Command::Open { channel: Channel(index as u16), call: CALL, party, stream })
             .unwrap();

@@ -2,36 +2,40 @@
 
 use super::Codec;
 
-/// The byte that is silence.
+/// The byte that is silence; 0 for what is not G.711.
 pub const fn silence(codec: Codec) -> u8 {
     match codec {
         Codec::Pcma => 0xd5,
         Codec::Pcmu => 0xff,
+        Codec::G722 | Codec::G729 | Codec::Opus | Codec::Unknown => 0,
     }
 }
 
-/// One sample as 16-bit linear.
+/// One sample as 16-bit linear; 0 for what is not G.711.
 pub fn decode(codec: Codec, byte: u8) -> i16 {
     match codec {
         Codec::Pcma => A_DECODED[usize::from(byte)],
         Codec::Pcmu => MU_DECODED[usize::from(byte)],
+        Codec::G722 | Codec::G729 | Codec::Opus | Codec::Unknown => 0,
     }
 }
 
-/// One linear sample in the codec.
+/// One linear sample in the codec; 0 for what is not G.711.
 pub fn encode(codec: Codec, sample: i16) -> u8 {
     match codec {
         Codec::Pcma => encode_a(sample),
         Codec::Pcmu => encode_mu(sample),
+        Codec::G722 | Codec::G729 | Codec::Opus | Codec::Unknown => 0,
     }
 }
 
-/// The table that turns a byte of one codec into a byte of the other; none where they are the same.
+/// The table that turns a byte of one codec into a byte of the other; none where they are the same, or not G.711.
 pub fn transcoding(from: Codec, to: Codec) -> Option<&'static [u8; 256]> {
     match (from, to) {
         (Codec::Pcma, Codec::Pcmu) => Some(&A_TO_MU),
         (Codec::Pcmu, Codec::Pcma) => Some(&MU_TO_A),
-        (Codec::Pcma, Codec::Pcma) | (Codec::Pcmu, Codec::Pcmu) => None,
+        (Codec::Pcma | Codec::Pcmu, _) => None,
+        (Codec::G722 | Codec::G729 | Codec::Opus | Codec::Unknown, _) => None,
     }
 }
 

@@ -1,17 +1,26 @@
 //! RTP (RFC 3550) and what is carried in it. The room's face to its owner: what the relay is
 //! told and what it reports. Knows channels and tracks by number; knows no call and no socket.
 
+pub mod codec;
+pub mod decimate;
+pub mod ear;
 pub mod g711;
+pub mod g722;
+pub mod libopus;
 pub mod loss;
 pub mod packet;
 pub mod relay;
 pub mod source;
+pub mod srtp;
+pub mod stream;
 pub mod telephone_event;
 pub mod timeline;
 
+pub use codec::Codec;
+pub use stream::Stream;
+
 use crate::protocol::now::Mono;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
 use uuid::Uuid;
 
 /// One RTP port of ours, lent to one party at a time: an index into the ports bound at start.
@@ -26,29 +35,6 @@ pub enum Party {
     Officer = 1,
     Leader = 2,
     Prompt = 3,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[repr(u8)]
-pub enum Codec {
-    /// G.711 µ-law, static payload type 0 (RFC 3551).
-    Pcmu = 0,
-    /// G.711 A-law, static payload type 8 (RFC 3551).
-    Pcma = 8,
-}
-
-/// How to reach and understand one party.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stream {
-    /// Where its packets come from and go to; anything from elsewhere is dropped and counted.
-    pub remote: SocketAddr,
-    pub codec: Codec,
-    /// Payload type the codec has on this leg.
-    pub audio_pt: u8,
-    /// Payload type of telephone-event (RFC 4733) on this leg, where negotiated.
-    pub event_pt: Option<u8>,
-    /// Whether we send to this party (false while it holds us: sendonly, inactive).
-    pub send: bool,
 }
 
 /// A prompt of the set that was loaded at start.
@@ -107,6 +93,8 @@ pub enum Event {
     Heard { channel: Channel },
     /// Nothing has come from the party for a few seconds; the last packet, or `Open`, was then.
     Quiet { channel: Channel, since: Mono },
+    /// The party sends what its key does not open, or none that was agreed on; once since `Open` or `Change`.
+    Undecryptable { channel: Channel },
     /// The channel was closed; what it carried.
     Closed { channel: Channel, counts: Counts },
 }

@@ -51,6 +51,23 @@ pub fn set_payload_type(bytes: &mut [u8], payload_type: u8) {
     }
 }
 
+/// Length of header, sources and extension, whatever the padding bit says; none for what is not RTP version 2.
+pub fn header_length(bytes: &[u8]) -> Option<usize> {
+    let &[first, ..] = bytes else { return None };
+    let fixed = 12 + 4 * usize::from(first & 0x0f);
+    let extension = match first & 0x10 {
+        0 => 0,
+        _ => {
+            4 + 4 * usize::from(u16::from_be_bytes([
+                *bytes.get(fixed + 2)?,
+                *bytes.get(fixed + 3)?,
+            ]))
+        }
+    };
+    let length = fixed + extension;
+    (first >> 6 == 2 && length <= bytes.len()).then_some(length)
+}
+
 /// Where the payload stands in the packet; empty for what is not RTP.
 pub fn payload_range(bytes: &[u8]) -> Range<usize> {
     let Ok(reader) = RtpReader::new(bytes) else { return 0..0 };
@@ -112,6 +129,9 @@ mod tests {
         fn any_bytes_are_read_without_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let length = parse(&bytes).map(|packet| packet.payload.len());
             prop_assert_eq!(payload_mut(&mut bytes).len(), length.unwrap_or(0));
+            if length.is_some() {
+                prop_assert_eq!(header_length(&bytes), Some(payload_range(&bytes).start));
+            }
         }
 
         #[test]

@@ -1,13 +1,19 @@
 //! Passes packets between parties, speaks prompts, hears keys, counts. Touches no socket: its owner receives, sends
 //! and tapes what it is told. Allocates nothing per packet.
 
-use super::loss::Loss;
+mod forward;
+mod lent;
+
+pub use forward::Forward;
+
 use super::packet::{self, Packet};
 use super::source::{FRAME_BYTES, Source, Turn};
-use super::telephone_event::Keys;
-use super::{Channel, Command, Counts, Event, Party, Prompt, Stream, g711};
+use super::stream::Carried;
+use super::{Channel, Codec, Command, Counts, Event, Party, Prompt, Stream};
 use crate::protocol::now::{Deadline, Mono, earlier};
 use crate::protocol::random::Random;
+use forward::Change;
+use lent::Lent;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,27 +40,36 @@ struct Slot {
     lent: Option<Lent>,
 }
 
-/// What a channel is while it is lent to a party.
-struct Lent {
-    call: Uuid,
-    party: Party,
-    stream: Stream,
-    other: Option<Channel>,
-    keys: Keys,
-    loss: Loss,
-    source: Source,
-    counts: Counts,
-    /// When the last packet came.
-    heard: Mono,
-    quiet: bool,
-}
-
 /// Whose a packet is, and how it is to be read: what the tape needs to know of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tag {
     pub call: Uuid,
     pub party: Party,
-    pub stream: Stream,
+    /// Of this packet, where it carries audio; else of the leg.
+    pub codec: Codec,
+    pub audio_pt: u8,
+    pub event_pt: Option<u8>,
+    pub secrecy: Secrecy,
+}
+
+impl Tag {
+    /// Of what is agreed on with the party.
+    pub fn of(call: Uuid, party: Party, stream: &Stream) -> Self {
+        let Stream { codec, audio_pt, event_pt, .. } = *stream;
+        Self { call, party, codec, audio_pt, event_pt, secrecy: Secrecy::Clear }
+    }
+}
+
+/// How a packet came (RFC 3711).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Secrecy {
+    /// As RTP.
+    Clear = 0,
+    /// As SRTP; what is taped is what was inside.
+    Decrypted = 1,
+    /// As SRTP that the leg's key does not open; taped as it came.
+    Undecryptable = 2,
 }
 
 /// What is to be done with a packet.
@@ -62,32 +77,11 @@ pub struct Tag {
 pub enum Verdict {
     /// Not of this call; counted.
     Drop,
-    /// Tape it as it came, then send it on where somebody listens.
-    Take { tag: Tag, forward: Option<Forward> },
+    /// Tape the first `length` bytes as they are now, then send them on where somebody listens.
+    Take { tag: Tag, length: usize, forward: Option<Forward> },
 }
 
-/// Where a packet goes on to, and what the other leg needs changed in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Forward {
-    pub channel: Channel,
-    pub to: SocketAddr,
-    payload_type: u8,
-    transcoding: Option<&'static [u8; 256]>,
-}
-
-impl Forward {
-    /// Changes the packet in place.
-    pub fn apply(&self, packet: &mut [u8]) {
-        packet::set_payload_type(packet, self.payload_type);
-        if let Some(table) = self.transcoding {
-            for byte in packet::payload_mut(packet) {
-                *byte = table[usize::from(*byte)];
-            }
-        }
-    }
-}
-
-/// A packet of a prompt: to be sent from `channel` to `to`, and taped; neither where the party holds us.
+/// A packet of a prompt: to be taped, encrypted and sent from `channel` to `to`; none of it where the party holds us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spoken {
     pub channel: Channel,
@@ -129,38 +123,76 @@ impl Relay {
         None
     }
 
-    /// Judges a datagram that arrived on a channel.
+    /// Judges a datagram that arrived on a channel, and decrypts it in place.
     pub fn handle_packet(
         &mut self,
         channel: Channel,
         from: SocketAddr,
-        bytes: &[u8],
+        bytes: &mut [u8],
         now: Mono,
     ) -> Verdict {
         let Some(lent) = self.lent(channel) else { return Verdict::Drop };
-        let packet = packet::parse(bytes).filter(|packet| lent.expects(from, packet));
-        let Some(packet) = packet else {
+        let Some(judged) = lent.judge(from, bytes) else {
             lent.counts.strangers += 1;
             return Verdict::Drop;
         };
+        let (packet, length) = (judged.packet, judged.length);
         let first = lent.counts.received == 0;
         let again = std::mem::take(&mut lent.quiet);
         lent.heard = now;
         lent.counts.received += 1;
         lent.loss.handle_packet(packet.ssrc, packet.sequence);
-        let is_key = lent.stream.event_pt == Some(packet.payload_type);
-        let (tag, other, from_stream) = (lent.tag(), lent.other, lent.stream);
+        let (tag, other, event_clock) = (lent.tag(&judged), lent.other, lent.stream.event_clock);
         if again {
             self.look.get_or_insert(now + QUIET);
         }
         if first || again {
             self.events.push_back(Event::Heard { channel });
         }
-        if is_key {
+        if judged.secrecy == Secrecy::Undecryptable {
+            self.tell_of_secret(channel);
+            return Verdict::Take { tag, length, forward: None };
+        }
+        if judged.carried == Carried::Keys {
             self.hear_key(channel, &packet, now);
         }
-        let forward = other.and_then(|other| self.forward(other, &from_stream, is_key));
-        Verdict::Take { tag, forward }
+        let forward =
+            other.and_then(|other| self.forward(other, channel, event_clock, judged.carried));
+        Verdict::Take { tag, length, forward }
+    }
+
+    /// Changes the packet of `length` bytes at the start of `buffer` into what the other leg takes; encrypting it
+    /// needs room for [`super::srtp::TAG`] more. Gives the length to send.
+    pub fn carry(&mut self, forward: &Forward, buffer: &mut [u8], length: usize) -> Option<usize> {
+        let packet = buffer.get_mut(..length)?;
+        forward.label(packet);
+        match forward.change {
+            Change::None => {}
+            Change::Table(table) => forward::through(table, packet::payload_mut(packet)),
+            Change::Duration { from, to } => {
+                forward::rescaled(packet::payload_mut(packet), from, to)
+            }
+            Change::Wide { from, to } => {
+                let mut samples = [0; packet::BYTES_MAX];
+                let payload = packet::payload_mut(packet);
+                forward::listen(self.lent(forward.from)?, from, payload, &mut samples);
+                forward::say(self.lent(forward.channel)?, to, &samples, payload);
+            }
+        }
+        self.close_packet(forward.channel, buffer, length)
+    }
+
+    /// Encrypts what is sent to the channel's party, where that is agreed on. Gives the length to send.
+    pub fn close_packet(
+        &mut self,
+        channel: Channel,
+        buffer: &mut [u8],
+        length: usize,
+    ) -> Option<usize> {
+        match &mut self.lent(channel)?.guard {
+            None => Some(length),
+            Some(guard) => guard.close(buffer, length),
+        }
     }
 
     /// Counts a packet that was sent to the channel's party.
@@ -202,13 +234,10 @@ impl Relay {
                 continue;
             };
             match lent.source.turn(&lent.stream, now, out) {
-                Turn::Packet => {
+                Turn::Packet(codec, audio_pt) => {
                     let to = lent.reachable().then_some(lent.stream.remote);
-                    return Some(Spoken {
-                        channel,
-                        to,
-                        tag: Tag { party: Party::Prompt, ..lent.tag() },
-                    });
+                    let tag = Tag::of(lent.call, Party::Prompt, &lent.stream);
+                    return Some(Spoken { channel, to, tag: Tag { codec, audio_pt, ..tag } });
                 }
                 Turn::Played(prompt) => self.events.push_back(Event::Played { channel, prompt }),
                 Turn::Nothing if lent.due().is_none() => {
@@ -255,27 +284,13 @@ impl Relay {
         self.look.get_or_insert(now + QUIET);
         let source = Source::new(&mut self.random);
         let Some(slot) = self.slots.get_mut(usize::from(channel.0)) else { return };
-        slot.lent = Some(Lent {
-            call,
-            party,
-            stream,
-            other: None,
-            keys: Keys::default(),
-            loss: Loss::default(),
-            source,
-            counts: Counts::default(),
-            heard: now,
-            quiet: false,
-        });
+        slot.lent = Some(Lent::new(call, party, stream, source, now));
     }
 
-    /// A remote of `0.0.0.0` is a hold in the old manner (RFC 3264 §8.4): what the party still sends comes from where
-    /// it was.
     fn change(&mut self, channel: Channel, stream: Stream) {
-        let Some(lent) = self.lent(channel) else { return };
-        let remote =
-            if stream.remote.ip().is_unspecified() { lent.stream.remote } else { stream.remote };
-        lent.stream = Stream { remote, ..stream };
+        if let Some(lent) = self.lent(channel) {
+            lent.change(stream);
+        }
     }
 
     fn join(&mut self, a: Channel, b: Channel) {
@@ -337,13 +352,24 @@ impl Relay {
         }
     }
 
+    fn tell_of_secret(&mut self, channel: Channel) {
+        if let Some(lent) = self.lent(channel)
+            && !std::mem::replace(&mut lent.told, true)
+        {
+            self.events.push_back(Event::Undecryptable { channel });
+        }
+    }
+
     /// A party that hears a prompt does not hear the other one at the same time.
-    fn forward(&mut self, channel: Channel, from: &Stream, is_key: bool) -> Option<Forward> {
+    fn forward(
+        &mut self,
+        channel: Channel,
+        from: Channel,
+        event_clock: u32,
+        carried: Carried,
+    ) -> Option<Forward> {
         let lent = self.lent(channel).filter(|lent| lent.reachable() && !lent.source.playing())?;
-        let to = lent.stream;
-        let payload_type = if is_key { to.event_pt? } else { to.audio_pt };
-        let transcoding = if is_key { None } else { g711::transcoding(from.codec, to.codec) };
-        Some(Forward { channel, to: to.remote, payload_type, transcoding })
+        Forward::of(channel, from, event_clock, carried, &lent.stream)
     }
 
     fn wait(&mut self, channel: Channel) {
@@ -357,35 +383,12 @@ impl Relay {
     }
 }
 
-impl Lent {
-    fn tag(&self) -> Tag {
-        Tag { call: self.call, party: self.party, stream: self.stream }
-    }
-
-    fn expects(&self, from: SocketAddr, packet: &Packet<'_>) -> bool {
-        let stream = &self.stream;
-        from == stream.remote
-            && (packet.payload_type == stream.audio_pt
-                || Some(packet.payload_type) == stream.event_pt)
-    }
-
-    fn reachable(&self) -> bool {
-        self.stream.send
-            && !self.stream.remote.ip().is_unspecified()
-            && self.stream.remote.port() != 0
-    }
-
-    fn due(&self) -> Option<Deadline> {
-        let prompt = self.source.due().map(|due| (due, "next packet of a prompt"));
-        earlier(prompt, self.keys.deadline())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::rtp::Codec;
     use crate::protocol::rtp::source::FRAME;
+    use crate::protocol::rtp::srtp::{Guard, Keys, MasterKey, TAG};
+    use crate::protocol::rtp::{g711, g722};
 
     const START: Mono = Mono(9_000_000_000);
     const A: Channel = Channel(0);
@@ -393,8 +396,7 @@ mod tests {
     const CALL: Uuid = Uuid::from_u128(42);
 
     fn stream(port: u16) -> Stream {
-        let remote = SocketAddr::from(([192, 0, 2, 1], port));
-        Stream { remote, codec: Codec::Pcma, audio_pt: 8, event_pt: Some(101), send: true }
+        Stream::a_law(SocketAddr::from(([192, 0, 2, 1], port)))
     }
 
     fn relay() -> Relay {
@@ -438,6 +440,31 @@ mod tests {
         counts
     }
 
+    fn hear(relay: &mut Relay, channel: Channel, from: SocketAddr, packet: &[u8]) -> Verdict {
+        relay.handle_packet(channel, from, &mut packet.to_vec(), START)
+    }
+
+    /// What the other party gets of a packet.
+    fn passed_on(
+        relay: &mut Relay,
+        channel: Channel,
+        from: SocketAddr,
+        packet: &[u8],
+    ) -> Option<Vec<u8>> {
+        let mut buffer = packet.to_vec();
+        let Verdict::Take { length, forward, .. } =
+            relay.handle_packet(channel, from, &mut buffer, START)
+        else {
+            panic!("dropped");
+        };
+        let forward = forward?;
+        buffer.truncate(length);
+        buffer.resize(length + TAG, 0);
+        let length = relay.carry(&forward, &mut buffer, length)?;
+        buffer.truncate(length);
+        Some(buffer)
+    }
+
     fn forwarded(verdict: Verdict) -> Option<Forward> {
         match verdict {
             Verdict::Drop => panic!("dropped"),
@@ -449,13 +476,13 @@ mod tests {
     fn a_packet_goes_to_the_other_party_as_it_came() {
         let mut relay = bridge(stream(4000), stream(5000));
         let packet = bytes(8, 7, &[1; 160]);
-        let verdict = relay.handle_packet(A, stream(4000).remote, &packet, START);
-        let Verdict::Take { tag, forward: Some(forward) } = verdict else { panic!("{verdict:?}") };
+        let verdict = hear(&mut relay, A, stream(4000).remote, &packet);
+        let Verdict::Take { tag, forward: Some(forward), .. } = verdict else {
+            panic!("{verdict:?}")
+        };
         assert_eq!((tag.call, tag.party), (CALL, Party::Caller));
         assert_eq!((forward.channel, forward.to), (B, stream(5000).remote));
-        let mut sent = packet.clone();
-        forward.apply(&mut sent);
-        assert_eq!(sent, packet);
+        assert_eq!(passed_on(&mut relay, A, stream(4000).remote, &packet), Some(packet));
         relay.sent(B);
         assert_eq!(events(&mut relay), [Event::Heard { channel: A }]);
         assert_eq!(closed(&mut relay, B).sent, 1);
@@ -466,10 +493,8 @@ mod tests {
         let officer =
             Stream { codec: Codec::Pcmu, audio_pt: 0, event_pt: Some(96), ..stream(5000) };
         let mut relay = bridge(stream(4000), officer);
-        let mut audio = bytes(8, 7, &[0xd5, 0xaa]);
-        forwarded(relay.handle_packet(A, stream(4000).remote, &audio, START))
-            .unwrap()
-            .apply(&mut audio);
+        let caller = stream(4000).remote;
+        let audio = passed_on(&mut relay, A, caller, &bytes(8, 7, &[0xd5, 0xaa])).unwrap();
         let read = packet::parse(&audio).unwrap();
         assert_eq!((read.payload_type, read.marker, read.sequence, read.ssrc), (0, true, 7, 9));
         assert_eq!(
@@ -477,12 +502,169 @@ mod tests {
             32124,
             "the loudest stays the loudest"
         );
-        let mut key = bytes(101, 8, &[1, 0x8a, 0, 160]);
-        forwarded(relay.handle_packet(A, stream(4000).remote, &key, START))
-            .unwrap()
-            .apply(&mut key);
+        let key = passed_on(&mut relay, A, caller, &bytes(101, 8, &[1, 0x8a, 0, 160])).unwrap();
         let read = packet::parse(&key).unwrap();
         assert_eq!((read.payload_type, read.payload), (96, &[1, 0x8a, 0, 160][..]));
+    }
+
+    #[test]
+    fn sig_22_a_key_lasts_as_long_by_another_clock() {
+        let wide =
+            Stream { codec: Codec::Opus, audio_pt: 111, event_clock: 48_000, ..stream(5000) };
+        let mut relay = bridge(stream(4000), wide);
+        let key = bytes(101, 8, &[1, 0x8a, 0x03, 0x20]);
+        let heard = passed_on(&mut relay, A, stream(4000).remote, &key).unwrap();
+        assert_eq!(packet::parse(&heard).unwrap().payload, [1, 0x8a, 0x12, 0xc0], "800 is 4800");
+        let key = bytes(101, 9, &[1, 0x8a, 0x12, 0xc0]);
+        let heard = passed_on(&mut relay, B, stream(5000).remote, &key).unwrap();
+        assert_eq!(packet::parse(&heard).unwrap().payload, [1, 0x8a, 0x03, 0x20]);
+    }
+
+    #[test]
+    fn sig_19_a_codec_that_changes_without_a_word_is_understood_and_turned() {
+        let mut relay = bridge(stream(4000), stream(5000));
+        for (payload_type, codec, said) in
+            [(8, Codec::Pcma, 0xaa), (0, Codec::Pcmu, 0x80), (8, Codec::Pcma, 0xaa)]
+        {
+            let packet = bytes(payload_type, 1, &[said; 160]);
+            let verdict = hear(&mut relay, A, stream(4000).remote, &packet);
+            let Verdict::Take { tag, .. } = verdict else { panic!("{verdict:?}") };
+            assert_eq!((tag.codec, tag.audio_pt), (codec, payload_type), "the tape knows each");
+            let heard = passed_on(&mut relay, A, stream(4000).remote, &packet).unwrap();
+            let read = packet::parse(&heard).unwrap();
+            assert_eq!(read.payload_type, 8, "the officer hears what he agreed to");
+            assert!(g711::decode(Codec::Pcma, read.payload[0]) > 31_000);
+        }
+    }
+
+    #[test]
+    fn sig_19_what_is_on_its_way_in_the_codec_before_is_still_heard() {
+        let wide = Stream { codec: Codec::Opus, audio_pt: 111, ..stream(4000) };
+        let mut relay = bridge(wide, Stream { codec: Codec::Opus, audio_pt: 96, ..stream(5000) });
+        let opus = bytes(111, 1, &[0x78; 40]);
+        assert!(passed_on(&mut relay, A, wide.remote, &opus).is_some());
+        relay.handle_command(Command::Change { channel: A, stream: stream(4000) }, START);
+        let verdict = hear(&mut relay, A, wide.remote, &opus);
+        let Verdict::Take { tag, .. } = verdict else { panic!("{verdict:?}") };
+        assert_eq!((tag.codec, tag.audio_pt), (Codec::Opus, 111));
+    }
+
+    #[test]
+    fn sig_19_wide_and_narrow_hear_each_other() {
+        let wide = Stream { codec: Codec::G722, audio_pt: 9, ..stream(5000) };
+        let mut relay = bridge(stream(4000), wide);
+        let tone = |n: usize| ((n as f64 * 0.785).sin() * 8000.0) as i16;
+        let (mut at_wide, mut at_narrow) = (Vec::new(), Vec::new());
+        let (mut mouth, mut ear) = (g722::Encoder::default(), g722::Decoder::default());
+        for packet in 0..50u16 {
+            let samples: Vec<i16> = (0..160).map(|n| tone(usize::from(packet) * 160 + n)).collect();
+            let narrow: Vec<u8> = samples.iter().map(|s| g711::encode(Codec::Pcma, *s)).collect();
+            let heard =
+                passed_on(&mut relay, A, stream(4000).remote, &bytes(8, packet, &narrow)).unwrap();
+            let read = packet::parse(&heard).unwrap();
+            assert_eq!((read.payload_type, read.payload.len(), read.sequence), (9, 160, packet));
+            at_wide.extend(read.payload.iter().map(|byte| ear.narrow(*byte)));
+            let said: Vec<u8> = samples.iter().map(|s| mouth.narrow(*s)).collect();
+            let heard = passed_on(&mut relay, B, wide.remote, &bytes(9, packet, &said)).unwrap();
+            let read = packet::parse(&heard).unwrap();
+            assert_eq!((read.payload_type, read.payload.len()), (8, 160));
+            at_narrow.extend(read.payload.iter().map(|byte| g711::decode(Codec::Pcma, *byte)));
+        }
+        for heard in [at_wide, at_narrow] {
+            let power: f64 = heard[4000..].iter().map(|sample| f64::from(*sample).powi(2)).sum();
+            let loud = (2.0 * power / (heard.len() - 4000) as f64).sqrt() / 8000.0;
+            assert!((0.9..1.1).contains(&loud), "{loud}");
+        }
+    }
+
+    /// A leg with keys, and the guard of its phone.
+    fn guarded(port: u16, fill: u8) -> (Stream, Guard) {
+        let (ours, theirs) = (MasterKey([fill; 30]), MasterKey([fill + 1; 30]));
+        let guard = Guard::new(Keys { ours: theirs, theirs: ours });
+        (Stream { srtp: Some(Keys { ours, theirs }), ..stream(port) }, guard)
+    }
+
+    fn closed_by(guard: &mut Guard, mut packet: Vec<u8>) -> Vec<u8> {
+        let length = packet.len();
+        packet.resize(length + TAG, 0);
+        guard.close(&mut packet, length).unwrap();
+        packet
+    }
+
+    #[test]
+    fn sig_20_sdes_one_leg_or_both_and_the_tape_has_what_was_said() {
+        for both in [false, true] {
+            let (caller, mut phone) = guarded(4000, 1);
+            let (other, mut other_phone) = guarded(5000, 7);
+            let mut relay = bridge(caller, if both { other } else { stream(5000) });
+            let plain = bytes(8, 7, &[0x33; 160]);
+            let mut packet = closed_by(&mut phone, plain.clone());
+            let verdict = relay.handle_packet(A, caller.remote, &mut packet, START);
+            let Verdict::Take { tag, length, forward: Some(forward) } = verdict else {
+                panic!("{verdict:?}")
+            };
+            assert_eq!((&packet[..length], tag.secrecy), (&plain[..], Secrecy::Decrypted));
+            let sent = relay.carry(&forward, &mut packet, length).unwrap();
+            packet.truncate(sent);
+            if both {
+                assert_ne!(packet[12..172], plain[12..]);
+                assert_eq!(other_phone.open(&mut packet), Ok(172));
+            }
+            assert_eq!(packet[..172], plain);
+            let answer = bytes(8, 9, &[0x44; 160]);
+            let said =
+                if both { closed_by(&mut other_phone, answer.clone()) } else { answer.clone() };
+            let mut heard = passed_on(&mut relay, B, other.remote, &said).unwrap();
+            assert_eq!(phone.open(&mut heard), Ok(172));
+            assert_eq!(heard[..172], answer);
+        }
+    }
+
+    #[test]
+    fn sig_20_sdes_with_a_wrong_key_is_kept_and_never_passed_on_and_said_once() {
+        let (caller, _) = guarded(4000, 1);
+        let mut wrong = Guard::new(Keys { ours: MasterKey([9; 30]), theirs: MasterKey([9; 30]) });
+        let mut relay = bridge(caller, stream(5000));
+        for sequence in 0..3 {
+            let said = closed_by(&mut wrong, bytes(8, sequence, &[0x33; 160]));
+            let mut packet = said.clone();
+            let verdict = relay.handle_packet(A, caller.remote, &mut packet, START);
+            let Verdict::Take { tag, length, forward } = verdict else { panic!("{verdict:?}") };
+            assert_eq!((tag.secrecy, length, forward), (Secrecy::Undecryptable, 182, None));
+            assert_eq!(packet, said);
+        }
+        let plain = bytes(8, 9, &[0x33; 160]);
+        assert_eq!(
+            forwarded(hear(&mut relay, A, caller.remote, &plain)),
+            None,
+            "no plain packet passes"
+        );
+        let seen = events(&mut relay);
+        assert_eq!(seen, [Event::Heard { channel: A }, Event::Undecryptable { channel: A }]);
+    }
+
+    #[test]
+    fn sig_20_sdes_keys_change_in_the_middle_of_a_call() {
+        let (caller, mut phone) = guarded(4000, 1);
+        let mut relay = bridge(caller, stream(5000));
+        let said = |n: u16| bytes(8, n, &[n as u8; 160]);
+        let one = closed_by(&mut phone, said(1));
+        assert_eq!(passed_on(&mut relay, A, caller.remote, &one), Some(said(1)));
+        let late = closed_by(&mut phone, said(2));
+        let keys = Keys { theirs: MasterKey([42; 30]), ..caller.srtp.unwrap() };
+        relay.handle_command(
+            Command::Change { channel: A, stream: Stream { srtp: Some(keys), ..caller } },
+            START,
+        );
+        phone.rekey(Keys { ours: keys.theirs, theirs: keys.ours });
+        let three = closed_by(&mut phone, said(3));
+        assert_eq!(passed_on(&mut relay, A, caller.remote, &three), Some(said(3)));
+        assert_eq!(
+            passed_on(&mut relay, A, caller.remote, &late),
+            Some(said(2)),
+            "by the key before"
+        );
+        assert_eq!(events(&mut relay), [Event::Heard { channel: A }]);
     }
 
     #[test]
@@ -496,18 +678,10 @@ mod tests {
             (caller, b"GET /"),
             (caller, b""),
         ] {
-            assert_eq!(relay.handle_packet(A, from, packet, START), Verdict::Drop);
+            assert_eq!(hear(&mut relay, A, from, packet), Verdict::Drop);
         }
-        assert_eq!(
-            relay.handle_packet(Channel(3), caller, &good, START),
-            Verdict::Drop,
-            "not open"
-        );
-        assert_eq!(
-            relay.handle_packet(Channel(900), caller, &good, START),
-            Verdict::Drop,
-            "no such channel"
-        );
+        assert_eq!(hear(&mut relay, Channel(3), caller, &good), Verdict::Drop, "not open");
+        assert_eq!(hear(&mut relay, Channel(900), caller, &good), Verdict::Drop, "no such channel");
         assert_eq!(events(&mut relay), []);
         let counts = closed(&mut relay, A);
         assert_eq!((counts.strangers, counts.received), (4, 0));
@@ -517,15 +691,14 @@ mod tests {
     fn a_party_that_does_not_want_to_hear_is_not_sent_to() {
         let mut relay = bridge(stream(4000), Stream { send: false, ..stream(5000) });
         assert_eq!(
-            forwarded(relay.handle_packet(A, stream(4000).remote, &bytes(8, 1, &[0; 160]), START)),
+            forwarded(hear(&mut relay, A, stream(4000).remote, &bytes(8, 1, &[0; 160]))),
             None
         );
         relay.handle_command(Command::Change { channel: B, stream: stream(6000) }, START);
-        let forward =
-            forwarded(relay.handle_packet(A, stream(4000).remote, &bytes(8, 2, &[0; 160]), START));
+        let forward = forwarded(hear(&mut relay, A, stream(4000).remote, &bytes(8, 2, &[0; 160])));
         assert_eq!(forward.unwrap().to, stream(6000).remote);
         assert_eq!(
-            relay.handle_packet(B, stream(5000).remote, &bytes(8, 1, &[0; 160]), START),
+            hear(&mut relay, B, stream(5000).remote, &bytes(8, 1, &[0; 160])),
             Verdict::Drop
         );
     }
@@ -535,7 +708,7 @@ mod tests {
         let mut relay = bridge(stream(4000), stream(5000));
         let hold = Stream { remote: "0.0.0.0:5000".parse().unwrap(), send: false, ..stream(5000) };
         relay.handle_command(Command::Change { channel: B, stream: hold }, START);
-        let music = relay.handle_packet(B, stream(5000).remote, &bytes(8, 1, &[0; 160]), START);
+        let music = hear(&mut relay, B, stream(5000).remote, &bytes(8, 1, &[0; 160]));
         assert!(forwarded(music).is_some());
     }
 
@@ -544,7 +717,7 @@ mod tests {
         let mut relay = bridge(stream(4000), stream(5000));
         for (n, flags) in [0x0a, 0x8a, 0x8a, 0x8a].into_iter().enumerate() {
             let key = bytes(101, u16::try_from(n).unwrap(), &[9, flags, 0, 160]);
-            assert!(forwarded(relay.handle_packet(B, stream(5000).remote, &key, START)).is_some());
+            assert!(forwarded(hear(&mut relay, B, stream(5000).remote, &key)).is_some());
         }
         assert_eq!(
             events(&mut relay),
@@ -552,13 +725,13 @@ mod tests {
         );
         let mut deaf = bridge(Stream { event_pt: None, ..stream(4000) }, stream(5000));
         let key = bytes(101, 1, &[9, 0x8a, 0, 160]);
-        assert_eq!(forwarded(deaf.handle_packet(B, stream(5000).remote, &key, START)), None);
+        assert_eq!(forwarded(hear(&mut deaf, B, stream(5000).remote, &key)), None);
     }
 
     #[test]
     fn a_key_without_its_end_is_heard_by_the_deadline() {
         let mut relay = bridge(stream(4000), stream(5000));
-        relay.handle_packet(B, stream(5000).remote, &bytes(101, 1, &[11, 0x0a, 0, 160]), START);
+        hear(&mut relay, B, stream(5000).remote, &bytes(101, 1, &[11, 0x0a, 0, 160]));
         let (due, _) = relay.deadline().unwrap();
         relay.handle_timeout(due);
         assert_eq!(events(&mut relay)[1..], [Event::Digit { channel: B, digit: '#' }]);
@@ -569,7 +742,7 @@ mod tests {
     #[test]
     fn a_key_pressed_at_the_very_end_is_not_lost() {
         let mut relay = bridge(stream(4000), stream(5000));
-        relay.handle_packet(B, stream(5000).remote, &bytes(101, 1, &[11, 0x0a, 0, 160]), START);
+        hear(&mut relay, B, stream(5000).remote, &bytes(101, 1, &[11, 0x0a, 0, 160]));
         events(&mut relay);
         relay.handle_command(Command::Close { channel: B }, START);
         assert_eq!(events(&mut relay)[0], Event::Digit { channel: B, digit: '#' });
@@ -600,9 +773,9 @@ mod tests {
         let mut relay = bridge(stream(4000), stream(5000));
         relay.handle_command(Command::Play { channel: B, prompt: Prompt(0), repeat: true }, START);
         let packet = bytes(8, 1, &[0; 160]);
-        assert_eq!(forwarded(relay.handle_packet(A, stream(4000).remote, &packet, START)), None);
+        assert_eq!(forwarded(hear(&mut relay, A, stream(4000).remote, &packet)), None);
         relay.handle_command(Command::Stop { channel: B }, START);
-        assert!(forwarded(relay.handle_packet(A, stream(4000).remote, &packet, START)).is_some());
+        assert!(forwarded(hear(&mut relay, A, stream(4000).remote, &packet)).is_some());
         assert_eq!(relay.poll_packet(START + FRAME, &mut [0; FRAME_BYTES]), None);
         assert_eq!(busy(&relay), None);
     }
@@ -630,12 +803,12 @@ mod tests {
         let mut relay = bridge(stream(4000), stream(5000));
         closed(&mut relay, A);
         assert_eq!(
-            forwarded(relay.handle_packet(B, stream(5000).remote, &bytes(8, 1, &[0; 160]), START)),
+            forwarded(hear(&mut relay, B, stream(5000).remote, &bytes(8, 1, &[0; 160]))),
             None
         );
         open(&mut relay, A, Party::Caller, stream(7000));
         assert_eq!(
-            forwarded(relay.handle_packet(B, stream(5000).remote, &bytes(8, 2, &[0; 160]), START)),
+            forwarded(hear(&mut relay, B, stream(5000).remote, &bytes(8, 2, &[0; 160]))),
             None
         );
     }
@@ -644,7 +817,7 @@ mod tests {
     fn loss_is_counted_over_all_a_party_sends() {
         let mut relay = bridge(stream(4000), stream(5000));
         for sequence in [65_534, 65_535, 2, 3] {
-            relay.handle_packet(A, stream(4000).remote, &bytes(8, sequence, &[0; 160]), START);
+            hear(&mut relay, A, stream(4000).remote, &bytes(8, sequence, &[0; 160]));
         }
         relay.untaped(A);
         let counts = closed(&mut relay, A);
@@ -673,7 +846,7 @@ mod tests {
         let mut relay = bridge(stream(4000), stream(5000));
         let after = |seconds| START + Duration::from_secs(seconds);
         let speak = |relay: &mut Relay, at| {
-            relay.handle_packet(A, stream(4000).remote, &bytes(8, 7, &[1; 160]), at);
+            relay.handle_packet(A, stream(4000).remote, &mut bytes(8, 7, &[1; 160]), at);
         };
         speak(&mut relay, after(3));
         events(&mut relay);

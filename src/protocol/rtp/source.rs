@@ -1,9 +1,10 @@
 //! A prompt as a stream of RTP packets: 20 ms each, paced by deadlines, in the codec of the leg.
 
 use super::packet::{self, Packet};
-use super::{Prompt, Stream, g711};
+use super::{Codec, Prompt, Stream, g711, g722};
 use crate::protocol::now::Mono;
 use crate::protocol::random::Random;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub struct Source {
     /// When the packet that `timestamp` belongs to is due.
     due: Option<Mono>,
     playing: Option<Playing>,
+    wide: g722::Encoder,
 }
 
 #[derive(Debug, Clone)]
@@ -41,8 +43,8 @@ struct Playing {
 /// What became of a turn of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// A packet of [`FRAME_BYTES`] was written.
-    Packet,
+    /// A packet of [`FRAME_BYTES`] was written, in this codec under this payload type.
+    Packet(Codec, u8),
     /// The prompt was spoken to its end.
     Played(Prompt),
     /// Nothing is due.
@@ -58,6 +60,7 @@ impl Source {
             timestamp: (numbers >> 32) as u32,
             due: None,
             playing: None,
+            wide: g722::Encoder::default(),
         }
     }
 
@@ -91,13 +94,21 @@ impl Source {
             self.playing = None;
             return Turn::Played(prompt);
         }
-        let mut payload = [g711::silence(stream.codec); FRAME_SAMPLES];
-        let spoken = playing.samples.get(playing.position..).unwrap_or_default();
-        for (byte, sample) in payload.iter_mut().zip(spoken) {
-            *byte = g711::encode(stream.codec, *sample);
+        // A party that takes nothing we can speak hears nothing, for as long as it would have heard something.
+        let spoken = stream.spoken();
+        let (codec, payload_type) = spoken.unwrap_or((Codec::Pcma, stream.audio_pt));
+        let mut payload = [0; FRAME_SAMPLES];
+        let samples = playing.samples.get(playing.position..).unwrap_or_default();
+        for (byte, sample) in payload.iter_mut().zip(samples.iter().chain(iter::repeat(&0))) {
+            *byte = match codec {
+                Codec::G722 => self.wide.narrow(*sample),
+                Codec::Pcmu | Codec::Pcma | Codec::G729 | Codec::Opus | Codec::Unknown => {
+                    g711::encode(codec, *sample)
+                }
+            };
         }
         let packet = Packet {
-            payload_type: stream.audio_pt,
+            payload_type,
             marker: playing.fresh,
             sequence: self.sequence,
             timestamp: self.timestamp,
@@ -109,7 +120,11 @@ impl Source {
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
         self.due = self.due.map(|due| due + FRAME);
-        if written.is_some() { Turn::Packet } else { Turn::Nothing }
+        if written.is_some() && spoken.is_some() {
+            Turn::Packet(codec, payload_type)
+        } else {
+            Turn::Nothing
+        }
     }
 
     /// Moves the due time to now and the timestamp with it, so that a pause is a pause for the listener.
@@ -138,18 +153,11 @@ impl Playing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::rtp::Codec;
 
     const START: Mono = Mono(5_000_000_000);
 
     fn stream(codec: Codec) -> Stream {
-        Stream {
-            remote: "192.0.2.1:4000".parse().unwrap(),
-            codec,
-            audio_pt: codec as u8,
-            event_pt: None,
-            send: true,
-        }
+        Stream { codec, audio_pt: codec as u8, ..Stream::a_law("192.0.2.1:4000".parse().unwrap()) }
     }
 
     fn source() -> Source {
@@ -166,7 +174,7 @@ mod tests {
         let mut out = [0; FRAME_BYTES];
         while let Some(due) = source.due().filter(|due| *due <= until) {
             match source.turn(&stream(codec), due, &mut out) {
-                Turn::Packet => packets.push((due, out.to_vec())),
+                Turn::Packet(..) => packets.push((due, out.to_vec())),
                 Turn::Played(prompt) => played.push(prompt),
                 Turn::Nothing => panic!("due, and nothing came"),
             }
@@ -213,6 +221,34 @@ mod tests {
     }
 
     #[test]
+    fn a_wide_leg_hears_a_prompt_as_loud_as_a_narrow_one() {
+        let tone: Arc<[i16]> =
+            (0..8000).map(|n| ((f64::from(n) * 0.785).sin() * 8000.0) as i16).collect();
+        let mut source = source();
+        source.play(Prompt(0), tone, false, START);
+        let (packets, _) = run(&mut source, Codec::G722, START + FRAME * 49);
+        let mut decoder = g722::Decoder::default();
+        let heard: Vec<i16> = packets
+            .iter()
+            .flat_map(|(_, packet)| packet[12..].to_vec())
+            .flat_map(|byte| decoder.wide(byte))
+            .collect();
+        let power: f64 = heard[4000..].iter().map(|sample| f64::from(*sample).powi(2)).sum();
+        let loud = (2.0 * power / (heard.len() - 4000) as f64).sqrt() / 8000.0;
+        assert!((0.9..1.1).contains(&loud), "{loud}");
+    }
+
+    #[test]
+    fn a_leg_that_takes_nothing_we_speak_hears_nothing_and_the_prompt_ends_all_the_same() {
+        let mut source = source();
+        source.play(Prompt(3), ramp(160), false, START);
+        let mut out = [0; FRAME_BYTES];
+        let opus = stream(Codec::Opus);
+        assert_eq!(source.turn(&opus, START, &mut out), Turn::Nothing);
+        assert_eq!(source.turn(&opus, START + FRAME, &mut out), Turn::Played(Prompt(3)));
+    }
+
+    #[test]
     fn a_repeated_prompt_comes_again_after_a_second_and_never_ends() {
         let mut source = source();
         source.play(Prompt(0), ramp(160), true, START);
@@ -234,7 +270,7 @@ mod tests {
         let last = packet::parse(&packets[4].1).unwrap().timestamp;
         let late = START + Duration::from_secs(1);
         let mut out = [0; FRAME_BYTES];
-        assert_eq!(source.turn(&stream(Codec::Pcma), late, &mut out), Turn::Packet);
+        assert_eq!(source.turn(&stream(Codec::Pcma), late, &mut out), Turn::Packet(Codec::Pcma, 8));
         assert_eq!(source.turn(&stream(Codec::Pcma), late, &mut out), Turn::Nothing);
         assert_eq!(source.due(), Some(late + FRAME));
         let packet = packet::parse(&out).unwrap();

@@ -36,6 +36,8 @@ pub struct Taped {
     pub ssrc: u32,
     pub sequence: u16,
     pub timestamp: u32,
+    /// Ticks of `timestamp` in a second, a multiple of [`RATE`].
+    pub clock: u32,
     pub samples: u16,
 }
 
@@ -79,6 +81,7 @@ struct Run {
     ssrc: u32,
     /// Candidates for the least held-up of the recent packets, by rising delay.
     least: VecDeque<Heard>,
+    clock: u32,
     /// Of the packet with the highest sequence number so far.
     newest: Heard,
     sequence: u16,
@@ -108,6 +111,7 @@ impl Run {
             packets: vec![newest],
             least: VecDeque::from([newest]),
             ssrc: packet.ssrc,
+            clock: packet.clock,
             newest,
             sequence: packet.sequence,
             timestamp: packet.timestamp,
@@ -117,11 +121,12 @@ impl Run {
 
     /// Takes the packet if it is of this run.
     fn take(&mut self, index: usize, packet: &Taped) -> bool {
-        if packet.ssrc != self.ssrc {
+        if packet.ssrc != self.ssrc || packet.clock != self.clock {
             return false;
         }
         let ahead = packet.sequence.wrapping_sub(self.sequence);
-        let mut step = i64::from(packet.timestamp.wrapping_sub(self.timestamp).cast_signed());
+        let ticks = i64::from(packet.timestamp.wrapping_sub(self.timestamp).cast_signed());
+        let mut step = ticks / (i64::from(self.clock) / RATE as i64).max(1);
         // The next packet begins where this one ends at the earliest, whatever a broken clock says.
         if ahead == 1 && (0..i64::from(self.samples)).contains(&step) {
             step = i64::from(self.samples);
@@ -156,7 +161,10 @@ impl Run {
 fn runs(track: &[Taped]) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for (index, packet) in track.iter().enumerate() {
-        if !runs.last_mut().is_some_and(|run| run.take(index, packet)) {
+        let last = runs.last().map(|run| run.clock);
+        // Where the codec has changed its clock, a packet that was overtaken is of the run before.
+        let may_be = if last == Some(packet.clock) { 1 } else { 2 };
+        if !runs.iter_mut().rev().take(may_be).any(|run| run.take(index, packet)) {
             runs.push(Run::new(index, packet));
         }
     }
@@ -273,7 +281,7 @@ mod tests {
         fn packet(&mut self, delay: i64, samples: u16, stamped: u32) {
             let arrival = Mono(u64::try_from(self.now + delay).unwrap() * SAMPLE);
             let (ssrc, sequence, timestamp) = (self.ssrc, self.sequence, self.timestamp);
-            self.track.push(Taped { arrival, ssrc, sequence, timestamp, samples });
+            self.track.push(Taped { arrival, ssrc, sequence, timestamp, clock: 8000, samples });
             self.lose(samples, stamped);
         }
 
@@ -520,7 +528,7 @@ mod tests {
         ) {
             let mut track: Vec<Taped> = packets
                 .into_iter()
-                .map(|(arrival, ssrc, sequence, timestamp, samples)| Taped { arrival: Mono(arrival), ssrc, sequence, timestamp, samples })
+                .map(|(arrival, ssrc, sequence, timestamp, samples)| Taped { arrival: Mono(arrival), ssrc, sequence, timestamp, clock: 8000, samples })
                 .collect();
             track.sort_by_key(|packet| packet.arrival);
             let placed = place(&track);

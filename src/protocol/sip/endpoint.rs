@@ -195,6 +195,11 @@ impl Endpoint {
         self.make_offer(leg, sdp, now);
     }
 
+    /// A key pressed by whom the peer talks to, as INFO (`application/dtmf-relay`); no effect outside a session.
+    pub fn press(&mut self, leg: LegId, key: char, now: Now) {
+        self.send_key(leg, key, now);
+    }
+
     /// Ends a confirmed session; before that, `refuse` (theirs) or `cancel` (ours).
     pub fn bye(&mut self, leg: LegId, now: Now) {
         self.end_session(leg, now);

@@ -7,6 +7,7 @@ use dutyline::duty::checkpoint::{Checkpoint, Piece};
 use dutyline::duty::escalation::Policy;
 use dutyline::duty::ids::CallId;
 use dutyline::duty::journal::{Fact, Noted, Urgency};
+use dutyline::duty::line_plan::SrtpPlan;
 use dutyline::duty::line_plan::{Answering, LinePlan, SilencePlan};
 use dutyline::duty::switchboard::{Input, Output, Switchboard};
 use dutyline::io::checkpoint;
@@ -16,6 +17,7 @@ use dutyline::protocol::now::{Deadline, Mono, Now, earlier};
 use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::relay::{Relay, Verdict};
 use dutyline::protocol::rtp::source::FRAME_BYTES;
+use dutyline::protocol::rtp::srtp::TAG;
 use dutyline::protocol::rtp::{Channel, Party};
 use dutyline::protocol::sip::{Account, Habits, Peer, Transmit, Transport};
 use std::collections::{BTreeSet, VecDeque};
@@ -186,15 +188,19 @@ impl Daemon {
 
     pub fn handle_packet(&mut self, port: u16, from: SocketAddr, bytes: &[u8], now: Now) {
         let channel = Channel((port - FIRST_PORT) / 2);
-        if let Verdict::Take { tag, forward } =
-            self.relay.handle_packet(channel, from, bytes, now.mono)
+        let mut packet = bytes.to_vec();
+        if let Verdict::Take { tag, length, forward } =
+            self.relay.handle_packet(channel, from, &mut packet, now.mono)
         {
+            packet.truncate(length);
             let taped =
-                Taped { at: now.mono, call: tag.call, party: tag.party, bytes: bytes.to_vec() };
+                Taped { at: now.mono, call: tag.call, party: tag.party, bytes: packet.clone() };
             self.tape.push(taped);
-            if let Some(forward) = forward {
-                let mut packet = bytes.to_vec();
-                forward.apply(&mut packet);
+            packet.resize(length + TAG, 0);
+            if let Some(forward) = forward
+                && let Some(length) = self.relay.carry(&forward, &mut packet, length)
+            {
+                packet.truncate(length);
                 self.relay.sent(forward.channel);
                 self.rtp.push_back((port_of(forward.channel), forward.to, packet));
             }
@@ -284,9 +290,14 @@ impl Daemon {
             while let Some(spoken) = self.relay.poll_packet(now.mono, &mut packet) {
                 let (call, party) = (spoken.tag.call, spoken.tag.party);
                 self.tape.push(Taped { at: now.mono, call, party, bytes: packet.to_vec() });
-                if let Some(to) = spoken.to {
+                let mut out = packet.to_vec();
+                out.resize(FRAME_BYTES + TAG, 0);
+                if let (Some(to), Some(length)) =
+                    (spoken.to, self.relay.close_packet(spoken.channel, &mut out, FRAME_BYTES))
+                {
+                    out.truncate(length);
                     self.relay.sent(spoken.channel);
-                    self.rtp.push_back((port_of(spoken.channel), to, packet.to_vec()));
+                    self.rtp.push_back((port_of(spoken.channel), to, out));
                 }
             }
             while let Some(event) = self.relay.poll_event() {
@@ -422,6 +433,7 @@ pub fn line_plan() -> LinePlan {
         phones: people::ring_plan(),
         reserved_channels: RESERVED,
         entry_budget: ENTRY_BUDGET,
+        srtp: SrtpPlan::default(),
         callers: CallerRules { emergency: Some(Urgency::Urgent), ..CallerRules::default() },
         finish: Duration::ZERO,
         answering: Answering {

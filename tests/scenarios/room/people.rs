@@ -66,6 +66,7 @@ pub fn ring_plan() -> Vec<Phone> {
         target: target.to_owned(),
         ring: RING,
         begins: Begins::InTurn,
+        srtp: None,
     };
     vec![phone("值班台话机", DESK), phone("备用话机", SPARE)]
 }

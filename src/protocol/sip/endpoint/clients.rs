@@ -41,6 +41,11 @@ pub enum Purpose {
         leg: LegId,
         trusted: bool,
     },
+    /// Nothing depends on how it goes.
+    Info {
+        leg: LegId,
+        trusted: bool,
+    },
     /// `leg` unless it ends a fork nobody knows of.
     Bye {
         leg: Option<LegId>,
@@ -56,7 +61,10 @@ impl Purpose {
                 Some(leg)
             }
             Purpose::Bye { leg, .. } => leg,
-            Purpose::Register { .. } | Purpose::Options { .. } | Purpose::Cancel => None,
+            Purpose::Register { .. }
+            | Purpose::Options { .. }
+            | Purpose::Info { .. }
+            | Purpose::Cancel => None,
         }
     }
 }
@@ -177,6 +185,7 @@ impl Endpoint {
             | Purpose::Options { .. }
             | Purpose::Prack { .. }
             | Purpose::Offer { trusted: false, .. }
+            | Purpose::Info { .. }
             | Purpose::Bye { .. } => Proof::None,
         };
         self.start_proved(draft, purpose, proof, now)
@@ -311,6 +320,7 @@ impl Endpoint {
             Purpose::Register { .. }
             | Purpose::Prack { .. }
             | Purpose::Bye { .. }
+            | Purpose::Info { .. }
             | Purpose::Cancel => {}
         }
     }
@@ -334,8 +344,8 @@ impl Endpoint {
                 self.on_prack_over(leg, &tag, now);
             }
             Purpose::Bye { leg, .. } => self.on_bye_over(leg),
-            // The route has its own patience.
-            Purpose::Cancel | Purpose::Options { .. } => {}
+            // The route has its own patience; on a key nothing depends.
+            Purpose::Cancel | Purpose::Options { .. } | Purpose::Info { .. } => {}
         }
     }
 
@@ -349,6 +359,7 @@ impl Endpoint {
             Purpose::Invite { leg } => !self.is_call_cancelled(leg),
             Purpose::Prack { trusted, .. }
             | Purpose::Offer { trusted, .. }
+            | Purpose::Info { trusted, .. }
             | Purpose::Bye { trusted, .. } => trusted,
             Purpose::Cancel | Purpose::Options { .. } => false,
         };
@@ -377,6 +388,7 @@ impl Endpoint {
             Purpose::Register { .. }
             | Purpose::Options { .. }
             | Purpose::Prack { .. }
+            | Purpose::Info { .. }
             | Purpose::Bye { .. }
             | Purpose::Cancel => {}
         }
@@ -388,6 +400,7 @@ impl Endpoint {
             Purpose::Register { .. } => self.registrar.next_cseq(),
             Purpose::Bye { leg: Some(leg), .. }
             | Purpose::Prack { leg, .. }
+            | Purpose::Info { leg, .. }
             | Purpose::Offer { leg, .. } => {
                 let tag = draft.to_tag();
                 let leg = self.legs.get_mut(leg);

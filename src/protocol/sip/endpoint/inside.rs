@@ -2,6 +2,7 @@
 //! ACK.
 
 use super::Endpoint;
+use super::clients::Purpose;
 use super::legs::{Leg, Offer, State, Unacked};
 use crate::protocol::now::Now;
 use crate::protocol::sip::message::{Method, Request};
@@ -231,6 +232,20 @@ impl Endpoint {
         let content_type = decode(request.wire.header("content-type").unwrap_or_default());
         let body = request.wire.body.clone();
         self.report(Event::Info { leg: id, content_type, body });
+    }
+
+    pub(super) fn send_key(&mut self, id: LegId, key: char, now: Now) {
+        let full = self.is_full();
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        let (State::Established { .. }, Some(dialog), false) = (&leg.state, &mut leg.dialog, full)
+        else {
+            return;
+        };
+        let mut info = dialog.request(Method::Info, &self.account);
+        let body = format!("Signal={key}\r\nDuration=160\r\n").into_bytes();
+        info.body = Some(("application/dtmf-relay".to_owned(), body));
+        let trusted = dialog.ends_at_pbx(&self.account);
+        self.start_client(info, Purpose::Info { leg: id, trusted }, now);
     }
 
     /// The ACK to a 2xx of ours.

@@ -1,0 +1,123 @@
+//! What a channel is while it is lent to a party: its stream, its keys, its prompts, its counts.
+
+use super::{Secrecy, Tag};
+use crate::protocol::now::{Deadline, Mono, earlier};
+use crate::protocol::rtp::loss::Loss;
+use crate::protocol::rtp::packet::{self, Packet};
+use crate::protocol::rtp::source::Source;
+use crate::protocol::rtp::srtp::{Closed, Guard, Keys as SrtpKeys};
+use crate::protocol::rtp::stream::Carried;
+use crate::protocol::rtp::telephone_event::Keys;
+use crate::protocol::rtp::{Channel, Counts, Party, Stream, g722};
+use std::net::SocketAddr;
+use uuid::Uuid;
+
+pub struct Lent {
+    pub call: Uuid,
+    pub party: Party,
+    pub stream: Stream,
+    pub other: Option<Channel>,
+    pub keys: Keys,
+    pub loss: Loss,
+    pub source: Source,
+    pub counts: Counts,
+    /// When the last packet came.
+    pub heard: Mono,
+    pub quiet: bool,
+    pub guard: Option<Box<Guard>>,
+    /// That its packets cannot be decrypted was reported.
+    pub told: bool,
+    /// Where the two parties speak different codecs, one of them G.722.
+    pub ear: g722::Decoder,
+    pub mouth: g722::Encoder,
+}
+
+/// A packet of the party.
+#[derive(Debug, Clone, Copy)]
+pub struct Judged<'a> {
+    pub packet: Packet<'a>,
+    pub carried: Carried,
+    /// Of the packet without what encryption adds.
+    pub length: usize,
+    pub secrecy: Secrecy,
+}
+
+impl Lent {
+    pub fn new(call: Uuid, party: Party, stream: Stream, source: Source, now: Mono) -> Self {
+        Self {
+            call,
+            party,
+            stream,
+            other: None,
+            keys: Keys::default(),
+            loss: Loss::default(),
+            source,
+            counts: Counts::default(),
+            heard: now,
+            quiet: false,
+            guard: stream.srtp.map(guard),
+            told: false,
+            ear: g722::Decoder::default(),
+            mouth: g722::Encoder::default(),
+        }
+    }
+
+    /// A remote of `0.0.0.0` is a hold in the old manner (RFC 3264 §8.4): what the party still sends comes from where
+    /// it was.
+    pub fn change(&mut self, stream: Stream) {
+        let stream = stream.after(&self.stream);
+        let remote =
+            if stream.remote.ip().is_unspecified() { self.stream.remote } else { stream.remote };
+        match (&mut self.guard, stream.srtp) {
+            (Some(guard), Some(keys)) => guard.rekey(keys),
+            (guard, keys) => *guard = keys.map(self::guard),
+        }
+        self.told &= stream.srtp == self.stream.srtp;
+        self.stream = Stream { remote, ..stream };
+    }
+
+    /// None for a packet the party has no business to send, and for one that was there before.
+    pub fn judge<'a>(&mut self, from: SocketAddr, bytes: &'a mut [u8]) -> Option<Judged<'a>> {
+        if from != self.stream.remote {
+            return None;
+        }
+        let (length, secrecy) = match &mut self.guard {
+            None => (bytes.len(), Secrecy::Clear),
+            Some(guard) => match guard.open(bytes) {
+                Ok(length) => (length, Secrecy::Decrypted),
+                Err(Closed::Unauthentic) => (bytes.len(), Secrecy::Undecryptable),
+                Err(Closed::Replayed) => return None,
+            },
+        };
+        let packet = packet::parse(&bytes[..length])?;
+        let carried = self.stream.carried(packet.payload_type)?;
+        Some(Judged { packet, carried, length, secrecy })
+    }
+
+    /// Of a packet that carries audio in its codec, or keys.
+    pub fn tag(&self, judged: &Judged<'_>) -> Tag {
+        let (codec, audio_pt, event_pt) = match judged.carried {
+            Carried::Audio(codec) => (codec, judged.packet.payload_type, self.stream.event_pt),
+            Carried::Keys => {
+                (self.stream.codec, self.stream.audio_pt, Some(judged.packet.payload_type))
+            }
+        };
+        let (call, party, secrecy) = (self.call, self.party, judged.secrecy);
+        Tag { call, party, codec, audio_pt, event_pt, secrecy }
+    }
+
+    pub fn reachable(&self) -> bool {
+        self.stream.send
+            && !self.stream.remote.ip().is_unspecified()
+            && self.stream.remote.port() != 0
+    }
+
+    pub fn due(&self) -> Option<Deadline> {
+        let prompt = self.source.due().map(|due| (due, "next packet of a prompt"));
+        earlier(prompt, self.keys.deadline())
+    }
+}
+
+fn guard(keys: SrtpKeys) -> Box<Guard> {
+    Box::new(Guard::new(keys))
+}

@@ -1,0 +1,68 @@
+//! Codecs other than G.711 with real phones through a real PBX, which hands their descriptions on.
+
+use crate::calls::{Room, talk};
+use crate::daemon::{Daemon, Plan};
+use crate::wave;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(8);
+const CALL: &str = "SELECT id FROM call WHERE direction = 'in'";
+
+/// The caller's samples and the officer's.
+type Sides = [Vec<i16>; 2];
+
+/// A conversation between two phones with these codecs; what each said and heard.
+fn spoken(caller: &str, officer: &str) -> Option<(Room, Daemon, Sides, Sides)> {
+    let mut room = Room::open()?;
+    let daemon = room.daemon(&Plan::default());
+    let says = [wave::voice(31, 12), wave::voice(32, 12)];
+    let codecs = |codecs: &str| format!(";audio_codecs={codecs}");
+    let mut calling = room.phone_with("caller", &says[0], &codecs(caller));
+    let mut answering = room.phone_with("2001", &says[1], &codecs(officer));
+    calling.dial("1001");
+    answering.incoming(SOON);
+    answering.accept();
+    calling.established();
+    answering.established();
+    talk(5);
+    calling.hangup();
+    calling.closed();
+    answering.closed();
+    daemon.row_is("SELECT disposition FROM call", "answered");
+    let heard = [calling.heard(), answering.heard()];
+    Some((room, daemon, says, heard))
+}
+
+fn assert_recorded(daemon: &Daemon, says: &Sides) {
+    let recorded = daemon.recording(CALL);
+    for (side, said) in says.iter().enumerate() {
+        let likeness = wave::likeness(said, &recorded.channels[side]);
+        assert!(likeness > 0.9, "channel {side}: {likeness}");
+    }
+}
+
+#[test]
+fn sig_19_g722_passes_through_and_is_decoded_for_the_recording() {
+    let Some((_room, daemon, says, _)) = spoken("G722", "G722,PCMA") else { return };
+    assert_recorded(&daemon, &says);
+    assert_eq!(daemon.row("SELECT state FROM recording"), "sealed");
+}
+
+#[test]
+fn sig_19_g722_is_turned_into_a_law_for_a_phone_that_has_nothing_else() {
+    let Some((_room, daemon, says, heard)) = spoken("G722", "PCMA") else { return };
+    assert_recorded(&daemon, &says);
+    let likeness = wave::likeness(&says[0], &heard[1]);
+    assert!(likeness > 0.9, "the officer heard the caller: {likeness}");
+}
+
+#[test]
+fn sig_19_opus_passes_through_and_the_recording_says_what_it_is_without() {
+    let Some((_room, daemon, says, _)) = spoken("opus/48000/2", "opus/48000/2") else { return };
+    if cfg!(feature = "opus") {
+        return assert_recorded(&daemon, &says);
+    }
+    daemon.row_is("SELECT state IN ('missing', 'partial') FROM recording", "1");
+    let reason = daemon.row("SELECT reason FROM recording");
+    assert!(reason.contains("Opus") && reason.contains("原始数据包已保留"), "{reason}");
+}
