@@ -4,6 +4,7 @@ use super::check::{dialled, one_of};
 use super::faults::{Say, say};
 use super::reader::{Reader, Section, address, boolean, ip, list, number, text};
 use super::{Environment, Line, PbxAddress, Tls, secret};
+use crate::protocol::sip::admission::Pace;
 use crate::protocol::sip::route::PEERS_MAX;
 use crate::protocol::sip::{Habits, Numbers, Transport};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -114,7 +115,8 @@ fn habits(s: &mut Section<'_>, register: bool) -> Habits {
     let large_by_udp = s.or("large_requests", false, |value| one_of(value, &ways));
     let keep_alive = Duration::from_secs(s.or("keepalive_seconds", 25, number(0..=600)));
     let sips = s.or("sips", false, boolean);
-    Habits { trunk: !register, numbers, sips, large_by_udp, keep_alive }
+    let pace = Pace::default();
+    Habits { trunk: !register, numbers, sips, large_by_udp, keep_alive, pace }
 }
 
 /// The keys that belong to TLS, given where the transport is TLS and nowhere else.

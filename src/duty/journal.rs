@@ -160,6 +160,13 @@ pub enum Fact {
         status: u16,
         why: String,
     },
+    /// So many new calls came too fast from this address of the PBX since the fact before, and got
+    /// 503 without a row of their own; `over` when no more come.
+    TurnedAway {
+        source: String,
+        calls: u64,
+        over: bool,
+    },
     /// The line uses this address of the PBX now; `preferred` when it is the first of the list.
     LineMoved {
         to: String,

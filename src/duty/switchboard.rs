@@ -21,6 +21,7 @@ use super::line_plan::LinePlan;
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
 use crate::protocol::rtp::{self, Channel, Party};
+use crate::protocol::sip::admission::Summary;
 use crate::protocol::sip::endpoint::Endpoint;
 use crate::protocol::sip::{self, LegId, Peer, Transmit};
 use serde::{Deserialize, Serialize};
@@ -120,7 +121,7 @@ pub struct Switchboard {
     /// None until the registrar has said anything.
     line_up: Option<bool>,
     closing: Closing,
-    dropped: u64,
+    dropped: (u64, Option<(Peer, &'static str)>),
     checkpoint: ToTell,
 }
 
@@ -167,7 +168,7 @@ impl Switchboard {
             calls: BTreeMap::new(),
             line_up: None,
             closing: Closing::No,
-            dropped: 0,
+            dropped: (0, None),
             checkpoint: ToTell::default(),
         }
     }
@@ -249,8 +250,8 @@ impl Switchboard {
         self.desk.legs.len()
     }
 
-    /// Messages that were dropped unread.
-    pub fn dropped(&self) -> u64 {
+    /// Messages that were dropped, of strangers and others; whose was the last one, and why.
+    pub fn dropped(&self) -> (u64, Option<(Peer, &'static str)>) {
         self.dropped
     }
 
@@ -303,7 +304,14 @@ impl Switchboard {
                 self.desk.note(Fact::LineMoved { to: to.addr.to_string(), preferred }, now);
             }
             sip::Event::Unregistered => self.on_unregistered(),
-            sip::Event::Dropped { .. } => self.dropped += 1,
+            sip::Event::TurnedAway(Summary { source, calls, over }) => {
+                let source = source.to_string();
+                self.desk.note(Fact::TurnedAway { source, calls, over }, now);
+            }
+            sip::Event::Dropped { from, why } => {
+                self.dropped.0 += 1;
+                self.dropped.1 = Some((from, why));
+            }
         }
     }
 

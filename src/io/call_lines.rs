@@ -68,7 +68,8 @@ impl CallLines {
             | Fact::LineDown { .. }
             | Fact::NotSecret { .. }
             | Fact::Undecryptable { .. }
-            | Fact::LineMoved { .. } => {}
+            | Fact::LineMoved { .. }
+            | Fact::TurnedAway { .. } => {}
         }
     }
 

@@ -29,6 +29,8 @@ const DATAGRAM: usize = 65_536;
 /// Orders from other parts that may wait; more than a duty room can ever cause.
 const INPUTS: usize = 1_024;
 const BEAT: Duration = Duration::from_secs(1);
+/// Beats between two lines about messages that were dropped.
+const DROPPED_BEATS: u64 = 60;
 /// Beats between two notes of being alive while there is no call.
 const IDLE_BEATS: u64 = 10;
 /// How long the last change may wait for a disk that does not write.
@@ -160,6 +162,8 @@ struct Control {
     traces: Traces,
     /// Served besides the PBX.
     also_trusted: Vec<IpAddr>,
+    /// How many dropped messages the log knows of, and since which beat.
+    dropped: (u64, Option<u64>),
     drained: bool,
 }
 
@@ -180,6 +184,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
         beats: 0,
         traces: wiring.traces,
         also_trusted,
+        dropped: (0, None),
         drained: false,
     };
     let mut datagram = vec![0; DATAGRAM];
@@ -225,6 +230,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
                 pacemaker.beat();
                 control.say_alive();
                 control.traces.tell_lost();
+                control.say_dropped();
             }
             Event::Keeper => control.keep(),
         }
@@ -256,6 +262,16 @@ impl Control {
         if self.switchboard.calls() > 0 || self.beats.is_multiple_of(IDLE_BEATS) {
             self.keep();
         }
+    }
+
+    /// One line a minute at most, whatever strangers send.
+    fn say_dropped(&mut self) {
+        let (known, told) = self.dropped;
+        let (count, last) = self.switchboard.dropped();
+        let silent = told.is_some_and(|told| self.beats - told < DROPPED_BEATS);
+        let Some((from, why)) = last.filter(|_| count > known && !silent) else { return };
+        info!(messages = count - known, last = %from.addr, why, "SIP messages were dropped");
+        self.dropped = (count, Some(self.beats));
     }
 
     async fn keep_last(&mut self) {

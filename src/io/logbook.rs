@@ -130,6 +130,9 @@ fn show_line(noted: &Noted, board: &Board) {
     if let Fact::LineMoved { to, preferred } = &noted.fact {
         return show_way(noted, to, *preferred, board);
     }
+    if let Fact::TurnedAway { source, calls, over } = &noted.fact {
+        return show_flood(noted, source, *calls, *over, board);
+    }
     let lamp = match &noted.fact {
         Fact::LineUp => LineState::Registered { since },
         Fact::LineDown { status, why } => {
@@ -148,6 +151,22 @@ fn show_line(noted: &Noted, board: &Board) {
             }
         }
         status.line = lamp;
+    });
+}
+
+/// Somebody must look at the PBX: what it sends is no town calling.
+fn show_flood(noted: &Noted, source: &str, calls: u64, over: bool, board: &Board) {
+    warn!(%source, calls, over, "calls came too fast and were turned away with 503");
+    let alarm = Alarm {
+        since: noted.at.wall,
+        zh: format!("交换机 {source} 来话过密，超出部分已回 503，请检查交换机是否循环转接"),
+        en: format!(
+            "Calls come too fast from the PBX at {source}; the surplus gets 503: see whether it forwards in a loop"
+        ),
+    };
+    board.update(|status| match over {
+        true => drop(status.alarms.remove("flood")),
+        false => drop(status.alarms.entry("flood").or_insert(alarm)),
     });
 }
 

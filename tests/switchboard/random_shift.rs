@@ -307,6 +307,7 @@ impl Shift {
                 | Event::RegistrationFailed { .. }
                 | Event::Unregistered
                 | Event::Moved { .. }
+                | Event::TurnedAway(_)
                 | Event::Dropped { .. } => {}
             }
         }

@@ -541,6 +541,7 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::RegistrationFailed { .. }
         | Event::Unregistered
         | Event::Moved { .. }
+        | Event::TurnedAway(_)
         | Event::Dropped { .. } => None,
     }
 }

@@ -308,6 +308,7 @@ impl Phone {
             | sip::Event::Info { .. }
             | sip::Event::Unregistered
             | sip::Event::Moved { .. }
+            | sip::Event::TurnedAway(_)
             | sip::Event::Dropped { .. } => {}
         }
     }

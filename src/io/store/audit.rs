@@ -72,6 +72,24 @@ pub(super) fn append(
     Ok(())
 }
 
+/// As [`append`], unless one of the newest rows says so already: a fact may be told twice.
+pub(super) fn append_once(
+    sql: &Connection,
+    now: Now,
+    actor: &Actor,
+    action: &str,
+    object: &str,
+    detail: &str,
+) -> Result<()> {
+    let known = sql
+        .prepare_cached(
+            "SELECT 1 FROM (SELECT * FROM audit ORDER BY id DESC LIMIT 1000)
+             WHERE at_ms = ?1 AND action = ?2 AND object = ?3 AND detail = ?4",
+        )?
+        .exists(params![ms(now.wall), action, object, detail])?;
+    if known { Ok(()) } else { append(sql, now, actor, action, object, detail) }
+}
+
 /// Rows of the audit, or the first one that does not fit the chain.
 fn verify(sql: &Connection) -> Result<u64> {
     let mut rows = sql.prepare(

@@ -12,9 +12,12 @@ use crate::duty::journal::{Fact, Noted, Urgency};
 use crate::duty::switchboard::Input;
 use crate::io::status::Live;
 use crate::protocol::now::Now;
+use rusqlite::Connection;
 
 /// The rule by which `Priority: emergency` raises the flag (I-14).
 const PRIORITY_RULE: &str = "callers.emergency_priority";
+/// The rule by which calls that come too fast are turned away (I-14).
+const PACE_RULE: &str = "sip.pace";
 
 /// What must be told once a fact is committed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -115,18 +118,30 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
             recordings::finalize(sql, (*attempt).into())?;
             return Ok(Applied { escalate: true, ..Applied::tell(live) });
         }
-        Fact::LineUp => {
-            outages::end(sql, outages::OutageKind::Line, now)?;
-            return Ok(Applied { escalate: true, ..Applied::tell(Some(Live::Status)) });
-        }
+        Fact::LineUp => return line_up(sql, now),
         Fact::LineDown { status, why } => {
             outages::begin(sql, outages::OutageKind::Line, Some(*status), why, now)?;
             Some(Live::Status)
         }
         // Where the line was in between is in the rows of its outages.
         Fact::LineMoved { .. } => None,
+        Fact::TurnedAway { source, calls, .. } => turned_away(sql, source, *calls, now)?,
     };
     Ok(Applied::tell(live))
+}
+
+fn line_up(sql: &Connection, now: Now) -> Result<Applied> {
+    outages::end(sql, outages::OutageKind::Line, now)?;
+    Ok(Applied { escalate: true, ..Applied::tell(Some(Live::Status)) })
+}
+
+/// The calls of a flood that were not served: counted, not written one by one.
+fn turned_away(sql: &Connection, source: &str, calls: u64, now: Now) -> Result<Option<Live>> {
+    if calls > 0 {
+        let actor = Actor::system(PACE_RULE);
+        audit::append_once(sql, now, &actor, "turn_away", source, &calls.to_string())?;
+    }
+    Ok(Some(Live::Status))
 }
 
 /// The caller's side said that it is an emergency, and the site lets that raise the flag.
@@ -164,6 +179,24 @@ mod tests {
     use crate::io::store::tests::{arrival, at, call, note, officer, one, store};
     use crate::io::store::{CallState, CallbackState, RecordingState, Settled, StretchKind, wait};
     use crate::protocol::rtp::Party;
+
+    #[test]
+    fn rel_07_calls_turned_away_are_one_row_of_the_audit_however_often_told() {
+        let store = store();
+        let turned_away =
+            |calls, over| Fact::TurnedAway { source: "192.0.2.1".into(), calls, over };
+        let rows = || one::<i64>(&store, "SELECT count(*) FROM audit WHERE action = 'turn_away'");
+        let before = rows();
+        for _ in 0..2 {
+            note(&store, 1.0, turned_away(1, false));
+            note(&store, 11.0, turned_away(9_411, true));
+        }
+        note(&store, 12.0, turned_away(0, true));
+        assert_eq!((before, rows()), (0, 2));
+        let detail = "SELECT detail FROM audit WHERE action = 'turn_away' ORDER BY id DESC LIMIT 1";
+        assert_eq!(one::<String>(&store, detail), "9411");
+        wait(store.verify_audit()).unwrap();
+    }
 
     #[test]
     fn a_call_and_its_entry_are_born_together_and_once() {

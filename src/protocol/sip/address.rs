@@ -227,8 +227,10 @@ fn host_port(bytes: &[u8]) -> Option<(String, Option<u16>)> {
     let (host, port) = if let Some(rest) = bytes.strip_prefix(b"[") {
         let end = rest.iter().position(|&b| b == b']')?;
         let host = std::str::from_utf8(&rest[..end]).ok()?;
-        host.parse::<std::net::Ipv6Addr>().ok()?;
-        (host, &rest[end + 1..])
+        // One colon too many before the IPv4 part is of RFC 3261's own making (RFC 5118 §4.10).
+        let meant = host.replacen(":::", "::", 1);
+        meant.parse::<std::net::Ipv6Addr>().ok()?;
+        (meant, &rest[end + 1..])
     } else {
         let end = bytes.iter().position(|&b| b == b':').unwrap_or(bytes.len());
         let host = std::str::from_utf8(&bytes[..end]).ok()?;
@@ -236,7 +238,7 @@ fn host_port(bytes: &[u8]) -> Option<(String, Option<u16>)> {
         if host.is_empty() || !host.bytes().all(fits) {
             return None;
         }
-        (host, &bytes[end..])
+        (host.to_owned(), &bytes[end..])
     };
     let port = match port {
         [] => None,

@@ -22,6 +22,7 @@ use self::line::Way;
 use self::registrar::Registrar;
 use self::servers::{Server, ServerKey};
 use self::wallet::Wallet;
+use super::admission::Admission;
 use super::dialog::Dialog;
 use super::message::{Method, Request, Response};
 use super::route::Route;
@@ -48,6 +49,7 @@ pub struct Endpoint {
     servers: BTreeMap<ServerKey, Server>,
     /// Calls being opened, for §8.2.2.2.
     opening: BTreeMap<servers::MergeKey, ServerKey>,
+    admission: Admission,
     legs: Legs,
     registrar: Registrar,
     route: Route,
@@ -65,6 +67,7 @@ impl Endpoint {
             way: Way::default(),
             registrar: Registrar::new(&account, &mut random),
             wallet: Wallet::new(&account),
+            admission: Admission::new(account.habits.pace),
             account,
             random,
             transmits: VecDeque::new(),
@@ -104,6 +107,8 @@ impl Endpoint {
         self.registrar.machine.handle_timeout(now.mono);
         self.run_registrar(now);
         self.way_timeout(now);
+        self.admission.handle_timeout(now.mono);
+        self.tell_of_floods();
     }
 
     /// The transport to `peer` failed (ICMP unreachable, connection refused or lost).
@@ -133,6 +138,7 @@ impl Endpoint {
         let clients = self.clients.values().map(Client::poll_timeout);
         let servers = self.servers.values().map(Server::poll_timeout);
         let deadline = clients.chain(servers).fold(self.legs.poll_timeout(), earlier);
+        let deadline = earlier(deadline, self.admission.poll_timeout());
         earlier(earlier(deadline, self.registrar.machine.poll_timeout()), self.way_deadline())
     }
 
@@ -252,6 +258,12 @@ impl Endpoint {
 
     fn drop_message(&mut self, from: Peer, why: &'static str) {
         self.report(Event::Dropped { from, why });
+    }
+
+    fn tell_of_floods(&mut self) {
+        while let Some(summary) = self.admission.poll() {
+            self.report(Event::TurnedAway(summary));
+        }
     }
 
     fn is_full(&self) -> bool {

@@ -2,6 +2,7 @@
 //! reports, and how a peer is named. Knows nothing of lines, officers or entries.
 
 pub mod address;
+pub mod admission;
 pub mod claims;
 pub mod dialog;
 pub mod digest;
@@ -18,6 +19,7 @@ pub mod text;
 pub mod transaction;
 pub mod wire;
 
+use admission::{Pace, Summary};
 use claims::Claims;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -178,6 +180,8 @@ pub enum Event {
     Unregistered,
     /// Requests go to this address of the PBX now; `preferred` when it is the first of the list.
     Moved { to: Peer, preferred: bool },
+    /// Calls that began too fast got 503 and nothing else.
+    TurnedAway(Summary),
     /// A message was dropped; for the counter and the log.
     Dropped { from: Peer, why: &'static str },
 }
@@ -238,6 +242,8 @@ pub struct Habits {
     pub large_by_udp: bool,
     /// Between two keep-alives over UDP; zero for none.
     pub keep_alive: Duration,
+    /// How fast calls may come from one of its addresses.
+    pub pace: Pace,
 }
 
 /// How numbers are written in URIs.

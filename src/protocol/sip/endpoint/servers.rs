@@ -287,7 +287,7 @@ impl Endpoint {
         let writer = request.reply_seed(from.addr).reply(503, &tag);
         let bytes = finish(writer, 503, &[], &self.account.agent, None);
         self.transmit(Transmit { to: from, bytes });
-        self.drop_message(from, "too many transactions");
+        self.drop_message(from, "too many calls");
     }
 }
 

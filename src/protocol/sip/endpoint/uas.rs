@@ -16,7 +16,7 @@ impl Endpoint {
         if invite.fault.is_none() && self.opening.contains_key(&merge_key(&invite)) {
             return self.respond(&invite, from, 482, now);
         }
-        if self.is_crowded() {
+        if !self.admits(&invite, from, now) {
             return self.respond_overloaded(&invite, from);
         }
         let mut timer = SessionTimer::new(self.account.session_expires);
@@ -44,6 +44,22 @@ impl Endpoint {
         self.legs.insert(id, leg);
         let invite = Box::new(incoming(invite, from));
         self.report(Event::Incoming { leg: id, invite });
+    }
+
+    /// Before there is a transaction. A call that is turned away has no row of its own (I-1 holds
+    /// for what is served): its 503 sends the PBX to the phones themselves, and all of a flood
+    /// stand counted in its summaries.
+    fn admits(&mut self, invite: &Request, from: Peer, now: Now) -> bool {
+        let ip = from.addr.ip().to_canonical();
+        let admitted = if self.is_crowded() {
+            self.admission.turn_away(ip, now.mono);
+            false
+        } else {
+            let caller = identity(invite.wire.header("from").unwrap_or_default()).user;
+            self.admission.admits(ip, &caller, now.mono)
+        };
+        self.tell_of_floods();
+        admitted
     }
 
     pub(super) fn answer_call(&mut self, id: LegId, sdp: Vec<u8>, now: Now) {

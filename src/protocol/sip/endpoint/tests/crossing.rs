@@ -138,6 +138,7 @@ impl Ledger {
                 | Event::RegistrationFailed { .. }
                 | Event::Unregistered
                 | Event::Moved { .. }
+                | Event::TurnedAway(_)
                 | Event::Dropped { .. } => continue,
             };
             assert!(self.open.contains_key(&leg), "{event:?}");

@@ -77,6 +77,31 @@ fn sig_28_a_forged_bye_cancel_or_invite_changes_nothing() {
         let (out, events) = ask_from(&mut line, udp("198.51.100.1:5060"), text.as_bytes());
         assert_eq!((out.len(), events.len()), (0, 1));
     }
+    // With everything right but the address; what a call can be changed, muted or ended by.
+    let rack = format!("{CONTACT}RAck: 1 1 INVITE\r\n");
+    let again = inside("CANCEL", 1, &tag, "").replace("CANCEL1", "INVITE1");
+    let keys = inside("INFO", 3, &tag, "Content-Type: application/dtmf-relay\r\n") + "Signal=9";
+    let forged = [
+        offer("UPDATE", 2, &tag),
+        inside("PRACK", 2, &tag, &rack),
+        inside("ACK", 1, &tag, ""),
+        inside("UPDATE", 4, &tag, &format!("{CONTACT}Session-Expires: 90;refresher=uac\r\n")),
+        inside("INVITE", 4, &tag, CONTACT),
+        inside("REFER", 5, &tag, "Refer-To: <sip:0086138@far>\r\n"),
+        again,
+        keys,
+    ];
+    let before = line.load();
+    for text in forged {
+        for stranger in [udp("198.51.100.1:5060"), udp("192.0.2.2:5060"), tcp("198.51.100.1:5060")]
+        {
+            let (out, events) = ask_from(&mut line, stranger, text.as_bytes());
+            assert_eq!((out.len(), line.load()), (0, before), "{text}");
+            assert_eq!(events, [Event::Dropped { from: stranger, why: "stranger" }]);
+        }
+    }
+    // Their numbers were not taken either: the PBX goes on where it was.
+    assert_eq!(statuses(&ask(&mut line, &inside("INFO", 2, &tag, "")).0), [200]);
     for forged in [inside("BYE", 2, "0123456789abcdef", ""), inside("BYE", 2, &tag, "")] {
         let forged = forged.replace("tag=theirs", "tag=other");
         assert_eq!(statuses(&ask(&mut line, &forged).0), [481]);
@@ -86,6 +111,49 @@ fn sig_28_a_forged_bye_cancel_or_invite_changes_nothing() {
     let (out, events) = ask(&mut line, &inside("BYE", 2, &tag, ""));
     assert_eq!(statuses(&out), [200]);
     assert_eq!(events, [Event::Ended { leg, ending: Ending::Bye }]);
+}
+
+/// Nobody makes us dial: neither by an answer to a call of ours, nor by asking.
+#[test]
+fn sig_30_redirections_and_strangers_transfers_are_refused() {
+    let mut line = line();
+    let leg = line.invite(call(), start());
+    let invite = sent(&mut line).remove(0);
+    let copied = invite.lines().filter(|line| {
+        ["Via:", "From:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name))
+    });
+    let copied = copied.collect::<Vec<_>>().join("\r\n");
+    for status in [300, 301, 302, 305, 380] {
+        let mut line = endpoint(account(LINE, udp(PBX)));
+        let leg = line.invite(call(), start());
+        assert_eq!(sent(&mut line).remove(0), invite, "the same numbers");
+        let moved = format!(
+            "SIP/2.0 {status} Moved\r\n{copied}\r\nTo: <sip:200@duty.example>;tag=x\r\n\
+             Contact: <sip:0012025550100@198.51.100.1>, <sip:900@{PBX}>\r\n\r\n"
+        );
+        let (out, events) = ask(&mut line, &moved);
+        assert!(out.len() == 1 && out[0].starts_with("ACK "), "{out:?}");
+        assert!(
+            matches!(&events[..], [Event::Refused { leg: l, status: s, .. }] if (*l, *s) == (leg, status))
+        );
+        assert_eq!(line.load().1, 0, "nothing else is dialled");
+    }
+    line.cancel(leg, start());
+    let (mut line, _, tag) = talking();
+    let replaces = format!("{CONTACT}Replaces: call-1;to-tag={tag};from-tag=theirs\r\n");
+    let refer = format!("{CONTACT}Refer-To: <sip:0012025550100@far?Replaces=call-1>\r\n");
+    let before = line.load();
+    for text in [
+        request("INVITE", &replaces).replace("Call-ID: call-1", "Call-ID: call-2"),
+        request("REFER", &refer),
+    ] {
+        let stranger = udp("198.51.100.1:5060");
+        let (out, events) = ask_from(&mut line, stranger, text.as_bytes());
+        assert_eq!((out.len(), line.load()), (0, before));
+        assert_eq!(events, [Event::Dropped { from: stranger, why: "stranger" }]);
+    }
+    let (out, events) = ask(&mut line, &request("REFER", &refer));
+    assert_eq!((statuses(&out), events.len()), (vec![603], 0), "nor outside a call of ours");
 }
 
 #[test]
@@ -314,7 +382,10 @@ fn section_18_1_2_responses_to_somebody_else_are_dropped() {
 
 #[test]
 fn rel_13_a_flood_is_bounded_leaves_room_for_us_and_drains() {
-    let mut line = line();
+    // From so many addresses that none of them goes too fast.
+    let also_trusted: Vec<_> =
+        (0..20).map(|n| addr(&format!("192.0.2.{}:5060", 30 + n)).ip()).collect();
+    let mut line = endpoint(Account { also_trusted, ..account(LINE, udp(PBX)) });
     let mut now = start();
     let mut refused = 0;
     for n in 0..2 * TRANSACTIONS_MAX {
@@ -322,7 +393,8 @@ fn rel_13_a_flood_is_bounded_leaves_room_for_us_and_drains() {
             .replace("INVITE1", &format!("flood{n}"))
             .replace("call-1", &format!("call-{n}"));
         now = now + Duration::from_millis(1);
-        line.handle_message(udp(PBX), text.as_bytes(), now);
+        let from = udp(&format!("192.0.2.{}:5060", 30 + n % 20));
+        line.handle_message(from, text.as_bytes(), now);
         if let Some(Event::Incoming { leg, .. }) = line.poll_event() {
             line.refuse(leg, 486, None, now);
         }
@@ -340,6 +412,64 @@ fn rel_13_a_flood_is_bounded_leaves_room_for_us_and_drains() {
         sent(&mut line);
     }
     assert_eq!(line.load(), (0, 0));
+}
+
+/// Nothing of the surplus is kept: no transaction, no session, one summary.
+#[test]
+fn rel_07_a_flood_from_the_pbx_leaves_calls_and_the_duty_call_alone() {
+    let (mut line, leg, tag) = talking();
+    let mut now = start();
+    let invite = |n: u64, from: &str| {
+        request("INVITE", CONTACT)
+            .replace("INVITE1", &format!("flood{n}"))
+            .replace("call-1", &format!("call-{n}"))
+            .replace("13800000000", from)
+    };
+    let (mut served, mut refused, mut told) = (0, 0, vec![]);
+    for n in 10..10 + 200 * 20 {
+        now = now + Duration::from_millis(5);
+        line.handle_timeout(now);
+        sent(&mut line);
+        let before = line.load();
+        line.handle_message(udp(PBX), invite(n, "13700000000").as_bytes(), now);
+        for event in std::iter::from_fn(|| line.poll_event()).collect::<Vec<_>>() {
+            match event {
+                Event::Incoming { leg, .. } => {
+                    served += 1;
+                    line.refuse(leg, 486, None, now);
+                }
+                Event::TurnedAway(summary) => told.push(summary),
+                Event::Dropped { why, .. } => assert_eq!(why, "too many calls"),
+                other => panic!("{other:?}"),
+            }
+        }
+        let out = sent(&mut line);
+        if let Some(text) = out.iter().find(|text| status(text) == 503) {
+            assert!(text.contains("\r\nRetry-After: 5\r\n") && out.len() == 1, "{out:?}");
+            assert_eq!(line.load(), before, "nothing is kept");
+            refused += 1;
+        }
+    }
+    assert_eq!(served + refused, 4000);
+    assert!((1190..=1320).contains(&served), "{served} at 60 a second and 120 at once");
+    assert_eq!((told.len(), told[0].calls), (1, 1), "the rest is told when a minute is over");
+    // Somebody else's call is heard, and the call that is on can be changed and ended.
+    line.handle_message(udp(PBX), invite(9_999_999, "13912345678").as_bytes(), now);
+    assert!(matches!(line.poll_event(), Some(Event::Incoming { .. })));
+    line.handle_message(udp(PBX), inside("BYE", 2, &tag, "").as_bytes(), now);
+    assert_eq!(line.poll_event(), Some(Event::Ended { leg, ending: Ending::Bye }));
+    let mut summed = 0;
+    while let Some((at, _)) = line.poll_timeout().filter(|_| summed == 0) {
+        now = now + at.since(now.mono);
+        line.handle_timeout(now);
+        for event in std::iter::from_fn(|| line.poll_event()) {
+            if let Event::TurnedAway(summary) = event {
+                summed = summary.calls + told[0].calls;
+                assert!(summary.over);
+            }
+        }
+    }
+    assert_eq!(summed, refused, "every one is counted once");
 }
 
 #[test]
