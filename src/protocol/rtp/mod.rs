@@ -6,6 +6,7 @@ pub mod decimate;
 pub mod ear;
 pub mod g711;
 pub mod g722;
+pub mod gate;
 pub mod libopus;
 pub mod loss;
 pub mod packet;
@@ -106,7 +107,7 @@ pub struct Counts {
     pub sent: u64,
     /// Gaps in the sequence numbers, by RFC 3550 §A.3.
     pub lost: u64,
-    /// Dropped: wrong source, wrong payload type, not RTP.
+    /// Dropped: wrong source, wrong payload type, not RTP, another's stream, too fast.
     pub strangers: u64,
     /// Packets the tape's ring had no room for.
     pub untaped: u64,

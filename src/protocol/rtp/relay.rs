@@ -132,7 +132,8 @@ impl Relay {
         now: Mono,
     ) -> Verdict {
         let Some(lent) = self.lent(channel) else { return Verdict::Drop };
-        let Some(judged) = lent.judge(from, bytes) else {
+        let judged = lent.judge(from, bytes).filter(|judged| lent.lets_in(judged, now));
+        let Some(judged) = judged else {
             lent.counts.strangers += 1;
             return Verdict::Drop;
         };

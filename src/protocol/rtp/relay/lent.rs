@@ -2,6 +2,7 @@
 
 use super::{Secrecy, Tag};
 use crate::protocol::now::{Deadline, Mono, earlier};
+use crate::protocol::rtp::gate::Gate;
 use crate::protocol::rtp::loss::Loss;
 use crate::protocol::rtp::packet::{self, Packet};
 use crate::protocol::rtp::source::Source;
@@ -18,6 +19,7 @@ pub struct Lent {
     pub stream: Stream,
     pub other: Option<Channel>,
     pub keys: Keys,
+    gate: Gate,
     pub loss: Loss,
     pub source: Source,
     pub counts: Counts,
@@ -50,6 +52,7 @@ impl Lent {
             stream,
             other: None,
             keys: Keys::default(),
+            gate: Gate::default(),
             loss: Loss::default(),
             source,
             counts: Counts::default(),
@@ -74,6 +77,7 @@ impl Lent {
         }
         self.told &= stream.srtp == self.stream.srtp;
         self.stream = Stream { remote, ..stream };
+        self.gate.reopen();
     }
 
     /// None for a packet the party has no business to send, and for one that was there before.
@@ -92,6 +96,14 @@ impl Lent {
         let packet = packet::parse(&bytes[..length])?;
         let carried = self.stream.carried(packet.payload_type)?;
         Some(Judged { packet, carried, length, secrecy })
+    }
+
+    /// What nobody can prove to be the party's may not become its stream.
+    pub fn lets_in(&mut self, judged: &Judged<'_>, now: Mono) -> bool {
+        match judged.secrecy {
+            Secrecy::Undecryptable => self.gate.paces(now),
+            Secrecy::Clear | Secrecy::Decrypted => self.gate.admits(&judged.packet, now),
+        }
     }
 
     /// Of a packet that carries audio in its codec, or keys.
