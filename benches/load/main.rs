@@ -1,7 +1,9 @@
 //! What calls cost, always beside a bare UDP relay in the same run. Prints figures and judges nothing.
 //!
-//! `cargo bench --bench load -- [spine|relay|urgent] [calls] [seconds]`; all by default.
+//! `cargo bench --bench load -- [spine|relay|urgent] [calls] [seconds]`; these three by default.
+//! `cargo bench --bench load -- calls [how many]` runs by itself, and goes on where it was ended.
 
+mod calls;
 mod relay;
 mod spine;
 mod town;
@@ -10,6 +12,9 @@ mod urgent;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut numbers = arguments.iter().filter_map(|argument| argument.parse::<u64>().ok());
+    if arguments.iter().any(|argument| argument == "calls") {
+        return calls::run(numbers.next().unwrap_or(100_000) as usize);
+    }
     let calls = numbers.next().unwrap_or(100) as usize;
     let seconds = numbers.next().unwrap_or(10);
     let wanted = |name: &str| {

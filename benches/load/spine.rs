@@ -138,8 +138,13 @@ impl Daemon {
         Duration::from_millis(ticks * 10)
     }
 
+    /// Open file descriptors.
+    pub fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs").count()
+    }
+
     /// Resident memory in bytes.
-    fn resident(&self) -> u64 {
+    pub fn resident(&self) -> u64 {
         let statm =
             fs::read_to_string(format!("/proc/{}/statm", self.child.id())).expect("it runs");
         statm

@@ -1,0 +1,288 @@
+//! What is fuzzed: one function over bytes for each target, used by `fuzz/` and by the replay alike.
+//! Any input may come; a panic is a fault.
+
+use chrono::DateTime;
+use dutyline::protocol::now::{Mono, Now};
+use dutyline::protocol::random::Random;
+use dutyline::protocol::rtp::gate::Gate;
+use dutyline::protocol::rtp::loss::Loss;
+use dutyline::protocol::rtp::packet::{self, Packet};
+use dutyline::protocol::rtp::telephone_event::Keys;
+use dutyline::protocol::sdp;
+use dutyline::protocol::sip::address::{NameAddr, Uri, Via};
+use dutyline::protocol::sip::claims::Claims;
+use dutyline::protocol::sip::digest::Challenge;
+use dutyline::protocol::sip::endpoint::Endpoint;
+use dutyline::protocol::sip::message::{Request, Response, identity, user_of};
+use dutyline::protocol::sip::stream::Framer;
+use dutyline::protocol::sip::wire;
+use dutyline::protocol::sip::{Account, Event, Habits, LegId, Outgoing, Peer, Transport};
+use std::time::Duration;
+
+pub type Target = fn(&[u8]);
+
+pub const ALL: [(&str, Target); 8] = [
+    ("message", message),
+    ("framer", framer),
+    ("uri", uri),
+    ("digest_challenge", digest_challenge),
+    ("sdp", session_description),
+    ("rtp", rtp),
+    ("telephone_event", telephone_event),
+    ("dialog_events", dialog_events),
+];
+
+/// Read as a request and as a response, and heard by the line; what it answers can be read.
+pub fn message(bytes: &[u8]) {
+    if let Ok(message) = wire::parse(bytes) {
+        Claims::read(&message);
+        let _ = Request::read(message.clone());
+        let _ = Response::read(message);
+    }
+    let mut end = endpoint("192.0.2.10:5060", "192.0.2.1:5060");
+    end.handle_message(peer("192.0.2.1:5060"), bytes, now());
+    while let Some(event) = end.poll_event() {
+        if let Event::Incoming { leg, .. } = event {
+            end.ring(leg, None, now());
+            end.answer(leg, SDP.into(), now());
+            end.bye(leg, now());
+        }
+    }
+    while let Some(transmit) = end.poll_transmit() {
+        let said = wire::parse(&transmit.bytes).expect("what we say can be read");
+        // All Vias are copied, and our own lines come on top.
+        let fair = said.defect.is_none_or(|defect| defect == "too many headers");
+        assert!(fair, "{:?}: {}", said.defect, String::from_utf8_lossy(&transmit.bytes));
+    }
+}
+
+/// Cut at once and byte by byte: the same messages.
+pub fn framer(bytes: &[u8]) {
+    let frames = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+        let mut framer = Framer::default();
+        let mut frames = vec![];
+        for piece in pieces {
+            framer.push(piece);
+            while let Ok(Some(frame)) = framer.poll() {
+                frames.push(frame);
+            }
+        }
+        frames
+    };
+    let whole = frames(&mut std::iter::once(bytes));
+    assert_eq!(whole, frames(&mut bytes.chunks(1)));
+    assert_eq!(whole, frames(&mut bytes.chunks(7)));
+}
+
+pub fn uri(bytes: &[u8]) {
+    if let Some(uri) = Uri::parse(bytes) {
+        uri.ip();
+        uri.param("transport");
+    }
+    if let Some(address) = NameAddr::parse(bytes) {
+        address.tag();
+    }
+    if let Some(via) = Via::parse(bytes) {
+        via.branch();
+        via.received_from("192.0.2.1:5060".parse().expect("an address"));
+    }
+    let shown = identity(bytes);
+    assert!(!shown.display.chars().chain(shown.user.chars()).any(char::is_control));
+    user_of(bytes);
+}
+
+pub fn digest_challenge(bytes: &[u8]) {
+    Challenge::parse(bytes);
+    Challenge::strongest([bytes, bytes].into_iter(), Some(b"pbx"));
+}
+
+pub fn session_description(bytes: &[u8]) {
+    match sdp::parse(bytes) {
+        Ok(session) => {
+            session.remote();
+            session.held();
+        }
+        Err(fault) => {
+            assert!((400..500).contains(&fault.status()) && !fault.to_string().is_empty())
+        }
+    }
+}
+
+/// A packet that can be read is written again as it was, but for what we do not send.
+pub fn rtp(bytes: &[u8]) {
+    let Some(read) = packet::parse(bytes) else { return };
+    let mut out = [0; packet::BYTES_MAX];
+    if let Some(length) = packet::build(&read, &mut out) {
+        assert_eq!(packet::parse(&out[..length]).as_ref(), Some(&read));
+    }
+    let mut copy = bytes.to_vec();
+    packet::set_payload_type(&mut copy, 0);
+    packet::payload_mut(&mut copy).fill(0xd5);
+    // Sequence numbers as the bytes say, through everything that counts them.
+    let (mut gate, mut loss, mut now) = (Gate::default(), Loss::default(), Mono(1));
+    for pair in bytes.chunks_exact(2) {
+        let sequence = u16::from_be_bytes([pair[0], pair[1]]);
+        let packet = Packet { sequence, ..read };
+        now = now + Duration::from_millis(u64::from(pair[0]));
+        if gate.admits(&packet, now) {
+            loss.handle_packet(packet.ssrc, sequence);
+        }
+    }
+    loss.lost();
+}
+
+/// Eight bytes are one packet: time, clock, source and marker, and the four of the event.
+pub fn telephone_event(bytes: &[u8]) {
+    let (mut keys, mut now, mut pressed) = (Keys::default(), Mono(1), 0);
+    for (n, step) in bytes.chunks_exact(8).enumerate() {
+        now = now + Duration::from_millis(u64::from(step[0]));
+        keys.handle_timeout(now);
+        let packet = Packet {
+            payload_type: 101,
+            marker: step[3] & 0x80 != 0,
+            sequence: n as u16,
+            timestamp: u32::from(step[1]) * 160 + u32::from(step[2]) * 0x0100_0000,
+            ssrc: u32::from(step[3] & 1),
+            payload: &step[4..],
+        };
+        keys.handle_packet(&packet, now);
+        while let Some(key) = keys.poll() {
+            assert!("0123456789*#ABCD".contains(key));
+            pressed += 1;
+        }
+    }
+    assert!(pressed <= 2 * (bytes.len() / 8), "a packet ends two presses at most");
+}
+
+const SDP: &[u8] = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+    m=audio 4000 RTP/AVP 8\r\n";
+
+fn now() -> Now {
+    let wall = DateTime::from_timestamp(1_800_000_000, 0).expect("a moment");
+    Now { mono: Mono(1), wall }
+}
+
+fn peer(addr: &str) -> Peer {
+    Peer { transport: Transport::Udp, addr: addr.parse().expect("an address") }
+}
+
+fn endpoint(local: &str, pbx: &str) -> Endpoint {
+    let account = Account {
+        local: local.parse().expect("an address"),
+        pbx: peer(pbx),
+        peers: vec![],
+        habits: Habits::default(),
+        domain: "duty.example".into(),
+        user: "101".into(),
+        display: String::new(),
+        auth_user: "101".into(),
+        password: "secret".into(),
+        realm: None,
+        expires: 60,
+        session_expires: 1800,
+        also_trusted: vec![],
+        agent: "dutyline".into(),
+    };
+    Endpoint::new(account, Random::from_seed([7; 32]))
+}
+
+/// Two ends of a wire in virtual time. Each pair of bytes is one act of one end: what, and which of
+/// its calls, or what becomes of the next message. At the end both must come to rest.
+pub fn dialog_events(bytes: &[u8]) {
+    let (a, b) = ("192.0.2.10:5060", "192.0.2.1:5060");
+    let mut ends = [(endpoint(a, b), vec![], peer(b)), (endpoint(b, a), vec![], peer(a))];
+    let mut wire: Vec<(usize, Vec<u8>)> = vec![];
+    let mut now = now();
+    for act in bytes.chunks_exact(2).take(400) {
+        let one = usize::from(act[0] >> 7);
+        let leg = ends[one].1.get(usize::from(act[1]) % 8).copied();
+        perform(act[0] & 0x7f, leg, &mut ends[one], now);
+        now = now + Duration::from_millis(u64::from(act[1]) * 20);
+        carry(&mut ends, &mut wire, act[0], now);
+        for (end, ..) in &mut ends {
+            end.handle_timeout(now);
+        }
+    }
+    for _ in 0..20_000 {
+        carry(&mut ends, &mut wire, 0, now);
+        for (end, legs, _) in &mut ends {
+            for leg in legs.drain(..) {
+                end.refuse(leg, 486, None, now);
+                end.cancel(leg, now);
+                end.bye(leg, now);
+            }
+        }
+        let due = ends.iter().filter_map(|(end, ..)| end.poll_timeout()).map(|(at, _)| at).min();
+        let Some(due) = due.filter(|_| ends.iter().any(|(end, ..)| end.load() != (0, 0))) else {
+            break;
+        };
+        now = now + due.since(now.mono).max(Duration::from_millis(1));
+        for (end, ..) in &mut ends {
+            end.handle_timeout(now);
+        }
+    }
+    for (end, ..) in &ends {
+        assert_eq!(end.load(), (0, 0), "everything comes to rest");
+    }
+}
+
+type End = (Endpoint, Vec<LegId>, Peer);
+
+fn perform(act: u8, leg: Option<LegId>, (end, legs, peer): &mut End, now: Now) {
+    let sdp = || SDP.to_vec();
+    match (act % 13, leg) {
+        (0, _) if legs.len() < 8 => {
+            let call = Outgoing {
+                target: "200".into(),
+                display: String::new(),
+                from_user: None,
+                sdp: sdp(),
+                headers: vec![],
+            };
+            legs.push(end.invite(call, now));
+        }
+        (1, Some(leg)) => end.ring(leg, None, now),
+        (2, Some(leg)) => end.ring(leg, Some(sdp()), now),
+        (3, Some(leg)) => end.answer(leg, sdp(), now),
+        (4, Some(leg)) => end.refuse(leg, 486, None, now),
+        (5, Some(leg)) => end.cancel(leg, now),
+        (6, Some(leg)) => end.bye(leg, now),
+        (7, Some(leg)) => end.offer(leg, sdp(), now),
+        (8, Some(leg)) => end.accept_offer(leg, sdp(), now),
+        (9, Some(leg)) => end.refuse_offer(leg, 488, now),
+        (10, _) => end.handle_unreachable(*peer, "gone", now),
+        _ => {}
+    }
+}
+
+/// The wire loses, doubles and turns around as the act says.
+fn carry(ends: &mut [End; 2], wire: &mut Vec<(usize, Vec<u8>)>, act: u8, now: Now) {
+    for round in 0..8 {
+        for (one, (end, legs, _)) in ends.iter_mut().enumerate() {
+            while let Some(transmit) = end.poll_transmit() {
+                wire.push((1 - one, transmit.bytes));
+            }
+            while let Some(event) = end.poll_event() {
+                match event {
+                    Event::Incoming { leg, .. } if legs.len() < 8 => legs.push(leg),
+                    Event::Incoming { leg, .. } => end.refuse(leg, 486, None, now),
+                    _ => {}
+                }
+            }
+        }
+        if wire.is_empty() {
+            return;
+        }
+        match act % 16 {
+            11 if round == 0 => drop(wire.pop()),
+            12 if round == 0 => wire.reverse(),
+            13 if round == 0 => wire.extend(wire.clone()),
+            14 => return,
+            _ => {}
+        }
+        for (to, bytes) in wire.drain(..) {
+            let (end, _, peer) = &mut ends[to];
+            end.handle_message(*peer, &bytes, now);
+        }
+    }
+}
