@@ -230,7 +230,6 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
                 pacemaker.beat();
                 control.say_alive();
                 control.traces.tell_lost();
-                control.say_dropped();
             }
             Event::Keeper => control.keep(),
         }
@@ -259,6 +258,7 @@ impl Control {
     /// So that the next run knows since when nobody served the line.
     fn say_alive(&mut self) {
         self.beats += 1;
+        self.say_dropped();
         if self.switchboard.calls() > 0 || self.beats.is_multiple_of(IDLE_BEATS) {
             self.keep();
         }

@@ -2,6 +2,7 @@
 //! relay see of it.
 
 mod answering;
+mod flood;
 mod random_shift;
 mod secrecy;
 mod world;

@@ -210,6 +210,34 @@ fn sig_29_a_bye_is_proved_to_the_pbx_and_not_to_a_foreign_contact() {
     }
 }
 
+/// PRACK and re-INVITE are asked for a password as a BYE is.
+#[test]
+fn sig_29_nothing_within_a_session_is_proved_to_a_foreign_contact() {
+    for (contact, proved) in [(PBX, 1), ("203.0.113.9:5060", 0)] {
+        let mut line = realm_known();
+        let leg = line.invite(call(), start());
+        let invite = one(&mut line);
+        let reliable = format!("Contact: <sip:200@{contact}>\r\nRequire: 100rel\r\nRSeq: 7\r\n");
+        reply(&mut line, &invite, 180, &reliable);
+        let prack = one(&mut line);
+        assert!(prack.starts_with("PRACK "), "{prack}");
+        reply(&mut line, &prack, 407, PROXY);
+        let answers = sent(&mut line);
+        assert_eq!(answers.len(), proved, "{contact} {answers:?}");
+        assert!(answers.iter().all(|again| again.contains("\r\nProxy-Authorization: ")));
+
+        reply(&mut line, &invite, 200, &format!("Contact: <sip:200@{contact}>\r\n"));
+        sent(&mut line);
+        line.offer(leg, SDP.into(), start());
+        let reinvite = one(&mut line);
+        assert!(reinvite.starts_with("INVITE "), "{reinvite}");
+        reply(&mut line, &reinvite, 407, PROXY);
+        let answers = sent(&mut line);
+        assert!(answers[0].starts_with("ACK "), "{answers:?}");
+        assert_eq!(answers.len(), 1 + proved, "{contact} {answers:?}");
+    }
+}
+
 #[test]
 fn sig_02_the_grant_is_our_contacts_then_the_headers() {
     for (lines, expected) in [
