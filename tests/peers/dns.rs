@@ -132,11 +132,12 @@ fn rel_22_the_last_good_address_stays_in_use() {
     // The daemon starts while DNS is dead.
     server.turn(Mood::Silent);
     assert_eq!(daemon.process.stop(Duration::from_secs(10)), 0);
-    let before = room.pbx.count("REGISTER 1001");
+    let (before, told_before) = (room.pbx.count("REGISTER 1001"), told(&daemon));
     let mut daemon = Daemon::spawn(room.folder.path(), &room.ports, &plan);
     wait_until("the registration at the remembered address", SOON, || {
         (room.pbx.count("REGISTER 1001") > before).then_some(())
     });
+    wait_until("the alarm of the new run", SOON, || (told(&daemon) > told_before).then_some(()));
 
     // The service moves.
     server.turn(Mood::Answers(second));

@@ -79,6 +79,10 @@ impl Kamailio {
             // SAFETY: a process that was started with the file of this test, and nobody else's.
             unsafe { libc::kill(worker, libc::SIGKILL) };
         }
+        // Not reaped it would still count as running.
+        crate::process::wait_until("the end of the PBX", Duration::from_secs(5), || {
+            self.process.ended().map(drop)
+        });
     }
 
     /// Every one of its processes stands still: connections stay open, nobody answers.

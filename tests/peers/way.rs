@@ -106,7 +106,7 @@ fn sig_38_a_static_trunk_with_tel_uris_and_a_ringback_tone_that_is_no_answer() {
     assert_eq!(caller.call("1001"), 200);
     let _far_end = playing.join().expect("played");
     daemon.row_is("SELECT answered_by FROM call", "话机9200");
-    assert_eq!(daemon.row("SELECT caller FROM call"), "+8613800130007");
+    assert_eq!(daemon.row("SELECT caller FROM call"), "13800130007");
     assert_eq!(daemon.row("SELECT callee FROM call"), "63001234");
     daemon.row_is("SELECT count(*) FROM leg WHERE status = 487", "1");
     let told = "TRUNK tel:9183;phone-context=ims.example FROM tel:1001;phone-context=ims.example";
