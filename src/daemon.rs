@@ -1,27 +1,23 @@
 //! Starts and stops the parts, in order: what the telephone needs first, what may fail later.
 
+mod log;
+mod page;
+mod voice;
+
 use crate::config::Config;
-use crate::duty::ids::CallId;
-use crate::duty::journal::Noted;
-use crate::duty::ladder::Traced;
-use crate::duty::line_plan::LinePlan;
 use crate::duty::switchboard::Input;
-use crate::io::checkpoint::{self, End, Keeper, Left};
-use crate::io::ladder::{self, traces};
-use crate::io::line::{self, Line, Pulse, Wiring};
-use crate::io::media::{self, Media, MediaPlan};
+use crate::io::checkpoint::{self, End, Keeper};
+use crate::io::line::{self, Line};
+use crate::io::media::Media;
 use crate::io::resolver::Pbx;
-use crate::io::status::{Alarm, Board};
-use crate::io::store::{OutageKind, Store};
-use crate::io::tape::{self, Tape, TapePlan};
-use crate::io::tls::Door;
-use crate::io::{clock, disk, escalator, logbook, prompts, wav_file, web};
-use crate::protocol::sip::{Account, Peer};
+use crate::io::status::Board;
+use crate::io::store::Store;
+use crate::io::tape::Tape;
+use crate::io::{disk, escalator, logbook, web};
 use anyhow::Context;
-use chrono::{DateTime, Utc};
-use std::collections::BTreeSet;
+use log::{first_link, keep_log, open_log};
+use page::serve_page;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,14 +25,12 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use voice::{Voice, start_voice};
 
 /// How long calls and the registration have to end properly.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// How long the control task may not come round before the health page says so.
 const ALIVE_WITHIN: Duration = Duration::from_secs(3);
-/// How often a page address that is taken is tried again.
-const WEB_AGAIN: Duration = Duration::from_secs(5);
-
 /// What a demo wants beside the daemon itself.
 #[derive(Debug, Default)]
 pub struct Options {
@@ -182,81 +176,6 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     })
 }
 
-fn keep_log(
-    facts: mpsc::UnboundedReceiver<Noted>,
-    recordings: mpsc::UnboundedReceiver<tape::Event>,
-    traced: mpsc::Receiver<Traced>,
-    readers: logbook::Readers,
-    stopping: &CancellationToken,
-) -> Vec<JoinHandle<()>> {
-    let (store, board) = (readers.store.clone(), readers.board.clone());
-    let ladders = ladder::keep(traced, store.clone(), board.clone(), stopping.clone());
-    let recordings = logbook::keep_recordings(recordings, store, board, stopping.clone());
-    let facts = logbook::keep_facts(facts, readers, stopping.clone());
-    vec![tokio::spawn(facts), tokio::spawn(recordings), tokio::spawn(ladders)]
-}
-
-/// The threads that the telephone needs, and what they report.
-struct Voice {
-    media: Arc<Media>,
-    tape: Tape,
-    line: Line,
-    orders: mpsc::Sender<Input>,
-    facts: mpsc::UnboundedReceiver<Noted>,
-    traced: mpsc::Receiver<Traced>,
-    recordings: mpsc::UnboundedReceiver<tape::Event>,
-    pulse: Pulse,
-    keeper: Keeper,
-}
-
-impl Voice {
-    /// Without a log there is no duty line: the PBX is told.
-    async fn leave(&mut self) {
-        if self.orders.send(Input::Shutdown).await.is_ok() {
-            let _ = tokio::time::timeout(DRAIN_WITHIN, self.line.ended()).await;
-        }
-    }
-}
-
-fn start_voice(
-    config: &Config,
-    peers: Vec<Peer>,
-    sockets: line::Sockets,
-    left: Left,
-) -> anyhow::Result<Voice> {
-    let (media_events, from_media) = mpsc::unbounded_channel();
-    let (media, feed, rtp_ports) =
-        media::start(media_plan(config), prompts::load(greeting(config)), media_events)
-            .context("cannot open the RTP ports")?;
-    let media = Arc::new(media);
-    let (tape_events, recordings) = mpsc::unbounded_channel();
-    let tape_plan = TapePlan {
-        data: config.storage.data.clone(),
-        recordings: config.storage.recordings.clone(),
-        open: left.checkpoint.taped().into_iter().map(|call| call.0).collect(),
-    };
-    let tape = tape::start(tape_plan, feed, tape_events);
-    let (changes, keeper) = checkpoint::start(config.storage.data.join("calls.checkpoint"), &left);
-    let (orders, to_line) = line::orders();
-    let (to_log, facts) = mpsc::unbounded_channel();
-    let (to_ladders, traced) = traces();
-    let pulse = Pulse::default();
-    let plan = line_plan(config, peers, sockets.local_addr()?, rtp_ports);
-    let wiring = Wiring {
-        media: Arc::clone(&media),
-        media_events: from_media,
-        facts: to_log,
-        traces: to_ladders,
-        orders: to_line,
-        door: config.line.tls.clone().map(Door::new),
-        pulse: pulse.clone(),
-        left: left.checkpoint,
-        keeper: changes,
-    };
-    let line = line::start(sockets, plan, wiring).context("cannot start the control thread")?;
-    Ok(Voice { media, tape, line, orders, facts, traced, recordings, pulse, keeper })
-}
-
 impl Daemon {
     pub fn web_address(&self) -> SocketAddr {
         self.web_address
@@ -341,154 +260,6 @@ fn make_folders(config: &Config) -> anyhow::Result<()> {
         error!(folder = %config.storage.recordings.display(), %error, "no recordings folder");
     }
     Ok(())
-}
-
-fn open_store(database: &Path) -> anyhow::Result<Store> {
-    Store::open(database, clock::random()).map_err(|error| {
-        let (zh, en) = error.remedy();
-        anyhow::anyhow!("{}: {error}: {en}（{zh}）", database.display())
-    })
-}
-
-/// What the last run left open is closed, but for the calls that go on; the configured contacts
-/// are in the log.
-async fn open_log(
-    config: &Config,
-    go_on: BTreeSet<CallId>,
-    down: Option<(DateTime<Utc>, &str)>,
-) -> anyhow::Result<Store> {
-    let store = open_store(&config.storage.data.join("dutyline.db"))?;
-    let now = clock::now();
-    let interrupted = store.interrupted_calls(go_on, now).await.context("the last run's calls")?;
-    if let Some((since, why)) = down {
-        let noted = store.outage_was(OutageKind::Service, since, why, now).await;
-        noted.context("the time without a daemon")?;
-    }
-    if !interrupted.is_empty() {
-        warn!(calls = interrupted.len(), "the last run ended in the middle of calls");
-    }
-    let numbering = config.callers.numbering.clone();
-    let renumbered = store.set_numbering(numbering.clone()).await.context("the numbering")?;
-    if renumbered > 0 {
-        info!(calls = renumbered, "calls of the past are compared by the new numbering");
-    }
-    store.set_contacts(config.contacts.clone(), numbering).await.context("the contacts")?;
-    Ok(store)
-}
-
-async fn first_link(store: &Store, address: SocketAddr) -> Option<String> {
-    match store.make_login_link(None, clock::now()).await {
-        Ok(token) => token.map(|token| format!("http://{address}/first/{token}")),
-        Err(error) => {
-            error!(%error, "no link for a first account");
-            None
-        }
-    }
-}
-
-fn media_plan(config: &Config) -> MediaPlan {
-    MediaPlan {
-        listen: config.media.listen,
-        first_port: config.media.first_port,
-        channels: config.media.channels,
-        realtime: config.media.realtime,
-    }
-}
-
-fn line_plan(
-    config: &Config,
-    peers: Vec<Peer>,
-    bound: SocketAddr,
-    rtp_ports: Vec<u16>,
-) -> LinePlan {
-    let line = &config.line;
-    LinePlan {
-        account: Account {
-            local: SocketAddr::new(line.advertise, bound.port()),
-            pbx: peers.first().copied().unwrap_or(Peer::nowhere(line.transport)),
-            peers,
-            habits: line.habits.clone(),
-            domain: line.domain.clone(),
-            user: line.user.clone(),
-            display: String::new(),
-            auth_user: line.auth_user.clone(),
-            password: line.password.clone(),
-            realm: line.realm.clone(),
-            expires: line.expires,
-            session_expires: line.session_expires,
-            also_trusted: line.trusted.clone(),
-            agent: concat!("dutyline/", env!("CARGO_PKG_VERSION")).into(),
-        },
-        media_address: line.advertise,
-        rtp_ports,
-        phones: config.phones.clone(),
-        reserved_channels: usize::from(config.media.reserved),
-        entry_budget: config.storage.entry_budget,
-        callers: config.callers.clone(),
-        finish: line.finish,
-        answering: config.answering.clone(),
-        srtp: config.media.srtp,
-    }
-}
-
-/// The site's own greeting; ours where its file cannot be read any more.
-fn greeting(config: &Config) -> Option<Vec<i16>> {
-    let path = config.greeting.as_ref()?;
-    match wav_file::read_file(path) {
-        Ok(channels) => channels.into_iter().next(),
-        Err(error) => {
-            error!(file = %path.display(), %error, "message.greeting cannot be read: ours is said");
-            None
-        }
-    }
-}
-
-/// Binds the page's address; a taken one is tried again for ever, with an alarm, while the
-/// telephone works.
-async fn serve_page(
-    listen: SocketAddr,
-    page: web::Web,
-    board: Board,
-    stopping: CancellationToken,
-) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
-    match tokio::net::TcpListener::bind(listen).await {
-        Ok(listener) => {
-            let address = listener.local_addr()?;
-            Ok((address, tokio::spawn(serve(listener, page, stopping))))
-        }
-        Err(error) => {
-            error!(%listen, %error, "no page: set web.listen to a free port of this host");
-            board.update(|status| {
-                status.alarms.insert(
-                    "web",
-                    Alarm {
-                        since: clock::now().wall,
-                        zh: format!("页面地址 {listen} 无法监听（{error}）"),
-                        en: format!("the page cannot listen on {listen}: {error}"),
-                    },
-                );
-            });
-            let task = tokio::spawn(async move {
-                loop {
-                    tokio::time::sleep(WEB_AGAIN).await;
-                    if let Ok(listener) = tokio::net::TcpListener::bind(listen).await {
-                        info!(%listen, "the page is served");
-                        board.update(|status| {
-                            status.alarms.remove("web");
-                        });
-                        return serve(listener, page, stopping).await;
-                    }
-                }
-            });
-            Ok((listen, task))
-        }
-    }
-}
-
-async fn serve(listener: tokio::net::TcpListener, page: web::Web, stopping: CancellationToken) {
-    if let Err(error) = web::serve(listener, page, stopping).await {
-        error!(%error, "the page is no longer served");
-    }
 }
 
 fn tell_systemd(state: sd_notify::NotifyState<'_>) {

@@ -1,0 +1,75 @@
+//! The log: opened with what the last run left, and kept.
+
+use crate::config::Config;
+use crate::duty::ids::CallId;
+use crate::duty::journal::Noted;
+use crate::duty::ladder::Traced;
+use crate::io::store::{OutageKind, Store};
+use crate::io::{clock, ladder, logbook, tape};
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+fn open_store(database: &Path) -> anyhow::Result<Store> {
+    Store::open(database, clock::random()).map_err(|error| {
+        let (zh, en) = error.remedy();
+        anyhow::anyhow!("{}: {error}: {en}（{zh}）", database.display())
+    })
+}
+
+/// What the last run left open is closed, but for the calls that go on; the configured contacts
+/// are in the log.
+pub async fn open_log(
+    config: &Config,
+    go_on: BTreeSet<CallId>,
+    down: Option<(DateTime<Utc>, &str)>,
+) -> anyhow::Result<Store> {
+    let store = open_store(&config.storage.data.join("dutyline.db"))?;
+    let now = clock::now();
+    let interrupted = store.interrupted_calls(go_on, now).await.context("the last run's calls")?;
+    if let Some((since, why)) = down {
+        let noted = store.outage_was(OutageKind::Service, since, why, now).await;
+        noted.context("the time without a daemon")?;
+    }
+    if !interrupted.is_empty() {
+        warn!(calls = interrupted.len(), "the last run ended in the middle of calls");
+    }
+    let numbering = config.callers.numbering.clone();
+    let renumbered = store.set_numbering(numbering.clone()).await.context("the numbering")?;
+    if renumbered > 0 {
+        info!(calls = renumbered, "calls of the past are compared by the new numbering");
+    }
+    store.set_contacts(config.contacts.clone(), numbering).await.context("the contacts")?;
+    Ok(store)
+}
+
+pub fn keep_log(
+    facts: mpsc::UnboundedReceiver<Noted>,
+    recordings: mpsc::UnboundedReceiver<tape::Event>,
+    traced: mpsc::Receiver<Traced>,
+    readers: logbook::Readers,
+    stopping: &CancellationToken,
+) -> Vec<JoinHandle<()>> {
+    let (store, board) = (readers.store.clone(), readers.board.clone());
+    let ladders = ladder::keep(traced, store.clone(), board.clone(), stopping.clone());
+    let recordings = logbook::keep_recordings(recordings, store, board, stopping.clone());
+    let facts = logbook::keep_facts(facts, readers, stopping.clone());
+    vec![tokio::spawn(facts), tokio::spawn(recordings), tokio::spawn(ladders)]
+}
+
+/// The one-time link of the first account, while there is no account.
+pub async fn first_link(store: &Store, address: SocketAddr) -> Option<String> {
+    match store.make_login_link(None, clock::now()).await {
+        Ok(token) => token.map(|token| format!("http://{address}/first/{token}")),
+        Err(error) => {
+            error!(%error, "no link for a first account");
+            None
+        }
+    }
+}

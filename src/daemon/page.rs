@@ -1,0 +1,60 @@
+//! The page's address: bound, or tried again while the telephone works.
+
+use crate::io::status::{Alarm, Board};
+use crate::io::{clock, web};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+/// How often a page address that is taken is tried again.
+const WEB_AGAIN: Duration = Duration::from_secs(5);
+
+/// Binds the page's address; a taken one is tried again for ever, with an alarm, while the
+/// telephone works.
+pub async fn serve_page(
+    listen: SocketAddr,
+    page: web::Web,
+    board: Board,
+    stopping: CancellationToken,
+) -> anyhow::Result<(SocketAddr, JoinHandle<()>)> {
+    match tokio::net::TcpListener::bind(listen).await {
+        Ok(listener) => {
+            let address = listener.local_addr()?;
+            Ok((address, tokio::spawn(serve(listener, page, stopping))))
+        }
+        Err(error) => {
+            error!(%listen, %error, "no page: set web.listen to a free port of this host");
+            board.update(|status| {
+                status.alarms.insert(
+                    "web",
+                    Alarm {
+                        since: clock::now().wall,
+                        zh: format!("页面地址 {listen} 无法监听（{error}）"),
+                        en: format!("the page cannot listen on {listen}: {error}"),
+                    },
+                );
+            });
+            let task = tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(WEB_AGAIN).await;
+                    if let Ok(listener) = tokio::net::TcpListener::bind(listen).await {
+                        info!(%listen, "the page is served");
+                        board.update(|status| {
+                            status.alarms.remove("web");
+                        });
+                        return serve(listener, page, stopping).await;
+                    }
+                }
+            });
+            Ok((listen, task))
+        }
+    }
+}
+
+async fn serve(listener: tokio::net::TcpListener, page: web::Web, stopping: CancellationToken) {
+    if let Err(error) = web::serve(listener, page, stopping).await {
+        error!(%error, "the page is no longer served");
+    }
+}

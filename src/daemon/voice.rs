@@ -1,0 +1,139 @@
+//! What the telephone needs: media, tape, checkpoint and control threads, by the configuration.
+
+use super::DRAIN_WITHIN;
+use crate::config::Config;
+use crate::duty::journal::Noted;
+use crate::duty::ladder::Traced;
+use crate::duty::line_plan::LinePlan;
+use crate::duty::switchboard::Input;
+use crate::io::checkpoint::{self, Keeper, Left};
+use crate::io::ladder::traces;
+use crate::io::line::{self, Line, Pulse, Wiring};
+use crate::io::media::{self, Media, MediaPlan};
+use crate::io::tape::{self, Tape, TapePlan};
+use crate::io::tls::Door;
+use crate::io::{prompts, wav_file};
+use crate::protocol::sip::{Account, Peer};
+use anyhow::Context;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tracing::error;
+
+/// The threads that the telephone needs, and what they report.
+pub struct Voice {
+    pub media: Arc<Media>,
+    pub tape: Tape,
+    pub line: Line,
+    pub orders: mpsc::Sender<Input>,
+    pub facts: mpsc::UnboundedReceiver<Noted>,
+    pub traced: mpsc::Receiver<Traced>,
+    pub recordings: mpsc::UnboundedReceiver<tape::Event>,
+    pub pulse: Pulse,
+    pub keeper: Keeper,
+}
+
+impl Voice {
+    /// Without a log there is no duty line: the PBX is told.
+    pub async fn leave(&mut self) {
+        if self.orders.send(Input::Shutdown).await.is_ok() {
+            let _ = tokio::time::timeout(DRAIN_WITHIN, self.line.ended()).await;
+        }
+    }
+}
+
+pub fn start_voice(
+    config: &Config,
+    peers: Vec<Peer>,
+    sockets: line::Sockets,
+    left: Left,
+) -> anyhow::Result<Voice> {
+    let (media_events, from_media) = mpsc::unbounded_channel();
+    let (media, feed, rtp_ports) =
+        media::start(media_plan(config), prompts::load(greeting(config)), media_events)
+            .context("cannot open the RTP ports")?;
+    let media = Arc::new(media);
+    let (tape_events, recordings) = mpsc::unbounded_channel();
+    let tape_plan = TapePlan {
+        data: config.storage.data.clone(),
+        recordings: config.storage.recordings.clone(),
+        open: left.checkpoint.taped().into_iter().map(|call| call.0).collect(),
+    };
+    let tape = tape::start(tape_plan, feed, tape_events);
+    let (changes, keeper) = checkpoint::start(config.storage.data.join("calls.checkpoint"), &left);
+    let (orders, to_line) = line::orders();
+    let (to_log, facts) = mpsc::unbounded_channel();
+    let (to_ladders, traced) = traces();
+    let pulse = Pulse::default();
+    let plan = line_plan(config, peers, sockets.local_addr()?, rtp_ports);
+    let wiring = Wiring {
+        media: Arc::clone(&media),
+        media_events: from_media,
+        facts: to_log,
+        traces: to_ladders,
+        orders: to_line,
+        door: config.line.tls.clone().map(Door::new),
+        pulse: pulse.clone(),
+        left: left.checkpoint,
+        keeper: changes,
+    };
+    let line = line::start(sockets, plan, wiring).context("cannot start the control thread")?;
+    Ok(Voice { media, tape, line, orders, facts, traced, recordings, pulse, keeper })
+}
+
+fn media_plan(config: &Config) -> MediaPlan {
+    MediaPlan {
+        listen: config.media.listen,
+        first_port: config.media.first_port,
+        channels: config.media.channels,
+        realtime: config.media.realtime,
+    }
+}
+
+fn line_plan(
+    config: &Config,
+    peers: Vec<Peer>,
+    bound: SocketAddr,
+    rtp_ports: Vec<u16>,
+) -> LinePlan {
+    let line = &config.line;
+    LinePlan {
+        account: Account {
+            local: SocketAddr::new(line.advertise, bound.port()),
+            pbx: peers.first().copied().unwrap_or(Peer::nowhere(line.transport)),
+            peers,
+            habits: line.habits.clone(),
+            domain: line.domain.clone(),
+            user: line.user.clone(),
+            display: String::new(),
+            auth_user: line.auth_user.clone(),
+            password: line.password.clone(),
+            realm: line.realm.clone(),
+            expires: line.expires,
+            session_expires: line.session_expires,
+            also_trusted: line.trusted.clone(),
+            agent: concat!("dutyline/", env!("CARGO_PKG_VERSION")).into(),
+        },
+        media_address: line.advertise,
+        rtp_ports,
+        phones: config.phones.clone(),
+        reserved_channels: usize::from(config.media.reserved),
+        entry_budget: config.storage.entry_budget,
+        callers: config.callers.clone(),
+        finish: line.finish,
+        answering: config.answering.clone(),
+        srtp: config.media.srtp,
+    }
+}
+
+/// The site's own greeting; ours where its file cannot be read any more.
+fn greeting(config: &Config) -> Option<Vec<i16>> {
+    let path = config.greeting.as_ref()?;
+    match wav_file::read_file(path) {
+        Ok(channels) => channels.into_iter().next(),
+        Err(error) => {
+            error!(file = %path.display(), %error, "message.greeting cannot be read: ours is said");
+            None
+        }
+    }
+}
