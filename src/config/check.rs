@@ -3,7 +3,7 @@
 use super::faults::{Fault, Say, say};
 use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
 use super::{Config, Environment, Media, Storage, Web};
-use super::{answering, callers, ladders, line};
+use super::{answering, callers, dial, ladders, line};
 use crate::duty::line_plan::SrtpPlan;
 use crate::duty::roster::{Person, Role, Roster};
 use crate::protocol::sdp::Policy;
@@ -53,11 +53,13 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         answering::fits(reader, &read, media);
     }
     let answering::Read { phones, answering, greeting } = read;
+    let dial = dial::plan(root.section("dial"), &phones, &roster);
     let (line, media) = (line?, media?);
     Some(Config {
         line,
         phones,
         answering,
+        dial,
         greeting,
         media,
         storage,

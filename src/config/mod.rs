@@ -3,6 +3,7 @@
 mod answering;
 mod callers;
 mod check;
+mod dial;
 pub mod faults;
 mod ladders;
 mod line;
@@ -11,6 +12,7 @@ mod secret;
 mod summary;
 
 use crate::duty::call::arrival::CallerRules;
+use crate::duty::dial_plan::DialPlan;
 use crate::duty::escalation::Policy;
 use crate::duty::line_plan::{Answering, Phone, SrtpPlan};
 use crate::duty::roster::Roster;
@@ -28,6 +30,7 @@ pub struct Config {
     pub line: Line,
     pub phones: Vec<Phone>,
     pub answering: Answering,
+    pub dial: DialPlan,
     /// The site's own greeting of the last resort: 8 kHz, 16 bit.
     pub greeting: Option<PathBuf>,
     pub media: Media,

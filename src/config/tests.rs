@@ -415,6 +415,19 @@ fn what_becomes_of_callers_is_configured_and_has_defaults() {
 }
 
 #[test]
+fn sig_30_whom_a_call_may_be_handed_to_is_named() {
+    let dial = load(RIGHT).expect("right").config.dial;
+    assert!(dial.allow.is_empty() && dial.names("2001"), "{dial:?}");
+    let own = RIGHT.to_string() + "\n[dial]\nallow = [\"2xxx\", \"63xxxxxx\"]\nper_day = 5\n";
+    let dial = load(&own).expect("right").config.dial;
+    assert!(dial.names("2999") && dial.names("63001234") && !dial.names("0044123456"));
+    assert_eq!(dial.per_day, 5);
+    let faults = load(&own.replace("2xxx", "2.*").replace("= 5", "= -1")).expect_err("faults");
+    let fields: Vec<_> = faults.list.iter().map(|fault| fault.field.as_str()).collect();
+    assert_eq!(fields, ["dial.allow", "dial.per_day"], "{faults}");
+}
+
+#[test]
 fn a_phone_whose_turn_never_comes_is_warned_of() {
     let late = "\n[[phones]]\nname = \"备用\"\ntarget = \"2002\"\n[answering]\n\
                 message_after_seconds = 20\n";

@@ -123,6 +123,7 @@ fn line_plan(
         finish: line.finish,
         answering: config.answering.clone(),
         srtp: config.media.srtp,
+        dial: config.dial.clone(),
     }
 }
 

@@ -7,6 +7,7 @@ use super::socket::{Exchange, Handset, Ports, exchange, handset};
 use super::{DemoOptions, tell};
 use crate::config::{Config, Contact, Line, Media, PbxAddress, Storage, Web};
 use crate::duty::call::arrival::CallerRules;
+use crate::duty::dial_plan::DialPlan;
 use crate::duty::escalation::Policy;
 use crate::duty::line_plan::{self, Answering, Begins};
 use crate::duty::roster::{Person, Role, Roster};
@@ -190,6 +191,7 @@ fn config(
             srtp: None,
         }],
         answering: Answering::default(),
+        dial: DialPlan::default(),
         greeting: None,
         media: Media {
             listen: LOOPBACK,

@@ -65,6 +65,18 @@ pub enum Stretch {
     Hold(Party),
 }
 
+/// How a phone comes into a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Joining {
+    /// 振铃
+    Rung,
+    /// 转接
+    Transfer,
+    /// 代接
+    Pickup,
+}
+
 /// Something that happened, to be written down. Facts of one call are written in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact {
@@ -83,6 +95,23 @@ pub enum Fact {
     },
     /// An officer took the call. Its recording begins.
     Answered {
+        call: CallId,
+        phone: String,
+    },
+    /// Another phone is to take the officer's place, or takes the call by itself; `Answered`,
+    /// `Joined` or `NotTaken` follows.
+    Joining {
+        call: CallId,
+        phone: String,
+        how: Joining,
+    },
+    /// It speaks with the caller from now on.
+    Joined {
+        call: CallId,
+        phone: String,
+    },
+    /// This phone, which spoke with the caller, no longer does; the call goes on.
+    Left {
         call: CallId,
         phone: String,
     },

@@ -1,6 +1,7 @@
 //! The duty line as configured: who is rung, when, and what becomes of a caller whom nobody takes.
 
 use super::call::arrival::CallerRules;
+use super::dial_plan::DialPlan;
 use crate::protocol::sdp::Policy;
 use crate::protocol::sip::Account;
 use std::net::IpAddr;
@@ -26,6 +27,8 @@ pub struct LinePlan {
     pub finish: Duration,
     pub answering: Answering,
     pub srtp: SrtpPlan,
+    /// Whom an officer's phone may hand a call to.
+    pub dial: DialPlan,
 }
 
 /// Which legs are encrypted (RFC 4568).

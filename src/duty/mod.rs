@@ -4,6 +4,7 @@
 pub mod call;
 pub mod channels;
 pub mod checkpoint;
+pub mod dial_plan;
 pub mod entry;
 pub mod escalation;
 pub mod ids;

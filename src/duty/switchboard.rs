@@ -2,6 +2,7 @@
 //! belongs to, and gathers what the calls ask of the world.
 
 mod closing;
+mod replacing;
 mod survival;
 mod tracing;
 
@@ -14,6 +15,7 @@ use super::call::ring_plan::RETRY_AFTER;
 use super::call::{Call, LegEvent, keys};
 use super::channels::Channels;
 use super::checkpoint::{Checkpoint, Key, Unwritten};
+use super::dial_plan::Dialled;
 use super::ids::{AttemptId, CallId, EntryId};
 use super::journal::{Arrival, AttemptResult, Disposition, Fact, Noted, Urgency};
 use super::ladder::{Ladder, Traced};
@@ -158,6 +160,7 @@ impl Switchboard {
             legs: BTreeMap::new(),
             queue: BTreeSet::new(),
             freed: false,
+            dialled: Dialled::default(),
             random,
             out: VecDeque::new(),
             unwritten: Unwritten::default(),
@@ -295,6 +298,7 @@ impl Switchboard {
                     self.on_leg(leg, LegEvent::Key(key), now);
                 }
             }
+            sip::Event::Refer { leg, refer } => self.on_leg(leg, LegEvent::Refer { refer }, now),
             sip::Event::Ended { leg, ending } => self.on_leg(leg, LegEvent::Ended(ending), now),
             sip::Event::Registered { expires: _ } => self.on_line(Fact::LineUp, true, now),
             sip::Event::RegistrationFailed { status, reason: why } => {
@@ -326,6 +330,7 @@ impl Switchboard {
             | LegEvent::Progress { .. }
             | LegEvent::Answered { .. }
             | LegEvent::Offer { .. }
+            | LegEvent::Refer { .. }
             | LegEvent::Key(_) => {}
         }
         if self.calls.contains_key(&id) {
@@ -340,6 +345,7 @@ impl Switchboard {
         match event {
             LegEvent::Answered { .. } => self.desk.sip.bye(leg, now),
             LegEvent::Offer { .. } => self.desk.sip.refuse_offer(leg, 488, now),
+            LegEvent::Refer { .. } => self.desk.sip.refuse_refer(leg, 603, now),
             LegEvent::Cancelled
             | LegEvent::Answer { .. }
             | LegEvent::OfferRefused { .. }
@@ -352,6 +358,9 @@ impl Switchboard {
 
     /// The entry is born, whatever becomes of the call (I-1).
     fn on_incoming(&mut self, leg: LegId, invite: sip::Incoming, now: Now) {
+        if let Some(replaced) = invite.replaces {
+            return self.on_replaces(leg, replaced, &invite, now);
+        }
         let id = CallId::new(now, &mut self.desk.random);
         let arrival = Box::new(Arrival::of(id, &invite, &self.desk.plan.callers));
         let shown = arrival.shown();

@@ -55,6 +55,9 @@ impl CallLines {
                 self.finish(*call);
             }
             Fact::NotTaken { .. }
+            | Fact::Joining { .. }
+            | Fact::Joined { .. }
+            | Fact::Left { .. }
             | Fact::Began { .. }
             | Fact::Over { .. }
             | Fact::LongCall { .. }

@@ -16,6 +16,7 @@ mod dns;
 mod fail_open;
 mod flood;
 mod fragments;
+mod handing;
 mod harness;
 mod hostile;
 mod identity;

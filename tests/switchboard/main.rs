@@ -3,6 +3,7 @@
 
 mod answering;
 mod flood;
+mod handing;
 mod random_shift;
 mod secrecy;
 mod world;

@@ -303,6 +303,7 @@ impl Shift {
                 | Event::OfferRefused { .. }
                 | Event::Answer { .. }
                 | Event::Info { .. }
+                | Event::Refer { .. }
                 | Event::Registered { .. }
                 | Event::RegistrationFailed { .. }
                 | Event::Unregistered

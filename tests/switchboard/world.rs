@@ -3,6 +3,7 @@
 
 use chrono::DateTime;
 use dutyline::duty::call::arrival::CallerRules;
+use dutyline::duty::dial_plan::DialPlan;
 use dutyline::duty::ids::{AttemptId, CallId};
 use dutyline::duty::journal::{AttemptResult, Disposition, Fact, Stretch, Urgency};
 use dutyline::duty::ladder::Traced;
@@ -137,6 +138,11 @@ impl World {
             finish: ms(0),
             answering,
             srtp,
+            dial: DialPlan {
+                known: phones.iter().map(|phone| phone.target.clone()).collect(),
+                allow: vec!["3xx".to_owned()],
+                per_day: 3,
+            },
         };
         let mut world = Self {
             board: Switchboard::new(plan, random.fork(), now),
@@ -192,6 +198,91 @@ impl World {
         let ack = self.from_board.iter().find(|message| message.starts_with("ACK "));
         let ack = ack.cloned().expect("an ACK");
         self.inside(&ack, true, (method, step), kind, body);
+    }
+
+    /// The first phone that the switchboard dialled asks for this; `lines` are more headers.
+    pub fn officer_refers(&mut self, number: u32, to: &str, lines: &str) {
+        let lines = format!("Refer-To: {to}\r\n{lines}");
+        let ack = self.from_board.iter().find(|message| message.starts_with("ACK "));
+        let ack = ack.cloned().expect("an ACK");
+        self.inside_with(&ack, true, ("REFER", number), &lines);
+    }
+
+    /// The caller does.
+    pub fn caller_refers(&mut self, to: &str) {
+        let ack = self.from_pbx.iter().find(|message| message.starts_with("ACK "));
+        let ack = ack.cloned().expect("an ACK");
+        let number: u32 = header(&ack, "CSeq").split(' ').next().unwrap().parse().unwrap();
+        let lines = format!("Refer-To: {to}\r\n");
+        self.inside_with(&ack, false, ("REFER", number + 1), &lines);
+    }
+
+    fn inside_with(&mut self, ack: &str, turned: bool, (method, number): (&str, u32), lines: &str) {
+        let (from, to) = (header(ack, "From"), header(ack, "To"));
+        let (from, to) = if turned { (to, from) } else { (from, to) };
+        let (branch, call_id) = (self.from_pbx.len(), header(ack, "Call-ID"));
+        let request = format!(
+            "{method} sip:8000@{board} SIP/2.0\r\nVia: SIP/2.0/UDP {pbx};branch=z9hG4bKin{branch}\r\n\
+             Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\n\
+             CSeq: {number} {method}\r\nContact: <sip:pbx@{pbx}>\r\n{lines}Content-Length: 0\r\n\r\n",
+            board = BOARD.addr,
+            pbx = PBX.addr,
+        );
+        self.deliver(request.into_bytes());
+        self.settle();
+    }
+
+    /// What an INVITE must say to take the place of the first phone that was dialled.
+    pub fn replaces_officer(&self) -> String {
+        let sent = |what: &str| self.from_board.iter().find(|sent| sent.starts_with(what));
+        let invite = sent("INVITE ").expect("a phone was dialled");
+        let call_id = header(invite, "Call-ID");
+        let rung = self
+            .from_pbx
+            .iter()
+            .find(|sent| sent.starts_with("SIP/2.0 180") && header(sent, "Call-ID") == call_id);
+        let to = header(rung.expect("it rang"), "To");
+        let theirs = tag(&to);
+        format!("{call_id};to-tag={};from-tag={theirs}", tag(&header(invite, "From")))
+    }
+
+    /// A phone of the PBX wants the place of another.
+    pub fn picks_up(&mut self, user: &str, replaces: &str) -> LegId {
+        let sdp = self.sdp(&[(Codec::Pcma, 8)], Direction::SendRecv);
+        let outgoing = Outgoing {
+            target: "8000".to_owned(),
+            display: String::new(),
+            from_user: Some(user.to_owned()),
+            sdp,
+            headers: vec![
+                ("Replaces".to_owned(), replaces.to_owned()),
+                ("Require".to_owned(), "replaces".to_owned()),
+            ],
+        };
+        let leg = self.pbx.invite(outgoing, self.now);
+        self.settle();
+        leg
+    }
+
+    /// The status lines in the NOTIFYs that the switchboard sent.
+    pub fn notified(&self) -> Vec<u16> {
+        let sent = self.from_board.iter().filter(|sent| sent.starts_with("NOTIFY "));
+        sent.map(|sent| {
+            let line = sent.lines().find_map(|line| line.strip_prefix("SIP/2.0 ")).expect("a line");
+            line[..3].parse().unwrap()
+        })
+        .collect()
+    }
+
+    /// The switchboard's last answer to a request of this method.
+    pub fn answered(&self, method: &str) -> u16 {
+        let end = format!(" {method}");
+        let last = self
+            .from_board
+            .iter()
+            .rev()
+            .find(|sent| sent.starts_with("SIP/2.0 ") && header(sent, "CSeq").ends_with(&end));
+        last.expect("an answer")[8..11].parse().unwrap()
     }
 
     /// A request by the peer inside the dialog of the newest ACK, with a CSeq so much higher.
@@ -536,6 +627,7 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::OfferRefused { leg, .. }
         | Event::Answer { leg, .. }
         | Event::Info { leg, .. }
+        | Event::Refer { leg, .. }
         | Event::Ended { leg, .. } => Some(*leg),
         Event::Registered { .. }
         | Event::RegistrationFailed { .. }
@@ -544,4 +636,13 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::TurnedAway(_)
         | Event::Dropped { .. } => None,
     }
+}
+
+fn header(message: &str, name: &str) -> String {
+    let of = |line: &str| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned);
+    message.lines().find_map(of).expect("the header")
+}
+
+fn tag(address: &str) -> &str {
+    address.split(";tag=").nth(1).expect("a tag").split(';').next().unwrap()
 }

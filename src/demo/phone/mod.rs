@@ -306,6 +306,7 @@ impl Phone {
             | sip::Event::Answer { .. }
             | sip::Event::OfferRefused { .. }
             | sip::Event::Info { .. }
+            | sip::Event::Refer { .. }
             | sip::Event::Unregistered
             | sip::Event::Moved { .. }
             | sip::Event::TurnedAway(_)

@@ -210,6 +210,7 @@ mod tests {
             to: identity(b"<sip:duty@a>"),
             sdp: None,
             source,
+            replaces: None,
             fault: None,
         };
         Arrival::of(CallId(Uuid::nil()), &invite, &rules())

@@ -6,13 +6,16 @@ use super::desk::Desk;
 use super::keys::{Keys, StarNine, Via};
 use super::leg::Leg;
 use super::ringing::Taken;
+use super::transfer::Transfer;
 use super::watch::{Finding, Watch};
+use super::{LegEvent, transfer};
 use crate::duty::ids::{CallId, EntryId};
-use crate::duty::journal::{Disposition, Fact, Stretch, Urgency};
-use crate::protocol::now::{Deadline, Mono, Now};
+use crate::duty::journal::{Disposition, Fact, Joining, Stretch, Urgency};
+use crate::duty::prompts::RINGBACK;
+use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::rtp::{Codec, Command, Party};
 use crate::protocol::sdp::{self, Direction};
-use crate::protocol::sip::{Ending, LegId};
+use crate::protocol::sip::{Ending, LegId, Referred};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,6 +29,11 @@ pub struct Bridge {
     star_nine: StarNine,
     flagged: bool,
     watch: Watch,
+    /// What the phones see of the caller.
+    shown: String,
+    transfer: Option<Transfer>,
+    /// The officer has handed the call on and hung up; his channel is given back.
+    alone: bool,
 }
 
 /// The call is over.
@@ -62,6 +70,9 @@ impl Bridge {
             star_nine: StarNine::default(),
             flagged: false,
             watch: Watch::new(now.mono),
+            shown: caller.shown.clone(),
+            transfer: None,
+            alone: false,
         };
         desk.note(Fact::Answered { call, phone: ring.name.clone() }, now);
         caller.silence(desk);
@@ -78,21 +89,158 @@ impl Bridge {
         if !desk.channels.is_open(self.caller.channel) {
             desk.open(self.call, Party::Caller, self.caller.channel, stream);
         }
-        desk.media(Command::Join { a: self.caller.channel, b: self.officer.channel });
+        if !self.alone {
+            desk.media(Command::Join { a: self.caller.channel, b: self.officer.channel });
+        }
     }
 
     /// The two hear each other again, where each is still there.
-    pub fn take_up(&self, desk: &mut Desk, now: Now) {
-        if let Some(stream) = self.officer.stream {
+    pub fn take_up(&mut self, desk: &mut Desk, now: Now) {
+        if let Some(stream) = self.officer.stream.filter(|_| !self.alone) {
             desk.open(self.call, Party::Officer, self.officer.channel, stream);
         }
         self.join_caller(desk);
+        if let Some(transfer) = &mut self.transfer {
+            transfer.tone = false;
+        }
+        self.tone(desk);
         desk.sip.probe(self.officer.id, now);
         desk.sip.probe(self.caller.id, now);
     }
 
     pub fn is_officer(&self, leg: LegId) -> bool {
         self.officer.id == leg
+    }
+
+    /// Whether the conversation is being handed to this leg.
+    pub fn is_target(&self, leg: LegId) -> bool {
+        self.transfer.as_ref().is_some_and(|transfer| transfer.leg == leg)
+    }
+
+    /// Our description for the officer's phone.
+    pub fn said_to_officer(&self) -> &[u8] {
+        &self.officer.said
+    }
+
+    /// The caller's end as it is now.
+    pub fn caller(&self) -> &Leg {
+        &self.caller
+    }
+
+    /// A phone asks us to call somebody in its stead. Only the officer's may (T9).
+    pub fn handle_refer(&mut self, leg: LegId, refer: &Referred, desk: &mut Desk, now: Now) {
+        if !self.is_officer(leg) || self.transfer.is_some() {
+            let phone = transfer::name_of(&refer.user, desk);
+            let call = self.call;
+            desk.note(Fact::Joining { call, phone: phone.clone(), how: Joining::Transfer }, now);
+            desk.note(Fact::NotTaken { call, phone, status: 603 }, now);
+            return desk.sip.refuse_refer(leg, 603, now);
+        }
+        match Transfer::dial(self.call, &self.caller, &self.shown, refer, desk, now) {
+            Ok(transfer) => {
+                self.transfer = Some(transfer);
+                desk.sip.accept_refer(leg, now);
+                self.tone(desk);
+            }
+            Err(status) => desk.sip.refuse_refer(leg, status, now),
+        }
+    }
+
+    /// What the target says. True: it does not take the call, and no officer is left.
+    pub fn handle_target(&mut self, event: LegEvent, desk: &mut Desk, now: Now) -> bool {
+        let Some(transfer) = &mut self.transfer else { return false };
+        match event {
+            LegEvent::Progress { status, sdp } => {
+                if let Some(status) = transfer.handle_progress(status, sdp) {
+                    desk.sip.tell_refer(self.officer.id, status, now);
+                }
+                false
+            }
+            LegEvent::Answered { sdp } => match transfer.leg(sdp.as_deref(), &self.caller) {
+                Some(officer) => {
+                    let name = transfer.name.clone();
+                    self.hand_over(officer, name, desk, now);
+                    false
+                }
+                None => {
+                    desk.sip.bye(transfer.leg, now);
+                    self.transfer_failed(488, desk, now)
+                }
+            },
+            LegEvent::Refused { status } => self.transfer_failed(status, desk, now),
+            LegEvent::Ended(_) => self.transfer_failed(503, desk, now),
+            LegEvent::Offer { .. } => {
+                desk.sip.refuse_offer(transfer.leg, 500, now);
+                false
+            }
+            LegEvent::Refer { .. } => {
+                desk.sip.refuse_refer(transfer.leg, 603, now);
+                false
+            }
+            LegEvent::Cancelled
+            | LegEvent::Answer { .. }
+            | LegEvent::OfferRefused { .. }
+            | LegEvent::Key(_) => false,
+        }
+    }
+
+    /// Another phone takes the conversation for itself.
+    pub fn pick_up(&mut self, officer: Leg, phone: String, desk: &mut Desk, now: Now) {
+        self.give_up_target(desk, now);
+        self.hand_over(officer, phone, desk, now);
+    }
+
+    /// Another phone has the officer's place; the caller hears it from this moment on.
+    fn hand_over(&mut self, officer: Leg, phone: String, desk: &mut Desk, now: Now) {
+        let call = self.call;
+        desk.note(Fact::Joined { call, phone: phone.clone() }, now);
+        self.silence(desk);
+        let alone = std::mem::take(&mut self.alone);
+        if let Some(stream) = officer.stream {
+            desk.open(call, Party::Officer, officer.channel, stream);
+        }
+        let before = std::mem::replace(&mut self.officer, officer);
+        self.join_caller(desk);
+        let left = std::mem::replace(&mut self.phone, phone);
+        if !alone {
+            desk.close(before.channel, now);
+            desk.note(Fact::Left { call, phone: left }, now);
+            desk.sip.tell_refer(before.id, 200, now);
+            desk.sip.bye(before.id, now);
+        }
+        desk.freed = true;
+        (self.keys, self.star_nine) = (Keys::default(), StarNine::default());
+        self.watch.handle_voice(Party::Officer, None);
+        self.look_at(Party::Officer, desk, now);
+    }
+
+    fn transfer_failed(&mut self, status: u16, desk: &mut Desk, now: Now) -> bool {
+        let Some(transfer) = self.transfer.clone() else { return false };
+        transfer.over(self.call, status, desk, now);
+        desk.sip.tell_refer(self.officer.id, status, now);
+        self.silence(desk);
+        self.alone
+    }
+
+    /// The call is not being handed on any more.
+    fn silence(&mut self, desk: &mut Desk) {
+        if self.transfer.take().is_some_and(|transfer| transfer.tone) {
+            desk.media(Command::Stop { channel: self.caller.channel });
+        }
+    }
+
+    /// The caller hears the target ring where he hears nobody else.
+    fn tone(&mut self, desk: &mut Desk) {
+        let Some(transfer) = &mut self.transfer else { return };
+        let wanted = self.alone || self.officer.holds();
+        let channel = self.caller.channel;
+        if wanted != transfer.tone && desk.channels.is_open(channel) {
+            transfer.tone = wanted;
+            desk.media(match wanted {
+                true => Command::Play { channel, prompt: RINGBACK, repeat: true },
+                false => Command::Stop { channel },
+            });
+        }
     }
 
     /// The answer to an offer of ours.
@@ -154,6 +302,9 @@ impl Bridge {
     }
 
     pub fn handle_timeout(&mut self, desk: &mut Desk, now: Now) -> Option<HungUp> {
+        if self.alone {
+            return None;
+        }
         let finding = self.watch.handle_timeout(&desk.plan.answering, now.mono)?;
         let (party, limit) = match finding {
             Finding::Silent(party, limit) => (party, limit.as_secs()),
@@ -172,8 +323,20 @@ impl Bridge {
         Some(HungUp { disposition: Disposition::Interrupted, by: None, why })
     }
 
+    /// Gives up a target that has rung for long enough. True: no officer is left.
+    pub fn target_timeout(&mut self, desk: &mut Desk, now: Now) -> bool {
+        match self.transfer.as_ref().filter(|transfer| transfer.is_due(now.mono)) {
+            Some(transfer) => {
+                desk.sip.cancel(transfer.leg, now);
+                self.transfer_failed(408, desk, now)
+            }
+            None => false,
+        }
+    }
+
     pub fn deadline(&self, desk: &Desk) -> Option<Deadline> {
-        self.watch.deadline(&desk.plan.answering)
+        let watch = self.watch.deadline(&desk.plan.answering).filter(|_| !self.alone);
+        earlier(watch, self.transfer.as_ref().map(Transfer::deadline))
     }
 
     /// One of the two is gone: so is the other. None for a leg of neither.
@@ -184,6 +347,9 @@ impl Bridge {
         desk: &mut Desk,
         now: Now,
     ) -> Option<HungUp> {
+        if leg == self.officer.id && self.left_alone(desk, now) {
+            return None;
+        }
         let (party, other, who) = if leg == self.caller.id {
             (Party::Caller, self.officer.id, "caller")
         } else if leg == self.officer.id {
@@ -192,6 +358,7 @@ impl Bridge {
             return None;
         };
         desk.sip.bye(other, now);
+        self.give_up_target(desk, now);
         let (disposition, by, why) = match ending {
             Ending::Bye => (Disposition::Answered, Some(party), format!("the {who} hung up")),
             Ending::OurBye => (Disposition::Answered, None, "we hung up".to_owned()),
@@ -206,14 +373,42 @@ impl Bridge {
         Some(HungUp { disposition, by, why })
     }
 
-    pub fn hang_up(&self, desk: &mut Desk, now: Now) {
+    /// The referrer hangs up as soon as we have its REFER: the caller waits for the target.
+    fn left_alone(&mut self, desk: &mut Desk, now: Now) -> bool {
+        if self.alone || self.transfer.is_none() {
+            return false;
+        }
+        self.alone = true;
+        desk.note(Fact::Left { call: self.call, phone: self.phone.clone() }, now);
+        desk.close(self.officer.channel, now);
+        if self.watch.handle_description(Party::Officer, false, false, now.mono) {
+            let stretch = Stretch::Hold(Party::Officer);
+            desk.note(Fact::Over { call: self.call, stretch }, now);
+        }
+        desk.freed = true;
+        self.tone(desk);
+        true
+    }
+
+    fn give_up_target(&mut self, desk: &mut Desk, now: Now) {
+        if let Some(transfer) = &self.transfer {
+            desk.sip.cancel(transfer.leg, now);
+            transfer.over(self.call, 487, desk, now);
+            self.silence(desk);
+        }
+    }
+
+    pub fn hang_up(&mut self, desk: &mut Desk, now: Now) {
+        self.give_up_target(desk, now);
         desk.sip.bye(self.caller.id, now);
         desk.sip.bye(self.officer.id, now);
     }
 
     /// The officer's channel is free; the caller's is not ours.
     pub fn close(&self, desk: &mut Desk, now: Now) {
-        desk.close(self.officer.channel, now);
+        if !self.alone {
+            desk.close(self.officer.channel, now);
+        }
     }
 
     /// Takes note of a hold that begins or ends with a party's latest description.
@@ -227,6 +422,7 @@ impl Bridge {
             };
             desk.note(fact, now);
         }
+        self.tone(desk);
     }
 
     /// What the leg on the other side of this one speaks.

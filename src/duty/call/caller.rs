@@ -105,6 +105,11 @@ impl Caller {
         desk.sip.probe(self.leg, now);
     }
 
+    /// The officer is gone; his end is as the bridge left it.
+    pub fn take_back(&mut self, leg: Leg) {
+        self.settled = Some(leg);
+    }
+
     /// The answer to our offer, where we made it.
     pub fn take_answer(&mut self, call: CallId, sdp: &[u8], desk: &mut Desk, now: Now) {
         let Some(leg) = &mut self.settled else { return };

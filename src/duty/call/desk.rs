@@ -4,6 +4,7 @@
 use super::leg::Leg;
 use crate::duty::channels::Channels;
 use crate::duty::checkpoint::Unwritten;
+use crate::duty::dial_plan::Dialled;
 use crate::duty::ids::CallId;
 use crate::duty::journal::{Fact, Noted};
 use crate::duty::ladder::{Ladder, Way};
@@ -28,6 +29,8 @@ pub struct Desk {
     pub queue: BTreeSet<CallId>,
     /// A phone may have become free since the queue was last looked at.
     pub freed: bool,
+    /// Calls made for others today.
+    pub dialled: Dialled,
     pub random: Random,
     pub out: VecDeque<Output>,
     pub unwritten: Unwritten,

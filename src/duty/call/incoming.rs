@@ -12,6 +12,8 @@
 //! ```
 //! The caller is answered by an officer, by the queue, or by the last resort; never before.
 
+mod handing;
+
 use super::LegEvent;
 use super::bridge::{Bridge, HungUp};
 use super::caller::Caller;
@@ -86,11 +88,12 @@ impl Incoming {
     }
 
     pub fn handle_leg(&mut self, leg: LegId, event: LegEvent, desk: &mut Desk, now: Now) {
+        let Some(event) = self.hand_on(leg, event, desk, now) else { return };
         match event {
             LegEvent::Cancelled => self.gave_up(desk, now),
             LegEvent::Answer { sdp } => self.our_offer_answered(leg, &sdp, desk, now),
             // The session stays as it was.
-            LegEvent::OfferRefused { status: _ } => {}
+            LegEvent::OfferRefused { status: _ } | LegEvent::Refer { .. } => {}
             LegEvent::Progress { status, sdp } => {
                 if let Some(rings) = self.phones.handle_progress(leg, status, sdp) {
                     self.phone_rings(&rings, desk, now);
@@ -135,7 +138,9 @@ impl Incoming {
                 self.carry_out(step, desk, now);
             }
             State::Talking(bridge) => {
-                if let Some(hung_up) = bridge.handle_timeout(desk, now) {
+                if bridge.target_timeout(desk, now) {
+                    self.recall(desk, now);
+                } else if let Some(hung_up) = bridge.handle_timeout(desk, now) {
                     self.hung_up(&hung_up, desk, now);
                 }
             }
@@ -190,7 +195,7 @@ impl Incoming {
     /// the PBX fails over: what the phones have said meanwhile is not known, and the caller must
     /// not wait for it.
     pub fn take_up(&mut self, desk: &mut Desk, now: Now) {
-        match &self.state {
+        match &mut self.state {
             State::Talking(bridge) => bridge.take_up(desk, now),
             State::Queued(_) => {
                 desk.queue.insert(self.id);
@@ -208,7 +213,7 @@ impl Incoming {
     }
 
     pub fn interrupt(&mut self, desk: &mut Desk, now: Now) {
-        let status = match &self.state {
+        let status = match &mut self.state {
             State::Over => return,
             State::Talking(bridge) => {
                 bridge.hang_up(desk, now);
@@ -424,7 +429,7 @@ impl Incoming {
                     self.hung_up(&hung_up, desk, now);
                 }
             }
-            State::Queued(_) if leg == self.caller.leg => {
+            State::Queued(_) | State::Ringing { .. } if leg == self.caller.leg => {
                 let why = "the caller gave up waiting";
                 self.end(Disposition::Abandoned, by, 200, why, desk, now);
             }

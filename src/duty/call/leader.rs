@@ -133,6 +133,7 @@ impl Leader {
                 | State::Over => {}
             },
             // Only a caller gives up by CANCEL; what we offered is offered no more.
+            LegEvent::Refer { .. } => desk.sip.refuse_refer(leg, 603, now),
             LegEvent::Cancelled | LegEvent::OfferRefused { status: _ } => {}
         }
     }

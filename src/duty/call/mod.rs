@@ -15,12 +15,13 @@ pub mod message;
 pub mod queued;
 pub mod ring_plan;
 pub mod ringing;
+pub mod transfer;
 pub mod watch;
 
 use super::switchboard::{AckOutcome, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::rtp::{Party, Prompt};
-use crate::protocol::sip::{Ending, LegId};
+use crate::protocol::sip::{Ending, Incoming as Invite, LegId, Referred};
 use desk::Desk;
 use incoming::Incoming;
 use keys::Via;
@@ -38,6 +39,7 @@ pub enum LegEvent {
     Answer { sdp: Vec<u8> },
     OfferRefused { status: u16 },
     Key(char),
+    Refer { refer: Box<Referred> },
     Ended(Ending),
 }
 
@@ -52,6 +54,20 @@ impl Call {
         match self {
             Call::Incoming(call) => call.handle_leg(leg, event, desk, now),
             Call::Leader(call) => call.handle_leg(leg, event, desk, now),
+        }
+    }
+
+    /// A new session wants the place of a leg of this call (RFC 3891).
+    pub fn handle_replaced(
+        &mut self,
+        replaced: LegId,
+        (leg, invite): (LegId, &Invite),
+        desk: &mut Desk,
+        now: Now,
+    ) {
+        match self {
+            Call::Incoming(call) => call.handle_replaced(replaced, (leg, invite), desk, now),
+            Call::Leader(_) => desk.refuse(leg, 603, None, now),
         }
     }
 

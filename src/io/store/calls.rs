@@ -9,7 +9,7 @@ use super::revisions::{self, Change, RevisionKind};
 use super::text::{Id, count, json, mono, ms, name};
 use crate::duty::entry::{Field, duty_day_began};
 use crate::duty::ids::{CallId, EntryId};
-use crate::duty::journal::{Arrival, Disposition};
+use crate::duty::journal::{Arrival, Disposition, Joining};
 use crate::io::status::Live;
 use crate::protocol::now::Now;
 use crate::protocol::rtp::{Counts, Party};
@@ -145,15 +145,47 @@ pub(super) fn changed(sql: &Connection, call: CallId) -> Result<Option<Live>> {
     Ok(entry.map(|entry| Live::Entry { entry }))
 }
 
-pub(super) fn rung(sql: &Connection, call: CallId, phone: &str, now: Now) -> Result<Option<Live>> {
+pub(super) fn joining(
+    sql: &Connection,
+    call: CallId,
+    phone: &str,
+    how: Joining,
+    now: Now,
+) -> Result<Option<Live>> {
     let live = changed(sql, call)?;
     if live.is_some() {
         sql.prepare_cached(
-            "INSERT OR IGNORE INTO leg (call, phone, rung_ms, rung_mono) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT OR IGNORE INTO leg (call, phone, how, rung_ms, rung_mono)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![Id(call), phone, ms(now.wall), mono(now)])?;
+        .execute(params![Id(call), phone, name(how), ms(now.wall), mono(now)])?;
     }
     Ok(live)
+}
+
+/// It speaks with the caller from now on.
+pub(super) fn joined(
+    sql: &Connection,
+    call: CallId,
+    phone: &str,
+    now: Now,
+) -> Result<Option<Live>> {
+    sql.prepare_cached(
+        "UPDATE leg SET taken_ms = ?3, status = 200 WHERE id =
+           (SELECT max(id) FROM leg WHERE call = ?1 AND phone = ?2) AND taken_ms IS NULL",
+    )?
+    .execute(params![Id(call), phone, ms(now.wall)])?;
+    changed(sql, call)
+}
+
+/// It no longer does.
+pub(super) fn left(sql: &Connection, call: CallId, phone: &str, now: Now) -> Result<Option<Live>> {
+    sql.prepare_cached(
+        "UPDATE leg SET ended_ms = ?3 WHERE id = (SELECT min(id) FROM leg
+           WHERE call = ?1 AND phone = ?2 AND taken_ms IS NOT NULL AND ended_ms IS NULL)",
+    )?
+    .execute(params![Id(call), phone, ms(now.wall)])?;
+    changed(sql, call)
 }
 
 pub(super) fn not_taken(
@@ -182,12 +214,7 @@ pub(super) fn answered(
          WHERE id = ?1 AND state = 'ringing'",
     )?
     .execute(params![Id(call), ms(now.wall), mono(now), phone])?;
-    sql.prepare_cached(
-        "UPDATE leg SET taken_ms = ?3, status = 200 WHERE id =
-           (SELECT max(id) FROM leg WHERE call = ?1 AND phone = ?2) AND taken_ms IS NULL",
-    )?
-    .execute(params![Id(call), phone, ms(now.wall)])?;
-    changed(sql, call)
+    joined(sql, call, phone, now)
 }
 
 pub(super) fn ended(

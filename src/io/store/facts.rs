@@ -8,7 +8,7 @@ use super::{
     acknowledgements, callbacks, calls, entries, escalations, outages, recordings, stretches,
 };
 use crate::duty::ids::EntryId;
-use crate::duty::journal::{Fact, Noted, Urgency};
+use crate::duty::journal::{Fact, Joining, Noted, Urgency};
 use crate::duty::switchboard::Input;
 use crate::io::status::Live;
 use crate::protocol::now::Now;
@@ -71,10 +71,11 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
                 None => told,
             });
         }
-        Fact::Rung { call, phone } => calls::rung(sql, *call, phone, now)?,
-        Fact::NotTaken { call, phone, status } => {
-            calls::not_taken(sql, *call, phone, *status, now)?
-        }
+        Fact::Rung { .. }
+        | Fact::NotTaken { .. }
+        | Fact::Joining { .. }
+        | Fact::Joined { .. }
+        | Fact::Left { .. } => on_phone(sql, &noted.fact, now)?,
         Fact::Answered { call, phone } => {
             let live = calls::answered(sql, *call, phone, now)?;
             stretches::end_all(sql, *call, false, now)?;
@@ -142,6 +143,18 @@ fn turned_away(sql: &Connection, source: &str, calls: u64, now: Now) -> Result<O
         audit::append_once(sql, now, &actor, "turn_away", source, &calls.to_string())?;
     }
     Ok(Some(Live::Status))
+}
+
+/// A phone comes into a call or goes out of it.
+fn on_phone(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<Live>> {
+    match fact {
+        Fact::Rung { call, phone } => calls::joining(sql, *call, phone, Joining::Rung, now),
+        Fact::Joining { call, phone, how } => calls::joining(sql, *call, phone, *how, now),
+        Fact::Joined { call, phone } => calls::joined(sql, *call, phone, now),
+        Fact::Left { call, phone } => calls::left(sql, *call, phone, now),
+        Fact::NotTaken { call, phone, status } => calls::not_taken(sql, *call, phone, *status, now),
+        _ => Ok(None),
+    }
 }
 
 /// The caller's side said that it is an emergency, and the site lets that raise the flag.
@@ -270,6 +283,37 @@ mod tests {
         assert_eq!((view.legs[0].status, view.legs[0].taken), (Some(487), None));
         assert_eq!(view.legs[1].ended, Some(at(85.5).wall));
         assert_eq!(view.recording.unwrap().state, RecordingState::Finalizing);
+    }
+
+    #[test]
+    fn rec_s4_who_spoke_on_which_leg_from_when_to_when_is_kept() {
+        let store = store();
+        note(&store, 0.0, arrival(1, "101"));
+        let call = call(1);
+        let (desk, other) = (|| "值班台话机".to_owned(), || "3001".to_owned());
+        note(&store, 0.1, Fact::Rung { call, phone: desk() });
+        note(&store, 5.0, Fact::Answered { call, phone: desk() });
+        let how = Joining::Transfer;
+        note(&store, 20.0, Fact::Joining { call, phone: other(), how });
+        note(&store, 22.0, Fact::NotTaken { call, phone: other(), status: 486 });
+        note(&store, 30.0, Fact::Joining { call, phone: other(), how });
+        note(&store, 36.0, Fact::Joined { call, phone: other() });
+        note(&store, 36.0, Fact::Left { call, phone: desk() });
+        note(&store, 36.0, Fact::Left { call, phone: desk() });
+        note(&store, 60.0, ended(Disposition::Answered));
+        let legs = wait(store.entry(call.into())).unwrap().unwrap().legs;
+        let seen: Vec<_> =
+            legs.iter().map(|leg| (leg.how, leg.taken, leg.ended, leg.status)).collect();
+        let wall = |seconds| Some(at(seconds).wall);
+        assert_eq!(
+            seen,
+            [
+                (Joining::Rung, wall(5.0), wall(36.0), Some(200)),
+                (Joining::Transfer, None, wall(22.0), Some(486)),
+                (Joining::Transfer, wall(36.0), wall(60.0), Some(200)),
+            ]
+        );
+        assert_eq!(one::<i64>(&store, "SELECT count(*) FROM entry"), 1);
     }
 
     #[test]

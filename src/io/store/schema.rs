@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_callers.sql"),
     include_str!("migrations/0003_answering.sql"),
     include_str!("migrations/0004_ladder.sql"),
+    include_str!("migrations/0005_handing.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

@@ -11,7 +11,7 @@ use super::text::{Id, Ms, Named, from_json, instant, optional};
 use super::{Store, entries};
 use crate::duty::entry::{Category, EntryState, Field, Form};
 use crate::duty::ids::{CallId, EntryId};
-use crate::duty::journal::{Disposition, Urgency};
+use crate::duty::journal::{Disposition, Joining, Urgency};
 use crate::protocol::sip::claims::ClaimHeader;
 use chrono::{DateTime, Utc};
 use rusqlite::types::Type;
@@ -108,6 +108,7 @@ pub struct CallRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LegRow {
     pub phone: String,
+    pub how: Joining,
     pub rung: DateTime<Utc>,
     pub taken: Option<DateTime<Utc>>,
     pub ended: Option<DateTime<Utc>>,
@@ -316,11 +317,12 @@ fn diverted(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<DivertedRow>> 
 
 fn legs(sql: &Connection, call: CallId) -> Result<Vec<LegRow>> {
     let mut rows = sql.prepare_cached(
-        "SELECT phone, rung_ms, taken_ms, ended_ms, status FROM leg WHERE call = ?1 ORDER BY id",
+        "SELECT phone, rung_ms, taken_ms, ended_ms, status, how FROM leg WHERE call = ?1 ORDER BY id",
     )?;
     let rows = rows.query_map([Id(call)], |row| {
         Ok(LegRow {
             phone: row.get(0)?,
+            how: row.get::<_, Named<Joining>>(5)?.0,
             rung: row.get::<_, Ms>(1)?.0,
             taken: instant(row, 2)?,
             ended: instant(row, 3)?,

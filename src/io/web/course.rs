@@ -9,9 +9,10 @@ use super::page::Page;
 use super::times;
 use super::view::{self, Mark};
 use crate::duty::ids::EntryId;
+use crate::duty::journal::Joining;
 use crate::io::clock;
 use crate::io::status::Live;
-use crate::io::store::{CallbackRow, CallbackState, Settled, StretchKind, StretchRow};
+use crate::io::store::{CallbackRow, CallbackState, LegRow, Settled, StretchKind, StretchRow};
 use axum::extract::{Form, Path, State};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -24,6 +25,14 @@ pub struct StretchView {
     pub lasts: String,
     /// While it goes on: since when, in milliseconds since 1970.
     pub since: Option<i64>,
+}
+
+pub struct LegView {
+    pub time: String,
+    pub full_time: String,
+    pub phone: String,
+    pub text: &'static str,
+    pub lasts: String,
 }
 
 pub struct CallbackView {
@@ -51,6 +60,33 @@ pub fn stretch(row: &StretchRow, t: &'static Messages, now: DateTime<Utc>) -> St
         },
         since: row.to.is_none().then_some(row.from.timestamp_millis()),
     }
+}
+
+/// Who spoke with the caller from when to when, where that was more than one phone, or was to be.
+pub fn legs(rows: &[LegRow], t: &'static Messages, now: DateTime<Utc>) -> Vec<LegView> {
+    if rows.iter().all(|row| row.how == Joining::Rung) {
+        return vec![];
+    }
+    let shown = rows.iter().filter(|row| row.taken.is_some() || row.how != Joining::Rung);
+    let view = |row: &LegRow| {
+        let from = row.taken.unwrap_or(row.rung);
+        let failed = row.taken.is_none() && row.ended.is_some();
+        LegView {
+            time: times::short(from, now),
+            full_time: times::full(from),
+            phone: row.phone.clone(),
+            text: match row.how {
+                Joining::Rung => t.leg_rung,
+                Joining::Transfer => t.leg_transfer,
+                Joining::Pickup => t.leg_pickup,
+            },
+            lasts: match failed {
+                true => t.leg_failed.to_owned(),
+                false => times::span(from, row.ended.unwrap_or(now)),
+            },
+        }
+    };
+    shown.map(view).collect()
 }
 
 pub fn callback(row: &CallbackRow, t: &'static Messages, now: DateTime<Utc>) -> CallbackView {

@@ -1,7 +1,7 @@
 //! An entry as its page shows it.
 
 use super::caller_view::{self, ClaimView, Way};
-use super::course::{self, CallbackView, StretchView};
+use super::course::{self, CallbackView, LegView, StretchView};
 use super::messages::{Messages, fill};
 use super::page::Page;
 use super::rows;
@@ -38,6 +38,7 @@ pub struct EntryView {
     pub withdrawable: bool,
     /// Somebody knows, and the duty leader himself is still called.
     pub leader_redialled: bool,
+    pub legs: Vec<LegView>,
     pub stretches: Vec<StretchView>,
     pub callback: Option<CallbackView>,
     pub recording: RecordingView,
@@ -157,6 +158,7 @@ pub fn of(found: &Found, page: &Page, now: DateTime<Utc>) -> EntryView {
         }),
         withdrawable: found.escalations.iter().any(open),
         escalations: found.escalations.iter().map(|one| escalation(one, page, now)).collect(),
+        legs: course::legs(&found.legs, t, now),
         stretches: found.stretches.iter().map(|one| course::stretch(one, t, now)).collect(),
         callback: found.callback.as_ref().map(|one| course::callback(one, t, now)),
         recording: recording(found.recording.as_ref(), call, t),

@@ -170,6 +170,10 @@ messages! {
     stretches: "通话过程", "Course of the call";
     stretch_early: "接听前可闻", "Heard before the answer";
     stretch_queued: "排队", "Waited";
+    leg_rung: "接听", "Answered";
+    leg_transfer: "转接", "Handed over";
+    leg_pickup: "代接", "Picked up";
+    leg_failed: "未接通", "Not reached";
     stretch_message: "留言", "Message";
     stretch_hold_caller: "来电方保持", "Held by the caller";
     stretch_hold_officer: "值班方保持", "Held by the officer";

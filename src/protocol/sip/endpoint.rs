@@ -9,6 +9,7 @@ mod forks;
 mod inside;
 mod legs;
 mod line;
+mod refer;
 mod registrar;
 mod reliable;
 mod servers;
@@ -204,6 +205,20 @@ impl Endpoint {
     /// A key pressed by whom the peer talks to, as INFO (`application/dtmf-relay`); no effect outside a session.
     pub fn press(&mut self, leg: LegId, key: char, now: Now) {
         self.send_key(leg, key, now);
+    }
+
+    /// 202, and the peer is told from now on (`tell_refer`) how it goes.
+    pub fn accept_refer(&mut self, leg: LegId, now: Now) {
+        self.take_refer(leg, now);
+    }
+
+    pub fn refuse_refer(&mut self, leg: LegId, status: u16, now: Now) {
+        self.decline_refer(leg, status, now);
+    }
+
+    /// How the call that a REFER of this peer asked for stands; a final status is the last.
+    pub fn tell_refer(&mut self, leg: LegId, status: u16, now: Now) {
+        self.tell_referrer(leg, status, now);
     }
 
     /// Ends a confirmed session; before that, `refuse` (theirs) or `cancel` (ours).

@@ -13,7 +13,7 @@ pub use rsip::Method;
 /// Methods served, in the order of the Allow header.
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, OPTIONS, INFO, UPDATE, NOTIFY, REFER";
 /// Option tags a peer may require of us.
-pub const SUPPORTED: &str = "100rel, timer";
+pub const SUPPORTED: &str = "100rel, replaces, timer";
 /// The only body we take in an offer or an answer.
 pub const SDP: &str = "application/sdp";
 

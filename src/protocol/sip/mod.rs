@@ -121,7 +121,21 @@ pub struct Incoming {
     pub to: Identity,
     pub sdp: Option<Vec<u8>>,
     pub source: Peer,
+    /// The session that it wants to take the place of (RFC 3891).
+    pub replaces: Option<LegId>,
     pub fault: Option<Fault>,
+}
+
+/// What a peer asks of us by REFER: to call somebody in its stead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Referred {
+    /// The number, percent-decoded; at which host is not ours to follow.
+    pub user: String,
+    /// The session there whose place the call takes: a whole Replaces value (RFC 3891).
+    pub replaces: Option<String>,
+    /// The Referred-By header (RFC 3892): a claim.
+    pub by: Option<String>,
+    pub source: Peer,
 }
 
 /// How a confirmed session ended.
@@ -168,6 +182,8 @@ pub enum Event {
     OfferRefused { leg: LegId, status: u16 },
     /// INFO inside the session (RFC 6086, RFC 2976); 200 has been sent.
     Info { leg: LegId, content_type: String, body: Vec<u8> },
+    /// The peer asks us to call somebody in its stead; answer with `accept_refer` or `refuse_refer`.
+    Refer { leg: LegId, refer: Box<Referred> },
     /// The session is over. The last event of a leg that was answered.
     Ended { leg: LegId, ending: Ending },
     /// The registrar granted the binding for so many seconds; 0 for a line that is not registered

@@ -4,6 +4,7 @@
 use super::people::{self, DAEMON_HOST, DOMAIN, LINE, PASSWORD};
 use dutyline::duty::call::arrival::CallerRules;
 use dutyline::duty::checkpoint::{Checkpoint, Piece};
+use dutyline::duty::dial_plan::DialPlan;
 use dutyline::duty::escalation::Policy;
 use dutyline::duty::ids::CallId;
 use dutyline::duty::journal::{Fact, Noted, Urgency};
@@ -439,6 +440,11 @@ pub fn line_plan() -> LinePlan {
         answering: Answering {
             silence: SilencePlan { both: None, one: None },
             ..Answering::default()
+        },
+        dial: DialPlan {
+            known: people::ring_plan().into_iter().map(|phone| phone.target).collect(),
+            allow: vec!["3xxx".to_owned()],
+            per_day: 100,
         },
     }
 }

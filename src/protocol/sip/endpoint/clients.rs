@@ -36,6 +36,11 @@ pub enum Purpose {
         leg: LegId,
         trusted: bool,
     },
+    /// How a REFER goes.
+    Notify {
+        leg: LegId,
+        trusted: bool,
+    },
     /// A re-INVITE or UPDATE.
     Offer {
         leg: LegId,
@@ -57,9 +62,10 @@ impl Purpose {
     /// The session that it is for, where that must not forget it.
     pub fn leg(self) -> Option<LegId> {
         match self {
-            Purpose::Invite { leg } | Purpose::Prack { leg, .. } | Purpose::Offer { leg, .. } => {
-                Some(leg)
-            }
+            Purpose::Invite { leg }
+            | Purpose::Prack { leg, .. }
+            | Purpose::Notify { leg, .. }
+            | Purpose::Offer { leg, .. } => Some(leg),
             Purpose::Bye { leg, .. } => leg,
             Purpose::Register { .. }
             | Purpose::Options { .. }
@@ -184,6 +190,7 @@ impl Endpoint {
             Purpose::Cancel
             | Purpose::Options { .. }
             | Purpose::Prack { .. }
+            | Purpose::Notify { .. }
             | Purpose::Offer { trusted: false, .. }
             | Purpose::Info { .. }
             | Purpose::Bye { .. } => Proof::None,
@@ -314,11 +321,15 @@ impl Endpoint {
                 self.on_prack_over(leg, &tag, now);
             }
             Purpose::Bye { leg, .. } if response.status >= 200 => self.on_bye_over(leg),
+            Purpose::Notify { leg, .. } if response.status >= 200 => {
+                self.on_notify_over(leg, response.status, now);
+            }
             Purpose::Options { peer } => {
                 self.on_options_answer(key, peer, response.status, now);
             }
             Purpose::Register { .. }
             | Purpose::Prack { .. }
+            | Purpose::Notify { .. }
             | Purpose::Bye { .. }
             | Purpose::Info { .. }
             | Purpose::Cancel => {}
@@ -344,6 +355,7 @@ impl Endpoint {
                 self.on_prack_over(leg, &tag, now);
             }
             Purpose::Bye { leg, .. } => self.on_bye_over(leg),
+            Purpose::Notify { leg, .. } => self.on_notify_over(leg, status, now),
             // The route has its own patience; on a key nothing depends.
             Purpose::Cancel | Purpose::Options { .. } | Purpose::Info { .. } => {}
         }
@@ -358,6 +370,7 @@ impl Endpoint {
             Purpose::Register { .. } => true,
             Purpose::Invite { leg } => !self.is_call_cancelled(leg),
             Purpose::Prack { trusted, .. }
+            | Purpose::Notify { trusted, .. }
             | Purpose::Offer { trusted, .. }
             | Purpose::Info { trusted, .. }
             | Purpose::Bye { trusted, .. } => trusted,
@@ -389,6 +402,7 @@ impl Endpoint {
             | Purpose::Options { .. }
             | Purpose::Prack { .. }
             | Purpose::Info { .. }
+            | Purpose::Notify { .. }
             | Purpose::Bye { .. }
             | Purpose::Cancel => {}
         }
@@ -401,6 +415,7 @@ impl Endpoint {
             Purpose::Bye { leg: Some(leg), .. }
             | Purpose::Prack { leg, .. }
             | Purpose::Info { leg, .. }
+            | Purpose::Notify { leg, .. }
             | Purpose::Offer { leg, .. } => {
                 let tag = draft.to_tag();
                 let leg = self.legs.get_mut(leg);

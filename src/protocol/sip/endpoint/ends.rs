@@ -76,6 +76,7 @@ impl Endpoint {
             self.reliable_timeout(id, now);
             self.exchange_timeout(id, now);
             self.timer_timeout(id, now);
+            self.referral_timeout(id, now);
         }
     }
 

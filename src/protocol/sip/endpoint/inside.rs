@@ -31,13 +31,13 @@ impl Endpoint {
             Method::Invite => self.on_reinvite(id, &request, from, now),
             Method::Update => self.on_update(id, &request, from, now),
             Method::Info => self.on_info(id, &request, from, now),
+            Method::Refer => self.on_refer(id, &request, from, now),
             Method::Ack
             | Method::Cancel
             | Method::Message
             | Method::Notify
             | Method::Options
             | Method::Publish
-            | Method::Refer
             | Method::Register
             | Method::Subscribe => self.on_outside(&request, from, now),
         }

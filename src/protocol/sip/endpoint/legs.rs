@@ -3,6 +3,7 @@
 use super::clients::ClientKey;
 use super::exchange::Exchange;
 use super::forks::Forks;
+use super::refer::Referral;
 use super::reliable::Reliable;
 use super::servers::ServerKey;
 use crate::protocol::now::{Deadline, Mono, earlier};
@@ -100,6 +101,9 @@ pub struct Leg {
     pub reliable: Reliable,
     pub exchange: Exchange,
     pub timer: SessionTimer,
+    /// What the peer asked of us by REFER; and whether it ever did.
+    pub referral: Option<Referral>,
+    pub was_referred: bool,
 }
 
 impl Leg {
@@ -122,6 +126,8 @@ impl Leg {
             reliable: Reliable::default(),
             exchange: Exchange::default(),
             timer,
+            referral: None,
+            was_referred: false,
         }
     }
 
@@ -144,6 +150,7 @@ impl Leg {
             State::Closing { .. } => return self.unacked_timeout(),
         };
         let deadline = earlier(state, self.exchange.poll_timeout());
+        let deadline = earlier(deadline, self.referral.as_ref().map(Referral::poll_timeout));
         earlier(deadline, self.unacked_timeout())
     }
 
@@ -210,6 +217,12 @@ impl Legs {
         let id = self.find_ours(request)?;
         let remote_tag = request.from_tag.as_deref();
         self.all.get_mut(&id)?.dialog_with(remote_tag).is_some().then_some(id)
+    }
+
+    /// By the names that a Replaces gives (RFC 3891 §3).
+    pub fn named(&mut self, call_id: &[u8], ours: &[u8], theirs: &[u8]) -> Option<LegId> {
+        let id = *self.by_dialog.get(&(call_id.to_vec(), ours.to_vec()))?;
+        self.all.get_mut(&id)?.dialog_with(Some(theirs)).is_some().then_some(id)
     }
 
     /// By Call-ID and our tag alone.

@@ -155,7 +155,9 @@ impl Endpoint {
                 writer.header("Record-Route", route);
             }
         }
-        if matches!(key.method.as_str(), "INVITE" | "UPDATE") && (101..300).contains(&status) {
+        if matches!(key.method.as_str(), "INVITE" | "UPDATE" | "REFER")
+            && (101..300).contains(&status)
+        {
             writer.header("Contact", contact).header("Allow", ALLOW);
             writer.header("Supported", SUPPORTED);
         }

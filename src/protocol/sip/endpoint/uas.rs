@@ -19,6 +19,13 @@ impl Endpoint {
         if !self.admits(&invite, from, now) {
             return self.respond_overloaded(&invite, from);
         }
+        let replaces = match self.replaced_by(&invite) {
+            Ok(replaces) => replaces,
+            Err(status) if invite.fault.is_none() => {
+                return self.respond(&invite, from, status, now);
+            }
+            Err(_) => None,
+        };
         let mut timer = SessionTimer::new(self.account.session_expires);
         if invite.fault.is_none()
             && let Err(least) = timer.handle_request(&invite.wire)
@@ -42,7 +49,7 @@ impl Endpoint {
         leg.reliable = Reliable::new(Wish::of(&invite), self.random.u32() >> 2);
         leg.exchange.heard(invite.sdp().as_deref());
         self.legs.insert(id, leg);
-        let invite = Box::new(incoming(invite, from));
+        let invite = Box::new(incoming(invite, replaces, from));
         self.report(Event::Incoming { leg: id, invite });
     }
 
@@ -155,7 +162,7 @@ impl Endpoint {
     }
 }
 
-fn incoming(invite: Request, source: Peer) -> Incoming {
+fn incoming(invite: Request, replaces: Option<LegId>, source: Peer) -> Incoming {
     Incoming {
         call_id: String::from_utf8_lossy(&invite.call_id).into_owned(),
         request_user: user_of(&invite.uri),
@@ -163,6 +170,7 @@ fn incoming(invite: Request, source: Peer) -> Incoming {
         to: identity(invite.wire.header("to").unwrap_or_default()),
         sdp: invite.sdp(),
         source,
+        replaces,
         fault: invite.fault,
     }
 }

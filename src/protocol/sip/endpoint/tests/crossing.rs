@@ -130,6 +130,7 @@ impl Ledger {
                 | Event::Offer { leg, .. }
                 | Event::OfferRefused { leg, .. }
                 | Event::Answer { leg, .. }
+                | Event::Refer { leg, .. }
                 | Event::Info { leg, .. } => (*leg, false),
                 Event::Cancelled { leg }
                 | Event::Refused { leg, .. }

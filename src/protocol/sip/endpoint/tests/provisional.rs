@@ -191,7 +191,7 @@ fn sig_18_we_acknowledge_theirs_once_and_in_order() {
     let mut line = line();
     let leg = line.invite(call(), start());
     let invite = one(&mut line);
-    assert!(invite.contains("\r\nSupported: 100rel, timer\r\n"), "{invite}");
+    assert!(invite.contains("\r\nSupported: 100rel, replaces, timer\r\n"), "{invite}");
     reply(&mut line, &invite, 100, "Require: 100rel\r\nRSeq: 1\r\n");
     assert_eq!(sent(&mut line), [""; 0], "100 is never reliable");
     events(&mut line);

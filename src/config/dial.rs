@@ -1,0 +1,35 @@
+//! `[dial]`: whom an officer's phone may hand a call to.
+
+use super::faults::{Say, say};
+use super::reader::{Section, list, number, text};
+use crate::duty::dial_plan::{DialPlan, NUMBER_MAX};
+use crate::duty::line_plan::Phone;
+use crate::duty::roster::Roster;
+use toml::de::DeValue;
+
+/// The room's own phones and its leaders may always be called.
+pub fn plan(mut s: Section<'_>, phones: &[Phone], roster: &Roster) -> DialPlan {
+    let allow = s.or("allow", vec![], list(pattern));
+    let per_day = s.or("per_day", 100, number(0..=10_000));
+    s.close();
+    let phones = phones.iter().map(|phone| phone.target.clone());
+    let people = roster.people.iter().flat_map(|one| [&one.mobile, &one.office]);
+    DialPlan {
+        known: phones.chain(people.flatten().cloned()).collect(),
+        allow,
+        per_day: u32::try_from(per_day).unwrap_or(0),
+    }
+}
+
+/// Digits, and `x` for any digit.
+fn pattern(value: &DeValue<'_>) -> Result<String, Say> {
+    let text = text(value)?;
+    let allowed = |b: u8| b.is_ascii_digit() || b"x+*#".contains(&b);
+    if text.len() <= NUMBER_MAX && text.bytes().all(allowed) {
+        return Ok(text);
+    }
+    Err(say(
+        "不是号码样式：只用数字、+ * #，x 代表任意一位数字，如 \"2xxx\"",
+        "not a pattern of numbers: digits and + * # only, x for any one digit, such as \"2xxx\"",
+    ))
+}

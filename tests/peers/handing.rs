@@ -1,0 +1,58 @@
+//! An officer's phone hands its conversation to another phone through the PBX.
+
+use crate::calls::{Room, talk};
+use crate::daemon::Plan;
+use crate::wave;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(8);
+const CALL: &str = "SELECT id FROM call WHERE direction = 'in'";
+const LEGS: &str =
+    "SELECT group_concat(phone || ' ' || how || ' ' || coalesce(status, 0)) FROM leg";
+
+/// baresip's own REFER and NOTIFYs: the caller hears one officer after the other, one recording has
+/// both.
+#[test]
+fn sig_16_a_blind_transfer_between_real_phones_is_one_recording_without_a_gap() {
+    let Some(mut room) = Room::open() else { return };
+    let daemon = room.daemon(&Plan { phones: &[("2001", 20), ("2002", 20)], ..Plan::default() });
+    let says = [21, 22, 23].map(|seed| wave::voice(seed, 60));
+    let mut caller = room.phone("caller", &says[0]);
+    let mut first = room.phone("2001", &says[1]);
+    let mut second = room.phone("2002", &says[2]);
+    caller.dial("1001");
+    first.incoming(SOON);
+    first.accept();
+    caller.established();
+    first.established();
+    talk(3);
+    first.tell("transfer", &format!("sip:2002@127.0.0.1:{}", room.ports.pbx()));
+    second.incoming(SOON);
+    talk(1);
+    second.accept();
+    second.established();
+    first.closed();
+    talk(3);
+    caller.hangup();
+    second.closed();
+
+    daemon.row_is("SELECT disposition FROM call", "answered");
+    assert_eq!(daemon.row("SELECT count(*) FROM entry"), "1");
+    assert_eq!(daemon.row(LEGS), "话机2001 rung 200,话机2002 transfer 200");
+    let recorded = daemon.recording(CALL);
+    let right = &recorded.channels[1];
+    let pieces = |said: &[i16], heard: &[i16]| wave::stretches(said, heard);
+    let (early, late) = (pieces(&says[1], right), pieces(&says[2], right));
+    let ends = early.iter().map(|one| one.heard + one.length).max().expect("the first officer");
+    let begins = late.iter().map(|one| one.heard).min().expect("the second officer");
+    let gap = begins.saturating_sub(ends);
+    println!("gap between the officers in the recording: {} ms", gap / (wave::RATE / 1000));
+    assert!(gap < wave::RATE, "{gap} samples");
+    let heard = caller.heard();
+    for (who, said) in [("first", &says[1]), ("second", &says[2])] {
+        let same: usize = pieces(said, &heard).iter().map(|one| one.length).sum();
+        assert!(same > 2 * wave::RATE, "the caller heard the {who} officer: {same} samples");
+    }
+    let left: usize = pieces(&says[0], &recorded.channels[0]).iter().map(|one| one.length).sum();
+    assert!(left > 6 * wave::RATE, "the caller is whole: {left} samples");
+}
