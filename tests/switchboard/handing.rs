@@ -338,3 +338,25 @@ fn sig_16_a_transfer_without_a_free_channel_is_refused_and_the_two_go_on() {
     world.hang_up(caller);
     world.assert_clean();
 }
+
+#[test]
+fn sig_16_a_call_that_is_being_handed_on_survives_kill_9() {
+    for alone in [false, true] {
+        let mut world = one_phone();
+        let (caller, officer, target) = handing(&mut world);
+        if alone {
+            world.hang_up(officer);
+        }
+        world.dies_and_comes_back();
+        assert_eq!(caller_hears_it_ring(&world), alone);
+        world.pick_up(target);
+        assert!(!world.ended(caller), "alone: {alone}");
+        assert!(world.ended(officer), "alone: {alone}");
+        assert_eq!(world.notified().last(), Some(if alone { &180 } else { &200 }));
+        let (ours, theirs) = (world.channel(Party::Caller), world.channel(Party::Officer));
+        assert!(world.media.contains(&Command::Join { a: ours, b: theirs }));
+        world.hang_up(caller);
+        assert!(world.ended(target));
+        world.assert_clean();
+    }
+}

@@ -3,6 +3,7 @@
 
 use chrono::DateTime;
 use dutyline::duty::call::arrival::CallerRules;
+use dutyline::duty::checkpoint::Checkpoint;
 use dutyline::duty::dial_plan::DialPlan;
 use dutyline::duty::ids::{AttemptId, CallId};
 use dutyline::duty::journal::{AttemptResult, Disposition, Fact, Stretch, Urgency};
@@ -85,6 +86,7 @@ pub struct World {
     /// Every message, by who sent it.
     pub from_board: Vec<String>,
     pub from_pbx: Vec<String>,
+    plan: LinePlan,
     open: BTreeMap<Channel, Uuid>,
     next_port: u16,
 }
@@ -145,7 +147,7 @@ impl World {
             },
         };
         let mut world = Self {
-            board: Switchboard::new(plan, random.fork(), now),
+            board: Switchboard::new(plan.clone(), random.fork(), now),
             pbx: Endpoint::new(account(PBX, BOARD), random.fork()),
             now,
             facts: vec![],
@@ -159,11 +161,24 @@ impl World {
             ack: Some(AckOutcome::First),
             from_board: vec![],
             from_pbx: vec![],
+            plan,
             open: BTreeMap::new(),
             next_port: 30_000,
         };
         world.settle();
         world
+    }
+
+    /// `kill -9`, and the next run takes up what the last one had written down.
+    pub fn dies_and_comes_back(&mut self) {
+        let through = u64::try_from(self.facts.len()).unwrap() - 1;
+        self.tell(Input::Written { through });
+        let mut checkpoint = Checkpoint::default();
+        checkpoint.apply(self.board.take_changes(self.now));
+        self.open.clear();
+        let random = Random::from_seed([99; 32]);
+        self.board = Switchboard::resume(self.plan.clone(), random, checkpoint, self.now);
+        self.settle();
     }
 
     pub fn tell(&mut self, input: Input) {

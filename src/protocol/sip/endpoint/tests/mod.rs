@@ -8,6 +8,7 @@ mod hostile;
 mod line;
 mod offers;
 mod provisional;
+mod referring;
 mod refreshes;
 mod torture;
 
