@@ -56,3 +56,34 @@ fn sig_16_a_blind_transfer_between_real_phones_is_one_recording_without_a_gap() 
     let left: usize = pieces(&says[0], &recorded.channels[0]).iter().map(|one| one.length).sum();
     assert!(left > 6 * wave::RATE, "the caller is whole: {left} samples");
 }
+
+/// The target is not there (404), then one that the site does not name (603): the phone is told, and
+/// ends the call by itself, as baresip does.
+#[test]
+fn sig_16_a_transfer_that_fails_is_told_to_the_phone() {
+    for (number, leg) in [("2002", "话机2002 transfer 404"), ("0044123", "0044123 transfer 603")]
+    {
+        let Some(mut room) = Room::open() else { return };
+        let daemon = room.daemon(&Plan::default());
+        let says = wave::voice(24, 60);
+        let mut caller = room.phone("caller", &says);
+        let mut officer = room.phone("2001", &says);
+        caller.dial("1001");
+        officer.incoming(SOON);
+        officer.accept();
+        caller.established();
+        officer.established();
+        officer.tell("transfer", &format!("sip:{number}@127.0.0.1:{}", room.ports.pbx()));
+        if number == "2002" {
+            let told = officer.wait("TRANSFER_FAILED", SOON);
+            assert_eq!(told["param"], "404 Not Found");
+        } else {
+            daemon.row_is("SELECT count(*) FROM leg WHERE status = 603", "1");
+            officer.hangup();
+        }
+        caller.closed();
+        daemon.row_is("SELECT disposition FROM call", "answered");
+        daemon.row_is("SELECT ended_by FROM call", "officer");
+        assert_eq!(daemon.row(LEGS), format!("话机2001 rung 200,{leg}"));
+    }
+}
