@@ -2,6 +2,7 @@
 
 use crate::calls::{Room, talk};
 use crate::daemon::Plan;
+use crate::twin::{FarEnd, TrunkCaller};
 use crate::wave;
 use std::time::Duration;
 
@@ -85,5 +86,40 @@ fn sig_16_a_transfer_that_fails_is_told_to_the_phone() {
         daemon.row_is("SELECT disposition FROM call", "answered");
         daemon.row_is("SELECT ended_by FROM call", "officer");
         assert_eq!(daemon.row(LEGS), format!("话机2001 rung 200,{leg}"));
+    }
+}
+
+/// INVITE with Replaces through the PBX, by hand: another phone takes the call while the first rings,
+/// and while it talks.
+#[test]
+fn sig_16_another_phone_picks_the_call_up_ringing_and_talking() {
+    for (first, legs) in [
+        ("9180", "话机9180 rung 487,话机2002 pickup 200"),
+        ("9200", "话机9200 rung 200,话机2002 pickup 200"),
+    ] {
+        let Some(mut room) = Room::open() else { return };
+        let far_end = FarEnd::start(&room.ports);
+        let plan = Plan { phones: &[(first, 60), ("2002", 20)], ..Plan::default() };
+        let daemon = room.daemon(&plan);
+        let mut caller = room.phone("caller", &wave::voice(26, 30));
+        caller.dial("1001");
+        let replaces = far_end.invited().replaces();
+        match first {
+            "9180" => drop(caller.wait("CALL_RINGING", SOON)),
+            _ => caller.established(),
+        }
+        let mut second = TrunkCaller::new(&room.ports, "2002");
+        assert_eq!(second.call_with("1001", &replaces), 200);
+        far_end.is_let_go();
+        if first == "9180" {
+            caller.established();
+        }
+        talk(1);
+        second.hang_up();
+        caller.closed();
+        daemon.row_is("SELECT disposition FROM call", "answered");
+        assert_eq!(daemon.row("SELECT count(*) FROM entry"), "1");
+        assert_eq!(daemon.row(LEGS), legs);
+        assert!(!daemon.recording(CALL).channels[0].is_empty());
     }
 }

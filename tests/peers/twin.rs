@@ -40,6 +40,13 @@ impl Message {
         self.headers.iter().find(|(header, _)| header == name).map_or("", |(_, value)| value)
     }
 
+    /// What an INVITE must say to take the far end's place in this call (RFC 3891).
+    pub fn replaces(&self) -> String {
+        let ours = self.get("from").split(";tag=").nth(1).expect("a tag");
+        let call_id = self.get("call-id");
+        format!("Require: replaces\r\nReplaces: {call_id};to-tag={ours};from-tag=far\r\n")
+    }
+
     fn status(&self) -> u16 {
         let code = self.first.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3));
         code.and_then(|code| code.parse().ok()).unwrap_or(0)
@@ -255,6 +262,16 @@ impl FarEnd {
         let (sender, seen) = channel();
         thread::spawn(move || serve(&sip, &sdp, &sender));
         Self { media, seen }
+    }
+
+    /// Waits until it was cancelled or hung up.
+    pub fn is_let_go(&self) {
+        loop {
+            match self.seen.recv_timeout(SOON).expect("a CANCEL or BYE at the far end") {
+                Seen::Cancelled | Seen::Ended => return,
+                Seen::Invited(_) | Seen::Acknowledged => {}
+            }
+        }
     }
 
     pub fn invited(&self) -> Message {
