@@ -123,3 +123,31 @@ fn sig_16_another_phone_picks_the_call_up_ringing_and_talking() {
         assert!(!daemon.recording(CALL).channels[0].is_empty());
     }
 }
+
+/// REFER with Replaces, by hand: the target is called with the name of the consultation whose place
+/// the caller takes.
+#[test]
+fn sig_16_an_attended_transfer_through_the_pbx() {
+    let Some(mut room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let daemon = room.daemon(&Plan { phones: &[("9200", 60)], ..Plan::default() });
+    let mut caller = room.phone("caller", &wave::voice(27, 30));
+    caller.dial("1001");
+    let officer = far_end.invited();
+    caller.established();
+    let pbx = room.ports.pbx();
+    let replaces = "Replaces=talk%40desk%3Bto-tag%3Da%3Bfrom-tag%3Db";
+    far_end.refers(&officer, &format!("<sip:9200@127.0.0.1:{pbx}?{replaces}>"));
+    let target = far_end.invited();
+    assert_eq!(target.get("replaces"), "talk@desk;to-tag=a;from-tag=b");
+    assert_eq!(target.get("require"), "replaces");
+    assert_ne!(target.get("call-id"), officer.get("call-id"));
+    assert_eq!(far_end.is_told().last().map(String::as_str), Some("SIP/2.0 200 OK"));
+    far_end.is_let_go();
+    talk(1);
+    caller.hangup();
+    far_end.is_let_go();
+    daemon.row_is("SELECT disposition FROM call", "answered");
+    assert_eq!(daemon.row("SELECT count(*) FROM entry"), "1");
+    assert_eq!(daemon.row(LEGS), "话机9200 rung 200,话机9200 transfer 200");
+}

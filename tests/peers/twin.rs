@@ -244,12 +244,15 @@ pub enum Seen {
     Acknowledged,
     Cancelled,
     Ended,
+    /// The fragment in a NOTIFY.
+    Notified(String),
 }
 
 /// Answers what is dialled as 9xxx: 9200 is taken at once, 9180 rings for ever, 9183 plays a tone of
 /// its own meanwhile, any other is refused with its last three digits. Speaks with whoever called
 /// last.
 pub struct FarEnd {
+    sip: UdpSocket,
     pub media: UdpSocket,
     pub seen: Receiver<Seen>,
 }
@@ -260,8 +263,41 @@ impl FarEnd {
         let media = UdpSocket::bind("127.0.0.1:0").expect("a port");
         let sdp = offer(&media);
         let (sender, seen) = channel();
-        thread::spawn(move || serve(&sip, &sdp, &sender));
-        Self { media, seen }
+        let served = sip.try_clone().expect("a second handle");
+        thread::spawn(move || serve(&served, &sdp, &sender));
+        Self { sip, media, seen }
+    }
+
+    /// Hands the call of this INVITE on; `to` is a whole Refer-To.
+    pub fn refers(&self, invite: &Message, to: &str) {
+        let local = self.sip.local_addr().expect("an address");
+        let routes: String =
+            invite.all("record-route").map(|route| format!("Route: {route}\r\n")).collect();
+        let text = format!(
+            "REFER {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK-refer;rport\r\n\
+             Max-Forwards: 70\r\n{routes}From: {from};tag=far\r\nTo: {to_}\r\n\
+             Call-ID: {call}\r\nCSeq: 1 REFER\r\nRefer-To: {to}\r\n{tail}",
+            uri = inside(invite.get("contact")),
+            from = invite.get("to"),
+            to_ = invite.get("from"),
+            call = invite.get("call-id"),
+            tail = tail(&format!("sip:far@{local}"), None),
+        );
+        let route = inside(invite.all("record-route").next().unwrap_or(invite.get("contact")));
+        let host = route.trim_start_matches("sip:").split(';').next().expect("a host");
+        self.sip.send_to(text.as_bytes(), host).expect("sent");
+    }
+
+    /// The fragments of the NOTIFYs, until the final one.
+    pub fn is_told(&self) -> Vec<String> {
+        let mut told = vec![];
+        while told.last().is_none_or(|line: &String| line.starts_with("SIP/2.0 1")) {
+            match self.seen.recv_timeout(SOON).expect("a NOTIFY at the far end") {
+                Seen::Notified(line) => told.push(line),
+                Seen::Invited(_) | Seen::Acknowledged | Seen::Cancelled | Seen::Ended => {}
+            }
+        }
+        told
     }
 
     /// Waits until it was cancelled or hung up.
@@ -269,7 +305,7 @@ impl FarEnd {
         loop {
             match self.seen.recv_timeout(SOON).expect("a CANCEL or BYE at the far end") {
                 Seen::Cancelled | Seen::Ended => return,
-                Seen::Invited(_) | Seen::Acknowledged => {}
+                Seen::Invited(_) | Seen::Acknowledged | Seen::Notified(_) => {}
             }
         }
     }
@@ -278,7 +314,7 @@ impl FarEnd {
         loop {
             match self.seen.recv_timeout(SOON).expect("an INVITE at the far end") {
                 Seen::Invited(message) => return *message,
-                Seen::Acknowledged | Seen::Cancelled | Seen::Ended => {}
+                Seen::Acknowledged | Seen::Cancelled | Seen::Ended | Seen::Notified(_) => {}
             }
         }
     }
@@ -316,6 +352,9 @@ fn serve(sip: &UdpSocket, sdp: &str, seen: &Sender<Seen>) {
         } else if message.is("BYE") {
             send(message.response("200 OK", "far", &contact, None));
             Seen::Ended
+        } else if message.is("NOTIFY") {
+            send(message.response("200 OK", "far", &contact, None));
+            Seen::Notified(message.body.trim().to_owned())
         } else if message.is("ACK") {
             Seen::Acknowledged
         } else {
