@@ -1,34 +1,32 @@
 //! All calls on the duty line: routes what the SIP endpoint and the relay report to the call it
 //! belongs to, and gathers what the calls ask of the world.
 
+mod arriving;
 mod closing;
 mod replacing;
 mod survival;
 mod tracing;
 
 use self::closing::Closing;
-use super::call::caller::Caller;
 use super::call::desk::Desk;
-use super::call::incoming::Incoming;
-use super::call::leader::Leader;
-use super::call::ring_plan::RETRY_AFTER;
 use super::call::{Call, LegEvent, keys};
 use super::channels::Channels;
 use super::checkpoint::{Checkpoint, Key, Unwritten};
 use super::dial_plan::Dialled;
 use super::ids::{AttemptId, CallId, EntryId};
-use super::journal::{Arrival, AttemptResult, Disposition, Fact, Noted, Urgency};
+use super::journal::{Fact, Noted, Urgency};
 use super::ladder::{Ladder, Traced};
 use super::line_plan::LinePlan;
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
-use crate::protocol::rtp::{self, Channel, Party};
+use crate::protocol::rtp::{self, Channel};
 use crate::protocol::sip::admission::Summary;
 use crate::protocol::sip::endpoint::Endpoint;
 use crate::protocol::sip::{self, LegId, Peer, Transmit};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
+
 /// A call to a leader, ordered by the escalator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaderCall {
@@ -354,93 +352,6 @@ impl Switchboard {
             | LegEvent::Key(_)
             | LegEvent::Ended(_) => {}
         }
-    }
-
-    /// The entry is born, whatever becomes of the call (I-1).
-    fn on_incoming(&mut self, leg: LegId, invite: sip::Incoming, now: Now) {
-        if let Some(replaced) = invite.replaces {
-            return self.on_replaces(leg, replaced, &invite, now);
-        }
-        let id = CallId::new(now, &mut self.desk.random);
-        let arrival = Box::new(Arrival::of(id, &invite, &self.desk.plan.callers));
-        let shown = arrival.shown();
-        self.desk.follow(leg, id, "");
-        self.desk.note(Fact::Arrived(arrival), now);
-        if let Some(fault) = invite.fault {
-            let answer = (fault.status, None);
-            return self.turn_away(id, leg, Disposition::Failed, answer, fault.why, now);
-        }
-        if self.closing != Closing::No {
-            let answer = (503, Some(RETRY_AFTER));
-            let why = "the daemon is stopping".to_owned();
-            return self.turn_away(id, leg, Disposition::Interrupted, answer, why, now);
-        }
-        let offer = match invite
-            .sdp
-            .as_deref()
-            .map(|sdp| self.desk.first_offer(id, sdp, now))
-            .transpose()
-        {
-            Ok(offer) => offer,
-            Err(fault) => {
-                let answer = (fault.status(), None);
-                let why = fault.to_string();
-                return self.turn_away(id, leg, Disposition::Failed, answer, why, now);
-            }
-        };
-        let Some((channel, officer_channel)) = self.lend_pair(id, now) else {
-            let answer = (503, Some(RETRY_AFTER));
-            let why = "no free voice channel".to_owned();
-            return self.turn_away(id, leg, Disposition::BusyMissed, answer, why, now);
-        };
-        let caller = Caller::new(leg, channel, offer, shown);
-        let until = now.mono + self.desk.plan.entry_budget;
-        self.desk.legs.insert(leg, id);
-        self.checkpoint.calls.insert(id);
-        let call = Incoming::new(id, caller, officer_channel, until, now.mono);
-        self.calls.insert(id, Call::Incoming(Box::new(call)));
-    }
-
-    fn turn_away(
-        &mut self,
-        call: CallId,
-        leg: LegId,
-        disposition: Disposition,
-        (status, retry_after): (u16, Option<u32>),
-        why: String,
-        now: Now,
-    ) {
-        self.desk.refuse(leg, status, retry_after, now);
-        self.desk.note(Fact::Ended { call, disposition, by: None, status, why }, now);
-    }
-
-    fn lend_pair(&mut self, call: CallId, now: Now) -> Option<(Channel, Channel)> {
-        let keep = self.desk.plan.reserved_channels;
-        let channels = &mut self.desk.channels;
-        let caller = channels.lend(call, Party::Caller, keep)?;
-        let officer = channels.lend(call, Party::Officer, keep);
-        if officer.is_none() {
-            channels.give_back(caller, now.mono);
-        }
-        officer.map(|officer| (caller, officer))
-    }
-
-    fn on_notify(&mut self, order: LeaderCall, now: Now) {
-        let id = CallId::from(order.attempt);
-        if self.calls.contains_key(&id) {
-            return;
-        }
-        let attempt = order.attempt;
-        let failed = |result, status| Fact::AttemptEnded { attempt, result, status };
-        if self.places_no_calls() {
-            return self.desk.note(failed(AttemptResult::Interrupted, 503), now);
-        }
-        let Some(channel) = self.desk.channels.lend(id, Party::Leader, 0) else {
-            return self.desk.note(failed(AttemptResult::ChannelFailed, 503), now);
-        };
-        let call = Leader::dial(order, channel, &mut self.desk, now);
-        self.checkpoint.calls.insert(id);
-        self.calls.insert(id, Call::Leader(Box::new(call)));
     }
 
     fn on_media(&mut self, event: rtp::Event, now: Now) {
