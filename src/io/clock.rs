@@ -1,8 +1,9 @@
 //! The only reader of clocks and randomness.
 
-use crate::protocol::now::{Mono, Now};
+use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::random::Random;
 use chrono::Utc;
+use tokio::time::{Instant, sleep_until};
 
 /// This moment on both clocks.
 pub fn now() -> Now {
@@ -18,6 +19,14 @@ pub fn mono() -> Mono {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
     Mono(seconds * 1_000_000_000 + nanos)
+}
+
+/// Waits until the deadline; for ever where there is none.
+pub async fn until(due: Option<Deadline>) {
+    match due {
+        Some((at, _)) => sleep_until(Instant::now() + at.since(mono())).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// A generator seeded by the operating system.

@@ -10,7 +10,6 @@ use crate::io::ladder::Traces;
 use crate::io::media::Media;
 use crate::io::streams::{self, Streams};
 use crate::io::tls::Door;
-use crate::protocol::now::Deadline;
 use crate::protocol::rtp;
 use crate::protocol::sdp::without_keys;
 use crate::protocol::sip::{Peer, Transmit, Transport};
@@ -21,7 +20,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 use tracing::{debug, error, info, trace, warn};
 
 /// The largest UDP datagram there is.
@@ -201,7 +199,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
             Some(event) = wiring.media_events.recv() => Event::Media(event),
             Some(event) = stream_events.recv() => Event::Stream(event),
             Some(order) = wiring.orders.recv() => Event::Order(order),
-            () = until(due) => Event::Due,
+            () = clock::until(due) => Event::Due,
             _ = beat.tick() => Event::Beat,
             Ok(_) = wiring.keeper.reserve(), if control.switchboard.is_changed() => Event::Keeper,
         };
@@ -346,13 +344,6 @@ fn trusted(also: &[IpAddr], peers: &[Peer]) -> Vec<IpAddr> {
 /// Without keys of SRTP: whoever may read the log may not listen.
 fn show(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&without_keys(bytes)).escape_debug().to_string()
-}
-
-pub async fn until(due: Option<Deadline>) {
-    match due {
-        Some((at, _)) => tokio::time::sleep_until(Instant::now() + at.since(clock::mono())).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Tells systemd and the health page that the control task goes round.

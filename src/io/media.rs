@@ -322,8 +322,7 @@ fn bind(plan: &MediaPlan, index: u16) -> io::Result<(UdpSocket, u16)> {
     Ok((UdpSocket::from_std(socket.into()), port))
 }
 
-/// Voice goes before everything else that runs on the host.
-/// Real-time priority for the calling thread, where that is permitted.
+/// Real-time priority for the calling thread, where that is permitted: voice goes before everything else on the host.
 pub fn ask_for_fifo() {
     let wanted = libc::sched_param { sched_priority: FIFO_PRIORITY };
     // SAFETY: 0 is the calling thread and `wanted` a valid sched_param.

@@ -248,7 +248,7 @@ async fn write<S: AsyncWrite>(
                     continue;
                 }
             },
-            () = super::line::until(due) => {
+            () = clock::until(due) => {
                 flow.handle_timeout(clock::mono());
                 match flow.poll() {
                     None => continue,
