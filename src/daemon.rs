@@ -2,7 +2,7 @@
 
 mod log;
 mod page;
-mod voice;
+pub mod voice;
 
 use crate::config::Config;
 use crate::duty::switchboard::Input;

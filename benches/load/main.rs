@@ -1,10 +1,14 @@
 //! What calls cost, always beside a bare UDP relay in the same run. Prints figures and judges nothing.
 //!
 //! `cargo bench --bench load -- [spine|relay|urgent] [calls] [seconds]`; these three by default.
-//! `cargo bench --bench load -- calls [how many]` runs by itself, and goes on where it was ended.
+//! `-- signalling [calls a second] [seconds]` and `-- setup [calls a second] [seconds]` run by themselves, as does
+//! `-- calls [how many]`, which goes on where it was ended.
 
 mod calls;
+mod crowd;
 mod relay;
+mod setup;
+mod signalling;
 mod spine;
 mod town;
 mod urgent;
@@ -14,6 +18,13 @@ fn main() {
     let mut numbers = arguments.iter().filter_map(|argument| argument.parse::<u64>().ok());
     if arguments.iter().any(|argument| argument == "calls") {
         return calls::run(numbers.next().unwrap_or(100_000) as usize);
+    }
+    let asked = |name: &str| arguments.iter().any(|argument| argument == name);
+    if asked("signalling") {
+        return signalling::run(numbers.next().unwrap_or(400) as u32, numbers.next().unwrap_or(40));
+    }
+    if asked("setup") {
+        return setup::run(numbers.next().unwrap_or(50) as u32, numbers.next().unwrap_or(30));
     }
     let calls = numbers.next().unwrap_or(100) as usize;
     let seconds = numbers.next().unwrap_or(10);

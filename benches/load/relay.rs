@@ -243,7 +243,7 @@ fn ours(calls: usize, seconds: u64) -> Run {
 }
 
 /// CPU time of the thread of this name (`/proc/self/task`).
-fn cpu_of(name: &str) -> Duration {
+pub fn cpu_of(name: &str) -> Duration {
     let tasks = fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
     let mut named = tasks
         .filter(|task| fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == name));

@@ -67,12 +67,16 @@ pub fn run(calls: usize, seconds: u64) {
     );
 }
 
-/// Bounded by the ports that the configuration may name.
 pub fn config(folder: &Path, calls: usize, pbx: &UdpSocket) -> std::path::PathBuf {
+    config_with(folder, calls, pbx, "")
+}
+
+/// Bounded by the ports that the configuration may name; `line` is more of that section.
+pub fn config_with(folder: &Path, calls: usize, pbx: &UdpSocket, line: &str) -> std::path::PathBuf {
     let sip = free_port();
     let text = format!(
         "[line]\nnumber = \"1001\"\nroom = \"bench\"\npbx = \"{pbx}\"\nuser = \"1001\"\npassword = \"secret\"\n\
-         listen = \"127.0.0.1:{sip}\"\n\
+         listen = \"127.0.0.1:{sip}\"\n{line}\n\
          [[phones]]\nname = \"desk\"\ntarget = \"2001\"\n\
          [media]\nfirst_port = 12000\nchannels = {channels}\n\
          [storage]\ndata = \"{folder}/data\"\nrecordings = \"{folder}/recordings\"\n\
@@ -125,7 +129,7 @@ impl Daemon {
         Self { child, sip: listen.trim_matches('"').parse().expect("an address") }
     }
 
-    fn cpu(&self) -> Duration {
+    pub fn cpu(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs");
         let after_name = stat.rsplit(')').next().unwrap_or_default();
         let ticks: u64 = after_name

@@ -244,7 +244,7 @@ impl Town {
 }
 
 /// 200 to a REGISTER, for a minute.
-fn granted(request: &[u8]) -> Vec<u8> {
+pub fn granted(request: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(request);
     let mut answer = String::from("SIP/2.0 200 OK\r\n");
     for line in text.lines().skip(1).take_while(|line| !line.is_empty()) {

@@ -4,7 +4,7 @@ use super::check::{dialled, one_of};
 use super::faults::{Say, say};
 use super::reader::{Reader, Section, address, boolean, ip, list, number, text};
 use super::{Environment, Line, PbxAddress, Tls, secret};
-use crate::protocol::sip::admission::Pace;
+use crate::protocol::sip::admission::{PER_SECOND, Pace};
 use crate::protocol::sip::route::PEERS_MAX;
 use crate::protocol::sip::{Habits, Numbers, Transport};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -115,7 +115,8 @@ fn habits(s: &mut Section<'_>, register: bool) -> Habits {
     let large_by_udp = s.or("large_requests", false, |value| one_of(value, &ways));
     let keep_alive = Duration::from_secs(s.or("keepalive_seconds", 25, number(0..=600)));
     let sips = s.or("sips", false, boolean);
-    let pace = Pace::default();
+    let pace = s.or("calls_per_second", u64::from(PER_SECOND), number(10..=1000));
+    let pace = Pace::of(u32::try_from(pace).unwrap_or(PER_SECOND));
     Habits { trunk: !register, numbers, sips, large_by_udp, keep_alive, pace }
 }
 

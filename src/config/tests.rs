@@ -330,6 +330,7 @@ fn sig_38_a_static_trunk_needs_no_password() {
     assert_eq!(keys("numbers = \"pots\""), ["line.numbers"]);
     assert_eq!(keys("large_requests = \"sctp\""), ["line.large_requests"]);
     assert_eq!(keys("keepalive_seconds = 9000"), ["line.keepalive_seconds"]);
+    assert_eq!(keys("calls_per_second = 5"), ["line.calls_per_second"]);
 }
 
 #[test]

@@ -3,8 +3,7 @@
 use super::ids::CallId;
 use crate::protocol::now::{Deadline, Mono};
 use crate::protocol::rtp::{Channel, Party};
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// How long the relay may take to report a closed channel before it is lent again all the same.
@@ -12,20 +11,22 @@ const CLOSING: Duration = Duration::from_secs(5);
 
 /// The channel that was given back longest ago is lent next, so that late packets of the last
 /// call do not meet the next one.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Channels {
     free: VecDeque<Channel>,
     lent: BTreeMap<Channel, Loan>,
+    of_call: BTreeSet<(CallId, Channel)>,
+    closing: BTreeSet<(Mono, Channel)>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug)]
 struct Loan {
     call: CallId,
     party: Party,
     use_: Use,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug)]
 enum Use {
     /// Named in a session description; the relay does not know of it yet.
     Promised,
@@ -38,7 +39,12 @@ enum Use {
 
 impl Channels {
     pub fn new(count: u16) -> Self {
-        Self { free: (0..count).map(Channel).collect(), lent: BTreeMap::new() }
+        Self {
+            free: (0..count).map(Channel).collect(),
+            lent: BTreeMap::new(),
+            of_call: BTreeSet::new(),
+            closing: BTreeSet::new(),
+        }
     }
 
     /// Lends a channel if at least `keep` stay free afterwards.
@@ -47,7 +53,7 @@ impl Channels {
             return None;
         }
         let channel = self.free.pop_front()?;
-        self.lent.insert(channel, Loan { call, party, use_: Use::Promised });
+        self.promise(channel, call, party);
         Some(channel)
     }
 
@@ -55,16 +61,21 @@ impl Channels {
     pub fn claim(&mut self, channel: Channel, call: CallId, party: Party) -> bool {
         let Some(at) = self.free.iter().position(|free| *free == channel) else { return false };
         self.free.remove(at);
-        self.lent.insert(channel, Loan { call, party, use_: Use::Promised });
+        self.promise(channel, call, party);
         true
+    }
+
+    fn promise(&mut self, channel: Channel, call: CallId, party: Party) {
+        self.of_call.insert((call, channel));
+        self.lent.insert(channel, Loan { call, party, use_: Use::Promised });
     }
 
     /// What is lent to a call, but for what it has given back.
     pub fn of(&self, call: CallId) -> Vec<(Channel, Party)> {
-        let lent = self.lent.iter().filter(|(_, loan)| {
-            loan.call == call && matches!(loan.use_, Use::Promised | Use::Open)
-        });
-        lent.map(|(channel, loan)| (*channel, loan.party)).collect()
+        let all = self.of_call.range((call, Channel(0))..=(call, Channel(u16::MAX)));
+        let lent = all.filter_map(|(_, channel)| Some((*channel, self.lent.get(channel)?)));
+        let used = lent.filter(|(_, loan)| matches!(loan.use_, Use::Promised | Use::Open));
+        used.map(|(channel, loan)| (channel, loan.party)).collect()
     }
 
     /// The relay is about to be told to open it.
@@ -85,6 +96,7 @@ impl Channels {
             }
             Use::Open => {
                 loan.use_ = Use::Closing { until: now + CLOSING };
+                self.closing.insert((now + CLOSING, channel));
                 true
             }
             Use::Closing { .. } => false,
@@ -115,7 +127,7 @@ impl Channels {
     }
 
     pub fn handle_timeout(&mut self, now: Mono) {
-        while let Some((channel, until)) = self.next_closing() {
+        while let Some((until, channel)) = self.closing.first().copied() {
             if until > now {
                 return;
             }
@@ -124,7 +136,7 @@ impl Channels {
     }
 
     pub fn deadline(&self) -> Option<Deadline> {
-        self.next_closing().map(|(_, until)| (until, "channel never reported closed"))
+        self.closing.first().map(|(until, _)| (*until, "channel never reported closed"))
     }
 
     /// Channels that are not free.
@@ -132,16 +144,12 @@ impl Channels {
         self.lent.len()
     }
 
-    fn next_closing(&self) -> Option<(Channel, Mono)> {
-        let closing = self.lent.iter().filter_map(|(channel, loan)| match loan.use_ {
-            Use::Promised | Use::Open => None,
-            Use::Closing { until } => Some((*channel, until)),
-        });
-        closing.min_by_key(|(_, until)| *until)
-    }
-
     fn release(&mut self, channel: Channel) -> Option<Loan> {
         let loan = self.lent.remove(&channel)?;
+        self.of_call.remove(&(loan.call, channel));
+        if let Use::Closing { until } = loan.use_ {
+            self.closing.remove(&(until, channel));
+        }
         self.free.push_back(channel);
         Some(loan)
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Messages and bytes kept of one call.
 pub const MESSAGES_MAX: u32 = 200;
 pub const BYTES_MAX: usize = 256 * 1024;
-/// Legs followed at once; more than the endpoint has transactions.
+/// Legs followed at once: those of a town's busiest minute.
 const LEGS_MAX: usize = 8192;
 /// How long after its end a call's last messages may come: 64·T1 and a breath (RFC 3261 §17).
 const AFTERWARDS: Duration = Duration::from_secs(40);

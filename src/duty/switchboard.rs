@@ -23,6 +23,7 @@ use crate::protocol::rtp::{self, Channel};
 use crate::protocol::sip::admission::Summary;
 use crate::protocol::sip::endpoint::Endpoint;
 use crate::protocol::sip::{self, LegId, Peer, Transmit};
+use crate::protocol::timed::Timed;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -117,7 +118,7 @@ pub enum Output {
 /// **Handle one thing, drain `poll`, then wait for the next input or `deadline`.**
 pub struct Switchboard {
     desk: Desk,
-    calls: BTreeMap<CallId, Call>,
+    calls: Timed<CallId, Call>,
     /// None until the registrar has said anything.
     line_up: Option<bool>,
     closing: Closing,
@@ -166,7 +167,7 @@ impl Switchboard {
         };
         Self {
             desk,
-            calls: BTreeMap::new(),
+            calls: Timed::default(),
             line_up: None,
             closing: Closing::No,
             dropped: (0, None),
@@ -176,6 +177,7 @@ impl Switchboard {
 
     pub fn handle(&mut self, input: Input, now: Now) {
         self.desk.ladder.turn(now);
+        self.calls.settle(|call| call.deadline(&self.desk));
         match input {
             Input::Message { from, bytes } => self.on_message(from, &bytes, now),
             Input::Unreachable { peer, why } => {
@@ -232,8 +234,8 @@ impl Switchboard {
     pub fn deadline(&self) -> Option<Deadline> {
         let desk = &self.desk;
         let own = [desk.sip.poll_timeout(), desk.channels.deadline(), self.closing.deadline()];
-        let calls = self.calls.values().map(|call| call.deadline(desk));
-        calls.chain(own).fold(None, earlier)
+        let calls = self.calls.first(|call| call.deadline(desk));
+        own.into_iter().fold(calls, earlier)
     }
 
     /// Calls in progress, incoming and to leaders.
@@ -397,10 +399,7 @@ impl Switchboard {
     fn on_timeout(&mut self, now: Now) {
         self.desk.sip.handle_timeout(now);
         self.desk.channels.handle_timeout(now.mono);
-        let due = |call: &Call| call.deadline(&self.desk).is_some_and(|(at, _)| at <= now.mono);
-        let due: Vec<CallId> =
-            self.calls.iter().filter(|(_, call)| due(call)).map(|(id, _)| *id).collect();
-        for id in due {
+        for id in self.calls.due(now.mono, |call| call.deadline(&self.desk)) {
             self.turn(id, |call, desk| call.handle_timeout(desk, now));
         }
     }

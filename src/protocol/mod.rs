@@ -6,3 +6,4 @@ pub mod random;
 pub mod rtp;
 pub mod sdp;
 pub mod sip;
+pub mod timed;

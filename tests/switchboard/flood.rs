@@ -51,3 +51,23 @@ fn rel_07_each_call_of_a_flood_is_a_row_or_counted_and_the_call_goes_on() {
     world.pass(seconds(100));
     world.assert_clean();
 }
+
+/// What ended lingers for half a minute on the wire (RFC 3261 §17); the next callers do not pay for it.
+#[test]
+fn rel_07_fifty_calls_a_second_are_served_for_ever() {
+    let mut world = World::new(&[phone("201", 20)], 16, 2, 1);
+    for n in 0..50 * 45 {
+        world.pass(ms(20));
+        let caller = world.dial(&format!("139{n:08}"));
+        let (officer, _) = world.rung("201").expect("the phone rings");
+        world.pick_up(officer);
+        assert!(world.is_answered(caller), "call {n}");
+        world.hang_up(caller);
+        assert!(world.ended(officer));
+        (world.from_board, world.from_pbx, world.traced) = (vec![], vec![], vec![]);
+        world.media.clear();
+        world.events.clear();
+    }
+    assert_eq!(world.count(|fact| matches!(fact, Fact::TurnedAway { .. })), 0);
+    world.assert_clean();
+}

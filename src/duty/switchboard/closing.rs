@@ -80,7 +80,7 @@ impl Switchboard {
 
     fn interrupt_all(&mut self, now: Now) {
         self.closing = Closing::Draining { until: now.mono + DRAIN, unbound: false };
-        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        let calls: Vec<CallId> = self.calls.iter().map(|(id, _)| *id).collect();
         for id in calls {
             self.turn(id, |call, desk| call.interrupt(desk, now));
         }

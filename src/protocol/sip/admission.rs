@@ -17,8 +17,11 @@ const SUMMARY: Duration = Duration::from_secs(60);
 /// A flood is over when nothing was too much for so long.
 const OVER: Duration = Duration::from_secs(10);
 
-/// What one address may begin. A town's busiest moment is far below: 50 calls a second are ten
-/// times what a duty room's trunks carry, and pass for ever.
+/// Calls a second that one address may begin, unless a site says otherwise. A town's busiest moment
+/// is far below: 50 calls a second are ten times what a duty room's trunks carry, and pass for ever.
+pub const PER_SECOND: u32 = 60;
+
+/// What one address may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     /// Calls a second, for good.
@@ -32,11 +35,15 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { per_second: 60, at_once: 120, kept: 20 }
+        Self::of(PER_SECOND)
     }
 }
 
 impl Pace {
+    pub fn of(per_second: u32) -> Self {
+        Self { per_second, at_once: 2 * per_second, kept: per_second / 3 }
+    }
+
     fn every(self) -> Duration {
         Duration::from_secs(1) / self.per_second.max(1)
     }

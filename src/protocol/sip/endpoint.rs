@@ -13,6 +13,7 @@ mod refer;
 mod registrar;
 mod reliable;
 mod servers;
+mod table;
 mod uac;
 mod uas;
 mod wallet;
@@ -22,6 +23,7 @@ use self::legs::Legs;
 use self::line::Way;
 use self::registrar::Registrar;
 use self::servers::{Server, ServerKey};
+use self::table::Table;
 use self::wallet::Wallet;
 use super::admission::Admission;
 use super::dialog::Dialog;
@@ -33,11 +35,11 @@ use crate::protocol::now::{Deadline, Now, earlier};
 use crate::protocol::random::Random;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Open transactions, above which nothing new is kept or started.
-pub const TRANSACTIONS_MAX: usize = 4096;
-/// Open transactions above which a new INVITE gets 503: the rest is for calls of our own and for
-/// ending what is open.
-pub const INCOMING_MAX: usize = TRANSACTIONS_MAX / 4 * 3;
+/// Open transactions, above which nothing new is kept or started, at the pace of a duty room.
+const TRANSACTIONS_MAX: usize = 4096;
+/// What a call a second keeps open, at most: two INVITEs and a BYE over UDP for 64·T1 each, the
+/// other BYE for T4, and two phones that did not take it.
+const TRANSACTIONS_PER_PACE: usize = 192;
 
 /// **Handle one thing, drain `poll_transmit` and `poll_event`, then wait for the next message or
 /// `poll_timeout`.**
@@ -46,11 +48,12 @@ pub struct Endpoint {
     random: Random,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
-    clients: BTreeMap<ClientKey, Client>,
-    servers: BTreeMap<ServerKey, Server>,
+    clients: Table<ClientKey, Client>,
+    servers: Table<ServerKey, Server>,
     /// Calls being opened, for §8.2.2.2.
     opening: BTreeMap<servers::MergeKey, ServerKey>,
     admission: Admission,
+    transactions_max: usize,
     legs: Legs,
     registrar: Registrar,
     route: Route,
@@ -69,18 +72,20 @@ impl Endpoint {
             registrar: Registrar::new(&account, &mut random),
             wallet: Wallet::new(&account),
             admission: Admission::new(account.habits.pace),
+            transactions_max: transactions_max(&account),
             account,
             random,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
-            clients: BTreeMap::new(),
-            servers: BTreeMap::new(),
+            clients: Table::default(),
+            servers: Table::default(),
             opening: BTreeMap::new(),
             legs: Legs::default(),
         }
     }
 
     pub fn handle_message(&mut self, from: Peer, bytes: &[u8], now: Now) {
+        self.settle();
         if !self.account.trusts(from.addr.ip()) {
             return self.drop_message(from, "stranger");
         }
@@ -136,9 +141,8 @@ impl Endpoint {
     }
 
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        let clients = self.clients.values().map(Client::poll_timeout);
-        let servers = self.servers.values().map(Server::poll_timeout);
-        let deadline = clients.chain(servers).fold(self.legs.poll_timeout(), earlier);
+        let deadline = earlier(self.clients.poll_timeout(), self.servers.poll_timeout());
+        let deadline = earlier(deadline, self.legs.poll_timeout());
         let deadline = earlier(deadline, self.admission.poll_timeout());
         earlier(earlier(deadline, self.registrar.machine.poll_timeout()), self.way_deadline())
     }
@@ -282,17 +286,30 @@ impl Endpoint {
     }
 
     fn is_full(&self) -> bool {
-        self.clients.len() + self.servers.len() >= TRANSACTIONS_MAX
+        self.clients.len() + self.servers.len() >= self.transactions_max
     }
 
+    /// A new INVITE gets 503: the rest is for calls of our own and for ending what is open.
     fn is_crowded(&self) -> bool {
-        self.clients.len() + self.servers.len() >= INCOMING_MAX
+        self.clients.len() + self.servers.len() >= self.transactions_max / 4 * 3
+    }
+
+    /// Whatever the owner asked for since has its place in the order of deadlines.
+    fn settle(&mut self) {
+        self.clients.settle();
+        self.servers.settle();
+        self.legs.settle();
     }
 
     /// A branch that nobody has used (§8.1.1.7).
     fn new_branch(&mut self) -> String {
         format!("z9hG4bK{}", self.random.token())
     }
+}
+
+fn transactions_max(account: &Account) -> usize {
+    let pace = usize::try_from(account.habits.pace.per_second).unwrap_or(usize::MAX);
+    TRANSACTIONS_MAX.max(pace.saturating_mul(TRANSACTIONS_PER_PACE))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::protocol::sip::dialog::CSEQ_SKIP;
 use crate::protocol::sip::transaction::{T1, T2};
 use crate::protocol::sip::{Account, LegId};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// One session, or what is left to be done on the wire after its end.
@@ -48,23 +48,17 @@ impl Endpoint {
     /// of which nothing is left.
     pub fn take_changes(&mut self) -> BTreeMap<LegId, Option<SavedLeg>> {
         let touched = self.legs.take_touched();
-        let mut saved: BTreeMap<LegId, SavedLeg> = BTreeMap::new();
-        for id in &touched {
-            if let Some(leg) = self.legs.get(*id) {
-                saved.entry(*id).or_default().leg = Some(leg.clone());
-            }
-        }
-        for (key, client) in &self.clients {
-            if let Some(leg) = owner(client.purpose.leg(), &touched) {
-                saved.entry(leg).or_default().clients.push((key.clone(), client.clone()));
-            }
-        }
-        for (key, server) in &self.servers {
-            if let Some(leg) = owner(server.leg, &touched) {
-                saved.entry(leg).or_default().servers.push((key.clone(), server.clone()));
-            }
-        }
-        touched.into_iter().map(|id| (id, saved.remove(&id))).collect()
+        touched.into_iter().map(|id| (id, self.saved(id))).collect()
+    }
+
+    fn saved(&self, id: LegId) -> Option<SavedLeg> {
+        let saved = SavedLeg {
+            leg: self.legs.get(id).cloned(),
+            clients: self.clients.of(id).map(|(key, one)| (key.clone(), one.clone())).collect(),
+            servers: self.servers.of(id).map(|(key, one)| (key.clone(), one.clone())).collect(),
+        };
+        let owes = !saved.clients.is_empty() || !saved.servers.is_empty();
+        (saved.leg.is_some() || owes).then_some(saved)
     }
 
     pub fn saved_registration(&self) -> SavedRegistration {
@@ -95,7 +89,7 @@ impl Endpoint {
             }
             self.servers.insert(key, server);
         }
-        self.clients.extend(clients);
+        clients.into_iter().for_each(|(key, client)| self.clients.insert(key, client));
         let Some(mut leg) = leg else { return self.legs.touch(id) };
         if let Some(dialog) = &mut leg.dialog {
             dialog.skip_ahead();
@@ -123,8 +117,4 @@ impl Endpoint {
             leg.exchange.refresh_at(now.mono + T2 + T1);
         }
     }
-}
-
-fn owner(leg: Option<LegId>, touched: &BTreeSet<LegId>) -> Option<LegId> {
-    leg.filter(|leg| touched.contains(leg))
 }

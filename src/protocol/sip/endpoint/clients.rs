@@ -1,6 +1,7 @@
 //! Client transactions of an endpoint: matching (RFC 3261 §17.1.3), and who learns the outcome.
 
 use super::Endpoint;
+use super::table::Transaction;
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::sip::draft::Draft;
 use crate::protocol::sip::message::{Method, Response, reason};
@@ -163,8 +164,14 @@ impl Client {
             Machine::Request(machine) => machine.poll(),
         }
     }
+}
 
-    pub fn poll_timeout(&self) -> Option<Deadline> {
+impl Transaction for Client {
+    fn leg(&self) -> Option<LegId> {
+        self.purpose.leg()
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
         let machine = match &self.machine {
             Machine::Invite(machine) => machine.poll_timeout(),
             Machine::Request(machine) => machine.poll_timeout(),
@@ -361,38 +368,6 @@ impl Endpoint {
         }
     }
 
-    /// Sends the request again with credentials (§22.2). False when it must not be, or would not
-    /// help.
-    fn prove(&mut self, key: &ClientKey, response: &Response, from: Peer, now: Now) -> bool {
-        let Some(client) = self.clients.get(key) else { return false };
-        let purpose = client.purpose;
-        let wanted = match purpose {
-            Purpose::Register { .. } => true,
-            Purpose::Invite { leg } => !self.is_call_cancelled(leg),
-            Purpose::Prack { trusted, .. }
-            | Purpose::Notify { trusted, .. }
-            | Purpose::Offer { trusted, .. }
-            | Purpose::Info { trusted, .. }
-            | Purpose::Bye { trusted, .. } => trusted,
-            Purpose::Cancel | Purpose::Options { .. } => false,
-        };
-        let asked = client.draft.peer.addr.ip();
-        let from_pbx =
-            self.account.is_pbx(asked) && from.addr.ip().to_canonical() == asked.to_canonical();
-        if !wanted || !from_pbx {
-            return false;
-        }
-        let (mut draft, proof) = (client.draft.clone(), client.proof);
-        let learn = matches!(purpose, Purpose::Register { .. });
-        let proof =
-            self.wallet.prove(&mut draft, proof, response, learn, &self.account, &mut self.random);
-        let Some(proof) = proof else { return false };
-        draft.cseq = self.next_cseq(&draft, purpose);
-        let again = self.start_proved(draft, purpose, proof, now);
-        self.set_client(purpose, again);
-        true
-    }
-
     /// It went out again in another transaction.
     pub(super) fn set_client(&mut self, purpose: Purpose, again: ClientKey) {
         match purpose {
@@ -408,30 +383,6 @@ impl Endpoint {
         }
     }
 
-    /// One higher than the challenged request (§22.2), counted by whoever counts.
-    fn next_cseq(&mut self, draft: &Draft, purpose: Purpose) -> u32 {
-        match purpose {
-            Purpose::Register { .. } => self.registrar.next_cseq(),
-            Purpose::Bye { leg: Some(leg), .. }
-            | Purpose::Prack { leg, .. }
-            | Purpose::Info { leg, .. }
-            | Purpose::Notify { leg, .. }
-            | Purpose::Offer { leg, .. } => {
-                let tag = draft.to_tag();
-                let leg = self.legs.get_mut(leg);
-                let dialog = leg.and_then(|leg| leg.dialog_with(tag.as_deref()));
-                dialog.map_or(draft.cseq + 1, |dialog| {
-                    dialog.local_cseq += 1;
-                    dialog.local_cseq
-                })
-            }
-            Purpose::Bye { leg: None, .. }
-            | Purpose::Invite { .. }
-            | Purpose::Options { .. }
-            | Purpose::Cancel => draft.cseq + 1,
-        }
-    }
-
     pub(super) fn leave_client(&mut self, key: &ClientKey, now: Now) {
         if let Some(client) = self.clients.get_mut(key) {
             client.left = Some(now.mono + PATIENCE);
@@ -439,28 +390,28 @@ impl Endpoint {
     }
 
     pub(super) fn clients_timeout(&mut self, now: Now) {
-        self.clients.retain(|_, client| client.left.is_none_or(|left| now.mono < left));
-        let due = |client: &Client| client.poll_timeout().is_some_and(|(at, _)| at <= now.mono);
-        self.touch_clients(due, |client| client.handle_timeout(now), now);
+        for key in self.clients.due(now.mono) {
+            let Some(client) = self.clients.get_mut(&key) else { continue };
+            if client.left.is_some_and(|left| left <= now.mono) {
+                self.forget_client(&key);
+                continue;
+            }
+            client.handle_timeout(now);
+            self.run_client(&key, None, now);
+        }
     }
 
     pub(super) fn clients_unreachable(&mut self, peer: Peer, now: Now) {
-        self.touch_clients(|client| client.draft.peer == peer, Client::handle_unreachable, now);
-    }
-
-    fn touch_clients(
-        &mut self,
-        which: impl Fn(&Client) -> bool,
-        touch: impl Fn(&mut Client),
-        now: Now,
-    ) {
-        let keys: Vec<_> =
-            self.clients.iter().filter(|(_, c)| which(c)).map(|(key, _)| key.clone()).collect();
-        for key in keys {
-            if let Some(client) = self.clients.get_mut(&key) {
-                touch(client);
-            }
+        for key in self.clients.names(|client| client.draft.peer == peer) {
+            let Some(client) = self.clients.get_mut(&key) else { continue };
+            client.handle_unreachable();
             self.run_client(&key, None, now);
         }
+    }
+
+    /// Whatever becomes of it.
+    pub(super) fn forget_client(&mut self, key: &ClientKey) {
+        let leg = self.clients.remove(key).and_then(|client| client.leg());
+        leg.into_iter().for_each(|leg| self.legs.touch(leg));
     }
 }

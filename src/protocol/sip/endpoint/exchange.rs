@@ -336,7 +336,7 @@ impl Endpoint {
         if let Some(sent) = leg.exchange.sent.as_mut().filter(late) {
             let client = sent.client.clone();
             if sent.cancelled || sent.method != Method::Invite {
-                self.clients.remove(&client);
+                self.forget_client(&client);
                 return self.on_offer_gone(&client, id, 408, now);
             }
             (sent.cancelled, sent.give_up) = (true, now.mono + PATIENCE);

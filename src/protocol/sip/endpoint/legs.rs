@@ -12,6 +12,7 @@ use crate::protocol::sip::message::{Method, Request, method_name};
 use crate::protocol::sip::session_timer::SessionTimer;
 use crate::protocol::sip::transaction::{PATIENCE, T1, T2};
 use crate::protocol::sip::{LegId, Transmit};
+use crate::protocol::timed::Timed;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -164,7 +165,7 @@ impl Leg {
 
 #[derive(Debug, Default)]
 pub struct Legs {
-    all: BTreeMap<LegId, Leg>,
+    all: Timed<LegId, Leg>,
     /// By Call-ID and our tag; the peer's tag is compared after.
     by_dialog: BTreeMap<(Vec<u8>, Vec<u8>), LegId>,
     last: u64,
@@ -231,13 +232,16 @@ impl Legs {
         self.by_dialog.get(&(request.call_id.clone(), tag)).copied()
     }
 
-    pub fn due(&self, now: Mono) -> Vec<LegId> {
-        let due = |leg: &Leg| leg.poll_timeout().is_some_and(|(at, _)| at <= now);
-        self.all.iter().filter(|(_, leg)| due(leg)).map(|(id, _)| *id).collect()
+    pub fn due(&mut self, now: Mono) -> Vec<LegId> {
+        self.all.due(now, Leg::poll_timeout)
+    }
+
+    pub fn settle(&mut self) {
+        self.all.settle(Leg::poll_timeout);
     }
 
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        self.all.values().map(Leg::poll_timeout).fold(None, earlier)
+        self.all.first(Leg::poll_timeout)
     }
 
     /// What is kept of this session, or of what it still owes, may have changed.

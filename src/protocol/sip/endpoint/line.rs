@@ -49,7 +49,7 @@ impl Endpoint {
     pub(super) fn stop_way(&mut self) {
         self.route.stop();
         (self.way.wanted, self.way.keep_alive, self.way.nowhere) = (false, None, None);
-        self.clients.retain(|_, client| !matches!(client.purpose, Purpose::Options { .. }));
+        self.clients.forget(|client| matches!(client.purpose, Purpose::Options { .. }));
     }
 
     /// The PBX's addresses have changed, most preferred first; an empty list changes nothing.
@@ -101,7 +101,7 @@ impl Endpoint {
     /// §11.
     fn ask(&mut self, peer: Peer, now: Now) {
         let asked = Purpose::Options { peer };
-        self.clients.retain(|_, client| client.purpose != asked);
+        self.clients.forget(|client| client.purpose == asked);
         let account = &self.account;
         let ours = draft::name_addr("", &draft::own_uri(account, &account.user));
         let uri = draft::host_uri(account, &account.domain);
@@ -148,7 +148,7 @@ impl Endpoint {
         }
         self.report(Event::Moved { to: peer, preferred });
         let registers = |client: &Client| matches!(client.purpose, Purpose::Register { .. });
-        self.clients.retain(|_, client| !registers(client));
+        self.clients.forget(registers);
         self.registrar.machine.handle_moved(now.mono);
         if self.way.wanted {
             self.registrar.machine.register(now.mono);
@@ -164,9 +164,7 @@ impl Endpoint {
             let there = client.draft.peer.addr == old.addr;
             there && matches!(client.purpose, Purpose::Invite { .. }) && client.is_unheard()
         };
-        let old_calls = self.clients.iter().filter(|(_, client)| unheard(client));
-        let keys: Vec<_> = old_calls.map(|(key, _)| key.clone()).collect();
-        for key in keys {
+        for key in self.clients.names(unheard) {
             let Some(client) = self.clients.remove(&key) else { continue };
             let Purpose::Invite { leg } = client.purpose else { continue };
             if self.is_call_cancelled(leg) {

@@ -1,6 +1,7 @@
 //! Server transactions of an endpoint: matching (RFC 3261 §17.2.3) and replying.
 
 use super::Endpoint;
+use super::table::Transaction;
 use crate::protocol::now::{Deadline, Now};
 use crate::protocol::sip::draft;
 use crate::protocol::sip::message::{ALLOW, Method, ReplySeed, Request, SDP, SUPPORTED};
@@ -102,8 +103,14 @@ impl Server {
             Machine::Request(machine) => machine.poll(),
         }
     }
+}
 
-    pub fn poll_timeout(&self) -> Option<Deadline> {
+impl Transaction for Server {
+    fn leg(&self) -> Option<LegId> {
+        self.leg
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
         match &self.machine {
             Machine::Invite(machine) => machine.poll_timeout(),
             Machine::Request(machine) => machine.poll_timeout(),
@@ -238,10 +245,7 @@ impl Endpoint {
     }
 
     pub(super) fn servers_timeout(&mut self, now: Now) {
-        let due = |server: &Server| server.poll_timeout().is_some_and(|(at, _)| at <= now.mono);
-        let keys: Vec<_> =
-            self.servers.iter().filter(|(_, s)| due(s)).map(|(key, _)| key.clone()).collect();
-        for key in keys {
+        for key in self.servers.due(now.mono) {
             match self.servers.get_mut(&key).map(|server| &mut server.machine) {
                 Some(Machine::Invite(machine)) => machine.handle_timeout(now.mono),
                 Some(Machine::Request(machine)) => machine.handle_timeout(now.mono),

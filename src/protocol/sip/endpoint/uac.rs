@@ -191,7 +191,8 @@ impl Endpoint {
     /// §9.1: neither our CANCEL nor our INVITE is ever answered.
     pub(super) fn forget_call(&mut self, id: LegId, now: Now) {
         if let Some(State::Calling { client, .. }) = self.legs.state(id) {
-            self.clients.remove(client);
+            let client = client.clone();
+            self.forget_client(&client);
         }
         self.on_call_refused(id, 487, "no answer to CANCEL".to_owned(), now);
     }

@@ -1,11 +1,13 @@
 //! Whom our password is shown to: the PBX, for its realm, at most twice per request.
 
-use super::clients::Proof;
+use super::Endpoint;
+use super::clients::{ClientKey, Proof, Purpose};
+use crate::protocol::now::Now;
 use crate::protocol::random::Random;
-use crate::protocol::sip::Account;
 use crate::protocol::sip::digest::{Asked, Challenge};
 use crate::protocol::sip::draft::Draft;
 use crate::protocol::sip::message::{Method, Response};
+use crate::protocol::sip::{Account, Peer};
 use std::collections::BTreeMap;
 
 /// Challenges answered for one request.
@@ -105,4 +107,68 @@ fn sign(draft: &mut Draft, known: &mut Known, account: &Account, random: &mut Ra
     let name = if known.proxy { "Proxy-Authorization" } else { "Authorization" };
     draft.headers.retain(|(name, _)| !name.ends_with("Authorization"));
     draft.headers.push((name.to_owned(), credentials));
+}
+
+impl Endpoint {
+    /// Sends the request again with credentials (§22.2). False when it must not be, or would not
+    /// help.
+    pub(super) fn prove(
+        &mut self,
+        key: &ClientKey,
+        response: &Response,
+        from: Peer,
+        now: Now,
+    ) -> bool {
+        let Some(client) = self.clients.get(key) else { return false };
+        let purpose = client.purpose;
+        let wanted = match purpose {
+            Purpose::Register { .. } => true,
+            Purpose::Invite { leg } => !self.is_call_cancelled(leg),
+            Purpose::Prack { trusted, .. }
+            | Purpose::Notify { trusted, .. }
+            | Purpose::Offer { trusted, .. }
+            | Purpose::Info { trusted, .. }
+            | Purpose::Bye { trusted, .. } => trusted,
+            Purpose::Cancel | Purpose::Options { .. } => false,
+        };
+        let asked = client.draft.peer.addr.ip();
+        let from_pbx =
+            self.account.is_pbx(asked) && from.addr.ip().to_canonical() == asked.to_canonical();
+        if !wanted || !from_pbx {
+            return false;
+        }
+        let (mut draft, proof) = (client.draft.clone(), client.proof);
+        let learn = matches!(purpose, Purpose::Register { .. });
+        let proof =
+            self.wallet.prove(&mut draft, proof, response, learn, &self.account, &mut self.random);
+        let Some(proof) = proof else { return false };
+        draft.cseq = self.next_cseq(&draft, purpose);
+        let again = self.start_proved(draft, purpose, proof, now);
+        self.set_client(purpose, again);
+        true
+    }
+
+    /// One higher than the challenged request (§22.2), counted by whoever counts.
+    fn next_cseq(&mut self, draft: &Draft, purpose: Purpose) -> u32 {
+        match purpose {
+            Purpose::Register { .. } => self.registrar.next_cseq(),
+            Purpose::Bye { leg: Some(leg), .. }
+            | Purpose::Prack { leg, .. }
+            | Purpose::Info { leg, .. }
+            | Purpose::Notify { leg, .. }
+            | Purpose::Offer { leg, .. } => {
+                let tag = draft.to_tag();
+                let leg = self.legs.get_mut(leg);
+                let dialog = leg.and_then(|leg| leg.dialog_with(tag.as_deref()));
+                dialog.map_or(draft.cseq + 1, |dialog| {
+                    dialog.local_cseq += 1;
+                    dialog.local_cseq
+                })
+            }
+            Purpose::Bye { leg: None, .. }
+            | Purpose::Invite { .. }
+            | Purpose::Options { .. }
+            | Purpose::Cancel => draft.cseq + 1,
+        }
+    }
 }
