@@ -32,6 +32,7 @@ pub fn line(reader: &Reader, mut section: Section<'_>, env: &Environment) -> Opt
     let session_expires = s.or("session_expires", 1800, session_interval);
     let trusted = s.or("trusted", vec![], list(ip));
     let finish = s.or("finish_seconds", 0, number(0..=3600));
+    let answer_supervision = s.or("answer_supervision", true, boolean);
     let habits = habits(s, register);
     let dns = s.or("dns", vec![], list(address));
     let tls = tls(reader, s, transport, (domain.as_deref(), pbx.as_deref()));
@@ -53,6 +54,7 @@ pub fn line(reader: &Reader, mut section: Section<'_>, env: &Environment) -> Opt
         session_expires,
         trusted,
         finish: Duration::from_secs(finish),
+        answer_supervision,
         habits,
         tls,
         dns,

@@ -71,6 +71,8 @@ pub struct Line {
     pub session_expires: u32,
     pub trusted: Vec<IpAddr>,
     pub habits: Habits,
+    /// Whether 200 means that somebody has answered; not so behind an FXO gateway.
+    pub answer_supervision: bool,
     /// How long calls may go on when the daemon is told to stop.
     pub finish: Duration,
 }

@@ -17,6 +17,9 @@ impl Config {
         row("line", format!("{} {}", line.number, line.room));
         row("pbx", format!("{pbx} {transport}, {}@{}", line.user, line.domain));
         row("password", "******".into());
+        if !line.answer_supervision {
+            row("trunk", "FXO: a key tells the answer, busy tone the end".into());
+        }
         row("listen", format!("{}, as {}", line.listen, line.advertise));
         for (at, phone) in self.phones.iter().enumerate() {
             let name = format!("phone {}", at + 1);

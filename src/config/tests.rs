@@ -334,6 +334,16 @@ fn sig_38_a_static_trunk_needs_no_password() {
 }
 
 #[test]
+fn sig_37_a_trunk_may_not_tell_of_an_answer() {
+    let supervised = |text: &str| load(text).expect("right").config.line.answer_supervision;
+    assert!(supervised(RIGHT));
+    let keys = |key: &str| RIGHT.replace("user = \"1001\"", &format!("user = \"1001\"\n{key}"));
+    assert!(!supervised(&keys("answer_supervision = false")));
+    let faults = load(&keys("answer_supervision = \"no\"")).expect_err("a fault").list;
+    assert_eq!(faults[0].field, "line.answer_supervision");
+}
+
+#[test]
 fn callers_are_known_by_the_rules_of_the_site() {
     let loaded = load(RIGHT).expect("right");
     assert_eq!(loaded.config.callers, CallerRules::default());

@@ -114,6 +114,7 @@ fn line_plan(
             also_trusted: line.trusted.clone(),
             agent: concat!("dutyline/", env!("CARGO_PKG_VERSION")).into(),
         },
+        answer_supervision: line.answer_supervision,
         media_address: line.advertise,
         rtp_ports,
         phones: config.phones.clone(),

@@ -178,6 +178,7 @@ fn config(
         expires: 60,
         session_expires: 1800,
         trusted: vec![],
+        answer_supervision: true,
         habits: Habits::default(),
         finish: Duration::ZERO,
     };

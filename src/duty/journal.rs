@@ -164,7 +164,11 @@ pub enum Fact {
     AttemptRinging {
         attempt: AttemptId,
     },
-    /// It was answered by something or somebody. Its recording begins.
+    /// The trunk, which does not tell of an answer, has dialled. Its recording begins.
+    AttemptDialled {
+        attempt: AttemptId,
+    },
+    /// It was answered by something or somebody. Its recording begins at the latest now.
     AttemptAnswered {
         attempt: AttemptId,
     },

@@ -11,6 +11,9 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct LinePlan {
     pub account: Account,
+    /// Whether 200 means that somebody has answered. An analogue line behind a gateway (FXO) says so as soon as it has
+    /// dialled, and tells by a tone alone that the far end is gone.
+    pub answer_supervision: bool,
     /// Address in our session descriptions.
     pub media_address: IpAddr,
     /// RTP port of each channel, in the order of [`crate::protocol::rtp::Channel`].

@@ -368,6 +368,13 @@ impl Switchboard {
                     self.turn(id, |call, desk| call.handle_played(prompt, desk, now));
                 }
             }
+            rtp::Event::Tone { channel, tone, since } => {
+                if let Some((id, party)) = self.desk.channels.holder(channel) {
+                    self.turn(id, |call, desk| {
+                        call.handle_tone(party, tone, now.back_to(since), desk, now);
+                    });
+                }
+            }
             rtp::Event::Heard { channel } => self.on_voice(channel, None),
             rtp::Event::Quiet { channel, since } => self.on_voice(channel, Some(since)),
             rtp::Event::Undecryptable { channel } => {

@@ -63,6 +63,7 @@ impl CallLines {
             | Fact::LongCall { .. }
             | Fact::Flagged { .. }
             | Fact::AttemptRinging { .. }
+            | Fact::AttemptDialled { .. }
             | Fact::AttemptAnswered { .. }
             | Fact::AttemptKey { .. }
             | Fact::Acknowledged { .. }

@@ -56,7 +56,11 @@ fn tone(hertz: f64, samples: usize) -> Vec<i16> {
 mod tests {
     use super::*;
     use crate::duty::prompts::{CONFIRMED, PLEASE_WAIT, URGENT, WRONG_KEY};
-    use crate::protocol::rtp::Prompt;
+    use crate::protocol::now::Mono;
+    use crate::protocol::rtp::packet::Packet;
+    use crate::protocol::rtp::source::FRAME_SAMPLES;
+    use crate::protocol::rtp::tones::Listener;
+    use crate::protocol::rtp::{Prompt, Tone, Wanted};
 
     fn seconds(prompts: &[Arc<[i16]>], prompt: Prompt) -> f64 {
         prompts[usize::from(prompt.0)].len() as f64 / 8000.0
@@ -94,6 +98,30 @@ mod tests {
             );
             let silent = prompt.iter().position(|sample| sample.unsigned_abs() > 300).unwrap();
             assert!(silent < 4000, "prompt {index} begins with {silent} silent samples");
+        }
+    }
+
+    #[test]
+    fn no_sentence_is_taken_for_a_tone_and_ringing_is() {
+        for (index, prompt) in load(None).iter().enumerate() {
+            let mut listener = Listener::new(Wanted { network: true, fax: true });
+            let mut found = vec![];
+            for (n, samples) in (0u32..).zip(prompt.repeat(3).chunks(FRAME_SAMPLES)) {
+                let payload: Vec<u8> =
+                    samples.iter().map(|sample| g711::encode(Codec::Pcma, *sample)).collect();
+                let packet = Packet {
+                    payload_type: 8,
+                    marker: false,
+                    sequence: n as u16,
+                    timestamp: n * 160,
+                    ssrc: 1,
+                    payload: &payload,
+                };
+                let heard = listener.handle_packet(Codec::Pcma, &packet, Mono(0));
+                found.extend(heard.map(|(tone, _)| tone));
+            }
+            let rings = index == usize::from(RINGBACK.0);
+            assert_eq!(found, vec![Tone::Ringing; if rings { 3 } else { 0 }], "prompt {index}");
         }
     }
 

@@ -27,6 +27,13 @@ impl Mono {
     }
 }
 
+impl Now {
+    /// A moment that has passed, on both clocks.
+    pub fn back_to(self, earlier: Mono) -> Self {
+        Self { mono: earlier.min(self.mono), wall: self.wall - self.mono.since(earlier) }
+    }
+}
+
 impl Add<Duration> for Mono {
     type Output = Mono;
     fn add(self, wait: Duration) -> Mono {

@@ -32,6 +32,7 @@ mod sipp;
 mod supervision;
 mod survival;
 mod tls;
+mod trunk;
 mod twin;
 mod urgent;
 mod wave;

@@ -8,4 +8,5 @@ mod recording;
 mod room;
 mod simulation;
 mod survival;
+mod trunk;
 mod urgent;

@@ -131,6 +131,7 @@ impl World {
         let mut random = Random::from_seed([seed; 32]);
         let plan = LinePlan {
             account: account(BOARD, PBX),
+            answer_supervision: true,
             media_address: BOARD.addr.ip(),
             rtp_ports: (0..channels).map(|index| 20_000 + 2 * index).collect(),
             phones: phones.to_vec(),
@@ -396,6 +397,7 @@ impl World {
                 assert!(!self.open.values().any(|open| open == call), "finished while open");
             }
             Command::Change { channel, .. }
+            | Command::Listen { channel, .. }
             | Command::Play { channel, .. }
             | Command::Stop { channel } => {
                 assert!(self.open.contains_key(channel), "not open: {command:?}");

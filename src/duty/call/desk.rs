@@ -13,7 +13,7 @@ use crate::duty::switchboard::Output;
 use crate::protocol::now::Now;
 use crate::protocol::random::Random;
 use crate::protocol::rtp::srtp::MasterKey;
-use crate::protocol::rtp::{Channel, Codec, Command, Party, Stream};
+use crate::protocol::rtp::{Channel, Codec, Command, Party, Stream, Wanted};
 use crate::protocol::sdp::{self, Local, Policy, SdpFault, Session};
 use crate::protocol::sip::endpoint::Endpoint;
 use crate::protocol::sip::{LegId, Outgoing, Peer};
@@ -108,6 +108,11 @@ impl Desk {
         }
         self.channels.open(channel);
         self.media(Command::Open { channel, call: call.0, party, stream });
+        let network = !self.plan.answer_supervision && party != Party::Officer;
+        let wanted = Wanted { network, fax: false };
+        if wanted.anything() {
+            self.media(Command::Listen { channel, wanted });
+        }
     }
 
     /// Takes a channel back, whatever it was used for.

@@ -13,6 +13,7 @@
 //! The caller is answered by an officer, by the queue, or by the last resort; never before.
 
 mod handing;
+mod tones;
 
 use super::LegEvent;
 use super::bridge::{Bridge, HungUp};

@@ -18,7 +18,7 @@ use crate::duty::ids::{AttemptId, CallId};
 use crate::duty::journal::{AttemptResult, Fact, Urgency};
 use crate::duty::switchboard::{AckOutcome, LeaderCall, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now};
-use crate::protocol::rtp::{Channel, Command, Party, Prompt};
+use crate::protocol::rtp::{Channel, Command, Party, Prompt, Tone};
 use crate::protocol::sdp::{self, Direction, Local};
 use crate::protocol::sip::{LegId, Outgoing};
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,8 @@ pub struct Leader {
     early: Option<Vec<u8>>,
     state: State,
     keys: Keys,
+    /// The attempt counts as answered.
+    picked_up: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -91,6 +93,7 @@ impl Leader {
             early: None,
             state,
             keys: Keys::default(),
+            picked_up: false,
         }
     }
 
@@ -142,7 +145,29 @@ impl Leader {
         if !self.keys.is_new(key, via, now.mono) {
             return;
         }
-        self.turn_menu(desk, now, |menu| menu.handle_key(key, now.mono));
+        let State::Talking { menu, .. } = &mut self.state else { return };
+        let steps = menu.handle_key(key, now.mono);
+        if !steps.is_empty() && !std::mem::replace(&mut self.picked_up, true) {
+            desk.note(Fact::AttemptAnswered { attempt: self.attempt() }, now);
+        }
+        self.carry_out(steps, desk, now);
+    }
+
+    /// Listened to where the trunk tells of no answer and of no hang-up.
+    pub fn handle_tone(&mut self, tone: Tone, since: Now, desk: &mut Desk, now: Now) {
+        let State::Talking { menu, .. } = &mut self.state else { return };
+        let first = match tone {
+            Tone::Ringing => menu.handle_ringing(now.mono),
+            Tone::Busy | Tone::Congestion => {
+                let (result, status) = menu.cut_off(tone);
+                desk.sip.bye(self.leg, now);
+                return self.end(result, status, desk, since);
+            }
+            Tone::FaxCalls | Tone::FaxAnswers => false,
+        };
+        if first {
+            desk.note(Fact::AttemptRinging { attempt: self.attempt() }, since);
+        }
     }
 
     pub fn handle_played(&mut self, prompt: Prompt, desk: &mut Desk, now: Now) {
@@ -276,9 +301,18 @@ impl Leader {
         };
         let said = sdp::answer(&self.local, &session, &stream, Direction::SendRecv);
         let leg = Leg::new(self.leg, self.channel, self.local, Some(stream), said);
-        desk.note(Fact::AttemptAnswered { attempt: self.attempt() }, now);
-        desk.open(CallId::from(self.attempt()), Party::Leader, self.channel, stream);
-        let (menu, steps) = Menu::start(now.mono, self.began + self.order.ring + SPEAKING);
+        let attempt = self.attempt();
+        self.picked_up = desk.plan.answer_supervision;
+        let ends = self.began + self.order.ring + SPEAKING;
+        let (fact, (menu, steps)) = match self.picked_up {
+            true => (Fact::AttemptAnswered { attempt }, Menu::start(now.mono, ends)),
+            false => {
+                let menu = Menu::start_unanswered(now.mono, self.order.ring, ends);
+                (Fact::AttemptDialled { attempt }, menu)
+            }
+        };
+        desk.note(fact, now);
+        desk.open(CallId::from(attempt), Party::Leader, self.channel, stream);
         self.state = State::Talking { leg: Box::new(leg), menu };
         self.carry_out(steps, desk, now);
     }
@@ -314,6 +348,9 @@ impl Leader {
             match step {
                 Step::Play(prompt) => {
                     desk.media(Command::Play { channel, prompt, repeat: false });
+                }
+                Step::Repeat(prompt) => {
+                    desk.media(Command::Play { channel, prompt, repeat: true });
                 }
                 Step::Silence => desk.media(Command::Stop { channel }),
                 Step::Key(key) => desk.note(Fact::AttemptKey { attempt, key }, now),

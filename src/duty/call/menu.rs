@@ -11,13 +11,15 @@
 //!                          ▼            committed
 //!                     Confirming ─────────────────► Farewell ─Played─► hang up: acknowledged
 //! ```
-//! Key 1 counts until we hang up, in `Farewell` too.
+//! Key 1 counts until we hang up, in `Farewell` too. Where the trunk does not tell of an answer, the call begins in
+//! `Repeating`: the sentence is said over and over through the ringing, and any key leads to where it leads from
+//! `Prompting`.
 
 use crate::duty::journal::AttemptResult;
 use crate::duty::prompts;
 use crate::duty::switchboard::{AckOutcome, Unwanted};
 use crate::protocol::now::{Deadline, Mono};
-use crate::protocol::rtp::Prompt;
+use crate::protocol::rtp::{Prompt, Tone};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -31,11 +33,15 @@ const WAIT_AGAIN: Duration = Duration::from_secs(5);
 /// No prompt is longer: the relay has failed to report its end.
 const PROMPT_AT_MOST: Duration = Duration::from_secs(20);
 const WRONG_KEYS: u8 = 3;
+/// After a ring of 1 s in 5 s another would have been heard.
+const RING_PERIOD: Duration = Duration::from_secs(6);
 
 /// What the menu asks of its call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     Play(Prompt),
+    /// Over and over, with a pause between.
+    Repeat(Prompt),
     Silence,
     /// Key 1 was pressed: to be committed, and answered by `handle_committed`.
     Acknowledge,
@@ -55,10 +61,17 @@ pub struct Menu {
     wrong: u8,
     acknowledged: bool,
     result: AttemptResult,
+    /// When ringing was heard last.
+    rings: Option<Mono>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum State {
+    /// Nobody knows whether somebody listens. `more`: whoever picked up late has time for his key.
+    Repeating {
+        until: Mono,
+        more: bool,
+    },
     /// The urgent sentence is spoken, and `more` times after that.
     Prompting {
         more: u8,
@@ -91,8 +104,17 @@ impl Menu {
             wrong: 0,
             acknowledged: false,
             result: AttemptResult::AnsweredNoKey,
+            rings: None,
         };
         (menu, vec![Step::Play(prompts::URGENT)])
+    }
+
+    /// Starts when the trunk has dialled; only a key tells that somebody answered.
+    pub fn start_unanswered(now: Mono, ring: Duration, ends_at: Mono) -> (Self, Vec<Step>) {
+        let (menu, _) = Self::start(now, ends_at);
+        let state = State::Repeating { until: now + ring, more: true };
+        let menu = Self { state, playing: None, result: AttemptResult::NoAnswer, ..menu };
+        (menu, vec![Step::Repeat(prompts::URGENT)])
     }
 
     /// What became of the attempt if it ended now.
@@ -105,17 +127,43 @@ impl Menu {
             return vec![];
         }
         match self.state {
-            State::Prompting { .. } | State::WrongKey { .. } | State::Listening { .. } => match key
-            {
-                '1' => self.acknowledge(now),
-                '*' => {
-                    self.prompt_again(now);
-                    vec![Step::Key(key), self.say(prompts::URGENT)]
-                }
-                _ => self.wrong_key(key, now),
-            },
+            State::Repeating { .. }
+            | State::Prompting { .. }
+            | State::WrongKey { .. }
+            | State::Listening { .. } => {
+                self.result = AttemptResult::AnsweredNoKey;
+                self.choose(key, now)
+            }
             State::Farewell { .. } if key == '1' && !self.acknowledged => self.acknowledge(now),
             State::Confirming { .. } | State::Farewell { .. } | State::Over => vec![],
+        }
+    }
+
+    fn choose(&mut self, key: char, now: Mono) -> Vec<Step> {
+        match key {
+            '1' => self.acknowledge(now),
+            '*' => {
+                self.prompt_again(now);
+                vec![Step::Key(key), self.say(prompts::URGENT)]
+            }
+            _ => self.wrong_key(key, now),
+        }
+    }
+
+    /// It rings at the other end. True for the first time.
+    pub fn handle_ringing(&mut self, now: Mono) -> bool {
+        self.rings.replace(now).is_none()
+    }
+
+    /// The far end is gone, or was never reached, as a tone says. What became of the attempt, and the status that a
+    /// trunk with supervision would have told.
+    pub fn cut_off(&mut self, tone: Tone) -> (AttemptResult, u16) {
+        self.state = State::Over;
+        match (self.result, self.rings, tone) {
+            (AttemptResult::NoAnswer, Some(_), _) => (AttemptResult::NoAnswer, 480),
+            (AttemptResult::NoAnswer, None, Tone::Busy) => (AttemptResult::Busy, 486),
+            (AttemptResult::NoAnswer, None, _) => (AttemptResult::ChannelFailed, 503),
+            (result, _, _) => (result, 200),
         }
     }
 
@@ -166,7 +214,10 @@ impl Menu {
                 vec![self.say(prompts::URGENT)]
             }
             State::Farewell { .. } => self.hang_up(),
-            State::Listening { .. } | State::Confirming { .. } | State::Over => vec![],
+            State::Repeating { .. }
+            | State::Listening { .. }
+            | State::Confirming { .. }
+            | State::Over => vec![],
         }
     }
 
@@ -181,7 +232,8 @@ impl Menu {
                     AckOutcome::Withdrawn => prompts::WITHDRAWN,
                 })]
             }
-            State::Prompting { .. }
+            State::Repeating { .. }
+            | State::Prompting { .. }
             | State::WrongKey { .. }
             | State::Listening { .. }
             | State::Farewell { .. }
@@ -192,6 +244,9 @@ impl Menu {
     /// After a crash: what was being said is said again from its beginning, what waits for its
     /// commit is asked for again. Committing twice changes nothing.
     pub fn take_up(&mut self) -> Vec<Step> {
+        if matches!(self.state, State::Repeating { .. }) {
+            return vec![Step::Repeat(prompts::URGENT)];
+        }
         let waits = matches!(self.state, State::Confirming { .. });
         let again = self.playing.map(Step::Play);
         again.into_iter().chain(waits.then_some(Step::Acknowledge)).collect()
@@ -200,7 +255,10 @@ impl Menu {
     /// The attempt is no longer wanted. One that was acknowledged already waits for its commit.
     pub fn stop(&mut self, why: Unwanted, now: Mono) -> Vec<Step> {
         match self.state {
-            State::Prompting { .. } | State::WrongKey { .. } | State::Listening { .. } => {
+            State::Repeating { .. }
+            | State::Prompting { .. }
+            | State::WrongKey { .. }
+            | State::Listening { .. } => {
                 self.result = AttemptResult::Cancelled;
                 let farewell = match why {
                     Unwanted::Acknowledged => prompts::ALREADY_CONFIRMED,
@@ -223,6 +281,10 @@ impl Menu {
             return vec![];
         }
         match self.state {
+            State::Repeating { more: true, .. } if now < self.ends_at && !self.is_ringing(now) => {
+                self.state = State::Repeating { until: now + KEY_WINDOW, more: false };
+                vec![]
+            }
             State::Prompting { .. } | State::WrongKey { .. } if now < self.ends_at => {
                 self.spoken(now)
             }
@@ -230,7 +292,8 @@ impl Menu {
                 self.state = State::Confirming { speak_at: now + WAIT_AGAIN };
                 vec![self.say(prompts::PLEASE_WAIT)]
             }
-            State::Prompting { .. }
+            State::Repeating { .. }
+            | State::Prompting { .. }
             | State::WrongKey { .. }
             | State::Listening { .. }
             | State::Confirming { .. }
@@ -241,6 +304,7 @@ impl Menu {
 
     pub fn deadline(&self) -> Option<Deadline> {
         let (at, why) = match self.state {
+            State::Repeating { until, .. } => (until, "nobody pressed a key while it rang"),
             State::Prompting { until, .. } | State::WrongKey { until } => {
                 (until, "prompt never ended")
             }
@@ -254,6 +318,10 @@ impl Menu {
         } else {
             (at, why)
         })
+    }
+
+    fn is_ringing(&self, now: Mono) -> bool {
+        self.rings.is_some_and(|at| now.since(at) < RING_PERIOD)
     }
 
     fn say(&mut self, prompt: Prompt) -> Step {

@@ -20,7 +20,7 @@ pub mod watch;
 
 use super::switchboard::{AckOutcome, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now};
-use crate::protocol::rtp::{Party, Prompt};
+use crate::protocol::rtp::{Party, Prompt, Tone};
 use crate::protocol::sip::{Ending, Incoming as Invite, LegId, Referred};
 use desk::Desk;
 use incoming::Incoming;
@@ -76,6 +76,14 @@ impl Call {
         match self {
             Call::Incoming(call) => call.handle_key(party, key, Via::Rtp, desk, now),
             Call::Leader(call) => call.handle_key(key, Via::Rtp, desk, now),
+        }
+    }
+
+    /// A tone was heard of a party; it began at `since`.
+    pub fn handle_tone(&mut self, party: Party, tone: Tone, since: Now, desk: &mut Desk, now: Now) {
+        match self {
+            Call::Incoming(call) => call.handle_tone(party, tone, since, desk, now),
+            Call::Leader(call) => call.handle_tone(tone, since, desk, now),
         }
     }
 

@@ -374,7 +374,7 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
     })
 }
 
-fn changed(sql: &Connection, attempt: AttemptId) -> Result<Option<Live>> {
+pub(super) fn changed(sql: &Connection, attempt: AttemptId) -> Result<Option<Live>> {
     let entry: Option<Id<EntryId>> = sql
         .prepare_cached(
             "SELECT e.entry FROM attempt a JOIN escalation e ON e.id = a.escalation

@@ -101,13 +101,10 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
             let live = vec![Live::Entry { entry: *entry }, Live::Escalation { entry: *entry }];
             return Ok(Applied { input: None, live, escalate: true });
         }
-        Fact::AttemptRinging { attempt } => escalations::ringing(sql, *attempt, now)?,
-        Fact::AttemptAnswered { attempt } => {
-            let live = escalations::answered(sql, *attempt, now)?;
-            recordings::begin(sql, (*attempt).into(), now)?;
-            live
-        }
-        Fact::AttemptKey { attempt, key } => escalations::key(sql, *attempt, *key, now)?,
+        Fact::AttemptRinging { .. }
+        | Fact::AttemptDialled { .. }
+        | Fact::AttemptAnswered { .. }
+        | Fact::AttemptKey { .. } => on_attempt(sql, &noted.fact, now)?,
         Fact::Acknowledged { attempt, entry } => {
             let outcome = acknowledgements::acknowledge(sql, *attempt, *entry, now)?;
             let input = Some(Input::AckStored { attempt: *attempt, outcome });
@@ -143,6 +140,24 @@ fn turned_away(sql: &Connection, source: &str, calls: u64, now: Now) -> Result<O
         audit::append_once(sql, now, &actor, "turn_away", source, &calls.to_string())?;
     }
     Ok(Some(Live::Status))
+}
+
+/// What is heard of a leader before his attempt is over.
+fn on_attempt(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<Live>> {
+    match fact {
+        Fact::AttemptRinging { attempt } => escalations::ringing(sql, *attempt, now),
+        Fact::AttemptDialled { attempt } => {
+            recordings::begin(sql, (*attempt).into(), now)?;
+            escalations::changed(sql, *attempt)
+        }
+        Fact::AttemptAnswered { attempt } => {
+            let live = escalations::answered(sql, *attempt, now)?;
+            recordings::begin(sql, (*attempt).into(), now)?;
+            Ok(live)
+        }
+        Fact::AttemptKey { attempt, key } => escalations::key(sql, *attempt, *key, now),
+        _ => Ok(None),
+    }
 }
 
 /// A phone comes into a call or goes out of it.

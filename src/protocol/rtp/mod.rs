@@ -16,9 +16,11 @@ pub mod srtp;
 pub mod stream;
 pub mod telephone_event;
 pub mod timeline;
+pub mod tones;
 
 pub use codec::Codec;
 pub use stream::Stream;
+pub use tones::{Tone, Wanted};
 
 use crate::protocol::now::Mono;
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,11 @@ pub enum Command {
         channel: Channel,
         stream: Stream,
     },
+    /// Tones of this kind are reported when they are heard of the party.
+    Listen {
+        channel: Channel,
+        wanted: Wanted,
+    },
     /// The two parties hear each other.
     Join {
         a: Channel,
@@ -90,6 +97,8 @@ pub enum Event {
     Digit { channel: Channel, digit: char },
     /// A prompt that does not repeat was played to its end.
     Played { channel: Channel, prompt: Prompt },
+    /// A tone was heard of a party that is listened to; it began then.
+    Tone { channel: Channel, tone: Tone, since: Mono },
     /// The first packet of a party since `Open` or `Quiet`.
     Heard { channel: Channel },
     /// Nothing has come from the party for a few seconds; the last packet, or `Open`, was then.

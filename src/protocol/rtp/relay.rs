@@ -9,6 +9,7 @@ pub use forward::Forward;
 use super::packet::{self, Packet};
 use super::source::{FRAME_BYTES, Source, Turn};
 use super::stream::Carried;
+use super::tones::Listener;
 use super::{Channel, Codec, Command, Counts, Event, Party, Prompt, Stream};
 use crate::protocol::now::{Deadline, Mono, earlier};
 use crate::protocol::random::Random;
@@ -110,6 +111,11 @@ impl Relay {
                 self.open(channel, call, party, stream, now)
             }
             Command::Change { channel, stream } => self.change(channel, stream),
+            Command::Listen { channel, wanted } => {
+                if let Some(lent) = self.lent(channel) {
+                    lent.listener = Some(Box::new(Listener::new(wanted)));
+                }
+            }
             Command::Join { a, b } => self.join(a, b),
             Command::Play { channel, prompt, repeat } => self.play(channel, prompt, repeat, now),
             Command::Stop { channel } => {
@@ -154,8 +160,9 @@ impl Relay {
             self.tell_of_secret(channel);
             return Verdict::Take { tag, length, forward: None };
         }
-        if judged.carried == Carried::Keys {
-            self.hear_key(channel, &packet, now);
+        match judged.carried {
+            Carried::Keys => self.hear_key(channel, &packet, now),
+            Carried::Audio(codec) => self.hear_tone(channel, codec, &packet, now),
         }
         let forward =
             other.and_then(|other| self.forward(other, channel, event_clock, judged.carried));
@@ -345,6 +352,18 @@ impl Relay {
             }
         }
         self.report_keys(channel);
+    }
+
+    fn hear_tone(&mut self, channel: Channel, codec: Codec, packet: &Packet<'_>, now: Mono) {
+        let Some(lent) = self.lent(channel) else { return };
+        let Some(listener) = &mut lent.listener else { return };
+        let found = listener.handle_packet(codec, packet, now);
+        if listener.is_over() {
+            lent.listener = None;
+        }
+        if let Some((tone, since)) = found {
+            self.events.push_back(Event::Tone { channel, tone, since });
+        }
     }
 
     fn report_keys(&mut self, channel: Channel) {

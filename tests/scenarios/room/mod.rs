@@ -12,6 +12,7 @@ mod pbx;
 pub mod people;
 mod phones;
 mod seen;
+pub mod tones;
 
 pub use clock::{hours, millis, minutes, seconds};
 pub use daemon::{Daemon, Left};

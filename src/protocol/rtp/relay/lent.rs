@@ -9,6 +9,7 @@ use crate::protocol::rtp::source::Source;
 use crate::protocol::rtp::srtp::{Closed, Guard, Keys as SrtpKeys};
 use crate::protocol::rtp::stream::Carried;
 use crate::protocol::rtp::telephone_event::Keys;
+use crate::protocol::rtp::tones::Listener;
 use crate::protocol::rtp::{Channel, Counts, Party, Stream, g722};
 use std::net::SocketAddr;
 use uuid::Uuid;
@@ -29,6 +30,8 @@ pub struct Lent {
     pub guard: Option<Box<Guard>>,
     /// That its packets cannot be decrypted was reported.
     pub told: bool,
+    /// While tones are to be reported of it.
+    pub listener: Option<Box<Listener>>,
     /// Where the two parties speak different codecs, one of them G.722.
     pub ear: g722::Decoder,
     pub mouth: g722::Encoder,
@@ -60,6 +63,7 @@ impl Lent {
             quiet: false,
             guard: stream.srtp.map(guard),
             told: false,
+            listener: None,
             ear: g722::Decoder::default(),
             mouth: g722::Encoder::default(),
         }
