@@ -112,7 +112,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let board = Board::new();
     let stopping = CancellationToken::new();
     let pbx = Pbx::find(&config, &board).await?;
-    let mut voice = start_voice(&config, pbx.peers.clone(), sockets, left)?;
+    let mut voice = start_voice(&config, pbx.peers.clone(), sockets, left, board.clone())?;
     let store = match open_log(&config, go_on, down).await {
         Ok(store) => store,
         Err(fault) => {

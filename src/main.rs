@@ -176,11 +176,13 @@ fn show(trace: &Trace, config: &Config) -> anyhow::Result<ExitCode> {
     let mut out = stdout().lock();
     for call in calls {
         let ladder = wait(store.ladder(call.call))?;
+        let voices = wait(store.voices(call.call))?;
         if trace.raw {
             print::raw(&mut out, &call, &ladder, tame)?;
         } else {
             print::drawn(&mut out, &call, &ladder)?;
         }
+        print::voices(&mut out, &voices)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use dutyline::config::{Config, Environment};
 use dutyline::daemon::voice::{Voice, start_voice};
 use dutyline::duty::journal::Fact;
 use dutyline::duty::switchboard::Input;
+use dutyline::io::status::Board;
 use dutyline::io::{checkpoint, line};
 use dutyline::protocol::sip::{Peer, Transport};
 use std::net::UdpSocket;
@@ -31,7 +32,8 @@ pub fn run(per_second: u32, seconds: u64) {
     let peer = Peer { transport: Transport::Udp, addr: address };
     let left = checkpoint::load(&folder.path().join("calls.checkpoint"));
     std::fs::create_dir_all(&loaded.config.storage.data).expect("a folder of ours");
-    let voice = start_voice(&loaded.config, vec![peer], sockets, left).expect("the telephone");
+    let voice = start_voice(&loaded.config, vec![peer], sockets, left, Board::new());
+    let voice = voice.expect("the telephone");
     confirm(voice);
 
     let mut crowd = Crowd::new(pbx, loaded.config.line.listen);

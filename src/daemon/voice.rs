@@ -10,6 +10,7 @@ use crate::io::checkpoint::{self, Keeper, Left};
 use crate::io::ladder::traces;
 use crate::io::line::{self, Line, Pulse, Wiring};
 use crate::io::media::{self, Media, MediaPlan};
+use crate::io::status::Board;
 use crate::io::tape::{self, Tape, TapePlan};
 use crate::io::tls::Door;
 use crate::io::{prompts, wav_file};
@@ -47,6 +48,7 @@ pub fn start_voice(
     peers: Vec<Peer>,
     sockets: line::Sockets,
     left: Left,
+    board: Board,
 ) -> anyhow::Result<Voice> {
     let (media_events, from_media) = mpsc::unbounded_channel();
     let (media, feed, rtp_ports) =
@@ -70,6 +72,7 @@ pub fn start_voice(
         media: Arc::clone(&media),
         media_events: from_media,
         facts: to_log,
+        board,
         traces: to_ladders,
         orders: to_line,
         door: config.line.tls.clone().map(Door::new),

@@ -2,6 +2,7 @@
 
 use super::ids::{AttemptId, CallId, EntryId};
 use crate::protocol::now::Now;
+use crate::protocol::rtp::quality::Quality;
 use crate::protocol::rtp::{Counts, Party};
 use crate::protocol::sip::claims::{ClaimHeader, Claims, Diverted};
 use serde::{Deserialize, Serialize};
@@ -138,11 +139,13 @@ pub enum Fact {
         status: u16,
         why: String,
     },
-    /// What a party's voice channel carried.
+    /// What a party's voice channel carried, and how the party was heard, where it was.
     Carried {
         call: CallId,
         party: Party,
         counts: Counts,
+        #[serde(default)]
+        quality: Option<Quality>,
     },
     /// A leg was refused because it was not encrypted as its policy demands, or in no way we can.
     NotSecret {

@@ -6,6 +6,7 @@ mod closing;
 mod replacing;
 mod survival;
 mod tracing;
+mod voices;
 
 use self::closing::Closing;
 use super::call::desk::Desk;
@@ -19,7 +20,8 @@ use super::ladder::{Ladder, Traced};
 use super::line_plan::LinePlan;
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
-use crate::protocol::rtp::{self, Channel};
+use crate::protocol::rtp::quality::{Course, Quality};
+use crate::protocol::rtp::{self, Channel, Party};
 use crate::protocol::sip::admission::Summary;
 use crate::protocol::sip::endpoint::Endpoint;
 use crate::protocol::sip::{self, LegId, Peer, Transmit};
@@ -110,6 +112,12 @@ pub enum Output {
     Journal(Noted),
     /// A message of a call, to be kept with it if there is room.
     Traced(Traced),
+    /// How a party is heard, while the call goes on.
+    Heard {
+        call: CallId,
+        party: Party,
+        quality: Quality,
+    },
     /// After `Shutdown`: no call is left and the binding is gone. After `HandOver`: nothing
     /// changes any more.
     Drained,
@@ -121,6 +129,8 @@ pub struct Switchboard {
     calls: Timed<CallId, Call>,
     /// None until the registrar has said anything.
     line_up: Option<bool>,
+    /// How whoever is on each channel is heard.
+    voices: BTreeMap<Channel, Course>,
     closing: Closing,
     dropped: (u64, Option<(Peer, &'static str)>),
     checkpoint: ToTell,
@@ -169,6 +179,7 @@ impl Switchboard {
             desk,
             calls: Timed::default(),
             line_up: None,
+            voices: BTreeMap::new(),
             closing: Closing::No,
             dropped: (0, None),
             checkpoint: ToTell::default(),
@@ -375,16 +386,21 @@ impl Switchboard {
                     });
                 }
             }
-            rtp::Event::Heard { channel } => self.on_voice(channel, None),
+            rtp::Event::Heard { channel } => {
+                self.begin_voice(channel, now);
+                self.on_voice(channel, None);
+            }
+            rtp::Event::Measured { channel, measured } => self.on_measured(channel, &measured, now),
             rtp::Event::Quiet { channel, since } => self.on_voice(channel, Some(since)),
             rtp::Event::Undecryptable { channel } => {
                 if let Some((call, party)) = self.desk.channels.holder(channel) {
                     self.desk.note(Fact::Undecryptable { call, party }, now);
                 }
             }
-            rtp::Event::Closed { channel, counts } => {
+            rtp::Event::Closed { channel, counts, measured } => {
+                let quality = self.finish_voice(channel, &measured, now);
                 if let Some((call, party)) = self.desk.channels.closed(channel) {
-                    self.desk.note(Fact::Carried { call, party, counts }, now);
+                    self.desk.note(Fact::Carried { call, party, counts, quality }, now);
                 }
             }
         }

@@ -38,7 +38,7 @@ impl CallLines {
                 self.with(*call, |story| story.rung = story.rung.or(Some(at)))
             }
             Fact::Answered { call, .. } => self.with(*call, |story| story.answered = Some(at)),
-            Fact::Carried { call, party, counts } => {
+            Fact::Carried { call, party, counts, .. } => {
                 self.with(*call, |story| {
                     story.carried.insert(*party, *counts);
                 });
@@ -152,7 +152,10 @@ mod tests {
         tell(&mut lines, ended(call, Disposition::Answered));
         assert_eq!(lines.0.len(), 1, "neither side has said what it carried");
         for party in [Party::Caller, Party::Officer] {
-            tell(&mut lines, Fact::Carried { call, party, counts: Counts::default() });
+            tell(
+                &mut lines,
+                Fact::Carried { call, party, counts: Counts::default(), quality: None },
+            );
         }
         assert_eq!(lines.0.len(), 0);
         tell(&mut lines, arrived(call));

@@ -8,6 +8,7 @@ use crate::duty::switchboard::{Input, Output, Switchboard};
 use crate::io::clock;
 use crate::io::ladder::Traces;
 use crate::io::media::Media;
+use crate::io::status::Board;
 use crate::io::streams::{self, Streams};
 use crate::io::tls::Door;
 use crate::protocol::rtp;
@@ -58,6 +59,7 @@ pub struct Wiring {
     pub media: Arc<Media>,
     pub media_events: mpsc::UnboundedReceiver<rtp::Event>,
     pub facts: mpsc::UnboundedSender<Noted>,
+    pub board: Board,
     pub traces: Traces,
     pub orders: mpsc::Receiver<Input>,
     /// How connections over TLS are checked, where there are any.
@@ -155,6 +157,7 @@ struct Control {
     streams: Streams,
     media: Arc<Media>,
     facts: mpsc::UnboundedSender<Noted>,
+    board: Board,
     keeper: mpsc::Sender<Changes>,
     beats: u64,
     traces: Traces,
@@ -178,6 +181,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
         streams,
         media: wiring.media,
         facts: wiring.facts,
+        board: wiring.board,
         keeper: wiring.keeper.clone(),
         beats: 0,
         traces: wiring.traces,
@@ -227,7 +231,6 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
             Event::Beat => {
                 pacemaker.beat();
                 control.say_alive();
-                control.traces.tell_lost();
             }
             Event::Keeper => control.keep(),
         }
@@ -256,6 +259,7 @@ impl Control {
     /// So that the next run knows since when nobody served the line.
     fn say_alive(&mut self) {
         self.beats += 1;
+        self.traces.tell_lost();
         self.say_dropped();
         if self.switchboard.calls() > 0 || self.beats.is_multiple_of(IDLE_BEATS) {
             self.keep();
@@ -302,6 +306,7 @@ impl Control {
             match output {
                 Output::Send(transmit) => self.send(transmit),
                 Output::Traced(traced) => self.traces.put(traced),
+                Output::Heard { call, party, quality } => self.board.hears(call, party, quality),
                 Output::Media(command) => {
                     if let Err(command) = self.media.send(command) {
                         error!(?command, "the media thread does not take commands");

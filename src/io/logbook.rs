@@ -117,6 +117,9 @@ async fn one_by_one(waiting: &mut VecDeque<Noted>, count: usize, to: &Readers) {
 fn keep(noted: Noted, waiting: &mut VecDeque<Noted>, board: &Board) {
     show_line(&noted, board);
     show_secrecy(&noted, board);
+    if let Fact::Carried { call, party, .. } = &noted.fact {
+        board.forget_voice(*call, *party);
+    }
     if waiting.len() < KEPT {
         waiting.push_back(noted);
     } else {

@@ -1,8 +1,10 @@
 //! The state of line, recorder and disk, and what happens right now: shared with the page.
 
-use crate::duty::ids::EntryId;
+use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::Arrival;
 use crate::protocol::now::Now;
+use crate::protocol::rtp::Party;
+use crate::protocol::rtp::quality::{Grade, Quality};
 use crate::protocol::sip::claims::Diverted;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -109,16 +111,24 @@ impl Live {
     }
 }
 
+/// How whoever is heard now is heard.
+pub type Voices = BTreeMap<(CallId, Party), Quality>;
+
 /// Cheap to clone; handed to whoever reports or shows.
 #[derive(Debug, Clone)]
 pub struct Board {
     status: watch::Sender<Status>,
+    voices: watch::Sender<Voices>,
     live: broadcast::Sender<Live>,
 }
 
 impl Board {
     pub fn new() -> Self {
-        Self { status: watch::Sender::new(Status::default()), live: broadcast::Sender::new(256) }
+        Self {
+            status: watch::Sender::new(Status::default()),
+            voices: watch::Sender::new(Voices::new()),
+            live: broadcast::Sender::new(256),
+        }
     }
 
     /// Changes the status; tells the pages if it is different afterwards.
@@ -135,6 +145,32 @@ impl Board {
 
     pub fn status(&self) -> Status {
         self.status.borrow().clone()
+    }
+
+    /// A party is heard so; the pages are told when its mark is another one.
+    pub fn hears(&self, call: CallId, party: Party, quality: Quality) {
+        let grade = |quality: Quality| Some(quality.mos?.latest.grade());
+        let mut before: Option<Grade> = None;
+        self.voices.send_modify(|voices| {
+            before = voices.insert((call, party), quality).and_then(grade);
+        });
+        if before != grade(quality) {
+            self.tell(Live::Entry { entry: call.into() });
+        }
+    }
+
+    /// A party is heard no more.
+    pub fn forget_voice(&self, call: CallId, party: Party) {
+        self.voices.send_modify(|voices| {
+            voices.remove(&(call, party));
+        });
+    }
+
+    /// The parties of a call who are heard now.
+    pub fn voices(&self, call: CallId) -> Vec<(Party, Quality)> {
+        let voices = self.voices.borrow();
+        let of = voices.range((call, Party::Caller)..=(call, Party::Prompt));
+        of.map(|((_, party), quality)| (*party, *quality)).collect()
     }
 
     pub fn tell(&self, live: Live) {

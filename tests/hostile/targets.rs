@@ -5,8 +5,8 @@ use chrono::DateTime;
 use dutyline::protocol::now::{Mono, Now};
 use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::gate::Gate;
-use dutyline::protocol::rtp::loss::Loss;
 use dutyline::protocol::rtp::packet::{self, Packet};
+use dutyline::protocol::rtp::quality::Reception;
 use dutyline::protocol::rtp::telephone_event::Keys;
 use dutyline::protocol::sdp;
 use dutyline::protocol::sip::address::{NameAddr, Uri, Via};
@@ -119,16 +119,16 @@ pub fn rtp(bytes: &[u8]) {
     packet::set_payload_type(&mut copy, 0);
     packet::payload_mut(&mut copy).fill(0xd5);
     // Sequence numbers as the bytes say, through everything that counts them.
-    let (mut gate, mut loss, mut now) = (Gate::default(), Loss::default(), Mono(1));
+    let (mut gate, mut reception, mut now) = (Gate::default(), Reception::default(), Mono(1));
     for pair in bytes.chunks_exact(2) {
         let sequence = u16::from_be_bytes([pair[0], pair[1]]);
         let packet = Packet { sequence, ..read };
         now = now + Duration::from_millis(u64::from(pair[0]));
         if gate.admits(&packet, now) {
-            loss.handle_packet(packet.ssrc, sequence);
+            reception.handle_packet(&packet, Some(8000), now);
         }
     }
-    loss.lost();
+    reception.tally();
 }
 
 /// Eight bytes are one packet: time, clock, source and marker, and the four of the event.

@@ -35,6 +35,7 @@ mod tls;
 mod trunk;
 mod twin;
 mod urgent;
+mod voice_page;
 mod wave;
 mod way;
 

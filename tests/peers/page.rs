@@ -33,9 +33,9 @@ use tokio_util::sync::CancellationToken;
 const PASSWORD: &str = "夜深了请别打瞌睡";
 
 /// The page on the real log, without a telephone: what the switchboard would report is told.
-struct Room {
+pub struct Room {
     store: Store,
-    board: Board,
+    pub board: Board,
     url: String,
     roster: Roster,
     closing: CancellationToken,
@@ -45,7 +45,7 @@ struct Room {
 }
 
 impl Room {
-    async fn open() -> Self {
+    pub async fn open() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store =
             Store::open(&folder.path().join("dutyline.db"), clock::random()).expect("a log");
@@ -110,23 +110,23 @@ impl Room {
         self.server = Some(tokio::spawn(web::serve(listener, page, self.closing.clone())));
     }
 
-    async fn happens(&self, fact: Fact) {
+    pub async fn happens(&self, fact: Fact) {
         let applied = self.store.note(Noted { at: clock::now(), fact }).await.expect("written");
         applied.live.into_iter().for_each(|live| self.board.tell(live));
     }
 
-    async fn caller_dials(&self, number: &str, display: &str) -> CallId {
+    pub async fn caller_dials(&self, number: &str, display: &str) -> CallId {
         let call = CallId::new(clock::now(), &mut clock::random());
         let arrival = Arrival::from_number(call, number, display);
         self.happens(Fact::Arrived(Box::new(arrival))).await;
         call
     }
 
-    async fn officer_answers(&self, call: CallId) {
+    pub async fn officer_answers(&self, call: CallId) {
         self.happens(Fact::Answered { call, phone: "值班台话机".to_owned() }).await;
     }
 
-    async fn caller_hangs_up(&self, call: CallId, disposition: Disposition) {
+    pub async fn caller_hangs_up(&self, call: CallId, disposition: Disposition) {
         let why = "the caller hung up".to_owned();
         self.happens(Fact::Ended { call, disposition, by: None, status: 200, why }).await;
     }
@@ -213,7 +213,7 @@ fn write_stereo(path: &Path, samples: &[i16]) {
     std::fs::write(path, wav).expect("written");
 }
 
-async fn sign_in(browser: &Browser, room: &Room) {
+pub async fn sign_in(browser: &Browser, room: &Room) {
     browser.goto(&room.url).await;
     browser.type_into("account", "zhuban").await;
     browser.type_into("password", PASSWORD).await;
@@ -371,7 +371,7 @@ async fn plays(browser: &Browser) {
 
 /// Nothing asked elsewhere, no script of a caller's ran, no rule of ours was broken, nothing
 /// scrolls away.
-async fn looks_right(browser: &Browser) {
+pub async fn looks_right(browser: &Browser) {
     let asked = "return performance.getEntriesByType('resource').map(one => one.name)\
                  .filter(name => !name.startsWith(location.origin))";
     assert_eq!(browser.script(asked).await, json!([]));

@@ -8,6 +8,7 @@ use dutyline::duty::ids::CallId;
 use dutyline::duty::journal::{Disposition, Fact, Urgency};
 use dutyline::io::store::RecordingState;
 use dutyline::protocol::rtp::Party;
+use dutyline::protocol::rtp::quality::{Grade, Mos};
 
 fn speech(seed: u8, seconds: usize) -> Vec<u8> {
     let sample = |n: usize| (n as u8).wrapping_mul(31).wrapping_add(seed) & 0x7f;
@@ -190,4 +191,56 @@ fn rec_s6_a_refresh_and_a_new_address_leave_no_gap_and_one_recording() {
     room.pass(seconds(1));
     assert_eq!(room.daemon.as_ref().unwrap().finished, [entry.0]);
     assert_eq!(room.carried(entry), [(Party::Caller, 300, 0), (Party::Officer, 100, 0)]);
+}
+
+/// What `rec_q` of recording.md asks for: the entry says who was heard how well, and when it was worst.
+#[test]
+fn rec_q_a_bad_minute_is_named_with_its_party_and_its_time() {
+    let mut room = Room::open();
+    let entry = room.caller_dials("101");
+    room.officer_answers(entry);
+    room.says("101", &speech(1, 20));
+    let bad_from = room.now();
+    room.network.voice.loss = 100;
+    room.says("101", &speech(2, 20));
+    room.network.voice.loss = 0;
+    room.says("101", &speech(3, 20));
+    room.says(DESK, &speech(4, 20));
+    room.caller_hangs_up(entry);
+    room.pass(seconds(10));
+    let voices = room.view(entry).voices;
+    let of = |party| voices.iter().find(|row| row.party == party).expect("was heard").quality;
+    let (caller, officer) = (of(Party::Caller), of(Party::Officer));
+    let carried = room.carried(entry);
+    let lost: Vec<u64> = carried.iter().map(|(_, _, lost)| *lost).collect();
+    assert_eq!((caller.tally.lost, officer.tally.lost), (lost[0], 0));
+    assert!((60..140).contains(&caller.tally.lost), "a tenth of 1,000: {caller:?}");
+    let (bad, good) = (caller.mos.unwrap(), officer.mos.unwrap());
+    assert_eq!((good.worst, good.worst.grade()), (Mos(441), Grade::Good));
+    assert!(bad.worst < Mos(200) && bad.latest == Mos(441), "{bad:?}");
+    assert!(bad.mean > bad.worst && bad.mean < bad.latest, "{bad:?}");
+    let into = (bad.worst_at - bad_from.wall).num_seconds();
+    assert!((-5..20).contains(&into), "{into} s into the bad stretch");
+}
+
+/// The page's mark goes with what is heard now, and each hearing is told as it changes.
+#[test]
+fn rec_q_the_mark_of_a_call_under_way_follows_the_network() {
+    let mut room = Room::open();
+    let entry = room.caller_dials("101");
+    room.officer_answers(entry);
+    for loss in [0, 200, 0] {
+        room.network.voice.loss = loss;
+        room.says("101", &speech(1, 20));
+    }
+    let daemon = room.daemon.as_ref().unwrap();
+    let mut grades: Vec<Grade> = daemon
+        .heard
+        .iter()
+        .filter(|(_, call, party, _)| (call.0, *party) == (entry.0, Party::Caller))
+        .filter_map(|(.., quality)| Some(quality.mos?.latest.grade()))
+        .collect();
+    grades.dedup();
+    assert_eq!(grades, [Grade::Good, Grade::Poor, Grade::Good]);
+    room.caller_hangs_up(entry);
 }

@@ -800,7 +800,7 @@ fn reports_about_strange_channels_and_calls_are_harmless() {
         let counts = rtp::Counts::default();
         world.tell(Input::Media(rtp::Event::Digit { channel, digit: '1' }));
         world.tell(Input::Media(rtp::Event::Played { channel, prompt: prompts::URGENT }));
-        world.tell(Input::Media(rtp::Event::Closed { channel, counts }));
+        world.tell(Input::Media(world::closed(channel, counts)));
     }
     assert_eq!(world.facts, []);
 }

@@ -12,6 +12,7 @@ use dutyline::duty::line_plan::{Answering, Begins, LinePlan, Phone, SrtpPlan};
 use dutyline::duty::switchboard::{AckOutcome, Input, LeaderCall, Output, Switchboard};
 use dutyline::protocol::now::{Mono, Now};
 use dutyline::protocol::random::Random;
+use dutyline::protocol::rtp::quality::{Measured, Quality, Tally};
 use dutyline::protocol::rtp::{self, Channel, Codec, Command, Counts, Party, Prompt};
 use dutyline::protocol::sdp::{self, Direction, Local};
 use dutyline::protocol::sip::endpoint::Endpoint;
@@ -74,6 +75,8 @@ pub struct World {
     pub facts: Vec<Fact>,
     pub media: Vec<Command>,
     pub traced: Vec<Traced>,
+    /// How parties were heard, as it was told.
+    pub heard: Vec<(CallId, rtp::Party, Quality)>,
     /// What the peer's endpoint reported, unread.
     pub events: VecDeque<Event>,
     pub drained: bool,
@@ -89,6 +92,18 @@ pub struct World {
     plan: LinePlan,
     open: BTreeMap<Channel, Uuid>,
     next_port: u16,
+}
+
+/// A channel that was closed, on which nothing of note was counted.
+pub fn closed(channel: rtp::Channel, counts: Counts) -> rtp::Event {
+    rtp::Event::Closed { channel, counts, measured: measured(0, 0) }
+}
+
+/// Packets expected and lost of them.
+pub fn measured(expected: u64, lost: u64) -> Measured {
+    let (received, gaps) = (expected - lost, lost);
+    let tally = Tally { expected, received, lost, gaps, ..Tally::default() };
+    Measured { codec: rtp::Codec::Pcma, tally, far: None }
 }
 
 impl World {
@@ -154,6 +169,7 @@ impl World {
             facts: vec![],
             media: vec![],
             traced: vec![],
+            heard: vec![],
             events: VecDeque::new(),
             drained: false,
             log_works: true,
@@ -359,6 +375,7 @@ impl World {
             }
             Output::Media(command) => self.relay(command),
             Output::Traced(traced) => self.traced.push(traced),
+            Output::Heard { call, party, quality } => self.heard.push((call, party, quality)),
             Output::Journal(noted) => {
                 let reply = match &noted.fact {
                     Fact::Arrived(arrival) if self.log_works => {
@@ -389,7 +406,7 @@ impl World {
                 assert!(self.open.remove(channel).is_some(), "not open: {command:?}");
                 if self.relay_works {
                     let counts = Counts { received: 7, ..Counts::default() };
-                    let closed = rtp::Event::Closed { channel: *channel, counts };
+                    let closed = closed(*channel, counts);
                     self.board.handle(Input::Media(closed), self.now);
                 }
             }

@@ -3,8 +3,10 @@
 use super::{label, legs, lines};
 use crate::duty::entry::beijing;
 use crate::duty::ladder::Way;
-use crate::io::store::{LadderOf, Rung, RungWhat};
+use crate::io::store::{LadderOf, Rung, RungWhat, VoiceRow};
+use crate::protocol::rtp::Party;
 use crate::protocol::sip::text::visible;
+use chrono::{DateTime, Utc};
 use std::io::{self, Write};
 
 /// Columns before the first line of life, and between two of them.
@@ -61,6 +63,48 @@ pub fn raw(out: &mut impl Write, of: &LadderOf, ladder: &[Rung], tame: bool) -> 
         }
     }
     Ok(())
+}
+
+/// How each party was heard: one line each.
+///
+/// # Errors
+/// Those of `out`.
+pub fn voices(out: &mut impl Write, voices: &[VoiceRow]) -> io::Result<()> {
+    for row in voices {
+        let party = match row.party {
+            Party::Caller => "来电方 · caller",
+            Party::Officer => "值班员 · officer",
+            Party::Leader | Party::Prompt => "领导 · leader",
+        };
+        let (tally, at) = (&row.quality.tally, |at: DateTime<Utc>| {
+            at.with_timezone(&beijing()).format("%H:%M:%S").to_string()
+        });
+        write!(
+            out,
+            "{party}  {}–{}  packets {}  lost {}  late {}  reordered {}  doubled {}  jitter {:.1} ms (most {:.1})",
+            at(row.quality.since),
+            at(row.to),
+            tally.received,
+            tally.lost,
+            tally.late,
+            tally.reordered,
+            tally.doubled,
+            f64::from(tally.jitter_us) / 1000.0,
+            f64::from(tally.jitter_most_us) / 1000.0,
+        )?;
+        if let Some(mos) = &row.quality.mos {
+            let when = at(mos.worst_at);
+            write!(out, "  MOS {} (worst {} at {when})", mos.mean, mos.worst)?;
+        }
+        if let Some(far) = &row.quality.far {
+            write!(out, "  far end: lost {}", far.lost)?;
+            if let Some(rtt) = far.rtt_us {
+                write!(out, ", round trip {:.1} ms", f64::from(rtt) / 1000.0)?;
+            }
+        }
+        writeln!(out)?;
+    }
+    if voices.is_empty() { Ok(()) } else { writeln!(out) }
 }
 
 fn head(out: &mut impl Write, of: &LadderOf) -> io::Result<()> {

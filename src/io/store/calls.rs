@@ -6,13 +6,13 @@ use super::contacts;
 use super::error::Result;
 use super::numbers::{self, Kind};
 use super::revisions::{self, Change, RevisionKind};
-use super::text::{Id, count, json, mono, ms, name};
+use super::text::{Id, json, mono, ms, name};
 use crate::duty::entry::{Field, duty_day_began};
 use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::{Arrival, Disposition, Joining};
 use crate::io::status::Live;
 use crate::protocol::now::Now;
-use crate::protocol::rtp::{Counts, Party};
+use crate::protocol::rtp::Party;
 use rusqlite::{Connection, OptionalExtension, params};
 
 pub(super) fn arrived(sql: &Connection, arrival: &Arrival, now: Now) -> Result<Option<Live>> {
@@ -242,31 +242,6 @@ pub(super) fn ended(
     sql.prepare_cached("UPDATE leg SET ended_ms = ?2 WHERE call = ?1 AND ended_ms IS NULL")?
         .execute(params![Id(call), ms(now.wall)])?;
     changed(sql, call)
-}
-
-pub(super) fn carried(
-    sql: &Connection,
-    call: CallId,
-    party: Party,
-    counts: &Counts,
-) -> Result<Option<Live>> {
-    let Some(live) = changed(sql, call)? else { return Ok(None) };
-    sql.prepare_cached(
-        "INSERT INTO carried (call, party, received, sent, lost, strangers, untaped)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (call, party) DO UPDATE SET
-           received = excluded.received, sent = excluded.sent, lost = excluded.lost,
-           strangers = excluded.strangers, untaped = excluded.untaped",
-    )?
-    .execute(params![
-        Id(call),
-        party_name(party),
-        count(counts.received),
-        count(counts.sent),
-        count(counts.lost),
-        count(counts.strangers),
-        count(counts.untaped),
-    ])?;
-    Ok(Some(live))
 }
 
 pub(super) fn party_name(party: Party) -> &'static str {

@@ -6,6 +6,7 @@ use super::error::Result;
 use super::writer::Tx;
 use super::{
     acknowledgements, callbacks, calls, entries, escalations, outages, recordings, stretches,
+    voices,
 };
 use crate::duty::ids::EntryId;
 use crate::duty::journal::{Fact, Joining, Noted, Urgency};
@@ -95,7 +96,7 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
             live
         }
         Fact::NotSecret { .. } | Fact::Undecryptable { .. } => secrecy(sql, &noted.fact, now)?,
-        Fact::Carried { call, party, counts } => calls::carried(sql, *call, *party, counts)?,
+        Fact::Carried { .. } => voices::carried(sql, &noted.fact, now)?,
         Fact::Flagged { entry, urgency, phone } => {
             entries::flag(tx, &Actor::phone(phone), *entry, *urgency, now)?;
             let live = vec![Live::Entry { entry: *entry }, Live::Escalation { entry: *entry }];

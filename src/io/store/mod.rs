@@ -29,6 +29,7 @@ mod sessions;
 mod stretches;
 mod text;
 mod views;
+mod voices;
 mod writer;
 
 pub use callbacks::{CallbackRow, CallbackState, Settled};
@@ -46,6 +47,7 @@ pub use revisions::{Change, RevisionKind};
 pub use sessions::{LinkUse, Login, SESSION_HOURS};
 pub use stretches::{StretchKind, StretchRow};
 pub use views::*;
+pub use voices::VoiceRow;
 
 use crate::protocol::random::Random;
 use readers::Readers;

@@ -8,6 +8,7 @@ use super::recordings::{Gap, RecordingFile, RecordingState};
 use super::revisions::{Change, RevisionKind};
 use super::stretches::{self, StretchKind, StretchRow};
 use super::text::{Id, Ms, Named, from_json, instant, optional};
+use super::voices::{self, VoiceRow};
 use super::{Store, entries};
 use crate::duty::entry::{Category, EntryState, Field, Form};
 use crate::duty::ids::{CallId, EntryId};
@@ -150,6 +151,8 @@ pub struct EntryView {
     pub claims: Vec<ClaimRow>,
     pub legs: Vec<LegRow>,
     pub stretches: Vec<StretchRow>,
+    /// How each party was heard, where it was.
+    pub voices: Vec<VoiceRow>,
     pub callback: Option<CallbackRow>,
     pub recording: Option<RecordingRow>,
     /// Newest first.
@@ -192,6 +195,7 @@ impl Store {
                 claims: call.map_or(Ok(vec![]), |call| claims::of_call(sql, call))?,
                 legs: call.map_or(Ok(vec![]), |call| legs(sql, call))?,
                 stretches: call.map_or(Ok(vec![]), |call| stretches::rows(sql, call))?,
+                voices: call.map_or(Ok(vec![]), |call| voices::rows(sql, call))?,
                 callback: call.map_or(Ok(None), |call| callbacks::row(sql, call))?,
                 recording: call.map_or(Ok(None), |call| recording(sql, call))?,
                 escalations: escalations.collect::<Result<_>>()?,
@@ -200,6 +204,11 @@ impl Store {
             }))
         })
         .await
+    }
+
+    /// How each party of a call was heard.
+    pub async fn voices(&self, call: CallId) -> Result<Vec<VoiceRow>> {
+        self.read(move |sql| voices::rows(sql, call)).await
     }
 
     pub async fn recording(&self, call: CallId) -> Result<Option<RecordingRow>> {

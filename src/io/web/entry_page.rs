@@ -41,7 +41,9 @@ pub async fn article(
         Some(call) => ladder::drawing(entry, &shared.web.store.ladder(call.id).await?, page.t),
         None => None,
     };
-    let entry = entry_view::of(&found, page, clock::now().wall);
+    let heard = found.row.call.as_ref().map(|call| shared.web.board.voices(call.id));
+    let heard = heard.unwrap_or_default();
+    let entry = entry_view::of(&found, &heard, page, clock::now().wall);
     Ok(Some(Article { page, entry, ladder, linked_away: true }.render()?))
 }
 

@@ -7,12 +7,15 @@ use super::page::Page;
 use super::rows;
 use super::times;
 use super::view::{self, Mark};
+use super::voices::{self, VoiceView};
 use crate::duty::entry::{Category, EntryState, Field, Form, urgency_label};
 use crate::duty::journal::Urgency;
 use crate::io::store::{
     AckRow, AttemptRow, CallRow, CallState, Change, EntryView as Found, EscalationState,
     EscalationView as FoundEscalation, RecordingRow, RecordingState, RevisionKind, RevisionRow,
 };
+use crate::protocol::rtp::Party;
+use crate::protocol::rtp::quality::Quality;
 use chrono::{DateTime, Utc};
 
 pub struct EntryView {
@@ -40,6 +43,7 @@ pub struct EntryView {
     pub leader_redialled: bool,
     pub legs: Vec<LegView>,
     pub stretches: Vec<StretchView>,
+    pub voices: Vec<VoiceView>,
     pub callback: Option<CallbackView>,
     pub recording: RecordingView,
     pub revisions: Vec<RevisionView>,
@@ -125,7 +129,8 @@ pub struct ChangeView {
     pub new: String,
 }
 
-pub fn of(found: &Found, page: &Page, now: DateTime<Utc>) -> EntryView {
+/// `heard`: how whoever is heard now is heard.
+pub fn of(found: &Found, heard: &[(Party, Quality)], page: &Page, now: DateTime<Utc>) -> EntryView {
     let t = page.t;
     let row = &found.row;
     let call = row.call.as_ref();
@@ -160,6 +165,7 @@ pub fn of(found: &Found, page: &Page, now: DateTime<Utc>) -> EntryView {
         escalations: found.escalations.iter().map(|one| escalation(one, page, now)).collect(),
         legs: course::legs(&found.legs, t, now),
         stretches: found.stretches.iter().map(|one| course::stretch(one, t, now)).collect(),
+        voices: voices::all(&found.voices, heard, t, now),
         callback: found.callback.as_ref().map(|one| course::callback(one, t, now)),
         recording: recording(found.recording.as_ref(), call, t),
         revisions: found.revisions.iter().rev().map(|one| revision(one, page, now)).collect(),

@@ -178,6 +178,22 @@ messages! {
     stretch_hold_caller: "来电方保持", "Held by the caller";
     stretch_hold_officer: "值班方保持", "Held by the officer";
 
+    voice: "通话质量", "Voice quality";
+    voice_good: "好", "good";
+    voice_fair: "一般", "fair";
+    voice_poor: "差", "poor";
+    voice_unjudged: "待测", "not judged yet";
+    voice_caller: "来电方", "Caller";
+    voice_officer: "值班员", "Officer";
+    voice_leader: "领导", "Leader";
+    voice_lost: "丢包", "lost";
+    voice_late: "迟到", "late";
+    voice_reordered: "乱序", "out of order";
+    voice_jitter: "抖动", "jitter";
+    voice_worst: "最低 {}（{}）", "worst {} ({})";
+    voice_rtt: "往返", "round trip";
+    voice_far: "对方丢包", "lost on the way to them";
+
     stub: "待填写", "To fill in";
     registered: "已登记", "Registered";
     in_progress: "办理中", "In progress";

@@ -23,6 +23,7 @@ mod rows;
 mod strip;
 mod times;
 mod view;
+mod voices;
 
 use super::status::Board;
 use super::store::Store;

@@ -8,8 +8,8 @@ pub mod g711;
 pub mod g722;
 pub mod gate;
 pub mod libopus;
-pub mod loss;
 pub mod packet;
+pub mod quality;
 pub mod relay;
 pub mod source;
 pub mod srtp;
@@ -23,6 +23,7 @@ pub use stream::Stream;
 pub use tones::{Tone, Wanted};
 
 use crate::protocol::now::Mono;
+use quality::Measured;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -105,8 +106,10 @@ pub enum Event {
     Quiet { channel: Channel, since: Mono },
     /// The party sends what its key does not open, or none that was agreed on; once since `Open` or `Change`.
     Undecryptable { channel: Channel },
+    /// What was counted since the channel was opened; every few seconds while the party speaks.
+    Measured { channel: Channel, measured: Measured },
     /// The channel was closed; what it carried.
-    Closed { channel: Channel, counts: Counts },
+    Closed { channel: Channel, counts: Counts, measured: Measured },
 }
 
 /// What one channel carried since it was opened.
@@ -114,7 +117,7 @@ pub enum Event {
 pub struct Counts {
     pub received: u64,
     pub sent: u64,
-    /// Gaps in the sequence numbers, by RFC 3550 §A.3.
+    /// Gaps in the sequence numbers (RFC 3550 §A.3).
     pub lost: u64,
     /// Dropped: wrong source, wrong payload type, not RTP, another's stream, too fast.
     pub strangers: u64,

@@ -147,8 +147,7 @@ impl Relay {
         let first = lent.counts.received == 0;
         let again = std::mem::take(&mut lent.quiet);
         lent.heard = now;
-        lent.counts.received += 1;
-        lent.loss.handle_packet(packet.ssrc, packet.sequence);
+        lent.count(&judged, now);
         let (tag, other, event_clock) = (lent.tag(&judged), lent.other, lent.stream.event_clock);
         if again {
             self.look.get_or_insert(now + QUIET);
@@ -270,15 +269,18 @@ impl Relay {
             .fold(look, |first, due| earlier(first, Some(due)))
     }
 
-    /// Reports who has become quiet; when the next one may.
+    /// Reports who has become quiet, and what was counted of the others; when the next one may.
     fn look_for_quiet(&mut self, now: Mono) -> Option<Mono> {
         let mut next: Option<Mono> = None;
         for (index, slot) in self.slots.iter_mut().enumerate() {
             let Some(lent) = slot.lent.as_mut().filter(|lent| !lent.quiet) else { continue };
             let at = lent.heard + QUIET;
+            let channel = Channel(index as u16);
+            if lent.counts.received != std::mem::replace(&mut lent.reported, lent.counts.received) {
+                self.events.push_back(Event::Measured { channel, measured: lent.measured() });
+            }
             if at <= now {
                 lent.quiet = true;
-                let channel = Channel(index as u16);
                 self.events.push_back(Event::Quiet { channel, since: lent.heard });
             } else {
                 next = Some(next.map_or(at, |next| next.min(at)));
@@ -339,9 +341,10 @@ impl Relay {
         while let Some(digit) = lent.keys.poll() {
             self.events.push_back(Event::Digit { channel, digit });
         }
-        let counts = Counts { lost: lent.loss.lost(), ..lent.counts };
+        let measured = lent.measured();
+        let counts = Counts { lost: measured.tally.lost, ..lent.counts };
         self.waiting.retain(|waiting| *waiting != channel);
-        self.events.push_back(Event::Closed { channel, counts });
+        self.events.push_back(Event::Closed { channel, counts, measured });
     }
 
     fn hear_key(&mut self, channel: Channel, packet: &Packet<'_>, now: Mono) {
@@ -444,8 +447,10 @@ mod tests {
         out[..length].to_vec()
     }
 
+    /// But for what was counted meanwhile.
     fn events(relay: &mut Relay) -> Vec<Event> {
-        std::iter::from_fn(|| relay.poll_event()).collect()
+        let events = std::iter::from_fn(|| relay.poll_event());
+        events.filter(|event| !matches!(event, Event::Measured { .. })).collect()
     }
 
     /// When a prompt or a key is due, whoever may have become quiet.
@@ -859,6 +864,33 @@ mod tests {
         assert_eq!(busy(&relay), None);
         assert_eq!(events(&mut relay), []);
         assert_eq!(relay.handle_command(Command::Finish { call: CALL }, START), Some(CALL));
+    }
+
+    #[test]
+    fn rec_q_what_was_counted_is_reported_while_somebody_speaks_and_at_the_end() {
+        let mut relay = bridge(stream(4000), stream(5000));
+        let mut reports = vec![];
+        for n in 0..1000u16 {
+            let now = START + Duration::from_millis(20) * u32::from(n);
+            relay.handle_timeout(now);
+            if n < 600 && n % 100 != 50 {
+                let packet = &mut bytes(8, n, &[1; 160]);
+                relay.handle_packet(A, stream(4000).remote, packet, now);
+            }
+            while let Some(event) = relay.poll_event() {
+                if let Event::Measured { channel, measured } = event {
+                    assert_eq!((channel, measured.codec), (A, Codec::Pcma));
+                    reports.push((now.since(START).as_secs(), measured.tally.lost));
+                }
+            }
+        }
+        let wanted = [(5, 2), (9, 5), (14, 6)];
+        assert_eq!(reports, wanted, "each five seconds, and no more after the last");
+        relay.handle_command(Command::Close { channel: A }, START);
+        let Some(Event::Closed { measured, counts, .. }) = relay.poll_event() else { panic!() };
+        let tally = measured.tally;
+        assert_eq!((tally.expected, tally.received, tally.lost), (600, 594, 6));
+        assert_eq!((counts.received, counts.lost), (594, 6));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use dutyline::io::status::Live;
 use dutyline::io::store::{OutageKind, Sealed, Store, wait};
 use dutyline::protocol::now::{Deadline, Mono, Now, earlier};
 use dutyline::protocol::random::Random;
+use dutyline::protocol::rtp::quality::Quality;
 use dutyline::protocol::rtp::relay::{Relay, Verdict};
 use dutyline::protocol::rtp::source::FRAME_BYTES;
 use dutyline::protocol::rtp::srtp::TAG;
@@ -78,6 +79,8 @@ pub struct Daemon {
     pub tape: Vec<Taped>,
     pub finished: Vec<Uuid>,
     pub live: Vec<(Mono, Live)>,
+    /// How parties were heard, as it was told.
+    pub heard: Vec<(Mono, CallId, Party, Quality)>,
     pub sip: VecDeque<Transmit>,
     pub rtp: VecDeque<(u16, SocketAddr, Vec<u8>)>,
     pub drained: bool,
@@ -129,6 +132,7 @@ impl Daemon {
             tape,
             finished: vec![],
             live: vec![],
+            heard: vec![],
             sip: VecDeque::new(),
             rtp: VecDeque::new(),
             drained: false,
@@ -330,6 +334,9 @@ impl Daemon {
             Output::Send(transmit) => self.sip.push_back(transmit),
             Output::Traced(traced) => {
                 wait(self.store.trace(vec![traced])).expect("the log in memory takes it");
+            }
+            Output::Heard { call, party, quality } => {
+                self.heard.push((now.mono, call, party, quality));
             }
             Output::Media(command) => {
                 if let Some(call) = self.relay.handle_command(command, now.mono) {

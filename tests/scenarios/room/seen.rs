@@ -179,7 +179,7 @@ impl Room {
     /// What was received from and lost on the way from each party.
     pub fn carried(&self, entry: EntryId) -> Vec<(Party, u64, u64)> {
         let of = |noted: &Noted| match &noted.fact {
-            Fact::Carried { call, party, counts } if call.0 == entry.0 => {
+            Fact::Carried { call, party, counts, .. } if call.0 == entry.0 => {
                 Some((*party, counts.received, counts.lost))
             }
             _ => None,

@@ -3,8 +3,8 @@
 use super::{Secrecy, Tag};
 use crate::protocol::now::{Deadline, Mono, earlier};
 use crate::protocol::rtp::gate::Gate;
-use crate::protocol::rtp::loss::Loss;
 use crate::protocol::rtp::packet::{self, Packet};
+use crate::protocol::rtp::quality::{Measured, Reception};
 use crate::protocol::rtp::source::Source;
 use crate::protocol::rtp::srtp::{Closed, Guard, Keys as SrtpKeys};
 use crate::protocol::rtp::stream::Carried;
@@ -21,7 +21,9 @@ pub struct Lent {
     pub other: Option<Channel>,
     pub keys: Keys,
     gate: Gate,
-    pub loss: Loss,
+    pub reception: Reception,
+    /// Packets received when that was last reported.
+    pub reported: u64,
     pub source: Source,
     pub counts: Counts,
     /// When the last packet came.
@@ -56,7 +58,8 @@ impl Lent {
             other: None,
             keys: Keys::default(),
             gate: Gate::default(),
-            loss: Loss::default(),
+            reception: Reception::default(),
+            reported: 0,
             source,
             counts: Counts::default(),
             heard: now,
@@ -108,6 +111,20 @@ impl Lent {
             Secrecy::Undecryptable => self.gate.paces(now),
             Secrecy::Clear | Secrecy::Decrypted => self.gate.admits(&judged.packet, now),
         }
+    }
+
+    /// Only audio says by its timestamp when it was spoken.
+    pub fn count(&mut self, judged: &Judged<'_>, now: Mono) {
+        let clock = match judged.carried {
+            Carried::Audio(codec) => Some(codec.clock()),
+            Carried::Keys => None,
+        };
+        self.counts.received += 1;
+        self.reception.handle_packet(&judged.packet, clock, now);
+    }
+
+    pub fn measured(&self) -> Measured {
+        Measured { codec: self.stream.codec, tally: self.reception.tally(), far: None }
     }
 
     /// Of a packet that carries audio in its codec, or keys.
