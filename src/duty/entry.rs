@@ -23,6 +23,8 @@ pub enum Category {
     Inquiry,
     /// 查岗
     SpotCheck,
+    /// 传真: a fax machine called the telephone.
+    Fax,
     /// 试线
     LineTest,
     /// 打错
@@ -34,7 +36,7 @@ pub enum Category {
 }
 
 impl Category {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Notice,
         Self::Report,
         Self::Emergency,
@@ -42,6 +44,7 @@ impl Category {
         Self::Citizen,
         Self::Inquiry,
         Self::SpotCheck,
+        Self::Fax,
         Self::LineTest,
         Self::WrongNumber,
         Self::Nuisance,
@@ -58,6 +61,7 @@ impl Category {
             Self::Citizen => "citizen",
             Self::Inquiry => "inquiry",
             Self::SpotCheck => "spot_check",
+            Self::Fax => "fax",
             Self::LineTest => "line_test",
             Self::WrongNumber => "wrong_number",
             Self::Nuisance => "nuisance",
@@ -79,6 +83,7 @@ impl Category {
             Self::Citizen => ("群众来电", "Citizen's call"),
             Self::Inquiry => ("咨询", "Inquiry"),
             Self::SpotCheck => ("查岗", "Spot check"),
+            Self::Fax => ("传真", "Fax"),
             Self::LineTest => ("试线", "Line test"),
             Self::WrongNumber => ("打错", "Wrong number"),
             Self::Nuisance => ("骚扰", "Nuisance"),
@@ -97,6 +102,7 @@ impl Category {
             | Self::Citizen
             | Self::Inquiry
             | Self::SpotCheck
+            | Self::Fax
             | Self::Other => false,
         }
     }
@@ -107,7 +113,7 @@ impl Category {
         use Field::*;
         match self {
             Self::WrongNumber | Self::Nuisance | Self::LineTest => &[],
-            Self::SpotCheck => &[CallerUnit],
+            Self::SpotCheck | Self::Fax => &[CallerUnit],
             Self::Notice | Self::Report | Self::Superior => {
                 &[CallerUnit, CallerName, CallerPhone, Subject, Content]
             }

@@ -130,6 +130,10 @@ pub enum Fact {
     LongCall {
         call: CallId,
     },
+    /// What the caller sends is the tone of a fax machine.
+    FaxHeard {
+        call: CallId,
+    },
     /// The call is over. `by` is who hung up, where somebody did; `status` the SIP status that the
     /// caller got, 200 for an answered call; `why` in plain English, for the log.
     Ended {

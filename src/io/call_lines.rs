@@ -61,6 +61,7 @@ impl CallLines {
             | Fact::Began { .. }
             | Fact::Over { .. }
             | Fact::LongCall { .. }
+            | Fact::FaxHeard { .. }
             | Fact::Flagged { .. }
             | Fact::AttemptRinging { .. }
             | Fact::AttemptDialled { .. }

@@ -14,6 +14,7 @@ mod daemon;
 mod dialogs;
 mod dns;
 mod fail_open;
+mod fax;
 mod flood;
 mod fragments;
 mod handing;

@@ -9,6 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(8);
+/// Marks the ACK of a refusal.
+const REFUSED: &str = "X-Refused: 1\r\n";
 
 /// One SIP message, cut into its lines.
 #[derive(Debug, Clone)]
@@ -122,8 +124,9 @@ impl TrunkCaller {
     fn request(&self, method: &str, uri: &str, cseq: u32, extra: &str, sdp: Option<&str>) {
         let local = self.sip.local_addr().expect("an address");
         let to = self.answer.as_ref().map_or("<sip:1001@127.0.0.1>", |answer| answer.get("to"));
-        // A CANCEL is of the transaction that it ends (RFC 3261 §9.1).
-        let of = if method == "CANCEL" { "INVITE" } else { method };
+        // A CANCEL is of the transaction that it ends (RFC 3261 §9.1), the ACK of a refusal too (§17.1.1.3).
+        let refused = method == "ACK" && extra.starts_with(REFUSED);
+        let of = if method == "CANCEL" || refused { "INVITE" } else { method };
         let branch = format!("z9hG4bK-{}-{of}-{cseq}", self.name);
         let text = format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch={branch};rport\r\n\
@@ -199,9 +202,26 @@ impl TrunkCaller {
         status
     }
 
-    pub fn hang_up(&self) {
+    /// Wants the session changed to this; the status that it gets.
+    pub fn reinvite(&self, sdp: &str) -> u16 {
         let (contact, route) = self.dialog();
-        self.request("BYE", &contact, 2, &route, None);
+        self.request("INVITE", &contact, 2, &route, Some(sdp));
+        let is_final = |message: &Message| message.status() >= 200;
+        let status =
+            self.wait(|message| is_final(message) && message.get("cseq") == "2 INVITE").status();
+        let mark = if status < 300 { "" } else { REFUSED };
+        self.request("ACK", &contact, 2, &format!("{mark}{route}"), None);
+        status
+    }
+
+    pub fn hang_up(&self) {
+        self.hang_up_after(1);
+    }
+
+    /// After so many requests of its own within the session.
+    pub fn hang_up_after(&self, requests: u32) {
+        let (contact, route) = self.dialog();
+        self.request("BYE", &contact, requests + 1, &route, None);
         self.wait(|message| message.status() == 200 && message.get("cseq").ends_with("BYE"));
     }
 

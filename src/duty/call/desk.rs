@@ -109,7 +109,7 @@ impl Desk {
         self.channels.open(channel);
         self.media(Command::Open { channel, call: call.0, party, stream });
         let network = !self.plan.answer_supervision && party != Party::Officer;
-        let wanted = Wanted { network, fax: false };
+        let wanted = Wanted { network, fax: party == Party::Caller };
         if wanted.anything() {
             self.media(Command::Listen { channel, wanted });
         }

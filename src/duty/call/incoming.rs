@@ -40,6 +40,8 @@ pub struct Incoming {
     phones: Ringing,
     early: Early,
     state: State,
+    /// A fax machine calls.
+    fax: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -71,6 +73,7 @@ impl Incoming {
             phones: Ringing::new(id, officer, now),
             early: Early::default(),
             state: State::Entering { until },
+            fax: false,
         }
     }
 

@@ -63,6 +63,13 @@ impl Message {
         }
     }
 
+    /// Nobody listens: the message begins at once.
+    pub fn fall_silent(&mut self, now: Mono) {
+        if !matches!(self.state, State::Speaking { .. }) {
+            self.state = State::Speaking { since: now };
+        }
+    }
+
     pub fn handle_timeout(&mut self, now: Mono) -> Option<Step> {
         if self.deadline().is_none_or(|(at, _)| now < at) {
             return None;

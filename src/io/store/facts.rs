@@ -5,7 +5,7 @@ use super::audit::{self, Actor};
 use super::error::Result;
 use super::writer::Tx;
 use super::{
-    acknowledgements, callbacks, calls, entries, escalations, outages, recordings, stretches,
+    acknowledgements, callbacks, calls, entries, escalations, fax, outages, recordings, stretches,
     voices,
 };
 use crate::duty::ids::EntryId;
@@ -86,6 +86,7 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
         Fact::Began { call, stretch } => stretches::begin(sql, *call, *stretch, now)?,
         Fact::Over { call, stretch } => stretches::end(sql, *call, *stretch, now)?,
         Fact::LongCall { call } => calls::changed(sql, *call)?,
+        Fact::FaxHeard { call } => fax::heard(sql, *call, now)?,
         Fact::Ended { call, disposition, by, status, why } => {
             let live = calls::ended(sql, *call, *disposition, *by, *status, why, now)?;
             stretches::end_all(sql, *call, true, now)?;

@@ -14,6 +14,7 @@ mod error;
 mod escalation_views;
 mod escalations;
 mod facts;
+mod fax;
 mod folder;
 mod interrupted;
 mod ladders;

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_ladder.sql"),
     include_str!("migrations/0005_handing.sql"),
     include_str!("migrations/0006_quality.sql"),
+    include_str!("migrations/0007_fax.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

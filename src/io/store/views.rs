@@ -9,7 +9,7 @@ use super::revisions::{Change, RevisionKind};
 use super::stretches::{self, StretchKind, StretchRow};
 use super::text::{Id, Ms, Named, from_json, instant, optional};
 use super::voices::{self, VoiceRow};
-use super::{Store, entries};
+use super::{Store, entries, fax};
 use crate::duty::entry::{Category, EntryState, Field, Form};
 use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::{Disposition, Joining, Urgency};
@@ -154,6 +154,8 @@ pub struct EntryView {
     /// How each party was heard, where it was.
     pub voices: Vec<VoiceRow>,
     pub callback: Option<CallbackRow>,
+    /// When a fax machine was first heard of the caller.
+    pub fax: Option<DateTime<Utc>>,
     pub recording: Option<RecordingRow>,
     /// Newest first.
     pub escalations: Vec<EscalationView>,
@@ -197,6 +199,7 @@ impl Store {
                 stretches: call.map_or(Ok(vec![]), |call| stretches::rows(sql, call))?,
                 voices: call.map_or(Ok(vec![]), |call| voices::rows(sql, call))?,
                 callback: call.map_or(Ok(None), |call| callbacks::row(sql, call))?,
+                fax: call.map_or(Ok(None), |call| fax::when(sql, call))?,
                 recording: call.map_or(Ok(None), |call| recording(sql, call))?,
                 escalations: escalations.collect::<Result<_>>()?,
                 revisions: revisions(sql, id)?,

@@ -26,6 +26,8 @@ pub struct EntryView {
     pub nth: String,
     /// Of an entry of a call.
     pub way: Option<Way>,
+    /// 传真: what was heard, and what to do.
+    pub fax: Option<String>,
     pub claims: Vec<ClaimView>,
     pub call: Mark,
     pub state: Mark,
@@ -148,6 +150,7 @@ pub fn of(found: &Found, heard: &[(Party, Quality)], page: &Page, now: DateTime<
             .filter(|call| call.nth_today > 1)
             .map_or_else(String::new, |call| fill(t.nth_call, call.nth_today)),
         way: call.map(|call| caller_view::way(call, t)),
+        fax: found.fax.map(|at| fill(t.fax_heard, times::short(at, now))),
         claims: found.claims.iter().map(caller_view::claim).collect(),
         call: call.map_or(Mark::new("○", "idle", ""), |call| rows::call_mark(call, t)),
         state: view::entry_state(row.state, t),

@@ -167,6 +167,8 @@ messages! {
     callback_none: "没有需要回拨的来电。", "There is nothing to call back.";
     callback_settled: "已有人处理。", "Somebody has settled it already.";
 
+    fax_heard: "{} 听到传真机信号音：对方可能在发传真，请告知传真机号码或请其重发到传真机", "Fax tone heard at {}: the caller may be a fax machine; give the fax number, or ask to send it there";
+
     stretches: "通话过程", "Course of the call";
     stretch_early: "接听前可闻", "Heard before the answer";
     stretch_queued: "排队", "Waited";

@@ -427,6 +427,18 @@ async fn the_redial_of_the_leader_ends_when_the_officer_spoke_to_him() {
 }
 
 #[tokio::test]
+async fn sig_39_the_officer_is_told_that_a_fax_calls() {
+    let room = Room::open().await;
+    let entry = room.caller_dials("88123456", "").await;
+    let path = format!("/entries/{entry}");
+    assert!(!room.fragment(&path).await.text.contains("传真机信号音"));
+    room.happens(Fact::FaxHeard { call: CallId(entry.0) }).await;
+    let text = room.fragment(&path).await.text;
+    assert!(text.contains("听到传真机信号音"), "{text}");
+    assert!(text.contains(r#"<option value="fax" selected>传真</option>"#), "{text}");
+}
+
+#[tokio::test]
 async fn a_wrong_number_takes_one_key_and_an_entry_says_what_it_lacks() {
     let room = Room::open().await;
     let wrong = room.caller_dials("88123456", "").await;

@@ -32,3 +32,8 @@ pub fn busy(times: usize) -> Vec<u8> {
 pub fn congestion(times: usize) -> Vec<u8> {
     beats(450.0, 700, 700, times)
 }
+
+/// CNG
+pub fn fax_calls(times: usize) -> Vec<u8> {
+    beats(1100.0, 500, 3000, times)
+}

@@ -2,16 +2,22 @@
 
 use super::{Incoming, State};
 use crate::duty::call::desk::Desk;
-use crate::duty::journal::Disposition;
+use crate::duty::journal::{Disposition, Fact};
 use crate::protocol::now::Now;
 use crate::protocol::rtp::{Party, Tone};
 
 impl Incoming {
-    /// Where the trunk tells nothing of it, the busy tone says that the caller has hung up: at its beginning.
     pub fn handle_tone(&mut self, party: Party, tone: Tone, since: Now, desk: &mut Desk, now: Now) {
-        if party != Party::Caller || !matches!(tone, Tone::Busy | Tone::Congestion) {
-            return;
+        match tone {
+            _ if party != Party::Caller => {}
+            Tone::Busy | Tone::Congestion => self.caller_is_gone(since, desk, now),
+            Tone::FaxCalls | Tone::FaxAnswers => self.fax_calls(since, desk, now),
+            Tone::Ringing => {}
         }
+    }
+
+    /// Where the trunk tells nothing of it, the busy tone says that the caller has hung up: at its beginning.
+    fn caller_is_gone(&mut self, since: Now, desk: &mut Desk, now: Now) {
         let (by, why) = (Some(Party::Caller), "the caller hung up, as the busy tone says");
         match &mut self.state {
             State::Talking(bridge) => {
@@ -30,5 +36,17 @@ impl Incoming {
             }
             State::Entering { .. } | State::Ringing { .. } | State::Over => {}
         }
+    }
+
+    /// It is told once, and nothing is said any more: a machine does not listen.
+    fn fax_calls(&mut self, since: Now, desk: &mut Desk, now: Now) {
+        if std::mem::replace(&mut self.fax, true) {
+            return;
+        }
+        desk.note(Fact::FaxHeard { call: self.id }, since);
+        if let State::Message { message, .. } = &mut self.state {
+            message.fall_silent(now.mono);
+        }
+        self.caller.silence(desk);
     }
 }
