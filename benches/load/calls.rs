@@ -16,7 +16,7 @@ const PACE: u32 = 40;
 const WARM: usize = 400;
 const WITHIN: Duration = Duration::from_secs(55 * 60);
 /// Signalling, tape and log have forgotten a call after so long (64 T1, and a commit).
-const SETTLED: Duration = Duration::from_secs(40);
+pub const SETTLED: Duration = Duration::from_secs(40);
 
 pub fn run(wanted: usize) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("calls");

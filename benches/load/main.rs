@@ -4,6 +4,8 @@
 //! `-- signalling [calls a second] [seconds]` and `-- setup [calls a second] [seconds]` run by themselves, as does
 //! `-- calls [how many]`, which goes on where it was ended.
 
+mod awake;
+mod bare;
 mod calls;
 mod crowd;
 mod relay;
@@ -19,6 +21,9 @@ fn main() {
     if arguments.iter().any(|argument| argument == "calls") {
         return calls::run(numbers.next().unwrap_or(100_000) as usize);
     }
+    if arguments.iter().any(|argument| argument == bare::ALONE) {
+        return bare::alone();
+    }
     let asked = |name: &str| arguments.iter().any(|argument| argument == name);
     if asked("signalling") {
         return signalling::run(numbers.next().unwrap_or(400) as u32, numbers.next().unwrap_or(40));
@@ -27,11 +32,12 @@ fn main() {
         return setup::run(numbers.next().unwrap_or(50) as u32, numbers.next().unwrap_or(30));
     }
     let calls = numbers.next().unwrap_or(100) as usize;
-    let seconds = numbers.next().unwrap_or(10);
+    let seconds = numbers.next().unwrap_or(30);
     let wanted = |name: &str| {
         let named = |name: &str| arguments.iter().any(|argument| argument == name);
         named(name) || !["relay", "spine", "urgent"].into_iter().any(named)
     };
+    let _awake = awake::Awake::new();
     if wanted("relay") {
         relay::run(calls, seconds);
     }

@@ -1,5 +1,6 @@
 //! What a call's voice costs: the real media, tape and recorder threads beside a bare UDP relay of the same shape.
 
+use crate::bare;
 use dutyline::io::clock;
 use dutyline::io::media::{self, MediaPlan};
 use dutyline::io::tape::{self, TapePlan};
@@ -10,22 +11,20 @@ use mio::{Events, Interest, Poll, Token};
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PACKET: usize = 172;
-const FRAME: Duration = Duration::from_millis(20);
+pub const FRAME: Duration = Duration::from_millis(20);
 
 pub fn run(calls: usize, seconds: u64) {
     println!(
         "{calls} calls, 50 packets/s each way, {seconds} s each; this host is shared: compare ratios"
     );
-    let bare = bare(calls, seconds);
+    let bare = bare::thread(calls, seconds);
     let ours = ours(calls, seconds);
     bare.print("bare relay");
     ours.print("dutyline");
@@ -147,44 +146,6 @@ fn packet(index: usize, frame: u64) -> [u8; PACKET] {
     packet[8..12].copy_from_slice(&(index as u32).to_be_bytes());
     packet[12..20].copy_from_slice(&clock::mono().0.to_le_bytes());
     packet
-}
-
-/// Receives, sends on, and nothing else; with the priority that the media thread has, since on a virtual machine how
-/// a thread is woken costs more than what it does.
-pub fn bare(calls: usize, seconds: u64) -> Run {
-    let phones = Phones::new(calls);
-    let targets = phones.addresses();
-    let mut poll = Poll::new().unwrap();
-    let mut sockets = Vec::new();
-    for index in 0..calls * 2 {
-        let mut socket = UdpSocket::bind(SocketAddr::new(HERE, 0)).unwrap();
-        poll.registry().register(&mut socket, Token(index), Interest::READABLE).unwrap();
-        sockets.push(socket);
-    }
-    let ports: Vec<u16> =
-        sockets.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopped = stop.clone();
-    let relay = thread::Builder::new().name("bare".into()).spawn(move || {
-        media::ask_for_fifo();
-        let mut events = Events::with_capacity(1024);
-        let mut buffer = [0; 1500];
-        while !stopped.load(Ordering::Relaxed) {
-            poll.poll(&mut events, Some(FRAME)).unwrap();
-            for event in &events {
-                let index = event.token().0;
-                while let Ok((length, _)) = sockets[index].recv_from(&mut buffer) {
-                    let _ = sockets[index ^ 1].send_to(&buffer[..length], targets[index ^ 1]);
-                }
-            }
-        }
-    });
-    let relay = relay.unwrap();
-    let (sent, received, delays) = phones.talk(&ports, seconds);
-    let cpu = vec![("bare", cpu_of("bare"))];
-    stop.store(true, Ordering::Relaxed);
-    relay.join().unwrap();
-    Run { sent, received, delays, cpu, note: String::new() }
 }
 
 /// The daemon's own threads, from `Open` to the last sealed WAV.

@@ -1,28 +1,35 @@
 //! The whole daemon as it is installed, in a process of its own: from the INVITE to the sealed WAV.
 
-use crate::relay::{Phones, Run, bare, percent};
+use crate::bare;
+use crate::calls::SETTLED;
+use crate::relay::{Phones, Run, percent};
 use crate::town::Town;
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// Calls begun per second.
 const PACE: u32 = 10;
+/// Calls before those that count.
+const WARM: usize = 20;
 
 pub fn run(calls: usize, seconds: u64) {
     println!("\nthe whole daemon: {calls} calls at {PACE}/s, then {seconds} s of talk each way");
-    let bare = bare(calls, seconds);
+    let bare = bare::process(calls, seconds);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let pbx = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let config = config(folder.path(), calls, &pbx);
     let daemon = Daemon::start(&config);
     let mut town = Town::new(pbx, daemon.sip);
     town.wait_for_registration();
-    thread::sleep(Duration::from_secs(1));
-    let (idle, cpu_before) = (daemon.resident(), daemon.cpu());
+    // What the daemon keeps from its first calls on, such as the log's cache, is no part of a call.
+    town.call(&Phones::new(WARM).addresses(), PACE);
+    town.hang_up();
+    town.pass(SETTLED);
+    let (idle, cpu_before, threads) = (daemon.resident(), daemon.cpu(), daemon.threads());
 
     let phones = Phones::new(calls);
     let ports = town.call(&phones.addresses(), PACE);
@@ -38,7 +45,8 @@ pub fn run(calls: usize, seconds: u64) {
     let cpu = daemon.cpu() - cpu_before;
     let sealed = hung_up.elapsed();
 
-    let ours = Run { sent, received, delays, cpu: vec![("daemon", cpu)], note: String::new() };
+    let note = daemon.spent_since(&threads, sent);
+    let ours = Run { sent, received, delays, cpu: vec![("daemon", cpu)], note };
     bare.print("bare relay");
     ours.print("dutyline");
     let per_packet = |run: &Run| run.cpu[0].1.as_secs_f64() / run.sent as f64;
@@ -140,6 +148,29 @@ impl Daemon {
             .sum();
         // USER_HZ is 100 on every Linux that Debian runs on.
         Duration::from_millis(ticks * 10)
+    }
+
+    /// CPU time in nanoseconds of each thread that runs, by its name.
+    fn threads(&self) -> BTreeMap<String, u64> {
+        let folder = format!("/proc/{}/task", self.child.id());
+        let mut spent = BTreeMap::new();
+        for task in fs::read_dir(folder).expect("it runs").flatten() {
+            let read = |file| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+            let time =
+                read("schedstat").split_ascii_whitespace().next().and_then(|ns| ns.parse().ok());
+            *spent.entry(read("comm").trim().to_owned()).or_default() += time.unwrap_or(0u64);
+        }
+        spent
+    }
+
+    /// What each thread spent on one of so many packets.
+    fn spent_since(&self, before: &BTreeMap<String, u64>, packets: u64) -> String {
+        let spent = |(name, after): (String, u64)| {
+            let spent = after.saturating_sub(before.get(&name).copied().unwrap_or(0));
+            format!("{name} {:.2}", spent as f64 / 1e3 / packets as f64)
+        };
+        let each: Vec<String> = self.threads().into_iter().map(spent).collect();
+        format!("us of it by thread: {}", each.join(", "))
     }
 
     /// Open file descriptors.

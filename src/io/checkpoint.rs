@@ -4,17 +4,19 @@
 //!
 //! ```text
 //!  header  magic 8 "DUTYCALL" · format 4 · lives 4 · boot id 16 · crc 4
-//!  record  length 4 · crc 4 · MessagePack        as often as there are changes
+//!  record  length 4 · crc 4 · MessagePack        as often as there are changes, each piece as bytes
 //! ```
 //! Numbers are little-endian, CRCs are CRC-32C. A record that is not whole ends the file. Nothing
 //! is synced: a killed process leaves what it wrote to the kernel, and after a power cut the host
 //! has another boot id, with which no call can go on.
 
-use crate::duty::checkpoint::{Changes, Checkpoint, FORMAT, Key};
+use crate::duty::checkpoint::{Changes, Checkpoint, FORMAT, Key, Piece};
 use crate::io::tape::boot_id;
 use crate::protocol::now::{Mono, Now};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -29,6 +31,8 @@ const MAGIC: &[u8; 8] = b"DUTYCALL";
 const HEADER: usize = 36;
 /// The file is written anew when it has grown by this and by four times what it must hold.
 const GROWTH: usize = 1024 * 1024;
+/// Of a new file, written at once.
+const CHUNK: usize = 64 * 1024;
 const NICENESS: libc::c_int = -15;
 /// Records written at once in a window; what changes after these waits for the next one.
 const BURST: u32 = 20;
@@ -48,9 +52,12 @@ pub enum End {
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Record {
-    Changes(Changes),
+    Changes { at: Now, pieces: Vec<Written> },
     Ended { how: End, at: Now },
 }
+
+/// A piece, encoded once for the file and for what is kept of it; none for one that is no more.
+type Written = (Key, Option<ByteBuf>);
 
 /// What an earlier run left.
 #[derive(Debug, Default)]
@@ -99,7 +106,11 @@ fn read(bytes: &[u8], boot: Uuid) -> Result<Left, &'static str> {
         match rmp_serde::from_slice(payload)
             .map_err(|_| "it is of another version of the daemon")?
         {
-            Record::Changes(changes) => left.checkpoint.apply(changes),
+            Record::Changes { at, pieces } => {
+                let pieces = pieces.into_iter().map(decoded).collect::<Result<_, _>>();
+                let pieces = pieces.map_err(|_| "it is of another version of the daemon")?;
+                left.checkpoint.apply(Changes { at, pieces });
+            }
             Record::Ended { how, at } => {
                 left.checkpoint.at = Some(at);
                 end = Some(how);
@@ -145,6 +156,16 @@ fn write_record(record: &Record, to: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
+fn encoded((key, piece): (Key, Option<Piece>)) -> io::Result<Written> {
+    let bytes = piece.as_ref().map(rmp_serde::to_vec_named).transpose();
+    Ok((key, bytes.map_err(io::Error::other)?.map(ByteBuf::from)))
+}
+
+fn decoded((key, bytes): Written) -> Result<(Key, Option<Piece>), rmp_serde::decode::Error> {
+    let piece = bytes.map(|bytes| rmp_serde::from_slice(&bytes)).transpose()?;
+    Ok((key, piece))
+}
+
 /// The thread that writes. It ends when the sender of changes is dropped.
 pub struct Keeper {
     thread: JoinHandle<Log>,
@@ -156,7 +177,8 @@ pub fn start(path: PathBuf, left: &Left) -> (mpsc::Sender<Changes>, Keeper) {
     let (sender, changes) = mpsc::channel(1);
     let log = Log {
         path,
-        checkpoint: left.checkpoint.clone(),
+        at: left.checkpoint.at,
+        pieces: BTreeMap::new(),
         lives: left.lives.saturating_add(1),
         started: crate::io::clock::mono(),
         file: None,
@@ -164,9 +186,10 @@ pub fn start(path: PathBuf, left: &Left) -> (mpsc::Sender<Changes>, Keeper) {
         base: 0,
         failing: false,
     };
+    let pieces = left.checkpoint.pieces.clone();
     let thread = std::thread::Builder::new()
         .name("checkpoint".into())
-        .spawn(move || log.run(changes))
+        .spawn(move || log.run(pieces, changes))
         .expect("a thread can be started while the daemon starts");
     (sender, Keeper { thread })
 }
@@ -212,7 +235,10 @@ impl Pace {
 
 struct Log {
     path: PathBuf,
-    checkpoint: Checkpoint,
+    /// Of the last change; none before there was any.
+    at: Option<Now>,
+    /// Everything as it was then.
+    pieces: BTreeMap<Key, ByteBuf>,
     lives: u32,
     started: Mono,
     file: Option<File>,
@@ -223,10 +249,11 @@ struct Log {
 }
 
 impl Log {
-    fn run(mut self, mut changes: mpsc::Receiver<Changes>) -> Self {
+    fn run(mut self, left: BTreeMap<Key, Piece>, mut changes: mpsc::Receiver<Changes>) -> Self {
         go_first();
-        if let Some(at) = self.checkpoint.at {
-            self.try_to(|log| log.begin(at));
+        if let Some(at) = self.at {
+            let pieces = left.into_iter().map(|(key, piece)| (key, Some(piece))).collect();
+            self.take(Changes { at, pieces });
         }
         let mut pace = Pace::default();
         while let Some(changes) = changes.blocking_recv() {
@@ -236,23 +263,32 @@ impl Log {
         self
     }
 
-    fn take(&mut self, changes: Changes) {
-        self.checkpoint.apply(changes.clone());
-        let calm = self.lives > 0 && changes.at.mono.since(self.started) >= CALM;
+    fn take(&mut self, Changes { at, pieces }: Changes) {
+        self.at = Some(at);
+        let calm = self.lives > 0 && at.mono.since(self.started) >= CALM;
         if calm {
             self.lives = 0;
         }
         let grown = self.written > self.base * 5 + GROWTH;
-        self.try_to(|log| match log.file {
-            Some(_) if !calm && !grown => log.append(&Record::Changes(changes)),
-            Some(_) | None => log.begin(changes.at),
+        self.try_to(|log| {
+            let pieces: Vec<_> = pieces.into_iter().map(encoded).collect::<Result<_, _>>()?;
+            for (key, piece) in &pieces {
+                match piece {
+                    Some(piece) => log.pieces.insert(*key, piece.clone()),
+                    None => log.pieces.remove(key),
+                };
+            }
+            match log.file {
+                Some(_) if !calm && !grown => log.append(&Record::Changes { at, pieces }),
+                Some(_) | None => log.begin(at),
+            }
         });
     }
 
     fn end(mut self, how: End, at: Now) {
         if how == End::Stopped {
             // Every call was ended; whether the log took every fact is not known here.
-            self.checkpoint.pieces.retain(|key, _| matches!(key, Key::Fact(_)));
+            self.pieces.retain(|key, _| matches!(key, Key::Fact(_)));
         }
         self.lives = 0;
         self.try_to(|log| {
@@ -269,13 +305,24 @@ impl Log {
         bytes.extend_from_slice(&self.lives.to_le_bytes());
         bytes.extend_from_slice(boot_id().as_bytes());
         bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
-        write_record(&Record::Changes(self.checkpoint.as_changes(at)), &mut bytes)?;
+        write_record(&Record::Changes { at, pieces: vec![] }, &mut bytes)?;
         let part = self.path.with_extension("part");
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        let mut written = 0;
+        for (key, piece) in &self.pieces {
+            let pieces = vec![(*key, Some(piece.clone()))];
+            write_record(&Record::Changes { at, pieces }, &mut bytes)?;
+            if bytes.len() >= CHUNK {
+                file.write_all(&bytes)?;
+                written += bytes.len();
+                bytes.clear();
+            }
+        }
         file.write_all(&bytes)?;
+        written += bytes.len();
         fs::rename(&part, &self.path)?;
-        (self.written, self.base) = (bytes.len(), bytes.len());
+        (self.written, self.base) = (written, written);
         self.file = Some(file);
         Ok(())
     }
@@ -307,20 +354,14 @@ impl Log {
 ///
 /// # Errors
 /// When the value is none that can be written and read again.
-pub fn there_and_back(changes: Changes) -> anyhow::Result<Changes> {
-    let mut bytes = vec![];
-    write_record(&Record::Changes(changes), &mut bytes)?;
-    let (payload, _) = frame(&bytes).ok_or_else(|| anyhow::anyhow!("not a frame"))?;
-    match rmp_serde::from_slice(payload)? {
-        Record::Changes(changes) => Ok(changes),
-        Record::Ended { .. } => anyhow::bail!("not a change"),
-    }
+pub fn there_and_back(Changes { at, pieces }: Changes) -> anyhow::Result<Changes> {
+    let there_and_back = |piece| anyhow::Ok(decoded(encoded(piece)?)?);
+    Ok(Changes { at, pieces: pieces.into_iter().map(there_and_back).collect::<Result<_, _>>()? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::duty::checkpoint::Piece;
     use crate::duty::journal::{Fact, Noted};
 
     fn at(seconds: u64) -> Now {
@@ -342,7 +383,8 @@ mod tests {
     fn log(path: &Path) -> Log {
         Log {
             path: path.to_owned(),
-            checkpoint: Checkpoint::default(),
+            at: None,
+            pieces: BTreeMap::new(),
             lives: 1,
             started: Mono(0),
             file: None,

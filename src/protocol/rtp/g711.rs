@@ -13,10 +13,15 @@ pub const fn silence(codec: Codec) -> u8 {
 
 /// One sample as 16-bit linear; 0 for what is not G.711.
 pub fn decode(codec: Codec, byte: u8) -> i16 {
+    decoding(codec)[usize::from(byte)]
+}
+
+/// The table that turns each byte into 16-bit linear; zeros for what is not G.711.
+pub fn decoding(codec: Codec) -> &'static [i16; 256] {
     match codec {
-        Codec::Pcma => A_DECODED[usize::from(byte)],
-        Codec::Pcmu => MU_DECODED[usize::from(byte)],
-        Codec::G722 | Codec::G729 | Codec::Opus | Codec::Unknown => 0,
+        Codec::Pcma => &A_DECODED,
+        Codec::Pcmu => &MU_DECODED,
+        Codec::G722 | Codec::G729 | Codec::Opus | Codec::Unknown => &[0; 256],
     }
 }
 
