@@ -78,6 +78,20 @@ impl Channels {
         used.map(|(channel, loan)| (channel, loan.party)).collect()
     }
 
+    /// Whoever has it goes over to another call with it.
+    pub fn pass_on(&mut self, channel: Channel, call: CallId) {
+        if let Some(loan) = self.lent.get_mut(&channel) {
+            self.of_call.remove(&(loan.call, channel));
+            self.of_call.insert((call, channel));
+            loan.call = call;
+        }
+    }
+
+    /// Whether at least two of this call hear each other.
+    pub fn talks(&self, call: CallId) -> bool {
+        self.of(call).into_iter().filter(|(channel, _)| self.is_open(*channel)).count() > 1
+    }
+
     /// The relay is about to be told to open it.
     pub fn open(&mut self, channel: Channel) {
         if let Some(loan) = self.lent.get_mut(&channel) {

@@ -76,6 +76,8 @@ pub enum Joining {
     Transfer,
     /// 代接
     Pickup,
+    /// 加入: a leader, beside the officer.
+    Conference,
 }
 
 /// Something that happened, to be written down. Facts of one call are written in order.

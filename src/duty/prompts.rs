@@ -25,4 +25,9 @@ pub const BEEP: Prompt = Prompt(8);
 /// What a caller hears while a phone rings.
 pub const RINGBACK: Prompt = Prompt(9);
 
-pub const COUNT: usize = 10;
+/// While the caller is still there: 值班室有紧急事项，请按 1 确认。加入通话请按 6。重听请按星号。
+pub const URGENT_LIVE: Prompt = Prompt(10);
+/// 现在无法加入通话。
+pub const CANNOT_JOIN: Prompt = Prompt(11);
+
+pub const COUNT: usize = 12;

@@ -3,6 +3,7 @@
 
 mod arriving;
 mod closing;
+mod joining;
 mod replacing;
 mod survival;
 mod tracing;
@@ -35,6 +36,8 @@ use std::time::Duration;
 pub struct LeaderCall {
     pub attempt: AttemptId,
     pub entry: EntryId,
+    /// Shown in the log where he comes into a call.
+    pub person: String,
     pub target: String,
     pub urgency: Urgency,
     pub ring: Duration,
@@ -168,6 +171,7 @@ impl Switchboard {
             channels: Channels::new(count),
             legs: BTreeMap::new(),
             queue: BTreeSet::new(),
+            joining: vec![],
             freed: false,
             dialled: Dialled::default(),
             random,
@@ -219,6 +223,7 @@ impl Switchboard {
             while let Some(event) = self.desk.sip.poll_event() {
                 self.on_sip(event, now);
             }
+            self.on_joining(now);
             if !std::mem::take(&mut self.desk.freed) {
                 return;
             }

@@ -38,6 +38,8 @@ impl CallLines {
                 self.with(*call, |story| story.rung = story.rung.or(Some(at)))
             }
             Fact::Answered { call, .. } => self.with(*call, |story| story.answered = Some(at)),
+            // Of a leader who joined, the entry tells.
+            Fact::Carried { party: Party::Leader | Party::Prompt, .. } => {}
             Fact::Carried { call, party, counts, .. } => {
                 self.with(*call, |story| {
                     story.carried.insert(*party, *counts);

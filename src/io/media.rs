@@ -256,7 +256,7 @@ impl Turner {
             // What is said to a party that holds us is heard by nobody: it has no place on the tape.
             let Some(to) = spoken.to else { continue };
             let head = Head::of(Kind::Packet, &spoken.tag, now, FRAME_BYTES as u16);
-            if !self.tape.push(&head, &frame) {
+            if spoken.taped && !self.tape.push(&head, &frame) {
                 self.relay.untaped(spoken.channel);
             }
             let mut out = [0; FRAME_BYTES + srtp::TAG];

@@ -2,20 +2,25 @@
 //! minute) and sox, A-law quantised; and the tones.
 
 use super::wav_file;
-use crate::duty::prompts::{BEEP, COUNT, GREETING, QUEUE, RINGBACK};
-use crate::protocol::rtp::{Codec, g711};
+use crate::duty::prompts::{
+    ALREADY_CONFIRMED, BEEP, CANNOT_JOIN, CONFIRMED, COUNT, GREETING, PLEASE_WAIT, QUEUE, RINGBACK,
+    URGENT, URGENT_LIVE, WITHDRAWN, WRONG_KEY,
+};
+use crate::protocol::rtp::{Codec, Prompt, g711};
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
-const FILES: [&[u8]; 8] = [
-    include_bytes!("prompts/urgent.wav"),
-    include_bytes!("prompts/confirmed.wav"),
-    include_bytes!("prompts/wrong_key.wav"),
-    include_bytes!("prompts/please_wait.wav"),
-    include_bytes!("prompts/already_confirmed.wav"),
-    include_bytes!("prompts/withdrawn.wav"),
-    include_bytes!("prompts/queue.wav"),
-    include_bytes!("prompts/greeting.wav"),
+const FILES: [(Prompt, &[u8]); 10] = [
+    (URGENT, include_bytes!("prompts/urgent.wav")),
+    (CONFIRMED, include_bytes!("prompts/confirmed.wav")),
+    (WRONG_KEY, include_bytes!("prompts/wrong_key.wav")),
+    (PLEASE_WAIT, include_bytes!("prompts/please_wait.wav")),
+    (ALREADY_CONFIRMED, include_bytes!("prompts/already_confirmed.wav")),
+    (WITHDRAWN, include_bytes!("prompts/withdrawn.wav")),
+    (QUEUE, include_bytes!("prompts/queue.wav")),
+    (GREETING, include_bytes!("prompts/greeting.wav")),
+    (URGENT_LIVE, include_bytes!("prompts/urgent_live.wav")),
+    (CANNOT_JOIN, include_bytes!("prompts/cannot_join.wav")),
 ];
 const SECOND: usize = wav_file::RATE as usize;
 /// Peak of a tone: -12 dBFS.
@@ -23,15 +28,12 @@ const LOUD: f64 = 8000.0;
 
 /// Everything as 8 kHz samples, in the order of `duty::prompts`; `greeting` in the place of ours.
 pub fn load(greeting: Option<Vec<i16>>) -> Vec<Arc<[i16]>> {
-    let samples = |file: &&[u8]| {
-        let channels = wav_file::read(*file).expect("the prompts are built in and tested");
-        channels.into_iter().next().unwrap_or_default()
-    };
-    let mut prompts: Vec<Vec<i16>> = FILES.iter().map(samples).collect();
-    prompts.resize(COUNT, vec![]);
-    let mut set = |prompt: crate::protocol::rtp::Prompt, samples| {
-        prompts[usize::from(prompt.0)] = samples;
-    };
+    let mut prompts: Vec<Vec<i16>> = vec![vec![]; COUNT];
+    let mut set = |prompt: Prompt, samples| prompts[usize::from(prompt.0)] = samples;
+    for (prompt, file) in FILES {
+        let channels = wav_file::read(file).expect("the prompts are built in and tested");
+        set(prompt, channels.into_iter().next().unwrap_or_default());
+    }
     if let Some(greeting) = greeting {
         set(GREETING, greeting);
     }
@@ -55,12 +57,11 @@ fn tone(hertz: f64, samples: usize) -> Vec<i16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::duty::prompts::{CONFIRMED, PLEASE_WAIT, URGENT, WRONG_KEY};
     use crate::protocol::now::Mono;
     use crate::protocol::rtp::packet::Packet;
     use crate::protocol::rtp::source::FRAME_SAMPLES;
     use crate::protocol::rtp::tones::Listener;
-    use crate::protocol::rtp::{Prompt, Tone, Wanted};
+    use crate::protocol::rtp::{Tone, Wanted};
 
     fn seconds(prompts: &[Arc<[i16]>], prompt: Prompt) -> f64 {
         prompts[usize::from(prompt.0)].len() as f64 / 8000.0
@@ -76,6 +77,8 @@ mod tests {
         assert!((1.0..2.0).contains(&seconds(&prompts, PLEASE_WAIT)));
         assert!((12.0..15.0).contains(&seconds(&prompts, QUEUE)));
         assert!((9.0..13.0).contains(&seconds(&prompts, GREETING)));
+        assert!((9.0..13.0).contains(&seconds(&prompts, URGENT_LIVE)));
+        assert!((2.0..4.0).contains(&seconds(&prompts, CANNOT_JOIN)));
         assert!((seconds(&prompts, BEEP) - 0.5).abs() < 0.01);
         assert!((seconds(&prompts, RINGBACK) - 4.0).abs() < 0.01);
     }

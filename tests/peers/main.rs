@@ -10,6 +10,7 @@ mod baresip;
 mod browser;
 mod calls;
 mod codecs;
+mod conference;
 mod daemon;
 mod dialogs;
 mod dns;

@@ -1,6 +1,7 @@
 //! The duty room in virtual time, scenario by scenario: one file per capability.
 
 mod answering;
+mod conference;
 mod fax;
 mod identity;
 mod ladder;

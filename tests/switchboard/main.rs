@@ -2,6 +2,7 @@
 //! relay see of it.
 
 mod answering;
+mod conference;
 mod flood;
 mod handing;
 mod random_shift;

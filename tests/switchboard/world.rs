@@ -422,6 +422,11 @@ impl World {
             Command::Join { a, b } => {
                 assert!(self.open.contains_key(a) && self.open.contains_key(b));
             }
+            Command::Confer { call, seats } => {
+                for seat in seats {
+                    assert!(self.open.insert(*seat, *call).is_some(), "not open: {command:?}");
+                }
+            }
         }
         self.media.push(command);
     }
@@ -621,10 +626,16 @@ impl World {
     }
 
     pub fn notify(&mut self, number: u128, urgency: Urgency) -> AttemptId {
+        self.notify_of(CallId(Uuid::from_u128(1)), number, urgency)
+    }
+
+    /// A leader is told of the entry of this call.
+    pub fn notify_of(&mut self, call: CallId, number: u128, urgency: Urgency) -> AttemptId {
         let attempt = AttemptId(Uuid::from_u128(number));
         let order = LeaderCall {
+            person: "张局".to_owned(),
             attempt,
-            entry: CallId(Uuid::from_u128(1)).into(),
+            entry: call.into(),
             target: format!("9{number}"),
             urgency,
             ring: seconds(35),

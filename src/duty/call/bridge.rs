@@ -1,6 +1,10 @@
 //! Caller and officer speaking: two legs, each negotiated with us alone, the officer's keys, and
 //! the watch over whether both are still there.
 
+mod guest;
+
+pub use guest::Guest;
+
 use super::caller::Caller;
 use super::desk::Desk;
 use super::keys::{Keys, StarNine, Via};
@@ -34,6 +38,10 @@ pub struct Bridge {
     transfer: Option<Transfer>,
     /// The officer has handed the call on and hung up; his channel is given back.
     alone: bool,
+    /// A leader who hears the two and is heard.
+    guest: Option<Guest>,
+    /// The leader has the officer's place.
+    led: bool,
 }
 
 /// The call is over.
@@ -73,33 +81,27 @@ impl Bridge {
             shown: caller.shown.clone(),
             transfer: None,
             alone: false,
+            guest: None,
+            led: false,
         };
         desk.note(Fact::Answered { call, phone: ring.name.clone() }, now);
         caller.silence(desk);
         desk.open(call, Party::Officer, *channel, stream);
-        bridge.join_caller(desk);
+        bridge.connect(desk);
         caller.answer(desk, now);
         bridge.look_at(Party::Officer, desk, now);
         bridge.look_at(Party::Caller, desk, now);
         bridge
     }
 
-    fn join_caller(&self, desk: &mut Desk) {
-        let Some(stream) = self.caller.stream else { return };
-        if !desk.channels.is_open(self.caller.channel) {
-            desk.open(self.call, Party::Caller, self.caller.channel, stream);
-        }
-        if !self.alone {
-            desk.media(Command::Join { a: self.caller.channel, b: self.officer.channel });
-        }
-    }
-
     /// The two hear each other again, where each is still there.
     pub fn take_up(&mut self, desk: &mut Desk, now: Now) {
         if let Some(stream) = self.officer.stream.filter(|_| !self.alone) {
-            desk.open(self.call, Party::Officer, self.officer.channel, stream);
+            let party = if self.led { Party::Leader } else { Party::Officer };
+            desk.open(self.call, party, self.officer.channel, stream);
         }
-        self.join_caller(desk);
+        self.take_up_guest(desk, now);
+        self.connect(desk);
         if let Some(transfer) = &mut self.transfer {
             transfer.tone = false;
         }
@@ -200,7 +202,8 @@ impl Bridge {
             desk.open(call, Party::Officer, officer.channel, stream);
         }
         let before = std::mem::replace(&mut self.officer, officer);
-        self.join_caller(desk);
+        self.led = false;
+        self.connect(desk);
         let left = std::mem::replace(&mut self.phone, phone);
         if !alone {
             desk.close(before.channel, now);
@@ -219,7 +222,7 @@ impl Bridge {
         transfer.over(self.call, status, desk, now);
         desk.sip.tell_refer(self.officer.id, status, now);
         self.silence(desk);
-        self.alone
+        self.alone && !self.led_on(desk, now)
     }
 
     /// The call is not being handed on any more.
@@ -232,7 +235,7 @@ impl Bridge {
     /// The caller hears the target ring where he hears nobody else.
     fn tone(&mut self, desk: &mut Desk) {
         let Some(transfer) = &mut self.transfer else { return };
-        let wanted = self.alone || self.officer.holds();
+        let wanted = self.guest.is_none() && (self.alone || self.officer.holds());
         let channel = self.caller.channel;
         if wanted != transfer.tone && desk.channels.is_open(channel) {
             transfer.tone = wanted;
@@ -249,7 +252,7 @@ impl Bridge {
         let beside = self.codec_beside(leg);
         let Some((party, end)) = self.leg(leg) else { return };
         match end.take_answer(sdp, beside) {
-            Ok(_) if first => self.join_caller(desk),
+            Ok(_) if first => self.connect(desk),
             Ok(stream) => desk.media(Command::Change { channel: end.channel, stream }),
             Err(fault) => {
                 desk.note_secrecy(leg, &fault, now);
@@ -278,6 +281,7 @@ impl Bridge {
         let (keys, from, to) = match party {
             Party::Officer => (&mut self.keys, &self.officer, &self.caller),
             Party::Caller => (&mut self.caller_keys, &self.caller, &self.officer),
+            Party::Leader if self.led => (&mut self.keys, &self.officer, &self.caller),
             Party::Leader | Party::Prompt => return,
         };
         if !keys.is_new(key, via, now.mono) {
@@ -298,7 +302,9 @@ impl Bridge {
     }
 
     pub fn handle_voice(&mut self, party: Party, quiet_since: Option<Mono>) {
-        self.watch.handle_voice(party, quiet_since);
+        if self.guest.is_none() || party != Party::Leader {
+            self.watch.handle_voice(party, quiet_since);
+        }
     }
 
     pub fn handle_timeout(&mut self, desk: &mut Desk, now: Now) -> Option<HungUp> {
@@ -347,18 +353,23 @@ impl Bridge {
         desk: &mut Desk,
         now: Now,
     ) -> Option<HungUp> {
-        if leg == self.officer.id && self.left_alone(desk, now) {
+        if self.is_guest(leg) {
+            self.guest_left(desk, now);
             return None;
         }
-        let (party, other, who) = if leg == self.caller.id {
-            (Party::Caller, self.officer.id, "caller")
-        } else if leg == self.officer.id {
-            (Party::Officer, self.caller.id, "officer")
-        } else {
+        if leg == self.officer.id && (self.left_alone(desk, now) || self.led_on(desk, now)) {
             return None;
+        }
+        let (party, who) = if leg == self.caller.id {
+            (Party::Caller, "caller")
+        } else if leg != self.officer.id {
+            return None;
+        } else if self.led {
+            (Party::Leader, "leader")
+        } else {
+            (Party::Officer, "officer")
         };
-        desk.sip.bye(other, now);
-        self.give_up_target(desk, now);
+        self.hang_up(desk, now);
         let (disposition, by, why) = match ending {
             Ending::Bye => (Disposition::Answered, Some(party), format!("the {who} hung up")),
             Ending::OurBye => (Disposition::Answered, None, "we hung up".to_owned()),
@@ -380,6 +391,7 @@ impl Bridge {
         }
         self.alone = true;
         desk.note(Fact::Left { call: self.call, phone: self.phone.clone() }, now);
+        self.connect(desk);
         desk.close(self.officer.channel, now);
         if self.watch.handle_description(Party::Officer, false, false, now.mono) {
             let stretch = Stretch::Hold(Party::Officer);
@@ -402,10 +414,16 @@ impl Bridge {
         self.give_up_target(desk, now);
         desk.sip.bye(self.caller.id, now);
         desk.sip.bye(self.officer.id, now);
+        if let Some(guest) = &self.guest {
+            desk.sip.bye(guest.leg.id, now);
+        }
     }
 
-    /// The officer's channel is free; the caller's is not ours.
+    /// The officer's channel is free, and the leader's; the caller's is not ours.
     pub fn close(&self, desk: &mut Desk, now: Now) {
+        if let Some(guest) = &self.guest {
+            desk.close(guest.leg.channel, now);
+        }
         if !self.alone {
             desk.close(self.officer.channel, now);
         }
@@ -413,6 +431,9 @@ impl Bridge {
 
     /// Takes note of a hold that begins or ends with a party's latest description.
     fn look_at(&mut self, party: Party, desk: &mut Desk, now: Now) {
+        if party == Party::Leader {
+            return;
+        }
         let leg = if party == Party::Caller { &self.caller } else { &self.officer };
         if self.watch.handle_description(party, leg.holds(), leg.is_mute(), now.mono) {
             let stretch = Stretch::Hold(party);
@@ -427,13 +448,17 @@ impl Bridge {
 
     /// What the leg on the other side of this one speaks.
     fn codec_beside(&self, leg: LegId) -> Option<Codec> {
+        if self.is_guest(leg) {
+            return None;
+        }
         let other = if leg == self.caller.id { &self.officer } else { &self.caller };
         other.stream.map(|stream| stream.codec)
     }
 
     fn leg(&mut self, leg: LegId) -> Option<(Party, &mut Leg)> {
         let legs = [(Party::Caller, &mut self.caller), (Party::Officer, &mut self.officer)];
-        legs.into_iter().find(|(_, end)| end.id == leg)
+        let guest = self.guest.as_mut().map(|guest| (Party::Leader, &mut guest.leg));
+        legs.into_iter().chain(guest).find(|(_, end)| end.id == leg)
     }
 }
 

@@ -5,7 +5,7 @@ use super::leg::Leg;
 use crate::duty::channels::Channels;
 use crate::duty::checkpoint::Unwritten;
 use crate::duty::dial_plan::Dialled;
-use crate::duty::ids::CallId;
+use crate::duty::ids::{AttemptId, CallId, EntryId};
 use crate::duty::journal::{Fact, Noted};
 use crate::duty::ladder::{Ladder, Way};
 use crate::duty::line_plan::LinePlan;
@@ -27,6 +27,8 @@ pub struct Desk {
     pub legs: BTreeMap<LegId, CallId>,
     /// Calls that wait for a free phone; a call's name is the order of its arrival.
     pub queue: BTreeSet<CallId>,
+    /// Leaders who have pressed the key to join the call of their entry.
+    pub joining: Vec<(AttemptId, EntryId)>,
     /// A phone may have become free since the queue was last looked at.
     pub freed: bool,
     /// Calls made for others today.

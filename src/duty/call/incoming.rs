@@ -245,6 +245,7 @@ impl Incoming {
     fn party(&self, leg: LegId) -> Option<Party> {
         match &self.state {
             State::Talking(bridge) if bridge.is_officer(leg) => Some(Party::Officer),
+            State::Talking(bridge) if bridge.is_guest(leg) => Some(Party::Leader),
             State::Talking(_)
             | State::Entering { .. }
             | State::Ringing { .. }

@@ -10,12 +10,14 @@
 //! 183 is never an answer, whatever is heard in it.
 
 use super::LegEvent;
+use super::bridge::Guest;
 use super::desk::Desk;
 use super::keys::{Keys, Via};
 use super::leg::Leg;
 use super::menu::{Menu, Step};
 use crate::duty::ids::{AttemptId, CallId};
 use crate::duty::journal::{AttemptResult, Fact, Urgency};
+use crate::duty::prompts;
 use crate::duty::switchboard::{AckOutcome, LeaderCall, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::rtp::{Channel, Command, Party, Prompt, Tone};
@@ -256,6 +258,31 @@ impl Leader {
         }
     }
 
+    /// He joins the call of his entry: his leg is that call's from now on, and he knows.
+    pub fn leave(&mut self, desk: &mut Desk, now: Now) -> Option<Guest> {
+        let State::Talking { leg, menu } = &self.state else { return None };
+        if !leg.is_convertible() {
+            return None;
+        }
+        let (leg, attempt) = (Leg::clone(leg), self.attempt());
+        let knows = menu.result() == AttemptResult::Acknowledged;
+        self.state = State::Over;
+        if !std::mem::replace(&mut self.picked_up, true) {
+            desk.note(Fact::AttemptAnswered { attempt }, now);
+        }
+        if !knows {
+            desk.note(Fact::Acknowledged { attempt, entry: self.order.entry }, now);
+        }
+        desk.media(Command::Stop { channel: self.channel });
+        let result = AttemptResult::Acknowledged;
+        desk.note(Fact::AttemptEnded { attempt, result, status: 200 }, now);
+        Some(Guest { leg, name: self.order.person.clone() })
+    }
+
+    pub fn handle_not_joined(&mut self, desk: &mut Desk, now: Now) {
+        self.turn_menu(desk, now, |menu| menu.handle_not_joined(now.mono));
+    }
+
     fn attempt(&self) -> AttemptId {
         self.order.attempt
     }
@@ -304,10 +331,13 @@ impl Leader {
         let attempt = self.attempt();
         self.picked_up = desk.plan.answer_supervision;
         let ends = self.began + self.order.ring + SPEAKING;
+        let live = desk.channels.talks(CallId(self.order.entry.0));
+        let sentence = if live { prompts::URGENT_LIVE } else { prompts::URGENT };
         let (fact, (menu, steps)) = match self.picked_up {
-            true => (Fact::AttemptAnswered { attempt }, Menu::start(now.mono, ends)),
+            true => (Fact::AttemptAnswered { attempt }, Menu::start(sentence, now.mono, ends)),
             false => {
-                let menu = Menu::start_unanswered(now.mono, self.order.ring, ends);
+                let ring = self.order.ring;
+                let menu = Menu::start_unanswered(sentence, now.mono, ring, ends);
                 (Fact::AttemptDialled { attempt }, menu)
             }
         };
@@ -353,6 +383,7 @@ impl Leader {
                     desk.media(Command::Play { channel, prompt, repeat: true });
                 }
                 Step::Silence => desk.media(Command::Stop { channel }),
+                Step::Join => desk.joining.push((attempt, self.order.entry)),
                 Step::Key(key) => desk.note(Fact::AttemptKey { attempt, key }, now),
                 Step::Acknowledge => {
                     desk.note(Fact::Acknowledged { attempt, entry: self.order.entry }, now);

@@ -34,6 +34,11 @@ impl Leg {
         self.stream.is_some_and(|stream| !stream.send)
     }
 
+    /// Whether its voice can be turned into another's codec, and back.
+    pub fn is_convertible(&self) -> bool {
+        self.stream.is_some_and(|stream| stream.codec.is_convertible())
+    }
+
     /// Whether the peer has announced that it sends nothing.
     pub fn is_mute(&self) -> bool {
         matches!(self.theirs, Direction::RecvOnly | Direction::Inactive)

@@ -11,7 +11,7 @@
 //!                          ▼            committed
 //!                     Confirming ─────────────────► Farewell ─Played─► hang up: acknowledged
 //! ```
-//! Key 1 counts until we hang up, in `Farewell` too. Where the trunk does not tell of an answer, the call begins in
+//! Key 1 counts until we hang up, in `Farewell` too; so does key 6, by which he leaves for the call of his entry. Where the trunk does not tell of an answer, the call begins in
 //! `Repeating`: the sentence is said over and over through the ringing, and any key leads to where it leads from
 //! `Prompting`.
 
@@ -45,6 +45,8 @@ pub enum Step {
     Silence,
     /// Key 1 was pressed: to be committed, and answered by `handle_committed`.
     Acknowledge,
+    /// Key 6 was pressed: `handle_not_joined` follows where the call cannot be joined; where it can, nothing does.
+    Join,
     /// Another key was pressed.
     Key(char),
     HangUp,
@@ -54,6 +56,8 @@ pub enum Step {
 pub struct Menu {
     state: State,
     answered_at: Mono,
+    /// What is said until a key is pressed.
+    sentence: Prompt,
     /// The whole call is over by then, but for the farewell.
     ends_at: Mono,
     /// A report about any other prompt is about one that was replaced.
@@ -95,26 +99,32 @@ enum State {
 
 impl Menu {
     /// Starts at the moment of the answer.
-    pub fn start(now: Mono, ends_at: Mono) -> (Self, Vec<Step>) {
+    pub fn start(sentence: Prompt, now: Mono, ends_at: Mono) -> (Self, Vec<Step>) {
         let menu = Self {
             state: State::Prompting { more: 1, until: now + PROMPT_AT_MOST },
             answered_at: now,
             ends_at,
-            playing: Some(prompts::URGENT),
+            sentence,
+            playing: Some(sentence),
             wrong: 0,
             acknowledged: false,
             result: AttemptResult::AnsweredNoKey,
             rings: None,
         };
-        (menu, vec![Step::Play(prompts::URGENT)])
+        (menu, vec![Step::Play(sentence)])
     }
 
     /// Starts when the trunk has dialled; only a key tells that somebody answered.
-    pub fn start_unanswered(now: Mono, ring: Duration, ends_at: Mono) -> (Self, Vec<Step>) {
-        let (menu, _) = Self::start(now, ends_at);
+    pub fn start_unanswered(
+        sentence: Prompt,
+        now: Mono,
+        ring: Duration,
+        ends_at: Mono,
+    ) -> (Self, Vec<Step>) {
+        let (menu, _) = Self::start(sentence, now, ends_at);
         let state = State::Repeating { until: now + ring, more: true };
         let menu = Self { state, playing: None, result: AttemptResult::NoAnswer, ..menu };
-        (menu, vec![Step::Repeat(prompts::URGENT)])
+        (menu, vec![Step::Repeat(sentence)])
     }
 
     /// What became of the attempt if it ended now.
@@ -126,27 +136,28 @@ impl Menu {
         if now.since(self.answered_at) < DEAF {
             return vec![];
         }
+        if key == '6' && !matches!(self.state, State::Over) {
+            return vec![Step::Join];
+        }
         match self.state {
             State::Repeating { .. }
             | State::Prompting { .. }
             | State::WrongKey { .. }
-            | State::Listening { .. } => {
-                self.result = AttemptResult::AnsweredNoKey;
-                self.choose(key, now)
-            }
+            | State::Listening { .. } => self.choose(key, now),
             State::Farewell { .. } if key == '1' && !self.acknowledged => self.acknowledge(now),
             State::Confirming { .. } | State::Farewell { .. } | State::Over => vec![],
         }
     }
 
     fn choose(&mut self, key: char, now: Mono) -> Vec<Step> {
+        self.result = AttemptResult::AnsweredNoKey;
         match key {
             '1' => self.acknowledge(now),
             '*' => {
                 self.prompt_again(now);
-                vec![Step::Key(key), self.say(prompts::URGENT)]
+                vec![Step::Key(key), self.say(self.sentence)]
             }
-            _ => self.wrong_key(key, now),
+            _ => self.wrong_key(key, prompts::WRONG_KEY, now),
         }
     }
 
@@ -175,7 +186,21 @@ impl Menu {
         vec![Step::Silence, Step::Acknowledge]
     }
 
-    fn wrong_key(&mut self, key: char, now: Mono) -> Vec<Step> {
+    /// There is no conversation to join, or no place in it.
+    pub fn handle_not_joined(&mut self, now: Mono) -> Vec<Step> {
+        match self.state {
+            State::Repeating { .. }
+            | State::Prompting { .. }
+            | State::WrongKey { .. }
+            | State::Listening { .. } => {
+                self.result = AttemptResult::AnsweredNoKey;
+                self.wrong_key('6', prompts::CANNOT_JOIN, now)
+            }
+            State::Confirming { .. } | State::Farewell { .. } | State::Over => vec![],
+        }
+    }
+
+    fn wrong_key(&mut self, key: char, answer: Prompt, now: Mono) -> Vec<Step> {
         self.wrong += 1;
         let until = now + PROMPT_AT_MOST;
         self.state = if self.wrong < WRONG_KEYS {
@@ -183,7 +208,7 @@ impl Menu {
         } else {
             State::Farewell { until }
         };
-        vec![Step::Key(key), self.say(prompts::WRONG_KEY)]
+        vec![Step::Key(key), self.say(answer)]
     }
 
     fn prompt_again(&mut self, now: Mono) {
@@ -207,11 +232,11 @@ impl Menu {
             }
             State::Prompting { more, .. } => {
                 self.state = State::Prompting { more: more - 1, until: now + PROMPT_AT_MOST };
-                vec![self.say(prompts::URGENT)]
+                vec![self.say(self.sentence)]
             }
             State::WrongKey { .. } => {
                 self.prompt_again(now);
-                vec![self.say(prompts::URGENT)]
+                vec![self.say(self.sentence)]
             }
             State::Farewell { .. } => self.hang_up(),
             State::Repeating { .. }
@@ -245,7 +270,7 @@ impl Menu {
     /// commit is asked for again. Committing twice changes nothing.
     pub fn take_up(&mut self) -> Vec<Step> {
         if matches!(self.state, State::Repeating { .. }) {
-            return vec![Step::Repeat(prompts::URGENT)];
+            return vec![Step::Repeat(self.sentence)];
         }
         let waits = matches!(self.state, State::Confirming { .. });
         let again = self.playing.map(Step::Play);
@@ -347,7 +372,7 @@ mod tests {
     }
 
     fn answered() -> Menu {
-        let (menu, steps) = Menu::start(at(0), at(90_000));
+        let (menu, steps) = Menu::start(URGENT, at(0), at(90_000));
         assert_eq!(steps, [Step::Play(URGENT)]);
         menu
     }

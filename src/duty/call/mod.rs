@@ -22,6 +22,7 @@ use super::switchboard::{AckOutcome, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::rtp::{Party, Prompt, Tone};
 use crate::protocol::sip::{Ending, Incoming as Invite, LegId, Referred};
+use bridge::Guest;
 use desk::Desk;
 use incoming::Incoming;
 use keys::Via;
@@ -152,6 +153,38 @@ impl Call {
         match self {
             Call::Incoming(call) => call.is_taped(),
             Call::Leader(call) => call.is_taped(),
+        }
+    }
+
+    /// Whether a leader may join.
+    pub fn has_room(&self) -> bool {
+        match self {
+            Call::Incoming(call) => call.has_room(),
+            Call::Leader(_) => false,
+        }
+    }
+
+    /// A leader joins.
+    pub fn seat(&mut self, guest: Guest, desk: &mut Desk, now: Now) {
+        match self {
+            Call::Incoming(call) => call.seat(guest, desk, now),
+            Call::Leader(_) => desk.sip.bye(guest.leg.id, now),
+        }
+    }
+
+    /// He goes over to another call, and this one is over.
+    pub fn leave(&mut self, desk: &mut Desk, now: Now) -> Option<Guest> {
+        match self {
+            Call::Incoming(_) => None,
+            Call::Leader(call) => call.leave(desk, now),
+        }
+    }
+
+    /// The call that he wants to join has no place for him.
+    pub fn handle_not_joined(&mut self, desk: &mut Desk, now: Now) {
+        match self {
+            Call::Incoming(_) => {}
+            Call::Leader(call) => call.handle_not_joined(desk, now),
         }
     }
 

@@ -292,6 +292,7 @@ fn claim(tx: &mut Tx<'_>, escalation: &Escalation, target: Target, now: Now) -> 
     Ok(Input::Notify(LeaderCall {
         attempt,
         entry: escalation.entry,
+        person: target.person,
         target: target.number,
         urgency: escalation.urgency,
         ring: target.ring,

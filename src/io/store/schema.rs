@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_handing.sql"),
     include_str!("migrations/0006_quality.sql"),
     include_str!("migrations/0007_fax.sql"),
+    include_str!("migrations/0008_conference.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

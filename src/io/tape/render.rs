@@ -77,7 +77,7 @@ pub fn render(tape: &Path, wav: &Path) -> io::Result<Rendered> {
         started: scan.header.wall_at(moment),
         interrupted,
         packets,
-        gaps: gaps(&tracks, start, end),
+        gaps: gaps(&tracks, start, end, content.caller),
         undecoded,
     })
 }
@@ -207,9 +207,12 @@ impl Content {
     }
 }
 
-fn gaps(tracks: &[Track], start: i64, end: i64) -> Vec<Gap> {
+/// `joins`: a leader came into the call of others, and is gone when he is heard no more.
+fn gaps(tracks: &[Track], start: i64, end: i64, joins: bool) -> Vec<Gap> {
     let mut gaps = Vec::new();
     for track in tracks.iter().filter(|track| track.party != Party::Prompt) {
+        let left = track.placed.last().filter(|_| joins && track.party == Party::Leader);
+        let end = left.map_or(end, Placed::end);
         for (at, length) in timeline::gaps(&track.placed, end, GAP_MIN) {
             if at + length == end && length < LAST_GAP_MIN {
                 continue;

@@ -188,6 +188,28 @@ fn a_leader_who_is_called_is_left() {
 }
 
 #[test]
+fn rec_t10_a_leader_who_joins_is_on_our_side_and_his_coming_and_going_is_no_gap() {
+    let mut room = Room::new();
+    let (mut head, tape) = room.start();
+    let start = clock::mono();
+    Voice::new(Party::Caller, start).speak(&mut head, [1000; 75]);
+    Voice::new(Party::Officer, start).speak(&mut head, [500; 75]);
+    Voice::new(Party::Leader, start + Duration::from_millis(500)).speak(&mut head, [2000; 25]);
+    head.push(&Head::finished(CALL, start + Duration::from_millis(1500)), &[]);
+    let sealed = room.sealed();
+    let [left, right] = room.wav(&sealed);
+    let at = |ms: usize| (left[8 * ms + 100], right[8 * ms + 100]);
+    let (caller, officer, both) = (heard(1000), heard(500), heard(500) + heard(2000));
+    assert_eq!(
+        [at(200), at(700), at(1300)],
+        [(caller, officer), (caller, both), (caller, officer)]
+    );
+    assert_eq!(sealed.gaps, []);
+    drop(head);
+    tape.stop();
+}
+
+#[test]
 fn rec_d8_a_call_without_a_packet_is_told_as_such() {
     let mut room = Room::new();
     let (mut head, tape) = room.start();

@@ -79,6 +79,7 @@ pub fn legs(rows: &[LegRow], t: &'static Messages, now: DateTime<Utc>) -> Vec<Le
                 Joining::Rung => t.leg_rung,
                 Joining::Transfer => t.leg_transfer,
                 Joining::Pickup => t.leg_pickup,
+                Joining::Conference => t.leg_conference,
             },
             lasts: match failed {
                 true => t.leg_failed.to_owned(),

@@ -175,6 +175,7 @@ messages! {
     leg_rung: "接听", "Answered";
     leg_transfer: "转接", "Handed over";
     leg_pickup: "代接", "Picked up";
+    leg_conference: "加入", "Joined";
     leg_failed: "未接通", "Not reached";
     stretch_message: "留言", "Message";
     stretch_hold_caller: "来电方保持", "Held by the caller";

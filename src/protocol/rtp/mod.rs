@@ -8,6 +8,7 @@ pub mod g711;
 pub mod g722;
 pub mod gate;
 pub mod libopus;
+pub mod mixer;
 pub mod packet;
 pub mod quality;
 pub mod relay;
@@ -70,6 +71,11 @@ pub enum Command {
     Join {
         a: Channel,
         b: Channel,
+    },
+    /// The three hear each other, each the two others. From now on the packets of all are taped with this call.
+    Confer {
+        call: Uuid,
+        seats: [Channel; 3],
     },
     /// Plays a prompt to the party, over and over when `repeat`; replaces what was playing. Taped
     /// as [`Party::Prompt`].

@@ -1,11 +1,13 @@
 //! Passes packets between parties, speaks prompts, hears keys, counts. Touches no socket: its owner receives, sends
 //! and tapes what it is told. Allocates nothing per packet.
 
+mod conference;
 mod forward;
 mod lent;
 
 pub use forward::Forward;
 
+use super::mixer::Mixer;
 use super::packet::{self, Packet};
 use super::source::{FRAME_BYTES, Source, Turn};
 use super::stream::Carried;
@@ -29,6 +31,8 @@ const LOOK: &str = "somebody may have become quiet";
 pub struct Relay {
     slots: Vec<Slot>,
     prompts: Vec<Arc<[i16]>>,
+    /// Conversations of three.
+    tables: Vec<Box<Mixer>>,
     /// Channels that wait for a moment: a prompt plays, or a key's end may be lost.
     waiting: Vec<Channel>,
     /// When somebody may have become quiet; none while nobody is on who was heard of late.
@@ -82,12 +86,14 @@ pub enum Verdict {
     Take { tag: Tag, length: usize, forward: Option<Forward> },
 }
 
-/// A packet of a prompt: to be taped, encrypted and sent from `channel` to `to`; none of it where the party holds us.
+/// A packet of ours: to be taped, encrypted and sent from `channel` to `to`; none of it where the party holds us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spoken {
     pub channel: Channel,
     pub to: Option<SocketAddr>,
     pub tag: Tag,
+    /// False for what was mixed: each voice in it is on the tape already.
+    pub taped: bool,
 }
 
 impl Relay {
@@ -96,6 +102,7 @@ impl Relay {
         Self {
             slots,
             prompts,
+            tables: Vec::new(),
             waiting: Vec::with_capacity(usize::from(channels)),
             look: None,
             events: VecDeque::with_capacity(usize::from(channels) * 4),
@@ -117,6 +124,7 @@ impl Relay {
                 }
             }
             Command::Join { a, b } => self.join(a, b),
+            Command::Confer { call, seats } => self.confer(call, seats, now),
             Command::Play { channel, prompt, repeat } => self.play(channel, prompt, repeat, now),
             Command::Stop { channel } => {
                 if let Some(lent) = self.lent(channel) {
@@ -161,7 +169,10 @@ impl Relay {
         }
         match judged.carried {
             Carried::Keys => self.hear_key(channel, &packet, now),
-            Carried::Audio(codec) => self.hear_tone(channel, codec, &packet, now),
+            Carried::Audio(codec) => {
+                self.hear_tone(channel, codec, &packet, now);
+                self.seat(channel, codec, &packet);
+            }
         }
         let forward =
             other.and_then(|other| self.forward(other, channel, event_clock, judged.carried));
@@ -244,7 +255,8 @@ impl Relay {
                 Turn::Packet(codec, audio_pt) => {
                     let to = lent.reachable().then_some(lent.stream.remote);
                     let tag = Tag::of(lent.call, Party::Prompt, &lent.stream);
-                    return Some(Spoken { channel, to, tag: Tag { codec, audio_pt, ..tag } });
+                    let tag = Tag { codec, audio_pt, ..tag };
+                    return Some(Spoken { channel, to, tag, taped: true });
                 }
                 Turn::Played(prompt) => self.events.push_back(Event::Played { channel, prompt }),
                 Turn::Nothing if lent.due().is_none() => {
@@ -253,7 +265,7 @@ impl Relay {
                 Turn::Nothing => index += 1,
             }
         }
-        None
+        self.poll_mixed(now, out)
     }
 
     pub fn poll_event(&mut self) -> Option<Event> {
@@ -263,7 +275,8 @@ impl Relay {
     pub fn deadline(&self) -> Option<Deadline> {
         let slots =
             self.waiting.iter().filter_map(|channel| self.slots.get(usize::from(channel.0)));
-        let look = self.look.map(|at| (at, LOOK));
+        let tables = self.tables.iter().map(|table| Some(table.deadline()));
+        let look = tables.fold(self.look.map(|at| (at, LOOK)), earlier);
         slots
             .filter_map(|slot| slot.lent.as_ref()?.due())
             .fold(look, |first, due| earlier(first, Some(due)))
@@ -316,7 +329,9 @@ impl Relay {
         }
     }
 
+    /// From whomever the channel is joined to.
     fn part(&mut self, channel: Channel) {
+        self.tables.retain(|table| !table.seats(channel));
         let other = self.lent(channel).and_then(|lent| lent.other.take());
         if let Some(lent) = other.and_then(|other| self.lent(other)) {
             lent.other = None;

@@ -4,7 +4,6 @@ use super::packet::{self, Packet};
 use super::{Codec, Prompt, Stream, g711, g722};
 use crate::protocol::now::Mono;
 use crate::protocol::random::Random;
-use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,12 +93,46 @@ impl Source {
             self.playing = None;
             return Turn::Played(prompt);
         }
-        // A party that takes nothing we can speak hears nothing, for as long as it would have heard something.
+        let mut frame = [0; FRAME_SAMPLES];
+        let samples = playing.samples.get(playing.position..).unwrap_or_default();
+        for (place, sample) in frame.iter_mut().zip(samples) {
+            *place = *sample;
+        }
+        let fresh = playing.fresh;
+        playing.advance();
+        match self.put(stream, &frame, fresh, out) {
+            Some((codec, payload_type)) => Turn::Packet(codec, payload_type),
+            None => Turn::Nothing,
+        }
+    }
+
+    /// Says this frame at `now`, after the one before or after a pause: its codec and payload type.
+    pub fn say(
+        &mut self,
+        stream: &Stream,
+        frame: &[i16; FRAME_SAMPLES],
+        now: Mono,
+        out: &mut [u8; FRAME_BYTES],
+    ) -> Option<(Codec, u8)> {
+        let goes_on = self.due.is_some_and(|due| due <= now && now.since(due) <= LATE_MAX);
+        if !goes_on {
+            self.skip_to(now);
+        }
+        self.put(stream, frame, !goes_on, out)
+    }
+
+    /// None for a party that takes nothing we can speak: it hears nothing for as long as it would have heard something.
+    fn put(
+        &mut self,
+        stream: &Stream,
+        frame: &[i16; FRAME_SAMPLES],
+        marker: bool,
+        out: &mut [u8; FRAME_BYTES],
+    ) -> Option<(Codec, u8)> {
         let spoken = stream.spoken();
         let (codec, payload_type) = spoken.unwrap_or((Codec::Pcma, stream.audio_pt));
         let mut payload = [0; FRAME_SAMPLES];
-        let samples = playing.samples.get(playing.position..).unwrap_or_default();
-        for (byte, sample) in payload.iter_mut().zip(samples.iter().chain(iter::repeat(&0))) {
+        for (byte, sample) in payload.iter_mut().zip(frame) {
             *byte = match codec {
                 Codec::G722 => self.wide.narrow(*sample),
                 Codec::Pcmu | Codec::Pcma | Codec::G729 | Codec::Opus | Codec::Unknown => {
@@ -109,22 +142,17 @@ impl Source {
         }
         let packet = Packet {
             payload_type,
-            marker: playing.fresh,
+            marker,
             sequence: self.sequence,
             timestamp: self.timestamp,
             ssrc: self.ssrc,
             payload: &payload,
         };
         let written = packet::build(&packet, out);
-        playing.advance();
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
         self.due = self.due.map(|due| due + FRAME);
-        if written.is_some() && spoken.is_some() {
-            Turn::Packet(codec, payload_type)
-        } else {
-            Turn::Nothing
-        }
+        spoken.filter(|_| written.is_some())
     }
 
     /// Moves the due time to now and the timestamp with it, so that a pause is a pause for the listener.

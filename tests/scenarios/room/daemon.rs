@@ -294,7 +294,9 @@ impl Daemon {
             let mut packet = [0; FRAME_BYTES];
             while let Some(spoken) = self.relay.poll_packet(now.mono, &mut packet) {
                 let (call, party) = (spoken.tag.call, spoken.tag.party);
-                self.tape.push(Taped { at: now.mono, call, party, bytes: packet.to_vec() });
+                if spoken.taped {
+                    self.tape.push(Taped { at: now.mono, call, party, bytes: packet.to_vec() });
+                }
                 let mut out = packet.to_vec();
                 out.resize(FRAME_BYTES + TAG, 0);
                 if let (Some(to), Some(length)) =

@@ -58,6 +58,7 @@ pub enum Prompt {
     PleaseWait,
     AlreadyConfirmed,
     Withdrawn,
+    CannotJoin,
 }
 
 impl Room {
@@ -233,7 +234,8 @@ fn prompt_of(byte: u8) -> Option<Prompt> {
     let level = g711::decode(Codec::Pcma, byte);
     let index = (f64::from(level) / f64::from(PROMPT_LEVEL)).round() as i16 - 1;
     match u8::try_from(index).map(dutyline::protocol::rtp::Prompt).ok()? {
-        prompts::URGENT => Some(Prompt::Urgent),
+        prompts::URGENT | prompts::URGENT_LIVE => Some(Prompt::Urgent),
+        prompts::CANNOT_JOIN => Some(Prompt::CannotJoin),
         prompts::CONFIRMED => Some(Prompt::Confirmed),
         prompts::WRONG_KEY => Some(Prompt::WrongKey),
         prompts::PLEASE_WAIT => Some(Prompt::PleaseWait),

@@ -37,3 +37,14 @@ pub fn congestion(times: usize) -> Vec<u8> {
 pub fn fax_calls(times: usize) -> Vec<u8> {
     beats(1100.0, 500, 3000, times)
 }
+
+/// How loud a tone is in A-law, of a full scale of 32,768.
+pub fn level(sound: &[u8], hertz: f64) -> f64 {
+    let (mut re, mut im) = (0.0, 0.0);
+    for (n, byte) in sound.iter().enumerate() {
+        let (sample, phase) = (g711::decode(Codec::Pcma, *byte), n as f64 * hertz * TAU / 8000.0);
+        re += f64::from(sample) * phase.cos();
+        im += f64::from(sample) * phase.sin();
+    }
+    2.0 * re.hypot(im) / sound.len().max(1) as f64
+}

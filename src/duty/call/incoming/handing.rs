@@ -1,8 +1,9 @@
 //! An officer's place in a call is handed on: by his phone (REFER), or by another one that takes the
-//! call, ringing or talking, for itself (INVITE with Replaces, RFC 3891).
+//! call, ringing or talking, for itself (INVITE with Replaces, RFC 3891). Or a leader joins.
 
 use super::{Incoming, State};
 use crate::duty::call::LegEvent;
+use crate::duty::call::bridge::Guest;
 use crate::duty::call::desk::Desk;
 use crate::duty::call::ring_plan::Ring;
 use crate::duty::call::ringing::Taken;
@@ -40,6 +41,17 @@ impl Incoming {
                 None
             }
             (_, event) => Some(event),
+        }
+    }
+
+    /// Whether a leader may join.
+    pub fn has_room(&self) -> bool {
+        matches!(&self.state, State::Talking(bridge) if bridge.has_room())
+    }
+
+    pub fn seat(&mut self, guest: Guest, desk: &mut Desk, now: Now) {
+        if let State::Talking(bridge) = &mut self.state {
+            bridge.seat(guest, desk, now);
         }
     }
 

@@ -9,6 +9,9 @@ use crate::protocol::rtp::{Party, Tone};
 impl Incoming {
     pub fn handle_tone(&mut self, party: Party, tone: Tone, since: Now, desk: &mut Desk, now: Now) {
         match tone {
+            Tone::Busy | Tone::Congestion if party == Party::Leader => {
+                self.leader_is_gone(since, desk, now);
+            }
             _ if party != Party::Caller => {}
             Tone::Busy | Tone::Congestion => self.caller_is_gone(since, desk, now),
             Tone::FaxCalls | Tone::FaxAnswers => self.fax_calls(since, desk, now),
@@ -35,6 +38,16 @@ impl Incoming {
                 self.message_ended(by, why, desk, since);
             }
             State::Entering { .. } | State::Ringing { .. } | State::Over => {}
+        }
+    }
+
+    fn leader_is_gone(&mut self, since: Now, desk: &mut Desk, now: Now) {
+        let State::Talking(bridge) = &mut self.state else { return };
+        if bridge.leader_is_gone(since, desk, now) {
+            bridge.hang_up(desk, now);
+            desk.freed = true;
+            let (by, why) = (Some(Party::Leader), "the leader hung up, as the busy tone says");
+            self.end(Disposition::Answered, by, 200, why, desk, since);
         }
     }
 

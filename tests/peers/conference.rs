@@ -1,0 +1,161 @@
+//! A leader joins caller and officer by key 6, each a real phone behind a real PBX: who hears whom, and what is
+//! recorded.
+
+use crate::calls::{Room, talk};
+use crate::daemon::Plan;
+use crate::wave;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(8);
+const CALL: &str = "SELECT id FROM call WHERE direction = 'in'";
+const LEGS: &str =
+    "SELECT group_concat(phone || ' ' || how || ' ' || (ended_ms - taken_ms > 1000)) FROM leg";
+/// Caller, officer, leader.
+const HERTZ: [f64; 3] = [620.0, 1370.0, 2290.0];
+/// What a voice that ought not to be there is weaker by.
+const APART: f64 = 20.0;
+
+fn tone(hertz: f64) -> Vec<i16> {
+    let at = |n: usize| (n as f64 * hertz * std::f64::consts::TAU / wave::RATE as f64).sin();
+    (0..60 * wave::RATE).map(|n| (at(n) * 6000.0) as i16).collect()
+}
+
+/// How loud each tone is in half a second of this, in decibels of what was said.
+fn levels(sound: &[i16]) -> [f64; 3] {
+    HERTZ.map(|hertz| {
+        let (mut re, mut im) = (0.0, 0.0);
+        for (n, sample) in sound.iter().enumerate() {
+            let phase = n as f64 * hertz * std::f64::consts::TAU / wave::RATE as f64;
+            re += f64::from(*sample) * phase.cos();
+            im += f64::from(*sample) * phase.sin();
+        }
+        let level = 2.0 * f64::hypot(re, im) / sound.len() as f64;
+        20.0 * (level / 6000.0).max(1e-6).log10()
+    })
+}
+
+/// Half seconds in which just these are heard: the others at least 20 dB below the weakest of them.
+fn only(sound: &[i16], wanted: &[usize]) -> usize {
+    let halves = sound.chunks_exact(wave::RATE / 2).map(levels);
+    let fits = halves.filter(|levels| {
+        let (there, absent): (Vec<usize>, Vec<usize>) = (0..3).partition(|n| wanted.contains(n));
+        let weakest = there.iter().map(|n| levels[*n]).fold(f64::MAX, f64::min);
+        let loudest = absent.iter().map(|n| levels[*n]).fold(f64::MIN, f64::max);
+        weakest > -6.0 && loudest < weakest - APART
+    });
+    fits.count()
+}
+
+/// The longest stretch without any sound between the first and the last.
+fn longest_quiet(sound: &[i16]) -> Duration {
+    let loud: Vec<usize> = (0..sound.len()).filter(|n| sound[*n].unsigned_abs() > 600).collect();
+    let most = loud.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(usize::MAX);
+    Duration::from_micros((most * 125) as u64)
+}
+
+fn three(audio_codecs: [&str; 3]) {
+    let Some(mut room) = Room::open() else { return };
+    let daemon = room.daemon(&Plan::default());
+    let [of_caller, of_officer, of_leader] = HERTZ.map(tone);
+    let mut caller = room.phone_with("caller", &of_caller, audio_codecs[0]);
+    let mut officer = room.phone_with("2001", &of_officer, audio_codecs[1]);
+    let mut leader = room.phone_with("3001", &of_leader, audio_codecs[2]);
+    caller.dial("1001");
+    officer.incoming(SOON);
+    officer.accept();
+    caller.established();
+    officer.established();
+    talk(2);
+    officer.press('*');
+    talk(1);
+    officer.press('9');
+    leader.incoming(SOON);
+    leader.accept();
+    leader.established();
+    talk(2);
+    leader.press('6');
+    daemon.row_is("SELECT state FROM escalation", "acknowledged");
+    daemon.row_is("SELECT result FROM attempt", "acknowledged");
+    talk(6);
+    leader.hangup();
+    leader.closed();
+    talk(3);
+    caller.hangup();
+    officer.closed();
+    caller.closed();
+
+    daemon.row_is("SELECT disposition FROM call WHERE direction = 'in'", "answered");
+    assert_eq!(daemon.row("SELECT count(*) FROM entry"), "1");
+    assert_eq!(daemon.row(LEGS), "话机2001 rung 1,leader conference 1");
+    let (at_caller, at_officer, at_leader) = (caller.heard(), officer.heard(), leader.heard());
+    for (who, heard, before, among) in [
+        ("caller", &at_caller, &[1][..], &[1, 2][..]),
+        ("officer", &at_officer, &[0], &[0, 2]),
+        ("leader", &at_leader, &[], &[0, 1]),
+    ] {
+        let (two, three) = (only(heard, before), only(heard, among));
+        println!("{who}: {two} half seconds of two, {three} of three");
+        assert!(three >= 8, "{who} hears the two others: {three} half seconds");
+        assert!(before.is_empty() || two >= 8, "{who} hears the other before and after: {two}");
+    }
+    let recorded = daemon.recording(CALL);
+    let (left, right) = (&recorded.channels[0], &recorded.channels[1]);
+    let alone = only(left, &[0]);
+    let both = only(right, &[1, 2]);
+    println!("recorded: {alone} half seconds of the caller, {both} of officer and leader");
+    assert!(alone >= 24 && both >= 8);
+    for (who, heard) in [("caller", &at_caller), ("officer", &at_officer)] {
+        println!("{who}: longest quiet {:?}", longest_quiet(heard));
+    }
+    let quiet = [longest_quiet(left), longest_quiet(right)];
+    println!("recording: longest quiet {quiet:?}");
+    assert!(quiet.iter().all(|quiet| *quiet < Duration::from_millis(100)), "{quiet:?}");
+}
+
+#[test]
+fn rec_s4_each_of_three_phones_hears_the_two_others_and_the_recording_has_all() {
+    three([""; 3]);
+}
+
+#[test]
+fn rec_s4_three_codecs_at_one_table() {
+    three([";audio_codecs=G722", ";audio_codecs=PCMA", ";audio_codecs=PCMU"]);
+}
+
+/// The officer hangs up and the leader has the caller; then the caller hangs up.
+#[test]
+fn rec_s4_the_leader_goes_on_alone_with_the_caller() {
+    let Some(mut room) = Room::open() else { return };
+    let daemon = room.daemon(&Plan::default());
+    let [of_caller, of_officer, of_leader] = HERTZ.map(tone);
+    let mut caller = room.phone("caller", &of_caller);
+    let mut officer = room.phone("2001", &of_officer);
+    let mut leader = room.phone("3001", &of_leader);
+    caller.dial("1001");
+    officer.incoming(SOON);
+    officer.accept();
+    caller.established();
+    officer.established();
+    officer.press('*');
+    talk(1);
+    officer.press('9');
+    leader.incoming(SOON);
+    leader.accept();
+    leader.established();
+    talk(2);
+    leader.press('6');
+    daemon.row_is("SELECT count(*) FROM leg WHERE how = 'conference' AND taken_ms > 0", "1");
+    talk(3);
+    officer.hangup();
+    officer.closed();
+    talk(4);
+    caller.hangup();
+    leader.closed();
+    caller.closed();
+    daemon.row_is("SELECT ended_by FROM call WHERE direction = 'in'", "caller");
+    let heard = caller.heard();
+    assert!(only(&heard, &[1, 2]) >= 3 && only(&heard, &[2]) >= 5, "both, then the leader");
+    assert!(only(&leader.heard(), &[0]) >= 5, "the caller alone");
+    let recorded = daemon.recording(CALL);
+    assert!(only(&recorded.channels[1], &[2]) >= 5, "the leader is on our side");
+}
