@@ -2,6 +2,7 @@
 
 use super::ids::CallId;
 use crate::protocol::now::{Deadline, Mono};
+use crate::protocol::random::Random;
 use crate::protocol::rtp::{Channel, Party};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -9,11 +10,12 @@ use std::time::Duration;
 /// How long the relay may take to report a closed channel before it is lent again all the same.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// The channel that was given back longest ago is lent next, so that late packets of the last
-/// call do not meet the next one.
+/// One of the channels that were given back longest ago is lent next, so that late packets of the
+/// last call do not meet the next one; which one, nobody can foresee.
 #[derive(Debug)]
 pub struct Channels {
     free: VecDeque<Channel>,
+    random: Random,
     lent: BTreeMap<Channel, Loan>,
     of_call: BTreeSet<(CallId, Channel)>,
     closing: BTreeSet<(Mono, Channel)>,
@@ -38,9 +40,10 @@ enum Use {
 }
 
 impl Channels {
-    pub fn new(count: u16) -> Self {
+    pub fn new(count: u16, random: Random) -> Self {
         Self {
             free: (0..count).map(Channel).collect(),
+            random,
             lent: BTreeMap::new(),
             of_call: BTreeSet::new(),
             closing: BTreeSet::new(),
@@ -52,7 +55,8 @@ impl Channels {
         if self.free.len() <= keep {
             return None;
         }
-        let channel = self.free.pop_front()?;
+        let rested = self.free.len().div_ceil(2);
+        let channel = self.free.remove(self.random.below(rested as u64) as usize)?;
         self.promise(channel, call, party);
         Some(channel)
     }
@@ -177,9 +181,51 @@ mod tests {
     const A: CallId = CallId(Uuid::from_u128(1));
     const B: CallId = CallId(Uuid::from_u128(2));
 
+    fn channels_of(count: u16) -> Channels {
+        Channels::new(count, Random::from_seed([14; 32]))
+    }
+
+    /// Which channel each of so many calls gets that are on one after the other.
+    fn lent_in_turn(channels: &mut Channels, calls: usize) -> Vec<u16> {
+        let mut lend = || {
+            let channel = channels.lend(A, Party::Caller, 0).unwrap();
+            channels.give_back(channel, Mono(0));
+            channel.0
+        };
+        (0..calls).map(|_| lend()).collect()
+    }
+
+    #[test]
+    fn rel_t14_every_port_is_lent_as_often_and_the_last_one_does_not_tell_the_next() {
+        const COUNT: usize = 32;
+        const CALLS: usize = 32_000;
+        let lent = lent_in_turn(&mut channels_of(COUNT as u16), CALLS);
+        let mut often = [0_i64; COUNT];
+        let mut steps = [0_i64; COUNT];
+        for pair in lent.windows(2) {
+            let [last, next] = [usize::from(pair[0]), usize::from(pair[1])];
+            often[last] += 1;
+            steps[(next + COUNT - last) % COUNT] += 1;
+        }
+        let even = (CALLS / COUNT) as i64;
+        assert!(often.iter().all(|count| (count - even).abs() < even / 5), "{often:?}");
+        assert_eq!(steps[0], 0, "never the one that was on just now");
+        let most = steps.iter().max().unwrap();
+        assert!(*most < even * 3 / 2, "no step from one to the next stands out: {steps:?}");
+    }
+
+    #[test]
+    fn rel_t14_a_port_rests_while_half_of_the_others_are_lent() {
+        let lent = lent_in_turn(&mut channels_of(32), 10_000);
+        for (at, channel) in lent.iter().enumerate() {
+            let again = lent[at + 1..].iter().position(|later| later == channel);
+            assert!(again.is_none_or(|between| between >= 15), "{channel} at {at}");
+        }
+    }
+
     #[test]
     fn a_reserve_is_left_for_calls_to_leaders() {
-        let mut channels = Channels::new(3);
+        let mut channels = channels_of(3);
         assert!(channels.lend(A, Party::Caller, 2).is_some());
         assert_eq!(channels.lend(A, Party::Officer, 2), None);
         assert!(channels.lend(B, Party::Leader, 0).is_some());
@@ -187,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_channel_that_was_only_promised_is_free_at_once() {
-        let mut channels = Channels::new(1);
+        let mut channels = channels_of(1);
         let channel = channels.lend(A, Party::Caller, 0).unwrap();
         assert!(!channels.give_back(channel, Mono(0)));
         assert_eq!(channels.lend(B, Party::Caller, 0), Some(channel));
@@ -195,7 +241,7 @@ mod tests {
 
     #[test]
     fn an_open_channel_is_free_when_the_relay_has_closed_it() {
-        let mut channels = Channels::new(1);
+        let mut channels = channels_of(1);
         let channel = channels.lend(A, Party::Caller, 0).unwrap();
         channels.open(channel);
         assert_eq!(channels.closed(channel), None, "nobody asked to close it");
@@ -210,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_silent_relay_does_not_keep_a_channel_for_ever() {
-        let mut channels = Channels::new(1);
+        let mut channels = channels_of(1);
         let channel = channels.lend(A, Party::Caller, 0).unwrap();
         channels.open(channel);
         channels.give_back(channel, Mono(0));

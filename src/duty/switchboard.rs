@@ -168,7 +168,7 @@ impl Switchboard {
         let desk = Desk {
             plan,
             sip,
-            channels: Channels::new(count),
+            channels: Channels::new(count, random.fork()),
             legs: BTreeMap::new(),
             queue: BTreeSet::new(),
             joining: vec![],
