@@ -173,6 +173,7 @@ impl Relay {
                 self.hear_tone(channel, codec, &packet, now);
                 self.seat(channel, codec, &packet);
             }
+            Carried::Noise => {}
         }
         let forward =
             other.and_then(|other| self.forward(other, channel, event_clock, judged.carried));
@@ -725,6 +726,31 @@ mod tests {
         assert_eq!(events(&mut relay), []);
         let counts = closed(&mut relay, A);
         assert_eq!((counts.strangers, counts.received), (4, 0));
+    }
+
+    #[test]
+    fn rec_t4_comfort_noise_is_a_sign_of_life_and_nothing_to_hear() {
+        let mut relay = bridge(stream(4000), stream(5000));
+        let caller = stream(4000).remote;
+        hear(&mut relay, A, caller, &bytes(8, 1, &[0; 160]));
+        events(&mut relay);
+        for n in 0..20 {
+            let now = START + Duration::from_secs(u64::from(n));
+            relay.handle_timeout(now);
+            let noise = &mut bytes(13, 2 + n, &[60])[..];
+            let verdict = relay.handle_packet(A, caller, noise, now);
+            let Verdict::Take { tag, length: 13, forward: None } = verdict else {
+                panic!("{verdict:?}")
+            };
+            assert_eq!((tag.codec, tag.audio_pt), (Codec::Pcma, 8), "to the tape it is no audio");
+        }
+        let quiet = |event: &Event| matches!(event, Event::Quiet { channel: A, .. });
+        assert!(!events(&mut relay).iter().any(quiet), "it is there");
+        let speech = &mut bytes(8, 22, &[0; 160])[..];
+        let verdict = relay.handle_packet(A, caller, speech, START + Duration::from_secs(20));
+        assert!(forwarded(verdict).is_some());
+        let counts = closed(&mut relay, A);
+        assert_eq!((counts.received, counts.lost, counts.strangers), (22, 0, 0));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use super::srtp::Keys;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
+/// Comfort noise has this type whether or not it was agreed on (RFC 3551 §6).
+const COMFORT_NOISE: u8 = 13;
 /// Further payload types that are kept in mind for a party.
 const KNOWN_MAX: usize = 6;
 
@@ -33,6 +35,8 @@ pub struct Stream {
 pub enum Carried {
     Audio(Codec),
     Keys,
+    /// The party is silent and says so (RFC 3389): a sign of life, and nothing to hear.
+    Noise,
 }
 
 /// A few payload types and what they carry.
@@ -64,6 +68,9 @@ impl Stream {
             return Some(Carried::Keys);
         }
         self.also.get(payload_type).or_else(|| {
+            if payload_type == COMFORT_NOISE {
+                return Some(Carried::Noise);
+            }
             let codec =
                 Codec::of_static_type(payload_type).filter(|codec| codec.is_convertible())?;
             Some(Carried::Audio(codec))

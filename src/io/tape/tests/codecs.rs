@@ -218,3 +218,30 @@ fn rec_q3_srtp_that_nobody_gave_a_key_for_is_found_out() {
     let kept = Undecoded { party: Party::Caller, obstacle: Obstacle::Encrypted, packets: 100 };
     assert_eq!((sealed.wav, sealed.undecoded), (None, vec![kept]));
 }
+
+#[test]
+fn rec_t4_silence_that_is_not_sent_or_sent_as_comfort_noise_has_its_true_length() {
+    for noise in [false, true] {
+        let mut whistler = Whistler::new();
+        let mut records: Vec<_> = (0..50).map(|_| whistler.packet(Codec::Pcma, 160)).collect();
+        for _ in 0..100 {
+            match noise {
+                true => {
+                    let (head, mut bytes) = whistler.packet_of(Codec::Pcma, 160, &[60]);
+                    bytes[1] = 13;
+                    records.push((head, bytes));
+                }
+                false => whistler.said += 160,
+            }
+        }
+        records.extend((0..50).map(|_| whistler.packet(Codec::Pcma, 160)));
+        let (room, sealed) = sealed_of(records);
+        let [left, _] = room.wav(&sealed);
+        assert_eq!(sealed.samples, 200 * 160, "noise {noise}");
+        assert_eq!(sealed.gaps, [Gap { party: Party::Caller, from_ms: 1000, length_ms: 2000 }]);
+        assert_whistled(&left[..50 * 160]);
+        assert!(left[50 * 160..150 * 160].iter().all(|sample| *sample == 0));
+        assert_whistled(&left[150 * 160..]);
+        assert_eq!(sealed.undecoded, []);
+    }
+}

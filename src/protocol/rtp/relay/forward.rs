@@ -50,6 +50,7 @@ impl Forward {
                 let (from, to) = (event_clock, receiver.event_clock);
                 (receiver.event_pt?, Change::Duration { from, to })
             }
+            Carried::Noise => return None,
         };
         Some(Self { channel, to: receiver.remote, from, payload_type, change })
     }

@@ -117,7 +117,7 @@ impl Lent {
     pub fn count(&mut self, judged: &Judged<'_>, now: Mono) {
         let clock = match judged.carried {
             Carried::Audio(codec) => Some(codec.clock()),
-            Carried::Keys => None,
+            Carried::Keys | Carried::Noise => None,
         };
         self.counts.received += 1;
         self.reception.handle_packet(&judged.packet, clock, now);
@@ -134,6 +134,7 @@ impl Lent {
             Carried::Keys => {
                 (self.stream.codec, self.stream.audio_pt, Some(judged.packet.payload_type))
             }
+            Carried::Noise => (self.stream.codec, self.stream.audio_pt, self.stream.event_pt),
         };
         let (call, party, secrecy) = (self.call, self.party, judged.secrecy);
         Tag { call, party, codec, audio_pt, event_pt, secrecy }
