@@ -13,10 +13,10 @@ use crate::io::resolver::Pbx;
 use crate::io::status::Board;
 use crate::io::store::Store;
 use crate::io::tape::Tape;
-use crate::io::{disk, escalator, logbook, web};
+use crate::io::{clock, disk, escalator, logbook, web};
 use anyhow::Context;
 use log::{first_link, keep_log, open_log};
-use page::serve_page;
+use page::{page, serve_page};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,6 +121,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         }
     };
 
+    tell_dialled(&store, &voice.orders).await;
     let wake = Arc::new(Notify::new());
     let readers = logbook::Readers {
         store: store.clone(),
@@ -131,14 +132,10 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let log = keep_log(voice.facts, voice.recordings, voice.traced, readers, &stopping);
     let pulse = voice.pulse;
     let page = web::Web {
-        store: store.clone(),
-        board: board.clone(),
-        room: config.line.room.clone(),
-        line: config.line.number.clone(),
-        recordings: config.storage.recordings.clone(),
         demo: options.demo,
         wake: Arc::clone(&wake),
         alive: Arc::new(move || pulse.age() < ALIVE_WITHIN),
+        ..page(&config, &store, &board)
     };
     let (web_address, serving) =
         serve_page(config.web.listen, page, board.clone(), stopping.clone()).await?;
@@ -247,6 +244,15 @@ impl Daemon {
             task.abort();
         }
         info!("dutyline has stopped");
+    }
+}
+
+/// The day's cap does not begin anew with a restart.
+async fn tell_dialled(store: &Store, orders: &mpsc::Sender<Input>) {
+    match store.dialled_today(clock::now()).await {
+        // The control task is gone: nobody dials.
+        Ok(calls) => drop(orders.send(Input::DialledToday { calls }).await),
+        Err(error) => warn!(%error, "what was dialled today is not known"),
     }
 }
 

@@ -1,8 +1,11 @@
 //! The page's address: bound, or tried again while the telephone works.
 
+use crate::config::Config;
 use crate::io::status::{Alarm, Board};
+use crate::io::store::Store;
 use crate::io::{clock, web};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -10,6 +13,20 @@ use tracing::{error, info};
 
 /// How often a page address that is taken is tried again.
 const WEB_AGAIN: Duration = Duration::from_secs(5);
+
+/// What the page is told by the configuration.
+pub fn page(config: &Config, store: &Store, board: &Board) -> web::Web {
+    web::Web {
+        store: store.clone(),
+        board: board.clone(),
+        room: config.line.room.clone(),
+        line: config.line.number.clone(),
+        recordings: config.storage.recordings.clone(),
+        demo: None,
+        wake: Arc::default(),
+        alive: Arc::new(|| true),
+    }
+}
 
 /// Binds the page's address; a taken one is tried again for ever, with an alarm, while the
 /// telephone works.

@@ -1,6 +1,7 @@
 //! What happened, as facts for the log; and the rules of an entry: urgency, completeness, states.
 
 use super::ids::{AttemptId, CallId, EntryId};
+use super::placed::{Asker, Placed, Refusal};
 use crate::protocol::now::Now;
 use crate::protocol::rtp::quality::Quality;
 use crate::protocol::rtp::{Counts, Party};
@@ -78,6 +79,8 @@ pub enum Joining {
     Pickup,
     /// 加入: a leader, beside the officer.
     Conference,
+    /// 呼出: the number that we call, the far end of a call of ours.
+    Out,
 }
 
 /// Something that happened, to be written down. Facts of one call are written in order.
@@ -85,6 +88,20 @@ pub enum Joining {
 pub enum Fact {
     /// A call reached the duty line: its call row and its entry (I-1).
     Arrived(Box<Arrival>),
+    /// The room calls somebody over the duty line: the call row and the entry of that.
+    Placed(Box<Placed>),
+    /// Somebody wanted to call a number and may not.
+    NotPlaced {
+        call: CallId,
+        asker: Asker,
+        number: String,
+        why: Refusal,
+    },
+    /// A call was made for somebody to a number that counts for the day's cap.
+    Dialled {
+        call: CallId,
+        number: String,
+    },
     /// A phone of the ring plan is being rung.
     Rung {
         call: CallId,
@@ -96,7 +113,7 @@ pub enum Fact {
         phone: String,
         status: u16,
     },
-    /// An officer took the call. Its recording begins.
+    /// An officer took the call; of a call of ours, the far end did. Its recording begins.
     Answered {
         call: CallId,
         phone: String,

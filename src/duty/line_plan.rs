@@ -4,6 +4,7 @@ use super::call::arrival::CallerRules;
 use super::dial_plan::DialPlan;
 use crate::protocol::sdp::Policy;
 use crate::protocol::sip::Account;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ pub struct SrtpPlan {
 }
 
 /// An officer's phone in the ring plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phone {
     /// Shown in the log, such as 值班台话机.
     pub name: String,
@@ -56,7 +57,7 @@ pub struct Phone {
 }
 
 /// When a phone of the ring plan begins to ring.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Begins {
     /// When no phone before it rings any more.
     #[default]

@@ -12,6 +12,7 @@ pub mod journal;
 pub mod ladder;
 pub mod line_plan;
 pub mod numbers;
+pub mod placed;
 pub mod prompts;
 pub mod roster;
 pub mod switchboard;

@@ -3,6 +3,7 @@
 
 mod arriving;
 mod closing;
+mod dialling;
 mod joining;
 mod replacing;
 mod survival;
@@ -19,6 +20,7 @@ use super::ids::{AttemptId, CallId, EntryId};
 use super::journal::{Fact, Noted, Urgency};
 use super::ladder::{Ladder, Traced};
 use super::line_plan::LinePlan;
+use super::placed::DialOrder;
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
 use crate::protocol::rtp::quality::{Course, Quality};
@@ -88,6 +90,16 @@ pub enum Input {
     },
     Media(rtp::Event),
     Notify(LeaderCall),
+    /// An officer wants to call somebody.
+    Dial(DialOrder),
+    /// He does not want this call any more.
+    GiveUp {
+        call: CallId,
+    },
+    /// So many calls that count have been made for others today, says the log of earlier runs.
+    DialledToday {
+        calls: u32,
+    },
     /// The attempt is no longer wanted.
     StopNotifying {
         attempt: AttemptId,
@@ -205,6 +217,9 @@ impl Switchboard {
             }
             Input::Media(event) => self.on_media(event, now),
             Input::Notify(order) => self.on_notify(order, now),
+            Input::Dial(order) => self.on_dial(order, now),
+            Input::GiveUp { call } => self.turn(call, |call, desk| call.give_up(desk, now)),
+            Input::DialledToday { calls } => self.desk.dialled.add(calls, now),
             Input::StopNotifying { attempt, why } => {
                 self.turn(attempt.into(), |call, desk| call.stop_notifying(why, desk, now));
             }

@@ -34,6 +34,7 @@ impl CallLines {
         let at = noted.at.mono;
         match &noted.fact {
             Fact::Arrived(arrival) => self.begin(arrival.call, at),
+            Fact::Placed(placed) => self.begin(placed.call, at),
             Fact::Rung { call, .. } => {
                 self.with(*call, |story| story.rung = story.rung.or(Some(at)))
             }
@@ -56,7 +57,9 @@ impl CallLines {
                 self.with(*call, |story| story.ended = Some((at, ending)));
                 self.finish(*call);
             }
-            Fact::NotTaken { .. }
+            Fact::NotPlaced { .. }
+            | Fact::Dialled { .. }
+            | Fact::NotTaken { .. }
             | Fact::Joining { .. }
             | Fact::Joined { .. }
             | Fact::Left { .. }
@@ -81,7 +84,7 @@ impl CallLines {
     }
 
     fn begin(&mut self, call: CallId, arrived: Mono) {
-        info!(%call, "call arrived");
+        info!(%call, "call begins");
         if self.0.len() >= CALLS {
             self.0.pop_first();
         }

@@ -79,6 +79,9 @@ async fn tell(cycle: Cycle, orders: &mpsc::Sender<Input>, board: &Board) -> Resu
             | Input::Stored { .. }
             | Input::AckStored { .. }
             | Input::Media(_)
+            | Input::Dial(_)
+            | Input::GiveUp { .. }
+            | Input::DialledToday { .. }
             | Input::Timeout
             | Input::Written { .. }
             | Input::Shutdown

@@ -2,6 +2,7 @@
 
 use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::Arrival;
+use crate::duty::placed::Refusal;
 use crate::protocol::now::Now;
 use crate::protocol::rtp::Party;
 use crate::protocol::rtp::quality::{Grade, Quality};
@@ -85,6 +86,11 @@ pub enum Live {
     /// The call was answered, ended, was flagged, was filled in: its row and form have changed.
     Entry {
         entry: EntryId,
+    },
+    /// A call that somebody wanted to make is not made.
+    NotPlaced {
+        call: CallId,
+        why: Refusal,
     },
     /// An attempt of its escalation changed.
     Escalation {

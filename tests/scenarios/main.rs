@@ -6,6 +6,7 @@ mod fax;
 mod identity;
 mod ladder;
 mod line;
+mod outgoing;
 mod recording;
 mod room;
 mod simulation;

@@ -2,6 +2,7 @@
 //! relay see of it.
 
 mod answering;
+mod calling_out;
 mod conference;
 mod flood;
 mod handing;

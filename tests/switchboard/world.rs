@@ -381,6 +381,9 @@ impl World {
                     Fact::Arrived(arrival) if self.log_works => {
                         Some(Input::Stored { call: arrival.call })
                     }
+                    Fact::Placed(placed) if self.log_works => {
+                        Some(Input::Stored { call: placed.call })
+                    }
                     Fact::Acknowledged { attempt, .. } => {
                         self.ack.map(|outcome| Input::AckStored { attempt: *attempt, outcome })
                     }
@@ -540,6 +543,7 @@ impl World {
     pub fn calls(&self) -> Vec<CallId> {
         let arrived = self.facts.iter().filter_map(|fact| match fact {
             Fact::Arrived(arrival) => Some(arrival.call),
+            Fact::Placed(placed) => Some(placed.call),
             _ => None,
         });
         arrived.collect()

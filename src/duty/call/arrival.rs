@@ -31,7 +31,7 @@ pub struct Unit {
 
 impl CallerRules {
     /// The unit with the longest prefix that fits.
-    fn unit(&self, plain: &str) -> &str {
+    pub fn unit(&self, plain: &str) -> &str {
         let local = plain.strip_prefix(self.numbering.area_code.as_str()).unwrap_or(plain);
         let fits = |prefix: &&String| {
             [plain, local].iter().any(|it| it.len() > prefix.len() && it.starts_with(*prefix))

@@ -1,5 +1,7 @@
 //! Caller and officer speaking: two legs, each negotiated with us alone, the officer's keys, and
-//! the watch over whether both are still there.
+//! the watch over whether both are still there. In a call of ours whom we called is the caller.
+
+mod connected;
 
 mod guest;
 
@@ -28,6 +30,8 @@ pub struct Bridge {
     caller: Leg,
     officer: Leg,
     phone: String,
+    /// We called him.
+    placed: bool,
     keys: Keys,
     caller_keys: Keys,
     star_nine: StarNine,
@@ -68,22 +72,8 @@ impl Bridge {
         let said = sdp::answer(&ring.local, session, &stream, Direction::SendRecv);
         let officer = Leg::new(ring.leg, *channel, ring.local, Some(stream), said);
         let officer = Leg { theirs: session.direction, ..officer };
-        let mut bridge = Self {
-            call,
-            caller: caller_leg,
-            officer,
-            phone: ring.name.clone(),
-            keys: Keys::default(),
-            caller_keys: Keys::default(),
-            star_nine: StarNine::default(),
-            flagged: false,
-            watch: Watch::new(now.mono),
-            shown: caller.shown.clone(),
-            transfer: None,
-            alone: false,
-            guest: None,
-            led: false,
-        };
+        let mut bridge =
+            Self::new(call, (caller_leg, officer), ring.name.clone(), caller.shown.clone(), now);
         desk.note(Fact::Answered { call, phone: ring.name.clone() }, now);
         caller.silence(desk);
         desk.open(call, Party::Officer, *channel, stream);
@@ -321,7 +311,7 @@ impl Bridge {
         };
         self.hang_up(desk, now);
         let who = match party {
-            Some(Party::Caller) => "the caller",
+            Some(Party::Caller) => self.caller_word(),
             Some(_) => "the officer's phone",
             None => "either side",
         };
@@ -361,24 +351,24 @@ impl Bridge {
             return None;
         }
         let (party, who) = if leg == self.caller.id {
-            (Party::Caller, "caller")
+            (Party::Caller, self.caller_word())
         } else if leg != self.officer.id {
             return None;
         } else if self.led {
-            (Party::Leader, "leader")
+            (Party::Leader, "the leader")
         } else {
-            (Party::Officer, "officer")
+            (Party::Officer, "the officer")
         };
         self.hang_up(desk, now);
         let (disposition, by, why) = match ending {
-            Ending::Bye => (Disposition::Answered, Some(party), format!("the {who} hung up")),
+            Ending::Bye => (Disposition::Answered, Some(party), format!("{who} hung up")),
             Ending::OurBye => (Disposition::Answered, None, "we hung up".to_owned()),
             Ending::Expired => {
-                let why = format!("the {who}'s side no longer refreshes the session");
+                let why = format!("{who}'s side no longer refreshes the session");
                 (Disposition::Interrupted, None, why)
             }
             Ending::Lost => {
-                (Disposition::Interrupted, None, format!("the {who}'s side no longer answers"))
+                (Disposition::Interrupted, None, format!("{who}'s side no longer answers"))
             }
         };
         Some(HungUp { disposition, by, why })

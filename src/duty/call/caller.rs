@@ -1,5 +1,5 @@
-//! The caller, from the INVITE until a bridge has him: what he offered, what he was told, whether
-//! we have answered him.
+//! Who waits for somebody to answer, from his INVITE until a bridge has him: what he offered, what he
+//! was told, whether we have answered him. A caller from outside, or an officer who calls out.
 
 use super::desk::Desk;
 use super::leg::Leg;
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub struct Caller {
     pub leg: LegId,
     pub channel: Channel,
+    party: Party,
     /// None: the caller leaves the offer to us (RFC 3261 §13.2.1).
     pub offer: Option<Box<Session>>,
     /// What the officer's phone shows.
@@ -33,12 +34,31 @@ struct Playing {
 
 impl Caller {
     pub fn new(leg: LegId, channel: Channel, offer: Option<Session>, shown: String) -> Self {
-        let offer = offer.map(Box::new);
-        Self { leg, channel, offer, shown, settled: None, answered: false, playing: None }
+        let (party, offer) = (Party::Caller, offer.map(Box::new));
+        Self { leg, channel, party, offer, shown, settled: None, answered: false, playing: None }
+    }
+
+    /// An officer who has picked up his phone to call somebody.
+    pub fn picked_up(leg: Leg, session: Session) -> Self {
+        Self {
+            leg: leg.id,
+            channel: leg.channel,
+            party: Party::Officer,
+            offer: Some(Box::new(session)),
+            shown: String::new(),
+            settled: Some(leg),
+            answered: true,
+            playing: None,
+        }
     }
 
     pub fn is_answered(&self) -> bool {
         self.answered
+    }
+
+    /// The codec of his end, once it is settled.
+    pub fn codec(&self) -> Option<Codec> {
+        self.settled.as_ref().and_then(|leg| leg.stream).map(|stream| stream.codec)
     }
 
     /// His end of the session, in the first codec of the phone's that he speaks too; where he
@@ -54,8 +74,7 @@ impl Caller {
     /// The phone's stream that goes with his end; none where the two have nothing in common, and nothing that can be
     /// turned into each other.
     pub fn stream_for(&self, phone: &Session) -> Option<Stream> {
-        let codec = self.settled.as_ref().and_then(|leg| leg.stream).map(|stream| stream.codec);
-        match (&self.offer, codec) {
+        match (&self.offer, self.codec()) {
             (_, Some(codec)) if codec != Codec::Unknown => phone.stream_beside(codec),
             (Some(offer), _) => phone.beside(offer).map(|(stream, _)| stream),
             (None, _) => phone.spoken(),
@@ -76,7 +95,9 @@ impl Caller {
         }
         let said = self.settle(Some(phone), desk).said.clone();
         self.open(call, desk);
-        desk.sip.ring(self.leg, Some(said), now);
+        if !self.answered {
+            desk.sip.ring(self.leg, Some(said), now);
+        }
         true
     }
 
@@ -94,7 +115,7 @@ impl Caller {
         if let Some(stream) = self.settled.as_ref().and_then(|leg| leg.stream)
             && !desk.channels.is_open(self.channel)
         {
-            desk.open(call, Party::Caller, self.channel, stream);
+            desk.open(call, self.party, self.channel, stream);
             self.play_on(desk);
         }
     }

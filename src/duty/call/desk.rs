@@ -4,7 +4,7 @@
 use super::leg::Leg;
 use crate::duty::channels::Channels;
 use crate::duty::checkpoint::Unwritten;
-use crate::duty::dial_plan::Dialled;
+use crate::duty::dial_plan::{Denial, Dialled, Permit};
 use crate::duty::ids::{AttemptId, CallId, EntryId};
 use crate::duty::journal::{Fact, Noted};
 use crate::duty::ladder::{Ladder, Way};
@@ -56,6 +56,20 @@ impl Desk {
 
     pub fn media(&mut self, command: Command) {
         self.out.push_back(Output::Media(command));
+    }
+
+    /// Whether a number, written in these ways, may be called for somebody. What counts is noted, so
+    /// that the next run knows of it too.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn permits(&mut self, call: CallId, number: &[&str], now: Now) -> Result<Permit, Denial> {
+        let permit = self.plan.dial.permits(number, &mut self.dialled, now)?;
+        if permit == Permit::Counted {
+            let number = number.first().copied().unwrap_or_default().to_owned();
+            self.note(Fact::Dialled { call, number }, now);
+        }
+        Ok(permit)
     }
 
     /// Places a call of ours.

@@ -1,9 +1,11 @@
-//! One call: a caller bridged to an officer ([`incoming`]), or a leader who is told ([`leader`]).
+//! One call: a caller bridged to an officer ([`incoming`]), an officer to whom he calls ([`outgoing`]),
+//! or a leader who is told ([`leader`]).
 //! Knows no socket and no clock; asks everything of the [`desk`].
 
 pub mod arrival;
 pub mod bridge;
 pub mod caller;
+pub mod calling;
 pub mod desk;
 pub mod early;
 pub mod incoming;
@@ -12,6 +14,7 @@ pub mod leader;
 pub mod leg;
 pub mod menu;
 pub mod message;
+pub mod outgoing;
 pub mod queued;
 pub mod ring_plan;
 pub mod ringing;
@@ -27,6 +30,7 @@ use desk::Desk;
 use incoming::Incoming;
 use keys::Via;
 use leader::Leader;
+use outgoing::Outgoing;
 use serde::{Deserialize, Serialize};
 
 /// What may happen to a leg of a call; [`crate::protocol::sip::Event`] says what each means.
@@ -48,6 +52,7 @@ pub enum LegEvent {
 pub enum Call {
     Incoming(Box<Incoming>),
     Leader(Box<Leader>),
+    Outgoing(Box<Outgoing>),
 }
 
 impl Call {
@@ -55,6 +60,7 @@ impl Call {
         match self {
             Call::Incoming(call) => call.handle_leg(leg, event, desk, now),
             Call::Leader(call) => call.handle_leg(leg, event, desk, now),
+            Call::Outgoing(call) => call.handle_leg(leg, event, desk, now),
         }
     }
 
@@ -68,7 +74,7 @@ impl Call {
     ) {
         match self {
             Call::Incoming(call) => call.handle_replaced(replaced, (leg, invite), desk, now),
-            Call::Leader(_) => desk.refuse(leg, 603, None, now),
+            Call::Leader(_) | Call::Outgoing(_) => desk.refuse(leg, 603, None, now),
         }
     }
 
@@ -77,6 +83,7 @@ impl Call {
         match self {
             Call::Incoming(call) => call.handle_key(party, key, Via::Rtp, desk, now),
             Call::Leader(call) => call.handle_key(key, Via::Rtp, desk, now),
+            Call::Outgoing(call) => call.handle_key(party, key, desk, now),
         }
     }
 
@@ -85,6 +92,7 @@ impl Call {
         match self {
             Call::Incoming(call) => call.handle_tone(party, tone, since, desk, now),
             Call::Leader(call) => call.handle_tone(tone, since, desk, now),
+            Call::Outgoing(call) => call.handle_tone(party, tone, since, desk, now),
         }
     }
 
@@ -92,6 +100,7 @@ impl Call {
         match self {
             Call::Incoming(call) => call.handle_played(prompt, desk, now),
             Call::Leader(call) => call.handle_played(prompt, desk, now),
+            Call::Outgoing(call) => call.handle_played(prompt),
         }
     }
 
@@ -99,6 +108,7 @@ impl Call {
     pub fn handle_voice(&mut self, party: Party, quiet_since: Option<Mono>) {
         match self {
             Call::Incoming(call) => call.handle_voice(party, quiet_since),
+            Call::Outgoing(call) => call.handle_voice(party, quiet_since),
             Call::Leader(_) => {}
         }
     }
@@ -107,7 +117,7 @@ impl Call {
     pub fn its_turn(&mut self, desk: &mut Desk, now: Now) {
         match self {
             Call::Incoming(call) => call.its_turn(desk, now),
-            Call::Leader(_) => {}
+            Call::Leader(_) | Call::Outgoing(_) => {}
         }
     }
 
@@ -115,20 +125,21 @@ impl Call {
     pub fn handle_stored(&mut self, desk: &mut Desk, now: Now) {
         match self {
             Call::Incoming(call) => call.handle_stored(desk, now),
+            Call::Outgoing(call) => call.handle_stored(desk, now),
             Call::Leader(_) => {}
         }
     }
 
     pub fn handle_ack_stored(&mut self, outcome: AckOutcome, desk: &mut Desk, now: Now) {
         match self {
-            Call::Incoming(_) => {}
+            Call::Incoming(_) | Call::Outgoing(_) => {}
             Call::Leader(call) => call.handle_ack_stored(outcome, desk, now),
         }
     }
 
     pub fn stop_notifying(&mut self, why: Unwanted, desk: &mut Desk, now: Now) {
         match self {
-            Call::Incoming(_) => {}
+            Call::Incoming(_) | Call::Outgoing(_) => {}
             Call::Leader(call) => call.stop_notifying(why, desk, now),
         }
     }
@@ -137,6 +148,7 @@ impl Call {
         match self {
             Call::Incoming(call) => call.handle_timeout(desk, now),
             Call::Leader(call) => call.handle_timeout(desk, now),
+            Call::Outgoing(call) => call.handle_timeout(desk, now),
         }
     }
 
@@ -145,6 +157,7 @@ impl Call {
         match self {
             Call::Incoming(call) => call.take_up(desk, now),
             Call::Leader(call) => call.take_up(desk, now),
+            Call::Outgoing(call) => call.take_up(desk, now),
         }
     }
 
@@ -153,6 +166,15 @@ impl Call {
         match self {
             Call::Incoming(call) => call.is_taped(),
             Call::Leader(call) => call.is_taped(),
+            Call::Outgoing(call) => call.is_taped(),
+        }
+    }
+
+    /// The officer does not want a call of ours any more.
+    pub fn give_up(&mut self, desk: &mut Desk, now: Now) {
+        match self {
+            Call::Incoming(_) | Call::Leader(_) => {}
+            Call::Outgoing(call) => call.give_up(desk, now),
         }
     }
 
@@ -160,6 +182,7 @@ impl Call {
     pub fn has_room(&self) -> bool {
         match self {
             Call::Incoming(call) => call.has_room(),
+            Call::Outgoing(call) => call.has_room(),
             Call::Leader(_) => false,
         }
     }
@@ -168,6 +191,7 @@ impl Call {
     pub fn seat(&mut self, guest: Guest, desk: &mut Desk, now: Now) {
         match self {
             Call::Incoming(call) => call.seat(guest, desk, now),
+            Call::Outgoing(call) => call.seat(guest, desk, now),
             Call::Leader(_) => desk.sip.bye(guest.leg.id, now),
         }
     }
@@ -175,7 +199,7 @@ impl Call {
     /// He goes over to another call, and this one is over.
     pub fn leave(&mut self, desk: &mut Desk, now: Now) -> Option<Guest> {
         match self {
-            Call::Incoming(_) => None,
+            Call::Incoming(_) | Call::Outgoing(_) => None,
             Call::Leader(call) => call.leave(desk, now),
         }
     }
@@ -183,7 +207,7 @@ impl Call {
     /// The call that he wants to join has no place for him.
     pub fn handle_not_joined(&mut self, desk: &mut Desk, now: Now) {
         match self {
-            Call::Incoming(_) => {}
+            Call::Incoming(_) | Call::Outgoing(_) => {}
             Call::Leader(call) => call.handle_not_joined(desk, now),
         }
     }
@@ -193,6 +217,7 @@ impl Call {
         match self {
             Call::Incoming(call) => call.interrupt(desk, now),
             Call::Leader(call) => call.interrupt(desk, now),
+            Call::Outgoing(call) => call.interrupt(desk, now),
         }
     }
 
@@ -200,6 +225,7 @@ impl Call {
         match self {
             Call::Incoming(call) => call.deadline(desk),
             Call::Leader(call) => call.deadline(),
+            Call::Outgoing(call) => call.deadline(desk),
         }
     }
 
@@ -207,7 +233,7 @@ impl Call {
     pub fn caller_leg(&self) -> Option<LegId> {
         match self {
             Call::Incoming(call) => Some(call.caller_leg()),
-            Call::Leader(_) => None,
+            Call::Leader(_) | Call::Outgoing(_) => None,
         }
     }
 
@@ -215,6 +241,7 @@ impl Call {
         match self {
             Call::Incoming(call) => call.is_over(),
             Call::Leader(call) => call.is_over(),
+            Call::Outgoing(call) => call.is_over(),
         }
     }
 }

@@ -47,7 +47,7 @@ impl Transfer {
             desk.note(Fact::NotTaken { call, phone: name.clone(), status }, now);
             Err(status)
         };
-        if !may_ask(refer, desk, now) {
+        if !may_ask(call, refer, desk, now) {
             return refused(603, desk);
         }
         let keep = desk.plan.reserved_channels;
@@ -141,9 +141,9 @@ pub fn policy_of(number: &str, desk: &Desk) -> Policy {
 }
 
 /// T9: from the PBX alone, to nobody but whom the site names, never to ourselves.
-fn may_ask(refer: &Referred, desk: &mut Desk, now: Now) -> bool {
+fn may_ask(call: CallId, refer: &Referred, desk: &mut Desk, now: Now) -> bool {
     let account = &desk.plan.account;
     account.is_pbx(refer.source.addr.ip())
         && refer.user != account.user
-        && desk.plan.dial.permits(&refer.user, &mut desk.dialled, now)
+        && desk.permits(call, &[&refer.user], now).is_ok()
 }

@@ -72,7 +72,7 @@ impl Switchboard {
         self.desk.note(Fact::Ended { call, disposition, by: None, status, why }, now);
     }
 
-    fn lend_pair(&mut self, call: CallId, now: Now) -> Option<(Channel, Channel)> {
+    pub(super) fn lend_pair(&mut self, call: CallId, now: Now) -> Option<(Channel, Channel)> {
         let keep = self.desk.plan.reserved_channels;
         let channels = &mut self.desk.channels;
         let caller = channels.lend(call, Party::Caller, keep)?;

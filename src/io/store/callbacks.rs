@@ -65,7 +65,7 @@ pub(super) fn row(sql: &Connection, call: CallId) -> Result<Option<CallbackRow>>
         .optional()?)
 }
 
-fn settle(
+pub(super) fn settle(
     sql: &Connection,
     actor: &Actor,
     entry: EntryId,

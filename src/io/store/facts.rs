@@ -5,10 +5,10 @@ use super::audit::{self, Actor};
 use super::error::Result;
 use super::writer::Tx;
 use super::{
-    acknowledgements, callbacks, calls, entries, escalations, fax, outages, recordings, stretches,
-    voices,
+    acknowledgements, callbacks, calls, entries, escalations, fax, outages, placed, recordings,
+    stretches, voices,
 };
-use crate::duty::ids::EntryId;
+use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::{Fact, Joining, Noted, Urgency};
 use crate::duty::switchboard::Input;
 use crate::io::status::Live;
@@ -72,17 +72,15 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
                 None => told,
             });
         }
+        Fact::Placed(_) | Fact::NotPlaced { .. } | Fact::Dialled { .. } => {
+            return placed::apply(sql, &noted.fact, now);
+        }
         Fact::Rung { .. }
         | Fact::NotTaken { .. }
         | Fact::Joining { .. }
         | Fact::Joined { .. }
         | Fact::Left { .. } => on_phone(sql, &noted.fact, now)?,
-        Fact::Answered { call, phone } => {
-            let live = calls::answered(sql, *call, phone, now)?;
-            stretches::end_all(sql, *call, false, now)?;
-            recordings::begin(sql, *call, now)?;
-            live
-        }
+        Fact::Answered { call, phone } => return answered(sql, *call, phone, now),
         Fact::Began { call, stretch } => stretches::begin(sql, *call, *stretch, now)?,
         Fact::Over { call, stretch } => stretches::end(sql, *call, *stretch, now)?,
         Fact::LongCall { call } => calls::changed(sql, *call)?,
@@ -128,6 +126,14 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
         Fact::TurnedAway { source, calls, .. } => turned_away(sql, source, *calls, now)?,
     };
     Ok(Applied::tell(live))
+}
+
+fn answered(sql: &Connection, call: CallId, phone: &str, now: Now) -> Result<Applied> {
+    let live = calls::answered(sql, call, phone, now)?;
+    stretches::end_all(sql, call, false, now)?;
+    recordings::begin(sql, call, now)?;
+    let about = placed::reached(sql, call, now)?.map(|entry| Live::Entry { entry });
+    Ok(Applied { live: live.into_iter().chain(about).collect(), ..Applied::default() })
 }
 
 fn line_up(sql: &Connection, now: Now) -> Result<Applied> {

@@ -22,6 +22,7 @@ mod numbers;
 mod outages;
 mod passwords;
 mod people;
+mod placed;
 mod readers;
 mod recordings;
 mod revisions;

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_quality.sql"),
     include_str!("migrations/0007_fax.sql"),
     include_str!("migrations/0008_conference.sql"),
+    include_str!("migrations/0009_calling_out.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

@@ -104,6 +104,13 @@ pub struct CallRow {
     pub ring_ms: Option<i64>,
     pub talk_ms: Option<i64>,
     pub why: String,
+    /// The SIP status that it ended with.
+    pub status: Option<u16>,
+    /// We called; `caller` is whom.
+    pub placed: bool,
+    /// Who asked for such a call, and the entry that it is about.
+    pub asked_by: String,
+    pub about: Option<EntryId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -156,6 +163,8 @@ pub struct EntryView {
     pub callback: Option<CallbackRow>,
     /// When a fax machine was first heard of the caller.
     pub fax: Option<DateTime<Utc>>,
+    /// Calls of ours about it, newest first.
+    pub placed: Vec<EntryRow>,
     pub recording: Option<RecordingRow>,
     /// Newest first.
     pub escalations: Vec<EscalationView>,
@@ -200,6 +209,7 @@ impl Store {
                 voices: call.map_or(Ok(vec![]), |call| voices::rows(sql, call))?,
                 callback: call.map_or(Ok(None), |call| callbacks::row(sql, call))?,
                 fax: call.map_or(Ok(None), |call| fax::when(sql, call))?,
+                placed: placed(sql, id)?,
                 recording: call.map_or(Ok(None), |call| recording(sql, call))?,
                 escalations: escalations.collect::<Result<_>>()?,
                 revisions: revisions(sql, id)?,
@@ -249,11 +259,20 @@ const ENTRY: &str = "
     (SELECT s.kind FROM stretch s WHERE s.call = c.id AND s.to_ms IS NULL ORDER BY s.from_mono DESC
      LIMIT 1),
     (SELECT min(s.from_mono) FROM stretch s
-     WHERE s.call = c.id AND s.kind IN ('queued', 'message'))
+     WHERE s.call = c.id AND s.kind IN ('queued', 'message')),
+    c.direction = 'out', c.asked_by, c.about, c.status
   FROM entry e
   LEFT JOIN call c ON c.id = e.id
   LEFT JOIN callback b ON b.call = c.id
   LEFT JOIN recording r ON r.call = c.id";
+
+/// Entries of our calls about this one.
+fn placed(sql: &Connection, about: EntryId) -> Result<Vec<EntryRow>> {
+    let query = format!("{ENTRY} WHERE c.about = ?1 ORDER BY c.arrived_ms DESC LIMIT 20");
+    let mut rows = sql.prepare_cached(&query)?;
+    let rows = rows.query_map([Id(about)], entry_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
 
 fn row(sql: &Connection, id: EntryId) -> Result<Option<EntryRow>> {
     let found = sql
@@ -317,6 +336,10 @@ fn call_row(id: CallId, row: &Row<'_>) -> rusqlite::Result<CallRow> {
         private: row.get(31)?,
         diverted: diverted(row, 32)?,
         town: row.get(33)?,
+        placed: row.get(37)?,
+        asked_by: row.get(38)?,
+        about: row.get::<_, Option<Id<EntryId>>>(39)?.map(|entry| entry.0),
+        status: row.get(40)?,
     })
 }
 

@@ -80,6 +80,7 @@ pub fn legs(rows: &[LegRow], t: &'static Messages, now: DateTime<Utc>) -> Vec<Le
                 Joining::Transfer => t.leg_transfer,
                 Joining::Pickup => t.leg_pickup,
                 Joining::Conference => t.leg_conference,
+                Joining::Out => t.leg_out,
             },
             lasts: match failed {
                 true => t.leg_failed.to_owned(),

@@ -67,6 +67,7 @@ fn event(live: &Live) -> Event {
     let name = match live {
         Live::Ringing { .. } => "ringing",
         Live::Entry { .. } => "entry",
+        Live::NotPlaced { .. } => "not_placed",
         Live::Escalation { .. } => "escalation",
         Live::Status => "status",
     };

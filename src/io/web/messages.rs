@@ -145,6 +145,7 @@ messages! {
     claims_chosen: "采用", "used";
 
     ringing: "振铃", "Ringing";
+    dialling: "拨号", "Dialling";
     nth_call: "今日第 {} 次来电", "call no. {} today";
     in_call: "通话中", "Talking";
     ended: "已结束", "Ended";
@@ -176,6 +177,7 @@ messages! {
     leg_transfer: "转接", "Handed over";
     leg_pickup: "代接", "Picked up";
     leg_conference: "加入", "Joined";
+    leg_out: "呼出", "Called";
     leg_failed: "未接通", "Not reached";
     stretch_message: "留言", "Message";
     stretch_hold_caller: "来电方保持", "Held by the caller";

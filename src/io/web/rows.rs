@@ -104,7 +104,10 @@ pub async fn list(shared: &Shared, page: &Page, most: Option<u32>) -> List {
 }
 
 fn ringing(row: &EntryRow, t: &Messages) -> Option<Ringing> {
-    let call = row.call.as_ref().filter(|call| call.state == CallState::Ringing)?;
+    let call = row.call.as_ref()?;
+    if call.placed || call.state != CallState::Ringing {
+        return None;
+    }
     Some(Ringing {
         id: row.id.to_string(),
         caller: number(call, t),
@@ -171,6 +174,7 @@ fn name_and_way(call: &CallRow, t: &Messages) -> String {
 
 pub fn call_mark(call: &CallRow, t: &'static Messages) -> Mark {
     match (call.state, call.disposition) {
+        (CallState::Ringing, _) if call.placed => Mark::new("◇", "dialling", t.dialling),
         (CallState::Ringing, _) => Mark::new("◆", "ringing", t.ringing),
         (CallState::Queued, _) => Mark::new("◆", "queued", t.queued),
         (CallState::Message, _) => Mark::new("◇", "message", t.leaving_message),

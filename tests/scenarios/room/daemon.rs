@@ -143,7 +143,8 @@ impl Daemon {
             alarms: vec![],
         };
         daemon.recover(now);
-        daemon.drain(now);
+        let calls = wait(daemon.store.dialled_today(now)).expect("the log is read");
+        daemon.tell(Input::DialledToday { calls }, now);
         daemon
     }
 

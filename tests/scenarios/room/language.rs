@@ -79,7 +79,10 @@ impl Room {
         let live = self.daemon.iter().flat_map(|daemon| &daemon.live);
         live.filter_map(|(_, live)| match live {
             Live::Ringing { entry, caller, .. } => Some((*entry, caller.clone())),
-            Live::Entry { .. } | Live::Escalation { .. } | Live::Status => None,
+            Live::Entry { .. }
+            | Live::NotPlaced { .. }
+            | Live::Escalation { .. }
+            | Live::Status => None,
         })
         .collect()
     }

@@ -6,6 +6,7 @@
 
 mod clock;
 mod daemon;
+mod dialling;
 mod language;
 mod network;
 mod pbx;

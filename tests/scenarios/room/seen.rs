@@ -102,7 +102,7 @@ impl Room {
     }
 
     /// Somebody who is logged in on the page.
-    fn officer(&mut self) -> Who {
+    pub fn officer(&mut self) -> Who {
         if let Some(who) = &self.officer {
             return who.clone();
         }

@@ -1,0 +1,86 @@
+//! The room calls out: whether it may, and the call that begins then.
+
+use super::Switchboard;
+use super::closing::Closing;
+use crate::duty::call::Call;
+use crate::duty::call::outgoing::Outgoing;
+use crate::duty::dial_plan;
+use crate::duty::journal::Fact;
+use crate::duty::line_plan::Phone;
+use crate::duty::numbers::{self, Kind};
+use crate::duty::placed::{DialOrder, Placed, Refusal};
+use crate::protocol::now::Now;
+
+/// The officer's phone shows one short line.
+const SHOWN_CHARS: usize = 48;
+
+impl Switchboard {
+    /// The entry is born, or the wish is refused and that is noted.
+    pub(super) fn on_dial(&mut self, order: DialOrder, now: Now) {
+        if self.calls.contains_key(&order.call) {
+            return;
+        }
+        if let Err(why) = self.begin_dialling(&order, now) {
+            let DialOrder { call, asker, number, .. } = order;
+            let number = number.chars().filter(|c| !c.is_control());
+            let number = number.take(dial_plan::NUMBER_MAX).collect();
+            self.desk.note(Fact::NotPlaced { call, asker, number, why }, now);
+        }
+    }
+
+    fn begin_dialling(&mut self, order: &DialOrder, now: Now) -> Result<(), Refusal> {
+        if self.closing != Closing::No {
+            return Err(Refusal::Stopping);
+        }
+        let phones = &self.desk.plan.phones;
+        let phone = phones.iter().find(|phone| phone.name == order.phone).cloned();
+        let phone = phone.ok_or(Refusal::NoPhone)?;
+        let placed = self.placed(order, &phone)?;
+        // The channels before the count: what cannot begin does not count.
+        let channels = self.lend_pair(order.call, now).ok_or(Refusal::NoChannel)?;
+        let ways = [placed.dialled.as_str(), placed.number.as_str()];
+        if let Err(denial) = self.desk.permits(order.call, &ways, now) {
+            self.desk.close(channels.0, now);
+            self.desk.close(channels.1, now);
+            return Err(denial.into());
+        }
+        let shown = shown(&placed, &order.name);
+        let until = now.mono + self.desk.plan.entry_budget;
+        let call = Outgoing::new(&placed, phone, shown, channels, until);
+        let id = placed.call;
+        self.desk.note(Fact::Placed(Box::new(placed)), now);
+        self.checkpoint.calls.insert(id);
+        self.calls.insert(id, Call::Outgoing(Box::new(call)));
+        Ok(())
+    }
+
+    /// The number as the site's rules read it.
+    fn placed(&self, order: &DialOrder, phone: &Phone) -> Result<Placed, Refusal> {
+        let plan = &self.desk.plan;
+        let number = plan.callers.numbering.read(&order.number);
+        if number.kind == Kind::None {
+            return Err(Refusal::NoNumber);
+        }
+        let dialled = plan.callers.numbering.to_dial(&number.plain);
+        if dialled == plan.account.user || dialled == dial_plan::user(&phone.target) {
+            return Err(Refusal::Ourselves);
+        }
+        Ok(Placed {
+            call: order.call,
+            asker: order.asker.clone(),
+            phone: phone.name.clone(),
+            unit: plan.callers.unit(&number.plain).to_owned(),
+            town: numbers::region(&number.plain).unwrap_or_default().to_owned(),
+            number: number.plain,
+            dialled,
+            about: order.about,
+        })
+    }
+}
+
+/// The number that is dialled next, and whose it is.
+fn shown(placed: &Placed, name: &str) -> String {
+    let both = format!("{} {}", placed.number, if name.is_empty() { &placed.unit } else { name });
+    let harmless = |c: &char| !c.is_control() && !matches!(c, '"' | '\\' | '<' | '>');
+    both.trim().chars().filter(harmless).take(SHOWN_CHARS).collect()
+}
