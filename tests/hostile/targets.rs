@@ -5,9 +5,12 @@ use chrono::DateTime;
 use dutyline::protocol::now::{Mono, Now};
 use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::gate::Gate;
+use dutyline::protocol::rtp::mixer::Mixer;
 use dutyline::protocol::rtp::packet::{self, Packet};
 use dutyline::protocol::rtp::quality::Reception;
 use dutyline::protocol::rtp::telephone_event::Keys;
+use dutyline::protocol::rtp::tones::Listener;
+use dutyline::protocol::rtp::{Channel, Codec, Wanted};
 use dutyline::protocol::sdp;
 use dutyline::protocol::sip::address::{NameAddr, Uri, Via};
 use dutyline::protocol::sip::claims::Claims;
@@ -129,6 +132,25 @@ pub fn rtp(bytes: &[u8]) {
         }
     }
     reception.tally();
+    heard(bytes, &read);
+}
+
+/// Clocks as the bytes say, through what listens and what mixes: a few, for each costs a whole payload.
+fn heard(bytes: &[u8], read: &Packet<'_>) {
+    let mut now = Mono(1);
+    let mut tones = Listener::new(Wanted { network: true, fax: true });
+    let seats = [0, 1, 2].map(Channel);
+    let mut mixer = Mixer::new(seats, now);
+    let payload = &read.payload[..read.payload.len().min(packet::BYTES_MAX)];
+    for step in bytes.chunks_exact(4).take(8) {
+        now = now + Duration::from_millis(u64::from(step[0]));
+        let timestamp = u32::from_be_bytes([step[0] & 1, step[1] & 1, step[2], step[3]]);
+        let packet = Packet { timestamp, ssrc: u32::from(step[3] & 1), payload, ..*read };
+        let codec = Codec::ALL[usize::from(step[1]) % Codec::ALL.len()];
+        tones.handle_packet(codec, &packet, now);
+        mixer.handle_packet(seats[usize::from(step[0]) % 3], codec, &packet);
+        assert!(std::iter::from_fn(|| mixer.turn(now)).count() <= 3 * 11, "no burst");
+    }
 }
 
 /// Eight bytes are one packet: time, clock, source and marker, and the four of the event.
