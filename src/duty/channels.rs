@@ -83,11 +83,11 @@ impl Channels {
     }
 
     /// Whoever has it goes over to another call with it.
-    pub fn pass_on(&mut self, channel: Channel, call: CallId) {
+    pub fn pass_on(&mut self, channel: Channel, call: CallId, party: Party) {
         if let Some(loan) = self.lent.get_mut(&channel) {
             self.of_call.remove(&(loan.call, channel));
             self.of_call.insert((call, channel));
-            loan.call = call;
+            (loan.call, loan.party) = (call, party);
         }
     }
 

@@ -183,7 +183,7 @@ impl Switchboard {
             channels: Channels::new(count, random.fork()),
             legs: BTreeMap::new(),
             queue: BTreeSet::new(),
-            joining: vec![],
+            leaving: vec![],
             freed: false,
             dialled: Dialled::default(),
             random,
@@ -238,7 +238,7 @@ impl Switchboard {
             while let Some(event) = self.desk.sip.poll_event() {
                 self.on_sip(event, now);
             }
-            self.on_joining(now);
+            self.on_leaving(now);
             if !std::mem::take(&mut self.desk.freed) {
                 return;
             }

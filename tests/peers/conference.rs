@@ -159,3 +159,46 @@ fn rec_s4_the_leader_goes_on_alone_with_the_caller() {
     let recorded = daemon.recording(CALL);
     assert!(only(&recorded.channels[1], &[2]) >= 5, "the leader is on our side");
 }
+
+/// Key 5 after the call: the desk rings, and what leader and officer say is recorded in the same entry.
+#[test]
+fn key_5_rings_the_desk_and_the_recording_of_the_leaders_call_has_both() {
+    let Some(mut room) = Room::open() else { return };
+    let daemon = room.daemon(&Plan::default());
+    let [of_caller, of_officer, of_leader] = HERTZ.map(tone);
+    let mut caller = room.phone("caller", &of_caller);
+    let mut officer = room.phone("2001", &of_officer);
+    let mut leader = room.phone("3001", &of_leader);
+    caller.dial("1001");
+    officer.incoming(SOON);
+    officer.accept();
+    caller.established();
+    officer.established();
+    officer.press('*');
+    talk(1);
+    officer.press('9');
+    leader.incoming(SOON);
+    caller.hangup();
+    officer.closed();
+    leader.accept();
+    leader.established();
+    talk(2);
+    leader.press('5');
+    officer.incoming(SOON);
+    daemon.row_is("SELECT state FROM escalation", "acknowledged");
+    officer.accept();
+    officer.established();
+    talk(5);
+    leader.hangup();
+    officer.closed();
+    leader.closed();
+    let attempt = "SELECT id FROM call WHERE direction = 'to_leader'";
+    let recorded = daemon.recording(attempt);
+    let (left, right) = (&recorded.channels[0], &recorded.channels[1]);
+    assert!(only(left, &[2]) >= 8 && only(right, &[1]) >= 8, "leader left, officer right");
+    assert!(only(&officer.heard(), &[2]) >= 8 && only(&leader.heard(), &[1]) >= 8);
+    assert_eq!(daemon.row("SELECT count(*) FROM entry"), "1");
+    let same =
+        "SELECT count(DISTINCT entry) || ' ' || count(*) FROM call JOIN recording ON call = id";
+    daemon.row_is(same, "1 2");
+}

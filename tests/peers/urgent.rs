@@ -30,9 +30,9 @@ fn esc_star_nine_rings_the_leader_and_key_one_acknowledges() {
     leader.accept();
     leader.established();
     talk(3);
-    leader.press('5');
+    leader.press('7');
     talk(1);
-    daemon.row_is("SELECT key FROM attempt_key", "5");
+    daemon.row_is("SELECT key FROM attempt_key", "7");
     assert_eq!(daemon.row("SELECT state FROM escalation"), "open", "only key 1 acknowledges");
     leader.press('1');
     daemon.row_is("SELECT state FROM escalation", "acknowledged");

@@ -6,6 +6,7 @@ use crate::room::{Prompt, Room, millis, seconds, tones};
 use dutyline::demo::phone::State;
 use dutyline::duty::ids::{CallId, EntryId};
 use dutyline::duty::journal::{AttemptResult, Disposition, Joining};
+use dutyline::io::store::RecordingState;
 use dutyline::protocol::now::Mono;
 use dutyline::protocol::rtp::{Codec, Party, g711};
 use std::time::Duration;
@@ -225,4 +226,75 @@ fn sig_37_a_leader_beyond_an_analogue_line_is_gone_by_busy_tone_and_the_two_go_o
     room.until("his line is free", seconds(3), |room| room.state(LEADER) == State::OnHook);
     hear_each_other(&mut room, &["101", DESK]);
     room.caller_hangs_up(entry);
+}
+
+#[test]
+fn key_5_rings_the_desk_and_what_the_two_say_is_recorded_in_the_same_entry() {
+    let mut room = Room::open();
+    let entry = the_leader_is_asked(&mut room);
+    room.caller_hangs_up(entry);
+    room.pass(seconds(1));
+    room.leader_presses('5');
+    room.rings(DESK, seconds(1));
+    assert!(room.is_acknowledged(entry), "whoever asks for the officer knows");
+    room.pass(seconds(3));
+    let at = room.at(DESK);
+    room.act(at, |post, now| post.phone.pick_up(now));
+    room.pass(millis(300));
+    hear_each_other(&mut room, &[DESK, LEADER]);
+    let attempt = room.attempts(entry).swap_remove(0);
+    let daemon = room.daemon.as_ref().unwrap();
+    let tape = CallId(attempt.id.0);
+    assert!(daemon.taped(tape, Party::Leader) > 90 && daemon.taped(tape, Party::Officer) > 90);
+    room.hangs_up(LEADER);
+    room.pass(seconds(1));
+    assert_eq!(room.state(DESK), State::OnHook);
+    assert_eq!(room.attempts(entry)[0].recording, Some(RecordingState::Sealed));
+    assert_eq!(room.all_rows().len(), 1, "one entry");
+    assert!(room.view(entry).callback.is_none());
+}
+
+#[test]
+fn key_5_in_the_middle_of_the_call_joins_it() {
+    let mut room = Room::open();
+    let entry = the_leader_is_asked(&mut room);
+    room.leader_presses('5');
+    room.pass(millis(400));
+    hear_each_other(&mut room, &WHO);
+    room.caller_hangs_up(entry);
+}
+
+#[test]
+fn key_5_while_nobody_is_at_the_desk_ends_with_the_leader_hanging_up() {
+    let mut room = Room::open();
+    let entry = the_leader_is_asked(&mut room);
+    room.caller_hangs_up(entry);
+    room.pass(seconds(1));
+    room.leader_presses('5');
+    room.rings(DESK, seconds(1));
+    room.hangs_up(LEADER);
+    room.pass(seconds(1));
+    assert_eq!(room.state(DESK), State::OnHook);
+    assert!(room.is_acknowledged(entry));
+}
+
+#[test]
+fn key_5_survives_kill_nine() {
+    let mut room = Room::open();
+    let entry = the_leader_is_asked(&mut room);
+    room.caller_hangs_up(entry);
+    room.pass(seconds(1));
+    room.leader_presses('5');
+    room.picks_up(DESK);
+    room.pass(millis(300));
+    hear_each_other(&mut room, &[DESK, LEADER]);
+    room.kill_daemon();
+    room.pass(seconds(1));
+    room.start_daemon();
+    room.pass(millis(300));
+    hear_each_other(&mut room, &[DESK, LEADER]);
+    room.hangs_up(DESK);
+    room.pass(seconds(1));
+    assert_eq!(room.state(LEADER), State::OnHook);
+    assert!(room.is_acknowledged(entry));
 }

@@ -52,6 +52,12 @@ impl Caller {
         }
     }
 
+    /// Somebody whom we have called, and who wants to talk to the officer.
+    pub fn called(leg: Leg, shown: String) -> Self {
+        let caller = Self::new(leg.id, leg.channel, None, shown);
+        Self { settled: Some(leg), answered: true, ..caller }
+    }
+
     pub fn is_answered(&self) -> bool {
         self.answered
     }

@@ -27,8 +27,8 @@ pub struct Desk {
     pub legs: BTreeMap<LegId, CallId>,
     /// Calls that wait for a free phone; a call's name is the order of its arrival.
     pub queue: BTreeSet<CallId>,
-    /// Leaders who have pressed the key to join the call of their entry.
-    pub joining: Vec<(AttemptId, EntryId)>,
+    /// Leaders who have pressed 5 or 6: to talk to the officer, to join the call of their entry.
+    pub leaving: Vec<(AttemptId, EntryId, char)>,
     /// A phone may have become free since the queue was last looked at.
     pub freed: bool,
     /// Calls made for others today.

@@ -258,7 +258,7 @@ impl Leader {
         }
     }
 
-    /// He joins the call of his entry: his leg is that call's from now on, and he knows.
+    /// He goes over to another call, whose leg his is from now on; and he knows.
     pub fn leave(&mut self, desk: &mut Desk, now: Now) -> Option<Guest> {
         let State::Talking { leg, menu } = &self.state else { return None };
         if !leg.is_convertible() {
@@ -279,8 +279,8 @@ impl Leader {
         Some(Guest { leg, name: self.order.person.clone() })
     }
 
-    pub fn handle_not_joined(&mut self, desk: &mut Desk, now: Now) {
-        self.turn_menu(desk, now, |menu| menu.handle_not_joined(now.mono));
+    pub fn handle_stays(&mut self, key: char, desk: &mut Desk, now: Now) {
+        self.turn_menu(desk, now, |menu| menu.handle_stays(key, now.mono));
     }
 
     fn attempt(&self) -> AttemptId {
@@ -383,7 +383,7 @@ impl Leader {
                     desk.media(Command::Play { channel, prompt, repeat: true });
                 }
                 Step::Silence => desk.media(Command::Stop { channel }),
-                Step::Join => desk.joining.push((attempt, self.order.entry)),
+                Step::Leave(key) => desk.leaving.push((attempt, self.order.entry, key)),
                 Step::Key(key) => desk.note(Fact::AttemptKey { attempt, key }, now),
                 Step::Acknowledge => {
                     desk.note(Fact::Acknowledged { attempt, entry: self.order.entry }, now);

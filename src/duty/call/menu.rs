@@ -11,7 +11,8 @@
 //!                          ▼            committed
 //!                     Confirming ─────────────────► Farewell ─Played─► hang up: acknowledged
 //! ```
-//! Key 1 counts until we hang up, in `Farewell` too; so does key 6, by which he leaves for the call of his entry. Where the trunk does not tell of an answer, the call begins in
+//! Key 1 counts until we hang up, in `Farewell` too; where he knows, so do 6, by which he joins the call of his entry, and
+//! 5, by which he talks to the officer. Where the trunk does not tell of an answer, the call begins in
 //! `Repeating`: the sentence is said over and over through the ringing, and any key leads to where it leads from
 //! `Prompting`.
 
@@ -45,8 +46,8 @@ pub enum Step {
     Silence,
     /// Key 1 was pressed: to be committed, and answered by `handle_committed`.
     Acknowledge,
-    /// Key 6 was pressed: `handle_not_joined` follows where the call cannot be joined; where it can, nothing does.
-    Join,
+    /// Key 5 or 6 was pressed: `handle_stays` follows where there is nobody to talk to; where there is, nothing does.
+    Leave(char),
     /// Another key was pressed.
     Key(char),
     HangUp,
@@ -136,8 +137,17 @@ impl Menu {
         if now.since(self.answered_at) < DEAF {
             return vec![];
         }
-        if key == '6' && !matches!(self.state, State::Over) {
-            return vec![Step::Join];
+        let hung_up_on = match self.state {
+            State::Over => true,
+            State::Farewell { .. } => !self.acknowledged,
+            State::Repeating { .. }
+            | State::Prompting { .. }
+            | State::WrongKey { .. }
+            | State::Listening { .. }
+            | State::Confirming { .. } => false,
+        };
+        if matches!(key, '5' | '6') && !hung_up_on {
+            return vec![Step::Leave(key)];
         }
         match self.state {
             State::Repeating { .. }
@@ -186,15 +196,15 @@ impl Menu {
         vec![Step::Silence, Step::Acknowledge]
     }
 
-    /// There is no conversation to join, or no place in it.
-    pub fn handle_not_joined(&mut self, now: Mono) -> Vec<Step> {
+    /// There is no conversation to join, or nobody to ring.
+    pub fn handle_stays(&mut self, key: char, now: Mono) -> Vec<Step> {
         match self.state {
             State::Repeating { .. }
             | State::Prompting { .. }
             | State::WrongKey { .. }
             | State::Listening { .. } => {
                 self.result = AttemptResult::AnsweredNoKey;
-                self.wrong_key('6', prompts::CANNOT_JOIN, now)
+                self.wrong_key(key, prompts::CANNOT_JOIN, now)
             }
             State::Confirming { .. } | State::Farewell { .. } | State::Over => vec![],
         }
@@ -474,6 +484,18 @@ mod tests {
         assert_eq!(menu.handle_key('*', at(30_000)), [Step::Key('*'), Step::Play(URGENT)]);
         assert_eq!(menu.handle_played(URGENT, at(35_000)), []);
         assert_eq!(menu.deadline(), Some((at(60_000), "key window")));
+    }
+
+    #[test]
+    fn keys_5_and_6_lead_away_and_are_wrong_keys_where_there_is_nowhere_to_go() {
+        let mut menu = answered();
+        for (key, second) in [('6', 2), ('5', 4)] {
+            assert_eq!(menu.handle_key(key, at(second * 1000)), [Step::Leave(key)]);
+            let steps = menu.handle_stays(key, at(second * 1000));
+            assert_eq!(steps, [Step::Key(key), Step::Play(prompts::CANNOT_JOIN)]);
+        }
+        assert_eq!(menu.handle_played(prompts::CANNOT_JOIN, at(7000)), [Step::Play(URGENT)]);
+        assert_eq!(menu.result(), AttemptResult::AnsweredNoKey);
     }
 
     #[test]

@@ -204,11 +204,11 @@ impl Call {
         }
     }
 
-    /// The call that he wants to join has no place for him.
-    pub fn handle_not_joined(&mut self, desk: &mut Desk, now: Now) {
+    /// There is nowhere for him to go with that key.
+    pub fn handle_stays(&mut self, key: char, desk: &mut Desk, now: Now) {
         match self {
             Call::Incoming(_) | Call::Outgoing(_) => {}
-            Call::Leader(call) => call.handle_not_joined(desk, now),
+            Call::Leader(call) => call.handle_stays(key, desk, now),
         }
     }
 

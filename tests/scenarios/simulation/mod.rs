@@ -213,7 +213,7 @@ impl Shift {
         match self.room.state(number) {
             State::Ringing => self.room.act(at, |post, now| post.phone.pick_up(now)),
             State::Talking => {
-                let key = self.one_of(&['1', '1', '1', '6', '6', '7', '*']);
+                let key = self.one_of(&['1', '1', '1', '5', '6', '6', '7', '*']);
                 self.model.pressed(number, key, self.room.now());
                 self.room.act(at, |post, now| post.phone.press(key, now));
             }

@@ -42,8 +42,8 @@ impl Model {
     }
 
     pub fn pressed(&mut self, number: &str, key: char, now: Now) {
-        // Whoever joins the call knows.
-        if matches!(key, '1' | '6') {
+        // Whoever joins the call, or asks for the officer, knows.
+        if matches!(key, '1' | '5' | '6') {
             self.presses.push((now.wall, number.to_owned()));
         }
     }
@@ -120,9 +120,13 @@ impl Model {
 
     fn entries_come_before_rings(&self, room: &Room) {
         let mut arrived: BTreeMap<CallId, Mono> = BTreeMap::new();
+        let mut leaders: BTreeSet<CallId> = BTreeSet::new();
         for noted in room.facts() {
             let at = noted.at.mono;
             match &noted.fact {
+                Fact::AttemptEnded { attempt, .. } => drop(leaders.insert((*attempt).into())),
+                // The desk rings for a leader who was told of an entry.
+                Fact::Rung { call, .. } if leaders.contains(call) => {}
                 Fact::Arrived(arrival) => {
                     let twice = arrived.insert(arrival.call, at);
                     assert_eq!(twice, None, "a call arrives once");
