@@ -7,7 +7,7 @@ use super::tape::{self, TapeFeed, TapeHead};
 use crate::protocol::now::Mono;
 use crate::protocol::rtp::relay::{Relay, Tag, Verdict};
 use crate::protocol::rtp::source::FRAME_BYTES;
-use crate::protocol::rtp::{self, Channel, Command, packet, srtp};
+use crate::protocol::rtp::{self, Channel, Command, packet, rtcp, srtp};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -25,6 +25,8 @@ const COMMANDS_MAX: usize = 4096;
 /// Packets taken from one socket before the others have their turn.
 const PACKETS_PER_TURN: usize = 32;
 const WAKER: Token = Token(usize::MAX);
+/// From here on the sockets beside the channels', for reports (RTCP).
+const BESIDE: usize = 1 << 20;
 const FIFO_PRIORITY: libc::c_int = 20;
 /// Expedited forwarding (RFC 3246), as telephones mark their voice.
 const VOICE_TOS: u32 = 0xb8;
@@ -59,18 +61,24 @@ pub fn start(
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     let mut sockets = Vec::with_capacity(usize::from(plan.channels));
+    let mut beside = Vec::with_capacity(usize::from(plan.channels));
     let mut ports = Vec::with_capacity(usize::from(plan.channels));
     for index in 0..plan.channels {
-        let (mut socket, port) = bind(&plan, index)?;
+        let (mut socket, port) = bind(&plan, 2 * u32::from(index))?;
         poll.registry().register(&mut socket, Token(usize::from(index)), Interest::READABLE)?;
         sockets.push(socket);
         ports.push(port);
+        let (mut socket, _) = bind(&plan, 2 * u32::from(index) + 1)?;
+        let token = Token(BESIDE + usize::from(index));
+        poll.registry().register(&mut socket, token, Interest::READABLE)?;
+        beside.push(socket);
     }
     let (tape, feed) = tape::ring(plan.channels);
     let (sender, commands) = sync_channel(COMMANDS_MAX);
     let turner = Turner {
         poll,
         sockets,
+        beside,
         relay: Relay::new(plan.channels, prompts, clock::random()),
         commands,
         tape,
@@ -127,6 +135,8 @@ impl Drop for Media {
 struct Turner {
     poll: Poll,
     sockets: Vec<UdpSocket>,
+    /// For reports, in the same order.
+    beside: Vec<UdpSocket>,
     relay: Relay,
     commands: Receiver<Command>,
     tape: TapeHead,
@@ -158,6 +168,7 @@ impl Turner {
                 match event.token() {
                     WAKER if !self.obey() => return self.report(),
                     WAKER => {}
+                    Token(index) if index >= BESIDE => self.hear_reports(index - BESIDE),
                     Token(index) => self.receive(index),
                 }
             }
@@ -165,6 +176,7 @@ impl Turner {
             let now = clock::mono();
             self.relay.handle_timeout(now);
             self.speak(now);
+            self.tell_parties(now);
             self.report();
         }
     }
@@ -222,6 +234,31 @@ impl Turner {
             self.take(channel, from, &mut buffer, length, clock::mono());
         }
         self.unread.push(index);
+    }
+
+    /// What is left after that many is read with the next one that comes.
+    fn hear_reports(&mut self, index: usize) {
+        let mut buffer = [0; packet::BYTES_MAX];
+        let channel = Channel(index as u16);
+        for _ in 0..PACKETS_PER_TURN {
+            let socket = self.beside.get(index);
+            let Some((length, from)) = socket.and_then(|one| one.recv_from(&mut buffer).ok())
+            else {
+                return;
+            };
+            let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+            self.relay.handle_report(channel, from, &buffer[..length], clock::mono());
+        }
+    }
+
+    fn tell_parties(&mut self, now: Mono) {
+        let mut report = [0; rtcp::BYTES_MAX];
+        while let Some(told) = self.relay.poll_report(now, &mut report) {
+            if let Some(socket) = self.beside.get(usize::from(told.channel.0)) {
+                // The next one says it again.
+                let _ = socket.send_to(&report[..told.length], told.to);
+            }
+        }
     }
 
     /// `buffer` has room to encrypt the packet of `length` bytes that it begins with.
@@ -283,17 +320,15 @@ impl Turner {
     }
 }
 
-fn bind(plan: &MediaPlan, index: u16) -> io::Result<(UdpSocket, u16)> {
+/// The port that stands so far after the first.
+fn bind(plan: &MediaPlan, place: u32) -> io::Result<(UdpSocket, u16)> {
     let beyond = || {
         io::Error::other(format!(
             "{} RTP ports do not fit above {}",
             plan.channels, plan.first_port
         ))
     };
-    let port = index
-        .checked_mul(2)
-        .and_then(|above| plan.first_port.checked_add(above))
-        .ok_or_else(beyond)?;
+    let port = u16::try_from(u32::from(plan.first_port) + place).map_err(|_| beyond())?;
     let address = SocketAddr::new(plan.listen, port);
     let named = |fault: io::Error| {
         let remedy = match fault.raw_os_error() {

@@ -8,9 +8,11 @@ use dutyline::protocol::rtp::gate::Gate;
 use dutyline::protocol::rtp::mixer::Mixer;
 use dutyline::protocol::rtp::packet::{self, Packet};
 use dutyline::protocol::rtp::quality::Reception;
+use dutyline::protocol::rtp::relay::Relay;
+use dutyline::protocol::rtp::rtcp;
 use dutyline::protocol::rtp::telephone_event::Keys;
 use dutyline::protocol::rtp::tones::Listener;
-use dutyline::protocol::rtp::{Channel, Codec, Wanted};
+use dutyline::protocol::rtp::{Channel, Codec, Command, Party, Stream, Wanted};
 use dutyline::protocol::sdp;
 use dutyline::protocol::sip::address::{NameAddr, Uri, Via};
 use dutyline::protocol::sip::claims::Claims;
@@ -24,13 +26,14 @@ use std::time::Duration;
 
 pub type Target = fn(&[u8]);
 
-pub const ALL: [(&str, Target); 8] = [
+pub const ALL: [(&str, Target); 9] = [
     ("message", message),
     ("framer", framer),
     ("uri", uri),
     ("digest_challenge", digest_challenge),
     ("sdp", session_description),
     ("rtp", rtp),
+    ("rtcp", rtcp),
     ("telephone_event", telephone_event),
     ("dialog_events", dialog_events),
 ];
@@ -150,6 +153,28 @@ fn heard(bytes: &[u8], read: &Packet<'_>) {
         tones.handle_packet(codec, &packet, now);
         mixer.handle_packet(seats[usize::from(step[0]) % 3], codec, &packet);
         assert!(std::iter::from_fn(|| mixer.turn(now)).count() <= 3 * 11, "no burst");
+    }
+}
+
+/// Read by itself, and by a relay in the middle of a call, whose own report can be read.
+pub fn rtcp(bytes: &[u8]) {
+    rtcp::read(bytes, 0);
+    let (remote, channel) = ("192.0.2.1:4000".parse().expect("an address"), Channel(0));
+    let mut relay = Relay::new(1, vec![], Random::from_seed([7; 32]));
+    let (call, party, stream) = (Default::default(), Party::Caller, Stream::a_law(remote));
+    relay.handle_command(Command::Open { channel, call, party, stream }, Mono(1));
+    let mut voice = [0x80, 8, 0, 1, 0, 0, 0, 160, 0, 0, 0, 9, 0xd5, 0xd5];
+    relay.handle_packet(channel, remote, &mut voice, Mono(1));
+    let beside = "192.0.2.1:4001".parse().expect("an address");
+    let mut now = Mono(1);
+    for cut in [bytes.len(), bytes.len() / 2] {
+        relay.handle_report(channel, beside, &bytes[..cut], now);
+        now = now + Duration::from_secs(8);
+        relay.handle_timeout(now);
+        let mut out = [0; rtcp::BYTES_MAX];
+        let report = relay.poll_report(now, &mut out).expect("one is due");
+        let told = rtcp::read(&out[..report.length], 9).expect("what we write can be read");
+        assert_eq!(told.block.map(|block| block.extended), Some(1));
     }
 }
 

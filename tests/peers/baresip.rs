@@ -40,6 +40,21 @@ impl Baresip {
 
     /// As [`Baresip::start`], a phone that is busy with so many calls.
     pub fn with_calls(folder: &Path, ports: &Ports, setup: &Setup<'_>, calls: u8) -> Self {
+        Self::start_with(("127.0.0.1", "127.0.0.1"), folder, ports, setup, calls)
+    }
+
+    /// As [`Baresip::start`], at another address of the host that the calling thread is on, with its PBX elsewhere.
+    pub fn start_at(places: (&str, &str), folder: &Path, ports: &Ports, setup: &Setup<'_>) -> Self {
+        Self::start_with(places, folder, ports, setup, 8)
+    }
+
+    fn start_with(
+        (host, pbx): (&str, &str),
+        folder: &Path,
+        ports: &Ports,
+        setup: &Setup<'_>,
+        calls: u8,
+    ) -> Self {
         let own = folder.join(format!("phone-{}", setup.user));
         let records = own.join("rec");
         fs::create_dir_all(&records).expect("a folder");
@@ -47,13 +62,13 @@ impl Baresip {
         let user = setup.user;
         let codecs =
             if setup.extra.contains("audio_codecs=") { "" } else { "audio_codecs=PCMA,PCMU;" };
-        let config = config(&own, ports, setup.order);
+        let config = config(&own, host, ports, setup.order);
         let config = config.replace("call_max_calls 8", &format!("call_max_calls {calls}"));
         fs::write(own.join("config"), config).expect("written");
         let account = format!(
-            "<sip:{user}@127.0.0.1:{pbx}>;auth_user={user};auth_pass=secret{user};regint=120;\
+            "<sip:{user}@{pbx}:{port}>;auth_user={user};auth_pass=secret{user};regint=120;\
              {codecs}ptime=20{extra}\n",
-            pbx = ports.pbx(),
+            port = ports.pbx(),
             extra = setup.extra
         );
         fs::write(own.join("accounts"), account).expect("written");
@@ -179,13 +194,13 @@ fn read_messages(mut stream: TcpStream, sender: &Sender<Value>) {
     }
 }
 
-fn config(own: &Path, ports: &Ports, order: u16) -> String {
+fn config(own: &Path, host: &str, ports: &Ports, order: u16) -> String {
     let sip = ports.phone(order);
     let media = ports.phone_media(order);
     let own = own.display();
     format!(
         "poll_method epoll
-sip_listen 127.0.0.1:{sip}
+sip_listen {host}:{sip}
 call_local_timeout 60
 call_max_calls 8
 audio_player aubridge,sink{sip}
@@ -205,7 +220,7 @@ rtp_ports {media}-{last}
 rtcp_mux no
 jitter_buffer_delay 2-10
 rtp_stats yes
-net_interface 127.0.0.1
+net_interface {host}
 module_path {modules}
 module g711.so
 module g722.so

@@ -39,10 +39,16 @@ impl Kamailio {
     }
 
     pub fn set_up(folder: &Path, ports: &Ports, setup: &Setup<'_>) -> Self {
+        Self::set_up_at("127.0.0.1", folder, ports, setup)
+    }
+
+    /// As `set_up`, at another address of the host that the calling thread is on.
+    pub fn set_up_at(host: &str, folder: &Path, ports: &Ports, setup: &Setup<'_>) -> Self {
         let port = setup.port.unwrap_or(ports.pbx());
         let own = folder.join(format!("kamailio-{port}"));
         fs::create_dir_all(&own).expect("a folder");
         let config = include_str!("kamailio.cfg")
+            .replace("127.0.0.1", host)
             .replace("@MODULES@", &modules().display().to_string())
             .replace("@PORT@", &port.to_string())
             .replace("@TLS@", &ports.own(1).to_string())
@@ -58,7 +64,7 @@ impl Kamailio {
         command.arg("-Y").arg(&own).arg("-w").arg(&own).arg("-P").arg(own.join("pid"));
         command.args(setup.with.iter().flat_map(|word| ["-A", word]));
         let process = Process::start(&format!("kamailio-{port}"), folder, &mut command);
-        answers_options(port);
+        answers_options(host, port);
         Self { process, config: file, stopped: false }
     }
 
@@ -117,17 +123,17 @@ fn workers(config: &Path) -> Vec<i32> {
 }
 
 /// The workers are up when one of them answers.
-fn answers_options(port: u16) {
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+fn answers_options(host: &str, port: u16) {
+    let socket = std::net::UdpSocket::bind((host, 0)).expect("a socket");
     let local = socket.local_addr().expect("an address");
     let request = format!(
-        "OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK-up;rport\r\n\
-         From: <sip:up@{local}>;tag=up\r\nTo: <sip:127.0.0.1:{port}>\r\nCall-ID: up@{local}\r\n\
+        "OPTIONS sip:{host}:{port} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK-up;rport\r\n\
+         From: <sip:up@{local}>;tag=up\r\nTo: <sip:{host}:{port}>\r\nCall-ID: up@{local}\r\n\
          CSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
     );
     socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
     crate::process::wait_until("the PBX to answer OPTIONS", Duration::from_secs(10), || {
-        socket.send_to(request.as_bytes(), ("127.0.0.1", port)).ok()?;
+        socket.send_to(request.as_bytes(), (host, port)).ok()?;
         let mut reply = [0; 2048];
         let length = socket.recv(&mut reply).ok()?;
         reply[..length].starts_with(b"SIP/2.0 200").then_some(())

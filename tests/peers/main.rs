@@ -6,6 +6,7 @@
 
 mod alignment;
 mod answering;
+mod bad_wire;
 mod baresip;
 mod browser;
 mod calls;
@@ -40,6 +41,7 @@ mod urgent;
 mod voice_page;
 mod wave;
 mod way;
+mod wire;
 
 /// Whether all of these programs are there; panics for a missing one where peers are required.
 pub fn have(programs: &[&str]) -> bool {

@@ -12,6 +12,7 @@ pub mod mixer;
 pub mod packet;
 pub mod quality;
 pub mod relay;
+pub mod rtcp;
 pub mod source;
 pub mod srtp;
 pub mod stream;

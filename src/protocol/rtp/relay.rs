@@ -4,8 +4,10 @@
 mod conference;
 mod forward;
 mod lent;
+mod reports;
 
 pub use forward::Forward;
+pub use reports::Report;
 
 use super::mixer::Mixer;
 use super::packet::{self, Packet};
@@ -17,6 +19,7 @@ use crate::protocol::now::{Deadline, Mono, earlier};
 use crate::protocol::random::Random;
 use forward::Change;
 use lent::Lent;
+use reports::Reporter;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,6 +40,9 @@ pub struct Relay {
     waiting: Vec<Channel>,
     /// When somebody may have become quiet; none while nobody is on who was heard of late.
     look: Option<Mono>,
+    /// When the next report to a party is due; whether one is.
+    report: Option<Mono>,
+    reporting: bool,
     events: VecDeque<Event>,
     random: Random,
 }
@@ -105,6 +111,8 @@ impl Relay {
             tables: Vec::new(),
             waiting: Vec::with_capacity(usize::from(channels)),
             look: None,
+            report: None,
+            reporting: false,
             events: VecDeque::with_capacity(usize::from(channels) * 4),
             random,
         }
@@ -208,7 +216,9 @@ impl Relay {
         buffer: &mut [u8],
         length: usize,
     ) -> Option<usize> {
-        match &mut self.lent(channel)?.guard {
+        let lent = self.lent(channel)?;
+        lent.reports.sends(buffer.get(..length)?);
+        match &mut lent.guard {
             None => Some(length),
             Some(guard) => guard.close(buffer, length),
         }
@@ -232,6 +242,9 @@ impl Relay {
     pub fn handle_timeout(&mut self, now: Mono) {
         if self.look.is_some_and(|at| at <= now) {
             self.look = self.look_for_quiet(now);
+        }
+        if self.report.is_some_and(|at| at <= now) {
+            self.report = self.mark_reports(now);
         }
         for index in 0..self.waiting.len() {
             let channel = self.waiting[index];
@@ -276,8 +289,9 @@ impl Relay {
     pub fn deadline(&self) -> Option<Deadline> {
         let slots =
             self.waiting.iter().filter_map(|channel| self.slots.get(usize::from(channel.0)));
+        let first = earlier(self.look.map(|at| (at, LOOK)), self.report_due());
         let tables = self.tables.iter().map(|table| Some(table.deadline()));
-        let look = tables.fold(self.look.map(|at| (at, LOOK)), earlier);
+        let look = tables.fold(first, earlier);
         slots
             .filter_map(|slot| slot.lent.as_ref()?.due())
             .fold(look, |first, due| earlier(first, Some(due)))
@@ -307,8 +321,10 @@ impl Relay {
         self.close(channel);
         self.look.get_or_insert(now + QUIET);
         let source = Source::new(&mut self.random);
+        let reports = Reporter::new(&mut self.random, now);
+        self.report = Some(self.report.map_or(reports.due, |at| at.min(reports.due)));
         let Some(slot) = self.slots.get_mut(usize::from(channel.0)) else { return };
-        slot.lent = Some(Lent::new(call, party, stream, source, now));
+        slot.lent = Some(Lent::new((call, party), stream, source, reports, now));
     }
 
     fn change(&mut self, channel: Channel, stream: Stream) {
@@ -469,9 +485,10 @@ mod tests {
         events.filter(|event| !matches!(event, Event::Measured { .. })).collect()
     }
 
-    /// When a prompt or a key is due, whoever may have become quiet.
+    /// When a prompt or a key is due, whoever may have become quiet and whoever is to be told something.
     fn busy(relay: &Relay) -> Option<Deadline> {
-        relay.deadline().filter(|(_, why)| *why != LOOK)
+        let due = relay.slots.iter().filter_map(|slot| slot.lent.as_ref()?.due());
+        due.fold(None, |first, due| earlier(first, Some(due)))
     }
 
     fn closed(relay: &mut Relay, channel: Channel) -> Counts {
@@ -943,15 +960,17 @@ mod tests {
         };
         speak(&mut relay, after(3));
         events(&mut relay);
-        assert_eq!(relay.deadline().unwrap().0, after(5));
+        let look = |relay: &Relay| relay.look;
+        assert_eq!(look(&relay), Some(after(5)));
         relay.handle_timeout(after(5));
         assert_eq!(events(&mut relay), [Event::Quiet { channel: B, since: START }]);
-        assert_eq!(relay.deadline().unwrap().0, after(8));
+        assert_eq!(look(&relay), Some(after(8)));
         relay.handle_timeout(after(8));
         assert_eq!(events(&mut relay), [Event::Quiet { channel: A, since: after(3) }]);
-        assert_eq!(relay.deadline(), None, "nobody is there to become quiet");
+        assert_eq!(look(&relay), None, "nobody is there to become quiet");
         speak(&mut relay, after(20));
         assert_eq!(events(&mut relay), [Event::Heard { channel: A }]);
-        assert_eq!(relay.deadline().unwrap().0, after(25));
+        assert_eq!(look(&relay), Some(after(25)));
+        assert!(relay.deadline().unwrap().0 <= after(25));
     }
 }

@@ -1,5 +1,6 @@
 //! What a channel is while it is lent to a party: its stream, its keys, its prompts, its counts.
 
+use super::reports::Reporter;
 use super::{Secrecy, Tag};
 use crate::protocol::now::{Deadline, Mono, earlier};
 use crate::protocol::rtp::gate::Gate;
@@ -24,6 +25,8 @@ pub struct Lent {
     pub reception: Reception,
     /// Packets received when that was last reported.
     pub reported: u64,
+    /// Of and to the party, beside its voice.
+    pub reports: Reporter,
     pub source: Source,
     pub counts: Counts,
     /// When the last packet came.
@@ -50,7 +53,13 @@ pub struct Judged<'a> {
 }
 
 impl Lent {
-    pub fn new(call: Uuid, party: Party, stream: Stream, source: Source, now: Mono) -> Self {
+    pub fn new(
+        (call, party): (Uuid, Party),
+        stream: Stream,
+        source: Source,
+        reports: Reporter,
+        now: Mono,
+    ) -> Self {
         Self {
             call,
             party,
@@ -60,6 +69,7 @@ impl Lent {
             gate: Gate::default(),
             reception: Reception::default(),
             reported: 0,
+            reports,
             source,
             counts: Counts::default(),
             heard: now,
@@ -124,7 +134,7 @@ impl Lent {
     }
 
     pub fn measured(&self) -> Measured {
-        Measured { codec: self.stream.codec, tally: self.reception.tally(), far: None }
+        Measured { codec: self.stream.codec, tally: self.reception.tally(), far: self.reports.far }
     }
 
     /// Of a packet that carries audio in its codec, or keys.
