@@ -9,10 +9,11 @@ use crate::duty::switchboard::Input;
 use crate::io::checkpoint::{self, End, Keeper};
 use crate::io::line::{self, Line};
 use crate::io::media::Media;
+use crate::io::metrics::{self, Metrics};
 use crate::io::resolver::Pbx;
 use crate::io::status::Board;
 use crate::io::store::Store;
-use crate::io::tape::Tape;
+use crate::io::tape::{Backlog, Tape};
 use crate::io::{clock, disk, escalator, logbook, web};
 use anyhow::Context;
 use log::{first_link, keep_log, open_log};
@@ -126,31 +127,24 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let readers = logbook::Readers {
         store: store.clone(),
         board: board.clone(),
+        metrics: Metrics::default(),
         orders: voice.orders.clone(),
         wake: Arc::clone(&wake),
     };
-    let log = keep_log(voice.facts, voice.recordings, voice.traced, readers, &stopping);
+    let (recordings, traced) = (voice.recordings, voice.traced);
+    let log = keep_log(voice.facts, recordings, traced, readers.clone(), &stopping);
     let pulse = voice.pulse;
     let page = web::Web {
         demo: options.demo,
-        wake: Arc::clone(&wake),
+        wake,
         alive: Arc::new(move || pulse.age() < ALIVE_WITHIN),
         ..page(&config, &store, &board)
     };
     let (web_address, serving) =
         serve_page(config.web.listen, page, board.clone(), stopping.clone()).await?;
-    let escalating = escalator::run(
-        store.clone(),
-        config.policy.clone(),
-        config.roster.clone(),
-        voice.orders.clone(),
-        wake,
-        board.clone(),
-        stopping.clone(),
-    );
-    let storage = &config.storage;
-    let watching = disk::watch(storage.recordings.clone(), storage.low_space, board.clone());
-    let mut background = vec![serving, tokio::spawn(escalating), tokio::spawn(watching)];
+    let mut background = beside(&config, &readers, &stopping);
+    background.push(serving);
+    background.extend(serve_metrics(&config, &readers, voice.tape.backlog(), &stopping));
     background.extend(pbx.keep(&voice.orders, &board, &stopping));
     let first_link = first_link(&store, web_address).await;
     info!(%web_address, line = %config.line.number, "dutyline is up");
@@ -171,6 +165,36 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         background,
         log,
     })
+}
+
+/// The escalator, and who looks after the disk.
+fn beside(
+    config: &Config,
+    readers: &logbook::Readers,
+    stopping: &CancellationToken,
+) -> Vec<JoinHandle<()>> {
+    let logbook::Readers { store, board, orders, wake, .. } = readers.clone();
+    let (policy, roster) = (config.policy.clone(), config.roster.clone());
+    let stopping = stopping.clone();
+    let storage = &config.storage;
+    let watching = disk::watch(storage.recordings.clone(), storage.low_space, board.clone());
+    let escalating = escalator::run(store, policy, roster, orders, wake, board, stopping);
+    vec![tokio::spawn(escalating), tokio::spawn(watching)]
+}
+
+/// For Prometheus, where an address is given.
+fn serve_metrics(
+    config: &Config,
+    readers: &logbook::Readers,
+    backlog: Backlog,
+    stopping: &CancellationToken,
+) -> Option<JoinHandle<()>> {
+    let listen = config.metrics?.listen;
+    let logbook::Readers { store, board, metrics, .. } = readers.clone();
+    let recordings = config.storage.recordings.clone();
+    let sources = metrics::Sources { board, store, recordings, backlog };
+    let serving = metrics::keep_serving(listen, metrics, sources, stopping.clone());
+    Some(tokio::spawn(serving))
 }
 
 impl Daemon {

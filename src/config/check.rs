@@ -2,7 +2,7 @@
 
 use super::faults::{Fault, Say, say};
 use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
-use super::{Config, Environment, Media, Storage, Web};
+use super::{Config, Environment, Measured, Media, Storage, Web};
 use super::{answering, callers, dial, ladders, line};
 use crate::duty::line_plan::SrtpPlan;
 use crate::duty::roster::{Person, Role, Roster};
@@ -43,6 +43,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
     let media = media(reader, root.section("media"), sip);
     let storage = storage(root.section("storage"));
     let web = web(reader, root.section("web"), sip);
+    let metrics = metrics(reader, root.section("metrics"), sip, web.listen);
     let callers = callers::rules(root.section("callers"));
     let contacts = root.each("contacts").into_iter();
     let contacts =
@@ -64,6 +65,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         media,
         storage,
         web,
+        metrics,
         contacts,
         callers,
         roster,
@@ -175,6 +177,38 @@ fn web(reader: &Reader, mut s: Section<'_>, sip: Option<SocketAddr>) -> Web {
     }
     s.close();
     Web { listen }
+}
+
+/// Served only where an address is given.
+fn metrics(
+    reader: &Reader,
+    mut s: Section<'_>,
+    sip: Option<SocketAddr>,
+    web: SocketAddr,
+) -> Option<Measured> {
+    let listen = s.optional("listen", address);
+    let place = s.get("listen").map_or(s.place(), |given| given.place);
+    let field = s.field("listen");
+    s.close();
+    let listen = listen?;
+    let taken = [(sip, "line.listen"), (Some(web), "web.listen")];
+    for (other, name) in taken {
+        if other.is_some_and(|o| o.port() == listen.port() && meet(o.ip(), listen.ip())) {
+            let fault = say(
+                format!("与 {name} 是同一个地址和端口；改其中之一"),
+                format!("the same address and port as {name}; move one of them"),
+            );
+            reader.fault(Some(place.clone()), field.clone(), fault);
+        }
+    }
+    if !listen.ip().is_loopback() {
+        let warning = say(
+            "指标没有口令，同网段都能读；请只听 127.0.0.1，或用防火墙只放行 Prometheus",
+            "the metrics ask for no password and the network can read them; listen at 127.0.0.1, or let only Prometheus through the firewall",
+        );
+        reader.warn(Some(place), field, warning);
+    }
+    Some(Measured { listen })
 }
 
 fn roster(reader: &Reader, root: &mut Section<'_>) -> Roster {

@@ -36,6 +36,8 @@ pub struct Config {
     pub media: Media,
     pub storage: Storage,
     pub web: Web,
+    /// None: nothing is served to Prometheus.
+    pub metrics: Option<Measured>,
     pub contacts: Vec<Contact>,
     pub callers: CallerRules,
     pub roster: Roster,
@@ -132,6 +134,12 @@ pub struct Storage {
     pub entry_budget: Duration,
     /// Free bytes below which the page warns.
     pub low_space: u64,
+}
+
+/// For Prometheus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    pub listen: SocketAddr,
 }
 
 #[derive(Debug, Clone)]

@@ -36,6 +36,9 @@ impl Config {
         row("data", self.storage.data.display().to_string());
         row("recordings", self.storage.recordings.display().to_string());
         row("page", format!("http://{}", self.web.listen));
+        if let Some(metrics) = &self.metrics {
+            row("metrics", format!("http://{}/metrics", metrics.listen));
+        }
         let site = &self.callers.numbering;
         let prefixes = site.outside_prefixes.join(", ");
         row("callers", format!("area code {:?}, outside prefix {prefixes:?}", site.area_code));

@@ -506,3 +506,22 @@ fn sig_20_tls_needs_something_to_check_the_certificate_with() {
     assert_eq!(fields(load(&with(&ca))), ["line.tls_ca"], "without TLS it means nothing");
     assert_eq!(fields(load(&with("sips = true\n"))), ["line.sips"]);
 }
+
+#[test]
+fn metrics_are_served_only_where_an_address_is_given() {
+    let with = |listen: &str| load(&format!("{RIGHT}\n[metrics]\nlisten = \"{listen}\"\n"));
+    assert_eq!(load(RIGHT).expect("right").config.metrics, None);
+    let local = with("127.0.0.1:9464").expect("right");
+    let listen = "127.0.0.1:9464".parse().expect("an address");
+    assert_eq!(local.config.metrics, Some(Measured { listen }));
+    assert!(local.config.summary().contains("http://127.0.0.1:9464/metrics"));
+    let warned = |loaded: Loaded| -> Vec<String> {
+        loaded.warnings.list.into_iter().map(|warning| warning.field).collect()
+    };
+    assert_eq!(warned(local), ["line.password"]);
+    assert_eq!(warned(with("0.0.0.0:9464").expect("works")), ["line.password", "metrics.listen"]);
+    for taken in ["127.0.0.1:8080", "0.0.0.0:5060", "127.0.0.1:0", "nowhere"] {
+        let faults = with(taken).expect_err("a fault");
+        assert_eq!(faults.list[0].field, "metrics.listen", "{taken}");
+    }
+}

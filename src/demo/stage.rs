@@ -209,13 +209,9 @@ fn config(
             low_space: 0,
         },
         web: Web { listen: SocketAddr::new(LOOPBACK, web) },
+        metrics: None,
         callers: CallerRules::default(),
-        contacts: vec![Contact {
-            name: "王主任".to_owned(),
-            unit: "燃气公司调度中心".to_owned(),
-            duty: "主任".to_owned(),
-            numbers: vec![CALLER.to_owned()],
-        }],
+        contacts: vec![contact()],
         roster: Roster {
             people: vec![Person {
                 name: "张局长".to_owned(),
@@ -226,6 +222,15 @@ fn config(
         },
         policy: Policy::default(),
     })
+}
+
+fn contact() -> Contact {
+    Contact {
+        name: "王主任".to_owned(),
+        unit: "燃气公司调度中心".to_owned(),
+        duty: "主任".to_owned(),
+        numbers: vec![CALLER.to_owned()],
+    }
 }
 
 /// A folder of our own below the system's temporary one; gone when dropped, unless it is kept.

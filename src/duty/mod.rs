@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod dial_plan;
 pub mod entry;
 pub mod escalation;
+pub mod figures;
 pub mod ids;
 pub mod journal;
 pub mod ladder;

@@ -16,6 +16,7 @@ use super::call::{Call, LegEvent, keys};
 use super::channels::Channels;
 use super::checkpoint::{Checkpoint, Key, Unwritten};
 use super::dial_plan::Dialled;
+use super::figures::{self, Figures};
 use super::ids::{AttemptId, CallId, EntryId};
 use super::journal::{Fact, Noted, Urgency};
 use super::ladder::{Ladder, Traced};
@@ -148,6 +149,7 @@ pub struct Switchboard {
     voices: BTreeMap<Channel, Course>,
     closing: Closing,
     dropped: (u64, Option<(Peer, &'static str)>),
+    figures: Figures,
     checkpoint: ToTell,
 }
 
@@ -198,6 +200,7 @@ impl Switchboard {
             voices: BTreeMap::new(),
             closing: Closing::No,
             dropped: (0, None),
+            figures: Figures::default(),
             checkpoint: ToTell::default(),
         }
     }
@@ -294,6 +297,13 @@ impl Switchboard {
         self.desk.sip.load()
     }
 
+    /// What was counted since the start.
+    pub fn figures(&self) -> Figures {
+        let (transactions, sessions) = self.load();
+        let (calls, channels) = (self.calls(), self.channels_in_use());
+        Figures { calls, channels, transactions, sessions, ..self.figures.clone() }
+    }
+
     fn turn(&mut self, id: CallId, turn: impl FnOnce(&mut Call, &mut Desk)) {
         if let Some(call) = self.calls.get_mut(&id) {
             self.checkpoint.calls.insert(id);
@@ -331,8 +341,13 @@ impl Switchboard {
             }
             sip::Event::Refer { leg, refer } => self.on_leg(leg, LegEvent::Refer { refer }, now),
             sip::Event::Ended { leg, ending } => self.on_leg(leg, LegEvent::Ended(ending), now),
-            sip::Event::Registered { expires: _ } => self.on_line(Fact::LineUp, true, now),
+            sip::Event::Registered { expires: _ } => {
+                figures::add(&mut self.figures.registrations, "ok", 1);
+                self.on_line(Fact::LineUp, true, now);
+            }
             sip::Event::RegistrationFailed { status, reason: why } => {
+                let result = figures::of_registration(status);
+                figures::add(&mut self.figures.registrations, result, 1);
                 self.on_line(Fact::LineDown { status, why }, false, now);
             }
             sip::Event::Moved { to, preferred } => {
@@ -340,10 +355,12 @@ impl Switchboard {
             }
             sip::Event::Unregistered => self.on_unregistered(),
             sip::Event::TurnedAway(Summary { source, calls, over }) => {
+                figures::add(&mut self.figures.refused, "pace", calls);
                 let source = source.to_string();
                 self.desk.note(Fact::TurnedAway { source, calls, over }, now);
             }
             sip::Event::Dropped { from, why } => {
+                figures::add(&mut self.figures.dropped, why, 1);
                 self.dropped.0 += 1;
                 self.dropped.1 = Some((from, why));
             }

@@ -260,6 +260,7 @@ impl Control {
     fn say_alive(&mut self) {
         self.beats += 1;
         self.traces.tell_lost();
+        self.board.report(self.switchboard.figures());
         self.say_dropped();
         if self.switchboard.calls() > 0 || self.beats.is_multiple_of(IDLE_BEATS) {
             self.keep();

@@ -7,6 +7,7 @@ use crate::duty::switchboard::Input;
 use crate::io::call_lines::CallLines;
 use crate::io::clock;
 use crate::io::long_calls::LongCalls;
+use crate::io::metrics::Metrics;
 use crate::io::status::{Alarm, Board, LineState, Live, PartState};
 use crate::io::store::{Applied, Gap, OutageKind, Sealed, Store, StoreError};
 use crate::io::tape;
@@ -26,9 +27,11 @@ const BATCH: usize = 256;
 const KEPT: usize = 200_000;
 
 /// What the facts are handed on to.
+#[derive(Clone)]
 pub struct Readers {
     pub store: Store,
     pub board: Board,
+    pub metrics: Metrics,
     pub orders: mpsc::Sender<Input>,
     /// Wakes the escalator.
     pub wake: Arc<Notify>,
@@ -49,6 +52,7 @@ pub async fn keep_facts(
     let mut take = |noted: Noted, waiting: &mut VecDeque<Noted>| {
         lines.take(&noted);
         long.take(&noted, &to.board);
+        to.metrics.take(&noted);
         keep(noted, waiting, &to.board);
     };
     loop {
@@ -65,6 +69,7 @@ pub async fn keep_facts(
         match to.store.note_all(batch.clone()).await {
             Ok(applied) => {
                 waiting.drain(..batch.len());
+                entered(&batch, &to.metrics);
                 log.works(&to).await;
                 settled.more(batch.len(), &to).await;
                 for applied in applied {
@@ -88,6 +93,12 @@ pub async fn keep_facts(
             }
         }
     }
+}
+
+/// Calls whose entries are in the log now.
+fn entered(batch: &[Noted], metrics: &Metrics) {
+    let arrived = batch.iter().filter(|noted| matches!(noted.fact, Fact::Arrived(_)));
+    arrived.for_each(|noted| metrics.entered(clock::mono().since(noted.at.mono)));
 }
 
 /// How many facts the log has, or has refused for good: the switchboard need not keep them.

@@ -10,6 +10,7 @@ pub mod line;
 pub mod logbook;
 pub mod long_calls;
 pub mod media;
+pub mod metrics;
 pub mod prompts;
 pub mod resolver;
 pub mod status;

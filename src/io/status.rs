@@ -1,5 +1,6 @@
 //! The state of line, recorder and disk, and what happens right now: shared with the page.
 
+use crate::duty::figures::Figures;
 use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::Arrival;
 use crate::duty::placed::Refusal;
@@ -125,6 +126,7 @@ pub type Voices = BTreeMap<(CallId, Party), Quality>;
 pub struct Board {
     status: watch::Sender<Status>,
     voices: watch::Sender<Voices>,
+    figures: watch::Sender<Figures>,
     live: broadcast::Sender<Live>,
 }
 
@@ -133,6 +135,7 @@ impl Board {
         Self {
             status: watch::Sender::new(Status::default()),
             voices: watch::Sender::new(Voices::new()),
+            figures: watch::Sender::new(Figures::default()),
             live: broadcast::Sender::new(256),
         }
     }
@@ -177,6 +180,19 @@ impl Board {
         let voices = self.voices.borrow();
         let of = voices.range((call, Party::Caller)..=(call, Party::Prompt));
         of.map(|((_, party), quality)| (*party, *quality)).collect()
+    }
+
+    pub fn all_voices(&self) -> Voices {
+        self.voices.borrow().clone()
+    }
+
+    /// What the control task has counted, once a second.
+    pub fn report(&self, figures: Figures) {
+        self.figures.send_replace(figures);
+    }
+
+    pub fn figures(&self) -> Figures {
+        self.figures.borrow().clone()
     }
 
     pub fn tell(&self, live: Live) {

@@ -25,6 +25,7 @@ mod hostile;
 mod identity;
 mod idle;
 mod kamailio;
+mod metrics;
 mod page;
 mod ports;
 mod process;

@@ -7,6 +7,7 @@ use crate::duty::call::caller::Caller;
 use crate::duty::call::incoming::Incoming;
 use crate::duty::call::leader::Leader;
 use crate::duty::call::ring_plan::RETRY_AFTER;
+use crate::duty::figures;
 use crate::duty::ids::CallId;
 use crate::duty::journal::{Arrival, AttemptResult, Disposition, Fact};
 use crate::protocol::now::Now;
@@ -25,10 +26,12 @@ impl Switchboard {
         self.desk.follow(leg, id, "");
         self.desk.note(Fact::Arrived(arrival), now);
         if let Some(fault) = invite.fault {
+            self.count_refused("malformed");
             let answer = (fault.status, None);
             return self.turn_away(id, leg, Disposition::Failed, answer, fault.why, now);
         }
         if self.closing != Closing::No {
+            self.count_refused("stopping");
             let answer = (503, Some(RETRY_AFTER));
             let why = "the daemon is stopping".to_owned();
             return self.turn_away(id, leg, Disposition::Interrupted, answer, why, now);
@@ -41,12 +44,15 @@ impl Switchboard {
         {
             Ok(offer) => offer,
             Err(fault) => {
+                let secret = fault.is_about_secrecy();
+                self.count_refused(if secret { "not_secret" } else { "session_description" });
                 let answer = (fault.status(), None);
                 let why = fault.to_string();
                 return self.turn_away(id, leg, Disposition::Failed, answer, why, now);
             }
         };
         let Some((channel, officer_channel)) = self.lend_pair(id, now) else {
+            self.count_refused("no_channel");
             let answer = (503, Some(RETRY_AFTER));
             let why = "no free voice channel".to_owned();
             return self.turn_away(id, leg, Disposition::BusyMissed, answer, why, now);
@@ -57,6 +63,10 @@ impl Switchboard {
         self.checkpoint.calls.insert(id);
         let call = Incoming::new(id, caller, officer_channel, until, now.mono);
         self.calls.insert(id, Call::Incoming(Box::new(call)));
+    }
+
+    fn count_refused(&mut self, reason: &'static str) {
+        figures::add(&mut self.figures.refused, reason, 1);
     }
 
     fn turn_away(

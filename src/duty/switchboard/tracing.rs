@@ -13,12 +13,14 @@ impl Switchboard {
         self.desk.sip.handle_message(from, bytes, now);
         self.report(now);
         if self.desk.plan.account.trusts(from.addr.ip()) {
+            self.figures.traffic.count(false, bytes);
             self.desk.trace(Way::In, from, bytes);
         }
     }
 
     pub(super) fn send_next(&mut self) -> Option<Output> {
         let transmit = self.desk.sip.poll_transmit()?;
+        self.figures.traffic.count(true, &transmit.bytes);
         self.desk.trace(Way::Out, transmit.to, &transmit.bytes);
         Some(Output::Send(transmit))
     }

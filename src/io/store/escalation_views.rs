@@ -42,6 +42,26 @@ pub struct EscalationRow {
     pub reason: String,
 }
 
+/// Escalations that nobody has acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    pub open: u64,
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+impl Store {
+    pub async fn escalations_waiting(&self) -> Result<Waiting> {
+        self.read(|sql| {
+            let query = "SELECT count(*), min(raised_ms) FROM escalation WHERE state = 'open'";
+            Ok(sql.prepare_cached(query)?.query_row([], |row| {
+                let open = row.get::<_, i64>(0)?.unsigned_abs();
+                Ok(Waiting { open, oldest: instant(row, 1)? })
+            })?)
+        })
+        .await
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AckRow {
     pub person: String,

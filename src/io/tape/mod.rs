@@ -33,6 +33,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::{Builder, JoinHandle};
 use tokio::sync::mpsc;
@@ -118,8 +120,19 @@ pub struct Gap {
     pub length_ms: u64,
 }
 
+/// Bytes that waited for the disk when the tape thread last looked.
+#[derive(Debug, Clone, Default)]
+pub struct Backlog(Arc<AtomicUsize>);
+
+impl Backlog {
+    pub fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The tape thread and its recorder.
 pub struct Tape {
+    backlog: Backlog,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -137,8 +150,10 @@ pub fn start(plan: TapePlan, feed: TapeFeed, events: mpsc::UnboundedSender<Event
     let (finish, finished) = channel();
     let (seal, sealed) = channel();
     let (spill, frames) = spill(feed);
+    let backlog = Backlog::default();
     let writer = Writer {
         feed: frames,
+        backlog: backlog.clone(),
         segments: Segments::new(folder.clone(), left.next()),
         finished: finish,
         sealed,
@@ -152,6 +167,7 @@ pub fn start(plan: TapePlan, feed: TapeFeed, events: mpsc::UnboundedSender<Event
     let recordings = plan.recordings;
     let recorder = Recorder { folder, recordings, left, earlier, finished, sealed: seal, faults };
     Tape {
+        backlog,
         threads: vec![
             named("spill", move || spill.run()),
             named("tape", move || writer.run()),
@@ -168,6 +184,10 @@ fn named(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
 }
 
 impl Tape {
+    pub fn backlog(&self) -> Backlog {
+        self.backlog.clone()
+    }
+
     /// Waits until everything that the media thread left is on disk and the finished calls are
     /// sealed. Call after `Media::stop`.
     pub fn stop(self) {

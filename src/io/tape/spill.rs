@@ -82,7 +82,12 @@ impl Frames {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) == 0
+        self.waiting() == 0
+    }
+
+    /// Bytes that wait for the disk.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
     }
 
     /// The media thread is gone, and what it left is here.

@@ -1,5 +1,6 @@
 //! The tape thread: from the spill to the running tape, every 100 ms, with one `fdatasync` a second.
 
+use super::Backlog;
 use super::faults::{Faults, Matter, remedy};
 use super::record::Head;
 use super::recorder::Finished;
@@ -10,6 +11,7 @@ use crate::protocol::now::Mono;
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
@@ -30,6 +32,7 @@ const BATCH: usize = 2048;
 
 pub struct Writer {
     pub feed: Frames,
+    pub backlog: Backlog,
     pub segments: Segments,
     pub finished: Sender<Finished>,
     pub sealed: Receiver<Uuid>,
@@ -50,6 +53,7 @@ impl Writer {
         let mut ended: Option<Mono> = None;
         loop {
             let now = clock::mono();
+            self.backlog.0.store(self.feed.waiting(), Ordering::Relaxed);
             if now >= again && !self.drain() {
                 again = now + AGAIN;
             }

@@ -16,6 +16,7 @@ pub mod route;
 pub mod session_timer;
 pub mod stream;
 pub mod text;
+pub mod traffic;
 pub mod transaction;
 pub mod wire;
 
