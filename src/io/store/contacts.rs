@@ -32,7 +32,8 @@ pub(super) fn find(sql: &Connection, plain: &str) -> Result<Option<Match>> {
         .optional()?)
 }
 
-/// How many calls came from this number since `since_ms`, this one not counted.
+/// How many calls came from this number since `since_ms`, this one not counted: as the last of them counted, so that
+/// a number that calls all day costs no more than another.
 pub(super) fn calls_since(
     sql: &Connection,
     plain: &str,
@@ -44,10 +45,13 @@ pub(super) fn calls_since(
     }
     Ok(sql
         .prepare_cached(
-            "SELECT count(*) FROM call
-             WHERE caller_plain = ?1 AND arrived_ms >= ?2 AND id <> ?3 AND direction = 'in'",
+            "SELECT nth_today FROM call
+             WHERE caller_plain = ?1 AND arrived_ms >= ?2 AND id <> ?3 AND direction = 'in'
+             ORDER BY arrived_ms DESC, nth_today DESC LIMIT 1",
         )?
-        .query_row(params![plain, since_ms, Id(but)], |row| row.get(0))?)
+        .query_row(params![plain, since_ms, Id(but)], |row| row.get(0))
+        .optional()?
+        .unwrap_or(0))
 }
 
 fn replace(sql: &Connection, contacts: &[config::Contact], numbering: &Numbering) -> Result<()> {

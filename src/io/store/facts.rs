@@ -276,6 +276,16 @@ mod tests {
         assert_eq!((row.caller_unit.as_str(), row.caller_name.as_str()), ("市住建局", "李四"));
         assert_eq!(row.call.unwrap().nth_today, 2);
         assert_eq!(wait(store.verify_entry(call(2).into())).unwrap(), 1);
+        note(&store, 70.0, arrival(3, "101"));
+        note(&store, 80.0, arrival(4, "13812345678"));
+        note(&store, 24.0 * 3600.0, arrival(5, "13812345678"));
+        let nth =
+            |n| wait(store.entry_row(call(n).into())).unwrap().unwrap().call.unwrap().nth_today;
+        assert_eq!(
+            [nth(3), nth(4), nth(5)],
+            [1, 3, 1],
+            "of another number, once more, the day after"
+        );
     }
 
     #[test]
