@@ -3,7 +3,7 @@
 
 use crate::line::{Line, PBX, status, worked};
 use dutyline::protocol::sip::stream::{Frame, Framer};
-use dutyline::protocol::sip::{Event, Transport};
+use dutyline::protocol::sip::{Event, Transport, wire};
 use std::time::Duration;
 
 const METHODS: [&str; 8] =
@@ -204,4 +204,45 @@ fn rel_39_every_anomaly_in_every_place_and_the_next_options_gets_200_over_udp() 
 #[test]
 fn rel_39_every_anomaly_in_every_place_and_the_next_options_gets_200_over_tcp() {
     assert!(play(Transport::Tcp) >= 4_527);
+}
+
+/// Nothing that was read is read again at each push: sixty thousand pushes of a byte are one message.
+#[test]
+fn sig_33_a_streams_cost_is_linear_however_it_comes() {
+    let body = 60 * 1024;
+    let headers = "X: y\r\n".repeat(150);
+    let head = format!("OPTIONS sip:a SIP/2.0\r\n{headers}Content-Length: {body}\r\n\r\n");
+    let message = [head.into_bytes(), vec![b'b'; body]].concat();
+    let before = worked();
+    let (mut framer, mut frames) = (Framer::default(), vec![]);
+    for byte in &message {
+        framer.push(&[*byte]);
+        frames.extend(framer.poll().expect("it is right"));
+    }
+    assert_eq!(frames, [Frame::Message(message)]);
+    framer.push(&b"\r\n\r\n".repeat(16 * 1024));
+    let pings = std::iter::from_fn(|| framer.poll().expect("right").filter(|f| *f == Frame::Ping));
+    assert_eq!(pings.count(), 16 * 1024);
+    let took = worked() - before;
+    assert!(took < 20 * LONGEST, "{took:?}");
+}
+
+/// A path longer than any can be is answered all the same, and back along the whole of it.
+#[test]
+fn rel_39_every_via_of_a_long_path_comes_back() {
+    for (hops, a_line) in [(150, 1), (1_000, 100)] {
+        let mut line = Line::over(Transport::Udp);
+        let vias: Vec<String> =
+            (0..hops).map(|n| format!("SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKhop{n}")).collect();
+        let vias: Vec<String> = vias.chunks(a_line).map(|vias| vias.join(", ")).collect();
+        let vias = vias.join("\r\nVia: ");
+        let text = format!(
+            "OPTIONS sip:101@192.0.2.10 SIP/2.0\r\nVia: {vias}\r\nFrom: <sip:a@b>;tag=c\r\n\
+             To: <sip:101@b>\r\nCall-ID: long\r\nCSeq: 1 OPTIONS\r\n\r\n"
+        );
+        let (out, _) = line.hear(text.as_bytes());
+        assert_eq!(out.iter().map(|text| status(text)).collect::<Vec<_>>(), [200]);
+        let read = wire::parse(out[0].as_bytes()).expect("an answer");
+        assert_eq!((read.list("via").count(), read.defect), (hops, None));
+    }
 }

@@ -4,6 +4,7 @@
 use crate::baresip::Baresip;
 use crate::calls::{Room, talk};
 use crate::daemon::{Daemon, Plan};
+use crate::process::wait_until;
 use crate::twin::{FarEnd, Seen};
 use crate::wave::{self, Stretch};
 use std::os::unix::net::UnixDatagram;
@@ -13,6 +14,10 @@ use std::time::{Duration, Instant};
 const DEAF: Duration = Duration::from_secs(2);
 /// Without a sign for so long systemd ends it; the unit allows more.
 const WATCHDOG: Duration = Duration::from_secs(3);
+
+const SOON: Duration = Duration::from_secs(8);
+/// Of the checkpoint's file: what stands before its first record, bytes.
+const HEADER: usize = 36;
 
 /// Two who talk, and what each says.
 struct Talk {
@@ -200,6 +205,41 @@ fn sig_36_killed_while_it_rings_the_phone_is_cancelled_and_the_pbx_serves_the_ca
     assert_eq!(daemon.row("SELECT count(*) FROM entry"), "1");
     caller.hangup();
     officer.closed();
+}
+
+/// Nothing of the call was written down before the kill: the phone is let go as soon as it is heard of.
+#[test]
+fn sig_36_killed_before_it_was_written_down_the_phone_is_let_go() {
+    for (answer, lets_go) in [("180 Ringing", "cancelled"), ("200 OK", "ended")] {
+        let Some(mut room) = Room::open() else { return };
+        let far_end = FarEnd::start(&room.ports);
+        let plan = Plan { phones: &[("9180", 30)], ..Plan::default() };
+        let mut daemon = room.daemon(&plan);
+        let kept = room.folder.path().join("dutyline/data/calls.checkpoint");
+        let before = wait_until("the first record", SOON, || {
+            std::fs::read(&kept).ok().filter(|bytes| bytes.len() > HEADER)
+        });
+        let mut caller = room.phone("caller", &wave::voice(1, 20));
+        caller.dial("1001");
+        let invite = far_end.invited();
+        caller.wait("CALL_RINGING", SOON);
+        daemon.process.kill();
+        std::fs::write(&kept, before).expect("written");
+        let registered = room.pbx.count("REGISTER 1001");
+        daemon.restart(room.folder.path(), &room.ports, &plan);
+        wait_until("the line's registration", SOON, || {
+            (room.pbx.count("REGISTER 1001") > registered).then_some(())
+        });
+        far_end.answers(&invite, answer);
+        let seen = std::iter::from_fn(|| far_end.seen.recv_timeout(SOON).ok());
+        let mut seen = seen.filter_map(|seen| match seen {
+            Seen::Cancelled => Some("cancelled"),
+            Seen::Ended => Some("ended"),
+            Seen::Invited(_) | Seen::Acknowledged | Seen::Notified(_) => None,
+        });
+        assert_eq!(seen.next(), Some(lets_go), "after {answer}");
+        assert_eq!(daemon.row("SELECT count(*) FROM entry"), "1");
+    }
 }
 
 /// Where the call cannot go on, as after a power cut: what was known of it is lost.

@@ -308,6 +308,15 @@ impl FarEnd {
         self.sip.send_to(text.as_bytes(), host).expect("sent");
     }
 
+    /// Answers this INVITE once more.
+    pub fn answers(&self, invite: &Message, status: &str) {
+        let contact = format!("sip:far@{}", self.sip.local_addr().expect("an address"));
+        let sdp = status.starts_with('2').then(|| offer(&self.media));
+        let via = invite.all("via").next().and_then(|via| via.split([' ', ';']).nth(1));
+        let text = invite.response(status, "far", &contact, sdp.as_deref());
+        self.sip.send_to(text.as_bytes(), via.expect("a Via")).expect("sent");
+    }
+
     /// The fragments of the NOTIFYs, until the final one.
     pub fn is_told(&self) -> Vec<String> {
         let mut told = vec![];

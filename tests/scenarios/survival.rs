@@ -173,6 +173,25 @@ fn sig_36_killed_while_it_rings_the_phone_is_cancelled_and_the_caller_gets_503()
     assert_eq!(room.all_rows().len(), 1);
 }
 
+/// The keeper was not quick enough: the next run knows nothing of the call, but knows its own hand.
+#[test]
+fn sig_36_a_phone_picked_up_for_a_call_that_nobody_wrote_down_is_hung_up() {
+    let mut room = Room::open();
+    room.pass(seconds(1));
+    room.keeper_stalls();
+    room.caller_dials("101");
+    room.rings(DESK, seconds(1));
+    killed_for(&mut room, DOWN);
+    room.pass(seconds(1));
+    let at = room.at(DESK);
+    room.act(at, |post, now| post.phone.pick_up(now));
+    room.pass(seconds(1));
+    assert_eq!(room.state(DESK), State::OnHook, "nobody sits before a dead telephone");
+    room.hangs_up_unheard("101");
+    room.pass(seconds(40));
+    assert_eq!(room.calls_in_progress(), 0);
+}
+
 /// Each fact that is not committed yet is known to the next run.
 #[test]
 fn rec_s10_what_the_log_did_not_take_is_written_by_the_next_run() {

@@ -59,9 +59,7 @@ impl Draft {
         let transport = self.peer.transport.name();
         let via = format!("SIP/2.0/{transport} {};branch={branch};rport", account.local);
         writer.header("Via", via).header("Max-Forwards", "70");
-        for route in &self.routes {
-            writer.header("Route", route);
-        }
+        writer.list("Route", self.routes.iter().map(Vec::as_slice));
         writer.header("From", &self.from).header("To", to).header("Call-ID", &self.call_id);
         writer.header("CSeq", format!("{} {method}", self.cseq));
         writer

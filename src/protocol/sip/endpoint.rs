@@ -9,6 +9,7 @@ mod forks;
 mod inside;
 mod legs;
 mod line;
+mod orphans;
 mod refer;
 mod registrar;
 mod reliable;
@@ -27,6 +28,7 @@ use self::table::Table;
 use self::wallet::Wallet;
 use super::admission::Admission;
 use super::dialog::Dialog;
+use super::mark::Marks;
 use super::message::{Method, Request, Response};
 use super::route::Route;
 use super::wire::{self, Start};
@@ -59,6 +61,7 @@ pub struct Endpoint {
     route: Route,
     way: Way,
     wallet: Wallet,
+    marks: Marks,
 }
 
 impl Endpoint {
@@ -71,6 +74,7 @@ impl Endpoint {
             way: Way::default(),
             registrar: Registrar::new(&account, &mut random),
             wallet: Wallet::new(&account),
+            marks: Marks::new(&mut random),
             admission: Admission::new(account.habits.pace),
             transactions_max: transactions_max(&account),
             account,

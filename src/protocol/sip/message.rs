@@ -326,9 +326,7 @@ impl ReplySeed {
     /// status is not 100 (§8.2.6.2).
     pub fn reply(&self, status: u16, tag: &[u8]) -> Writer {
         let mut writer = Writer::response(status, reason(status));
-        for via in &self.vias {
-            writer.header("Via", via);
-        }
+        writer.list("Via", self.vias.iter().map(Vec::as_slice));
         for (name, value) in &self.copied {
             if name == "To" && !self.tagged && status != 100 {
                 writer.header("To", [value, &b";tag="[..], tag].concat());

@@ -9,6 +9,7 @@ pub mod digest;
 pub mod draft;
 pub mod endpoint;
 pub mod flow;
+pub mod mark;
 pub mod message;
 pub mod redact;
 pub mod registration;

@@ -15,16 +15,22 @@ pub enum Frame {
 
 /// **Push what was read, drain `poll`, then read on.** After an error the connection is to be
 /// closed: where the next message starts is no longer known.
+/// Each byte is looked at a few times, however it comes.
 #[derive(Debug, Default)]
 pub struct Framer {
     buffer: Vec<u8>,
-    /// How far the buffer was searched for the end of the head.
+    /// Where in the buffer the next frame begins.
+    begin: usize,
+    /// How far from there the end of the head was searched for.
     searched: usize,
+    /// The length of the message that has begun, once its head is there.
+    whole: Option<usize>,
     broken: Option<&'static str>,
 }
 
 impl Framer {
     pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..std::mem::take(&mut self.begin));
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -41,53 +47,60 @@ impl Framer {
         let frame = self.next_frame(pong_due);
         if let Err(why) = frame {
             self.broken = Some(why);
-            self.buffer = vec![];
+            (self.buffer, self.begin) = (vec![], 0);
         }
         frame
     }
 
     /// Whether a message has begun that is not complete.
     pub fn is_waiting(&self) -> bool {
-        !b"\r\n\r".starts_with(&self.buffer)
+        !b"\r\n\r".starts_with(self.rest())
+    }
+
+    fn rest(&self) -> &[u8] {
+        &self.buffer[self.begin..]
     }
 
     fn next_frame(&mut self, pong_due: bool) -> Result<Option<Frame>, &'static str> {
-        if self.buffer.starts_with(b"\r\n\r\n") {
+        if self.rest().starts_with(b"\r\n\r\n") {
             self.take(4);
             return Ok(Some(Frame::Ping));
         }
-        if pong_due && self.buffer.starts_with(b"\r\n") && self.buffer.get(2) != Some(&b'\r') {
+        if pong_due && self.rest().starts_with(b"\r\n") && self.rest().get(2) != Some(&b'\r') {
             self.take(2);
             return Ok(Some(Frame::Pong));
         }
-        if self.buffer.starts_with(b"\r\n") && self.buffer.len() > 3 {
+        if self.rest().starts_with(b"\r\n") && self.rest().len() > 3 {
             self.take(2);
         }
-        if b"\r\n\r".starts_with(&self.buffer) {
+        if b"\r\n\r".starts_with(self.rest()) {
             return Ok(None);
         }
+        if self.whole.is_none() {
+            self.whole = self.find_length()?;
+        }
+        let there = self.whole.filter(|whole| *whole <= self.rest().len());
+        Ok(there.map(|whole| Frame::Message(self.take(whole))))
+    }
+
+    /// Of the message that has begun, once its head is there.
+    fn find_length(&mut self) -> Result<Option<usize>, &'static str> {
         let from = self.searched.saturating_sub(3);
-        let end = self.buffer[from..].windows(4).position(|window| window == b"\r\n\r\n");
+        let end = self.rest()[from..].windows(4).position(|window| window == b"\r\n\r\n");
         let Some(end) = end else {
-            self.searched = self.buffer.len();
-            return if self.buffer.len() > MESSAGE_MAX { Err("head too long") } else { Ok(None) };
+            self.searched = self.rest().len();
+            return if self.searched > MESSAGE_MAX { Err("head too long") } else { Ok(None) };
         };
         let head = from + end + 4;
-        self.searched = from + end;
-        let whole = head + stream_body_length(&self.buffer[..head])?;
-        if whole > MESSAGE_MAX {
-            return Err("message too long");
-        }
-        if self.buffer.len() < whole {
-            return Ok(None);
-        }
-        Ok(Some(Frame::Message(self.take(whole))))
+        let whole = head + stream_body_length(&self.rest()[..head])?;
+        if whole > MESSAGE_MAX { Err("message too long") } else { Ok(Some(whole)) }
     }
 
     fn take(&mut self, length: usize) -> Vec<u8> {
-        self.searched = 0;
-        let rest = self.buffer.split_off(length);
-        std::mem::replace(&mut self.buffer, rest)
+        let taken = self.rest()[..length].to_vec();
+        self.begin += length;
+        (self.searched, self.whole) = (0, None);
+        taken
     }
 }
 

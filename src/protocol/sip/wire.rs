@@ -5,7 +5,10 @@
 pub const MESSAGE_MAX: usize = 64 * 1024;
 /// Longest line of the head, folds excluded, bytes.
 pub const LINE_MAX: usize = 8 * 1024;
+/// Header lines read of one message. Of Via every line is: a response must repeat it (§8.2.6.2).
 pub const HEADERS_MAX: usize = 200;
+/// Values of a list that get a line each; a path may have so many hops (§8.1.1.6).
+const LINES_MAX: usize = 70;
 /// Continuation lines of one header.
 pub const FOLDS_MAX: usize = 32;
 
@@ -252,13 +255,13 @@ fn parse_headers(lines: &mut Lines) -> Vec<Header> {
         }
         folds = 0;
         skipping = false;
-        if headers.len() == HEADERS_MAX {
+        let full = headers.len() >= HEADERS_MAX;
+        if full {
             lines.defect.get_or_insert("too many headers");
-            skipping = true;
-            continue;
         }
-        match parse_header(line) {
+        match parse_header(line).filter(|header| !full || header.name == "via") {
             Some(header) => headers.push(header),
+            None if full => skipping = true,
             None => {
                 lines.defect.get_or_insert("bad header line");
                 skipping = true;
@@ -334,6 +337,33 @@ impl Writer {
         self.0.extend(name.bytes().filter(|&b| is_token(b)));
         self.0.extend_from_slice(b": ");
         self.push_line(value.as_ref());
+        self
+    }
+
+    /// The values of a list: a line each, and more than a path can have together on as few as there
+    /// can be (§7.3.1), so that we never write what we would not read.
+    pub fn list<'a>(
+        &mut self,
+        name: &str,
+        values: impl IntoIterator<Item = &'a [u8]>,
+    ) -> &mut Self {
+        let mut values = values.into_iter();
+        for value in values.by_ref().take(LINES_MAX) {
+            self.header(name, value);
+        }
+        let mut line: Vec<u8> = vec![];
+        for value in values {
+            if !line.is_empty() && name.len() + line.len() + value.len() + 4 > LINE_MAX {
+                self.header(name, std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.extend_from_slice(b", ");
+            }
+            line.extend_from_slice(value);
+        }
+        if !line.is_empty() {
+            self.header(name, line);
+        }
         self
     }
 
@@ -441,6 +471,23 @@ mod tests {
         assert_eq!(message.header("evil"), None);
         assert_eq!(message.header("subject"), Some(&b"a  Evil: b"[..]));
         assert_eq!(message.body, b"hi");
+    }
+
+    #[test]
+    fn section_8_2_6_2_every_via_is_read_and_written_whatever_else_is_too_much() {
+        let vias: Vec<String> =
+            (0..1500).map(|n| format!("SIP/2.0/UDP p{n};branch=z9hG4bK{n}")).collect();
+        let lines: String = vias.iter().map(|via| format!("Via: {via}\r\n")).collect();
+        let many = headers(&format!("{}{lines}", "X: a\r\n".repeat(HEADERS_MAX)));
+        assert_eq!((many.list("via").count(), many.defect), (1500, Some("too many headers")));
+        let mut writer = Writer::response(400, "Bad Request");
+        writer.list("Via", many.list("via"));
+        let reply = parse(&writer.finish(None)).unwrap();
+        assert_eq!(reply.defect, None, "as we read ourselves");
+        assert!(reply.list("via").eq(vias.iter().map(String::as_bytes)), "all, in their order");
+        let mut few = Writer::response(200, "OK");
+        few.list("Via", [&b"a"[..], b"b"]);
+        assert!(few.finish(None).ends_with(b"Via: a\r\nVia: b\r\nContent-Length: 0\r\n\r\n"));
     }
 
     #[test]

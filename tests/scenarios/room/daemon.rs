@@ -86,6 +86,8 @@ pub struct Daemon {
     pub drained: bool,
     /// What a next run would find.
     checkpoint: Checkpoint,
+    /// The keeper of the checkpoint does not get to write.
+    pub keeper_stalls: bool,
     /// Facts that the log has.
     written: u64,
     /// Calls that this run took up, and facts of the earlier run that the log did not confirm.
@@ -137,6 +139,7 @@ impl Daemon {
             rtp: VecDeque::new(),
             drained: false,
             checkpoint,
+            keeper_stalls: false,
             written: 0,
             open,
             told_again,
@@ -317,7 +320,8 @@ impl Daemon {
             }
         }
         let silent = self.checkpoint.at.is_none_or(|at| now.mono.since(at.mono) >= ALIVE);
-        if self.switchboard.is_changed() || self.switchboard.calls() > 0 && silent {
+        let wanted = self.switchboard.is_changed() || self.switchboard.calls() > 0 && silent;
+        if wanted && !self.keeper_stalls {
             self.checkpoint.apply(self.switchboard.take_changes(now));
         }
     }

@@ -254,6 +254,11 @@ impl Room {
         self.order(|daemon, _| daemon.stall_log(until));
     }
 
+    /// From now on nothing is written down for a next run.
+    pub fn keeper_stalls(&mut self) {
+        self.daemon.as_mut().expect("a daemon").keeper_stalls = true;
+    }
+
     pub fn log_is_stalled(&self) -> bool {
         let now = self.now().mono;
         self.daemon.as_ref().is_none_or(|daemon| daemon.stalled_until > now)

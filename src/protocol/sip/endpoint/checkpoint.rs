@@ -7,6 +7,7 @@ use super::legs::{Cancel, Leg, State};
 use super::servers::{Server, ServerKey};
 use crate::protocol::now::Now;
 use crate::protocol::sip::dialog::CSEQ_SKIP;
+use crate::protocol::sip::mark::Marks;
 use crate::protocol::sip::transaction::{T1, T2};
 use crate::protocol::sip::{Account, LegId};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ pub struct SavedRegistration {
     realm: Option<Vec<u8>>,
     /// Our address, which every peer of a session has as our Contact.
     local: SocketAddr,
+    /// By these we know our INVITEs again.
+    marks: Marks,
 }
 
 impl SavedRegistration {
@@ -67,6 +70,7 @@ impl Endpoint {
             cseq: self.registrar.cseq,
             realm: self.wallet.realm.clone(),
             local: self.account.local,
+            marks: self.marks.clone(),
         }
     }
 
@@ -74,6 +78,7 @@ impl Endpoint {
     pub fn restore_registration(&mut self, saved: SavedRegistration) {
         self.registrar.call_id = saved.call_id;
         self.registrar.cseq = saved.cseq.saturating_add(CSEQ_SKIP);
+        self.marks = saved.marks;
         if self.wallet.realm.is_none() {
             self.wallet.realm = saved.realm;
         }

@@ -28,6 +28,8 @@ pub enum Purpose {
         leg: LegId,
     },
     Cancel,
+    /// An INVITE of an earlier run: whoever answers it is let go.
+    Orphan,
     /// Whether this address of the PBX answers.
     Options {
         peer: Peer,
@@ -71,6 +73,7 @@ impl Purpose {
             Purpose::Register { .. }
             | Purpose::Options { .. }
             | Purpose::Info { .. }
+            | Purpose::Orphan
             | Purpose::Cancel => None,
         }
     }
@@ -121,6 +124,23 @@ struct Opening {
 }
 
 impl Client {
+    /// An INVITE that another run sent, about to be answered.
+    pub fn adopted(draft: Draft, branch: &str, now: Now) -> Self {
+        let reliable = draft.peer.transport.is_reliable();
+        Self {
+            machine: Machine::Invite(InviteClient::adopt(reliable, now.mono)),
+            sent: Transmit { to: draft.peer, bytes: vec![] },
+            draft,
+            branch: branch.to_owned(),
+            purpose: Purpose::Orphan,
+            proof: Proof::None,
+            grown: false,
+            ack: None,
+            acks: vec![],
+            left: Some(now.mono + 2 * PATIENCE),
+        }
+    }
+
     fn handle_response(&mut self, status: u16, now: Now) {
         match &mut self.machine {
             Machine::Invite(machine) => machine.handle_response(status, now.mono),
@@ -195,6 +215,7 @@ impl Endpoint {
                 self.wallet.reuse(&mut draft, &self.account, &mut self.random)
             }
             Purpose::Cancel
+            | Purpose::Orphan
             | Purpose::Options { .. }
             | Purpose::Prack { .. }
             | Purpose::Notify { .. }
@@ -212,7 +233,8 @@ impl Endpoint {
         proof: Proof,
         now: Now,
     ) -> ClientKey {
-        let branch = self.new_branch();
+        let nonce = self.random.token();
+        let branch = self.marks.branch(&nonce, &draft.call_id, draft.cseq);
         let mut sent = draft.write(&self.account, &branch);
         let grown = self.grow(&mut draft, sent.bytes.len(), now);
         if grown {
@@ -267,7 +289,9 @@ impl Endpoint {
                 && client.draft.cseq == response.cseq.number
                 && client.draft.call_id == response.call_id
         };
-        let Some(client) = self.clients.get_mut(&key).filter(fits) else {
+        let known = self.clients.get(&key).is_some() || self.adopt(&key, &response, from, now);
+        let client = self.clients.get_mut(&key).filter(|_| known);
+        let Some(client) = client.filter(fits) else {
             return Err("response to no request of ours");
         };
         if response.status >= 300 && client.draft.method == Method::Invite {
@@ -322,6 +346,7 @@ impl Endpoint {
                 self.on_registrar_response(expires, response, now);
             }
             Purpose::Invite { leg } => self.on_invite_response(key, leg, response, now),
+            Purpose::Orphan => self.on_orphan_response(key, response, now),
             Purpose::Offer { leg, .. } => self.on_offer_response(key, leg, response, now),
             Purpose::Prack { leg, .. } if response.status >= 200 => {
                 let tag = response.to_tag.clone().unwrap_or_default();
@@ -364,7 +389,7 @@ impl Endpoint {
             Purpose::Bye { leg, .. } => self.on_bye_over(leg),
             Purpose::Notify { leg, .. } => self.on_notify_over(leg, status, now),
             // The route has its own patience; on a key nothing depends.
-            Purpose::Cancel | Purpose::Options { .. } | Purpose::Info { .. } => {}
+            Purpose::Cancel | Purpose::Orphan | Purpose::Options { .. } | Purpose::Info { .. } => {}
         }
     }
 
@@ -374,6 +399,7 @@ impl Endpoint {
             Purpose::Invite { leg } => self.set_call_client(leg, again),
             Purpose::Offer { leg, .. } => self.set_offer_client(leg, again),
             Purpose::Register { .. }
+            | Purpose::Orphan
             | Purpose::Options { .. }
             | Purpose::Prack { .. }
             | Purpose::Info { .. }

@@ -226,6 +226,11 @@ impl Legs {
         self.all.get_mut(&id)?.dialog_with(Some(theirs)).is_some().then_some(id)
     }
 
+    /// Whether there is a session with this Call-ID and this tag of ours.
+    pub fn is_known(&self, call_id: &[u8], ours: &[u8]) -> bool {
+        self.by_dialog.contains_key(&(call_id.to_vec(), ours.to_vec()))
+    }
+
     /// By Call-ID and our tag alone.
     pub fn find_ours(&self, request: &Request) -> Option<LegId> {
         let tag = request.to_tag.clone()?;

@@ -158,9 +158,7 @@ impl Endpoint {
         let server = self.servers.get_mut(key)?;
         let mut writer = server.seed.reply(status, &server.tag);
         if key.method == "INVITE" && (101..300).contains(&status) {
-            for route in server.seed.record_route() {
-                writer.header("Record-Route", route);
-            }
+            writer.list("Record-Route", server.seed.record_route().iter().map(Vec::as_slice));
         }
         if matches!(key.method.as_str(), "INVITE" | "UPDATE" | "REFER")
             && (101..300).contains(&status)

@@ -19,9 +19,10 @@ const CSEQ_MARGIN: u32 = 100;
 impl Endpoint {
     pub(super) fn place_call(&mut self, call: Outgoing, now: Now) -> LegId {
         let leg = self.legs.new_id();
-        let tag = self.random.token();
+        let call_id = self.random.token().into_bytes();
+        let tag = self.marks.tag(&call_id);
         let mut timer = SessionTimer::new(self.account.session_expires);
-        let invite = self.draft_invite(&call, &tag, &mut timer);
+        let invite = self.draft_invite(&call, (&call_id, &tag), &mut timer);
         if Uri::parse(&invite.uri).is_none() {
             let reason = "the target cannot be dialled".to_owned();
             self.report(Event::Refused { leg, status: 404, reason });
@@ -31,7 +32,6 @@ impl Endpoint {
             self.report(Event::Refused { leg, status: 503, reason: reason(503).to_owned() });
             return leg;
         }
-        let call_id = invite.call_id.clone();
         let client = self.start_client(invite, Purpose::Invite { leg }, now);
         let state = State::Calling { client, cancel: Cancel::No };
         let mut calling = Leg::new(state, (call_id, tag.into_bytes()), None, timer);
@@ -40,7 +40,12 @@ impl Endpoint {
         leg
     }
 
-    fn draft_invite(&mut self, call: &Outgoing, tag: &str, timer: &mut SessionTimer) -> Draft {
+    fn draft_invite(
+        &self,
+        call: &Outgoing,
+        (call_id, tag): (&[u8], &str),
+        timer: &mut SessionTimer,
+    ) -> Draft {
         let account = &self.account;
         let is_uri = ["sip:", "sips:", "tel:"].iter().any(|scheme| call.target.starts_with(scheme));
         let target = match is_uri {
@@ -63,7 +68,7 @@ impl Endpoint {
             from: format!("{from};tag={tag}").into_bytes(),
             to: draft::name_addr("", &target).into_bytes(),
             uri: target.into_bytes(),
-            call_id: self.random.token().into_bytes(),
+            call_id: call_id.to_vec(),
             cseq: 1,
             routes: vec![],
             headers,
@@ -80,7 +85,7 @@ impl Endpoint {
     ) {
         match response.status {
             ..200 => self.on_progress(key, leg, response, now),
-            200..300 => self.on_answered(key, leg, response, now),
+            200..300 => self.on_answered(key, Some(leg), response, now),
             // A challenge to a call nobody wants any more.
             401 | 407 if self.is_call_cancelled(leg) => {
                 self.on_call_refused(leg, 487, reason(487).to_owned(), now);
@@ -92,7 +97,13 @@ impl Endpoint {
 
     /// §13.2.2.4: every 2xx is acknowledged each time it comes; the first makes the session, those
     /// of other forks are ended.
-    fn on_answered(&mut self, key: &ClientKey, id: LegId, response: &Response, now: Now) {
+    pub(super) fn on_answered(
+        &mut self,
+        key: &ClientKey,
+        id: Option<LegId>,
+        response: &Response,
+        now: Now,
+    ) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let tag = response.to_tag.clone().unwrap_or_default();
         if let Some((_, ack)) = client.acks.iter().find(|(known, _)| *known == tag) {
@@ -102,7 +113,7 @@ impl Endpoint {
         if client.acks.len() >= FORKS_MAX {
             return;
         }
-        let fork = self.legs.get_mut(id).and_then(|leg| leg.forks.take(&tag));
+        let fork = id.and_then(|id| self.legs.get_mut(id)?.forks.take(&tag));
         let (mut dialog, early) = match fork {
             Some(mut fork) => {
                 fork.dialog.confirm(response);
@@ -122,8 +133,8 @@ impl Endpoint {
             client.acks.push((tag, ack.clone()));
         }
         self.transmit(ack);
-        match self.legs.get_mut(id) {
-            Some(leg) if matches!(leg.state, State::Calling { .. }) => {
+        match id.and_then(|id| Some((id, self.legs.get_mut(id)?))) {
+            Some((id, leg)) if matches!(leg.state, State::Calling { .. }) => {
                 leg.state = State::Established { confirmed: true };
                 leg.dialog = Some(dialog);
                 leg.timer.handle_2xx(&response.wire, now.mono);

@@ -129,7 +129,7 @@ impl Endpoint {
             | Purpose::Offer { trusted, .. }
             | Purpose::Info { trusted, .. }
             | Purpose::Bye { trusted, .. } => trusted,
-            Purpose::Cancel | Purpose::Options { .. } => false,
+            Purpose::Cancel | Purpose::Orphan | Purpose::Options { .. } => false,
         };
         let asked = client.draft.peer.addr.ip();
         let from_pbx =
@@ -167,6 +167,7 @@ impl Endpoint {
             }
             Purpose::Bye { leg: None, .. }
             | Purpose::Invite { .. }
+            | Purpose::Orphan
             | Purpose::Options { .. }
             | Purpose::Cancel => draft.cseq + 1,
         }

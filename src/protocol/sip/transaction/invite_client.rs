@@ -49,6 +49,12 @@ impl InviteClient {
         Self { state, reliable, steps: [ClientStep::Send].into() }
     }
 
+    /// One that another run of the program has sent.
+    pub fn adopt(reliable: bool, now: Mono) -> Self {
+        let state = State::Calling { a: None, b: now + PATIENCE };
+        Self { state, reliable, steps: VecDeque::new() }
+    }
+
     pub fn handle_response(&mut self, status: u16, now: Mono) {
         match (self.state, status / 100) {
             (State::Calling { .. } | State::Proceeding, 1) => {

@@ -7,6 +7,7 @@ mod forking;
 mod hostile;
 mod line;
 mod offers;
+mod orphans;
 mod provisional;
 mod referring;
 mod refreshes;
