@@ -4,9 +4,10 @@ use super::faults::{Fault, Say, say};
 use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
 use super::{Config, Environment, Measured, Media, Storage, Web};
 use super::{answering, callers, dial, ladders, line};
-use crate::duty::line_plan::SrtpPlan;
+use crate::duty::line_plan::{Phone, SrtpPlan};
 use crate::duty::roster::{Person, Role, Roster};
 use crate::protocol::sdp::Policy;
+use crate::protocol::sip::Transport;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -56,6 +57,9 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
     let answering::Read { phones, answering, greeting } = read;
     let dial = dial::plan(root.section("dial"), &phones, &roster);
     let (line, media) = (line?, media?);
+    if line.transport != Transport::Tls {
+        warn_of_readable_keys(reader, media.srtp, &phones);
+    }
     Some(Config {
         line,
         phones,
@@ -136,6 +140,19 @@ fn media(reader: &Reader, mut section: Section<'_>, sip: Option<SocketAddr>) -> 
         realtime,
         srtp: SrtpPlan { line, leaders },
     })
+}
+
+/// The keys stand in the signalling (RFC 4568 §9.1).
+fn warn_of_readable_keys(reader: &Reader, srtp: SrtpPlan, phones: &[Phone]) {
+    let of_phones = phones.iter().filter_map(|phone| phone.srtp);
+    let mut all = of_phones.chain([srtp.line, srtp.leaders]);
+    if all.any(|policy| policy != Policy::Off) {
+        let warning = say(
+            "语音加密（srtp）的密钥写在信令里，而信令没有加密：能看到信令的人就能解密语音。请改用 transport = \"tls\"，或确认信令只走专网",
+            "the keys of the encrypted voice (srtp) stand in the signalling, which is in the clear: whoever reads it can listen; use transport = \"tls\", or be sure of the network",
+        );
+        reader.warn(None, "line.transport", warning);
+    }
 }
 
 /// Whether sockets of these two addresses share their ports.

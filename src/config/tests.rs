@@ -66,6 +66,14 @@ fn sig_20_each_leg_has_its_own_policy_of_encryption() {
         crate::duty::line_plan::SrtpPlan { line: sdp::Policy::Offer, leaders: sdp::Policy::Offer }
     );
     assert_eq!(config.phones[0].srtp, Some(sdp::Policy::Require));
+    let warned = |text: &str| {
+        let warnings = load(text).expect("right").warnings.list;
+        warnings.iter().any(|warning| warning.field == "line.transport")
+    };
+    assert!(warned(&text), "the keys can be read on the way");
+    assert!(!warned(RIGHT));
+    let tls = format!("transport = \"tls\"\ntls_pins = [\"{}\"]", "ab".repeat(32));
+    assert!(!warned(&text.replace("user = \"1001\"", &format!("user = \"1001\"\n{tls}"))));
     let wrong = format!("{RIGHT}\n[media]\nsrtp = \"yes\"\nsrtp_leaders = 1\n");
     let faults = load(&wrong).expect_err("faults");
     let fields: Vec<_> = faults.list.iter().map(|fault| fault.field.as_str()).collect();

@@ -31,6 +31,8 @@ pub enum Disposition {
     Missed,
     /// 对方挂断: the caller gave up while it rang.
     Abandoned,
+    /// 他处接听: the PBX rang others too, and one of them has the call.
+    Elsewhere,
     /// 占线未接: nobody was free to take it.
     BusyMissed,
     /// 拒接: every phone declined.
@@ -48,7 +50,11 @@ impl Disposition {
     pub fn needs_callback(self) -> bool {
         match self {
             Self::Missed | Self::Abandoned | Self::BusyMissed | Self::Message => true,
-            Self::Answered | Self::Declined | Self::Failed | Self::Interrupted => false,
+            Self::Answered
+            | Self::Elsewhere
+            | Self::Declined
+            | Self::Failed
+            | Self::Interrupted => false,
         }
     }
 }

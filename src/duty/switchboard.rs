@@ -317,7 +317,9 @@ impl Switchboard {
     fn on_sip(&mut self, event: sip::Event, now: Now) {
         match event {
             sip::Event::Incoming { leg, invite } => self.on_incoming(leg, *invite, now),
-            sip::Event::Cancelled { leg } => self.on_leg(leg, LegEvent::Cancelled, now),
+            sip::Event::Cancelled { leg, elsewhere } => {
+                self.on_leg(leg, LegEvent::Cancelled { elsewhere }, now);
+            }
             // The answer was good without it; a missing one is reported as `Ended`.
             sip::Event::Confirmed { leg: _ } => {}
             sip::Event::Progress { leg, status, sdp } => {
@@ -370,7 +372,7 @@ impl Switchboard {
     fn on_leg(&mut self, leg: LegId, event: LegEvent, now: Now) {
         let Some(id) = self.desk.legs.get(&leg).copied() else { return };
         match &event {
-            LegEvent::Cancelled | LegEvent::Refused { .. } | LegEvent::Ended(_) => {
+            LegEvent::Cancelled { .. } | LegEvent::Refused { .. } | LegEvent::Ended(_) => {
                 self.desk.legs.remove(&leg);
             }
             LegEvent::Answer { .. }
@@ -394,7 +396,7 @@ impl Switchboard {
             LegEvent::Answered { .. } => self.desk.sip.bye(leg, now),
             LegEvent::Offer { .. } => self.desk.sip.refuse_offer(leg, 488, now),
             LegEvent::Refer { .. } => self.desk.sip.refuse_refer(leg, 603, now),
-            LegEvent::Cancelled
+            LegEvent::Cancelled { .. }
             | LegEvent::Answer { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::Progress { .. }

@@ -38,6 +38,7 @@ mod survival;
 mod tls;
 mod trunk;
 mod twin;
+mod unanswered;
 mod urgent;
 mod voice_page;
 mod wave;

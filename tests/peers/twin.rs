@@ -147,10 +147,21 @@ impl TrunkCaller {
 
     /// Gives up before the answer; the status that the call gets.
     pub fn gives_up(&mut self, number: &str) -> u16 {
+        self.gives_up_with(number, "")
+    }
+
+    /// Another phone of the town has taken the call (RFC 3326).
+    pub fn gives_up_with(&mut self, number: &str, headers: &str) -> u16 {
         let uri = format!("sip:{number}@{}", self.pbx);
-        self.request("CANCEL", &uri, 1, "", None);
+        self.request("CANCEL", &uri, 1, headers, None);
         let of_invite = |message: &Message| message.get("cseq").ends_with("INVITE");
         self.wait(|message| message.status() >= 300 && of_invite(message)).status()
+    }
+
+    /// Dials, and waits until the other end rings.
+    pub fn hears_it_ring(&mut self, number: &str) {
+        self.dial(number, "");
+        self.wait(|message| message.status() == 180);
     }
 
     /// Waits until the other end hangs up.
@@ -262,14 +273,17 @@ fn inside(address: &str) -> &str {
 pub enum Seen {
     Invited(Box<Message>),
     Acknowledged,
-    Cancelled,
+    /// Its Reason.
+    Cancelled(String),
+    /// A request of its own was answered so, with this body.
+    Answered(u16, String),
     Ended,
     /// The fragment in a NOTIFY.
     Notified(String),
 }
 
 /// Answers what is dialled as 9xxx: 9200 is taken at once, 9180 rings for ever, 9183 plays a tone of
-/// its own meanwhile, any other is refused with its last three digits. Speaks with whoever called
+/// its own meanwhile, 9184 does so reliably, any other is refused with its last three digits. Speaks with whoever called
 /// last.
 pub struct FarEnd {
     sip: UdpSocket,
@@ -290,18 +304,28 @@ impl FarEnd {
 
     /// Hands the call of this INVITE on; `to` is a whole Refer-To.
     pub fn refers(&self, invite: &Message, to: &str) {
+        self.asks(invite, "REFER", &format!("Refer-To: {to}\r\n"), None);
+    }
+
+    /// Wants the session of this INVITE otherwise (RFC 3311): its voice is at another port.
+    pub fn updates(&self, invite: &Message, media: &UdpSocket) {
+        self.asks(invite, "UPDATE", "", Some(&offer(media)));
+    }
+
+    /// The first request of its own in the dialog of this INVITE.
+    fn asks(&self, invite: &Message, method: &str, headers: &str, sdp: Option<&str>) {
         let local = self.sip.local_addr().expect("an address");
         let routes: String =
             invite.all("record-route").map(|route| format!("Route: {route}\r\n")).collect();
         let text = format!(
-            "REFER {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK-refer;rport\r\n\
-             Max-Forwards: 70\r\n{routes}From: {from};tag=far\r\nTo: {to_}\r\n\
-             Call-ID: {call}\r\nCSeq: 1 REFER\r\nRefer-To: {to}\r\n{tail}",
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK-{method};rport\r\n\
+             Max-Forwards: 70\r\n{routes}From: {from};tag=far\r\nTo: {to}\r\n\
+             Call-ID: {call}\r\nCSeq: 1 {method}\r\n{headers}{tail}",
             uri = inside(invite.get("contact")),
             from = invite.get("to"),
-            to_ = invite.get("from"),
+            to = invite.get("from"),
             call = invite.get("call-id"),
-            tail = tail(&format!("sip:far@{local}"), None),
+            tail = tail(&format!("sip:far@{local}"), sdp),
         );
         let route = inside(invite.all("record-route").next().unwrap_or(invite.get("contact")));
         let host = route.trim_start_matches("sip:").split(';').next().expect("a host");
@@ -323,7 +347,11 @@ impl FarEnd {
         while told.last().is_none_or(|line: &String| line.starts_with("SIP/2.0 1")) {
             match self.seen.recv_timeout(SOON).expect("a NOTIFY at the far end") {
                 Seen::Notified(line) => told.push(line),
-                Seen::Invited(_) | Seen::Acknowledged | Seen::Cancelled | Seen::Ended => {}
+                Seen::Invited(_)
+                | Seen::Acknowledged
+                | Seen::Cancelled(_)
+                | Seen::Answered(..)
+                | Seen::Ended => {}
             }
         }
         told
@@ -333,8 +361,8 @@ impl FarEnd {
     pub fn is_let_go(&self) {
         loop {
             match self.seen.recv_timeout(SOON).expect("a CANCEL or BYE at the far end") {
-                Seen::Cancelled | Seen::Ended => return,
-                Seen::Invited(_) | Seen::Acknowledged | Seen::Notified(_) => {}
+                Seen::Cancelled(_) | Seen::Ended => return,
+                Seen::Invited(_) | Seen::Acknowledged | Seen::Answered(..) | Seen::Notified(_) => {}
             }
         }
     }
@@ -343,7 +371,11 @@ impl FarEnd {
         loop {
             match self.seen.recv_timeout(SOON).expect("an INVITE at the far end") {
                 Seen::Invited(message) => return *message,
-                Seen::Acknowledged | Seen::Cancelled | Seen::Ended | Seen::Notified(_) => {}
+                Seen::Acknowledged
+                | Seen::Cancelled(_)
+                | Seen::Answered(..)
+                | Seen::Ended
+                | Seen::Notified(_) => {}
             }
         }
     }
@@ -367,6 +399,13 @@ fn serve(sip: &UdpSocket, sdp: &str, seen: &Sender<Seen>) {
             match code.trim_start_matches('9') {
                 "200" => send(message.response("200 OK", "far", &contact, Some(sdp))),
                 "183" => send(message.response("183 Progress", "far", &contact, Some(sdp))),
+                // Reliably (RFC 3262).
+                "184" => send(message.response(
+                    "183 Progress\r\nRequire: 100rel\r\nRSeq: 1",
+                    "far",
+                    &contact,
+                    Some(sdp),
+                )),
                 "180" => send(message.response("180 Ringing", "far", &contact, None)),
                 status => send(message.response(&format!("{status} No"), "far", &contact, None)),
             }
@@ -377,7 +416,7 @@ fn serve(sip: &UdpSocket, sdp: &str, seen: &Sender<Seen>) {
             if let Some(invite) = ringing.take() {
                 send(invite.response("487 Request Terminated", "far", &contact, None));
             }
-            Seen::Cancelled
+            Seen::Cancelled(message.get("reason").to_owned())
         } else if message.is("BYE") {
             send(message.response("200 OK", "far", &contact, None));
             Seen::Ended
@@ -386,6 +425,11 @@ fn serve(sip: &UdpSocket, sdp: &str, seen: &Sender<Seen>) {
             Seen::Notified(message.body.trim().to_owned())
         } else if message.is("ACK") {
             Seen::Acknowledged
+        } else if message.is("PRACK") {
+            send(message.response("200 OK", "far", &contact, None));
+            Seen::Acknowledged
+        } else if message.status() >= 200 {
+            Seen::Answered(message.status(), message.body)
         } else {
             continue;
         };

@@ -13,3 +13,4 @@ mod simulation;
 mod survival;
 mod trunk;
 mod urgent;
+mod waiting;

@@ -53,7 +53,7 @@ fn sig_10_all_phones_ring_at_once_on_ports_of_their_own_and_the_losers_are_cance
     world.pick_up(phones[1].0);
     assert!(world.is_answered(caller));
     for loser in [phones[0].0, phones[2].0] {
-        assert_eq!(world.heard_of(loser), [Event::Cancelled { leg: loser }]);
+        assert_eq!(world.heard_of(loser), [Event::Cancelled { leg: loser, elsewhere: true }]);
     }
     assert_eq!(world.board.channels_in_use(), 2, "the losers' ports are free");
     world.hang_up(caller);
@@ -92,7 +92,7 @@ fn sig_10_with_delay_the_second_begins_while_the_first_goes_on() {
     assert_eq!(world.heard_of(first), [], "it rings on");
     world.pick_up(first);
     assert!(world.is_answered(caller));
-    assert_eq!(world.heard_of(second), [Event::Cancelled { leg: second }]);
+    assert_eq!(world.heard_of(second), [Event::Cancelled { leg: second, elsewhere: true }]);
     world.hang_up(caller);
     world.assert_clean();
 }
@@ -292,7 +292,7 @@ fn sig_12_nobody_answers_for_30_s_so_a_message_is_taken() {
     assert!(!world.is_answered(caller));
     world.pass(ms(1));
     assert!(world.is_answered(caller));
-    assert_eq!(world.heard_of(second), [Event::Cancelled { leg: second }]);
+    assert_eq!(world.heard_of(second), [Event::Cancelled { leg: second, elsewhere: false }]);
     assert_eq!(world.spoken(), Some(GREETING));
     world.caller_hears_it_out();
     assert_eq!(world.spoken(), Some(BEEP));
@@ -584,7 +584,7 @@ fn rel_32_whatever_the_desk_phone_does_the_call_goes_to_the_next_one() {
     world.pass(ms(1));
     assert!(world.is_answered(caller));
     let (spare, _) = world.rung("202").expect("the 200 came after the CANCEL");
-    assert_eq!(world.heard_of(spare), [Event::Cancelled { leg: spare }]);
+    assert_eq!(world.heard_of(spare), [Event::Cancelled { leg: spare, elsewhere: true }]);
     assert!(!world.ended(desk));
     world.hang_up(caller);
     world.assert_clean();

@@ -89,7 +89,7 @@ fn sig_16_a_target_that_nobody_answers_is_given_up_and_a_late_200_is_hung_up() {
     assert_eq!(world.notified(), [100, 180]);
     world.pass(ms(1));
     assert_eq!(world.notified(), [100, 180, 408]);
-    assert_eq!(world.heard_of(target), [Event::Cancelled { leg: target }]);
+    assert_eq!(world.heard_of(target), [Event::Cancelled { leg: target, elsewhere: false }]);
     assert!(!world.ended(caller) && !world.ended(officer));
     world.hang_up(officer);
     assert!(world.ended(caller));
@@ -102,7 +102,7 @@ fn sig_16_the_caller_hangs_up_while_the_target_rings() {
     let (caller, officer, target) = handing(&mut world);
     world.hang_up(caller);
     assert!(world.ended(officer));
-    assert_eq!(world.heard_of(target), [Event::Cancelled { leg: target }]);
+    assert_eq!(world.heard_of(target), [Event::Cancelled { leg: target, elsewhere: false }]);
     let ending = world.ending(world.calls()[0]);
     assert_eq!(ending, Some((Disposition::Answered, Some(Party::Caller), 200)));
     world.assert_clean();
@@ -152,7 +152,7 @@ fn sig_16_a_caller_who_gives_up_after_a_failed_transfer_is_to_be_called_back() {
     world.refuse(target, 404);
     let (again, _) = world.rung("201").unwrap();
     world.hang_up(caller);
-    assert_eq!(world.heard_of(again), [Event::Cancelled { leg: again }]);
+    assert_eq!(world.heard_of(again), [Event::Cancelled { leg: again, elsewhere: false }]);
     let (how, by, _) = world.ending(world.calls()[0]).unwrap();
     assert_eq!((how, by), (Disposition::Abandoned, Some(Party::Caller)));
     assert!(how.needs_callback());
@@ -286,7 +286,7 @@ fn sig_16_another_phone_picks_up_a_call_that_rings() {
     let second = world.picks_up("302", &replaces);
     assert!(world.is_answered(second));
     assert!(world.is_answered(caller));
-    assert_eq!(world.heard_of(desk), [Event::Cancelled { leg: desk }]);
+    assert_eq!(world.heard_of(desk), [Event::Cancelled { leg: desk, elsewhere: true }]);
     assert_eq!(course(&world), ["^302", "+302", "!phone 201 487"]);
     assert_eq!(world.calls().len(), 1, "one entry");
     world.hang_up(second);

@@ -8,6 +8,7 @@ mod flood;
 mod handing;
 mod random_shift;
 mod secrecy;
+mod unanswered;
 mod world;
 
 use dutyline::duty::ids::AttemptId;
@@ -130,7 +131,7 @@ fn sig_08_the_caller_gives_up_while_it_rings() {
     let (officer, _) = world.rung("201").unwrap();
     assert!(rings(&world.heard_of(caller)));
     world.cancel(caller);
-    assert_eq!(world.heard_of(officer), [Event::Cancelled { leg: officer }]);
+    assert_eq!(world.heard_of(officer), [Event::Cancelled { leg: officer, elsewhere: false }]);
     assert_eq!(world.ending(world.calls()[0]).unwrap().0, Disposition::Abandoned);
     world.assert_clean();
 }
@@ -176,13 +177,13 @@ fn sig_09_no_answer_leads_to_the_next_phone_and_then_to_480() {
     world.pass(ms(19_999));
     assert_eq!(world.rung("202"), None);
     world.pass(ms(1));
-    assert_eq!(world.heard_of(first), [Event::Cancelled { leg: first }]);
+    assert_eq!(world.heard_of(first), [Event::Cancelled { leg: first, elsewhere: false }]);
     let (second, _) = world.rung("202").unwrap();
     let heard = world.heard_of(caller);
     let progress = heard.iter().all(|event| matches!(event, Event::Progress { .. }));
     assert!(rings(&heard) && progress, "the caller hears ringing throughout: {heard:?}");
     world.pass(seconds(20));
-    assert_eq!(world.heard_of(second), [Event::Cancelled { leg: second }]);
+    assert_eq!(world.heard_of(second), [Event::Cancelled { leg: second, elsewhere: false }]);
     assert_eq!(world.refused_with(caller), Some(480));
     assert_eq!(world.ending(world.calls()[0]), Some((Disposition::Missed, None, 480)));
     world.assert_clean();
@@ -240,7 +241,7 @@ fn sig_10_a_phone_picked_up_as_it_is_cancelled_has_the_call() {
     world.pass(seconds(2));
     let (second, _) = world.rung("202").expect("its INVITE was repeated");
     world.pass(seconds(1));
-    assert!(world.heard_of(second).contains(&Event::Cancelled { leg: second }));
+    assert!(world.heard_of(second).contains(&Event::Cancelled { leg: second, elsewhere: true }));
     world.hang_up(caller);
     world.assert_clean();
 }
@@ -549,7 +550,7 @@ fn shutdown_ends_everything_properly() {
     assert!(world.ended(talker) && world.ended(officer));
     assert_eq!(world.refused_with(waiting), Some(503));
     for leg in [ringing, leader] {
-        assert!(world.heard_of(leg).contains(&Event::Cancelled { leg }));
+        assert!(world.heard_of(leg).contains(&Event::Cancelled { leg, elsewhere: false }));
     }
     assert_eq!(world.outcome(attempt).unwrap().0, AttemptResult::Interrupted);
     let late = world.dial("103");
@@ -663,7 +664,7 @@ fn esc_18_a_phone_that_rings_for_ever_is_given_up() {
     world.pass(ms(34_999));
     assert_eq!(world.heard_of(leader), []);
     world.pass(ms(1));
-    assert_eq!(world.heard_of(leader), [Event::Cancelled { leg: leader }]);
+    assert_eq!(world.heard_of(leader), [Event::Cancelled { leg: leader, elsewhere: false }]);
     assert_eq!(world.outcome(attempt), Some((AttemptResult::NoAnswer, 487)));
     assert_eq!(world.count(|fact| matches!(fact, Fact::AttemptRinging { .. })), 1);
     world.assert_clean();

@@ -287,7 +287,7 @@ impl Shift {
                     }
                     self.ringing.push(leg);
                 }
-                Event::Cancelled { leg } => self.ringing.retain(|ringing| *ringing != leg),
+                Event::Cancelled { leg, .. } => self.ringing.retain(|ringing| *ringing != leg),
                 Event::Confirmed { leg, .. } => self.confirmed.push(leg),
                 Event::Answered { leg, .. } => {
                     self.dialled.retain(|dialled| *dialled != leg);

@@ -667,7 +667,7 @@ impl World {
 fn leg_of(event: &Event) -> Option<LegId> {
     match event {
         Event::Incoming { leg, .. }
-        | Event::Cancelled { leg }
+        | Event::Cancelled { leg, .. }
         | Event::Confirmed { leg, .. }
         | Event::Progress { leg, .. }
         | Event::Answered { leg, .. }

@@ -289,7 +289,7 @@ impl Phone {
     fn on_event(&mut self, event: sip::Event, now: Now) {
         match event {
             sip::Event::Incoming { leg, invite } => self.on_incoming(leg, *invite, now),
-            sip::Event::Cancelled { leg } => self.gone(leg, Event::Stopped),
+            sip::Event::Cancelled { leg, .. } => self.gone(leg, Event::Stopped),
             sip::Event::Progress { leg, status: 180..=189, .. } if self.is_call(leg) => {
                 self.events.push_back(Event::RingsThere);
             }

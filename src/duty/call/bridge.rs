@@ -161,15 +161,15 @@ impl Bridge {
             },
             LegEvent::Refused { status } => self.transfer_failed(status, desk, now),
             LegEvent::Ended(_) => self.transfer_failed(503, desk, now),
-            LegEvent::Offer { .. } => {
-                desk.sip.refuse_offer(transfer.leg, 500, now);
+            LegEvent::Offer { sdp } => {
+                transfer.handle_offer(sdp.as_deref(), &self.caller, desk, now);
                 false
             }
             LegEvent::Refer { .. } => {
                 desk.sip.refuse_refer(transfer.leg, 603, now);
                 false
             }
-            LegEvent::Cancelled
+            LegEvent::Cancelled { .. }
             | LegEvent::Answer { .. }
             | LegEvent::OfferRefused { .. }
             | LegEvent::Key(_) => false,

@@ -154,6 +154,32 @@ impl Desk {
         }
     }
 
+    /// A phone that is not answered yet wants its session otherwise (RFC 3311 §5.2). What it says now
+    /// is its end of it, `fits` says which stream goes with the other side.
+    pub fn early_offer(
+        &mut self,
+        leg: LegId,
+        channel: Option<Channel>,
+        (local, early): (&mut Local, &mut Option<Vec<u8>>),
+        sdp: Option<&[u8]>,
+        fits: impl Fn(&Session) -> Option<Stream>,
+        now: Now,
+    ) {
+        let read = sdp.map(|sdp| local.read(sdp)).transpose();
+        let read = read.inspect_err(|fault| self.note_secrecy(leg, fault, now)).ok().flatten();
+        let session = read.and_then(|session| Some((fits(&session)?, session)));
+        let Some((stream, session)) = session else {
+            return self.sip.refuse_offer(leg, 488, now);
+        };
+        *local = local.next();
+        *early = sdp.map(<[u8]>::to_vec);
+        let said = sdp::answer(local, &session, &stream, session.direction.reversed());
+        self.sip.accept_offer(leg, said, now);
+        if let Some(channel) = channel.filter(|channel| self.channels.is_open(*channel)) {
+            self.media(Command::Change { channel, stream });
+        }
+    }
+
     /// The peer of `leg` wants the session changed; it gets our own answer. `beside`: the codec of the leg it is
     /// bridged to.
     pub fn renegotiate(

@@ -13,6 +13,7 @@
 //! The caller is answered by an officer, by the queue, or by the last resort; never before.
 
 mod handing;
+mod offers;
 mod tones;
 
 use super::LegEvent;
@@ -94,7 +95,7 @@ impl Incoming {
     pub fn handle_leg(&mut self, leg: LegId, event: LegEvent, desk: &mut Desk, now: Now) {
         let Some(event) = self.hand_on(leg, event, desk, now) else { return };
         match event {
-            LegEvent::Cancelled => self.gave_up(desk, now),
+            LegEvent::Cancelled { elsewhere } => self.gave_up(elsewhere, desk, now),
             LegEvent::Answer { sdp } => self.our_offer_answered(leg, &sdp, desk, now),
             // The session stays as it was.
             LegEvent::OfferRefused { status: _ } | LegEvent::Refer { .. } => {}
@@ -233,13 +234,15 @@ impl Incoming {
 
     /// First in the queue, and a phone may be free.
     pub fn its_turn(&mut self, desk: &mut Desk, now: Now) {
-        if let State::Queued(queued) = &mut self.state
-            && desk.queue.first() == Some(&self.id)
-            && !self.phones.is_ringing()
-        {
-            queued.tries(now.mono);
-            self.phones.begin(&self.caller, desk, now);
+        let State::Queued(queued) = &mut self.state else { return };
+        if desk.queue.first() != Some(&self.id) {
+            return;
         }
+        if self.phones.verdict().is_none() {
+            return queued.freed();
+        }
+        queued.tries(now.mono);
+        self.phones.begin(&self.caller, desk, now);
     }
 
     fn party(&self, leg: LegId) -> Option<Party> {
@@ -279,10 +282,13 @@ impl Incoming {
             let others = self.phones.is_ringing();
             self.early.forget(self.id, &mut self.caller, others, desk, now);
         }
-        if !matches!(self.state, State::Ringing { .. }) {
+        let Some(verdict) = self.phones.verdict() else { return };
+        if let State::Queued(queued) = &mut self.state {
+            if queued.take_freed() {
+                self.its_turn(desk, now);
+            }
             return;
         }
-        let Some(verdict) = self.phones.verdict() else { return };
         match verdict.disposition {
             Disposition::BusyMissed => self.busy(desk, now),
             Disposition::Missed if desk.plan.answering.message.is_some() => {
@@ -305,7 +311,7 @@ impl Incoming {
     fn talk(&mut self, taken: Taken, desk: &mut Desk, now: Now) {
         self.leave_queue(desk);
         let bridge = Bridge::open(self.id, &mut self.caller, &taken, desk, now);
-        self.phones.close(desk, now);
+        self.phones.taken(desk, now);
         self.state = State::Talking(Box::new(bridge));
     }
 
@@ -338,6 +344,7 @@ impl Incoming {
     fn take_message(&mut self, desk: &mut Desk, now: Now) {
         let Some(plan) = desk.plan.answering.message else { return };
         self.phones.stop(desk, now);
+        desk.freed = true;
         self.early.forget(self.id, &mut self.caller, false, desk, now);
         let (message, step) = Message::start(plan.longest, now.mono);
         self.state = State::Message { message, keys: Keys::default() };
@@ -389,40 +396,16 @@ impl Incoming {
         status
     }
 
-    fn gave_up(&mut self, desk: &mut Desk, now: Now) {
+    fn gave_up(&mut self, elsewhere: bool, desk: &mut Desk, now: Now) {
+        let (how, by, why) = match elsewhere {
+            true => (Disposition::Elsewhere, None, "another phone has the call"),
+            false => (Disposition::Abandoned, Some(Party::Caller), "the caller gave up"),
+        };
         match &self.state {
             State::Entering { .. } | State::Ringing { .. } => {
-                let by = Some(Party::Caller);
-                self.end(Disposition::Abandoned, by, 487, "the caller gave up", desk, now);
+                self.end(how, by, 487, why, desk, now);
             }
             State::Queued(_) | State::Message { .. } | State::Talking(_) | State::Over => {}
-        }
-    }
-
-    fn our_offer_answered(&mut self, leg: LegId, sdp: &[u8], desk: &mut Desk, now: Now) {
-        match &mut self.state {
-            State::Talking(bridge) => bridge.handle_answer(leg, sdp, desk, now),
-            State::Queued(_) | State::Message { .. } => {
-                self.caller.take_answer(self.id, sdp, desk, now);
-            }
-            State::Entering { .. } | State::Ringing { .. } | State::Over => {}
-        }
-    }
-
-    fn offered(&mut self, leg: LegId, sdp: Option<&[u8]>, desk: &mut Desk, now: Now) {
-        match &mut self.state {
-            State::Talking(bridge) => bridge.handle_offer(leg, sdp, desk, now),
-            State::Entering { .. }
-            | State::Ringing { .. }
-            | State::Queued(_)
-            | State::Message { .. }
-            | State::Over => {
-                if leg == self.caller.leg {
-                    self.caller.renegotiate(sdp, desk, now);
-                } else {
-                    desk.sip.refuse_offer(leg, 500, now);
-                }
-            }
         }
     }
 
@@ -450,7 +433,6 @@ impl Incoming {
     }
 
     fn hung_up(&mut self, hung_up: &HungUp, desk: &mut Desk, now: Now) {
-        desk.freed = true;
         self.end(hung_up.disposition, hung_up.by, 200, &hung_up.why, desk, now);
     }
 
@@ -464,6 +446,7 @@ impl Incoming {
         now: Now,
     ) {
         self.leave_queue(desk);
+        desk.freed |= self.phones.is_ringing() || matches!(self.state, State::Talking(_));
         let taped = self.is_taped();
         if let State::Talking(bridge) = std::mem::replace(&mut self.state, State::Over) {
             bridge.close(desk, now);

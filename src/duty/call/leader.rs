@@ -21,7 +21,7 @@ use crate::duty::prompts;
 use crate::duty::switchboard::{AckOutcome, LeaderCall, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::rtp::{Channel, Command, Party, Prompt, Tone};
-use crate::protocol::sdp::{self, Direction, Local};
+use crate::protocol::sdp::{self, Direction, Local, Session};
 use crate::protocol::sip::{LegId, Outgoing};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -110,10 +110,13 @@ impl Leader {
             LegEvent::Refused { status } => self.refused(status, desk, now),
             LegEvent::Offer { sdp } => match &mut self.state {
                 State::Talking { leg, .. } => desk.renegotiate(leg, sdp.as_deref(), None, now),
-                State::Calling { .. }
-                | State::Ringing { .. }
-                | State::GivingUp { .. }
-                | State::Over => desk.sip.refuse_offer(leg, 500, now),
+                State::Calling { .. } | State::Ringing { .. } | State::GivingUp { .. } => {
+                    let fits =
+                        |session: &Session| Some(session.spoken().unwrap_or(session.stream()));
+                    let end = (&mut self.local, &mut self.early);
+                    desk.early_offer(leg, Some(self.channel), end, sdp.as_deref(), fits, now);
+                }
+                State::Over => desk.sip.refuse_offer(leg, 488, now),
             },
             LegEvent::Key(key) => self.handle_key(key, Via::Info, desk, now),
             LegEvent::Ended(_) => match &self.state {
@@ -139,7 +142,7 @@ impl Leader {
             },
             // Only a caller gives up by CANCEL; what we offered is offered no more.
             LegEvent::Refer { .. } => desk.sip.refuse_refer(leg, 603, now),
-            LegEvent::Cancelled | LegEvent::OfferRefused { status: _ } => {}
+            LegEvent::Cancelled { .. } | LegEvent::OfferRefused { status: _ } => {}
         }
     }
 

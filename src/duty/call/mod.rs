@@ -36,7 +36,7 @@ use serde::{Deserialize, Serialize};
 /// What may happen to a leg of a call; [`crate::protocol::sip::Event`] says what each means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LegEvent {
-    Cancelled,
+    Cancelled { elsewhere: bool },
     Progress { status: u16, sdp: Option<Vec<u8>> },
     Answered { sdp: Option<Vec<u8>> },
     Refused { status: u16 },

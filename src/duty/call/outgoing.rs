@@ -275,7 +275,7 @@ impl Outgoing {
             LegEvent::Answered { sdp } if is_far => self.far_answers(sdp.as_deref(), desk, now),
             LegEvent::Refused { status } if is_far => self.far_refuses(status, desk, now),
             LegEvent::Ended(_) if is_far => self.far_refuses(503, desk, now),
-            LegEvent::Cancelled | LegEvent::Ended(Ending::Bye) if is_officer => {
+            LegEvent::Cancelled { .. } | LegEvent::Ended(Ending::Bye) if is_officer => {
                 desk.sip.cancel(far.leg, now);
                 self.end(&GAVE_UP, desk, now);
             }
@@ -411,7 +411,7 @@ fn not_now(leg: LegId, event: &LegEvent, desk: &mut Desk, now: Now) {
     match event {
         LegEvent::Offer { .. } => desk.sip.refuse_offer(leg, 500, now),
         LegEvent::Refer { .. } => desk.sip.refuse_refer(leg, 603, now),
-        LegEvent::Cancelled
+        LegEvent::Cancelled { .. }
         | LegEvent::Progress { .. }
         | LegEvent::Answered { .. }
         | LegEvent::Refused { .. }

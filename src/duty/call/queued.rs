@@ -11,6 +11,8 @@ const AGAIN: Duration = Duration::from_secs(10);
 pub struct Queued {
     until: Mono,
     again: Mono,
+    /// A phone became free while the phones were being tried.
+    freed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +25,22 @@ pub enum Due {
 
 impl Queued {
     pub fn new(longest: Duration, now: Mono) -> Self {
-        Self { until: now + longest, again: now + AGAIN }
+        Self { until: now + longest, again: now + AGAIN, freed: false }
     }
 
     /// The phones are being tried.
     pub fn tries(&mut self, now: Mono) {
         self.again = now + AGAIN;
+    }
+
+    /// A phone is free that may have been asked already in this round.
+    pub fn freed(&mut self) {
+        self.freed = true;
+    }
+
+    /// Whether another round is to begin as soon as this one is over.
+    pub fn take_freed(&mut self) -> bool {
+        std::mem::take(&mut self.freed)
     }
 
     pub fn handle_timeout(&mut self, now: Mono) -> Option<Due> {

@@ -122,6 +122,23 @@ impl Ringing {
         (status >= 180).then_some(Rings { leg, early: ring.channel.zip(session) })
     }
 
+    /// A phone that rings wants its session otherwise.
+    pub fn handle_offer(
+        &mut self,
+        leg: LegId,
+        sdp: Option<&[u8]>,
+        caller: &Caller,
+        desk: &mut Desk,
+        now: Now,
+    ) {
+        let mut all = self.rings.iter_mut().chain(&mut self.given_up);
+        let Some(ring) = all.find(|ring| ring.leg == leg) else {
+            return desk.sip.refuse_offer(leg, 488, now);
+        };
+        let end = (&mut ring.local, &mut ring.early);
+        desk.early_offer(leg, ring.channel, end, sdp, |session| caller.stream_for(session), now);
+    }
+
     /// A phone was picked up; it has the call unless its description cannot be used, or its
     /// channel was needed for the next one.
     pub fn handle_answered(
@@ -192,6 +209,16 @@ impl Ringing {
         while let Some(ring) = self.rings.pop() {
             self.cancel(ring, desk, now);
         }
+    }
+
+    /// One phone has the call: the others have missed nothing.
+    pub fn taken(&mut self, desk: &mut Desk, now: Now) {
+        desk.freed |= self.is_ringing();
+        for ring in std::mem::take(&mut self.rings) {
+            desk.sip.cancel_taken(ring.leg, now);
+            self.give_up(ring, desk, now);
+        }
+        self.close(desk, now);
     }
 
     /// As [`Ringing::stop`]; who is picked up now is hung up. Every channel is given back.
@@ -283,9 +310,13 @@ impl Ringing {
     }
 
     fn cancel(&mut self, ring: Ring, desk: &mut Desk, now: Now) {
+        desk.sip.cancel(ring.leg, now);
+        self.give_up(ring, desk, now);
+    }
+
+    fn give_up(&mut self, ring: Ring, desk: &mut Desk, now: Now) {
         let phone = ring.name.clone();
         desk.note(Fact::NotTaken { call: self.call, phone, status: 487 }, now);
-        desk.sip.cancel(ring.leg, now);
         self.given_up.push(ring);
     }
 

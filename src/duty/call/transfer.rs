@@ -89,6 +89,17 @@ impl Transfer {
         first.then_some(status)
     }
 
+    /// It wants its session otherwise while it rings.
+    pub fn handle_offer(&mut self, sdp: Option<&[u8]>, caller: &Leg, desk: &mut Desk, now: Now) {
+        let codec = caller.stream.map(|stream| stream.codec);
+        let fits = |session: &Session| match codec {
+            Some(codec) => session.stream_beside(codec),
+            None => Some(session.stream()),
+        };
+        let end = (&mut self.local, &mut self.early);
+        desk.early_offer(self.leg, Some(self.channel), end, sdp, fits, now);
+    }
+
     /// The target's end of the conversation; none where its description cannot be used.
     pub fn leg(&self, sdp: Option<&[u8]>, caller: &Leg) -> Option<Leg> {
         let session = self.local.read(sdp.or(self.early.as_deref())?).ok()?;

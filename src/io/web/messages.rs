@@ -151,6 +151,7 @@ messages! {
     ended: "已结束", "Ended";
     missed: "漏接", "Missed";
     abandoned: "对方挂断", "Caller gave up";
+    answered_elsewhere: "他处接听", "Answered elsewhere";
     busy_missed: "占线未接", "Missed: busy";
     declined: "拒接", "Declined";
     failed: "未接通", "Failed";

@@ -44,6 +44,7 @@ pub fn disposition(how: Disposition, t: &'static Messages) -> Mark {
         Disposition::Answered => Mark::new("●", "ended", t.ended),
         Disposition::Missed => Mark::new("▲", "bad", t.missed),
         Disposition::Abandoned => Mark::new("▲", "warn", t.abandoned),
+        Disposition::Elsewhere => Mark::new("●", "ended", t.answered_elsewhere),
         Disposition::BusyMissed => Mark::new("▲", "bad", t.busy_missed),
         Disposition::Declined => Mark::new("▲", "bad", t.declined),
         Disposition::Failed => Mark::new("■", "bad", t.failed),

@@ -321,10 +321,11 @@ impl Relay {
         self.close(channel);
         self.look.get_or_insert(now + QUIET);
         let source = Source::new(&mut self.random);
+        let mask = self.random.u32();
         let reports = Reporter::new(&mut self.random, now);
         self.report = Some(self.report.map_or(reports.due, |at| at.min(reports.due)));
         let Some(slot) = self.slots.get_mut(usize::from(channel.0)) else { return };
-        slot.lent = Some(Lent::new((call, party), stream, source, reports, now));
+        slot.lent = Some(Lent::new((call, party), stream, (source, mask), reports, now));
     }
 
     fn change(&mut self, channel: Channel, stream: Stream) {
@@ -638,7 +639,7 @@ mod tests {
     /// A leg with keys, and the guard of its phone.
     fn guarded(port: u16, fill: u8) -> (Stream, Guard) {
         let (ours, theirs) = (MasterKey([fill; 30]), MasterKey([fill + 1; 30]));
-        let guard = Guard::new(Keys { ours: theirs, theirs: ours });
+        let guard = Guard::new(Keys { ours: theirs, theirs: ours }, 0);
         (Stream { srtp: Some(Keys { ours, theirs }), ..stream(port) }, guard)
     }
 
@@ -681,7 +682,8 @@ mod tests {
     #[test]
     fn sig_20_sdes_with_a_wrong_key_is_kept_and_never_passed_on_and_said_once() {
         let (caller, _) = guarded(4000, 1);
-        let mut wrong = Guard::new(Keys { ours: MasterKey([9; 30]), theirs: MasterKey([9; 30]) });
+        let mut wrong =
+            Guard::new(Keys { ours: MasterKey([9; 30]), theirs: MasterKey([9; 30]) }, 0);
         let mut relay = bridge(caller, stream(5000));
         for sequence in 0..3 {
             let said = closed_by(&mut wrong, bytes(8, sequence, &[0x33; 160]));

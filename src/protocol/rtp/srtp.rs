@@ -22,6 +22,8 @@ const BATCH: usize = 8;
 const SENDERS: usize = 4;
 /// Packets behind the newest that are told from replays.
 const WINDOW: u64 = 128;
+/// Rollovers that a sender may have behind it when we hear it first: 23 hours at 50 packets a second.
+const ROLLOVERS: u64 = 64;
 
 /// A master key with its salt.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +54,8 @@ pub enum Closed {
 /// Both directions of one leg.
 pub struct Guard {
     keys: Keys,
+    /// What our SSRCs differ by from those that we carry on.
+    mask: u32,
     out: Direction,
     heard: Direction,
     /// What the peer may still send with the key before.
@@ -59,9 +63,12 @@ pub struct Guard {
 }
 
 impl Guard {
-    pub fn new(keys: Keys) -> Self {
+    /// `mask` is another one at each run of the program: under the same key a rollover counter that
+    /// begins anew needs an SSRC that was not there before, or the key stream would be used twice
+    /// (RFC 4568 §6.4).
+    pub fn new(keys: Keys, mask: u32) -> Self {
         let (out, heard) = (Direction::new(&keys.ours), Direction::new(&keys.theirs));
-        Self { keys, out, heard, before: None }
+        Self { keys, mask, out, heard, before: None }
     }
 
     /// Takes up other keys; a direction whose key stays goes on where it is.
@@ -79,8 +86,10 @@ impl Guard {
     /// length; none for what is not RTP or has no room.
     pub fn close(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
         let header = Header::of(buffer.get(..length)?)?;
+        let header = Header { ssrc: header.ssrc ^ self.mask, ..header };
         let end = length + TAG;
         let packet = buffer.get_mut(..end)?;
+        packet.get_mut(8..12)?.copy_from_slice(&header.ssrc.to_be_bytes());
         let sender = self.out.sender(header.ssrc);
         let index = sender.guess(header.sequence);
         sender.note(index);
@@ -137,20 +146,28 @@ impl Direction {
         let header = Header::of(&packet[..length]).ok_or(Closed::Unauthentic)?;
         let known = self.senders.iter().find(|sender| sender.is(header.ssrc));
         let sender = known.copied().unwrap_or(Sender::new(header.ssrc));
-        let index = sender.guess(header.sequence);
-        if sender.has_heard(index) {
+        let guessed = sender.guess(header.sequence);
+        if sender.has_heard(guessed) {
             return Err(Closed::Replayed);
         }
-        let tag = self.cipher.tag(&packet[..length], index);
-        let differs =
-            tag.iter().zip(&packet[length..]).fold(0, |all, (one, other)| all | (one ^ other));
-        if differs != 0 {
-            return Err(Closed::Unauthentic);
-        }
+        let index = self.index_of(packet, length, guessed).ok_or(Closed::Unauthentic)?;
         // Nothing is remembered of a sender whose packets are not authentic.
         self.sender(header.ssrc).note(index);
         self.cipher.apply(&mut packet[header.length..length], header.ssrc, index);
         Ok(length)
+    }
+
+    /// The index under which the packet is authentic. An earlier run may have heard how often the
+    /// numbers of the first sender rolled over, which nobody tells us (RFC 3711 §3.3.1): it is tried.
+    fn index_of(&self, packet: &[u8], length: usize, guessed: u64) -> Option<u64> {
+        let authentic = |index: &u64| {
+            let tag = self.cipher.tag(&packet[..length], *index);
+            let differs =
+                tag.iter().zip(&packet[length..]).fold(0, |all, (one, other)| all | (one ^ other));
+            differs == 0
+        };
+        let tries = if self.turn == 0 { ROLLOVERS } else { 0 };
+        (0..=tries).map(|rollovers| guessed + (rollovers << 16)).find(authentic)
     }
 
     fn sender(&mut self, ssrc: u32) -> &mut Sender {
@@ -294,7 +311,7 @@ mod tests {
 
     fn pair() -> (Guard, Guard) {
         let keys = Keys { ours: key(1), theirs: key(99) };
-        (Guard::new(keys), Guard::new(Keys { ours: keys.theirs, theirs: keys.ours }))
+        (Guard::new(keys, 0), Guard::new(Keys { ours: keys.theirs, theirs: keys.ours }, 0))
     }
 
     fn rtp(sequence: u16, ssrc: u32) -> Vec<u8> {
@@ -387,7 +404,7 @@ mod tests {
     #[test]
     fn a_wrong_key_or_a_changed_bit_leaves_the_packet_as_it_came() {
         let (mut one, mut other) = pair();
-        let mut stranger = Guard::new(Keys { ours: key(5), theirs: key(6) });
+        let mut stranger = Guard::new(Keys { ours: key(5), theirs: key(6) }, 0);
         let packet = closed(&mut one, 5, 7);
         let mut seen = packet.clone();
         assert_eq!(stranger.open(&mut seen), Err(Closed::Unauthentic));
@@ -433,6 +450,35 @@ mod tests {
         assert_eq!(other.open(&mut on_its_way), Ok(172));
         assert_eq!(other.open(&mut closed(&mut one, 70_002u32 as u16, 7)), Ok(172));
         assert_eq!(one.open(&mut closed(&mut other, 1, 8)), Ok(172), "the other way is as it was");
+    }
+
+    #[test]
+    fn sig_34_a_later_run_opens_what_has_rolled_over_and_never_uses_a_key_stream_twice() {
+        let (mut peer, mut first) = pair();
+        for n in 0..200_000u32 {
+            first.open(&mut closed(&mut peer, n as u16, 7)).unwrap();
+            peer.open(&mut closed(&mut first, n as u16, 8)).unwrap();
+        }
+        let mut second = Guard::new(first.keys, 0x1234_5678);
+        for n in 200_000..330_000u32 {
+            assert_eq!(second.open(&mut closed(&mut peer, n as u16, 7)), Ok(172), "{n}");
+        }
+        let mut packet = closed(&mut second, 5, 8);
+        let before = closed(&mut first, 5, 8);
+        assert_ne!(packet[8..12], before[8..12], "another sender");
+        assert_eq!(peer.open(&mut packet), Ok(172));
+        assert_eq!(packet[12..172], rtp(5, 8)[12..172]);
+        // Once somebody was heard nothing is tried any more.
+        assert!(second.open(&mut closed(&mut peer, 1, 99)).is_ok());
+        let mut rolled = rtp(1, 100);
+        for n in (0..=65_536u32).step_by(30_000) {
+            rolled = closed(&mut peer, n as u16, 100);
+        }
+        assert_eq!(peer.out.sender(100).highest.map(|index| index >> 16), Some(0));
+        for n in (60_000..130_000u32).step_by(30_000) {
+            rolled = closed(&mut peer, n as u16, 100);
+        }
+        assert_eq!(second.open(&mut rolled), Err(Closed::Unauthentic));
     }
 
     #[test]

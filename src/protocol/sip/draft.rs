@@ -43,9 +43,13 @@ impl Draft {
         Transmit { to: self.peer, bytes: writer.finish(None) }
     }
 
-    /// §9.1: everything as in the INVITE but the method.
-    pub fn cancel(&self, account: &Account, branch: &str) -> Transmit {
-        let writer = self.head("CANCEL", account, branch, &self.to);
+    /// §9.1: everything as in the INVITE but the method. `reason`: why nobody is to ring any more
+    /// (RFC 3326).
+    pub fn cancel(&self, account: &Account, branch: &str, reason: Option<&str>) -> Transmit {
+        let mut writer = self.head("CANCEL", account, branch, &self.to);
+        if let Some(reason) = reason {
+            writer.header("Reason", reason);
+        }
         Transmit { to: self.peer, bytes: writer.finish(None) }
     }
 

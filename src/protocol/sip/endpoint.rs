@@ -178,6 +178,15 @@ impl Endpoint {
         self.cancel_call(leg, now);
     }
 
+    /// As [`Endpoint::cancel`], because another phone has the call: the one that rings is told so
+    /// (RFC 3326), and counts no missed call.
+    pub fn cancel_taken(&mut self, leg: LegId, now: Now) {
+        if let Some(leg) = self.legs.get_mut(leg) {
+            leg.taken = true;
+        }
+        self.cancel_call(leg, now);
+    }
+
     /// 180, or 183 with `sdp`, to a caller; reliably where the caller can (RFC 3262).
     pub fn ring(&mut self, leg: LegId, sdp: Option<Vec<u8>>, now: Now) {
         self.ring_call(leg, sdp, now);

@@ -2,7 +2,7 @@
 
 use super::address::{NameAddr, Uri, Via};
 use super::text::{decode, percent_decode};
-use super::wire::{Message, Start, Writer, decimal};
+use super::wire::{Message, Start, Writer, decimal, split_outside};
 use super::{Fault, Identity};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -270,6 +270,17 @@ impl Request {
         (!self.wire.body.is_empty() && self.has_sdp()).then(|| self.wire.body.clone())
     }
 
+    /// RFC 3326 §3.1: a CANCEL says that another phone has the call; Q.850's 26 is the same where
+    /// the call came from the telephone network.
+    pub fn is_completed_elsewhere(&self) -> bool {
+        self.wire.list("reason").any(|reason| {
+            let mut parts = split_outside(reason, b';').map(<[u8]>::trim_ascii);
+            let protocol = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let cause = parts.find_map(|part| part.strip_prefix(b"cause=")).map(<[u8]>::trim_ascii);
+            matches!((&protocol[..], cause), (b"sip", Some(b"200")) | (b"q.850", Some(b"26")))
+        })
+    }
+
     /// Options required of us that we do not have (§8.2.2.3).
     pub fn unsupported(&self) -> Vec<u8> {
         let have = |option: &&[u8]| {
@@ -511,6 +522,20 @@ mod tests {
         assert_eq!(with("c: application/sdp\r\nContent-Encoding: gzip\r\n"), Some(415));
         assert_eq!(with("c: application/sdp\r\nAccept: text/x\r\n"), Some(406));
         assert_eq!(with("c: application/sdp\r\nAccept: text/x, application/*\r\n"), None);
+    }
+
+    #[test]
+    fn rfc_3326_section_3_1_another_phone_may_have_the_call() {
+        let elsewhere = |reason: &str| {
+            let text = format!("{INVITE}Reason: {reason}\r\n\r\n").replace("INVITE", "CANCEL");
+            Request::read(wire::parse(text.as_bytes()).unwrap()).unwrap().is_completed_elsewhere()
+        };
+        assert!(elsewhere("SIP ;cause=200 ;text=\"Call completed elsewhere\""));
+        assert!(elsewhere("Q.850;cause=16, sip;text=\"a;cause=5\";cause=200"));
+        assert!(elsewhere("Q.850;cause=26"));
+        for other in ["SIP;cause=487", "Q.850;cause=200", "preemption;cause=200", "SIP", ";", ""] {
+            assert!(!elsewhere(other), "{other}");
+        }
     }
 
     #[test]

@@ -160,8 +160,8 @@ pub enum Event {
     /// A new session asks to be served; 100 has been sent. Answer with `ring`, `answer`, `refuse`.
     Incoming { leg: LegId, invite: Box<Incoming> },
     /// The caller gave up before our final response (487 has been sent), or never acknowledges the
-    /// provisional one (504, RFC 3262 §3).
-    Cancelled { leg: LegId },
+    /// provisional one (504, RFC 3262 §3); `elsewhere` where another phone has the call (RFC 3326).
+    Cancelled { leg: LegId, elsewhere: bool },
     /// The ACK to our 2xx arrived.
     Confirmed { leg: LegId },
     /// A provisional response to our INVITE, the first 100 (somebody is there) included. Where

@@ -49,7 +49,7 @@ impl Seen {
     }
 }
 
-/// A sentence spoken to a leader.
+/// What is said to a leader or to a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prompt {
     Urgent,
@@ -59,6 +59,9 @@ pub enum Prompt {
     AlreadyConfirmed,
     Withdrawn,
     CannotJoin,
+    Queue,
+    Greeting,
+    Beep,
 }
 
 impl Room {
@@ -241,6 +244,9 @@ fn prompt_of(byte: u8) -> Option<Prompt> {
         prompts::PLEASE_WAIT => Some(Prompt::PleaseWait),
         prompts::ALREADY_CONFIRMED => Some(Prompt::AlreadyConfirmed),
         prompts::WITHDRAWN => Some(Prompt::Withdrawn),
+        prompts::QUEUE => Some(Prompt::Queue),
+        prompts::GREETING => Some(Prompt::Greeting),
+        prompts::BEEP => Some(Prompt::Beep),
         _ => None,
     }
 }

@@ -37,7 +37,7 @@ impl Outgoing {
                     self.hung_up(&hung_up, desk, now);
                 }
             }
-            LegEvent::Cancelled
+            LegEvent::Cancelled { .. }
             | LegEvent::Progress { .. }
             | LegEvent::Answered { .. }
             | LegEvent::Refused { .. }

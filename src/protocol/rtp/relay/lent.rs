@@ -33,6 +33,8 @@ pub struct Lent {
     pub heard: Mono,
     pub quiet: bool,
     pub guard: Option<Box<Guard>>,
+    /// For a guard that is needed later.
+    mask: u32,
     /// That its packets cannot be decrypted was reported.
     pub told: bool,
     /// While tones are to be reported of it.
@@ -56,7 +58,7 @@ impl Lent {
     pub fn new(
         (call, party): (Uuid, Party),
         stream: Stream,
-        source: Source,
+        (source, mask): (Source, u32),
         reports: Reporter,
         now: Mono,
     ) -> Self {
@@ -74,7 +76,8 @@ impl Lent {
             counts: Counts::default(),
             heard: now,
             quiet: false,
-            guard: stream.srtp.map(guard),
+            guard: stream.srtp.map(|keys| guard(keys, mask)),
+            mask,
             told: false,
             listener: None,
             ear: g722::Decoder::default(),
@@ -90,7 +93,7 @@ impl Lent {
             if stream.remote.ip().is_unspecified() { self.stream.remote } else { stream.remote };
         match (&mut self.guard, stream.srtp) {
             (Some(guard), Some(keys)) => guard.rekey(keys),
-            (guard, keys) => *guard = keys.map(self::guard),
+            (guard, keys) => *guard = keys.map(|keys| self::guard(keys, self.mask)),
         }
         self.told &= stream.srtp == self.stream.srtp;
         self.stream = Stream { remote, ..stream };
@@ -162,6 +165,6 @@ impl Lent {
     }
 }
 
-fn guard(keys: SrtpKeys) -> Box<Guard> {
-    Box::new(Guard::new(keys))
+fn guard(keys: SrtpKeys, mask: u32) -> Box<Guard> {
+    Box::new(Guard::new(keys, mask))
 }

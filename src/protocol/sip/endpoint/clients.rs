@@ -11,6 +11,9 @@ use crate::protocol::sip::transaction::{
 use crate::protocol::sip::{LegId, Peer, Transmit};
 use serde::{Deserialize, Serialize};
 
+/// RFC 3326: a phone that was not picked up has missed nothing.
+const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+
 /// The branch of our Via; a CANCEL shares its INVITE's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ClientKey {
@@ -248,7 +251,9 @@ impl Endpoint {
         let Some(client) = self.clients.get(invite) else { return };
         let (mut draft, branch) = (client.draft.clone(), client.branch.clone());
         draft.method = Method::Cancel;
-        let sent = draft.cancel(&self.account, &branch);
+        let taken =
+            client.purpose.leg().and_then(|leg| self.legs.get(leg)).is_some_and(|l| l.taken);
+        let sent = draft.cancel(&self.account, &branch, taken.then_some(ELSEWHERE));
         let (purpose, proof, grown) = (Purpose::Cancel, Proof::None, false);
         self.open_client(Opening { draft, branch, purpose, proof, sent, grown }, now);
     }

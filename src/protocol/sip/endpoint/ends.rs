@@ -30,7 +30,7 @@ impl Endpoint {
             State::Ringing { server, .. } if leg.reliable.is_answered() => {
                 let server = server.clone();
                 self.reply(&server, 480, vec![], None, now);
-                return self.forget_caller(id, Ending::OurBye, now);
+                return self.forget_caller(id, Ending::OurBye, false, now);
             }
             State::Ringing { .. } | State::Calling { .. } | State::Closing { .. } => return,
         }

@@ -71,7 +71,7 @@ impl Endpoint {
                 let server = server.clone();
                 self.respond(request, from, 200, now);
                 self.reply(&server, 487, vec![], None, now);
-                self.on_invite_cancelled(id, &server, now);
+                self.on_invite_cancelled(id, &server, false, now);
             }
             State::Established { .. } => {
                 self.respond(request, from, 200, now);

@@ -105,6 +105,8 @@ pub struct Leg {
     /// What the peer asked of us by REFER; and whether it ever did.
     pub referral: Option<Referral>,
     pub was_referred: bool,
+    /// Another phone has the call.
+    pub taken: bool,
 }
 
 impl Leg {
@@ -129,6 +131,7 @@ impl Leg {
             timer,
             referral: None,
             was_referred: false,
+            taken: false,
         }
     }
 

@@ -216,7 +216,7 @@ impl Endpoint {
         match reliable.wish {
             Wish::Required => {
                 self.reply(&server, 504, vec![], None, now);
-                self.forget_caller(id, Ending::Lost, now);
+                self.forget_caller(id, Ending::Lost, false, now);
             }
             // Who merely can is served as one who cannot: the call goes on.
             Wish::Supported | Wish::None => {
@@ -227,12 +227,12 @@ impl Endpoint {
     }
 
     /// A caller is gone before our final response could reach it.
-    pub(super) fn forget_caller(&mut self, id: LegId, ending: Ending, now: Now) {
+    pub(super) fn forget_caller(&mut self, id: LegId, ending: Ending, elsewhere: bool, now: Now) {
         self.drop_offer(id, now);
         let Some(leg) = self.legs.remove(id) else { return };
         self.report(match leg.reliable.is_answered() {
             true => Event::Ended { leg: id, ending },
-            false => Event::Cancelled { leg: id },
+            false => Event::Cancelled { leg: id, elsewhere },
         });
     }
 }

@@ -280,7 +280,8 @@ impl Endpoint {
         if proceeding {
             self.reply(&key, 487, vec![], None, now);
             if let Some(leg) = leg {
-                self.on_invite_cancelled(leg, &key, now);
+                let elsewhere = request.is_completed_elsewhere();
+                self.on_invite_cancelled(leg, &key, elsewhere, now);
             }
         }
     }

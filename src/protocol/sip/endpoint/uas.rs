@@ -119,10 +119,16 @@ impl Endpoint {
     }
 
     /// A CANCEL (or BYE) met an INVITE that had no final response; 487 was sent.
-    pub(super) fn on_invite_cancelled(&mut self, id: LegId, server: &ServerKey, now: Now) {
+    pub(super) fn on_invite_cancelled(
+        &mut self,
+        id: LegId,
+        server: &ServerKey,
+        elsewhere: bool,
+        now: Now,
+    ) {
         let Some(leg) = self.legs.get_mut(id) else { return };
         match &leg.state {
-            State::Ringing { .. } => self.forget_caller(id, Ending::Bye, now),
+            State::Ringing { .. } => self.forget_caller(id, Ending::Bye, elsewhere, now),
             State::Calling { .. } | State::Established { .. } | State::Closing { .. } => {
                 leg.offer.take_if(|offer| offer.server == *server);
             }

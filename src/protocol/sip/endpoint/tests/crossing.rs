@@ -20,7 +20,7 @@ fn sig_08_cancel_waits_for_the_first_provisional_response() {
     let (line, pbx) = world.settle();
     assert_eq!(world.talk(), ["> INVITE", "< 100", "> CANCEL", "< 200", "< 487", "> ACK"]);
     assert_eq!(refused(&line), Some(487));
-    let [Event::Incoming { leg: theirs, .. }, Event::Cancelled { leg }] = &pbx[..] else {
+    let [Event::Incoming { leg: theirs, .. }, Event::Cancelled { leg, .. }] = &pbx[..] else {
         panic!("{pbx:?}")
     };
     assert_eq!(theirs, leg);
@@ -132,7 +132,7 @@ impl Ledger {
                 | Event::Answer { leg, .. }
                 | Event::Refer { leg, .. }
                 | Event::Info { leg, .. } => (*leg, false),
-                Event::Cancelled { leg }
+                Event::Cancelled { leg, .. }
                 | Event::Refused { leg, .. }
                 | Event::Ended { leg, .. } => (*leg, true),
                 Event::Registered { .. }

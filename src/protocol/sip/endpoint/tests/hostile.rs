@@ -222,7 +222,7 @@ fn section_17_2_3_and_8_2_2_2_repeated_and_merged_requests() {
     assert_eq!((statuses(&out), events.len()), (vec![482], 0));
     let (out, events) = ask(&mut line, &request("CANCEL", "").replace("CANCEL1", "INVITE1"));
     assert_eq!(statuses(&out), [200, 487]);
-    assert!(matches!(events[..], [Event::Cancelled { .. }]));
+    assert!(matches!(events[..], [Event::Cancelled { elsewhere: false, .. }]));
 }
 
 #[test]

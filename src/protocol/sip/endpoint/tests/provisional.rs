@@ -116,7 +116,7 @@ fn sig_18_a_prack_that_never_comes() {
     let (mut line, leg, ..) = ringing(&with_offer("Require"), "v=0", Some(SDP));
     line.handle_timeout(late);
     assert_eq!(statuses(&sent(&mut line)), [504]);
-    assert_eq!(events(&mut line), [Event::Cancelled { leg }]);
+    assert_eq!(events(&mut line), [Event::Cancelled { leg, elsewhere: false }]);
     let (mut line, leg, ..) = ringing(&with_offer("Require"), "v=0", Some(SDP));
     line.answer(leg, SDP.into(), start());
     line.handle_timeout(late);
