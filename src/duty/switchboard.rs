@@ -5,6 +5,7 @@ mod arriving;
 mod closing;
 mod dialling;
 mod joining;
+mod merging;
 mod replacing;
 mod survival;
 mod tracing;
@@ -341,7 +342,11 @@ impl Switchboard {
                     self.on_leg(leg, LegEvent::Key(key), now);
                 }
             }
-            sip::Event::Refer { leg, refer } => self.on_leg(leg, LegEvent::Refer { refer }, now),
+            sip::Event::Refer { leg, refer } => {
+                if !self.joins(leg, &refer, now) {
+                    self.on_leg(leg, LegEvent::Refer { refer }, now);
+                }
+            }
             sip::Event::Ended { leg, ending } => self.on_leg(leg, LegEvent::Ended(ending), now),
             sip::Event::Registered { expires: _ } => {
                 figures::add(&mut self.figures.registrations, "ok", 1);

@@ -43,7 +43,8 @@ impl CallLines {
             Fact::Carried { party: Party::Leader | Party::Prompt, .. } => {}
             Fact::Carried { call, party, counts, .. } => {
                 self.with(*call, |story| {
-                    story.carried.insert(*party, *counts);
+                    let carried = story.carried.entry(*party).or_default();
+                    *carried = carried.and(counts);
                 });
                 self.finish(*call);
             }

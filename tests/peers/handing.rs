@@ -2,7 +2,7 @@
 
 use crate::calls::{Room, talk};
 use crate::daemon::Plan;
-use crate::twin::{FarEnd, TrunkCaller};
+use crate::twin::{FarEnd, TrunkCaller, Voice};
 use crate::wave;
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ fn sig_16_a_blind_transfer_between_real_phones_is_one_recording_without_a_gap() 
     daemon.row_is("SELECT disposition FROM call", "answered");
     assert_eq!(daemon.row("SELECT count(*) FROM entry"), "1");
     assert_eq!(daemon.row(LEGS), "话机2001 rung 200,话机2002 transfer 200");
+    let both = "SELECT count(*) FROM carried WHERE party = 'officer' AND received > 50";
+    daemon.row_is(both, "2");
     let recorded = daemon.recording(CALL);
     let right = &recorded.channels[1];
     let pieces = |said: &[i16], heard: &[i16]| wave::stretches(said, heard);
@@ -150,4 +152,44 @@ fn sig_16_an_attended_transfer_through_the_pbx() {
     daemon.row_is("SELECT disposition FROM call", "answered");
     assert_eq!(daemon.row("SELECT count(*) FROM entry"), "1");
     assert_eq!(daemon.row(LEGS), "话机9200 rung 200,话机9200 transfer 200");
+}
+
+/// REFER with Replaces, by hand: the officer has two callers of the line, joins them and is gone.
+#[test]
+fn sig_16_two_callers_are_joined_through_the_pbx() {
+    let Some(mut room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let daemon = room.daemon(&Plan { phones: &[("9200", 60)], ..Plan::default() });
+    let says = wave::voice(28, 30);
+    let mut caller = room.phone("caller", &says);
+    caller.dial("1001");
+    let first = far_end.invited();
+    caller.established();
+    let mut second = TrunkCaller::new(&room.ports, "13900000000");
+    assert_eq!(second.call("1001"), 200);
+    let consulted = far_end.invited();
+    let replaces = consulted.names_itself();
+    let contact = consulted.get("contact").trim_matches(['<', '>']).to_owned();
+    far_end.refers(&first, &format!("<{contact}?Replaces={replaces}>"));
+    assert_eq!(far_end.is_told().last().map(String::as_str), Some("SIP/2.0 200 OK"));
+    far_end.is_let_go();
+    let moved = second.is_offered();
+    let mut heard = [0; 1500];
+    second.media.set_read_timeout(Some(SOON)).expect("a timeout");
+    let (length, from) = second.media.recv_from(&mut heard).expect("the first caller's voice");
+    assert!(length > 12, "it is voice");
+    let mut voice = Voice::new(9);
+    for _ in 0..50 {
+        second.media.send_to(&voice.packet(&[0x2a; 160]), moved).expect("sent");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(from.ip(), moved.ip());
+    caller.hangup();
+    second.is_hung_up();
+    daemon.row_is("SELECT count(*) FROM call WHERE disposition = 'answered'", "2");
+    let last = "SELECT phone || ' ' || how FROM leg WHERE how = 'transfer'";
+    assert_eq!(daemon.row(last), "13900000000 transfer");
+    let recorded = daemon.recording("SELECT call FROM leg WHERE how = 'transfer'");
+    let right: usize = recorded.channels[1].iter().filter(|sample| **sample != 0).count();
+    assert!(right > wave::RATE / 2, "the second caller is on the officers' side: {right}");
 }

@@ -49,6 +49,13 @@ impl Message {
         format!("Require: replaces\r\nReplaces: {call_id};to-tag={ours};from-tag=far\r\n")
     }
 
+    /// The same session, as the URI of a Refer-To names it.
+    pub fn names_itself(&self) -> String {
+        let ours = self.get("from").split(";tag=").nth(1).expect("a tag");
+        let call_id = self.get("call-id");
+        format!("{call_id}%3Bto-tag%3D{ours}%3Bfrom-tag%3Dfar")
+    }
+
     fn status(&self) -> u16 {
         let code = self.first.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3));
         code.and_then(|code| code.parse().ok()).unwrap_or(0)
@@ -162,6 +169,16 @@ impl TrunkCaller {
     pub fn hears_it_ring(&mut self, number: &str) {
         self.dial(number, "");
         self.wait(|message| message.status() == 180);
+    }
+
+    /// A re-INVITE comes and is answered as before; where the other end's voice is now.
+    pub fn is_offered(&self) -> SocketAddr {
+        let invite = self.wait(|message| message.is("INVITE"));
+        let contact = format!("sip:{}@{}", self.name, self.sip.local_addr().expect("bound"));
+        let ok = invite.response("200 OK", "", &contact, Some(&offer(&self.media)));
+        self.sip.send_to(ok.as_bytes(), self.pbx).expect("sent");
+        self.wait(|message| message.is("ACK"));
+        invite.media()
     }
 
     /// Waits until the other end hangs up.

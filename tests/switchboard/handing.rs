@@ -193,6 +193,79 @@ fn sig_16_an_attended_transfer_names_the_conversation_whose_place_it_takes() {
     world.assert_clean();
 }
 
+/// The officer has two callers on his phone, and joins them.
+fn two_callers(world: &mut World) -> [LegId; 4] {
+    let (first, officer) = talking(world);
+    let second = world.dial("13900000000");
+    let (again, _) = world.rung("201").expect("his second line rings");
+    world.pick_up(again);
+    assert!(world.is_answered(second));
+    [first, officer, second, again]
+}
+
+#[test]
+fn sig_16_two_callers_of_one_officer_are_joined_and_he_leaves() {
+    let mut world = World::new(&[phone("201", 20)], 9, 2, 1);
+    let [first, officer, second, again] = two_callers(&mut world);
+    let [one, other] = world.calls()[..] else { panic!("two calls") };
+    let names = world.names_second_officer();
+    world.officer_refers(1, &format!("<sip:8000@192.0.2.9:5060?{names}>"), "");
+    assert_eq!(world.answered("REFER"), 202);
+    assert_eq!(world.notified().last(), Some(&200));
+    assert!(world.ended(officer) && world.ended(again), "he has left both");
+    assert!(!world.ended(first));
+    let asked = world.heard_of(second);
+    assert!(matches!(asked[..], [Event::Offer { .. }]), "to another port: {asked:?}");
+    assert_eq!(world.ending(other), Some((Disposition::Answered, Some(Party::Officer), 200)));
+    assert_eq!(world.ending(one), None, "the first one's entry goes on");
+    assert_eq!(
+        course(&world),
+        ["+phone 201", "+phone 201", "?13900000000", "+13900000000", "-phone 201"]
+    );
+    let (ours, theirs) = (world.channel(Party::Caller), world.channel(Party::Officer));
+    let callers = world.media.iter().find_map(|one| match one {
+        Command::Open { channel, party: Party::Caller, .. } => Some(*channel),
+        _ => None,
+    });
+    let callers = callers.expect("the first caller's");
+    assert_ne!(callers, ours, "the last one opened was the second caller's");
+    assert!(world.media.contains(&Command::Join { a: callers, b: theirs }));
+    assert_eq!(world.board.channels_in_use(), 2, "everything else is free again");
+    let sdp = world.sdp(&[(Codec::Pcma, 8)], Direction::SendRecv);
+    world.pbx.accept_offer(second, sdp, world.now);
+    world.settle();
+    world.hang_up(second);
+    assert!(world.ended(first));
+    assert_eq!(world.ending(one), Some((Disposition::Answered, Some(Party::Officer), 200)));
+    world.assert_clean();
+}
+
+#[test]
+fn sig_16_without_a_free_channel_nobody_is_joined_and_both_go_on() {
+    let mut world = World::new(&[phone("201", 20)], 6, 2, 1);
+    let [first, officer, second, again] = two_callers(&mut world);
+    let names = world.names_second_officer();
+    world.officer_refers(1, &format!("<sip:8000@192.0.2.9:5060?{names}>"), "");
+    assert_eq!(world.answered("REFER"), 503);
+    assert!(![first, officer, second, again].into_iter().any(|leg| world.ended(leg)));
+    world.hang_up(first);
+    world.hang_up(second);
+    world.assert_clean();
+}
+
+#[test]
+fn sig_30_nobody_is_joined_by_a_caller_or_to_himself() {
+    let mut world = World::new(&[phone("201", 20)], 9, 2, 1);
+    let [first, officer, second, again] = two_callers(&mut world);
+    let names = world.names_second_officer();
+    world.caller_refers(&format!("<sip:8000@192.0.2.9:5060?{names}>"));
+    assert_eq!(world.answered("REFER"), 603);
+    assert!(![first, officer, second, again].into_iter().any(|leg| world.ended(leg)));
+    world.hang_up(officer);
+    world.hang_up(again);
+    world.assert_clean();
+}
+
 #[test]
 fn sig_16_a_caller_on_hold_hears_the_target_ring_and_the_hold_ends_with_the_transfer() {
     let mut world = one_phone();

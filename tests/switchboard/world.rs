@@ -240,6 +240,15 @@ impl World {
         self.inside_with(&ack, true, ("REFER", number), &lines);
     }
 
+    /// What the second phone that was dialled calls its session with us, as a Refer-To has it.
+    pub fn names_second_officer(&self) -> String {
+        let ack = self.from_board.iter().rfind(|sent| sent.starts_with("ACK "));
+        let ack = ack.expect("an ACK");
+        let (ours, theirs) = (header(ack, "From"), header(ack, "To"));
+        let (call_id, ours, theirs) = (header(ack, "Call-ID"), tag(&ours), tag(&theirs));
+        format!("Replaces={call_id}%3Bto-tag%3D{ours}%3Bfrom-tag%3D{theirs}")
+    }
+
     /// The caller does.
     pub fn caller_refers(&mut self, to: &str) {
         let ack = self.from_pbx.iter().find(|message| message.starts_with("ACK "));

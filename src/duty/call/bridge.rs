@@ -401,8 +401,12 @@ impl Bridge {
     }
 
     pub fn hang_up(&mut self, desk: &mut Desk, now: Now) {
-        self.give_up_target(desk, now);
+        self.let_officer_go(desk, now);
         desk.sip.bye(self.caller.id, now);
+    }
+
+    pub fn let_officer_go(&mut self, desk: &mut Desk, now: Now) {
+        self.give_up_target(desk, now);
         desk.sip.bye(self.officer.id, now);
         if let Some(guest) = &self.guest {
             desk.sip.bye(guest.leg.id, now);

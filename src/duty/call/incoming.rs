@@ -13,7 +13,10 @@
 //! The caller is answered by an officer, by the queue, or by the last resort; never before.
 
 mod handing;
+mod merging;
 mod offers;
+
+pub use merging::Merged;
 mod tones;
 
 use super::LegEvent;

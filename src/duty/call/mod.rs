@@ -23,11 +23,11 @@ pub mod watch;
 
 use super::switchboard::{AckOutcome, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now};
-use crate::protocol::rtp::{Party, Prompt, Tone};
+use crate::protocol::rtp::{Channel, Party, Prompt, Tone};
 use crate::protocol::sip::{Ending, Incoming as Invite, LegId, Referred};
 use bridge::Guest;
 use desk::Desk;
-use incoming::Incoming;
+use incoming::{Incoming, Merged};
 use keys::Via;
 use leader::Leader;
 use outgoing::Outgoing;
@@ -75,6 +75,22 @@ impl Call {
         match self {
             Call::Incoming(call) => call.handle_replaced(replaced, (leg, invite), desk, now),
             Call::Leader(_) | Call::Outgoing(_) => desk.refuse(leg, 603, None, now),
+        }
+    }
+
+    /// Its caller goes on in another call, and this one is over.
+    pub fn give_caller(&mut self, desk: &mut Desk, now: Now) -> Option<Merged> {
+        match self {
+            Call::Incoming(call) => call.give_caller(desk, now),
+            Call::Leader(_) | Call::Outgoing(_) => None,
+        }
+    }
+
+    /// Another call's caller takes the officer's place, on this channel.
+    pub fn merge(&mut self, other: Merged, channel: Channel, desk: &mut Desk, now: Now) {
+        match self {
+            Call::Incoming(call) => call.merge(other, channel, desk, now),
+            Call::Leader(_) | Call::Outgoing(_) => {}
         }
     }
 

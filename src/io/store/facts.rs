@@ -214,7 +214,7 @@ mod tests {
     use crate::duty::numbers::Numbering;
     use crate::io::store::tests::{arrival, at, call, note, officer, one, store};
     use crate::io::store::{CallState, CallbackState, RecordingState, Settled, StretchKind, wait};
-    use crate::protocol::rtp::Party;
+    use crate::protocol::rtp::{Counts, Party};
 
     #[test]
     fn rel_07_calls_turned_away_are_one_row_of_the_audit_however_often_told() {
@@ -316,6 +316,28 @@ mod tests {
         assert_eq!((view.legs[0].status, view.legs[0].taken), (Some(487), None));
         assert_eq!(view.legs[1].ended, Some(at(85.5).wall));
         assert_eq!(view.recording.unwrap().state, RecordingState::Finalizing);
+    }
+
+    #[test]
+    fn rec_s4_what_a_second_officer_carried_stands_beside_the_first_and_is_written_once() {
+        let store = store();
+        note(&store, 0.0, arrival(1, "101"));
+        let carried = |received, party| {
+            let counts = Counts { received, ..Counts::default() };
+            Fact::Carried { call: call(1), party, counts, quality: None }
+        };
+        note(&store, 36.0, carried(1_800, Party::Officer));
+        for _again in 0..2 {
+            note(&store, 60.0, carried(1_200, Party::Officer));
+            note(&store, 60.0, carried(3_000, Party::Caller));
+        }
+        let sum = "SELECT count(*), sum(received) FROM carried WHERE party = 'officer'";
+        let sum = store.write(move |tx| {
+            Ok(tx
+                .sql
+                .query_row(sum, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?)
+        });
+        assert_eq!(wait(sum).unwrap(), (2, 3_000));
     }
 
     #[test]

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_fax.sql"),
     include_str!("migrations/0008_conference.sql"),
     include_str!("migrations/0009_calling_out.sql"),
+    include_str!("migrations/0010_carried.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.
@@ -171,6 +172,7 @@ mod tests {
             ))
             .unwrap();
         }
+        old.execute_batch("INSERT INTO carried VALUES ('a', 'officer', 7, 6, 5, 4, 3)").unwrap();
         migrate(&mut old, None, MIGRATIONS).unwrap();
         let text = |query: &str| -> String { old.query_row(query, [], |row| row.get(0)).unwrap() };
         assert_eq!(
@@ -180,6 +182,11 @@ mod tests {
         assert_eq!(
             text("SELECT group_concat(id || chosen_from || vouched || caller_plain) FROM call"),
             "afrom08001,bp_asserted_identity1110"
+        );
+        let counts = "received || sent || lost || strangers || untaped";
+        assert_eq!(
+            text(&format!("SELECT call || party || closed_ms || {counts} FROM carried")),
+            "aofficer076543"
         );
     }
 }

@@ -48,14 +48,14 @@ pub(super) fn carried(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<
     let (call, party) = (*call, *party);
     let Some(live) = changed(sql, call)? else { return Ok(None) };
     sql.prepare_cached(
-        "INSERT INTO carried (call, party, received, sent, lost, strangers, untaped)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (call, party) DO UPDATE SET
-           received = excluded.received, sent = excluded.sent, lost = excluded.lost,
-           strangers = excluded.strangers, untaped = excluded.untaped",
+        "INSERT OR IGNORE INTO carried
+           (call, party, closed_ms, received, sent, lost, strangers, untaped)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
     .execute(params![
         Id(call),
         party_name(party),
+        ms(now.wall),
         count(counts.received),
         count(counts.sent),
         count(counts.lost),

@@ -131,3 +131,16 @@ pub struct Counts {
     /// Packets the tape's ring had no room for.
     pub untaped: u64,
 }
+
+impl Counts {
+    /// Of two channels together.
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            received: self.received + other.received,
+            sent: self.sent + other.sent,
+            lost: self.lost + other.lost,
+            strangers: self.strangers + other.strangers,
+            untaped: self.untaped + other.untaped,
+        }
+    }
+}

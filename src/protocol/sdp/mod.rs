@@ -271,6 +271,11 @@ impl Local {
         Self { version: self.version.wrapping_add(1), ..self }
     }
 
+    /// The same session at another port of ours.
+    pub fn at_port(self, port: u16) -> Self {
+        Self { port, ..self }
+    }
+
     /// The end of one that may be encrypted, with a key of its own.
     pub fn secret(self, srtp: Policy, key: MasterKey) -> Self {
         Self { srtp, key, ..self }

@@ -135,6 +135,8 @@ pub struct Referred {
     pub user: String,
     /// The session there whose place the call takes: a whole Replaces value (RFC 3891).
     pub replaces: Option<String>,
+    /// That session, where it is one of ours.
+    pub consultation: Option<LegId>,
     /// The Referred-By header (RFC 3892): a claim.
     pub by: Option<String>,
     pub source: Peer,

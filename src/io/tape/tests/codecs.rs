@@ -183,7 +183,7 @@ fn g729_is_kept_and_the_recording_says_that_it_cannot_be_heard() {
 }
 
 fn encrypted(records: &mut [(Head, Vec<u8>)], secrecy: Secrecy) {
-    let mut guard = Guard::new(Keys { ours: MasterKey([3; 30]), theirs: MasterKey([4; 30]) }, 0);
+    let mut guard = Guard::new(Keys { ours: MasterKey([3; 30]), theirs: MasterKey([4; 30]) });
     for (head, bytes) in records {
         let length = bytes.len();
         bytes.resize(length + TAG, 0);

@@ -166,5 +166,5 @@ impl Lent {
 }
 
 fn guard(keys: SrtpKeys, mask: u32) -> Box<Guard> {
-    Box::new(Guard::new(keys, mask))
+    Box::new(Guard::new(keys).masked(mask))
 }

@@ -87,10 +87,11 @@ impl Endpoint {
         if let Some(status) = status {
             return self.respond(request, from, status, now);
         }
-        let refer = match referred(request, from) {
+        let mut refer = match referred(request, from) {
             Ok(refer) => refer,
             Err(status) => return self.respond(request, from, status, now),
         };
+        refer.consultation = self.consultation(&refer).filter(|other| *other != id);
         if self.is_full() {
             return self.respond(request, from, 503, now);
         }
@@ -112,6 +113,14 @@ impl Endpoint {
             leg.referral = Some(referral);
         }
         self.report(Event::Refer { leg: id, refer: Box::new(refer) });
+    }
+
+    /// RFC 5589 §7: the referrer may have spoken with whom it names through us.
+    fn consultation(&mut self, refer: &Referred) -> Option<LegId> {
+        let named = Replaces::parse(refer.replaces.as_ref()?.as_bytes())?;
+        let id = self.legs.named(&named.call_id, &named.ours, &named.theirs)?;
+        let stands = matches!(self.legs.state(id), Some(State::Established { .. }));
+        (stands && !named.early_only).then_some(id)
     }
 
     pub(super) fn take_refer(&mut self, id: LegId, now: Now) {
@@ -253,6 +262,7 @@ fn referred(request: &Request, source: Peer) -> Result<Referred, u16> {
     Ok(Referred {
         user: decode(&percent_decode(&uri.user)),
         replaces: replaces.map(|value| decode(&value)),
+        consultation: None,
         by: by.map(decode),
         source,
     })

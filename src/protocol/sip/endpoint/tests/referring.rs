@@ -16,7 +16,13 @@ fn referred() -> (Endpoint, LegId, String, String) {
     let (mut line, leg, tag) = talking();
     let (out, reported) = ask(&mut line, &refer(2, &tag, TO));
     assert_eq!(out, [""; 0], "the owner decides");
-    let refer = Referred { user: "2002".to_owned(), replaces: None, by: None, source: udp(PBX) };
+    let refer = Referred {
+        user: "2002".to_owned(),
+        replaces: None,
+        consultation: None,
+        by: None,
+        source: udp(PBX),
+    };
     assert_eq!(reported, [Event::Refer { leg, refer: Box::new(refer) }]);
     line.accept_refer(leg, start());
     let mut out = sent(&mut line);
