@@ -672,3 +672,37 @@ async fn rec_s8_rec_s11_a_diverted_call_and_its_ladder_as_the_officer_sees_them(
     browser.shot("16-ladder-dark").await;
     browser.end().await;
 }
+
+/// The page's first request for an entry is answered, and its answer held up on the way.
+const SLOW_ENTRY: &str = "
+    const real = window.fetch;
+    window.held = 0;
+    window.fetch = async (...asked) => {
+        const answer = await real(...asked);
+        if (String(asked[0]?.url ?? asked[0]).includes('/entries/') && !window.held++) {
+            await new Promise((go) => { window.letGo = go; });
+        }
+        return answer;
+    };";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_to_an_entry_on_its_way_to_the_page_is_shown() {
+    if !have(&["chromedriver", "chromium"]) {
+        return;
+    }
+    let room = Room::open().await;
+    let browser = Browser::start().await;
+    sign_in(&browser, &room).await;
+    browser.script(SLOW_ENTRY).await;
+    let call = room.caller_dials("88123456", "市住建局").await;
+    browser
+        .until("the entry is on its way", async || {
+            browser.script("return typeof window.letGo").await == "function"
+        })
+        .await;
+    room.officer_answers(call).await;
+    browser.see_text("#list", "通话中").await;
+    browser.script("window.letGo()").await;
+    browser.see_text(".entry-marks", "通话中").await;
+    browser.end().await;
+}

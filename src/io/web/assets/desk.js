@@ -32,6 +32,7 @@ function heard(kind, data) {
   }
   refreshRows();
   if (kind === "escalation") refreshStatus();
+  entry.changed(data.entry);
   if (data.entry === entry.openEntry()) refreshEntry();
 }
 

@@ -6,6 +6,7 @@ import { signIn } from "./session.js";
 const detail = document.getElementById("detail");
 const heard = new Map();
 let asking = null;
+let opening = null;
 
 export const article = () => detail.querySelector("article.entry");
 export const openEntry = () => article()?.dataset.entry;
@@ -16,9 +17,18 @@ const parse = (html) => new DOMParser().parseFromString(html, "text/html").query
 export async function open(entry, focus = false) {
   if (openEntry() !== entry) {
     if (article()) autosave.flush(article());
+    const mine = { entry, overtaken: false };
+    opening = mine;
     await htmx.ajax("GET", `/entries/${entry}`, { source: "#detail", target: "#detail", swap: "innerHTML" });
+    if (opening === mine) opening = null;
+    if (mine.overtaken) refresh();
   }
   if (focus) firstEmpty()?.focus();
+}
+
+/** Something happened to this entry: what is on its way here may be older. */
+export function changed(entry) {
+  if (opening?.entry === entry) opening.overtaken = true;
 }
 
 function firstEmpty() {
