@@ -138,7 +138,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         demo: options.demo,
         wake,
         alive: Arc::new(move || pulse.age() < ALIVE_WITHIN),
-        ..page(&config, &store, &board)
+        ..page(&config, &store, &board, voice.orders.clone())
     };
     let (web_address, serving) =
         serve_page(config.web.listen, page, board.clone(), stopping.clone()).await?;

@@ -3,7 +3,7 @@
 use super::faults::{Fault, Say, say};
 use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
 use super::{Config, Environment, Measured, Media, Storage, Web};
-use super::{answering, callers, dial, ladders, line};
+use super::{answering, callers, dial, ladders, line, registrar};
 use crate::duty::line_plan::{Phone, SrtpPlan};
 use crate::duty::roster::{Person, Role, Roster};
 use crate::protocol::sdp::Policy;
@@ -47,7 +47,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
     let metrics = metrics(reader, root.section("metrics"), sip, web.listen);
     let callers = callers::rules(root.section("callers"));
     let contacts = root.each("contacts").into_iter();
-    let contacts =
+    let contacts: Vec<_> =
         contacts.filter_map(|s| callers::contact(reader, s, &callers.numbering)).collect();
     let roster = roster(reader, root);
     let policy = ladders::policy(reader, root.section("escalation"));
@@ -55,7 +55,9 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         answering::fits(reader, &read, media);
     }
     let answering::Read { phones, answering, greeting } = read;
-    let dial = dial::plan(root.section("dial"), &phones, &roster);
+    let directory = (contacts.as_slice(), &callers.numbering);
+    let dial = dial::plan(root.section("dial"), &phones, &roster, directory);
+    let registrar = registrar::plan(reader, root);
     let (line, media) = (line?, media?);
     if line.transport != Transport::Tls {
         warn_of_readable_keys(reader, media.srtp, &phones);
@@ -65,6 +67,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         phones,
         answering,
         dial,
+        registrar,
         greeting,
         media,
         storage,

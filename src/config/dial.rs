@@ -1,17 +1,28 @@
-//! `[dial]`: whom an officer's phone may hand a call to.
+//! `[dial]`: whom an officer may call over the duty line, and hand a call to.
 
+use super::Contact;
 use super::faults::{Say, say};
 use super::reader::{Section, list, number, text};
 use crate::duty::dial_plan::{DialPlan, NUMBER_MAX};
 use crate::duty::line_plan::Phone;
+use crate::duty::numbers::Numbering;
 use crate::duty::roster::Roster;
 use toml::de::DeValue;
 
-/// The room's own phones and its leaders may always be called.
-pub fn plan(mut s: Section<'_>, phones: &[Phone], roster: &Roster) -> DialPlan {
-    let allow = s.or("allow", vec![], list(pattern));
+/// The room's own phones and its leaders may always be called; whoever is in the directory counts.
+pub fn plan(
+    mut s: Section<'_>,
+    phones: &[Phone],
+    roster: &Roster,
+    (contacts, numbering): (&[Contact], &Numbering),
+) -> DialPlan {
+    let mut allow = s.or("allow", vec![], list(pattern));
     let per_day = s.or("per_day", 100, number(0..=10_000));
     s.close();
+    for number in contacts.iter().flat_map(|contact| &contact.numbers) {
+        let plain = numbering.read(number).plain;
+        allow.extend([numbering.to_dial(&plain), plain]);
+    }
     let phones = phones.iter().map(|phone| phone.target.clone());
     let people = roster.people.iter().flat_map(|one| [&one.mobile, &one.office]);
     DialPlan {

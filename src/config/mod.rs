@@ -8,6 +8,7 @@ pub mod faults;
 mod ladders;
 mod line;
 mod reader;
+mod registrar;
 mod secret;
 mod summary;
 
@@ -16,7 +17,7 @@ use crate::duty::dial_plan::DialPlan;
 use crate::duty::escalation::Policy;
 use crate::duty::line_plan::{Answering, Phone, SrtpPlan};
 use crate::duty::roster::Roster;
-use crate::protocol::sip::{Habits, Transport};
+use crate::protocol::sip::{Habits, Transport, phones};
 use faults::{Fault, Faults, say};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,6 +32,8 @@ pub struct Config {
     pub phones: Vec<Phone>,
     pub answering: Answering,
     pub dial: DialPlan,
+    /// Phones that register with the daemon itself; none: nobody may.
+    pub registrar: Option<phones::Plan>,
     /// The site's own greeting of the last resort: 8 kHz, 16 bit.
     pub greeting: Option<PathBuf>,
     pub media: Media,

@@ -81,7 +81,7 @@ pub fn password(
 }
 
 /// The first line of the file; what is wrong with it in both languages.
-fn read(path: &Path) -> Result<String, (String, String)> {
+pub(super) fn read(path: &Path) -> Result<String, (String, String)> {
     let text = fs::read_to_string(path).map_err(|fault| {
         (
             format!("读不了（{fault}）。文件要存在，且运行用户可读"),

@@ -4,6 +4,7 @@ use super::*;
 use crate::duty::journal::Urgency;
 use crate::duty::line_plan::Begins;
 use crate::protocol::sdp;
+use crate::protocol::sip::digest::Algorithm;
 
 const RIGHT: &str = r#"
 [line]
@@ -444,6 +445,69 @@ fn sig_30_whom_a_call_may_be_handed_to_is_named() {
     let faults = load(&own.replace("2xxx", "2.*").replace("= 5", "= -1")).expect_err("faults");
     let fields: Vec<_> = faults.list.iter().map(|fault| fault.field.as_str()).collect();
     assert_eq!(fields, ["dial.allow", "dial.per_day"], "{faults}");
+}
+
+#[test]
+fn sig_24_whoever_is_in_the_directory_may_be_called_as_written_and_as_dialled() {
+    let own = RIGHT.to_string()
+        + "\n[callers]\narea_code = \"010\"\noutside_prefixes = [\"9\"]\n[[contacts]]\n\
+           name = \"某主任\"\nnumbers = [\"139 0000 0007\", \"010-63005679\"]\n";
+    let dial = load(&own).expect("right").config.dial;
+    for named in ["13900000007", "913900000007", "01063005679", "963005679"] {
+        assert!(dial.names(named), "{named} in {dial:?}");
+    }
+    assert!(!dial.names("13900000008"));
+}
+
+#[test]
+fn sig_24_phones_of_our_own_are_off_unless_they_are_named_with_network_and_password() {
+    assert!(load(RIGHT).expect("right").config.registrar.is_none());
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let (long, short) = (file("long", "五个 words: käse\n"), file("short", "1234\n"));
+    let phone = |user: &str, file: &str| {
+        format!(
+            "[[registrar.phones]]\nname = \"移动\"\nuser = \"{user}\"\npassword_file = \"{file}\"\n"
+        )
+    };
+    let section = "\n[registrar]\nnetworks = [\"192.168.10.0/24\", \"::1\"]\n";
+    let own =
+        format!("{RIGHT}{section}algorithms = [\"md5\", \"sha-256\"]\n{}", phone("801", &long));
+    let plan = load(&own).expect("right").config.registrar.expect("phones");
+    assert_eq!(plan.algorithms, [Algorithm::Sha256, Algorithm::Md5], "the strongest first");
+    assert_eq!(plan.phones[0].password, "五个 words: käse");
+    assert!(!format!("{plan:?}").contains("käse"), "the password is not shown");
+    assert_eq!((plan.networks[0].bits, plan.networks[1].bits), (24, 128));
+    let faulty = [
+        section.replace("/24", "/33"),
+        "algorithms = [\"sha-1\"]\n".to_owned(),
+        phone("801", &long),
+        phone("801", &long),
+        phone("8 1", &short),
+        phone("803", "/nowhere/at/all"),
+    ];
+    let faults = load(&(RIGHT.to_string() + &faulty.concat())).expect_err("faults");
+    let fields: Vec<_> = faults.list.iter().map(|fault| fault.field.as_str()).collect();
+    assert_eq!(
+        fields,
+        [
+            "registrar.networks",
+            "registrar.algorithms",
+            "registrar.phones[1].user",
+            "registrar.phones[2].user",
+            "registrar.phones[2].password_file",
+            "registrar.phones[3].password_file",
+        ],
+        "{faults}"
+    );
+    let nobody = load(&(RIGHT.to_string() + section)).expect_err("no phone");
+    assert_eq!(nobody.list[0].field, "registrar.phones", "{nobody}");
+    let open = load(&own.replace("192.168.10.0/24", "0.0.0.0/0")).expect("right, with a warning");
+    assert!(open.warnings.list.iter().any(|fault| fault.field == "registrar.networks"));
 }
 
 #[test]

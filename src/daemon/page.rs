@@ -1,12 +1,14 @@
 //! The page's address: bound, or tried again while the telephone works.
 
 use crate::config::Config;
+use crate::duty::switchboard::Input;
 use crate::io::status::{Alarm, Board};
 use crate::io::store::Store;
 use crate::io::{clock, web};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -15,8 +17,16 @@ use tracing::{error, info};
 const WEB_AGAIN: Duration = Duration::from_secs(5);
 
 /// What the page is told by the configuration.
-pub fn page(config: &Config, store: &Store, board: &Board) -> web::Web {
+pub fn page(
+    config: &Config,
+    store: &Store,
+    board: &Board,
+    orders: mpsc::Sender<Input>,
+) -> web::Web {
+    let phones = config.phones.iter().map(|phone| phone.name.clone()).collect();
+    let dialler = web::Dialler { orders, phones, roster: config.roster.clone() };
     web::Web {
+        dialler,
         store: store.clone(),
         board: board.clone(),
         room: config.line.room.clone(),

@@ -128,6 +128,7 @@ fn line_plan(
         answering: config.answering.clone(),
         srtp: config.media.srtp,
         dial: config.dial.clone(),
+        registrar: config.registrar.clone(),
     }
 }
 

@@ -149,6 +149,16 @@ fn pbx(address: SocketAddr, caller: SocketAddr, password: &str) -> Pbx {
     Pbx::new(plan, clock::random())
 }
 
+fn desk() -> line_plan::Phone {
+    line_plan::Phone {
+        name: "值班台话机".to_owned(),
+        target: DESK.to_owned(),
+        ring: Duration::from_secs(30),
+        begins: Begins::InTurn,
+        srtp: None,
+    }
+}
+
 fn config(
     options: &DemoOptions,
     ports: &mut Ports,
@@ -184,15 +194,10 @@ fn config(
     };
     Ok(Config {
         line,
-        phones: vec![line_plan::Phone {
-            name: "值班台话机".to_owned(),
-            target: DESK.to_owned(),
-            ring: Duration::from_secs(30),
-            begins: Begins::InTurn,
-            srtp: None,
-        }],
+        phones: vec![desk()],
         answering: Answering::default(),
         dial: DialPlan::default(),
+        registrar: None,
         greeting: None,
         media: Media {
             listen: LOOPBACK,

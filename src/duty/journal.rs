@@ -232,6 +232,13 @@ pub enum Fact {
         calls: u64,
         over: bool,
     },
+    /// So many attempts to register or call as a phone of ours came to nothing from this address
+    /// since the fact before; `over` when no more come.
+    Intruded {
+        source: String,
+        attempts: u64,
+        over: bool,
+    },
     /// The line uses this address of the PBX now; `preferred` when it is the first of the list.
     LineMoved {
         to: String,

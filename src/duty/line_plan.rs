@@ -3,7 +3,7 @@
 use super::call::arrival::CallerRules;
 use super::dial_plan::DialPlan;
 use crate::protocol::sdp::Policy;
-use crate::protocol::sip::Account;
+use crate::protocol::sip::{Account, phones};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -31,8 +31,10 @@ pub struct LinePlan {
     pub finish: Duration,
     pub answering: Answering,
     pub srtp: SrtpPlan,
-    /// Whom an officer's phone may hand a call to.
+    /// Whom an officer may call, and his phone hand a call to.
     pub dial: DialPlan,
+    /// Phones that may register with us and call out; none: nobody may.
+    pub registrar: Option<phones::Plan>,
 }
 
 /// Which legs are encrypted (RFC 4568).

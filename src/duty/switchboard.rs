@@ -179,7 +179,10 @@ impl Switchboard {
 
     fn idle(plan: LinePlan, mut random: Random) -> Self {
         let count = u16::try_from(plan.rtp_ports.len()).unwrap_or(u16::MAX);
-        let sip = Endpoint::new(plan.account.clone(), random.fork());
+        let mut sip = Endpoint::new(plan.account.clone(), random.fork());
+        if let Some(phones) = plan.registrar.clone() {
+            sip.serve_phones(phones);
+        }
         let desk = Desk {
             plan,
             sip,
@@ -365,6 +368,10 @@ impl Switchboard {
                 figures::add(&mut self.figures.refused, "pace", calls);
                 let source = source.to_string();
                 self.desk.note(Fact::TurnedAway { source, calls, over }, now);
+            }
+            sip::Event::Intruded(Summary { source, calls, over }) => {
+                let source = source.to_string();
+                self.desk.note(Fact::Intruded { source, attempts: calls, over }, now);
             }
             sip::Event::Dropped { from, why } => {
                 figures::add(&mut self.figures.dropped, why, 1);

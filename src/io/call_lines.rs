@@ -80,6 +80,7 @@ impl CallLines {
             | Fact::NotSecret { .. }
             | Fact::Undecryptable { .. }
             | Fact::LineMoved { .. }
+            | Fact::Intruded { .. }
             | Fact::TurnedAway { .. } => {}
         }
     }

@@ -1,6 +1,8 @@
 //! Writes what happened to the store, in order, until it is written; tells the pages, the
 //! switchboard and the escalator what follows.
 
+mod intruder;
+
 use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::{Fact, Noted};
 use crate::duty::switchboard::Input;
@@ -127,6 +129,7 @@ async fn one_by_one(waiting: &mut VecDeque<Noted>, count: usize, to: &Readers) {
 
 fn keep(noted: Noted, waiting: &mut VecDeque<Noted>, board: &Board) {
     show_line(&noted, board);
+    intruder::show(&noted, board);
     show_secrecy(&noted, board);
     if let Fact::Carried { call, party, .. } = &noted.fact {
         board.forget_voice(*call, *party);

@@ -40,20 +40,42 @@ impl Baresip {
 
     /// As [`Baresip::start`], a phone that is busy with so many calls.
     pub fn with_calls(folder: &Path, ports: &Ports, setup: &Setup<'_>, calls: u8) -> Self {
-        Self::start_with(("127.0.0.1", "127.0.0.1"), folder, ports, setup, calls)
+        let here = ("127.0.0.1", "127.0.0.1");
+        Self::set_up(here, folder, ports, setup, calls, ports.pbx()).once_registered()
     }
 
     /// As [`Baresip::start`], at another address of the host that the calling thread is on, with its PBX elsewhere.
     pub fn start_at(places: (&str, &str), folder: &Path, ports: &Ports, setup: &Setup<'_>) -> Self {
-        Self::start_with(places, folder, ports, setup, 8)
+        Self::set_up(places, folder, ports, setup, 8, ports.pbx()).once_registered()
     }
 
-    fn start_with(
+    /// As [`Baresip::start`], registered at this port in the place of the PBX.
+    pub fn at(folder: &Path, ports: &Ports, setup: &Setup<'_>, port: u16) -> Self {
+        Self::unregistered(folder, ports, setup, port).once_registered()
+    }
+
+    /// As [`Baresip::at`]; whether it is registered is not waited for.
+    pub fn unregistered(folder: &Path, ports: &Ports, setup: &Setup<'_>, port: u16) -> Self {
+        Self::set_up(("127.0.0.1", "127.0.0.1"), folder, ports, setup, 8, port)
+    }
+
+    fn once_registered(mut self) -> Self {
+        self.process_says("} 200 OK (", Duration::from_secs(15));
+        self
+    }
+
+    /// Waits until this is in its log.
+    pub fn process_says(&mut self, text: &str, limit: Duration) {
+        self.process.wait_for(text, limit);
+    }
+
+    fn set_up(
         (host, pbx): (&str, &str),
         folder: &Path,
         ports: &Ports,
         setup: &Setup<'_>,
         calls: u8,
+        port: u16,
     ) -> Self {
         let own = folder.join(format!("phone-{}", setup.user));
         let records = own.join("rec");
@@ -65,18 +87,18 @@ impl Baresip {
         let config = config(&own, host, ports, setup.order);
         let config = config.replace("call_max_calls 8", &format!("call_max_calls {calls}"));
         fs::write(own.join("config"), config).expect("written");
+        let known = setup.extra.contains("auth_pass=");
+        let password = if known { String::new() } else { format!("auth_pass=secret{user};") };
         let account = format!(
-            "<sip:{user}@{pbx}:{port}>;auth_user={user};auth_pass=secret{user};regint=120;\
+            "<sip:{user}@{pbx}:{port}>;auth_user={user};{password}regint=120;\
              {codecs}ptime=20{extra}\n",
-            port = ports.pbx(),
             extra = setup.extra
         );
         fs::write(own.join("accounts"), account).expect("written");
         fs::write(own.join("contacts"), "").expect("written");
         let mut command = Command::new("baresip");
         command.arg("-f").arg(&own);
-        let mut process = Process::start(&format!("baresip-{user}"), folder, &mut command);
-        process.wait_for("} 200 OK (", Duration::from_secs(15));
+        let process = Process::start(&format!("baresip-{user}"), folder, &mut command);
         let port = ports.phone_control(setup.order);
         let control = wait_until("the phone's control", Duration::from_secs(5), || {
             TcpStream::connect(("127.0.0.1", port)).ok()

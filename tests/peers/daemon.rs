@@ -35,6 +35,8 @@ pub struct Plan<'a> {
     /// Further keys of `[media]`, and of each of `[[phones]]`.
     pub media: &'a str,
     pub of_phones: &'a str,
+    /// Further sections.
+    pub more: &'a str,
     pub environment: &'a [(&'a str, &'a str)],
 }
 
@@ -53,6 +55,7 @@ impl Default for Plan<'_> {
             channels: 11,
             media: "",
             of_phones: "",
+            more: "",
             environment: &[],
         }
     }
@@ -131,6 +134,14 @@ impl Daemon {
         });
     }
 
+    /// The one-time link of its first account.
+    pub fn first_link(&mut self) -> String {
+        self.process.wait_for("/first/", Duration::from_secs(10));
+        let log = self.process.log();
+        let link = log.split_whitespace().find(|word| word.contains("/first/"));
+        link.expect("the link").to_owned()
+    }
+
     /// The finished recording of the call that the query names: left and right.
     pub fn recording(&self, call: &str) -> Wave {
         let query =
@@ -190,5 +201,6 @@ listen = "127.0.0.1:{page}"
         let leader = format!("name = \"{role}\"\nrole = \"{role}\"\nmobile = \"{mobile}\"");
         writeln!(text, "\n[[leaders]]\n{leader}").expect("a string takes all");
     }
+    writeln!(text, "\n{}", plan.more).expect("a string takes all");
     text
 }

@@ -73,6 +73,11 @@ impl Room {
             room: "市政务服务中心值班室".to_owned(),
             line: "6001".to_owned(),
             recordings,
+            dialler: web::Dialler {
+                orders: tokio::sync::mpsc::channel(1).0,
+                phones: vec!["值班台话机".to_owned()],
+                roster: Roster::default(),
+            },
             demo: None,
             wake: Arc::new(Notify::new()),
             alive: Arc::new(|| true),

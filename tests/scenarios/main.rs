@@ -8,6 +8,7 @@ mod ladder;
 mod line;
 mod outgoing;
 mod recording;
+mod registrar;
 mod room;
 mod simulation;
 mod survival;

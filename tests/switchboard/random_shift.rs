@@ -309,6 +309,7 @@ impl Shift {
                 | Event::Unregistered
                 | Event::Moved { .. }
                 | Event::TurnedAway(_)
+                | Event::Intruded(_)
                 | Event::Dropped { .. } => {}
             }
         }

@@ -161,6 +161,7 @@ impl World {
                 allow: vec!["3xx".to_owned()],
                 per_day: 3,
             },
+            registrar: None,
         };
         let mut world = Self {
             board: Switchboard::new(plan.clone(), random.fork(), now),
@@ -692,6 +693,7 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::Unregistered
         | Event::Moved { .. }
         | Event::TurnedAway(_)
+        | Event::Intruded(_)
         | Event::Dropped { .. } => None,
     }
 }

@@ -310,6 +310,7 @@ impl Phone {
             | sip::Event::Unregistered
             | sip::Event::Moved { .. }
             | sip::Event::TurnedAway(_)
+            | sip::Event::Intruded(_)
             | sip::Event::Dropped { .. } => {}
         }
     }

@@ -211,6 +211,7 @@ mod tests {
             sdp: None,
             source,
             replaces: None,
+            phone: None,
             fault: None,
         };
         Arrival::of(CallId(Uuid::nil()), &invite, &rules())

@@ -38,6 +38,12 @@ impl Caller {
         Self { leg, channel, party, offer, shown, settled: None, answered: false, playing: None }
     }
 
+    /// An officer who has dialled a number on his phone.
+    pub fn dials(leg: LegId, channel: Channel, offer: Session) -> Self {
+        let caller = Self::new(leg, channel, Some(offer), String::new());
+        Self { party: Party::Officer, ..caller }
+    }
+
     /// An officer who has picked up his phone to call somebody.
     pub fn picked_up(leg: Leg, session: Session) -> Self {
         Self {

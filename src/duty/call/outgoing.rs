@@ -1,5 +1,7 @@
 //! A call of ours over the duty line (呼出): the officer's phone is rung first, then the number.
 //!
+//! Or he has dialled it himself, on a phone that has registered with us: he waits already.
+//!
 //! ```text
 //!  Entering ──stored, or 150 ms──► Desk ──the officer's 200──► Dialling ──200──► Talking ──► Over
 //!                                   │ refused, rung too long      │ refused, rung too long
@@ -53,6 +55,8 @@ enum State {
     /// Until the entry is committed.
     Entering {
         until: Mono,
+        /// Who has dialled on his phone.
+        officer: Option<Box<Caller>>,
     },
     /// The officer's phone rings.
     Desk(Calling),
@@ -91,8 +95,10 @@ impl Outgoing {
         phone: Phone,
         shown: String,
         (far_channel, officer_channel): (Channel, Channel),
+        officer: Option<Caller>,
         until: Mono,
     ) -> Self {
+        let officer = officer.map(Box::new);
         Self {
             id: placed.call,
             number: placed.number.clone(),
@@ -102,7 +108,7 @@ impl Outgoing {
             far_channel,
             officer_channel,
             taped: false,
-            state: State::Entering { until },
+            state: State::Entering { until, officer },
         }
     }
 
@@ -116,7 +122,7 @@ impl Outgoing {
 
     pub fn handle_stored(&mut self, desk: &mut Desk, now: Now) {
         if matches!(self.state, State::Entering { .. }) {
-            self.ring_desk(desk, now);
+            self.begin(desk, now);
         }
     }
 
@@ -125,13 +131,17 @@ impl Outgoing {
             State::Desk(_) => self.at_desk(leg, event, desk, now),
             State::Dialling { .. } => self.dialling(leg, event, desk, now),
             State::Talking(_) => self.talking(leg, event, desk, now),
-            State::Entering { .. } | State::Over => {}
+            State::Entering { .. } => match event {
+                LegEvent::Cancelled { .. } => self.end(&GAVE_UP, desk, now),
+                event => not_now(leg, &event, desk, now),
+            },
+            State::Over => {}
         }
     }
 
     pub fn handle_timeout(&mut self, desk: &mut Desk, now: Now) {
         match &self.state {
-            State::Entering { until } if *until <= now.mono => self.ring_desk(desk, now),
+            State::Entering { until, .. } if *until <= now.mono => self.begin(desk, now),
             State::Desk(calling) if calling.is_due(now.mono) => {
                 desk.sip.cancel(calling.leg, now);
                 self.desk_refuses(408, desk, now);
@@ -147,7 +157,7 @@ impl Outgoing {
 
     pub fn deadline(&self, desk: &Desk) -> Option<Deadline> {
         match &self.state {
-            State::Entering { until } => Some((*until, "entry not committed in time")),
+            State::Entering { until, .. } => Some((*until, "entry not committed in time")),
             State::Desk(calling) | State::Dialling { far: calling, .. } => Some(calling.deadline()),
             State::Talking(bridge) => bridge.deadline(desk),
             State::Over => None,
@@ -190,6 +200,16 @@ impl Outgoing {
             }
             State::Over => {}
         }
+    }
+
+    /// His phone is rung, or it waits already.
+    fn begin(&mut self, desk: &mut Desk, now: Now) {
+        let State::Entering { officer, .. } = &mut self.state else { return };
+        let Some(officer) = officer.take() else { return self.ring_desk(desk, now) };
+        let (call, phone) = (self.id, self.phone.name.clone());
+        desk.note(Fact::Rung { call, phone: phone.clone() }, now);
+        desk.note(Fact::Joined { call, phone }, now);
+        self.dial(*officer, desk, now);
     }
 
     fn ring_desk(&mut self, desk: &mut Desk, now: Now) {
@@ -367,7 +387,8 @@ impl Outgoing {
                 let_go(officer, status, desk, now);
             }
             State::Talking(bridge) => bridge.hang_up(desk, now),
-            State::Entering { .. } | State::Over => {}
+            State::Entering { officer: Some(officer), .. } => let_go(officer, status, desk, now),
+            State::Entering { officer: None, .. } | State::Over => {}
         }
     }
 

@@ -20,6 +20,9 @@ impl Switchboard {
         if let Some(replaced) = invite.replaces {
             return self.on_replaces(leg, replaced, &invite, now);
         }
+        if let Some(phone) = invite.phone.clone() {
+            return self.on_phone_dials(leg, phone, &invite, now);
+        }
         let id = CallId::new(now, &mut self.desk.random);
         let arrival = Box::new(Arrival::of(id, &invite, &self.desk.plan.callers));
         let shown = arrival.shown();

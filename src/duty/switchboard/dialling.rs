@@ -3,13 +3,18 @@
 use super::Switchboard;
 use super::closing::Closing;
 use crate::duty::call::Call;
+use crate::duty::call::caller::Caller;
 use crate::duty::call::outgoing::Outgoing;
 use crate::duty::dial_plan;
+use crate::duty::ids::CallId;
 use crate::duty::journal::Fact;
-use crate::duty::line_plan::Phone;
+use crate::duty::line_plan::{Begins, Phone};
 use crate::duty::numbers::{self, Kind};
-use crate::duty::placed::{DialOrder, Placed, Refusal};
+use crate::duty::placed::{Asker, DialOrder, Placed, Refusal};
 use crate::protocol::now::Now;
+use crate::protocol::sdp::Session;
+use crate::protocol::sip::{self, LegId};
+use std::time::Duration;
 
 /// The officer's phone shows one short line.
 const SHOWN_CHARS: usize = 48;
@@ -20,21 +25,72 @@ impl Switchboard {
         if self.calls.contains_key(&order.call) {
             return;
         }
-        if let Err(why) = self.begin_dialling(&order, now) {
-            let DialOrder { call, asker, number, .. } = order;
-            let number = number.chars().filter(|c| !c.is_control());
-            let number = number.take(dial_plan::NUMBER_MAX).collect();
-            self.desk.note(Fact::NotPlaced { call, asker, number, why }, now);
+        let phone = self.desk.plan.phones.iter().find(|phone| phone.name == order.phone).cloned();
+        let begun = phone.ok_or(Refusal::NoPhone);
+        let begun = begun.and_then(|phone| self.begin_dialling(&order, phone, None, now));
+        if let Err(why) = begun {
+            self.not_placed(order, why, now);
         }
     }
 
-    fn begin_dialling(&mut self, order: &DialOrder, now: Now) -> Result<(), Refusal> {
+    /// A phone that has registered with us dials a number.
+    pub(super) fn on_phone_dials(
+        &mut self,
+        leg: LegId,
+        phone: String,
+        invite: &sip::Incoming,
+        now: Now,
+    ) {
+        let call = CallId::new(now, &mut self.desk.random);
+        self.desk.follow(leg, call, &phone);
+        if let Some(fault) = &invite.fault {
+            return self.desk.refuse(leg, fault.status, None, now);
+        }
+        let offer = invite.sdp.as_deref().map(|sdp| self.desk.first_offer(call, sdp, now));
+        // A phone that leaves the offer to us gives nothing to dial with; none is sold.
+        let offer = match offer {
+            Some(Ok(offer)) => offer,
+            Some(Err(fault)) => return self.desk.refuse(leg, fault.status(), None, now),
+            None => return self.desk.refuse(leg, 488, None, now),
+        };
+        let terminal = invite.source.addr.to_string();
+        let order = DialOrder {
+            call,
+            asker: Asker { name: phone.clone(), person: None, terminal },
+            number: invite.request_user.clone(),
+            name: String::new(),
+            phone: phone.clone(),
+            about: None,
+        };
+        let (begins, srtp) = (Begins::InTurn, None);
+        let target = invite.claims.from().user;
+        let phone = Phone { name: phone, target, ring: Duration::ZERO, begins, srtp };
+        match self.begin_dialling(&order, phone, Some((leg, offer)), now) {
+            Ok(()) => drop(self.desk.legs.insert(leg, call)),
+            Err(why) => {
+                self.not_placed(order, why, now);
+                self.desk.refuse(leg, why.status(), None, now);
+            }
+        }
+    }
+
+    fn not_placed(&mut self, order: DialOrder, why: Refusal, now: Now) {
+        let DialOrder { call, asker, number, .. } = order;
+        let number = number.chars().filter(|c| !c.is_control());
+        let number = number.take(dial_plan::NUMBER_MAX).collect();
+        self.desk.note(Fact::NotPlaced { call, asker, number, why }, now);
+    }
+
+    fn begin_dialling(
+        &mut self,
+        order: &DialOrder,
+        phone: Phone,
+        waits: Option<(LegId, Session)>,
+        now: Now,
+    ) -> Result<(), Refusal> {
         if self.closing != Closing::No {
             return Err(Refusal::Stopping);
         }
-        let phones = &self.desk.plan.phones;
-        let phone = phones.iter().find(|phone| phone.name == order.phone).cloned();
-        let phone = phone.ok_or(Refusal::NoPhone)?;
         let placed = self.placed(order, &phone)?;
         // The channels before the count: what cannot begin does not count.
         let channels = self.lend_pair(order.call, now).ok_or(Refusal::NoChannel)?;
@@ -46,7 +102,8 @@ impl Switchboard {
         }
         let shown = shown(&placed, &order.name);
         let until = now.mono + self.desk.plan.entry_budget;
-        let call = Outgoing::new(&placed, phone, shown, channels, until);
+        let officer = waits.map(|(leg, offer)| Caller::dials(leg, channels.1, offer));
+        let call = Outgoing::new(&placed, phone, shown, channels, officer, until);
         let id = placed.call;
         self.desk.note(Fact::Placed(Box::new(placed)), now);
         self.checkpoint.calls.insert(id);

@@ -12,7 +12,7 @@ impl Switchboard {
     pub(super) fn on_message(&mut self, from: Peer, bytes: &[u8], now: Now) {
         self.desk.sip.handle_message(from, bytes, now);
         self.report(now);
-        if self.desk.plan.account.trusts(from.addr.ip()) {
+        if self.desk.sip.serves(from.addr.ip()) {
             self.figures.traffic.count(false, bytes);
             self.desk.trace(Way::In, from, bytes);
         }

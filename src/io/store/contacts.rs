@@ -75,7 +75,37 @@ fn replace(sql: &Connection, contacts: &[config::Contact], numbering: &Numbering
     Ok(())
 }
 
+/// One number of somebody in the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContactRow {
+    pub unit: String,
+    pub name: String,
+    pub duty: String,
+    pub number: String,
+}
+
+fn search(sql: &Connection, text: &str, most: u32) -> Result<Vec<ContactRow>> {
+    let mut rows = sql.prepare_cached(
+        "SELECT c.unit, c.name, c.duty, n.number FROM contact c
+         JOIN contact_number n ON n.contact = c.id
+         WHERE c.current = 1 AND (?1 = '' OR instr(c.name, ?1) OR instr(c.unit, ?1)
+           OR instr(c.duty, ?1) OR instr(n.number, ?1))
+         ORDER BY c.unit, c.name, n.number LIMIT ?2",
+    )?;
+    let rows = rows.query_map(params![text, most], |row| {
+        let (unit, name) = (row.get(0)?, row.get(1)?);
+        Ok(ContactRow { unit, name, duty: row.get(2)?, number: row.get(3)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 impl Store {
+    /// Whoever in the directory has this text in name, unit, duty or number; all for an empty one.
+    pub async fn find_contacts(&self, text: &str, most: u32) -> Result<Vec<ContactRow>> {
+        let text = text.to_owned();
+        self.read(move |sql| search(sql, &text, most)).await
+    }
+
     /// The directory is now this, its numbers read by the rules of the site. Whoever is no longer in it is not shown any more; old calls keep
     /// the name they were shown with.
     pub async fn set_contacts(

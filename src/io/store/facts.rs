@@ -20,6 +20,9 @@ const PRIORITY_RULE: &str = "callers.emergency_priority";
 /// The rule by which calls that come too fast are turned away (I-14).
 const PACE_RULE: &str = "sip.pace";
 
+/// The rule by which phones prove whose they are (I-14).
+const PHONES_RULE: &str = "registrar";
+
 /// What must be told once a fact is committed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Applied {
@@ -123,7 +126,12 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
         }
         // Where the line was in between is in the rows of its outages.
         Fact::LineMoved { .. } => None,
-        Fact::TurnedAway { source, calls, .. } => turned_away(sql, source, *calls, now)?,
+        Fact::TurnedAway { source, calls, .. } => {
+            counted(sql, PACE_RULE, ("turn_away", source, *calls), now)?
+        }
+        Fact::Intruded { source, attempts, .. } => {
+            counted(sql, PHONES_RULE, ("phone.refuse", source, *attempts), now)?
+        }
     };
     Ok(Applied::tell(live))
 }
@@ -141,11 +149,17 @@ fn line_up(sql: &Connection, now: Now) -> Result<Applied> {
     Ok(Applied { escalate: true, ..Applied::tell(Some(Live::Status)) })
 }
 
-/// The calls of a flood that were not served: counted, not written one by one.
-fn turned_away(sql: &Connection, source: &str, calls: u64, now: Now) -> Result<Option<Live>> {
-    if calls > 0 {
-        let actor = Actor::system(PACE_RULE);
-        audit::append_once(sql, now, &actor, "turn_away", source, &calls.to_string())?;
+/// What was not served, of a flood or of somebody who tries passwords: counted, not written one by
+/// one.
+fn counted(
+    sql: &Connection,
+    rule: &str,
+    (action, source, count): (&str, &str, u64),
+    now: Now,
+) -> Result<Option<Live>> {
+    if count > 0 {
+        let actor = Actor::system(rule);
+        audit::append_once(sql, now, &actor, action, source, &count.to_string())?;
     }
     Ok(Some(Live::Status))
 }

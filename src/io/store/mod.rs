@@ -36,6 +36,7 @@ mod writer;
 
 pub use callbacks::{CallbackRow, CallbackState, Settled};
 pub use claims::{ClaimRow, DivertedRow};
+pub use contacts::ContactRow;
 pub use entries::{Completed, Flagged, Saved, Withdrawn};
 pub use error::{Result, StoreError};
 pub use escalation_views::*;

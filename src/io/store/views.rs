@@ -111,6 +111,8 @@ pub struct CallRow {
     /// Who asked for such a call, and the entry that it is about.
     pub asked_by: String,
     pub about: Option<EntryId>,
+    /// Its number; empty without one.
+    pub about_number: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -260,7 +262,8 @@ const ENTRY: &str = "
      LIMIT 1),
     (SELECT min(s.from_mono) FROM stretch s
      WHERE s.call = c.id AND s.kind IN ('queued', 'message')),
-    c.direction = 'out', c.asked_by, c.about, c.status
+    c.direction = 'out', c.asked_by, c.about, c.status,
+    coalesce((SELECT a.number FROM entry a WHERE a.id = c.about), '')
   FROM entry e
   LEFT JOIN call c ON c.id = e.id
   LEFT JOIN callback b ON b.call = c.id
@@ -340,6 +343,7 @@ fn call_row(id: CallId, row: &Row<'_>) -> rusqlite::Result<CallRow> {
         asked_by: row.get(38)?,
         about: row.get::<_, Option<Id<EntryId>>>(39)?.map(|entry| entry.0),
         status: row.get(40)?,
+        about_number: row.get(41)?,
     })
 }
 

@@ -20,6 +20,8 @@ struct Desk<'a> {
     strip: Strip,
     list: List,
     opened: Option<String>,
+    /// Officers' phones, of which one is rung first when he calls somebody.
+    phones: &'a [String],
     account: &'a str,
     officer: &'a str,
 }
@@ -57,6 +59,7 @@ pub async fn show(
         strip: strip::strip(shared, page).await,
         list: rows::list(shared, page, most).await,
         opened,
+        phones: &shared.web.dialler.phones,
         account: &officer.who.login,
         officer: &officer.who.name,
     };

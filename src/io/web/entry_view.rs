@@ -3,12 +3,13 @@
 use super::caller_view::{self, ClaimView, Way};
 use super::course::{self, CallbackView, LegView, StretchView};
 use super::messages::{Messages, fill};
+use super::outcome::{self, Out};
 use super::page::Page;
 use super::rows;
 use super::times;
 use super::view::{self, Mark};
 use super::voices::{self, VoiceView};
-use crate::duty::entry::{Category, EntryState, Field, Form, urgency_label};
+use crate::duty::entry::{Category, EntryState, Field, urgency_label};
 use crate::duty::journal::Urgency;
 use crate::io::store::{
     AckRow, AttemptRow, CallRow, CallState, Change, EntryView as Found, EscalationState,
@@ -30,6 +31,8 @@ pub struct EntryView {
     pub fax: Option<String>,
     pub claims: Vec<ClaimView>,
     pub call: Mark,
+    /// What the entry has of calls of ours.
+    pub out: Out,
     pub state: Mark,
     pub urgency: Mark,
     /// Nine elements are asked for.
@@ -149,8 +152,9 @@ pub fn of(found: &Found, heard: &[(Party, Quality)], page: &Page, now: DateTime<
         nth: call
             .filter(|call| call.nth_today > 1)
             .map_or_else(String::new, |call| fill(t.nth_call, call.nth_today)),
-        way: call.map(|call| caller_view::way(call, t)),
         fax: found.fax.map(|at| fill(t.fax_heard, times::short(at, now))),
+        way: call.filter(|call| !call.placed).map(|call| caller_view::way(call, t)),
+        out: outcome::of(found, page, now),
         claims: found.claims.iter().map(caller_view::claim).collect(),
         call: call.map_or(Mark::new("○", "idle", ""), |call| rows::call_mark(call, t)),
         state: view::entry_state(row.state, t),
@@ -159,7 +163,7 @@ pub fn of(found: &Found, heard: &[(Party, Quality)], page: &Page, now: DateTime<
         times: call.map_or_else(Vec::new, |call| when(call, t, now)),
         settled,
         registrable: matches!(row.state, EntryState::Stub | EntryState::Reopened),
-        fields: fields(&found.form, &found.missing, page),
+        fields: fields(found, page),
         missing: missing(found).into_iter().map(|field| page.pick(field.label())).collect(),
         leader_redialled: found.escalations.iter().any(|one| {
             one.row.state == EscalationState::Acknowledged && one.row.leader_reached.is_none()
@@ -204,7 +208,8 @@ fn when(call: &CallRow, t: &'static Messages, now: DateTime<Utc>) -> Vec<When> {
         full: times::full(from),
         since: Some(from.timestamp_millis()),
     };
-    let mut times = vec![moment(t.arrived_at, call.arrived)];
+    let began = if call.placed { t.placed_at } else { t.arrived_at };
+    let mut times = vec![moment(began, call.arrived)];
     match call.state {
         CallState::Ringing => times.push(going(t.ring_time, call.arrived)),
         CallState::Queued
@@ -228,7 +233,7 @@ fn when(call: &CallRow, t: &'static Messages, now: DateTime<Utc>) -> Vec<When> {
         }
     }
     times.extend(call.ended.map(|ended| moment(t.ended_at, ended)));
-    if let Some(phone) = &call.answered_by {
+    if let Some(phone) = call.answered_by.as_ref().filter(|_| !call.placed) {
         times.push(When {
             label: t.answered_by,
             text: phone.clone(),
@@ -240,8 +245,10 @@ fn when(call: &CallRow, t: &'static Messages, now: DateTime<Utc>) -> Vec<When> {
 }
 
 /// In the order of the form: who, what, the event, what is done about it.
-fn fields(form: &Form, missing: &[Field], page: &Page) -> Vec<FieldView> {
+fn fields(found: &Found, page: &Page) -> Vec<FieldView> {
     use Field::*;
+    let (form, missing) = (&found.form, &found.missing);
+    let placed = found.row.call.as_ref().is_some_and(|call| call.placed);
     let order = [
         CallerUnit,
         CallerName,
@@ -266,7 +273,7 @@ fn fields(form: &Form, missing: &[Field], page: &Page) -> Vec<FieldView> {
     ];
     let view = |field: Field| FieldView {
         name: field.name(),
-        label: page.pick(field.label()),
+        label: page.pick(outcome::label(field, placed)),
         value: form.get(field).to_owned(),
         limit: field.limit(),
         needed: missing.contains(&field),

@@ -8,6 +8,7 @@ mod caller_view;
 mod course;
 mod demo;
 mod desk;
+mod dialling;
 mod entry_page;
 mod entry_view;
 mod events;
@@ -17,6 +18,7 @@ mod health;
 mod ladder;
 mod login;
 mod messages;
+mod outcome;
 mod page;
 mod recording;
 mod rows;
@@ -24,6 +26,8 @@ mod strip;
 mod times;
 mod view;
 mod voices;
+
+pub use dialling::Dialler;
 
 use super::status::Board;
 use super::store::Store;
@@ -65,6 +69,7 @@ pub struct Web {
     pub line: String,
     /// Only files below this folder are played.
     pub recordings: PathBuf,
+    pub dialler: Dialler,
     /// There in the demo only: what its button asks for.
     pub demo: Option<mpsc::Sender<DemoCommand>>,
     /// Wakes the escalator after a flag or a withdrawal.
@@ -152,6 +157,9 @@ fn routes() -> Router<Shared> {
         .route("/entries/{entry}/leader", post(entry_page::leader_spoken_to))
         .route("/entries/{entry}/callback", post(course::settle))
         .route("/entries/{entry}/ladder", get(ladder::get))
+        .route("/entries/{entry}/hangup", post(dialling::hang_up))
+        .route("/dial", post(dialling::dial))
+        .route("/contacts", get(dialling::contacts))
         .route("/recordings/{call}", get(recording::get))
         .route("/demo/call", post(demo::call))
         .route("/login", get(login::form).post(login::submit))

@@ -5,6 +5,7 @@ use super::auth::Officer;
 use super::caller_view;
 use super::failure::Failure;
 use super::messages::{Messages, fill};
+use super::outcome;
 use super::page::Page;
 use super::times;
 use super::view::{self, Mark};
@@ -50,6 +51,8 @@ pub struct Row {
     pub name: String,
     pub urgency: Mark,
     pub call: Mark,
+    /// 呼出
+    pub placed: Option<Mark>,
     /// Only where the number cannot be believed.
     pub unverified: Option<Mark>,
     pub state: Mark,
@@ -133,6 +136,11 @@ fn row(row: &EntryRow, page: &Page, now: DateTime<Utc>) -> Row {
         name,
         urgency: view::urgency(row.urgency, t),
         call: row.call.as_ref().map_or(Mark::new("○", "idle", ""), |call| call_mark(call, t)),
+        placed: row
+            .call
+            .as_ref()
+            .filter(|call| call.placed)
+            .map(|_| Mark::new("↗", "placed", t.call_out)),
         unverified: row
             .call
             .as_ref()
@@ -181,6 +189,7 @@ pub fn call_mark(call: &CallRow, t: &'static Messages) -> Mark {
         (CallState::InCall, _) => Mark::new("●", "in-call", t.in_call),
         (CallState::Held, _) => Mark::new("◐", "held", t.held),
         (CallState::Ended, Some(Disposition::Answered) | None) => Mark::new("●", "ended", t.ended),
+        (CallState::Ended, Some(how)) if call.placed => outcome::disposition(how, t),
         (CallState::Ended, Some(how)) => view::disposition(how, t),
     }
 }

@@ -1,5 +1,7 @@
 //! The page's answers, asked in-process, on a real log.
 
+mod dialling;
+
 use super::*;
 use crate::duty::escalation::Policy;
 use crate::duty::ids::{CallId, EntryId};
@@ -17,6 +19,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request};
 use chrono::TimeDelta;
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 use tokio_stream::StreamExt;
 use tower::ServiceExt;
 
@@ -28,6 +31,8 @@ struct Room {
     cookie: String,
     folder: TempDir,
     closing: CancellationToken,
+    /// What the switchboard is asked.
+    ordered: Mutex<mpsc::Receiver<Input>>,
 }
 
 struct Answer {
@@ -60,19 +65,25 @@ impl Room {
         let recordings = folder.path().join("recordings");
         std::fs::create_dir(&recordings).unwrap();
         let store = Store::open(&folder.path().join("dutyline.db"), clock::random()).unwrap();
+        let (orders, ordered) = mpsc::channel(8);
         let web = Web {
             store,
             board: Board::new(),
             room: "值班室".to_owned(),
             line: "6001".to_owned(),
             recordings,
+            dialler: Dialler {
+                orders,
+                phones: vec!["值班台话机".to_owned(), "备用话机".to_owned()],
+                roster: Roster::default(),
+            },
             demo: None,
             wake: Arc::new(Notify::new()),
             alive: Arc::new(|| true),
         };
         let closing = CancellationToken::new();
         let app = build(web.clone(), closing.clone());
-        Self { web, app, cookie: String::new(), folder, closing }
+        Self { web, app, cookie: String::new(), folder, closing, ordered: Mutex::new(ordered) }
     }
 
     async fn ask(

@@ -27,6 +27,8 @@ pub struct Dialog {
     remote_cseq: Option<u32>,
     /// The peer's Allow has UPDATE (RFC 3311 §4).
     pub takes_update: bool,
+    /// Where its requests go whatever its addresses say: a phone that has registered with us.
+    pub hop: Option<Peer>,
 }
 
 impl Dialog {
@@ -45,6 +47,7 @@ impl Dialog {
             local_cseq: first_cseq,
             remote_cseq: Some(invite.cseq),
             takes_update: invite.wire.has("allow", "UPDATE"),
+            hop: None,
         }
     }
 
@@ -60,6 +63,7 @@ impl Dialog {
             local_cseq: invite.cseq,
             remote_cseq: None,
             takes_update: response.wire.has("allow", "UPDATE"),
+            hop: None,
         }
     }
 
@@ -125,7 +129,9 @@ impl Dialog {
         }
         Draft {
             method,
-            peer: next_hop(next.as_deref().unwrap_or(&self.target), account),
+            peer: self
+                .hop
+                .unwrap_or_else(|| next_hop(next.as_deref().unwrap_or(&self.target), account)),
             uri,
             from: self.local.clone(),
             to: self.remote.clone(),

@@ -1,4 +1,7 @@
-//! Digest access authentication (RFC 7616, RFC 8760), client side.
+//! Digest access authentication (RFC 7616, RFC 8760): as a client here, as a server in
+//! [`credentials`].
+
+pub mod credentials;
 
 use super::text::unquote;
 use super::wire::{is_token, split_outside};

@@ -115,8 +115,13 @@ pub fn name_addr(display: &str, uri: &str) -> String {
 
 /// Where peers reach us (§8.1.1.8).
 pub fn contact(account: &Account) -> String {
+    contact_by(account, account.pbx.transport)
+}
+
+/// Where a peer reaches us by this transport.
+pub fn contact_by(account: &Account, transport: Transport) -> String {
     let uri = secured(account, user_uri(&account.user, &account.local.to_string()));
-    match account.pbx.transport {
+    match transport {
         Transport::Udp => format!("<{uri}>"),
         Transport::Tcp => format!("<{uri};transport=tcp>"),
         // RFC 5630 §3.1.4: a sips URI says it all. Behind sip: registrars still want the old word.

@@ -10,6 +10,7 @@ mod inside;
 mod legs;
 mod line;
 mod orphans;
+mod phones;
 mod refer;
 mod registrar;
 mod reliable;
@@ -30,6 +31,7 @@ use super::admission::Admission;
 use super::dialog::Dialog;
 use super::mark::Marks;
 use super::message::{Method, Request, Response};
+use super::phones::Phones;
 use super::route::Route;
 use super::wire::{self, Start};
 use super::{Account, Event, LegId, Outgoing, Peer, Transmit};
@@ -62,6 +64,8 @@ pub struct Endpoint {
     way: Way,
     wallet: Wallet,
     marks: Marks,
+    /// Phones that may register with us.
+    phones: Option<Phones>,
 }
 
 impl Endpoint {
@@ -85,12 +89,14 @@ impl Endpoint {
             servers: Table::default(),
             opening: BTreeMap::new(),
             legs: Legs::default(),
+            phones: None,
         }
     }
 
     pub fn handle_message(&mut self, from: Peer, bytes: &[u8], now: Now) {
         self.settle();
-        if !self.account.trusts(from.addr.ip()) {
+        let phone = self.is_phones(from, bytes, now);
+        if !phone && !self.account.trusts(from.addr.ip()) {
             return self.drop_message(from, "stranger");
         }
         if bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) {
@@ -98,6 +104,7 @@ impl Endpoint {
             return;
         }
         let outcome = wire::parse(bytes).and_then(|message| match message.start {
+            Start::Request { .. } if phone => self.on_phone(Request::read(message)?, from, now),
             Start::Request { .. } => {
                 self.on_request(Request::read(message)?, from, now);
                 Ok(())
@@ -119,6 +126,10 @@ impl Endpoint {
         self.way_timeout(now);
         self.admission.handle_timeout(now.mono);
         self.tell_of_floods();
+        if let Some(phones) = &mut self.phones {
+            phones.handle_timeout(now.mono);
+            self.tell_of_attempts();
+        }
     }
 
     /// The transport to `peer` failed (ICMP unreachable, connection refused or lost).
@@ -148,6 +159,8 @@ impl Endpoint {
         let deadline = earlier(self.clients.poll_timeout(), self.servers.poll_timeout());
         let deadline = earlier(deadline, self.legs.poll_timeout());
         let deadline = earlier(deadline, self.admission.poll_timeout());
+        let phones = self.phones.as_ref().and_then(Phones::poll_timeout);
+        let deadline = earlier(deadline, phones);
         earlier(earlier(deadline, self.registrar.machine.poll_timeout()), self.way_deadline())
     }
 
@@ -273,7 +286,7 @@ impl Endpoint {
         }
         let opens = request.method == Some(Method::Invite) && request.to_tag.is_none();
         match &request.fault {
-            _ if opens => self.on_invite(request, from, now),
+            _ if opens => self.on_invite(request, from, None, now),
             Some(fault) => self.respond(&request, from, fault.status, now),
             None if request.to_tag.is_some() => self.on_inside(request, from, now),
             None => self.on_outside(&request, from, now),

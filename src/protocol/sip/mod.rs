@@ -11,6 +11,7 @@ pub mod endpoint;
 pub mod flow;
 pub mod mark;
 pub mod message;
+pub mod phones;
 pub mod redact;
 pub mod registration;
 pub mod route;
@@ -125,6 +126,8 @@ pub struct Incoming {
     pub source: Peer,
     /// The session that it wants to take the place of (RFC 3891).
     pub replaces: Option<LegId>,
+    /// The name of the phone that calls, of those that have registered with us; its digest was right.
+    pub phone: Option<String>,
     pub fault: Option<Fault>,
 }
 
@@ -202,6 +205,8 @@ pub enum Event {
     Moved { to: Peer, preferred: bool },
     /// Calls that began too fast got 503 and nothing else.
     TurnedAway(Summary),
+    /// Somebody where phones may be does not know their passwords.
+    Intruded(Summary),
     /// A message was dropped; for the counter and the log.
     Dropped { from: Peer, why: &'static str },
 }

@@ -461,5 +461,6 @@ pub fn line_plan() -> LinePlan {
             allow: vec!["3xxx".to_owned()],
             per_day: 100,
         },
+        registrar: None,
     }
 }

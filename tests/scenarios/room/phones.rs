@@ -33,6 +33,17 @@ impl Post {
         Self::new(number, display, people::caller_host(line), 0, Manner::Rings, random)
     }
 
+    /// A phone that registers with the daemon itself; `line` is its place among those, from 1.
+    pub fn at_the_daemon(user: &str, line: u8, random: Random) -> Self {
+        let host = IpAddr::from([10, 1, 2, line]);
+        let mut post =
+            Self::new(user, user, host, 60, Manner::Rings, Random::from_seed([line; 32]));
+        post.plan.account.pbx = Peer { transport: Transport::Udp, addr: people::daemon() };
+        post.plan.account.domain = people::DAEMON_HOST.to_string();
+        post.phone = Phone::new(post.plan.clone(), random);
+        post
+    }
+
     /// Somebody outside whose calls come by this address of the PBX.
     pub fn by(mut self, pbx: SocketAddr, random: Random) -> Self {
         self.plan.account.pbx = Peer { transport: Transport::Udp, addr: pbx };

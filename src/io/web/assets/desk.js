@@ -1,4 +1,5 @@
 // The duty desk: the list, the status strip, the pop-up and the open entry, kept up to date.
+import "./dial.js";
 import "./keys.js";
 import { sendLeftDrafts } from "./autosave.js";
 import { tick } from "./clock.js";

@@ -7,10 +7,11 @@ const newestRow = () => document.querySelector(".row[data-entry]")?.dataset.entr
 
 addEventListener("keydown", (event) => {
   if (event.isComposing || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
-  if (!["F1", "F2", "F3", "F7", "F8"].includes(event.key)) return;
+  if (!["F1", "F2", "F3", "F4", "F7", "F8"].includes(event.key)) return;
   event.preventDefault();
   if (event.repeat) return;
   const shown = article();
+  if (event.key === "F4" && !shown) return document.querySelector("#dial > summary").click();
   if (event.key === "F1" || !shown) {
     const entry = newest() ?? newestRow();
     if (entry) open(entry, true);

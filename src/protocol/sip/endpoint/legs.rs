@@ -11,7 +11,7 @@ use crate::protocol::sip::dialog::Dialog;
 use crate::protocol::sip::message::{Method, Request, method_name};
 use crate::protocol::sip::session_timer::SessionTimer;
 use crate::protocol::sip::transaction::{PATIENCE, T1, T2};
-use crate::protocol::sip::{LegId, Transmit};
+use crate::protocol::sip::{LegId, Peer, Transmit};
 use crate::protocol::timed::Timed;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,6 +107,8 @@ pub struct Leg {
     pub was_referred: bool,
     /// Another phone has the call.
     pub taken: bool,
+    /// It is with a phone that has registered with us, there.
+    pub phone: Option<Peer>,
 }
 
 impl Leg {
@@ -132,6 +134,7 @@ impl Leg {
             referral: None,
             was_referred: false,
             taken: false,
+            phone: None,
         }
     }
 

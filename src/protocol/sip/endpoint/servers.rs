@@ -154,7 +154,11 @@ impl Endpoint {
         sdp: Option<Vec<u8>>,
         now: Now,
     ) -> Option<Transmit> {
-        let contact = draft::contact(&self.account);
+        let peer = self.servers.get(key)?.peer;
+        let contact = match self.account.trusts(peer.addr.ip()) {
+            true => draft::contact(&self.account),
+            false => draft::contact_by(&self.account, peer.transport),
+        };
         let server = self.servers.get_mut(key)?;
         let mut writer = server.seed.reply(status, &server.tag);
         if key.method == "INVITE" && (101..300).contains(&status) {
@@ -204,7 +208,7 @@ impl Endpoint {
         self.respond_with(request, from, 422, headers, now);
     }
 
-    fn respond_with(
+    pub(super) fn respond_with(
         &mut self,
         request: &Request,
         from: Peer,

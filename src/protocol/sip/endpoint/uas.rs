@@ -12,7 +12,14 @@ use crate::protocol::sip::session_timer::SessionTimer;
 use crate::protocol::sip::{Ending, Event, Incoming, LegId, Peer};
 
 impl Endpoint {
-    pub(super) fn on_invite(&mut self, invite: Request, from: Peer, now: Now) {
+    /// `phone`: the name of the one that has registered with us, where it is one's.
+    pub(super) fn on_invite(
+        &mut self,
+        invite: Request,
+        from: Peer,
+        phone: Option<String>,
+        now: Now,
+    ) {
         if invite.fault.is_none() && self.opening.contains_key(&merge_key(&invite)) {
             return self.respond(&invite, from, 482, now);
         }
@@ -37,7 +44,8 @@ impl Endpoint {
         let tag = self.random.token().into_bytes();
         let server = self.open_server(&invite, from, Some(id), tag.clone());
         self.reply(&server, 100, vec![], None, now);
-        let dialog = Dialog::of_server(&invite, &tag, self.random.u32() >> 8);
+        let mut dialog = Dialog::of_server(&invite, &tag, self.random.u32() >> 8);
+        dialog.hop = phone.is_some().then_some(from);
         let state = State::Ringing {
             server,
             fault: invite.fault.as_ref().map(|fault| fault.status),
@@ -48,8 +56,10 @@ impl Endpoint {
         let mut leg = Leg::new(state, (invite.call_id.clone(), tag), Some(dialog), timer);
         leg.reliable = Reliable::new(Wish::of(&invite), self.random.u32() >> 2);
         leg.exchange.heard(invite.sdp().as_deref());
+        leg.phone = phone.is_some().then_some(from);
         self.legs.insert(id, leg);
-        let invite = Box::new(incoming(invite, replaces, from));
+        let invite = Incoming { phone, ..incoming(invite, replaces, from) };
+        let invite = Box::new(invite);
         self.report(Event::Incoming { leg: id, invite });
     }
 
@@ -177,6 +187,7 @@ fn incoming(invite: Request, replaces: Option<LegId>, source: Peer) -> Incoming 
         sdp: invite.sdp(),
         source,
         replaces,
+        phone: None,
         fault: invite.fault,
     }
 }

@@ -140,6 +140,7 @@ impl Ledger {
                 | Event::Unregistered
                 | Event::Moved { .. }
                 | Event::TurnedAway(_)
+                | Event::Intruded(_)
                 | Event::Dropped { .. } => continue,
             };
             assert!(self.open.contains_key(&leg), "{event:?}");

@@ -8,6 +8,7 @@ mod hostile;
 mod line;
 mod offers;
 mod orphans;
+mod phones;
 mod provisional;
 mod referring;
 mod refreshes;

@@ -1,0 +1,74 @@
+//! An officer at the page of the real daemon, without a browser: what his clicks ask over HTTP.
+
+use crate::daemon::Daemon;
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+pub struct Officer {
+    host: String,
+    cookie: String,
+}
+
+impl Officer {
+    /// Makes the first account.
+    pub fn first(daemon: &mut Daemon) -> Self {
+        let link = daemon.first_link();
+        let rest = link.strip_prefix("http://").expect("a link");
+        let (host, path) = rest.split_once('/').expect("a path");
+        let mut officer = Self { host: host.to_owned(), cookie: String::new() };
+        let form = "name=%E7%8E%8B%E5%80%BC%E7%8F%AD&account=wang&password=correct-horse&\
+                    again=correct-horse";
+        let answer = officer.post(&format!("/{path}"), form);
+        let cookie = answer.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("set-cookie").then(|| value.trim().to_owned())
+        });
+        let cookie = cookie.unwrap_or_else(|| panic!("no session: {answer}"));
+        cookie.split(';').next().expect("a cookie").clone_into(&mut officer.cookie);
+        officer
+    }
+
+    /// A number is called: the new entry, or the words of the refusal.
+    pub fn dials(&self, form: &str) -> Result<String, String> {
+        let answer = self.post("/dial", form);
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        if !head.starts_with("HTTP/1.1 201") {
+            return Err(body.to_owned());
+        }
+        let body: Value = serde_json::from_str(body).expect("JSON");
+        Ok(body["entry"].as_str().expect("an entry").to_owned())
+    }
+
+    pub fn gives_up(&self, entry: &str) {
+        let answer = self.post(&format!("/entries/{entry}/hangup"), "");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    /// The entry as the page shows it.
+    pub fn reads(&self, entry: &str) -> String {
+        self.ask("GET", &format!("/entries/{entry}"), "HX-Request: true\r\n", "")
+    }
+
+    fn post(&self, path: &str, form: &str) -> String {
+        self.ask("POST", path, "Content-Type: application/x-www-form-urlencoded\r\n", form)
+    }
+
+    fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> String {
+        let (host, cookie) = (&self.host, &self.cookie);
+        let cookie =
+            if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{cookie}{headers}\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(host).expect("the page");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        stream.write_all(request.as_bytes()).expect("asked");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    }
+}
