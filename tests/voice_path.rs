@@ -85,7 +85,7 @@ impl Far {
             let verdict = self.relay.handle_packet(SEATS[*who], from, &mut bytes[..length], now);
             let Verdict::Take { length, forward, .. } = verdict else { panic!("dropped") };
             if let Some(forward) = forward {
-                self.relay.carry(&forward, &mut bytes, length).expect("carried");
+                self.relay.carry(&forward, &mut bytes, length, now).expect("carried");
             }
         }
         self.relay.handle_timeout(now);
@@ -93,7 +93,7 @@ impl Far {
         while let Some(spoken) = self.relay.poll_packet(now, &mut frame) {
             let mut out = [0; FRAME_BYTES + TAG];
             out[..FRAME_BYTES].copy_from_slice(&frame);
-            self.relay.close_packet(spoken.channel, &mut out, FRAME_BYTES).expect("sent");
+            self.relay.close_packet(spoken.channel, &mut out, FRAME_BYTES, now).expect("sent");
             self.relay.sent(spoken.channel);
         }
         let asked = TIMES.load(Ordering::Relaxed) - before;

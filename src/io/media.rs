@@ -281,7 +281,7 @@ impl Turner {
             self.relay.untaped(channel);
         }
         if let Some(forward) = forward
-            && let Some(length) = self.relay.carry(&forward, buffer, length)
+            && let Some(length) = self.relay.carry(&forward, buffer, length, now)
         {
             self.send(forward.channel, forward.to, &buffer[..length]);
         }
@@ -298,7 +298,9 @@ impl Turner {
             }
             let mut out = [0; FRAME_BYTES + srtp::TAG];
             out[..FRAME_BYTES].copy_from_slice(&frame);
-            if let Some(length) = self.relay.close_packet(spoken.channel, &mut out, FRAME_BYTES) {
+            if let Some(length) =
+                self.relay.close_packet(spoken.channel, &mut out, FRAME_BYTES, now)
+            {
                 self.send(spoken.channel, to, &out[..length]);
             }
         }

@@ -13,6 +13,7 @@ pub mod packet;
 pub mod quality;
 pub mod relay;
 pub mod rtcp;
+pub mod seam;
 pub mod source;
 pub mod srtp;
 pub mod stream;

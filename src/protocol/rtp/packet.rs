@@ -51,6 +51,40 @@ pub fn set_payload_type(bytes: &mut [u8], payload_type: u8) {
     }
 }
 
+/// What tells a receiver where a packet belongs (RFC 3550 §5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbers {
+    pub sequence: u16,
+    pub timestamp: u32,
+    pub ssrc: u32,
+}
+
+/// None where there is no whole header.
+pub fn numbers(bytes: &[u8]) -> Option<Numbers> {
+    let &[_, _, s0, s1, t0, t1, t2, t3, a, b, c, d] = bytes.first_chunk()?;
+    Some(Numbers {
+        sequence: u16::from_be_bytes([s0, s1]),
+        timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+        ssrc: u32::from_be_bytes([a, b, c, d]),
+    })
+}
+
+/// Gives a packet other numbers; everything else stays as it is.
+pub fn set_numbers(bytes: &mut [u8], numbers: Numbers) {
+    if let Some(head) = bytes.first_chunk_mut::<12>() {
+        head[2..4].copy_from_slice(&numbers.sequence.to_be_bytes());
+        head[4..8].copy_from_slice(&numbers.timestamp.to_be_bytes());
+        head[8..12].copy_from_slice(&numbers.ssrc.to_be_bytes());
+    }
+}
+
+/// A stretch of speech begins with it (RFC 3551 §4.1).
+pub fn set_marker(bytes: &mut [u8]) {
+    if let Some(byte) = bytes.get_mut(1) {
+        *byte |= 0x80;
+    }
+}
+
 /// Length of header, sources and extension, whatever the padding bit says; none for what is not RTP version 2.
 pub fn header_length(bytes: &[u8]) -> Option<usize> {
     let &[first, ..] = bytes else { return None };

@@ -190,7 +190,13 @@ impl Relay {
 
     /// Changes the packet of `length` bytes at the start of `buffer` into what the other leg takes; encrypting it
     /// needs room for [`super::srtp::TAG`] more. Gives the length to send.
-    pub fn carry(&mut self, forward: &Forward, buffer: &mut [u8], length: usize) -> Option<usize> {
+    pub fn carry(
+        &mut self,
+        forward: &Forward,
+        buffer: &mut [u8],
+        length: usize,
+        now: Mono,
+    ) -> Option<usize> {
         let packet = buffer.get_mut(..length)?;
         forward.label(packet);
         match forward.change {
@@ -206,17 +212,20 @@ impl Relay {
                 forward::say(self.lent(forward.channel)?, to, &samples, payload);
             }
         }
-        self.close_packet(forward.channel, buffer, length)
+        self.close_packet(forward.channel, buffer, length, now)
     }
 
-    /// Encrypts what is sent to the channel's party, where that is agreed on. Gives the length to send.
+    /// Numbers what is sent to the channel's party after what was sent before, and encrypts it where that is agreed on.
+    /// Gives the length to send.
     pub fn close_packet(
         &mut self,
         channel: Channel,
         buffer: &mut [u8],
         length: usize,
+        now: Mono,
     ) -> Option<usize> {
         let lent = self.lent(channel)?;
+        lent.seam.number(buffer.get_mut(..length)?, lent.stream.codec.clock(), now);
         lent.reports.sends(buffer.get(..length)?);
         match &mut lent.guard {
             None => Some(length),
@@ -519,7 +528,7 @@ mod tests {
         let forward = forward?;
         buffer.truncate(length);
         buffer.resize(length + TAG, 0);
-        let length = relay.carry(&forward, &mut buffer, length)?;
+        let length = relay.carry(&forward, &mut buffer, length, START)?;
         buffer.truncate(length);
         Some(buffer)
     }
@@ -668,7 +677,7 @@ mod tests {
                 panic!("{verdict:?}")
             };
             assert_eq!((&packet[..length], tag.secrecy), (&plain[..], Secrecy::Decrypted));
-            let sent = relay.carry(&forward, &mut packet, length).unwrap();
+            let sent = relay.carry(&forward, &mut packet, length, START).unwrap();
             packet.truncate(sent);
             if both {
                 assert_ne!(packet[12..172], plain[12..]);

@@ -207,7 +207,7 @@ impl Daemon {
             self.tape.push(taped);
             packet.resize(length + TAG, 0);
             if let Some(forward) = forward
-                && let Some(length) = self.relay.carry(&forward, &mut packet, length)
+                && let Some(length) = self.relay.carry(&forward, &mut packet, length, now.mono)
             {
                 packet.truncate(length);
                 self.relay.sent(forward.channel);
@@ -303,9 +303,10 @@ impl Daemon {
                 }
                 let mut out = packet.to_vec();
                 out.resize(FRAME_BYTES + TAG, 0);
-                if let (Some(to), Some(length)) =
-                    (spoken.to, self.relay.close_packet(spoken.channel, &mut out, FRAME_BYTES))
-                {
+                if let (Some(to), Some(length)) = (
+                    spoken.to,
+                    self.relay.close_packet(spoken.channel, &mut out, FRAME_BYTES, now.mono),
+                ) {
                     out.truncate(length);
                     self.relay.sent(spoken.channel);
                     self.rtp.push_back((port_of(spoken.channel), to, out));

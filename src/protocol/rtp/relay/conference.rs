@@ -208,7 +208,7 @@ mod tests {
         while let Some(spoken) = relay.poll_packet(START, &mut frame) {
             let mut out = [0; FRAME_BYTES + TAG];
             out[..FRAME_BYTES].copy_from_slice(&frame);
-            let length = relay.close_packet(spoken.channel, &mut out, FRAME_BYTES).unwrap();
+            let length = relay.close_packet(spoken.channel, &mut out, FRAME_BYTES, START).unwrap();
             let secret = spoken.channel == SEATS[2];
             assert_eq!(length, FRAME_BYTES + if secret { TAG } else { 0 });
             if secret {

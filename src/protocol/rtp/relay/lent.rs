@@ -6,6 +6,7 @@ use crate::protocol::now::{Deadline, Mono, earlier};
 use crate::protocol::rtp::gate::Gate;
 use crate::protocol::rtp::packet::{self, Packet};
 use crate::protocol::rtp::quality::{Measured, Reception};
+use crate::protocol::rtp::seam::Seam;
 use crate::protocol::rtp::source::Source;
 use crate::protocol::rtp::srtp::{Closed, Guard, Keys as SrtpKeys};
 use crate::protocol::rtp::stream::Carried;
@@ -28,6 +29,7 @@ pub struct Lent {
     /// Of and to the party, beside its voice.
     pub reports: Reporter,
     pub source: Source,
+    pub seam: Seam,
     pub counts: Counts,
     /// When the last packet came.
     pub heard: Mono,
@@ -73,6 +75,7 @@ impl Lent {
             reported: 0,
             reports,
             source,
+            seam: Seam::default(),
             counts: Counts::default(),
             heard: now,
             quiet: false,

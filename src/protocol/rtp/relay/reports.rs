@@ -278,7 +278,7 @@ mod tests {
         let length = packet::build(&packet, &mut bytes).unwrap();
         let verdict = relay.handle_packet(channel, remote(from), &mut bytes[..length], now);
         let Verdict::Take { forward: Some(forward), .. } = verdict else { panic!("{verdict:?}") };
-        relay.carry(&forward, &mut bytes, length).unwrap();
+        relay.carry(&forward, &mut bytes, length, now).unwrap();
     }
 
     /// What is reported by then, to whom; `about` the source that is looked for.

@@ -1,0 +1,140 @@
+//! One unbroken stream to a party, whoever it hears: a prompt, then another telephone, then three at a table. Where the
+//! source changes, its numbers are made to go on from those before; telephones take numbers that fall back for
+//! packets that come too late, and are deaf. Until a source changes, packets pass as they came.
+
+use super::packet::{self, Numbers};
+use crate::protocol::now::Mono;
+
+/// What was sent to one party so far. A machine: packets are renumbered in place.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Seam {
+    line: Option<Line>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    /// Who is heard now, under the name of whoever was first.
+    source: u32,
+    shown: u32,
+    sequence_shift: u16,
+    timestamp_shift: u32,
+    /// Of what was sent, and when.
+    highest: Numbers,
+    at: Mono,
+}
+
+impl Seam {
+    /// The packet is about to be sent; `clock`: ticks a second of its timestamp.
+    pub fn number(&mut self, bytes: &mut [u8], clock: u32, now: Mono) {
+        let Some(came) = packet::numbers(bytes) else { return };
+        let line = self.line.get_or_insert(Line {
+            source: came.ssrc,
+            shown: came.ssrc,
+            sequence_shift: 0,
+            timestamp_shift: 0,
+            highest: came,
+            at: now,
+        });
+        let changed = line.source != came.ssrc;
+        if changed {
+            line.turn_to(came, clock, now);
+        }
+        let numbers = Numbers {
+            sequence: came.sequence.wrapping_add(line.sequence_shift),
+            timestamp: came.timestamp.wrapping_add(line.timestamp_shift),
+            ssrc: line.shown,
+        };
+        if numbers.sequence.wrapping_sub(line.highest.sequence).cast_signed() > 0 {
+            (line.highest, line.at) = (numbers, now);
+        }
+        if numbers != came {
+            packet::set_numbers(bytes, numbers);
+        }
+        if changed {
+            packet::set_marker(bytes);
+        }
+    }
+}
+
+impl Line {
+    /// From this packet of another source on; the pause between is one for the listener too.
+    fn turn_to(&mut self, came: Numbers, clock: u32, now: Mono) {
+        let passed = now.since(self.at).as_micros() * u128::from(clock) / 1_000_000;
+        let timestamp = self.highest.timestamp.wrapping_add(passed as u32);
+        let sequence = self.highest.sequence.wrapping_add(1);
+        self.source = came.ssrc;
+        self.sequence_shift = sequence.wrapping_sub(came.sequence);
+        self.timestamp_shift = timestamp.wrapping_sub(came.timestamp);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::packet::Packet;
+    use super::*;
+    use std::time::Duration;
+
+    const START: Mono = Mono(5_000_000_000);
+
+    /// As it is sent at so many milliseconds.
+    fn sent(
+        seam: &mut Seam,
+        ms: u64,
+        (ssrc, sequence, timestamp): (u32, u16, u32),
+    ) -> Packet<'static> {
+        let payload: &'static [u8] = &[7; 160];
+        let packet = Packet { payload_type: 8, marker: false, sequence, timestamp, ssrc, payload };
+        let mut bytes = [0; 172];
+        packet::build(&packet, &mut bytes).unwrap();
+        seam.number(&mut bytes, 8000, START + Duration::from_millis(ms));
+        let Packet { payload_type, marker, sequence, timestamp, ssrc, payload: passed } =
+            packet::parse(&bytes).unwrap();
+        assert_eq!((payload_type, passed), (8, payload));
+        Packet { payload_type, marker, sequence, timestamp, ssrc, payload }
+    }
+
+    fn numbers(packet: &Packet<'_>) -> (u32, u16, u32, bool) {
+        (packet.ssrc, packet.sequence, packet.timestamp, packet.marker)
+    }
+
+    #[test]
+    fn one_source_passes_as_it_came_whatever_its_numbers_do() {
+        let mut seam = Seam::default();
+        for (n, sequence) in [65_534u16, 65_535, 1, 0, 2, 900, 3].into_iter().enumerate() {
+            let came = (9, sequence, (u32::MAX - 100).wrapping_add(u32::from(sequence)));
+            let packet = sent(&mut seam, n as u64 * 20, came);
+            assert_eq!(numbers(&packet), (came.0, came.1, came.2, false));
+        }
+    }
+
+    #[test]
+    fn sig_24_who_is_heard_after_a_prompt_goes_on_where_the_prompt_ended() {
+        let mut seam = Seam::default();
+        for n in 0..3 {
+            sent(&mut seam, u64::from(n) * 20, (1, 60_000 + n, u32::from(n) * 160));
+        }
+        let voice = sent(&mut seam, 140, (2, 5, 777_000));
+        assert_eq!(numbers(&voice), (1, 60_003, 320 + 800, true), "100 ms after the last one");
+        let late = sent(&mut seam, 160, (2, 4, 776_840));
+        assert_eq!(numbers(&late), (1, 60_002, 320 + 640, false));
+        let next = sent(&mut seam, 161, (2, 6, 777_160));
+        assert_eq!(numbers(&next), (1, 60_004, 320 + 960, false));
+        let prompt = sent(&mut seam, 221, (1, 60_003, 480));
+        assert_eq!(numbers(&prompt), (1, 60_005, 320 + 960 + 480, true), "60 ms later");
+    }
+
+    #[test]
+    fn numbers_never_fall_back_over_the_wrap() {
+        let mut seam = Seam::default();
+        sent(&mut seam, 0, (1, 65_535, u32::MAX));
+        let voice = sent(&mut seam, 20, (2, 40_000, 50));
+        assert_eq!(numbers(&voice), (1, 0, 159, true));
+    }
+
+    #[test]
+    fn what_is_no_rtp_is_left_alone() {
+        let mut bytes = [1, 2, 3];
+        Seam::default().number(&mut bytes, 8000, START);
+        assert_eq!(bytes, [1, 2, 3]);
+    }
+}
