@@ -178,7 +178,8 @@ impl Report {
             let samples = prompts.get(usize::from(prompt.0)).map_or(&[][..], |prompt| prompt);
             samples.iter().map(|sample| g711::encode(Codec::Pcma, *sample)).collect()
         };
-        let urgent = spoken(prompts::URGENT);
+        // The caller is still on: the leader may join.
+        let urgent = spoken(prompts::URGENT_LIVE);
         if !hears(&played.leader_heard, &urgent[..RATE.min(urgent.len())]) {
             self.wrong("the leader did not hear the prompt".to_owned());
         }
