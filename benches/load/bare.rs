@@ -1,7 +1,7 @@
 //! The bare UDP relay that everything is compared with: receives, sends on, and nothing else. With the priority that
 //! the media thread has, since on a virtual machine how a thread is woken costs more than what it does.
 
-use crate::relay::{FRAME, HERE, Phones, Run, cpu_of};
+use crate::phones::{FRAME, HERE, Phones, Run, cpu_of};
 use dutyline::io::media;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};

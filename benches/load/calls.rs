@@ -1,8 +1,8 @@
 //! Calls without end through the whole daemon: memory, sockets and tables must be back where they
 //! were. Ends by itself within the hour and goes on from its count at the next run.
 
-use crate::spine::{Daemon, config};
-use crate::town::Town;
+use crate::daemon::{Daemon, config};
+use crate::town::{SETTLED, Town};
 use rusqlite::{Connection, OpenFlags};
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
@@ -16,8 +16,6 @@ const PACE: u32 = 40;
 /// sealed call stays on the tape): what the daemon holds now it may hold.
 const WARM: usize = 4_000;
 const WITHIN: Duration = Duration::from_secs(55 * 60);
-/// Signalling, tape and log have forgotten a call after so long (64 T1, and a commit).
-pub const SETTLED: Duration = Duration::from_secs(40);
 
 pub fn run(wanted: usize) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("calls");

@@ -1,12 +1,12 @@
 //! Callers who come so many a second, whose calls are answered at once and hung up soon after: registrar, callers and
 //! the officer's phone are one user agent on one socket. No voice.
 
-use crate::town::granted;
+use crate::town::{account, granted};
 use dutyline::io::clock;
 use dutyline::protocol::sdp::{self, Direction, Local};
 use dutyline::protocol::sip::admission::Pace;
 use dutyline::protocol::sip::endpoint::Endpoint;
-use dutyline::protocol::sip::{Account, Event, Habits, LegId, Outgoing, Peer, Transport};
+use dutyline::protocol::sip::{Event, Habits, LegId, Outgoing, Peer, Transport};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -36,22 +36,8 @@ pub struct Crowd {
 impl Crowd {
     pub fn new(socket: UdpSocket, daemon: SocketAddr) -> Self {
         socket.set_read_timeout(Some(TICK)).expect("not zero");
-        let account = Account {
-            local: socket.local_addr().expect("bound"),
-            pbx: Peer { transport: Transport::Udp, addr: daemon },
-            peers: vec![],
-            habits: Habits { pace: Pace::of(2_000), ..Habits::default() },
-            domain: "bench".into(),
-            user: "town".into(),
-            display: String::new(),
-            auth_user: "town".into(),
-            password: String::new(),
-            realm: None,
-            expires: 0,
-            session_expires: 1800,
-            also_trusted: vec![],
-            agent: "bench".into(),
-        };
+        let habits = Habits { pace: Pace::of(2_000), ..Habits::default() };
+        let account = account(&socket, daemon, habits);
         Self {
             socket,
             ua: Endpoint::new(account, clock::random()),

@@ -8,6 +8,8 @@ mod awake;
 mod bare;
 mod calls;
 mod crowd;
+mod daemon;
+mod phones;
 mod relay;
 mod setup;
 mod signalling;

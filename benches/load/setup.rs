@@ -2,7 +2,7 @@
 //! call costs, log and recording included.
 
 use crate::crowd::{Crowd, HOLD, spread};
-use crate::spine::{Daemon, config};
+use crate::daemon::{Daemon, config};
 use rusqlite::{Connection, OpenFlags};
 use std::net::UdpSocket;
 use std::path::Path;

@@ -2,8 +2,8 @@
 //! stands for the log confirms each fact at once.
 
 use crate::crowd::{Crowd, HOLD, spread};
-use crate::relay::cpu_of;
-use crate::spine::config_with;
+use crate::daemon::config_with;
+use crate::phones::cpu_of;
 use dutyline::config::{Config, Environment};
 use dutyline::daemon::voice::{Voice, start_voice};
 use dutyline::duty::journal::Fact;

@@ -9,6 +9,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Signalling, tape and log have forgotten a call after so long (64 T1, and a commit).
+pub const SETTLED: Duration = Duration::from_secs(40);
 
 pub struct Town {
     socket: UdpSocket,
@@ -35,24 +37,29 @@ struct Leader {
     port: u16,
 }
 
+/// One user agent that is registrar, callers and the officer's phone.
+pub fn account(socket: &UdpSocket, daemon: SocketAddr, habits: Habits) -> Account {
+    Account {
+        local: socket.local_addr().expect("bound"),
+        pbx: Peer { transport: Transport::Udp, addr: daemon },
+        peers: vec![],
+        habits,
+        domain: "bench".into(),
+        user: "town".into(),
+        display: String::new(),
+        auth_user: "town".into(),
+        password: String::new(),
+        realm: None,
+        expires: 0,
+        session_expires: 1800,
+        also_trusted: vec![],
+        agent: "bench".into(),
+    }
+}
+
 impl Town {
     pub fn new(socket: UdpSocket, daemon: SocketAddr) -> Self {
-        let account = Account {
-            local: socket.local_addr().expect("bound"),
-            pbx: Peer { transport: Transport::Udp, addr: daemon },
-            peers: vec![],
-            habits: Habits::default(),
-            domain: "bench".into(),
-            user: "town".into(),
-            display: String::new(),
-            auth_user: "town".into(),
-            password: String::new(),
-            realm: None,
-            expires: 0,
-            session_expires: 1800,
-            also_trusted: vec![],
-            agent: "bench".into(),
-        };
+        let account = account(&socket, daemon, Habits::default());
         Self {
             socket,
             ua: Endpoint::new(account, clock::random()),

@@ -1,6 +1,6 @@
 //! From the key that flags a call urgent to the leader's telephone, one call after the other.
 
-use crate::spine::{Daemon, config};
+use crate::daemon::{Daemon, config};
 use crate::town::Town;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};

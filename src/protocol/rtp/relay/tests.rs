@@ -1,0 +1,516 @@
+//! What the relay lets in, passes on, says and reports.
+
+use super::*;
+use crate::protocol::rtp::source::FRAME;
+use crate::protocol::rtp::srtp::{Guard, Keys, MasterKey, TAG};
+use crate::protocol::rtp::{g711, g722};
+
+const START: Mono = Mono(9_000_000_000);
+const A: Channel = Channel(0);
+const B: Channel = Channel(1);
+const CALL: Uuid = Uuid::from_u128(42);
+
+fn stream(port: u16) -> Stream {
+    Stream::a_law(SocketAddr::from(([192, 0, 2, 1], port)))
+}
+
+fn relay() -> Relay {
+    let prompts = vec![Arc::from(vec![1000; 320]), Arc::from(vec![-1000; 160])];
+    Relay::new(4, prompts, Random::from_seed([1; 32]))
+}
+
+fn open(relay: &mut Relay, channel: Channel, party: Party, stream: Stream) {
+    relay.handle_command(Command::Open { channel, call: CALL, party, stream }, START);
+}
+
+fn bridge(caller: Stream, officer: Stream) -> Relay {
+    let mut relay = relay();
+    open(&mut relay, A, Party::Caller, caller);
+    open(&mut relay, B, Party::Officer, officer);
+    relay.handle_command(Command::Join { a: A, b: B }, START);
+    relay
+}
+
+fn bytes(payload_type: u8, sequence: u16, payload: &[u8]) -> Vec<u8> {
+    let packet = Packet { payload_type, marker: true, sequence, timestamp: 160, ssrc: 9, payload };
+    let mut out = [0; 400];
+    let length = packet::build(&packet, &mut out).unwrap();
+    out[..length].to_vec()
+}
+
+/// But for what was counted meanwhile.
+fn events(relay: &mut Relay) -> Vec<Event> {
+    let events = std::iter::from_fn(|| relay.poll_event());
+    events.filter(|event| !matches!(event, Event::Measured { .. })).collect()
+}
+
+/// When a prompt or a key is due, whoever may have become quiet and whoever is to be told something.
+fn busy(relay: &Relay) -> Option<Deadline> {
+    let due = relay.slots.iter().filter_map(|slot| slot.lent.as_ref()?.due());
+    due.fold(None, |first, due| earlier(first, Some(due)))
+}
+
+fn closed(relay: &mut Relay, channel: Channel) -> Counts {
+    events(relay);
+    relay.handle_command(Command::Close { channel }, START);
+    let [Event::Closed { counts, .. }] = events(relay)[..] else { panic!("not closed") };
+    counts
+}
+
+fn hear(relay: &mut Relay, channel: Channel, from: SocketAddr, packet: &[u8]) -> Verdict {
+    relay.handle_packet(channel, from, &mut packet.to_vec(), START)
+}
+
+/// What the other party gets of a packet.
+fn passed_on(
+    relay: &mut Relay,
+    channel: Channel,
+    from: SocketAddr,
+    packet: &[u8],
+) -> Option<Vec<u8>> {
+    let mut buffer = packet.to_vec();
+    let Verdict::Take { length, forward, .. } =
+        relay.handle_packet(channel, from, &mut buffer, START)
+    else {
+        panic!("dropped");
+    };
+    let forward = forward?;
+    buffer.truncate(length);
+    buffer.resize(length + TAG, 0);
+    let length = relay.carry(&forward, &mut buffer, length, START)?;
+    buffer.truncate(length);
+    Some(buffer)
+}
+
+fn forwarded(verdict: Verdict) -> Option<Forward> {
+    match verdict {
+        Verdict::Drop => panic!("dropped"),
+        Verdict::Take { forward, .. } => forward,
+    }
+}
+
+#[test]
+fn a_packet_goes_to_the_other_party_as_it_came() {
+    let mut relay = bridge(stream(4000), stream(5000));
+    let packet = bytes(8, 7, &[1; 160]);
+    let verdict = hear(&mut relay, A, stream(4000).remote, &packet);
+    let Verdict::Take { tag, forward: Some(forward), .. } = verdict else { panic!("{verdict:?}") };
+    assert_eq!((tag.call, tag.party), (CALL, Party::Caller));
+    assert_eq!((forward.channel, forward.to), (B, stream(5000).remote));
+    assert_eq!(passed_on(&mut relay, A, stream(4000).remote, &packet), Some(packet));
+    relay.sent(B);
+    assert_eq!(events(&mut relay), [Event::Heard { channel: A }]);
+    assert_eq!(closed(&mut relay, B).sent, 1);
+}
+
+#[test]
+fn payload_types_and_codecs_are_those_of_the_other_leg() {
+    let officer = Stream { codec: Codec::Pcmu, audio_pt: 0, event_pt: Some(96), ..stream(5000) };
+    let mut relay = bridge(stream(4000), officer);
+    let caller = stream(4000).remote;
+    let audio = passed_on(&mut relay, A, caller, &bytes(8, 7, &[0xd5, 0xaa])).unwrap();
+    let read = packet::parse(&audio).unwrap();
+    assert_eq!((read.payload_type, read.marker, read.sequence, read.ssrc), (0, true, 7, 9));
+    assert_eq!(g711::decode(Codec::Pcmu, read.payload[1]), 32124, "the loudest stays the loudest");
+    let key = passed_on(&mut relay, A, caller, &bytes(101, 8, &[1, 0x8a, 0, 160])).unwrap();
+    let read = packet::parse(&key).unwrap();
+    assert_eq!((read.payload_type, read.payload), (96, &[1, 0x8a, 0, 160][..]));
+}
+
+#[test]
+fn sig_22_a_key_lasts_as_long_by_another_clock() {
+    let wide = Stream { codec: Codec::Opus, audio_pt: 111, event_clock: 48_000, ..stream(5000) };
+    let mut relay = bridge(stream(4000), wide);
+    let key = bytes(101, 8, &[1, 0x8a, 0x03, 0x20]);
+    let heard = passed_on(&mut relay, A, stream(4000).remote, &key).unwrap();
+    assert_eq!(packet::parse(&heard).unwrap().payload, [1, 0x8a, 0x12, 0xc0], "800 is 4800");
+    let key = bytes(101, 9, &[1, 0x8a, 0x12, 0xc0]);
+    let heard = passed_on(&mut relay, B, stream(5000).remote, &key).unwrap();
+    assert_eq!(packet::parse(&heard).unwrap().payload, [1, 0x8a, 0x03, 0x20]);
+}
+
+#[test]
+fn sig_19_a_codec_that_changes_without_a_word_is_understood_and_turned() {
+    let mut relay = bridge(stream(4000), stream(5000));
+    for (payload_type, codec, said) in
+        [(8, Codec::Pcma, 0xaa), (0, Codec::Pcmu, 0x80), (8, Codec::Pcma, 0xaa)]
+    {
+        let packet = bytes(payload_type, 1, &[said; 160]);
+        let verdict = hear(&mut relay, A, stream(4000).remote, &packet);
+        let Verdict::Take { tag, .. } = verdict else { panic!("{verdict:?}") };
+        assert_eq!((tag.codec, tag.audio_pt), (codec, payload_type), "the tape knows each");
+        let heard = passed_on(&mut relay, A, stream(4000).remote, &packet).unwrap();
+        let read = packet::parse(&heard).unwrap();
+        assert_eq!(read.payload_type, 8, "the officer hears what he agreed to");
+        assert!(g711::decode(Codec::Pcma, read.payload[0]) > 31_000);
+    }
+}
+
+#[test]
+fn sig_19_what_is_on_its_way_in_the_codec_before_is_still_heard() {
+    let wide = Stream { codec: Codec::Opus, audio_pt: 111, ..stream(4000) };
+    let mut relay = bridge(wide, Stream { codec: Codec::Opus, audio_pt: 96, ..stream(5000) });
+    let opus = bytes(111, 1, &[0x78; 40]);
+    assert!(passed_on(&mut relay, A, wide.remote, &opus).is_some());
+    relay.handle_command(Command::Change { channel: A, stream: stream(4000) }, START);
+    let verdict = hear(&mut relay, A, wide.remote, &opus);
+    let Verdict::Take { tag, .. } = verdict else { panic!("{verdict:?}") };
+    assert_eq!((tag.codec, tag.audio_pt), (Codec::Opus, 111));
+}
+
+#[test]
+fn sig_19_wide_and_narrow_hear_each_other() {
+    let wide = Stream { codec: Codec::G722, audio_pt: 9, ..stream(5000) };
+    let mut relay = bridge(stream(4000), wide);
+    let tone = |n: usize| ((n as f64 * 0.785).sin() * 8000.0) as i16;
+    let (mut at_wide, mut at_narrow) = (Vec::new(), Vec::new());
+    let (mut mouth, mut ear) = (g722::Encoder::default(), g722::Decoder::default());
+    for packet in 0..50u16 {
+        let samples: Vec<i16> = (0..160).map(|n| tone(usize::from(packet) * 160 + n)).collect();
+        let narrow: Vec<u8> = samples.iter().map(|s| g711::encode(Codec::Pcma, *s)).collect();
+        let heard =
+            passed_on(&mut relay, A, stream(4000).remote, &bytes(8, packet, &narrow)).unwrap();
+        let read = packet::parse(&heard).unwrap();
+        assert_eq!((read.payload_type, read.payload.len(), read.sequence), (9, 160, packet));
+        at_wide.extend(read.payload.iter().map(|byte| ear.narrow(*byte)));
+        let said: Vec<u8> = samples.iter().map(|s| mouth.narrow(*s)).collect();
+        let heard = passed_on(&mut relay, B, wide.remote, &bytes(9, packet, &said)).unwrap();
+        let read = packet::parse(&heard).unwrap();
+        assert_eq!((read.payload_type, read.payload.len()), (8, 160));
+        at_narrow.extend(read.payload.iter().map(|byte| g711::decode(Codec::Pcma, *byte)));
+    }
+    for heard in [at_wide, at_narrow] {
+        let power: f64 = heard[4000..].iter().map(|sample| f64::from(*sample).powi(2)).sum();
+        let loud = (2.0 * power / (heard.len() - 4000) as f64).sqrt() / 8000.0;
+        assert!((0.9..1.1).contains(&loud), "{loud}");
+    }
+}
+
+/// A leg with keys, and the guard of its phone.
+fn guarded(port: u16, fill: u8) -> (Stream, Guard) {
+    let (ours, theirs) = (MasterKey([fill; 30]), MasterKey([fill + 1; 30]));
+    let guard = Guard::new(Keys { ours: theirs, theirs: ours });
+    (Stream { srtp: Some(Keys { ours, theirs }), ..stream(port) }, guard)
+}
+
+fn closed_by(guard: &mut Guard, mut packet: Vec<u8>) -> Vec<u8> {
+    let length = packet.len();
+    packet.resize(length + TAG, 0);
+    guard.close(&mut packet, length).unwrap();
+    packet
+}
+
+/// What was said, but for the SSRC, which on an encrypted leg is another one at each run.
+fn but_for_the_sender(packet: &[u8]) -> (&[u8], &[u8]) {
+    (&packet[..8], &packet[12..172])
+}
+
+#[test]
+fn sig_20_sdes_one_leg_or_both_and_the_tape_has_what_was_said() {
+    for both in [false, true] {
+        let (caller, mut phone) = guarded(4000, 1);
+        let (other, mut other_phone) = guarded(5000, 7);
+        let mut relay = bridge(caller, if both { other } else { stream(5000) });
+        let plain = bytes(8, 7, &[0x33; 160]);
+        let mut packet = closed_by(&mut phone, plain.clone());
+        let verdict = relay.handle_packet(A, caller.remote, &mut packet, START);
+        let Verdict::Take { tag, length, forward: Some(forward) } = verdict else {
+            panic!("{verdict:?}")
+        };
+        assert_eq!((&packet[..length], tag.secrecy), (&plain[..], Secrecy::Decrypted));
+        let sent = relay.carry(&forward, &mut packet, length, START).unwrap();
+        packet.truncate(sent);
+        if both {
+            assert_ne!(packet[12..172], plain[12..]);
+            assert_eq!(other_phone.open(&mut packet), Ok(172));
+            assert_ne!(packet[8..12], plain[8..12]);
+        }
+        assert_eq!(but_for_the_sender(&packet), but_for_the_sender(&plain));
+        let answer = bytes(8, 9, &[0x44; 160]);
+        let said = if both { closed_by(&mut other_phone, answer.clone()) } else { answer.clone() };
+        let mut heard = passed_on(&mut relay, B, other.remote, &said).unwrap();
+        assert_eq!(phone.open(&mut heard), Ok(172));
+        assert_ne!(heard[8..12], answer[8..12]);
+        assert_eq!(but_for_the_sender(&heard), but_for_the_sender(&answer));
+    }
+}
+
+#[test]
+fn sig_20_sdes_with_a_wrong_key_is_kept_and_never_passed_on_and_said_once() {
+    let (caller, _) = guarded(4000, 1);
+    let mut wrong = Guard::new(Keys { ours: MasterKey([9; 30]), theirs: MasterKey([9; 30]) });
+    let mut relay = bridge(caller, stream(5000));
+    for sequence in 0..3 {
+        let said = closed_by(&mut wrong, bytes(8, sequence, &[0x33; 160]));
+        let mut packet = said.clone();
+        let verdict = relay.handle_packet(A, caller.remote, &mut packet, START);
+        let Verdict::Take { tag, length, forward } = verdict else { panic!("{verdict:?}") };
+        assert_eq!((tag.secrecy, length, forward), (Secrecy::Undecryptable, 182, None));
+        assert_eq!(packet, said);
+    }
+    let plain = bytes(8, 9, &[0x33; 160]);
+    assert_eq!(
+        forwarded(hear(&mut relay, A, caller.remote, &plain)),
+        None,
+        "no plain packet passes"
+    );
+    let seen = events(&mut relay);
+    assert_eq!(seen, [Event::Heard { channel: A }, Event::Undecryptable { channel: A }]);
+}
+
+#[test]
+fn sig_20_sdes_keys_change_in_the_middle_of_a_call() {
+    let (caller, mut phone) = guarded(4000, 1);
+    let mut relay = bridge(caller, stream(5000));
+    let said = |n: u16| bytes(8, n, &[n as u8; 160]);
+    let one = closed_by(&mut phone, said(1));
+    assert_eq!(passed_on(&mut relay, A, caller.remote, &one), Some(said(1)));
+    let late = closed_by(&mut phone, said(2));
+    let keys = Keys { theirs: MasterKey([42; 30]), ..caller.srtp.unwrap() };
+    relay.handle_command(
+        Command::Change { channel: A, stream: Stream { srtp: Some(keys), ..caller } },
+        START,
+    );
+    phone.rekey(Keys { ours: keys.theirs, theirs: keys.ours });
+    let three = closed_by(&mut phone, said(3));
+    assert_eq!(passed_on(&mut relay, A, caller.remote, &three), Some(said(3)));
+    assert_eq!(passed_on(&mut relay, A, caller.remote, &late), Some(said(2)), "by the key before");
+    assert_eq!(events(&mut relay), [Event::Heard { channel: A }]);
+}
+
+#[test]
+fn strangers_are_dropped_and_counted() {
+    let mut relay = bridge(stream(4000), stream(5000));
+    let good = bytes(8, 1, &[0; 160]);
+    let (caller, elsewhere) = (stream(4000).remote, stream(4001).remote);
+    for (from, packet) in [
+        (elsewhere, &good[..]),
+        (caller, &bytes(18, 1, &[0; 20])),
+        (caller, b"GET /"),
+        (caller, b""),
+    ] {
+        assert_eq!(hear(&mut relay, A, from, packet), Verdict::Drop);
+    }
+    assert_eq!(hear(&mut relay, Channel(3), caller, &good), Verdict::Drop, "not open");
+    assert_eq!(hear(&mut relay, Channel(900), caller, &good), Verdict::Drop, "no such channel");
+    assert_eq!(events(&mut relay), []);
+    let counts = closed(&mut relay, A);
+    assert_eq!((counts.strangers, counts.received), (4, 0));
+}
+
+#[test]
+fn rec_t4_comfort_noise_is_a_sign_of_life_and_nothing_to_hear() {
+    let mut relay = bridge(stream(4000), stream(5000));
+    let caller = stream(4000).remote;
+    hear(&mut relay, A, caller, &bytes(8, 1, &[0; 160]));
+    events(&mut relay);
+    for n in 0..20 {
+        let now = START + Duration::from_secs(u64::from(n));
+        relay.handle_timeout(now);
+        let noise = &mut bytes(13, 2 + n, &[60])[..];
+        let verdict = relay.handle_packet(A, caller, noise, now);
+        let Verdict::Take { tag, length: 13, forward: None } = verdict else {
+            panic!("{verdict:?}")
+        };
+        assert_eq!((tag.codec, tag.audio_pt), (Codec::Pcma, 8), "to the tape it is no audio");
+    }
+    let quiet = |event: &Event| matches!(event, Event::Quiet { channel: A, .. });
+    assert!(!events(&mut relay).iter().any(quiet), "it is there");
+    let speech = &mut bytes(8, 22, &[0; 160])[..];
+    let verdict = relay.handle_packet(A, caller, speech, START + Duration::from_secs(20));
+    assert!(forwarded(verdict).is_some());
+    let counts = closed(&mut relay, A);
+    assert_eq!((counts.received, counts.lost, counts.strangers), (22, 0, 0));
+}
+
+#[test]
+fn a_party_that_does_not_want_to_hear_is_not_sent_to() {
+    let mut relay = bridge(stream(4000), Stream { send: false, ..stream(5000) });
+    assert_eq!(forwarded(hear(&mut relay, A, stream(4000).remote, &bytes(8, 1, &[0; 160]))), None);
+    relay.handle_command(Command::Change { channel: B, stream: stream(6000) }, START);
+    let forward = forwarded(hear(&mut relay, A, stream(4000).remote, &bytes(8, 2, &[0; 160])));
+    assert_eq!(forward.unwrap().to, stream(6000).remote);
+    assert_eq!(hear(&mut relay, B, stream(5000).remote, &bytes(8, 1, &[0; 160])), Verdict::Drop);
+}
+
+#[test]
+fn a_hold_in_the_old_manner_still_hears_what_comes() {
+    let mut relay = bridge(stream(4000), stream(5000));
+    let hold = Stream { remote: "0.0.0.0:5000".parse().unwrap(), send: false, ..stream(5000) };
+    relay.handle_command(Command::Change { channel: B, stream: hold }, START);
+    let music = hear(&mut relay, B, stream(5000).remote, &bytes(8, 1, &[0; 160]));
+    assert!(forwarded(music).is_some());
+}
+
+#[test]
+fn keys_are_heard_once_and_passed_on() {
+    let mut relay = bridge(stream(4000), stream(5000));
+    for (n, flags) in [0x0a, 0x8a, 0x8a, 0x8a].into_iter().enumerate() {
+        let key = bytes(101, u16::try_from(n).unwrap(), &[9, flags, 0, 160]);
+        assert!(forwarded(hear(&mut relay, B, stream(5000).remote, &key)).is_some());
+    }
+    assert_eq!(
+        events(&mut relay),
+        [Event::Heard { channel: B }, Event::Digit { channel: B, digit: '9' }]
+    );
+    let mut deaf = bridge(Stream { event_pt: None, ..stream(4000) }, stream(5000));
+    let key = bytes(101, 1, &[9, 0x8a, 0, 160]);
+    assert_eq!(forwarded(hear(&mut deaf, B, stream(5000).remote, &key)), None);
+}
+
+#[test]
+fn a_key_without_its_end_is_heard_by_the_deadline() {
+    let mut relay = bridge(stream(4000), stream(5000));
+    hear(&mut relay, B, stream(5000).remote, &bytes(101, 1, &[11, 0x0a, 0, 160]));
+    let (due, _) = relay.deadline().unwrap();
+    relay.handle_timeout(due);
+    assert_eq!(events(&mut relay)[1..], [Event::Digit { channel: B, digit: '#' }]);
+    assert_eq!(relay.poll_packet(due, &mut [0; FRAME_BYTES]), None);
+    assert_eq!(busy(&relay), None);
+}
+
+#[test]
+fn a_key_pressed_at_the_very_end_is_not_lost() {
+    let mut relay = bridge(stream(4000), stream(5000));
+    hear(&mut relay, B, stream(5000).remote, &bytes(101, 1, &[11, 0x0a, 0, 160]));
+    events(&mut relay);
+    relay.handle_command(Command::Close { channel: B }, START);
+    assert_eq!(events(&mut relay)[0], Event::Digit { channel: B, digit: '#' });
+}
+
+#[test]
+fn a_prompt_is_spoken_taped_and_reported() {
+    let mut relay = relay();
+    open(&mut relay, A, Party::Leader, stream(4000));
+    relay.handle_command(Command::Play { channel: A, prompt: Prompt(0), repeat: false }, START);
+    let mut out = [0; FRAME_BYTES];
+    let mut sent = 0;
+    while let Some((due, _)) = busy(&relay) {
+        while let Some(spoken) = relay.poll_packet(due, &mut out) {
+            assert_eq!(spoken.to, Some(stream(4000).remote));
+            assert_eq!((spoken.tag.party, spoken.tag.call), (Party::Prompt, CALL));
+            relay.sent(A);
+            sent += 1;
+        }
+    }
+    assert_eq!(sent, 2);
+    assert_eq!(events(&mut relay), [Event::Played { channel: A, prompt: Prompt(0) }]);
+    assert_eq!(closed(&mut relay, A).sent, 2);
+}
+
+#[test]
+fn who_hears_a_prompt_does_not_hear_the_other_party() {
+    let mut relay = bridge(stream(4000), stream(5000));
+    relay.handle_command(Command::Play { channel: B, prompt: Prompt(0), repeat: true }, START);
+    let packet = bytes(8, 1, &[0; 160]);
+    assert_eq!(forwarded(hear(&mut relay, A, stream(4000).remote, &packet)), None);
+    relay.handle_command(Command::Stop { channel: B }, START);
+    assert!(forwarded(hear(&mut relay, A, stream(4000).remote, &packet)).is_some());
+    assert_eq!(relay.poll_packet(START + FRAME, &mut [0; FRAME_BYTES]), None);
+    assert_eq!(busy(&relay), None);
+}
+
+#[test]
+fn two_prompts_at_once_are_both_paced() {
+    let mut relay = bridge(stream(4000), stream(5000));
+    relay.handle_command(Command::Play { channel: A, prompt: Prompt(0), repeat: false }, START);
+    relay.handle_command(
+        Command::Play { channel: B, prompt: Prompt(1), repeat: false },
+        START + FRAME / 2,
+    );
+    let (mut out, mut now, mut order) = ([0; FRAME_BYTES], START, Vec::new());
+    while now <= START + Duration::from_millis(200) {
+        while let Some(spoken) = relay.poll_packet(now, &mut out) {
+            order.push((now.since(START).as_millis(), spoken.channel));
+        }
+        now = now + Duration::from_millis(1);
+    }
+    assert_eq!(order, [(0, A), (10, B), (20, A)]);
+}
+
+#[test]
+fn closing_one_party_leaves_the_other_alone() {
+    let mut relay = bridge(stream(4000), stream(5000));
+    closed(&mut relay, A);
+    assert_eq!(forwarded(hear(&mut relay, B, stream(5000).remote, &bytes(8, 1, &[0; 160]))), None);
+    open(&mut relay, A, Party::Caller, stream(7000));
+    assert_eq!(forwarded(hear(&mut relay, B, stream(5000).remote, &bytes(8, 2, &[0; 160]))), None);
+}
+
+#[test]
+fn loss_is_counted_over_all_a_party_sends() {
+    let mut relay = bridge(stream(4000), stream(5000));
+    for sequence in [65_534, 65_535, 2, 3] {
+        hear(&mut relay, A, stream(4000).remote, &bytes(8, sequence, &[0; 160]));
+    }
+    relay.untaped(A);
+    let counts = closed(&mut relay, A);
+    assert_eq!((counts.received, counts.lost, counts.untaped), (4, 2, 1));
+}
+
+#[test]
+fn commands_for_channels_that_are_not_open_have_no_effect() {
+    let mut relay = relay();
+    for channel in [A, Channel(77)] {
+        relay.handle_command(Command::Change { channel, stream: stream(1) }, START);
+        relay.handle_command(Command::Join { a: channel, b: B }, START);
+        relay.handle_command(Command::Play { channel, prompt: Prompt(0), repeat: true }, START);
+        relay.handle_command(Command::Stop { channel }, START);
+        relay.handle_command(Command::Close { channel }, START);
+    }
+    open(&mut relay, A, Party::Leader, stream(4000));
+    relay.handle_command(Command::Play { channel: A, prompt: Prompt(99), repeat: true }, START);
+    assert_eq!(busy(&relay), None);
+    assert_eq!(events(&mut relay), []);
+    assert_eq!(relay.handle_command(Command::Finish { call: CALL }, START), Some(CALL));
+}
+
+#[test]
+fn rec_q_what_was_counted_is_reported_while_somebody_speaks_and_at_the_end() {
+    let mut relay = bridge(stream(4000), stream(5000));
+    let mut reports = vec![];
+    for n in 0..1000u16 {
+        let now = START + Duration::from_millis(20) * u32::from(n);
+        relay.handle_timeout(now);
+        if n < 600 && n % 100 != 50 {
+            let packet = &mut bytes(8, n, &[1; 160]);
+            relay.handle_packet(A, stream(4000).remote, packet, now);
+        }
+        while let Some(event) = relay.poll_event() {
+            if let Event::Measured { channel, measured } = event {
+                assert_eq!((channel, measured.codec), (A, Codec::Pcma));
+                reports.push((now.since(START).as_secs(), measured.tally.lost));
+            }
+        }
+    }
+    let wanted = [(5, 2), (9, 5), (14, 6)];
+    assert_eq!(reports, wanted, "each five seconds, and no more after the last");
+    relay.handle_command(Command::Close { channel: A }, START);
+    let Some(Event::Closed { measured, counts, .. }) = relay.poll_event() else { panic!() };
+    let tally = measured.tally;
+    assert_eq!((tally.expected, tally.received, tally.lost), (600, 594, 6));
+    assert_eq!((counts.received, counts.lost), (594, 6));
+}
+
+#[test]
+fn sig_23_silence_is_reported_once_and_so_is_its_end() {
+    let mut relay = bridge(stream(4000), stream(5000));
+    let after = |seconds| START + Duration::from_secs(seconds);
+    let speak = |relay: &mut Relay, at| {
+        relay.handle_packet(A, stream(4000).remote, &mut bytes(8, 7, &[1; 160]), at);
+    };
+    speak(&mut relay, after(3));
+    events(&mut relay);
+    let look = |relay: &Relay| relay.look;
+    assert_eq!(look(&relay), Some(after(5)));
+    relay.handle_timeout(after(5));
+    assert_eq!(events(&mut relay), [Event::Quiet { channel: B, since: START }]);
+    assert_eq!(look(&relay), Some(after(8)));
+    relay.handle_timeout(after(8));
+    assert_eq!(events(&mut relay), [Event::Quiet { channel: A, since: after(3) }]);
+    assert_eq!(look(&relay), None, "nobody is there to become quiet");
+    speak(&mut relay, after(20));
+    assert_eq!(events(&mut relay), [Event::Heard { channel: A }]);
+    assert_eq!(look(&relay), Some(after(25)));
+    assert!(relay.deadline().unwrap().0 <= after(25));
+}
