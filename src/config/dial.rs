@@ -24,9 +24,10 @@ pub fn plan(
         allow.extend([numbering.to_dial(&plain), plain]);
     }
     let phones = phones.iter().map(|phone| phone.target.clone());
-    let people = roster.people.iter().flat_map(|one| [&one.mobile, &one.office]);
+    let people = roster.people.iter().flat_map(|one| [&one.mobile, &one.office]).flatten();
+    let people = people.flat_map(|number| [number.clone(), numbering.read(number).plain]);
     DialPlan {
-        known: phones.chain(people.flatten().cloned()).collect(),
+        known: phones.chain(people.filter(|number| !number.is_empty())).collect(),
         allow,
         per_day: u32::try_from(per_day).unwrap_or(0),
     }

@@ -79,6 +79,8 @@ impl Ladder {
         if self.legs.len() >= LEGS_MAX {
             return;
         }
+        // A call that was over and is followed again goes on.
+        self.fading.retain(|(_, fading)| *fading != call);
         self.legs.insert(call_id.to_vec(), (call, leg.to_owned()));
         self.calls.entry(call).or_default().call_ids.push(call_id.to_vec());
     }
@@ -178,6 +180,20 @@ mod tests {
         ladder.follow(b"a", CallId(Uuid::from_u128(8)), "");
         assert_eq!(take(&mut ladder, "a", 50).unwrap().call, CallId(Uuid::from_u128(8)));
         assert_eq!((ladder.len(), ladder.legs.len(), ladder.fading.len()), (1, 1, 0));
+    }
+
+    #[test]
+    fn rec_s11_a_call_that_goes_on_with_another_phone_is_kept_on() {
+        let mut ladder = Ladder::default();
+        ladder.follow(b"leader", CALL, "");
+        ladder.turn(at(10));
+        ladder.over(CALL);
+        ladder.follow(b"desk", CALL, "201");
+        assert!(take(&mut ladder, "leader", 600).is_some());
+        assert!(take(&mut ladder, "desk", 600).is_some());
+        ladder.over(CALL);
+        assert_eq!(take(&mut ladder, "desk", 640), None);
+        assert!(ladder.is_empty());
     }
 
     #[test]

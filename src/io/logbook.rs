@@ -131,8 +131,11 @@ fn keep(noted: Noted, waiting: &mut VecDeque<Noted>, board: &Board) {
     show_line(&noted, board);
     intruder::show(&noted, board);
     show_secrecy(&noted, board);
-    if let Fact::Carried { call, party, .. } = &noted.fact {
-        board.forget_voice(*call, *party);
+    match &noted.fact {
+        Fact::Carried { call, party, .. } => board.forget_voice(*call, *party),
+        Fact::Ended { call, .. } => board.forget_voices(*call),
+        Fact::AttemptEnded { attempt, .. } => board.forget_voices((*attempt).into()),
+        _ => {}
     }
     if waiting.len() < KEPT {
         waiting.push_back(noted);

@@ -1,5 +1,5 @@
-//! RTP sockets; turns the relay; feeds the tape's ring. On this thread's path nothing allocates, locks or touches
-//! the disk.
+//! RTP sockets; turns the relay; feeds the tape's ring. For a packet nothing here allocates, locks or touches the disk;
+//! a command may allocate.
 
 use super::clock;
 use super::tape::record::{Head, Kind};

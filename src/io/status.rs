@@ -168,6 +168,11 @@ impl Board {
         }
     }
 
+    /// The call is over: whoever was heard in it under another name is forgotten too.
+    pub fn forget_voices(&self, call: CallId) {
+        self.voices.send_modify(|voices| voices.retain(|(of, _), _| *of != call));
+    }
+
     /// A party is heard no more.
     pub fn forget_voice(&self, call: CallId, party: Party) {
         self.voices.send_modify(|voices| {

@@ -120,7 +120,10 @@ fn rec_s11_a_call_to_a_leader_has_a_ladder_of_its_own() {
     );
     assert!(!words.iter().any(|word| word.contains("caller")), "{words:#?}");
     let named = wait(room.store.calls_named(&entry.to_string())).expect("the log is read");
-    assert_eq!(named.iter().map(|call| call.to_leader).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(
+        named.iter().map(|call| call.direction.as_str()).collect::<Vec<_>>(),
+        ["in", "to_leader"]
+    );
 }
 
 #[test]

@@ -198,6 +198,24 @@ fn sig_16_and_sig_24_the_officers_phone_hands_the_called_party_on() {
 }
 
 #[test]
+fn sig_16_and_sig_24_a_target_who_picks_up_as_he_is_given_up_is_hung_up() {
+    let mut world = world();
+    let (_, officer, far) = talking(&mut world);
+    world.officer_refers(1, "<sip:302@pbx.example>", "");
+    let (target, _) = world.rung("302").unwrap();
+    world.wire_works = false;
+    world.pass(seconds(40));
+    // Our CANCEL is lost, and his 200 is on the way.
+    world.wire_works = true;
+    world.pick_up(target);
+    world.pass(seconds(2));
+    assert!(world.ended(target), "BYE");
+    assert!(!world.ended(officer) && !world.ended(far), "the two talk on");
+    world.hang_up(officer);
+    world.assert_clean();
+}
+
+#[test]
 fn sig_24_an_officer_who_hands_on_and_leaves_in_vain_leaves_nobody_behind() {
     let mut world = world();
     let (call, officer, far) = talking(&mut world);

@@ -153,6 +153,12 @@ pub fn policy_of(number: &str, desk: &Desk) -> Policy {
 
 /// T9: from the PBX alone, to nobody but whom the site names, never to ourselves.
 fn may_ask(call: CallId, refer: &Referred, desk: &mut Desk, now: Now) -> bool {
+    let numbering = &desk.plan.callers.numbering;
+    let plain = numbering.read(&refer.user).plain;
+    let mut ways = vec![refer.user.as_str()];
+    if numbering.to_dial(&plain) == refer.user {
+        ways.push(&plain);
+    }
     let account = &desk.plan.account;
     account.is_pbx(refer.source.addr.ip())
         && refer.user != account.user

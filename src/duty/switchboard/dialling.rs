@@ -42,7 +42,6 @@ impl Switchboard {
         now: Now,
     ) {
         let call = CallId::new(now, &mut self.desk.random);
-        self.desk.follow(leg, call, &phone);
         if let Some(fault) = &invite.fault {
             return self.desk.refuse(leg, fault.status, None, now);
         }
@@ -66,7 +65,10 @@ impl Switchboard {
         let target = invite.claims.from().user;
         let phone = Phone { name: phone, target, ring: Duration::ZERO, begins, srtp };
         match self.begin_dialling(&order, phone, Some((leg, offer)), now) {
-            Ok(()) => drop(self.desk.legs.insert(leg, call)),
+            Ok(()) => {
+                self.desk.follow(leg, call, &order.phone);
+                self.desk.legs.insert(leg, call);
+            }
             Err(why) => {
                 self.not_placed(order, why, now);
                 self.desk.refuse(leg, why.status(), None, now);

@@ -72,7 +72,7 @@ pub fn raw(out: &mut impl Write, of: &LadderOf, ladder: &[Rung], tame: bool) -> 
 pub fn voices(out: &mut impl Write, voices: &[VoiceRow]) -> io::Result<()> {
     for row in voices {
         let party = match row.party {
-            Party::Caller => "来电方 · caller",
+            Party::Caller => "对方 · other party",
             Party::Officer => "值班员 · officer",
             Party::Leader | Party::Prompt => "领导 · leader",
         };
@@ -108,12 +108,11 @@ pub fn voices(out: &mut impl Write, voices: &[VoiceRow]) -> io::Result<()> {
 }
 
 fn head(out: &mut impl Write, of: &LadderOf) -> io::Result<()> {
-    let (what, from) = if of.to_leader {
-        ("呼叫领导 · to a leader", "dutyline")
-    } else if of.caller.is_empty() {
-        ("来电 · incoming", "-")
-    } else {
-        ("来电 · incoming", of.caller.as_str())
+    let (what, from) = match (of.direction.as_str(), of.caller.as_str()) {
+        ("to_leader", _) => ("呼叫领导 · to a leader", "dutyline"),
+        ("out", _) => ("呼出 · outgoing", "dutyline"),
+        (_, "") => ("来电 · incoming", "-"),
+        (_, caller) => ("来电 · incoming", caller),
     };
     let (from, to) = (visible(from.as_bytes()), visible(of.callee.as_bytes()));
     let arrived = of.arrived.with_timezone(&beijing()).format("%Y-%m-%d %H:%M:%S");
@@ -273,7 +272,7 @@ mod tests {
             number: "电-1".to_owned(),
             entry: EntryId(Uuid::nil()),
             entry_number: "记-1".to_owned(),
-            to_leader: false,
+            direction: "in".to_owned(),
             caller: "110\u{1b}[31m".to_owned(),
             callee: "6001".to_owned(),
             arrived: DateTime::from_timestamp_millis(1_800_000_000_000).unwrap(),
@@ -304,6 +303,17 @@ mod tests {
         assert!(rows[7].contains("+1.004") && rows[7].contains("│◀─"), "{text}");
         assert!(rows[8].contains("缺 2 条"), "{text}");
         assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn rec_s11_a_call_of_ours_is_named_so() {
+        let out = |direction: &str| {
+            let mut out = vec![];
+            head(&mut out, &LadderOf { direction: direction.to_owned(), ..of() }).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert!(out("out").contains(" · 呼出 · outgoing · dutyline → 6001 · "));
+        assert!(out("to_leader").contains(" · 呼叫领导 · to a leader · dutyline → 6001 · "));
     }
 
     #[test]

@@ -45,7 +45,8 @@ pub struct LadderOf {
     pub entry: EntryId,
     /// 记-…
     pub entry_number: String,
-    pub to_leader: bool,
+    /// `in`, `out` or `to_leader`.
+    pub direction: String,
     pub caller: String,
     pub callee: String,
     pub arrived: DateTime<Utc>,
@@ -132,7 +133,7 @@ fn named(sql: &Connection, name: &str) -> Result<Vec<LadderOf>> {
             number: row.get(1)?,
             entry: row.get::<_, Id<EntryId>>(2)?.0,
             entry_number: row.get(3)?,
-            to_leader: row.get::<_, String>(4)? == "to_leader",
+            direction: row.get(4)?,
             caller: row.get(5)?,
             callee: row.get(6)?,
             arrived: row.get::<_, Ms>(7)?.0,
@@ -233,7 +234,7 @@ mod tests {
         for name in [id.as_str(), "call-1", "电-20261003-0001", "记-20261003-0001"] {
             let found = wait(store.calls_named(name)).unwrap();
             assert_eq!(found.len(), 1, "{name}");
-            assert_eq!((found[0].call, found[0].to_leader), (call(1), false), "{name}");
+            assert_eq!((found[0].call, found[0].direction.as_str()), (call(1), "in"), "{name}");
         }
         assert_eq!(wait(store.calls_named("nobody")).unwrap(), []);
     }

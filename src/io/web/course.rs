@@ -33,6 +33,8 @@ pub struct LegView {
     pub phone: String,
     pub text: &'static str,
     pub lasts: String,
+    /// It goes on since then, in milliseconds.
+    pub since: Option<i64>,
 }
 
 pub struct CallbackView {
@@ -42,11 +44,18 @@ pub struct CallbackView {
     pub settled: String,
 }
 
-pub fn stretch(row: &StretchRow, t: &'static Messages, now: DateTime<Utc>) -> StretchView {
+/// `placed`: the officer has called.
+pub fn stretch(
+    row: &StretchRow,
+    placed: bool,
+    t: &'static Messages,
+    now: DateTime<Utc>,
+) -> StretchView {
     let text = match (row.kind, row.party.as_str()) {
         (StretchKind::Early, _) => t.stretch_early,
         (StretchKind::Queued, _) => t.stretch_queued,
         (StretchKind::Message, _) => t.stretch_message,
+        (StretchKind::Hold, "caller") if placed => t.stretch_hold_called,
         (StretchKind::Hold, "caller") => t.stretch_hold_caller,
         (StretchKind::Hold, _) => t.stretch_hold_officer,
     };
@@ -82,6 +91,7 @@ pub fn legs(rows: &[LegRow], t: &'static Messages, now: DateTime<Utc>) -> Vec<Le
                 Joining::Conference => t.leg_conference,
                 Joining::Out => t.leg_out,
             },
+            since: (row.taken.is_some() && row.ended.is_none()).then_some(from.timestamp_millis()),
             lasts: match failed {
                 true => t.leg_failed.to_owned(),
                 false => times::span(from, row.ended.unwrap_or(now)),

@@ -139,6 +139,7 @@ pub fn of(found: &Found, heard: &[(Party, Quality)], page: &Page, now: DateTime<
     let t = page.t;
     let row = &found.row;
     let call = row.call.as_ref();
+    let placed = call.is_some_and(|call| call.placed);
     let settled = row.state == EntryState::Closed;
     let event = found.form.category() == Some(Category::Emergency)
         || row.urgency != Urgency::Routine
@@ -163,19 +164,27 @@ pub fn of(found: &Found, heard: &[(Party, Quality)], page: &Page, now: DateTime<
         times: call.map_or_else(Vec::new, |call| when(call, t, now)),
         settled,
         registrable: matches!(row.state, EntryState::Stub | EntryState::Reopened),
-        fields: fields(found, page),
-        missing: missing(found).into_iter().map(|field| page.pick(field.label())).collect(),
+        fields: fields(found, placed, page),
+        missing: missing(found)
+            .into_iter()
+            .map(|field| page.pick(outcome::label(field, placed)))
+            .collect(),
         leader_redialled: found.escalations.iter().any(|one| {
             one.row.state == EscalationState::Acknowledged && one.row.leader_reached.is_none()
         }),
         withdrawable: found.escalations.iter().any(open),
         escalations: found.escalations.iter().map(|one| escalation(one, page, now)).collect(),
         legs: course::legs(&found.legs, t, now),
-        stretches: found.stretches.iter().map(|one| course::stretch(one, t, now)).collect(),
-        voices: voices::all(&found.voices, heard, t, now),
+        stretches: found.stretches.iter().map(|one| course::stretch(one, placed, t, now)).collect(),
+        voices: voices::all(&found.voices, heard, placed, t, now),
         callback: found.callback.as_ref().map(|one| course::callback(one, t, now)),
         recording: recording(found.recording.as_ref(), call, t),
-        revisions: found.revisions.iter().rev().map(|one| revision(one, page, now)).collect(),
+        revisions: found
+            .revisions
+            .iter()
+            .rev()
+            .map(|one| revision(one, placed, page, now))
+            .collect(),
     }
 }
 
@@ -245,10 +254,9 @@ fn when(call: &CallRow, t: &'static Messages, now: DateTime<Utc>) -> Vec<When> {
 }
 
 /// In the order of the form: who, what, the event, what is done about it.
-fn fields(found: &Found, page: &Page) -> Vec<FieldView> {
+fn fields(found: &Found, placed: bool, page: &Page) -> Vec<FieldView> {
     use Field::*;
     let (form, missing) = (&found.form, &found.missing);
-    let placed = found.row.call.as_ref().is_some_and(|call| call.placed);
     let order = [
         CallerUnit,
         CallerName,
@@ -414,7 +422,7 @@ fn is_playable(state: RecordingState) -> bool {
     }
 }
 
-fn revision(row: &RevisionRow, page: &Page, now: DateTime<Utc>) -> RevisionView {
+fn revision(row: &RevisionRow, placed: bool, page: &Page, now: DateTime<Utc>) -> RevisionView {
     let t = page.t;
     RevisionView {
         time: times::short(row.at, now),
@@ -427,16 +435,16 @@ fn revision(row: &RevisionRow, page: &Page, now: DateTime<Utc>) -> RevisionView 
             RevisionKind::State => t.revision_state,
         },
         reason: row.reason.clone(),
-        changes: row.changes.iter().map(|change| shown(change, page)).collect(),
+        changes: row.changes.iter().map(|change| shown(change, placed, page)).collect(),
     }
 }
 
 /// A change in words: codes of categories, states and urgencies become their names.
-fn shown(change: &Change, page: &Page) -> ChangeView {
+fn shown(change: &Change, placed: bool, page: &Page) -> ChangeView {
     let t = page.t;
     let field = Field::from_name(&change.field);
     let label = match (field, change.field.as_str()) {
-        (Some(field), _) => page.pick(field.label()),
+        (Some(field), _) => page.pick(outcome::label(field, placed)),
         (None, "urgency") => t.urgency,
         (None, _) => t.state,
     };

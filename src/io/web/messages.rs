@@ -182,6 +182,7 @@ messages! {
     leg_failed: "未接通", "Not reached";
     stretch_message: "留言", "Message";
     stretch_hold_caller: "来电方保持", "Held by the caller";
+    stretch_hold_called: "对方保持", "Held by the called party";
     stretch_hold_officer: "值班方保持", "Held by the officer";
 
     voice: "通话质量", "Voice quality";
@@ -190,6 +191,7 @@ messages! {
     voice_poor: "差", "poor";
     voice_unjudged: "待测", "not judged yet";
     voice_caller: "来电方", "Caller";
+    voice_called: "对方", "Called party";
     voice_officer: "值班员", "Officer";
     voice_leader: "领导", "Leader";
     voice_lost: "丢包", "lost";
@@ -198,7 +200,7 @@ messages! {
     voice_jitter: "抖动", "jitter";
     voice_worst: "最低 {}（{}）", "worst {} ({})";
     voice_rtt: "往返", "round trip";
-    voice_far: "对方丢包", "lost on the way to them";
+    voice_far: "对端丢包", "lost on the way to them";
     call_out: "呼出", "Outgoing call";
     call_somebody: "拨号", "Call";
     call_number: "呼叫", "Call";
@@ -251,7 +253,7 @@ messages! {
     answered_popup: "已接听", "Answered";
 
     nothing_open: "选择一条记录，或等待来电。", "Choose an entry, or wait for a call.";
-    nothing_open_keys: "F1 打开最新来电 · F2 急 · F3 特急 · F7 打错 · F8 骚扰", "F1 newest call · F2 urgent · F3 critical · F7 wrong number · F8 nuisance";
+    nothing_open_keys: "F1 打开最新来电 · F2 急 · F3 特急 · F4 拨号 · F7 打错 · F8 骚扰", "F1 newest call · F2 urgent · F3 critical · F4 call · F7 wrong number · F8 nuisance";
     needs_script: "本页需要启用 JavaScript。", "This page needs JavaScript.";
     entry_gone: "没有这条记录。", "There is no such entry.";
 

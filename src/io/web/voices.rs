@@ -21,33 +21,39 @@ pub struct VoiceView {
 pub fn all(
     past: &[VoiceRow],
     now_heard: &[(Party, Quality)],
+    placed: bool,
     t: &'static Messages,
     now: DateTime<Utc>,
 ) -> Vec<VoiceView> {
     let past = past.iter().map(|row| {
         let mos = row.quality.mos.map(|mos| mos.mean.grade());
-        view(row.party, &row.quality, mos, false, t, now)
+        view(name(row.party, placed, t), &row.quality, mos, false, t, now)
     });
     let live = now_heard.iter().map(|(party, quality)| {
         let mos = quality.mos.map(|mos| mos.latest.grade());
-        view(*party, quality, mos, true, t, now)
+        view(name(*party, placed, t), quality, mos, true, t, now)
     });
     past.chain(live).collect()
 }
 
+/// `placed`: the officer has called.
+fn name(party: Party, placed: bool, t: &'static Messages) -> &'static str {
+    match party {
+        Party::Caller if placed => t.voice_called,
+        Party::Caller => t.voice_caller,
+        Party::Officer => t.voice_officer,
+        Party::Leader | Party::Prompt => t.voice_leader,
+    }
+}
+
 fn view(
-    party: Party,
+    party: &'static str,
     quality: &Quality,
     grade: Option<Grade>,
     live: bool,
     t: &'static Messages,
     now: DateTime<Utc>,
 ) -> VoiceView {
-    let party = match party {
-        Party::Caller => t.voice_caller,
-        Party::Officer => t.voice_officer,
-        Party::Leader | Party::Prompt => t.voice_leader,
-    };
     VoiceView { party, mark: mark(grade, t), figures: figures(quality, live, t, now), live }
 }
 

@@ -216,7 +216,7 @@ impl Relay {
     }
 
     /// Numbers what is sent to the channel's party after what was sent before, and encrypts it where that is agreed on.
-    /// Gives the length to send.
+    /// Gives the length to send; none for what must not be sent.
     pub fn close_packet(
         &mut self,
         channel: Channel,
@@ -225,7 +225,7 @@ impl Relay {
         now: Mono,
     ) -> Option<usize> {
         let lent = self.lent(channel)?;
-        lent.seam.number(buffer.get_mut(..length)?, lent.stream.codec.clock(), now);
+        lent.seam.number(buffer.get_mut(..length)?, lent.stream.codec.clock(), now)?;
         lent.reports.sends(buffer.get(..length)?);
         match &mut lent.guard {
             None => Some(length),

@@ -5,6 +5,11 @@
 use super::packet::{self, Numbers};
 use crate::protocol::now::Mono;
 
+/// Numbers after a change of the source within which one from before it may still come: as the gate lets in.
+const OVERTAKEN: i16 = 100;
+/// In a second: what was sent last lasts as long as one, at least.
+const FRAMES: u32 = 50;
+
 /// What was sent to one party so far. A machine: packets are renumbered in place.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Seam {
@@ -18,20 +23,25 @@ struct Line {
     shown: u32,
     sequence_shift: u16,
     timestamp_shift: u32,
-    /// Of what was sent, and when.
+    /// The first number that this source got; none once what was overtaken there cannot come any more.
+    first: Option<u16>,
+    /// Of what was sent, and when its timestamp was first.
     highest: Numbers,
     at: Mono,
 }
 
 impl Seam {
-    /// The packet is about to be sent; `clock`: ticks a second of its timestamp.
-    pub fn number(&mut self, bytes: &mut [u8], clock: u32, now: Mono) {
-        let Some(came) = packet::numbers(bytes) else { return };
+    /// The packet is about to be sent; `clock`: ticks a second of its timestamp. None for one that must not be: it was
+    /// overtaken where the source changed, its number was another's, and no number may be encrypted twice
+    /// (RFC 3711 §9.1).
+    pub fn number(&mut self, bytes: &mut [u8], clock: u32, now: Mono) -> Option<()> {
+        let came = packet::numbers(bytes)?;
         let line = self.line.get_or_insert(Line {
             source: came.ssrc,
             shown: came.ssrc,
             sequence_shift: 0,
             timestamp_shift: 0,
+            first: None,
             highest: came,
             at: now,
         });
@@ -44,8 +54,18 @@ impl Seam {
             timestamp: came.timestamp.wrapping_add(line.timestamp_shift),
             ssrc: line.shown,
         };
-        if numbers.sequence.wrapping_sub(line.highest.sequence).cast_signed() > 0 {
-            (line.highest, line.at) = (numbers, now);
+        if let Some(first) = line.first {
+            if (-OVERTAKEN..0).contains(&after(numbers.sequence, first)) {
+                return None;
+            }
+            line.first = (after(line.highest.sequence, first) < OVERTAKEN).then_some(first);
+        }
+        if after(numbers.sequence, line.highest.sequence) > 0 {
+            // All packets of one key bear the moment of its beginning (RFC 4733 §2.2.1).
+            if numbers.timestamp != line.highest.timestamp {
+                line.at = now;
+            }
+            line.highest = numbers;
         }
         if numbers != came {
             packet::set_numbers(bytes, numbers);
@@ -53,16 +73,22 @@ impl Seam {
         if changed {
             packet::set_marker(bytes);
         }
+        Some(())
     }
+}
+
+fn after(one: u16, other: u16) -> i16 {
+    one.wrapping_sub(other).cast_signed()
 }
 
 impl Line {
     /// From this packet of another source on; the pause between is one for the listener too.
     fn turn_to(&mut self, came: Numbers, clock: u32, now: Mono) {
         let passed = now.since(self.at).as_micros() * u128::from(clock) / 1_000_000;
-        let timestamp = self.highest.timestamp.wrapping_add(passed as u32);
+        let timestamp = self.highest.timestamp.wrapping_add((passed as u32).max(clock / FRAMES));
         let sequence = self.highest.sequence.wrapping_add(1);
         self.source = came.ssrc;
+        self.first = Some(sequence);
         self.sequence_shift = sequence.wrapping_sub(came.sequence);
         self.timestamp_shift = timestamp.wrapping_sub(came.timestamp);
     }
@@ -81,19 +107,20 @@ mod tests {
         seam: &mut Seam,
         ms: u64,
         (ssrc, sequence, timestamp): (u32, u16, u32),
-    ) -> Packet<'static> {
+    ) -> Option<Packet<'static>> {
         let payload: &'static [u8] = &[7; 160];
         let packet = Packet { payload_type: 8, marker: false, sequence, timestamp, ssrc, payload };
         let mut bytes = [0; 172];
         packet::build(&packet, &mut bytes).unwrap();
-        seam.number(&mut bytes, 8000, START + Duration::from_millis(ms));
+        seam.number(&mut bytes, 8000, START + Duration::from_millis(ms))?;
         let Packet { payload_type, marker, sequence, timestamp, ssrc, payload: passed } =
             packet::parse(&bytes).unwrap();
         assert_eq!((payload_type, passed), (8, payload));
-        Packet { payload_type, marker, sequence, timestamp, ssrc, payload }
+        Some(Packet { payload_type, marker, sequence, timestamp, ssrc, payload })
     }
 
-    fn numbers(packet: &Packet<'_>) -> (u32, u16, u32, bool) {
+    fn numbers(packet: &Option<Packet<'_>>) -> (u32, u16, u32, bool) {
+        let packet = packet.as_ref().expect("it is sent");
         (packet.ssrc, packet.sequence, packet.timestamp, packet.marker)
     }
 
@@ -116,7 +143,7 @@ mod tests {
         let voice = sent(&mut seam, 140, (2, 5, 777_000));
         assert_eq!(numbers(&voice), (1, 60_003, 320 + 800, true), "100 ms after the last one");
         let late = sent(&mut seam, 160, (2, 4, 776_840));
-        assert_eq!(numbers(&late), (1, 60_002, 320 + 640, false));
+        assert_eq!(late, None, "its number was the prompt's");
         let next = sent(&mut seam, 161, (2, 6, 777_160));
         assert_eq!(numbers(&next), (1, 60_004, 320 + 960, false));
         let prompt = sent(&mut seam, 221, (1, 60_003, 480));
@@ -131,10 +158,51 @@ mod tests {
         assert_eq!(numbers(&voice), (1, 0, 159, true));
     }
 
+    /// Under SRTP a number that is sent twice is a key stream that is used twice.
+    #[test]
+    fn no_number_is_sent_twice_whatever_is_overtaken_where_sources_change() {
+        let mut seam = Seam::default();
+        let mut seen = std::collections::BTreeSet::new();
+        let mut ms = 0;
+        for turn in 0..8u16 {
+            let ssrc = u32::from(turn % 3);
+            let begin = turn.wrapping_mul(20_011);
+            for n in 0..300u16 {
+                // The first ones come last.
+                let n = if n < 5 { 4 - n } else { n };
+                ms += 20;
+                let packet = sent(&mut seam, ms, (ssrc, begin.wrapping_add(n), u32::from(n) * 160));
+                if let Some(packet) = packet {
+                    assert!(seen.insert(packet.sequence), "turn {turn}, packet {n}");
+                }
+            }
+        }
+        assert!(seen.len() >= 8 * 295, "only what was overtaken is left out: {}", seen.len());
+    }
+
+    #[test]
+    fn a_source_that_starts_anew_soon_after_its_turn_is_heard_on() {
+        let mut seam = Seam::default();
+        sent(&mut seam, 0, (1, 100, 0));
+        sent(&mut seam, 20, (2, 5_000, 0));
+        assert!(sent(&mut seam, 40, (2, 60_000, 0)).is_some());
+        assert!(sent(&mut seam, 60, (2, 60_001, 160)).is_some());
+    }
+
+    #[test]
+    fn after_a_key_the_clock_has_gone_on() {
+        let mut seam = Seam::default();
+        for n in 0..10 {
+            sent(&mut seam, u64::from(n) * 20, (1, 100 + n, 800));
+        }
+        let voice = sent(&mut seam, 200, (2, 7, 0));
+        assert_eq!(numbers(&voice), (1, 110, 800 + 1600, true), "200 ms after the key began");
+    }
+
     #[test]
     fn what_is_no_rtp_is_left_alone() {
         let mut bytes = [1, 2, 3];
-        Seam::default().number(&mut bytes, 8000, START);
+        assert_eq!(Seam::default().number(&mut bytes, 8000, START), None);
         assert_eq!(bytes, [1, 2, 3]);
     }
 }

@@ -114,7 +114,7 @@ impl Source {
         now: Mono,
         out: &mut [u8; FRAME_BYTES],
     ) -> Option<(Codec, u8)> {
-        let goes_on = self.due.is_some_and(|due| due <= now && now.since(due) <= LATE_MAX);
+        let goes_on = self.due.is_some_and(|due| due <= now + FRAME && now.since(due) <= LATE_MAX);
         if !goes_on {
             self.skip_to(now);
         }

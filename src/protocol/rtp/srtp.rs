@@ -24,6 +24,8 @@ const SENDERS: usize = 4;
 const WINDOW: u64 = 128;
 /// Rollovers that a sender may have behind it when we hear it first: 23 hours at 50 packets a second.
 const ROLLOVERS: u64 = 64;
+/// Packets that are tried under all of them: what is not authentic shall not cost that for ever.
+const TRIED_MAX: u16 = 100;
 
 /// A master key with its salt.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +67,7 @@ pub struct Guard {
 impl Guard {
     pub fn new(keys: Keys) -> Self {
         let (out, heard) = (Direction::new(&keys.ours), Direction::new(&keys.theirs));
+        let heard = Direction { to_try: TRIED_MAX, ..heard };
         Self { keys, mask: 0, out, heard, before: None }
     }
 
@@ -138,11 +141,18 @@ struct Direction {
     cipher: Cipher,
     senders: [Sender; SENDERS],
     turn: u64,
+    /// Packets that may still be tried under every rollover, until one is authentic.
+    to_try: u16,
 }
 
 impl Direction {
     fn new(master: &MasterKey) -> Self {
-        Self { cipher: Cipher::new(master), senders: [Sender::default(); SENDERS], turn: 0 }
+        Self {
+            cipher: Cipher::new(master),
+            senders: [Sender::default(); SENDERS],
+            turn: 0,
+            to_try: 0,
+        }
     }
 
     fn open(&mut self, packet: &mut [u8]) -> Result<usize, Closed> {
@@ -163,15 +173,17 @@ impl Direction {
 
     /// The index under which the packet is authentic. An earlier run may have heard how often the
     /// numbers of the first sender rolled over, which nobody tells us (RFC 3711 §3.3.1): it is tried.
-    fn index_of(&self, packet: &[u8], length: usize, guessed: u64) -> Option<u64> {
+    fn index_of(&mut self, packet: &[u8], length: usize, guessed: u64) -> Option<u64> {
         let authentic = |index: &u64| {
             let tag = self.cipher.tag(&packet[..length], *index);
             let differs =
                 tag.iter().zip(&packet[length..]).fold(0, |all, (one, other)| all | (one ^ other));
             differs == 0
         };
-        let tries = if self.turn == 0 { ROLLOVERS } else { 0 };
-        (0..=tries).map(|rollovers| guessed + (rollovers << 16)).find(authentic)
+        let tries = if self.to_try > 0 { ROLLOVERS } else { 0 };
+        let index = (0..=tries).map(|rollovers| guessed + (rollovers << 16)).find(authentic);
+        self.to_try = if index.is_some() { 0 } else { self.to_try.saturating_sub(1) };
+        index
     }
 
     fn sender(&mut self, ssrc: u32) -> &mut Sender {

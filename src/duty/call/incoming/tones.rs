@@ -28,7 +28,7 @@ impl Incoming {
                 desk.freed = true;
                 self.end(Disposition::Answered, by, 200, why, desk, since);
             }
-            State::Queued(_) => {
+            State::Queued(_) | State::Ringing { .. } if self.caller.is_answered() => {
                 desk.sip.bye(self.caller.leg, now);
                 self.phones.close(desk, now);
                 self.end(Disposition::Abandoned, by, 200, why, desk, since);
@@ -37,7 +37,7 @@ impl Incoming {
                 desk.sip.bye(self.caller.leg, now);
                 self.message_ended(by, why, desk, since);
             }
-            State::Entering { .. } | State::Ringing { .. } | State::Over => {}
+            State::Entering { .. } | State::Queued(_) | State::Ringing { .. } | State::Over => {}
         }
     }
 

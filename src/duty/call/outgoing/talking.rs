@@ -37,9 +37,10 @@ impl Outgoing {
                     self.hung_up(&hung_up, desk, now);
                 }
             }
+            // Somebody to whom the call was handed on picked up as he was given up.
+            LegEvent::Answered { .. } => desk.sip.bye(leg, now),
             LegEvent::Cancelled { .. }
             | LegEvent::Progress { .. }
-            | LegEvent::Answered { .. }
             | LegEvent::Refused { .. }
             | LegEvent::OfferRefused { .. } => {}
         }
@@ -74,7 +75,13 @@ impl Outgoing {
 
     /// Where the trunk tells nothing of it, the busy tone says that the far end is gone, or never came.
     pub fn handle_tone(&mut self, party: Party, tone: Tone, since: Now, desk: &mut Desk, now: Now) {
-        if party != Party::Caller || !matches!(tone, Tone::Busy | Tone::Congestion) {
+        if !matches!(tone, Tone::Busy | Tone::Congestion) {
+            return;
+        }
+        if party == Party::Leader {
+            return self.leader_is_gone(since, desk, now);
+        }
+        if party != Party::Caller {
             return;
         }
         match &self.state {
@@ -89,6 +96,16 @@ impl Outgoing {
                 self.far_refuses(486, desk, now);
             }
             State::Entering { .. } | State::Desk(_) | State::Over => {}
+        }
+    }
+
+    fn leader_is_gone(&mut self, since: Now, desk: &mut Desk, now: Now) {
+        let State::Talking(bridge) = &mut self.state else { return };
+        if bridge.leader_is_gone(since, desk, now) {
+            self.hang_up(200, desk, now);
+            let why = "the leader hung up, as the busy tone says";
+            let (disposition, by) = (Disposition::Answered, Some(Party::Leader));
+            self.end(&End { disposition, by, status: 200, why }, desk, since);
         }
     }
 

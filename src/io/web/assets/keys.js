@@ -11,7 +11,7 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
   if (event.repeat) return;
   const shown = article();
-  if (event.key === "F4" && !shown) return document.querySelector("#dial > summary").click();
+  if (event.key === "F4" && !shown?.querySelector('[data-key="F4"]')) return document.querySelector("#dial > summary").click();
   if (event.key === "F1" || !shown) {
     const entry = newest() ?? newestRow();
     if (entry) open(entry, true);

@@ -20,12 +20,17 @@ impl Endpoint {
         self.account.trusts(ip) || self.phones.as_ref().is_some_and(|phones| phones.serves(ip))
     }
 
-    /// Whether this message is to be looked at as a phone's. A phone may share the PBX's address.
+    /// Whether this message is to be looked at as a phone's. A phone may share the PBX's host; what comes from the
+    /// PBX's own port is the PBX's, whoever has it forwarded.
     pub(super) fn is_phones(&self, from: Peer, bytes: &[u8], now: Now) -> bool {
         let Some(phones) = self.phones.as_ref().filter(|phones| phones.serves(from.addr.ip()))
         else {
             return false;
         };
+        let pbx = &self.account;
+        if pbx.peers.iter().chain([&pbx.pbx]).any(|peer| peer.addr == from.addr) {
+            return false;
+        }
         !self.account.trusts(from.addr.ip())
             || bytes.starts_with(b"REGISTER ")
             || phones.at(from.addr, now.mono).is_some()
@@ -131,17 +136,18 @@ impl Endpoint {
         if verdict == Verdict::TooMany {
             return Err("too many attempts");
         }
-        if let Some(fault) = &request.fault {
-            self.respond(request, from, fault.status, now);
-            return Ok(None);
-        }
-        match verdict {
-            Verdict::Ask { .. } => {
-                let ask = ask.into_iter().map(|ask| ("WWW-Authenticate", ask)).collect();
-                self.respond_with(request, from, 401, ask, now);
+        let (status, headers) = match (&request.fault, verdict) {
+            (Some(fault), _) => (fault.status, vec![]),
+            (None, Verdict::Ask { .. }) => {
+                (401, ask.into_iter().map(|ask| ("WWW-Authenticate", ask)).collect())
             }
-            Verdict::Wrong | Verdict::TooMany => self.respond(request, from, 403, now),
-            Verdict::Proved { user } => return Ok(Some(user)),
+            (None, Verdict::Wrong | Verdict::TooMany) => (403, vec![]),
+            (None, Verdict::Proved { user }) => return Ok(Some(user)),
+        };
+        match request.method {
+            // Whoever has proved nothing takes no room from the line.
+            Some(Method::Register) => self.respond_once(request, from, status, &headers),
+            _ => self.respond_with(request, from, status, headers, now),
         }
         Ok(None)
     }

@@ -216,14 +216,26 @@ impl Endpoint {
         headers: Vec<(&'static str, Vec<u8>)>,
         now: Now,
     ) {
-        let tag = self.random.token().into_bytes();
         if self.is_full() {
-            let writer = request.reply_seed(from.addr).reply(status, &tag);
-            let bytes = finish(writer, status, &headers, &self.account.agent, None);
-            return self.transmit(Transmit { to: from, bytes });
+            return self.respond_once(request, from, status, &headers);
         }
+        let tag = self.random.token().into_bytes();
         let key = self.open_server(request, from, None, tag);
         self.reply(&key, status, headers, None, now);
+    }
+
+    /// Keeps nothing of it: a request that comes again is answered again (§8.2.7).
+    pub(super) fn respond_once(
+        &mut self,
+        request: &Request,
+        from: Peer,
+        status: u16,
+        headers: &[(&'static str, Vec<u8>)],
+    ) {
+        let tag = self.random.token().into_bytes();
+        let writer = request.reply_seed(from.addr).reply(status, &tag);
+        let bytes = finish(writer, status, headers, &self.account.agent, None);
+        self.transmit(Transmit { to: from, bytes });
     }
 
     pub(super) fn run_server(&mut self, key: &ServerKey) {

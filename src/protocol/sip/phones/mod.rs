@@ -127,6 +127,11 @@ impl Phones {
             if !ours || !self.plan.algorithms.contains(&given.algorithm) {
                 continue;
             }
+            // Whoever does not hear our answers proves nothing, and counts for nothing.
+            if !self.nonces.is_good(&given.nonce, ip, now) {
+                stale = true;
+                continue;
+            }
             let phone = self.phone(&given.user);
             let password = phone.map_or("nobody's password", |phone| &phone.password);
             let proved = given.prove(password, &request.method_name);
@@ -134,8 +139,7 @@ impl Phones {
                 self.attempts.turn_away(ip, now);
                 return Verdict::Wrong;
             }
-            let good = self.nonces.is_good(&given.nonce, ip, now);
-            if good && self.nonces.spend(&given.nonce, given.count, now) {
+            if self.nonces.spend(&given.nonce, given.count, now) {
                 return Verdict::Proved { user: given.user };
             }
             stale = true;

@@ -225,6 +225,37 @@ fn sig_24_passwords_are_tried_once_a_second_at_most_and_that_is_told() {
 }
 
 #[test]
+fn sig_31_and_sig_24_whoever_proves_nothing_takes_no_room_from_the_line() {
+    let mut line = line();
+    let made_up = "Authorization: Digest username=\"801\", realm=\"dutyline\", nonce=\"x\", \
+                   uri=\"sip:101@192.0.2.10\", response=\"0\", cnonce=\"y\", nc=00000001, qop=auth\r\n";
+    for n in 0..60 * 100 {
+        let from = format!("192.0.2.{}:{}", 64 + n % 60, 1024 + n);
+        let more = if n % 2 == 0 { "" } else { made_up };
+        let guess = request("REGISTER", more).replace("z9hG4bKREGISTER1", &format!("z9hG4bKr{n}"));
+        line.handle_message(udp(&from), guess.as_bytes(), start());
+    }
+    let answers: Vec<_> = std::iter::from_fn(|| line.poll_transmit()).collect();
+    assert!(answers.len() >= 60, "{} are asked for their password", answers.len());
+    assert_eq!(line.load().0, 0, "transactions");
+    let intruded = |event: &Event| matches!(event, Event::Intruded(_));
+    let told = std::iter::from_fn(|| line.poll_event()).filter(intruded).count();
+    assert_eq!(told, 60, "each address once, for its pace");
+}
+
+/// What the PBX forwards to us comes from its own port; nobody becomes a phone there.
+#[test]
+fn sig_28_and_sig_24_the_pbx_itself_is_no_phone() {
+    let everywhere = Network { ip: [192, 0, 2, 0].into(), bits: 24 };
+    let mut line = endpoint(account(LINE, udp(PBX)));
+    line.serve_phones(Plan { networks: vec![everywhere], ..plan(&[Algorithm::Md5]) });
+    let (out, _) = ask_from(&mut line, udp(PBX), request("REGISTER", "").as_bytes());
+    assert!(!statuses(&out).contains(&401), "{:?}", statuses(&out));
+    let (out, _) = ask_from(&mut line, udp(OTHER), request("REGISTER", "").as_bytes());
+    assert_eq!(statuses(&out), [401]);
+}
+
+#[test]
 fn sig_24_a_phone_registers_nobody_else() {
     // Right credentials of 801, for 802's address.
     let mut other = Room::open(line(), "801", "五个 words: käse");
