@@ -131,6 +131,19 @@ impl Browser {
         self.see(css).await.click().await.expect("clicked");
     }
 
+    /// Presses the button of the mouse there, and lets it go so much later.
+    pub async fn hold(&self, css: &str, pressed: Duration) {
+        use fantoccini::actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
+        let (element, button) = (self.see(css).await, MOUSE_BUTTON_LEFT);
+        let there = PointerAction::MoveToElement { element, duration: None, x: 0.0, y: 0.0 };
+        let actions = MouseActions::new("mouse".to_owned())
+            .then(there)
+            .then(PointerAction::Down { button })
+            .pause(pressed)
+            .then(PointerAction::Up { button });
+        self.client.perform_actions(actions).await.expect("held");
+    }
+
     pub async fn script(&self, script: &str) -> Value {
         self.client.execute(script, vec![]).await.expect("the script runs")
     }

@@ -711,3 +711,34 @@ async fn what_happens_to_an_entry_on_its_way_to_the_page_is_shown() {
     browser.see_text(".entry-marks", "通话中").await;
     browser.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_button_that_is_held_down_while_what_was_typed_is_saved_is_clicked() {
+    if !have(&["chromedriver", "chromium"]) {
+        return;
+    }
+    let room = Room::open().await;
+    let browser = Browser::start().await;
+    sign_in(&browser, &room).await;
+    let call = room.caller_dials("88123456", "市住建局").await;
+    browser.see("article.entry").await;
+    room.officer_answers(call).await;
+    browser.see_text(".entry-marks", "通话中").await;
+    let count = "window.clicked = 0; document.addEventListener('click', (event) => {
+        if (event.target.closest('.entry-actions form[data-dial] button')) window.clicked++;
+    }, true);";
+    browser.script(count).await;
+    // The button bears the number, and the number is saved as soon as the field is left.
+    browser.script("document.querySelector('input[name=caller_phone]').value = ''").await;
+    browser.type_into("caller_phone", "66001122").await;
+    browser.hold(".entry-actions form[data-dial] button", Duration::from_millis(1200)).await;
+    assert_eq!(browser.script("return window.clicked").await, 1, "it is clicked");
+    browser
+        .until("the button bears the new number", async || {
+            let title =
+                "return document.querySelector('.entry-actions form[data-dial] button').title";
+            browser.script(title).await.as_str().is_some_and(|title| title.contains("66001122"))
+        })
+        .await;
+    browser.end().await;
+}

@@ -7,6 +7,9 @@ const detail = document.getElementById("detail");
 const heard = new Map();
 let asking = null;
 let opening = null;
+// A button that is replaced while it is held down is never clicked.
+let held = false;
+let putOff = false;
 
 export const article = () => detail.querySelector("article.entry");
 export const openEntry = () => article()?.dataset.entry;
@@ -74,6 +77,10 @@ export async function refresh() {
 
 function merge(shown, fresh, asked) {
   if (!fresh || shown !== article() || shown.dataset.entry !== fresh.dataset.entry) return;
+  if (held) {
+    putOff = true;
+    return;
+  }
   shown.className = fresh.className;
   for (const part of shown.querySelectorAll("[data-part]")) {
     const now = fresh.querySelector(`[data-part="${part.dataset.part}"]`);
@@ -88,6 +95,17 @@ function merge(shown, fresh, asked) {
   autosave.merge(shown, fresh, asked);
   mountPlayers(shown);
   tick();
+}
+
+// A scroll bar that is pressed tells of no end.
+addEventListener("pointerdown", (event) => (held = event.target.closest("button, a, summary") !== null), true);
+for (const end of ["pointerup", "pointercancel"]) {
+  // Its click comes first.
+  addEventListener(end, () => setTimeout(() => {
+    held = false;
+    if (putOff) refresh();
+    putOff = false;
+  }), true);
 }
 
 function keepFocus(part, replace) {
