@@ -2,6 +2,7 @@
 
 mod log;
 mod page;
+mod proof;
 pub mod voice;
 
 use crate::config::Config;
@@ -10,6 +11,7 @@ use crate::io::checkpoint::{self, End, Keeper};
 use crate::io::line::{self, Line};
 use crate::io::media::Media;
 use crate::io::metrics::{self, Metrics};
+use crate::io::proof::witness::Witness;
 use crate::io::resolver::Pbx;
 use crate::io::status::Board;
 use crate::io::store::Store;
@@ -50,6 +52,7 @@ pub struct Daemon {
     media: Option<Arc<Media>>,
     tape: Option<Tape>,
     keeper: Option<Keeper>,
+    witness: Option<Witness>,
     /// How long calls may go on when it is told to stop.
     finish: Duration,
     stopping: CancellationToken,
@@ -145,6 +148,12 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let mut background = beside(&config, &readers, &stopping);
     background.push(serving);
     background.extend(serve_metrics(&config, &readers, voice.tape.backlog(), &stopping));
+    let witness = proof::witness(&config, &store, &board).await;
+    background.extend(
+        witness
+            .clone()
+            .map(|witness| tokio::spawn(witness.keep(config.witness.every, stopping.clone()))),
+    );
     background.extend(pbx.keep(&voice.orders, &board, &stopping));
     let first_link = first_link(&store, web_address).await;
     info!(%web_address, line = %config.line.number, "dutyline is up");
@@ -160,6 +169,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         media,
         tape,
         keeper,
+        witness,
         finish: config.line.finish,
         stopping,
         background,
@@ -266,6 +276,11 @@ impl Daemon {
         }
         for task in self.background {
             task.abort();
+        }
+        if let Some(witness) = self.witness
+            && let Err(error) = witness.sign().await
+        {
+            warn!(%error, "what was written last is not signed");
         }
         info!("dutyline has stopped");
     }

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dutyline::config::{Config, Environment, Loaded};
 use dutyline::demo::DemoOptions;
 use dutyline::io::ladder::print;
+use dutyline::io::proof::{PublicKey, verify};
 use dutyline::io::store::{Account, Added, NewPerson, Store, wait};
 use dutyline::io::{clock, terminal};
 use std::io::{IsTerminal, stderr, stdout};
@@ -57,6 +58,11 @@ enum Command {
     /// Accounts for the page. 账号
     #[command(subcommand)]
     User(User),
+    /// Check that nothing was altered, taken out or put in behind the log's back. 核验防篡改
+    ///
+    /// Only reads, and works while the daemon runs. Exit code 0: everything is as it was written;
+    /// 1: something is not, and is named; 2: the configuration is wrong.
+    Verify(Verify),
 }
 
 #[derive(Args)]
@@ -86,6 +92,18 @@ struct Trace {
     /// The messages themselves, as they were on the wire but for credentials. 报文原文
     #[arg(long)]
     raw: bool,
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+#[derive(Args)]
+struct Verify {
+    /// A folder to which signed heads were sent, besides that of the configuration. 见证文件夹
+    #[arg(long)]
+    heads: Vec<PathBuf>,
+    /// The public key, kept where this host cannot change it. 公钥（另处保存的）
+    #[arg(long)]
+    key: Option<String>,
     #[command(flatten)]
     file: ConfigFile,
 }
@@ -143,6 +161,7 @@ fn main() -> ExitCode {
         }),
         Command::Trace(trace) => with_config(&trace.file, |config| show(&trace, &config)),
         Command::User(User::Add(user)) => with_config(&user.file, |config| add(&user, &config)),
+        Command::Verify(wanted) => with_config(&wanted.file, |config| check(&wanted, &config)),
     };
     done.unwrap_or_else(|fault| {
         eprintln!("{fault:#}");
@@ -185,6 +204,21 @@ fn show(trace: &Trace, config: &Config) -> anyhow::Result<ExitCode> {
         print::voices(&mut out, &voices)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn check(wanted: &Verify, config: &Config) -> anyhow::Result<ExitCode> {
+    let parse = |text: &String| PublicKey::parse(text).context("--key: 不是公钥 · no public key");
+    let mut folders = wanted.heads.clone();
+    folders.extend(config.witness.folder.clone());
+    let wanted = verify::Wanted {
+        data: config.storage.data.clone(),
+        recordings: config.storage.recordings.clone(),
+        folders,
+        key: wanted.key.as_ref().map(parse).transpose()?,
+    };
+    let report = wanted.check()?;
+    print!("{report}");
+    Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn add(user: &NewUser, config: &Config) -> anyhow::Result<ExitCode> {

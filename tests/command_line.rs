@@ -117,3 +117,34 @@ fn accounts_are_added_with_a_password_from_the_input() {
     assert_eq!((name.as_str(), role.as_str()), ("张三", "officer"));
     assert!(password.starts_with("$argon2id$"), "{password}");
 }
+
+#[test]
+fn rec_e1_verify_names_what_was_altered_behind_the_logs_back() {
+    let config = RIGHT.replace("[[phones]]", "[storage]\ndata = \".\"\n[[phones]]");
+    let folder = folder_with(&config);
+    let add = ["user", "add", "张三", "--config", "d.toml"];
+    assert_eq!(dutyline(folder.path(), &add, "correct horse\n").status.code(), Some(0));
+    let verify = |more: &[&str]| {
+        dutyline(folder.path(), &[&["verify", "--config", "d.toml"], more].concat(), "")
+    };
+    let without = verify(&[]);
+    assert_eq!(without.status.code(), Some(1), "there is no key yet: {without:?}");
+    assert!(text(&without.stderr).contains("--key"), "{without:?}");
+    let database = rusqlite::Connection::open(folder.path().join("dutyline.db")).expect("opened");
+    let origin: String =
+        database.query_row("SELECT origin FROM chain", [], |row| row.get(0)).expect("named");
+    let key = dutyline::io::proof::key::SigningKey::load_or_make(folder.path(), &origin);
+    let key = key.expect("made").public.to_string();
+    fs::create_dir(folder.path().join("heads")).expect("made");
+    for more in [&[][..], &["--key", &key]] {
+        let sound = verify(more);
+        assert_eq!(sound.status.code(), Some(0), "{sound:?}");
+        assert!(text(&sound.stdout).contains("未发现改动"), "{sound:?}");
+    }
+    assert_eq!(verify(&["--key", "nonsense"]).status.code(), Some(1));
+    database.execute_batch("UPDATE person SET role = 'admin'").expect("altered");
+    let found = verify(&[]);
+    assert_eq!(found.status.code(), Some(1), "{found:?}");
+    let shown = text(&found.stdout);
+    assert!(shown.contains("person [1]") && shown.contains("1 faults"), "{shown}");
+}

@@ -3,7 +3,7 @@
 use super::faults::{Fault, Say, say};
 use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
 use super::{Config, Environment, Measured, Media, Storage, Web};
-use super::{answering, callers, dial, ladders, line, registrar};
+use super::{answering, callers, dial, ladders, line, registrar, witness};
 use crate::duty::line_plan::{Phone, SrtpPlan};
 use crate::duty::roster::{Person, Role, Roster};
 use crate::protocol::sdp::Policy;
@@ -45,6 +45,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
     let storage = storage(root.section("storage"));
     let web = web(reader, root.section("web"), sip);
     let metrics = metrics(reader, root.section("metrics"), sip, web.listen);
+    let witness = witness::witness(root.section("witness"));
     let callers = callers::rules(root.section("callers"));
     let contacts = root.each("contacts").into_iter();
     let contacts: Vec<_> =
@@ -73,6 +74,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         storage,
         web,
         metrics,
+        witness,
         contacts,
         callers,
         roster,

@@ -11,6 +11,7 @@ mod reader;
 mod registrar;
 mod secret;
 mod summary;
+mod witness;
 
 use crate::duty::call::arrival::CallerRules;
 use crate::duty::dial_plan::DialPlan;
@@ -41,6 +42,7 @@ pub struct Config {
     pub web: Web,
     /// None: nothing is served to Prometheus.
     pub metrics: Option<Measured>,
+    pub witness: Witness,
     pub contacts: Vec<Contact>,
     pub callers: CallerRules,
     pub roster: Roster,
@@ -143,6 +145,14 @@ pub struct Storage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Measured {
     pub listen: SocketAddr,
+}
+
+/// Where the signed heads of the log go, besides the data folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witness {
+    /// Off this host; not made where it is missing, so that a lost mount is seen.
+    pub folder: Option<PathBuf>,
+    pub every: Duration,
 }
 
 #[derive(Debug, Clone)]

@@ -39,6 +39,12 @@ impl Config {
         if let Some(metrics) = &self.metrics {
             row("metrics", format!("http://{}/metrics", metrics.listen));
         }
+        if let Some(folder) = &self.witness.folder {
+            row(
+                "witness",
+                format!("{}, every {} s", folder.display(), self.witness.every.as_secs()),
+            );
+        }
         let site = &self.callers.numbering;
         let prefixes = site.outside_prefixes.join(", ");
         row("callers", format!("area code {:?}, outside prefix {prefixes:?}", site.area_code));

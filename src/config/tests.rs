@@ -597,3 +597,21 @@ fn metrics_are_served_only_where_an_address_is_given() {
         assert_eq!(faults.list[0].field, "metrics.listen", "{taken}");
     }
 }
+
+#[test]
+fn heads_of_the_log_go_to_the_folder_that_is_given() {
+    let with = |keys: &str| load(&format!("{RIGHT}\n[witness]\n{keys}\n"));
+    let usual = load(RIGHT).expect("right").config.witness;
+    assert_eq!(usual, Witness { folder: None, every: Duration::from_secs(600) });
+    let given = with("folder = \"/mnt/witness\"\nevery_minutes = 5").expect("right").config;
+    let folder = Some(PathBuf::from("/mnt/witness"));
+    assert_eq!(given.witness, Witness { folder, every: Duration::from_secs(300) });
+    assert!(given.summary().contains("/mnt/witness"));
+    for (keys, field) in [
+        ("every_minutes = 0", "witness.every_minutes"),
+        ("folder = \"\"", "witness.folder"),
+        ("foldr = \"/x\"", "witness.foldr"),
+    ] {
+        assert_eq!(with(keys).expect_err("a fault").list[0].field, field);
+    }
+}

@@ -5,7 +5,7 @@ use super::pbx::{self, Algorithm, Pbx, User};
 use super::phone::{self, Manner, Phone};
 use super::socket::{Exchange, Handset, Ports, exchange, handset};
 use super::{DemoOptions, tell};
-use crate::config::{Config, Contact, Line, Media, PbxAddress, Storage, Web};
+use crate::config::{Config, Contact, Line, Media, PbxAddress, Storage, Web, Witness};
 use crate::duty::call::arrival::CallerRules;
 use crate::duty::dial_plan::DialPlan;
 use crate::duty::escalation::Policy;
@@ -215,6 +215,7 @@ fn config(
         },
         web: Web { listen: SocketAddr::new(LOOPBACK, web) },
         metrics: None,
+        witness: Witness { folder: None, every: Duration::from_secs(600) },
         callers: CallerRules::default(),
         contacts: vec![contact()],
         roster: Roster {

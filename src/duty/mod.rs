@@ -15,5 +15,6 @@ pub mod line_plan;
 pub mod numbers;
 pub mod placed;
 pub mod prompts;
+pub mod proof;
 pub mod roster;
 pub mod switchboard;

@@ -395,6 +395,7 @@ fn recording(sealed: &tape::Sealed) -> Option<Sealed> {
         wav: PathBuf::from(sealed.wav.as_ref()?),
         tape: Some(PathBuf::from(&sealed.tape)),
         sha256: sealed.wav_sha256.clone()?,
+        tape_sha256: Some(sealed.tape_sha256.clone()),
         bytes: sealed.bytes,
         duration: Duration::from_millis(sealed.duration_ms),
         gaps: sealed.gaps.iter().map(gap).collect(),

@@ -12,6 +12,7 @@ pub mod long_calls;
 pub mod media;
 pub mod metrics;
 pub mod prompts;
+pub mod proof;
 pub mod resolver;
 pub mod status;
 pub mod store;

@@ -16,7 +16,7 @@ use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
-use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::crypto::{self, CryptoProvider};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
@@ -32,7 +32,7 @@ pub struct Door {
 
 impl Door {
     pub fn new(tls: Tls) -> Self {
-        Self { tls, provider: Arc::new(ring::default_provider()) }
+        Self { tls, provider: Arc::new(crypto::ring::default_provider()) }
     }
 
     /// Shakes hands over an open connection. An error is the whole story, in both languages.

@@ -185,6 +185,7 @@ impl Room {
         let sealed = Sealed {
             wav: name.into(),
             tape: None,
+            tape_sha256: None,
             sha256: "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8".to_owned(),
             bytes: samples.len() as u64 * 2 + 44,
             duration: Duration::from_secs(seconds),

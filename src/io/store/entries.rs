@@ -425,6 +425,7 @@ mod tests {
         let sealed = |sha256: &str| Sealed {
             wav: "a.wav".into(),
             tape: None,
+            tape_sha256: None,
             sha256: sha256.to_owned(),
             bytes: 44,
             duration: std::time::Duration::from_millis(1500),

@@ -7,6 +7,7 @@ mod acknowledgements;
 mod audit;
 mod callbacks;
 mod calls;
+mod chain;
 mod claims;
 mod contacts;
 mod entries;
@@ -16,6 +17,7 @@ mod escalations;
 mod facts;
 mod fax;
 mod folder;
+mod heads;
 mod interrupted;
 mod ladders;
 mod numbers;
@@ -30,6 +32,7 @@ mod schema;
 mod sessions;
 mod stretches;
 mod text;
+mod verify;
 mod views;
 mod voices;
 mod writer;
@@ -42,6 +45,7 @@ pub use error::{Result, StoreError};
 pub use escalation_views::*;
 pub use escalations::Cycle;
 pub use facts::Applied;
+pub use heads::HeadRow;
 pub use ladders::{LadderOf, Rung, RungWhat};
 pub use outages::{OutageKind, OutageRow};
 pub use people::{Account, Added, NewPerson, PersonId, Who};
@@ -49,6 +53,7 @@ pub use recordings::{Gap, RecordingFile, RecordingState, Sealed};
 pub use revisions::{Change, RevisionKind};
 pub use sessions::{LinkUse, Login, SESSION_HOURS};
 pub use stretches::{StretchKind, StretchRow};
+pub use verify::{Checked, Fault, FileOf};
 pub use views::*;
 pub use voices::VoiceRow;
 
@@ -98,7 +103,7 @@ impl Store {
 
     /// A log without a file or a thread: every call is done when it returns. For virtual time.
     pub fn open_in_memory(random: Random) -> Result<Self> {
-        let writer = Writer::inline(schema::open_in_memory()?, random);
+        let writer = Writer::inline(schema::open_in_memory()?, random)?;
         Ok(Self { inner: Arc::new(Inner { writer, readers: None, _folder: None }) })
     }
 
@@ -171,7 +176,7 @@ pub fn wait<T>(answer: impl Future<Output = T>) -> T {
 
 /// What tests of the store begin with: a log in memory, an officer, a call, moments.
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::duty::ids::{CallId, EntryId};
     use crate::duty::journal::{Arrival, Fact, Noted};

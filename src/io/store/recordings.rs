@@ -42,6 +42,8 @@ pub struct Sealed {
     pub tape: Option<PathBuf>,
     /// SHA-256 of the WAV, in hexadecimal.
     pub sha256: String,
+    /// SHA-256 of the tape, in hexadecimal.
+    pub tape_sha256: Option<String>,
     pub bytes: u64,
     pub duration: Duration,
     pub gaps: Vec<Gap>,
@@ -73,7 +75,7 @@ fn seal(sql: &Connection, call: CallId, sealed: &Sealed, now: Now) -> Result<boo
     let bound = sql
         .prepare_cached(
             "UPDATE recording SET state = ?2, wav = ?3, tape = ?4, bytes = ?5, duration_ms = ?6,
-               digest = ?7, gaps = ?8, sealed_ms = ?9, reason = ?10
+               digest = ?7, gaps = ?8, sealed_ms = ?9, reason = ?10, tape_digest = ?11
              WHERE call = ?1 AND digest IS NULL",
         )?
         .execute(params![
@@ -87,6 +89,7 @@ fn seal(sql: &Connection, call: CallId, sealed: &Sealed, now: Now) -> Result<boo
             json(&sealed.gaps)?,
             ms(now.wall),
             sealed.interrupted.as_deref().unwrap_or(""),
+            sealed.tape_sha256,
         ])?;
     if bound > 0 {
         let actor = Actor::system("I-2");

@@ -1,5 +1,6 @@
 //! Opens the database file and brings its schema up to date; refuses what it does not understand.
 
+use super::chain::Chain;
 use super::error::{Result, StoreError};
 use rusqlite::backup::Progress;
 use rusqlite::{Connection, TransactionBehavior};
@@ -18,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_conference.sql"),
     include_str!("migrations/0009_calling_out.sql"),
     include_str!("migrations/0010_carried.sql"),
+    include_str!("migrations/0011_chain.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.
@@ -56,8 +58,9 @@ fn prepare(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
-    connection.set_prepared_statement_cache_capacity(128);
+    connection.set_prepared_statement_cache_capacity(256);
     Ok(())
 }
 
@@ -81,9 +84,9 @@ fn migrate(connection: &mut Connection, path: Option<&Path>, migrations: &[&str]
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have migrated while this one waited for the lock.
     let done = usize::try_from(version(&change)?).unwrap_or(0);
-    for migration in migrations.iter().skip(done) {
-        change.execute_batch(migration)?;
-    }
+    Chain::migrating(&change, |change| {
+        migrations.iter().skip(done).try_for_each(|migration| Ok(change.execute_batch(migration)?))
+    })?;
     change.pragma_update(None, "user_version", known)?;
     change.commit()?;
     Ok(())

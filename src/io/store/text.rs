@@ -81,6 +81,16 @@ pub(super) fn moment(wall: Ms, mono: Option<i64>) -> Moment {
     Moment { wall: wall.0, mono: mono.and_then(|mono| u64::try_from(mono).ok()).map(Mono) }
 }
 
+/// A number that is not negative.
+pub(super) struct Whole(pub u64);
+
+impl FromSql for Whole {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let number = value.as_i64()?;
+        u64::try_from(number).map(Self).map_err(|_| FromSqlError::OutOfRange(number))
+    }
+}
+
 pub(super) fn sha256(text: &str) -> String {
     hex::encode(Sha256::digest(text.as_bytes()))
 }

@@ -1,6 +1,7 @@
 //! The one connection that writes: whoever waits together shares one commit, each in a savepoint
 //! of his own.
 
+use super::chain::Chain;
 use super::error::{Result, StoreError};
 use crate::protocol::random::Random;
 use rusqlite::Connection;
@@ -54,7 +55,21 @@ impl<T: Send, F: FnOnce(&mut Tx<'_>) -> Result<T> + Send> Work for Task<T, F> {
 pub(super) enum Writer {
     Thread(Thread),
     /// Runs where it is called: for virtual time.
-    Inline(Box<Mutex<(Connection, Random)>>),
+    Inline(Box<Mutex<Desk>>),
+}
+
+/// All that writing takes.
+pub(super) struct Desk {
+    sql: Connection,
+    chain: Chain,
+    random: Random,
+}
+
+impl Desk {
+    fn new(sql: Connection, mut random: Random) -> Result<Self> {
+        let chain = Chain::open(&sql, &mut random)?;
+        Ok(Self { sql, chain, random })
+    }
 }
 
 pub(super) struct Thread {
@@ -74,11 +89,12 @@ impl Drop for Thread {
 }
 
 impl Writer {
-    pub fn inline(connection: Connection, random: Random) -> Self {
-        Self::Inline(Box::new(Mutex::new((connection, random))))
+    pub fn inline(connection: Connection, random: Random) -> Result<Self> {
+        Ok(Self::Inline(Box::new(Mutex::new(Desk::new(connection, random)?))))
     }
 
-    pub fn thread(mut connection: Connection, mut random: Random) -> Result<Self> {
+    pub fn thread(connection: Connection, random: Random) -> Result<Self> {
+        let mut desk = Desk::new(connection, random)?;
         let (queue, mut waiting) = mpsc::channel::<Box<dyn Work>>(QUEUE);
         let running = std::thread::Builder::new()
             .name("store".to_owned())
@@ -90,7 +106,7 @@ impl Writer {
                     {
                         batch.push_back(next);
                     }
-                    commit(&mut connection, &mut random, batch);
+                    commit(&mut desk, batch);
                 }
             })
             .map_err(|error| StoreError::Unreadable(error.to_string()))?;
@@ -109,8 +125,7 @@ impl Writer {
         match self {
             Self::Inline(writer) => {
                 let mut writer = writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                let (connection, random) = &mut *writer;
-                commit(connection, random, VecDeque::from([task]));
+                commit(&mut writer, VecDeque::from([task]));
             }
             Self::Thread(Thread { queue: Some(queue), .. }) => match queue.try_send(task) {
                 Ok(()) => {}
@@ -129,7 +144,8 @@ impl Writer {
 
 /// Runs what waits together in as few transactions as possible: one, unless SQLite itself gives a
 /// whole transaction up (disk full, I/O error).
-fn commit(connection: &mut Connection, random: &mut Random, mut waiting: VecDeque<Box<dyn Work>>) {
+fn commit(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
+    let Desk { sql: connection, chain, random } = desk;
     while !waiting.is_empty() {
         if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
             give_up(&mut waiting, &error.into());
@@ -151,6 +167,7 @@ fn commit(connection: &mut Connection, random: &mut Random, mut waiting: VecDequ
         if connection.is_autocommit() {
             continue;
         }
+        prove(connection, chain);
         match connection.execute_batch("COMMIT") {
             Ok(()) => done.iter_mut().for_each(|work| work.finish(Ok(()))),
             Err(error) => {
@@ -160,6 +177,22 @@ fn commit(connection: &mut Connection, random: &mut Random, mut waiting: VecDequ
                 give_up(&mut done, &error.into());
             }
         }
+    }
+}
+
+/// What is written is proved with it. Where that fails it is written all the same, and proved with
+/// the next commit.
+fn prove(connection: &Connection, chain: &Chain) {
+    let proved = (|| {
+        connection.execute_batch("SAVEPOINT proof")?;
+        let appended = chain.append(connection);
+        let close =
+            if appended.is_ok() { "RELEASE proof" } else { "ROLLBACK TO proof; RELEASE proof" };
+        connection.execute_batch(close)?;
+        appended
+    })();
+    if let Err(error) = proved {
+        tracing::error!(%error, "what was written could not be proved yet");
     }
 }
 
@@ -200,7 +233,9 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     fn connection(folder: &Path) -> Connection {
-        let connection = schema::open(&folder.join("log.db")).unwrap();
+        let open = || schema::open(&folder.join("log.db")).unwrap();
+        drop(Desk::new(open(), random()).unwrap());
+        let connection = open();
         connection.execute_batch("CREATE TABLE t (n INTEGER UNIQUE, text TEXT) STRICT").unwrap();
         connection
     }
@@ -233,6 +268,7 @@ mod tests {
         };
         connection.commit_hook(Some(count)).unwrap();
         let writer = Writer::thread(connection, random()).unwrap();
+        commits.store(0, Ordering::SeqCst);
         let (open, gate) = std::sync::mpsc::channel::<()>();
         let first = writer.submit(move |tx| {
             gate.recv().unwrap();
@@ -293,7 +329,7 @@ mod tests {
     #[test]
     fn a_write_that_ends_the_transaction_takes_its_companions_with_it() {
         let folder = tempfile::tempdir().unwrap();
-        let mut connection = connection(folder.path());
+        let connection = connection(folder.path());
         let (mut replies, mut batch) = (vec![], VecDeque::<Box<dyn Work>>::new());
         for n in 0..3 {
             let (reply, answer) = oneshot::channel();
@@ -307,7 +343,8 @@ mod tests {
             };
             batch.push_back(Box::new(Task { work: Some(work), done: None, reply: Some(reply) }));
         }
-        commit(&mut connection, &mut random(), batch);
+        let mut desk = Desk::new(connection, random()).unwrap();
+        commit(&mut desk, batch);
         let answers: Vec<bool> = replies.into_iter().map(|reply| answer(reply).is_ok()).collect();
         assert_eq!(answers, [false, false, true], "nobody is told of a commit that was not");
         assert_eq!(rows(folder.path()), 1);

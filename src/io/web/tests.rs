@@ -159,6 +159,7 @@ impl Room {
         let sealed = Sealed {
             wav: name.into(),
             tape: None,
+            tape_sha256: None,
             sha256: "00".repeat(32),
             bytes: bytes as u64,
             duration: Duration::from_secs(9),

@@ -182,6 +182,7 @@ impl Daemon {
         let sealed = Sealed {
             wav: format!("{call}.wav").into(),
             tape: Some(format!("{call}.tape").into()),
+            tape_sha256: None,
             sha256: format!("{:064x}", call.as_u128()),
             bytes: 44 + 320 * times.len() as u64,
             duration: times[times.len() - 1].since(times[0]),

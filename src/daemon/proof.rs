@@ -1,0 +1,40 @@
+//! The log's key and its witness. The telephone and the log work without them.
+
+use crate::config::Config;
+use crate::io::clock;
+use crate::io::proof::key::SigningKey;
+use crate::io::proof::witness::{self, Witness};
+use crate::io::status::{Alarm, Board};
+use crate::io::store::Store;
+use anyhow::Context;
+use std::sync::Arc;
+use tracing::{error, info};
+
+/// None, with an alarm, where there is no key.
+pub async fn witness(config: &Config, store: &Store, board: &Board) -> Option<Witness> {
+    match open(config, store, board).await {
+        Ok(witness) => {
+            info!(public = %witness.key.public, "the log is signed by this key");
+            Some(witness)
+        }
+        Err(fault) => {
+            error!(fault = format!("{fault:#}"), "the log is not signed");
+            let alarm = Alarm {
+                since: clock::now().wall,
+                zh: format!("记录的防篡改签名没有启动，请检查数据目录（{fault:#}）"),
+                en: format!("The log is not signed; check the data folder: {fault:#}"),
+            };
+            board.update(|status| drop(status.alarms.insert("witness", alarm)));
+            None
+        }
+    }
+}
+
+async fn open(config: &Config, store: &Store, board: &Board) -> anyhow::Result<Witness> {
+    let data = &config.storage.data;
+    let origin = store.origin().await.context("the log's name")?;
+    let key = SigningKey::load_or_make(data, &origin).context("signing.key")?;
+    let mut folders = vec![witness::own_folder(data).context("heads")?];
+    folders.extend(config.witness.folder.clone());
+    Ok(Witness { store: store.clone(), key: Arc::new(key), folders, board: board.clone() })
+}

@@ -1,0 +1,94 @@
+//! The key that signs the heads: made at the first start, readable by the daemon's user alone. The
+//! only door to ring.
+
+use crate::duty::proof::PublicKey;
+use crate::duty::proof::head::Note;
+use crate::io::clock;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Ed25519 (RFC 8032).
+pub struct SigningKey {
+    pub public: PublicKey,
+    pair: Ed25519KeyPair,
+}
+
+impl SigningKey {
+    /// Reads the key of this data folder, or makes it; `signing.pub` beside it says its public half.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, or is no key.
+    pub fn load_or_make(data: &Path, origin: &str) -> io::Result<Self> {
+        let path = secret_path(data);
+        let key = match fs::read_to_string(&path) {
+            Ok(text) => Self::of(&text, origin)?,
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
+                let seed: [u8; 32] = clock::random().bytes();
+                let text = format!("{}\n", STANDARD.encode(seed));
+                write_new(data, &path, text.as_bytes(), 0o600)?;
+                let key = Self::of(&text, origin)?;
+                tracing::info!(public = %key.public, "a key to sign the log's heads was made");
+                key
+            }
+            Err(fault) => return Err(fault),
+        };
+        let shown = format!("{}\n", key.public);
+        if fs::read_to_string(public_path(data)).ok().as_ref() != Some(&shown) {
+            write_new(data, &public_path(data), shown.as_bytes(), 0o644)?;
+        }
+        if fs::metadata(&path)?.permissions().mode() & 0o077 != 0 {
+            tracing::warn!(key = %path.display(), "others may read the signing key: chmod 600");
+        }
+        Ok(key)
+    }
+
+    fn of(text: &str, origin: &str) -> io::Result<Self> {
+        let broken = || io::Error::new(io::ErrorKind::InvalidData, "this is no signing key");
+        let seed = STANDARD.decode(text.trim()).map_err(|_| broken())?;
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| broken())?;
+        let ed25519 = pair.public_key().as_ref().try_into().map_err(|_| broken())?;
+        Ok(Self { public: PublicKey { origin: origin.to_owned(), ed25519 }, pair })
+    }
+
+    pub fn sign(&self, text: &[u8]) -> [u8; 64] {
+        let mut signature = [0; 64];
+        signature.copy_from_slice(self.pair.sign(text).as_ref());
+        signature
+    }
+}
+
+pub fn secret_path(data: &Path) -> PathBuf {
+    data.join("signing.key")
+}
+
+pub fn public_path(data: &Path) -> PathBuf {
+    data.join("signing.pub")
+}
+
+/// Whole or not at all.
+fn write_new(folder: &Path, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&part)?;
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    File::open(folder)?.sync_all()
+}
+
+/// Whether this key signed these bytes.
+pub fn signed_by(key: &PublicKey, text: &[u8], signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&ED25519, &key.ed25519).verify(text, signature).is_ok()
+}
+
+/// Whether this key signed the note.
+pub fn holds(key: &PublicKey, note: &Note) -> bool {
+    note.key_id == key.id() && signed_by(key, note.text.as_bytes(), &note.signature)
+}

@@ -1,0 +1,123 @@
+//! Signed heads of the tree over the items: each says how much there was, and when.
+
+use super::chain::digests;
+use super::error::{Result, StoreError};
+use super::text::{Ms, Whole, count, ms};
+use super::{Store, chain};
+use crate::duty::proof::{Frontier, Head};
+use crate::io::proof::key::SigningKey;
+use crate::protocol::now::Now;
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::sync::Arc;
+
+/// Leaves that are added to the tree in one reading; as many at most while the writer waits.
+const PAGE: u64 = 20_000;
+
+/// A head as it was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadRow {
+    pub number: u64,
+    pub size: u64,
+    pub at: DateTime<Utc>,
+    pub note: String,
+}
+
+/// Adds the leaves that are not in the tree yet, a page of them at most; whether more are left.
+fn grow(sql: &Connection, tree: &mut Frontier) -> Result<bool> {
+    let (from, to) = (tree.size(), tree.size().saturating_add(PAGE));
+    let mut rows =
+        sql.prepare_cached("SELECT seq, leaf FROM item WHERE seq >= ?1 AND seq < ?2 ORDER BY seq")?;
+    let mut rows = rows.query([count(from), count(to)])?;
+    while let Some(row) = rows.next()? {
+        if row.get::<_, Whole>(0)?.0 != tree.size() {
+            return Err(StoreError::Damaged(format!("item {} is not there", tree.size())));
+        }
+        tree.push(digests(&row.get::<_, Vec<u8>>(1)?)?);
+    }
+    Ok(tree.size() == to)
+}
+
+fn kept(sql: &Connection) -> Result<Frontier> {
+    let bytes: Vec<u8> = sql.query_row("SELECT frontier FROM chain", [], |row| row.get(0))?;
+    let tree = Frontier::from_bytes(&bytes)
+        .ok_or_else(|| StoreError::Damaged("the tree that was kept is none".to_owned()))?;
+    match chain::last(sql)? {
+        Some((last, _)) if tree.size() <= last + 1 => Ok(tree),
+        None if tree.size() == 0 => Ok(tree),
+        _ => Err(StoreError::Damaged("items that a head covers are gone".to_owned())),
+    }
+}
+
+fn sign(sql: &Connection, key: &SigningKey, mut tree: Frontier, now: Now) -> Result<HeadRow> {
+    while grow(sql, &mut tree)? {}
+    let Whole(number) =
+        sql.query_row("SELECT coalesce(max(number), 0) + 1 FROM head", [], |row| row.get(0))?;
+    let head = Head {
+        origin: key.public.origin.clone(),
+        size: tree.size(),
+        root: tree.root(),
+        number,
+        at: DateTime::from_timestamp_millis(ms(now.wall)).unwrap_or(now.wall),
+    };
+    let note = head.note(&key.public, &key.sign(head.text().as_bytes()));
+    sql.execute(
+        "INSERT INTO head (number, size, at_ms, note) VALUES (?1, ?2, ?3, ?4)",
+        params![count(number), count(head.size), ms(now.wall), note],
+    )?;
+    sql.execute("UPDATE chain SET frontier = ?1", [tree.to_bytes()])?;
+    Ok(HeadRow { number, size: head.size, at: head.at, note })
+}
+
+pub(super) fn rows(sql: &Connection) -> Result<Vec<HeadRow>> {
+    let mut rows = sql.prepare("SELECT number, size, at_ms, note FROM head ORDER BY number")?;
+    let rows = rows.query_map([], one)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn one(row: &rusqlite::Row<'_>) -> rusqlite::Result<HeadRow> {
+    Ok(HeadRow {
+        number: row.get::<_, Whole>(0)?.0,
+        size: row.get::<_, Whole>(1)?.0,
+        at: row.get::<_, Ms>(2)?.0,
+        note: row.get(3)?,
+    })
+}
+
+pub(super) fn origin(sql: &Connection) -> Result<String> {
+    Ok(sql.query_row("SELECT origin FROM chain", [], |row| row.get(0))?)
+}
+
+impl Store {
+    /// The name under which the log's heads are signed.
+    pub async fn origin(&self) -> Result<String> {
+        self.read(origin).await
+    }
+
+    /// Signs what the log holds now.
+    pub async fn sign_head(&self, key: Arc<SigningKey>, now: Now) -> Result<HeadRow> {
+        let mut tree = self.read(kept).await?;
+        loop {
+            let (grown, more) = self
+                .read(move |sql| {
+                    let more = grow(sql, &mut tree)?;
+                    Ok((tree, more))
+                })
+                .await?;
+            tree = grown;
+            if !more {
+                break;
+            }
+        }
+        self.write(move |tx| sign(tx.sql, &key, tree, now)).await
+    }
+
+    /// The newest head.
+    pub async fn newest_head(&self) -> Result<Option<HeadRow>> {
+        self.read(|sql| {
+            let newest = "SELECT number, size, at_ms, note FROM head ORDER BY number DESC LIMIT 1";
+            Ok(sql.prepare_cached(newest)?.query_row([], one).optional()?)
+        })
+        .await
+    }
+}
