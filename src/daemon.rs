@@ -16,7 +16,7 @@ use crate::io::resolver::Pbx;
 use crate::io::status::Board;
 use crate::io::store::Store;
 use crate::io::tape::{Backlog, Tape};
-use crate::io::{clock, disk, escalator, logbook, web};
+use crate::io::{clock, disk, escalator, gaps, life, logbook, web};
 use anyhow::Context;
 use log::{first_link, keep_log, open_log};
 use page::{page, serve_page};
@@ -113,11 +113,12 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     make_folders(&config)?;
     let left = checkpoint::load(&config.storage.data.join("calls.checkpoint"));
     let (go_on, down) = (left.checkpoint.calls(), left.down);
+    let life = life::last(&config.storage.data);
     let board = Board::new();
     let stopping = CancellationToken::new();
     let pbx = Pbx::find(&config, &board).await?;
     let mut voice = start_voice(&config, pbx.peers.clone(), sockets, left, board.clone())?;
-    let store = match open_log(&config, go_on, down).await {
+    let store = match open_log(&config, go_on, down, life).await {
         Ok(store) => store,
         Err(fault) => {
             voice.leave().await;
@@ -137,8 +138,10 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let (recordings, traced) = (voice.recordings, voice.traced);
     let log = keep_log(voice.facts, recordings, traced, readers.clone(), &stopping);
     let pulse = voice.pulse;
+    let witness = proof::witness(&config, &store, &board).await;
     let page = web::Web {
         demo: options.demo,
+        signer: witness.as_ref().map(|witness| Arc::clone(&witness.key)),
         wake,
         alive: Arc::new(move || pulse.age() < ALIVE_WITHIN),
         ..page(&config, &store, &board, voice.orders.clone())
@@ -148,7 +151,6 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let mut background = beside(&config, &readers, &stopping);
     background.push(serving);
     background.extend(serve_metrics(&config, &readers, voice.tape.backlog(), &stopping));
-    let witness = proof::witness(&config, &store, &board).await;
     background.extend(
         witness
             .clone()
@@ -177,7 +179,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     })
 }
 
-/// The escalator, and who looks after the disk.
+/// The escalator, and who looks after disk, clock and outages.
 fn beside(
     config: &Config,
     readers: &logbook::Readers,
@@ -188,8 +190,11 @@ fn beside(
     let stopping = stopping.clone();
     let storage = &config.storage;
     let watching = disk::watch(storage.recordings.clone(), storage.low_space, board.clone());
+    let data = storage.data.clone();
+    let living = life::keep(data, store.clone(), board.clone(), stopping.clone());
+    let gaps = gaps::keep(store.clone(), board.clone(), stopping.clone());
     let escalating = escalator::run(store, policy, roster, orders, wake, board, stopping);
-    vec![tokio::spawn(escalating), tokio::spawn(watching)]
+    vec![tokio::spawn(escalating), tokio::spawn(watching), tokio::spawn(living), tokio::spawn(gaps)]
 }
 
 /// For Prometheus, where an address is given.

@@ -3,16 +3,21 @@
 #![warn(clippy::too_many_lines)]
 
 use anyhow::{Context, bail};
+use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dutyline::config::{Config, Environment, Loaded};
 use dutyline::demo::DemoOptions;
+use dutyline::duty::entry::beijing;
 use dutyline::io::ladder::print;
-use dutyline::io::proof::{PublicKey, verify};
-use dutyline::io::store::{Account, Added, NewPerson, Store, wait};
+use dutyline::io::proof::bundle::Order;
+use dutyline::io::proof::key::SigningKey;
+use dutyline::io::proof::{PublicKey, handed, verify};
+use dutyline::io::store::{Account, Added, NewPerson, Scope, Store, wait};
 use dutyline::io::{clock, terminal};
 use std::io::{IsTerminal, stderr, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 
 /// The daemon behind a duty room's telephone: answers, logs, records, escalates.
@@ -63,6 +68,11 @@ enum Command {
     /// Only reads, and works while the daemon runs. Exit code 0: everything is as it was written;
     /// 1: something is not, and is named; 2: the configuration is wrong.
     Verify(Verify),
+    /// Hand out an entry or a period with its recordings and proofs, as a folder. 导出取证包
+    ///
+    /// Works while the daemon runs; each time is noted in the audit. `verify FOLDER` checks it on
+    /// any machine.
+    Export(Export),
 }
 
 #[derive(Args)]
@@ -97,7 +107,27 @@ struct Trace {
 }
 
 #[derive(Args)]
+struct Export {
+    /// Entry id or number (记-…). 记录号
+    #[arg(required_unless_present = "from", conflicts_with_all = ["from", "to"])]
+    entry: Option<String>,
+    /// Beginning of a period, such as 2026-10-03T21:00, in Beijing time. 起
+    #[arg(long, requires = "to", value_parser = moment)]
+    from: Option<DateTime<Utc>>,
+    /// Its end. 止
+    #[arg(long, requires = "from", value_parser = moment)]
+    to: Option<DateTime<Utc>>,
+    /// Where the new folder is made. 放在哪个文件夹里
+    #[arg(long, default_value = ".")]
+    into: PathBuf,
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+#[derive(Args)]
 struct Verify {
+    /// What was handed out, unpacked; unless given, the log itself. 导出的文件夹
+    folder: Option<PathBuf>,
     /// A folder to which signed heads were sent, besides that of the configuration. 见证文件夹
     #[arg(long)]
     heads: Vec<PathBuf>,
@@ -161,7 +191,11 @@ fn main() -> ExitCode {
         }),
         Command::Trace(trace) => with_config(&trace.file, |config| show(&trace, &config)),
         Command::User(User::Add(user)) => with_config(&user.file, |config| add(&user, &config)),
-        Command::Verify(wanted) => with_config(&wanted.file, |config| check(&wanted, &config)),
+        Command::Verify(wanted) => match &wanted.folder {
+            Some(folder) => check_folder(folder, &wanted),
+            None => with_config(&wanted.file, |config| check(&wanted, &config)),
+        },
+        Command::Export(wanted) => with_config(&wanted.file, |config| export(&wanted, &config)),
     };
     done.unwrap_or_else(|fault| {
         eprintln!("{fault:#}");
@@ -206,15 +240,59 @@ fn show(trace: &Trace, config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn check(wanted: &Verify, config: &Config) -> anyhow::Result<ExitCode> {
+fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+    let local = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
+        .iter()
+        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
+    let local = local.ok_or("2026-10-03T21:00")?;
+    beijing().from_local_datetime(&local).single().map(|at| at.to_utc()).ok_or("?".to_owned())
+}
+
+fn export(wanted: &Export, config: &Config) -> anyhow::Result<ExitCode> {
+    let store = open_beside(config)?;
+    let scope = match (&wanted.entry, wanted.from, wanted.to) {
+        (Some(named), ..) => {
+            let found = wait(store.entry_named(named))?;
+            let found =
+                found.with_context(|| format!("没有这样的记录 · no entry is named {named:?}"))?;
+            Scope::Entry(found)
+        }
+        (None, Some(from), Some(to)) if from < to => Scope::Period(from, to),
+        _ => bail!("--from 要早于 --to · --from must be before --to"),
+    };
+    let key = SigningKey::load_or_make(&config.storage.data, &wait(store.origin())?);
+    let key = Arc::new(key.context("signing.key")?);
+    let recordings = &config.storage.recordings;
+    let (store, who, now) = (&store, None, clock::now());
+    let order = Order { store, recordings, key, who, scope, now };
+    let bundle = runtime()?.block_on(order.bundle())?.context("没有这样的记录 · no such entry")?;
+    let folder = bundle
+        .write_into(&wanted.into)
+        .with_context(|| format!("{}/{}", wanted.into.display(), bundle.name))?;
+    println!("{}", folder.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn trusted(wanted: &Verify) -> anyhow::Result<Option<PublicKey>> {
     let parse = |text: &String| PublicKey::parse(text).context("--key: 不是公钥 · no public key");
+    wanted.key.as_ref().map(parse).transpose()
+}
+
+fn check_folder(folder: &Path, wanted: &Verify) -> anyhow::Result<ExitCode> {
+    let found =
+        handed::check(folder, trusted(wanted)?).with_context(|| format!("{}", folder.display()))?;
+    print!("{found}");
+    Ok(if found.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn check(wanted: &Verify, config: &Config) -> anyhow::Result<ExitCode> {
     let mut folders = wanted.heads.clone();
     folders.extend(config.witness.folder.clone());
     let wanted = verify::Wanted {
         data: config.storage.data.clone(),
         recordings: config.storage.recordings.clone(),
         folders,
-        key: wanted.key.as_ref().map(parse).transpose()?,
+        key: trusted(wanted)?,
     };
     let report = wanted.check()?;
     print!("{report}");

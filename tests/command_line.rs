@@ -148,3 +148,44 @@ fn rec_e1_verify_names_what_was_altered_behind_the_logs_back() {
     let shown = text(&found.stdout);
     assert!(shown.contains("person [1]") && shown.contains("1 faults"), "{shown}");
 }
+
+#[test]
+fn rec_e2_what_the_command_hands_out_is_checked_by_the_command_without_any_configuration() {
+    use dutyline::duty::ids::CallId;
+    use dutyline::duty::journal::{Arrival, Fact, Noted};
+    use dutyline::io::clock;
+    let config = RIGHT.replace("[[phones]]", "[storage]\ndata = \".\"\n[[phones]]");
+    let folder = folder_with(&config);
+    let database = folder.path().join("dutyline.db");
+    let store = dutyline::io::store::Store::open(&database, clock::random()).expect("opened");
+    let call = CallId::new(clock::now(), &mut clock::random());
+    let arrival = Box::new(Arrival::from_number(call, "13800130007", "=1+1"));
+    store.apply(&Noted { at: clock::now(), fact: Fact::Arrived(arrival) }).expect("written");
+    let export = |more: &[&str]| {
+        dutyline(folder.path(), &[&["export", "--config", "d.toml"], more].concat(), "")
+    };
+    // The daemon runs.
+    let id = call.to_string();
+    let done = export(&[&id]);
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let made = text(&done.stdout).trim().to_owned();
+    let verify = |folder: &Path, made: &str| dutyline(folder, &["verify", made], "");
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let copy = elsewhere.path().join("copy");
+    let from = folder.path().join(&made);
+    fs::rename(from, &copy).expect("on the same disk");
+    let sound = verify(elsewhere.path(), "copy");
+    assert_eq!(sound.status.code(), Some(0), "{sound:?}");
+    assert!(text(&sound.stdout).contains("未发现改动"), "{sound:?}");
+    assert!(text(&sound.stdout).contains("--key"), "it says whose key that was: {sound:?}");
+    fs::write(copy.join("entries.csv"), "x").expect("altered");
+    let altered = verify(elsewhere.path(), "copy");
+    assert_eq!(altered.status.code(), Some(1), "{altered:?}");
+    assert!(text(&altered.stdout).contains("entries.csv"), "{altered:?}");
+    assert_eq!(verify(elsewhere.path(), "nowhere").status.code(), Some(1));
+    assert_eq!(export(&["记-19990101-0001"]).status.code(), Some(1), "no such entry");
+    let period = export(&["--from", "2026-01-01T00:00", "--to", "2036-01-01T00:00"]);
+    assert_eq!(period.status.code(), Some(0), "{period:?}");
+    assert_eq!(export(&["--from", "2026-01-01T00:00"]).status.code(), Some(2), "no end");
+    drop(store);
+}

@@ -1,11 +1,13 @@
 //! The log: opened with what the last run left, and kept.
 
 use crate::config::Config;
+use crate::duty::gaps::{self, Life};
 use crate::duty::ids::CallId;
 use crate::duty::journal::Noted;
 use crate::duty::ladder::Traced;
-use crate::io::store::{OutageKind, Store};
-use crate::io::{clock, ladder, logbook, tape};
+use crate::io::store::{OutageKind, Store, StoreError};
+use crate::io::{clock, ladder, life, logbook, tape};
+use crate::protocol::now::Now;
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
@@ -29,16 +31,17 @@ pub async fn open_log(
     config: &Config,
     go_on: BTreeSet<CallId>,
     down: Option<(DateTime<Utc>, &str)>,
+    life: Option<Life>,
 ) -> anyhow::Result<Store> {
     let store = open_store(&config.storage.data.join("dutyline.db"))?;
     let now = clock::now();
     let interrupted = store.interrupted_calls(go_on, now).await.context("the last run's calls")?;
-    if let Some((since, why)) = down {
-        let noted = store.outage_was(OutageKind::Service, since, why, now).await;
-        noted.context("the time without a daemon")?;
-    }
+    note_away(&store, down, life, now).await.context("the time without a daemon")?;
     if !interrupted.is_empty() {
         warn!(calls = interrupted.len(), "the last run ended in the middle of calls");
+    }
+    if store.settings_are(format!("{config:?}"), now).await.context("the settings")? {
+        info!("these settings are new to the log");
     }
     let numbering = config.callers.numbering.clone();
     let renumbered = store.set_numbering(numbering.clone()).await.context("the numbering")?;
@@ -47,6 +50,24 @@ pub async fn open_log(
     }
     store.set_contacts(config.contacts.clone(), numbering).await.context("the contacts")?;
     Ok(store)
+}
+
+/// What this run cannot know of, and what the last one left open.
+async fn note_away(
+    store: &Store,
+    down: Option<(DateTime<Utc>, &str)>,
+    life: Option<Life>,
+    now: Now,
+) -> Result<(), StoreError> {
+    let told = down.map(|(since, _)| since);
+    let Some(away) = gaps::away(told, life, life::here(now).boot, now) else { return Ok(()) };
+    store.outages_left(away.since).await?;
+    if let Some((from, to)) = away.stepped {
+        warn!(%from, %to, "the clock was set while no daemon was running");
+        store.clock_stepped(from, to, now).await?;
+    }
+    let why = down.map_or("服务中断 · no daemon was running", |(_, why)| why);
+    store.outage_was(OutageKind::Service, away.since, why, now).await
 }
 
 pub fn keep_log(

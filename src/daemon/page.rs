@@ -33,6 +33,7 @@ pub fn page(
         line: config.line.number.clone(),
         recordings: config.storage.recordings.clone(),
         demo: None,
+        signer: None,
         wake: Arc::default(),
         alive: Arc::new(|| true),
     }

@@ -8,6 +8,7 @@ pub mod dial_plan;
 pub mod entry;
 pub mod escalation;
 pub mod figures;
+pub mod gaps;
 pub mod ids;
 pub mod journal;
 pub mod ladder;

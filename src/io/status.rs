@@ -156,6 +156,11 @@ impl Board {
         self.status.borrow().clone()
     }
 
+    /// Every state of it from now on, or the last of several.
+    pub fn changes(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
     /// A party is heard so; the pages are told when its mark is another one.
     pub fn hears(&self, call: CallId, party: Party, quality: Quality) {
         let grade = |quality: Quality| Some(quality.mos?.latest.grade());

@@ -134,6 +134,22 @@ impl Daemon {
         });
     }
 
+    /// The same program with these arguments, beside the daemon: exit code and what it printed.
+    pub fn command(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dutyline"));
+        command.args(arguments).current_dir(&self.folder).env_remove("DUTYLINE_LINE_PASSWORD");
+        let done = command.output().expect("started");
+        let said = [done.stdout, done.stderr].concat();
+        (done.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// Somebody's hand in its database.
+    pub fn edit(&self, statements: &str) {
+        let database = Connection::open(self.folder.join("data/dutyline.db")).expect("opened");
+        database.busy_timeout(Duration::from_secs(5)).expect("set");
+        database.execute_batch(statements).expect("edited");
+    }
+
     /// The one-time link of its first account.
     pub fn first_link(&mut self) -> String {
         self.process.wait_for("/first/", Duration::from_secs(10));

@@ -12,7 +12,9 @@ use dutyline::duty::ladder::{Traced, Way, What};
 use dutyline::duty::roster::{Person, Role, Roster};
 use dutyline::duty::switchboard::Input;
 use dutyline::io::status::{Board, DiskState, LineState, Live, PartState};
-use dutyline::io::store::{Account, Added, Login, NewPerson, Saved, Sealed, Store, Who};
+use dutyline::io::store::{
+    Account, Added, Login, NewPerson, OutageKind, Saved, Sealed, Store, Who,
+};
 use dutyline::io::{clock, web};
 use dutyline::protocol::now::Now;
 use dutyline::protocol::rtp::Party;
@@ -79,6 +81,7 @@ impl Room {
                 roster: Roster::default(),
             },
             demo: None,
+            signer: None,
             wake: Arc::new(Notify::new()),
             alive: Arc::new(|| true),
         };
@@ -507,6 +510,32 @@ async fn a_bad_night() {
     let dark = "return matchMedia('(prefers-color-scheme: dark)').matches";
     assert_eq!(browser.script(dark).await, true);
     browser.shot("12-dark").await;
+    browser.end().await;
+}
+
+/// What is said of a night, for the eye; and an entry is handed out by its button.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_period_as_the_officer_sees_it() {
+    if !have(&["chromedriver", "chromium"]) {
+        return;
+    }
+    let room = Room::open().await;
+    let call = room.caller_dials("13800130007", "").await;
+    room.officer_answers(call).await;
+    room.caller_hangs_up(call, Disposition::Answered).await;
+    let now = clock::now();
+    let began = now.wall - chrono::TimeDelta::minutes(3);
+    room.store.outage_was(OutageKind::Line, began, "408 no answer", now).await.unwrap();
+    room.store.clock_stepped(began, now.wall, now).await.unwrap();
+    let browser = Browser::start().await;
+    sign_in(&browser, &room).await;
+    browser.goto(&format!("{}/?entry={call}", room.url)).await;
+    browser.see("form[action$='/export'] button").await;
+    browser.shot("14-export").await;
+    browser.click("a[href='/period']").await;
+    browser.see_text(".verdict", "不能证明").await;
+    browser.see(&format!("a[href='/?entry={call}']")).await;
+    browser.shot("15-period").await;
     browser.end().await;
 }
 

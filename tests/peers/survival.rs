@@ -127,6 +127,33 @@ fn sig_34_killed_the_two_hear_each_other_again_and_the_officer_hangs_up() {
     killed_in_talk(false, "udp");
 }
 
+/// The chain goes on over a kill; what is handed out of a call that was killed is whole.
+#[test]
+fn rec_e1_rec_e2_a_killed_call_is_proved_and_handed_out() {
+    let plan = Plan::default();
+    let Some(mut talk) = Talk::begin(&plan) else { return };
+    talk.daemon.process.kill();
+    talk.restart(&plan);
+    crate::calls::talk(2);
+    talk.caller.hangup();
+    talk.officer.closed();
+    let daemon = &talk.daemon;
+    daemon.row_is("SELECT state FROM recording", "partial");
+    let verify = || daemon.command(&["verify", "--config", "dutyline.toml"]);
+    let (code, said) = verify();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("2 files"), "WAV and tape: {said}");
+    let number = daemon.row("SELECT number FROM entry");
+    let (code, said) = daemon.command(&["export", &number, "--config", "dutyline.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = daemon.command(&["verify", &number]);
+    assert_eq!(code, Some(0), "{said}");
+    daemon.edit("UPDATE call SET caller = '110'");
+    let (code, said) = verify();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("call [") && said.contains(&number), "{said}");
+}
+
 #[test]
 fn sig_34_killed_over_tcp() {
     killed_in_talk(true, "tcp");

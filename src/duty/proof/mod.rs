@@ -6,6 +6,7 @@
 pub mod digests;
 pub mod head;
 pub mod item;
+pub mod proven;
 pub mod tree;
 
 pub use digests::Digests;

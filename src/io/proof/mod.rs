@@ -1,9 +1,13 @@
 //! Proof that leaves the house: the key, the heads that are sent away, what is handed out, and how
 //! all of it is checked.
 
+pub mod bundle;
+pub mod handed;
 pub mod key;
+pub mod tables;
 pub mod verify;
 pub mod witness;
+pub mod zip;
 
 pub use crate::duty::proof::PublicKey;
 

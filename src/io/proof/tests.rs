@@ -1,5 +1,7 @@
 //! A log with calls, recordings and heads; then somebody's hand in it, and whether it is named.
 
+mod handing_out;
+
 use super::key::{self, SigningKey};
 use super::verify::{Report, Wanted};
 use super::witness::{self, Witness};

@@ -85,14 +85,22 @@ impl std::fmt::Display for Report {
             self.copies,
             files.len(),
         )?;
-        for Fault { place, zh, en } in faults {
-            writeln!(out, "✗ {place}\n    {zh} · {en}")?;
+        for fault in faults {
+            write_fault(fault, out)?;
         }
         match faults.len() as u64 + more {
             0 => writeln!(out, "✓ 未发现改动 · nothing was altered"),
             count => writeln!(out, "✗ {count} 处不符 · {count} faults"),
         }
     }
+}
+
+/// On a terminal, whatever somebody wrote into a name.
+pub fn write_fault(fault: &Fault, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    let tame = |text: &str| -> String {
+        text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    };
+    writeln!(out, "✗ {}\n    {} · {}", tame(&fault.place), tame(&fault.zh), tame(&fault.en))
 }
 
 impl Report {

@@ -113,7 +113,29 @@ fn verify(sql: &Connection) -> Result<u64> {
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
+/// Notes that other settings hold from now on, where they do.
+fn settings_of(sql: &Connection, settings: &str, now: Now) -> Result<bool> {
+    let digest = sha256(settings);
+    let last: Option<String> = sql
+        .prepare_cached(
+            "SELECT detail FROM audit WHERE object = 'settings' ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let changed = last.as_deref() != Some(digest.as_str());
+    if changed {
+        append(sql, now, &Actor::system("settings"), "settings.change", "settings", &digest)?;
+    }
+    Ok(changed)
+}
+
 impl Store {
+    /// The settings that hold from now on, by the digest of what they are; whether others held
+    /// before.
+    pub async fn settings_are(&self, settings: String, now: Now) -> Result<bool> {
+        self.write(move |tx| settings_of(tx.sql, &settings, now)).await
+    }
+
     /// Checks the whole audit; how many rows it has.
     ///
     /// # Errors

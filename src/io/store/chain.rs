@@ -21,7 +21,6 @@ pub(super) const UNPROVED: &[&str] = &[
     "chain",
     // Of this run and this boot.
     "boot",
-    "life",
     "session",
     "login_link",
     // Of the configuration, whose changes are audited.

@@ -13,6 +13,9 @@ use std::sync::Arc;
 
 /// Leaves that are added to the tree in one reading; as many at most while the writer waits.
 const PAGE: u64 = 20_000;
+/// Whoever waited behind another's head signs at that one's time; a clock set back by more is one
+/// that was set back.
+const WAITED_MS: i64 = 60_000;
 
 /// A head as it was signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,17 +56,22 @@ fn sign(sql: &Connection, key: &SigningKey, mut tree: Frontier, now: Now) -> Res
     while grow(sql, &mut tree)? {}
     let Whole(number) =
         sql.query_row("SELECT coalesce(max(number), 0) + 1 FROM head", [], |row| row.get(0))?;
+    let last: Option<i64> = sql.query_row("SELECT max(at_ms) FROM head", [], |row| row.get(0))?;
+    let at = match last {
+        Some(last) if last > ms(now.wall) && last - ms(now.wall) < WAITED_MS => last,
+        _ => ms(now.wall),
+    };
     let head = Head {
         origin: key.public.origin.clone(),
         size: tree.size(),
         root: tree.root(),
         number,
-        at: DateTime::from_timestamp_millis(ms(now.wall)).unwrap_or(now.wall),
+        at: DateTime::from_timestamp_millis(at).unwrap_or(now.wall),
     };
     let note = head.note(&key.public, &key.sign(head.text().as_bytes()));
     sql.execute(
         "INSERT INTO head (number, size, at_ms, note) VALUES (?1, ?2, ?3, ?4)",
-        params![count(number), count(head.size), ms(now.wall), note],
+        params![count(number), count(head.size), at, note],
     )?;
     sql.execute("UPDATE chain SET frontier = ?1", [tree.to_bytes()])?;
     Ok(HeadRow { number, size: head.size, at: head.at, note })
@@ -110,6 +118,33 @@ impl Store {
             }
         }
         self.write(move |tx| sign(tx.sql, &key, tree, now)).await
+    }
+
+    /// The heads from a period's beginning to the first after its end.
+    pub async fn heads_around(
+        &self,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<Vec<HeadRow>> {
+        self.read(move |sql| {
+            let mut rows = sql.prepare_cached(
+                "SELECT number, size, at_ms, note FROM head WHERE at_ms >= ?1 AND at_ms <= coalesce(
+                   (SELECT min(at_ms) FROM head WHERE at_ms >= ?2), ?2) ORDER BY number",
+            )?;
+            Ok(rows.query_map([ms(from), ms(to)], one)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Since when the log can say anything: its first act or its first head.
+    pub async fn known_since(&self) -> Result<Option<DateTime<Utc>>> {
+        self.read(|sql| {
+            let first = "SELECT min(at) FROM (SELECT min(at_ms) AS at FROM audit UNION ALL
+               SELECT min(at_ms) FROM head UNION ALL SELECT min(occurred_ms) FROM entry)";
+            let first: Option<Ms> = sql.prepare_cached(first)?.query_row([], |row| row.get(0))?;
+            Ok(first.map(|at| at.0))
+        })
+        .await
     }
 
     /// The newest head.

@@ -1,27 +1,15 @@
 //! Outages (中断, domain §4.3.4): when the line, the log or the recorder did not work.
 
 use super::Store;
+use super::audit::{self, Actor};
 use super::error::Result;
 use super::text::{Ms, Named, instant, ms, name};
+use crate::duty::gaps::Stretch;
 use crate::protocol::now::Now;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, params};
-use serde::{Deserialize, Serialize};
+use rusqlite::{Connection, Row, params};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OutageKind {
-    /// 注册丢失
-    Line,
-    /// The log could not be written.
-    Log,
-    /// The tape could not be written.
-    Recorder,
-    /// 存储满
-    Storage,
-    /// 服务重启
-    Service,
-}
+pub use crate::duty::gaps::OutageKind;
 
 /// From when to when something did not work, and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +21,42 @@ pub struct OutageRow {
     /// The SIP status, for the line: 408 for no answer.
     pub status: Option<u16>,
     pub why: String,
+    /// By how much the clock was set, in milliseconds; `from` and `to` are then what it would have
+    /// said and what it said.
+    pub step_ms: Option<i64>,
+}
+
+impl OutageRow {
+    pub fn stretch(&self) -> Stretch {
+        let stepped = self.step_ms.is_some();
+        Stretch { kind: self.kind, stepped, from: self.from, to: self.to }
+    }
+}
+
+const ROW: &str = "SELECT kind, from_ms, to_ms, status, why, step_ms FROM outage";
+/// Of the two ends of a step of the clock either may be the earlier.
+pub(super) const BETWEEN: &str = "min(from_ms, coalesce(to_ms, from_ms)) < ?2
+  AND max(from_ms, coalesce(to_ms, ?2)) > ?1";
+
+fn one(row: &Row<'_>) -> rusqlite::Result<OutageRow> {
+    Ok(OutageRow {
+        kind: row.get::<_, Named<OutageKind>>(0)?.0,
+        from: row.get::<_, Ms>(1)?.0,
+        to: instant(row, 2)?,
+        status: row.get(3)?,
+        why: row.get(4)?,
+        step_ms: row.get(5)?,
+    })
+}
+
+/// Nobody corrected the clock at that moment (rec_k3).
+pub(super) fn clock_alone(sql: &Connection, at: DateTime<Utc>) -> Result<bool> {
+    Ok(sql
+        .prepare_cached(
+            "SELECT 1 FROM outage WHERE kind = 'clock' AND step_ms IS NULL AND from_ms <= ?1
+               AND (to_ms IS NULL OR to_ms > ?1)",
+        )?
+        .exists([ms(at)])?)
 }
 
 /// Notes the beginning; an outage that is going on stays as it is.
@@ -62,20 +86,56 @@ impl Store {
     /// The newest outages, newest first.
     pub async fn outages(&self, most: u32) -> Result<Vec<OutageRow>> {
         self.read(move |sql| {
-            let mut rows = sql.prepare_cached(
-                "SELECT kind, from_ms, to_ms, status, why FROM outage
-                 ORDER BY from_ms DESC, id DESC LIMIT ?1",
+            let mut rows =
+                sql.prepare_cached(&format!("{ROW} ORDER BY from_ms DESC, id DESC LIMIT ?1"))?;
+            Ok(rows.query_map([most], one)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Those that touch a period, in their order.
+    pub async fn outages_between(
+        &self,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<Vec<OutageRow>> {
+        self.read(move |sql| {
+            let query = format!("{ROW} WHERE {BETWEEN} ORDER BY from_ms, id");
+            let mut rows = sql.prepare_cached(&query)?;
+            Ok(rows.query_map([ms(from), ms(to)], one)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// The clock was set: what it would have said, and what it said.
+    pub async fn clock_stepped(
+        &self,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+        now: Now,
+    ) -> Result<()> {
+        self.write(move |tx| {
+            let step = ms(to) - ms(from);
+            let why = format!("时钟被调整 {:+.1} 秒 · the clock was set", step as f64 / 1000.0);
+            tx.sql.execute(
+                "INSERT INTO outage (kind, from_ms, to_ms, why, step_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![name(OutageKind::Clock), ms(from), ms(to), why, step],
             )?;
-            let rows = rows.query_map([most], |row| {
-                Ok(OutageRow {
-                    kind: row.get::<_, Named<OutageKind>>(0)?.0,
-                    from: row.get::<_, Ms>(1)?.0,
-                    to: instant(row, 2)?,
-                    status: row.get(3)?,
-                    why: row.get(4)?,
-                })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            let detail = step.to_string();
+            audit::append(tx.sql, now, &Actor::system("clock"), "clock.step", "clock", &detail)
+        })
+        .await
+    }
+
+    /// What an earlier run left open is over when that run was; the line's goes on until it is up.
+    pub async fn outages_left(&self, at: DateTime<Utc>) -> Result<()> {
+        self.write(move |tx| {
+            tx.sql.execute(
+                "UPDATE outage SET to_ms = max(from_ms, ?1) WHERE to_ms IS NULL AND kind <> 'line'",
+                [ms(at)],
+            )?;
+            Ok(())
         })
         .await
     }

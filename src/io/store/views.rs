@@ -7,16 +7,16 @@ use super::escalation_views::{self, EscalationRow, EscalationView};
 use super::recordings::{Gap, RecordingFile, RecordingState};
 use super::revisions::{Change, RevisionKind};
 use super::stretches::{self, StretchKind, StretchRow};
-use super::text::{Id, Ms, Named, from_json, instant, optional};
+use super::text::{Id, Ms, Named, from_json, instant, ms, optional};
 use super::voices::{self, VoiceRow};
-use super::{Store, entries, fax};
+use super::{Store, entries, fax, outages};
 use crate::duty::entry::{Category, EntryState, Field, Form};
 use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::{Disposition, Joining, Urgency};
 use crate::protocol::sip::claims::ClaimHeader;
 use chrono::{DateTime, Utc};
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -171,6 +171,8 @@ pub struct EntryView {
     /// Newest first.
     pub escalations: Vec<EscalationView>,
     pub revisions: Vec<RevisionRow>,
+    /// No time server corrected the clock when it was made.
+    pub clock_alone: bool,
 }
 
 impl Store {
@@ -185,6 +187,25 @@ impl Store {
                 row.escalation = escalation_views::rows(sql, row.id, 1)?.into_iter().next();
             }
             Ok(rows)
+        })
+        .await
+    }
+
+    /// Those that came in a period, in their order.
+    pub async fn entries_between(
+        &self,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+        most: u32,
+    ) -> Result<Vec<EntryRow>> {
+        self.read(move |sql| {
+            let query = format!(
+                "{ENTRY} WHERE e.occurred_ms >= ?1 AND e.occurred_ms < ?2
+                 ORDER BY e.occurred_ms, e.id LIMIT ?3"
+            );
+            let mut rows = sql.prepare_cached(&query)?;
+            let rows = rows.query_map(params![ms(from), ms(to), most], entry_row)?;
+            Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -215,6 +236,7 @@ impl Store {
                 recording: call.map_or(Ok(None), |call| recording(sql, call))?,
                 escalations: escalations.collect::<Result<_>>()?,
                 revisions: revisions(sql, id)?,
+                clock_alone: outages::clock_alone(sql, row.occurred)?,
                 row,
             }))
         })

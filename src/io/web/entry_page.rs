@@ -28,6 +28,8 @@ struct Article<'a> {
     entry: EntryView,
     ladder: Option<Drawing>,
     linked_away: bool,
+    /// The clock was not to be trusted when it was made.
+    unsure: bool,
 }
 
 /// The entry as a fragment; `None` where there is no such entry.
@@ -44,7 +46,8 @@ pub async fn article(
     let heard = found.row.call.as_ref().map(|call| shared.web.board.voices(call.id));
     let heard = heard.unwrap_or_default();
     let entry = entry_view::of(&found, &heard, page, clock::now().wall);
-    Ok(Some(Article { page, entry, ladder, linked_away: true }.render()?))
+    let unsure = found.clock_alone && !page.demo;
+    Ok(Some(Article { page, entry, ladder, linked_away: true, unsure }.render()?))
 }
 
 /// `GET /entries/{entry}`: the fragment for a script, the whole desk for a person.

@@ -332,6 +332,36 @@ messages! {
     recording_channels: "左声道：来电方 · 右声道：我方", "Left: caller · right: our side";
     digest: "校验值", "Digest";
 
+    time_unverified: "时间未核对", "Time unverified";
+    time_unverified_hint: "当时没有时间服务器校正本机时钟；之后的校正量见“时段”页。", "No time server corrected the clock at that time; by how much it was set later is on the page of the period.";
+    export: "导出取证包", "Hand out with proofs";
+    export_hint: "录音、全部修订和防篡改证明，附核验说明；每次导出都记入审计。", "Recordings, all revisions, proofs and how to check them. Each time is noted in the audit.";
+    export_unsigned: "签名密钥不可用，不能导出；请看状态栏的告警。", "There is no signing key, so nothing can be handed out: see the alarm.";
+    export_failed: "导出失败：", "Nothing was handed out: ";
+    export_too_large: "超过 4 GB，请用命令 dutyline export 导出到文件夹。", "More than 4 GB: use the command dutyline export, which writes a folder.";
+
+    period: "时段", "Period";
+    period_from: "从", "From";
+    period_to: "到", "To";
+    period_show: "查看", "Show";
+    period_quiet: "此时段没有来电，线路和服务始终正常。", "Nobody called; line and service were up all the time.";
+    period_calls: "此时段有 {} 个记录，线路和服务始终正常。", "{} entries; line and service were up all the time.";
+    period_doubt: "此时段有 {} 个记录；其中 {} 不能证明无来电：线路或服务中断、时钟被调整，或不在日志范围内。", "{} entries; for {} nobody can say whether somebody called: line or service were down, the clock was set, or the log does not reach.";
+    period_signed: "由第 {} 号签名（{}）证明。", "Proved by head {} of {}.";
+    period_unsigned: "时段结束后还没有签名，请稍后再看。", "No head has been signed since its end: look again later.";
+    period_calls_title: "来电与记录", "Calls and entries";
+    period_no_calls: "没有。", "None.";
+    period_outages_title: "中断", "Outages";
+    period_no_outages: "没有中断。", "None.";
+    outage_line: "线路", "Line";
+    outage_media: "语音", "Voice";
+    outage_log: "记录", "Log";
+    outage_recorder: "录音", "Recorder";
+    outage_storage: "存储", "Storage";
+    outage_clock: "时钟", "Clock";
+    outage_service: "服务", "Service";
+    outage_lasts: "仍在中断", "Goes on";
+
     ladder: "信令梯形图", "SIP ladder";
     ladder_hint: "时间为北京时间；鉴权、密钥和所按数字已隐去。点击箭头查看原文。", "Beijing time. Credentials, keys and pressed digits are left out. An arrow opens its message.";
     ladder_choose: "点击一条信令查看原文；打印时全部列出。", "Choose an arrow to read its message; a print lists them all.";

@@ -12,6 +12,7 @@ mod dialling;
 mod entry_page;
 mod entry_view;
 mod events;
+mod export;
 mod failure;
 mod first;
 mod health;
@@ -20,6 +21,7 @@ mod login;
 mod messages;
 mod outcome;
 mod page;
+mod period;
 mod recording;
 mod rows;
 mod strip;
@@ -29,6 +31,7 @@ mod voices;
 
 pub use dialling::Dialler;
 
+use super::proof::key::SigningKey;
 use super::status::Board;
 use super::store::Store;
 use axum::Router;
@@ -72,6 +75,8 @@ pub struct Web {
     pub dialler: Dialler,
     /// There in the demo only: what its button asks for.
     pub demo: Option<mpsc::Sender<DemoCommand>>,
+    /// Signs what is handed out; without it nothing is.
+    pub signer: Option<Arc<SigningKey>>,
     /// Wakes the escalator after a flag or a withdrawal.
     pub wake: Arc<Notify>,
     /// Whether the control task turns.
@@ -158,6 +163,9 @@ fn routes() -> Router<Shared> {
         .route("/entries/{entry}/callback", post(course::settle))
         .route("/entries/{entry}/ladder", get(ladder::get))
         .route("/entries/{entry}/hangup", post(dialling::hang_up))
+        .route("/entries/{entry}/export", post(export::entry))
+        .route("/period", get(period::get))
+        .route("/period/export", post(export::period))
         .route("/dial", post(dialling::dial))
         .route("/contacts", get(dialling::contacts))
         .route("/recordings/{call}", get(recording::get))

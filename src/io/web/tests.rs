@@ -1,6 +1,7 @@
 //! The page's answers, asked in-process, on a real log.
 
 mod dialling;
+mod period;
 
 use super::*;
 use crate::duty::escalation::Policy;
@@ -78,6 +79,7 @@ impl Room {
                 roster: Roster::default(),
             },
             demo: None,
+            signer: None,
             wake: Arc::new(Notify::new()),
             alive: Arc::new(|| true),
         };

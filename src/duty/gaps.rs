@@ -1,0 +1,198 @@
+//! Honest gaps: when the clock was moved or not to be trusted, and when nobody was there.
+
+use super::ids::EntryId;
+use crate::protocol::now::{Mono, Now};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A wall clock that moves against the monotonic one by more than this was set.
+const STEP: TimeDelta = TimeDelta::seconds(2);
+/// A clock that nobody corrected for so long is an alarm.
+pub const LONG: Duration = Duration::from_secs(24 * 3600);
+/// How far a clock of its own may be out after some time: 100 millionths, twice what is usual.
+const DRIFT: u32 = 10_000;
+
+/// What was seen of the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noticed {
+    /// Somebody set it: what it would have said, and what it said.
+    Stepped {
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    },
+    /// No time server corrects it.
+    Unsynchronised,
+    Synchronised,
+}
+
+/// Compares both clocks, looked at every second or so.
+#[derive(Debug, Default)]
+pub struct ClockWatch {
+    last: Option<Now>,
+    alone_since: Option<Mono>,
+    synchronised: Option<bool>,
+}
+
+impl ClockWatch {
+    pub fn look(&mut self, now: Now, synchronised: bool) -> Vec<Noticed> {
+        let mut noticed = vec![];
+        let base = *self.last.get_or_insert(now);
+        if let Some((from, to)) = stepped(base, now) {
+            noticed.push(Noticed::Stepped { from, to });
+            self.last = Some(now);
+        }
+        if self.synchronised != Some(synchronised) {
+            match (synchronised, self.synchronised) {
+                (false, _) => noticed.push(Noticed::Unsynchronised),
+                // Whatever an earlier run said is over.
+                (true, _) => noticed.push(Noticed::Synchronised),
+            }
+            self.synchronised = Some(synchronised);
+            self.alone_since = (!synchronised).then_some(now.mono);
+        }
+        noticed
+    }
+
+    /// How long nobody has corrected it, and by how much it may be out.
+    pub fn alone(&self, now: Now) -> Option<(Duration, Duration)> {
+        let alone = now.mono.since(self.alone_since?);
+        Some((alone, alone / DRIFT))
+    }
+}
+
+/// What the wall clock should say by the monotonic one, and what it says, where that differs.
+fn stepped(before: Now, now: Now) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let expected = before.wall + TimeDelta::from_std(now.mono.since(before.mono)).ok()?;
+    ((now.wall - expected).abs() > STEP).then_some((expected, now.wall))
+}
+
+/// The last sign of life of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    pub at: Now,
+    /// Which boot of the host its monotonic time is of.
+    pub boot: [u8; 16],
+}
+
+/// When nobody was there, and whether the clock was set meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Away {
+    /// By the clock as it is now.
+    pub since: DateTime<Utc>,
+    pub stepped: Option<(DateTime<Utc>, DateTime<Utc>)>,
+}
+
+/// `told`: when the last run said that it ended or wrote something down for the last time.
+pub fn away(
+    told: Option<DateTime<Utc>>,
+    life: Option<Life>,
+    boot: [u8; 16],
+    now: Now,
+) -> Option<Away> {
+    let Some(life) = life else {
+        return told.map(|since| Away { since, stepped: None });
+    };
+    if life.boot != boot || boot == [0; 16] || life.at.mono > now.mono {
+        let since = told.map_or(life.at.wall, |told| told.max(life.at.wall));
+        return Some(Away { since, stepped: None });
+    }
+    let stepped = stepped(life.at, now);
+    let by_mono = now.back_to(life.at.mono).wall;
+    // What was told is of the old clock where it was set since.
+    let told = told.filter(|_| stepped.is_none());
+    let since = told.map_or(by_mono, |told| told.max(by_mono)).min(now.wall);
+    Some(Away { since, stepped })
+}
+
+/// What did not work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutageKind {
+    /// 注册丢失
+    Line,
+    /// Voice could not be carried or understood.
+    Media,
+    /// The log could not be written.
+    Log,
+    /// The tape could not be written.
+    Recorder,
+    /// 存储满或不可用
+    Storage,
+    /// 时钟被调整或未同步
+    Clock,
+    /// 服务重启
+    Service,
+}
+
+impl OutageKind {
+    /// Whether a caller may have found nobody and left no entry.
+    pub fn is_blind(self) -> bool {
+        match self {
+            Self::Line | Self::Service => true,
+            Self::Media | Self::Log | Self::Recorder | Self::Storage | Self::Clock => false,
+        }
+    }
+}
+
+/// One stretch of an outage, for a judgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    pub kind: OutageKind,
+    /// The clock was set: what it would have said, and what it said.
+    pub stepped: bool,
+    pub from: DateTime<Utc>,
+    /// None while it lasts.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// What the log can say of a period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nobody called: the line was served all the time.
+    Quiet,
+    /// There were calls, and the line was served all the time.
+    Calls(usize),
+    /// For so long nobody can say: the line was not served, the clock was set, or the log had not
+    /// begun or the period is not over.
+    Doubt { calls: usize, seconds: i64 },
+}
+
+/// `known`: from when the log can say anything; `now`: until when.
+pub fn judge(
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    calls: &[EntryId],
+    outages: &[Stretch],
+    known: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Verdict {
+    let known = known.unwrap_or(now);
+    let mut blind: Vec<(DateTime<Utc>, DateTime<Utc>)> = vec![(from, known), (now, to)];
+    for outage in outages {
+        let end = outage.to.unwrap_or(to);
+        // What lies between two times of a clock that was set is there twice or not at all.
+        if outage.kind.is_blind() || outage.stepped {
+            blind.push((outage.from.min(end), outage.from.max(end)));
+        }
+    }
+    let mut blind: Vec<_> =
+        blind.into_iter().map(|(a, b)| (a.max(from), b.min(to))).filter(|(a, b)| a < b).collect();
+    blind.sort_unstable();
+    let (mut total, mut reached) = (TimeDelta::zero(), from);
+    for (a, b) in blind {
+        let a = a.max(reached);
+        if b > a {
+            total += b - a;
+            reached = b;
+        }
+    }
+    let calls = calls.len();
+    match (calls, total.num_seconds()) {
+        (0, 0) if total.is_zero() => Verdict::Quiet,
+        (calls, 0) if total.is_zero() => Verdict::Calls(calls),
+        (calls, seconds) => Verdict::Doubt { calls, seconds: seconds.max(1) },
+    }
+}
+
+#[cfg(test)]
+mod tests;

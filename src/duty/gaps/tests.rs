@@ -1,0 +1,116 @@
+//! Clocks that are set, hosts that are started anew, and what can be said of a night.
+
+use super::*;
+use chrono::TimeZone;
+
+fn at(seconds: i64) -> Now {
+    Now {
+        mono: Mono(1_000_000_000_000) + Duration::from_secs(u64::try_from(seconds).unwrap()),
+        wall: wall(seconds),
+    }
+}
+
+/// `seconds` after 02:00.
+fn wall(seconds: i64) -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 10, 3, 18, 0, 0).unwrap() + TimeDelta::seconds(seconds)
+}
+
+fn moved(now: Now, seconds: i64) -> Now {
+    Now { wall: now.wall + TimeDelta::seconds(seconds), ..now }
+}
+
+#[test]
+fn rel_19_a_clock_that_is_set_is_noticed_once_and_slewing_is_not() {
+    for step in [3_600, -3_600, 86_400, -86_400, 3, -3] {
+        let mut watch = ClockWatch::default();
+        assert_eq!(watch.look(at(0), true), [Noticed::Synchronised]);
+        assert_eq!(watch.look(at(1), true), []);
+        let noticed = watch.look(moved(at(2), step), true);
+        let (from, to) = (wall(2), wall(2 + step));
+        assert_eq!(noticed, [Noticed::Stepped { from, to }], "{step}");
+        assert_eq!(watch.look(moved(at(3), step), true), [], "{step}: once");
+        assert_eq!(watch.look(at(4), true).len(), 1, "and back");
+    }
+    let mut watch = ClockWatch::default();
+    watch.look(at(0), true);
+    for second in 1..7_200 {
+        let slewed = at(second).wall + TimeDelta::microseconds(125 * second);
+        assert_eq!(watch.look(Now { wall: slewed, ..at(second) }, true), []);
+    }
+}
+
+#[test]
+fn rel_19_small_steps_that_add_up_are_noticed() {
+    let mut watch = ClockWatch::default();
+    watch.look(at(0), true);
+    let steps: usize = (1..=10).map(|n| watch.look(moved(at(n), n), true).len()).sum();
+    assert_eq!(steps, 3, "each time it is more than two seconds out");
+}
+
+#[test]
+fn rec_k3_and_rec_k4_a_clock_that_nobody_corrects_is_noticed_and_its_error_told() {
+    let mut watch = ClockWatch::default();
+    assert_eq!(watch.look(at(0), false), [Noticed::Unsynchronised]);
+    assert_eq!(watch.look(at(1), false), []);
+    assert_eq!(watch.alone(at(3_600)).unwrap().0, Duration::from_secs(3_600));
+    let (alone, error) = watch.alone(at(86_400)).unwrap();
+    assert!(alone >= LONG && error == Duration::from_millis(8_640), "{error:?}");
+    // The time server is found: the clock is set, and the offset is known.
+    let noticed = watch.look(moved(at(90_000), 40), true);
+    let (from, to) = (wall(90_000), wall(90_040));
+    assert_eq!(noticed, [Noticed::Stepped { from, to }, Noticed::Synchronised]);
+    assert_eq!(watch.alone(at(90_001)), None);
+}
+
+#[test]
+fn since_when_nobody_was_there_is_told_by_the_last_sign_of_life() {
+    let boot = [1; 16];
+    let life = |seconds| Some(Life { at: at(seconds), boot });
+    let since = |told: Option<i64>, life, boot, now| {
+        away(told.map(wall), life, boot, now).map(|away| (away.since, away.stepped))
+    };
+    assert_eq!(since(None, None, boot, at(9)), None, "the first run");
+    assert_eq!(since(Some(5), None, boot, at(9)), Some((wall(5), None)));
+    assert_eq!(since(Some(5), life(7), boot, at(9)), Some((wall(7), None)), "killed");
+    assert_eq!(since(Some(8), life(7), boot, at(9)), Some((wall(8), None)), "stopped, it said so");
+    let other = Now { mono: Mono(5), wall: wall(900) };
+    assert_eq!(since(Some(5), life(7), [2; 16], other), Some((wall(7), None)), "another boot");
+    // Set back by an hour while nobody was there: two seconds are two seconds.
+    let set = moved(at(9), -3_600);
+    let (since, stepped) = since(Some(5), life(7), boot, set).unwrap();
+    assert_eq!(since, wall(7 - 3_600));
+    assert_eq!(stepped, Some((wall(9), wall(9 - 3_600))));
+}
+
+fn stretch(kind: OutageKind, from: i64, to: Option<i64>) -> Stretch {
+    Stretch { kind, stepped: false, from: wall(from), to: to.map(wall) }
+}
+
+#[test]
+fn that_nobody_called_is_said_only_where_somebody_could_have() {
+    let hour = (wall(0), wall(3_600));
+    let judge = |calls: &[EntryId], outages: &[Stretch]| {
+        super::judge(hour, calls, outages, Some(wall(-86_400)), wall(7_200))
+    };
+    let call = EntryId(uuid::Uuid::nil());
+    assert_eq!(judge(&[], &[]), Verdict::Quiet);
+    assert_eq!(judge(&[call, call], &[]), Verdict::Calls(2));
+    let recorder = stretch(OutageKind::Recorder, 10, Some(20));
+    let alone = stretch(OutageKind::Clock, -10, None);
+    assert_eq!(judge(&[], &[recorder, alone]), Verdict::Quiet, "callers were answered");
+    let elsewhere = stretch(OutageKind::Line, -20, Some(0));
+    assert_eq!(judge(&[], &[elsewhere]), Verdict::Quiet);
+    let line = stretch(OutageKind::Line, 100, Some(160));
+    let service = stretch(OutageKind::Service, 130, Some(190));
+    let doubt = |calls, seconds| Verdict::Doubt { calls, seconds };
+    assert_eq!(judge(&[], &[line, service]), doubt(0, 90), "the same second counts once");
+    assert_eq!(judge(&[call], &[line]), doubt(1, 60));
+    assert_eq!(judge(&[], &[stretch(OutageKind::Line, 3_500, None)]), doubt(0, 100));
+    let back = Stretch { stepped: true, ..stretch(OutageKind::Clock, 1_000, Some(400)) };
+    assert_eq!(judge(&[], &[back]), doubt(0, 600));
+    let young = super::judge(hour, &[], &[], Some(wall(600)), wall(7_200));
+    assert_eq!(young, doubt(0, 600), "before the log began");
+    let soon = super::judge(hour, &[], &[], Some(wall(-1)), wall(3_000));
+    assert_eq!(soon, doubt(0, 600), "it is not over");
+    assert_eq!(super::judge(hour, &[], &[], None, wall(7_200)), doubt(0, 3_600));
+}

@@ -1,0 +1,134 @@
+//! A sign of life every two seconds, so that the next run can say since when nobody was there; and
+//! the watch over the clock.
+//!
+//! ```text
+//!  magic 8 "DUTYLIFE" · wall 8 (ms since 1970) · monotonic 8 (ns) · boot id 16 · crc 4
+//! ```
+//! Little-endian, CRC-32C. Not synced but every half minute: a killed process leaves what it wrote
+//! to the kernel; a power cut takes half a minute of it at most, which counts as being away.
+
+use crate::duty::gaps::{ClockWatch, LONG, Life, Noticed, OutageKind};
+use crate::io::clock;
+use crate::io::status::{Alarm, Board};
+use crate::io::store::Store;
+use crate::io::tape::boot_id;
+use crate::protocol::now::{Mono, Now};
+use chrono::DateTime;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+const MAGIC: &[u8; 8] = b"DUTYLIFE";
+const LENGTH: usize = 44;
+const EVERY: Duration = Duration::from_secs(2);
+/// Signs of life between two syncs.
+const SYNC: u32 = 15;
+
+pub fn path(data: &Path) -> PathBuf {
+    data.join("alive")
+}
+
+/// The last one of the run before.
+pub fn last(data: &Path) -> Option<Life> {
+    let bytes = std::fs::read(path(data)).ok()?;
+    let bytes: &[u8; LENGTH] = bytes.first_chunk()?;
+    let long = |at: usize| bytes[at..].first_chunk().map(|eight| u64::from_le_bytes(*eight));
+    let crc = bytes.last_chunk().map(|four| u32::from_le_bytes(*four))?;
+    if bytes[..8] != *MAGIC || crc32c::crc32c(&bytes[..LENGTH - 4]) != crc {
+        return None;
+    }
+    let wall = DateTime::from_timestamp_millis(i64::try_from(long(8)?).ok()?)?;
+    Some(Life { at: Now { mono: Mono(long(16)?), wall }, boot: *bytes[24..].first_chunk()? })
+}
+
+fn written(life: &Life) -> Vec<u8> {
+    let wall = u64::try_from(life.at.wall.timestamp_millis()).unwrap_or(0);
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(wall.to_le_bytes());
+    bytes.extend(life.at.mono.0.to_le_bytes());
+    bytes.extend(life.boot);
+    bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
+    bytes
+}
+
+/// This moment of this boot.
+pub fn here(now: Now) -> Life {
+    Life { at: now, boot: *boot_id().as_bytes() }
+}
+
+/// Gives signs of life and watches the clock until `stopping`.
+pub async fn keep(data: PathBuf, store: Store, board: Board, stopping: CancellationToken) {
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let (mut watch, mut count) = (ClockWatch::default(), 0_u32);
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = stopping.cancelled() => return,
+        }
+        let now = clock::now();
+        count = count.wrapping_add(1);
+        let (to, sync) = (path(&data), count.is_multiple_of(SYNC));
+        let signed = tokio::task::spawn_blocking(move || sign(&to, &here(now), sync)).await;
+        let fault = signed.map_err(io::Error::other).and_then(|signed| signed).err();
+        if let Some(fault) = fault.as_ref().filter(|_| !failing) {
+            warn!(%fault, "no sign of life can be given: an outage will seem longer than it was");
+        }
+        failing = fault.is_some();
+        for noticed in watch.look(now, clock::synchronised()) {
+            note(noticed, &store, &board, now).await;
+        }
+        show(&watch, &board, now);
+    }
+}
+
+fn sign(path: &Path, life: &Life, sync: bool) -> io::Result<()> {
+    let file: File =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.write_all_at(&written(life), 0)?;
+    if sync { file.sync_data() } else { Ok(()) }
+}
+
+async fn note(noticed: Noticed, store: &Store, board: &Board, now: Now) {
+    let why = "没有时间服务器校正时钟 · no time server corrects the clock";
+    let done = match noticed {
+        Noticed::Stepped { from, to } => {
+            warn!(%from, %to, "the clock was set");
+            board.tell(crate::io::status::Live::Status);
+            store.clock_stepped(from, to, now).await
+        }
+        Noticed::Unsynchronised => store.outage_began(OutageKind::Clock, why, now).await,
+        Noticed::Synchronised => store.outage_ended(OutageKind::Clock, now).await,
+    };
+    if let Err(error) = done {
+        warn!(%error, "what was seen of the clock could not be noted");
+    }
+}
+
+/// A clock that is left alone for a day.
+fn show(watch: &ClockWatch, board: &Board, now: Now) {
+    let long = watch.alone(now).filter(|(alone, _)| *alone >= LONG);
+    let shown = board.status().alarms.contains_key("clock");
+    match (long, shown) {
+        (Some((alone, error)), false) => {
+            let (hours, error) = (alone.as_secs() / 3600, error.as_secs());
+            let alarm = Alarm {
+                since: now.wall,
+                zh: format!(
+                    "时钟已 {hours} 小时未与时间服务器同步，误差可能达 {error} 秒，请检查 NTP"
+                ),
+                en: format!(
+                    "The clock was not synchronised for {hours} h and may be {error} s out: check NTP"
+                ),
+            };
+            board.update(|status| drop(status.alarms.insert("clock", alarm)));
+        }
+        (None, true) => board.update(|status| drop(status.alarms.remove("clock"))),
+        _ => {}
+    }
+}

@@ -1,0 +1,263 @@
+//! What is handed out, as parts of a folder or of a ZIP file: rows with their proofs, readable
+//! tables, recordings, a signed manifest, and how to check all of it.
+//!
+//! ```text
+//!  README.txt     how to check it, in Chinese and English
+//!  manifest.json  every file with its size, SHA-256 and SM3; manifest.sig signs it
+//!  head.txt       the log's signed head          key.txt   the key that signs
+//!  rows.jsonl     a row a line, with its item and path to the head
+//!  *.csv          entries, revisions, calls, outages: for reading
+//!  recordings/    WAV and sealed tape of each call
+//! ```
+
+use super::key::SigningKey;
+use super::tables;
+use crate::duty::proof::digests::Running;
+use crate::duty::proof::proven::Proven;
+use crate::duty::proof::{Digests, PublicKey};
+use crate::io::store::{Gathered, Scope, Store};
+use crate::io::store::{StoreError, Who};
+use crate::protocol::now::Now;
+use anyhow::{Context, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+pub const FORMAT: &str = "dutyline-export-1";
+pub const MANIFEST: &str = "manifest.json";
+pub const SIGNATURE: &str = "manifest.sig";
+pub const HEAD: &str = "head.txt";
+pub const KEY: &str = "key.txt";
+pub const ROWS: &str = "rows.jsonl";
+
+/// What the manifest says of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listed {
+    pub path: String,
+    pub bytes: u64,
+    pub sha256: String,
+    pub sm3: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    pub format: String,
+    /// 记-…, or the period.
+    pub what: String,
+    pub origin: String,
+    pub made: DateTime<Utc>,
+    pub made_by: String,
+    pub files: Vec<Listed>,
+}
+
+/// One file of it.
+pub struct Part {
+    /// With `/`, relative.
+    pub path: String,
+    pub content: Content,
+    pub bytes: u64,
+    /// As ZIP wants it.
+    pub crc32: u32,
+}
+
+pub enum Content {
+    Bytes(Vec<u8>),
+    File(PathBuf),
+}
+
+pub struct Bundle {
+    /// Of the folder, or of the file without its `.zip`.
+    pub name: String,
+    pub parts: Vec<Part>,
+}
+
+/// Who wants what.
+pub struct Order<'a> {
+    pub store: &'a Store,
+    pub recordings: &'a Path,
+    pub key: Arc<SigningKey>,
+    /// None: the command.
+    pub who: Option<&'a Who>,
+    pub scope: Scope,
+    pub now: Now,
+}
+
+impl Order<'_> {
+    /// Notes it in the audit, signs the log and puts everything together. `None`: there is no such
+    /// entry.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or a recording is not what its row says.
+    pub async fn bundle(&self) -> anyhow::Result<Option<Bundle>> {
+        let gathered = self.store.gather(self.who, self.scope, Arc::clone(&self.key), self.now);
+        let Some(gathered) = gathered.await? else { return Ok(None) };
+        let number = gathered.rows.iter().find(|row| row.kind == "entry");
+        let number = number.and_then(|row| row.get("number")?.text().map(str::to_owned));
+        let what = match self.scope {
+            Scope::Entry(_) => number.ok_or(StoreError::Closed)?,
+            Scope::Period(from, to) => tables::period(from, to),
+        };
+        let (recordings, key) = (self.recordings.to_owned(), Arc::clone(&self.key));
+        let by = self.who.map_or("dutyline export", |who| who.name.as_str()).to_owned();
+        let made = self.now.wall;
+        let put = move || put_together(&gathered, &what, &recordings, &key, made, by);
+        tokio::task::spawn_blocking(put).await.context("the export")?.map(Some)
+    }
+}
+
+fn put_together(
+    gathered: &Gathered,
+    what: &str,
+    recordings: &Path,
+    key: &SigningKey,
+    made: DateTime<Utc>,
+    made_by: String,
+) -> anyhow::Result<Bundle> {
+    let mut files = vec![];
+    let mut parts = vec![];
+    let mut add = |path: &str, content: Content| -> anyhow::Result<Digests> {
+        let (part, digests) = part(path, content)?;
+        files.push(Listed {
+            path: part.path.clone(),
+            bytes: part.bytes,
+            sha256: hex::encode(digests.sha256),
+            sm3: hex::encode(digests.sm3),
+        });
+        parts.push(part);
+        Ok(digests)
+    };
+    add("README.txt", Content::Bytes(readme(what, &key.public).into_bytes()))?;
+    add(HEAD, Content::Bytes(gathered.head.note.clone().into_bytes()))?;
+    add(KEY, Content::Bytes(format!("{}\n", key.public).into_bytes()))?;
+    add(ROWS, Content::Bytes(rows(&gathered.rows)?))?;
+    for (name, table) in tables::all(&gathered.rows) {
+        add(name, Content::Bytes(table.into_bytes()))?;
+    }
+    for file in &gathered.files {
+        let from = inside(recordings, &file.path)?;
+        let last = from.extension().and_then(|last| last.to_str()).unwrap_or("bin");
+        let digests = add(&format!("recordings/{}.{last}", file.call), Content::File(from.clone()))
+            .with_context(|| format!("{}", from.display()))?;
+        if hex::encode(digests.sha256) != file.sha256 {
+            bail!(
+                "{}: 与记录中的 SHA-256 不符，先运行 dutyline verify · is not what its row says: run dutyline verify",
+                from.display()
+            );
+        }
+    }
+    let (what, origin) = (what.to_owned(), key.public.origin.clone());
+    let name = what.clone();
+    let manifest = Manifest { format: FORMAT.to_owned(), what, origin, made, made_by, files };
+    let text = serde_json::to_vec_pretty(&manifest)?;
+    let signature = format!("{}\n", STANDARD.encode(key.sign(&text)));
+    parts.push(part(MANIFEST, Content::Bytes(text))?.0);
+    parts.push(part(SIGNATURE, Content::Bytes(signature.into_bytes()))?.0);
+    Ok(Bundle { name, parts })
+}
+
+fn rows(rows: &[Proven]) -> anyhow::Result<Vec<u8>> {
+    let mut lines = vec![];
+    for row in rows {
+        serde_json::to_writer(&mut lines, row)?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
+/// A recording's file, which no row may lead out of its folder.
+fn inside(recordings: &Path, path: &str) -> anyhow::Result<PathBuf> {
+    let path = Path::new(path);
+    if !path.components().all(|part| matches!(part, Component::Normal(_))) {
+        bail!("{}: 不在录音文件夹内 · is not inside the recordings folder", path.display());
+    }
+    Ok(recordings.join(path))
+}
+
+fn part(path: &str, content: Content) -> io::Result<(Part, Digests)> {
+    let (mut digests, mut crc, mut bytes) = (Running::default(), super::zip::Crc::default(), 0);
+    content.read(|piece| {
+        digests.update(piece);
+        crc.update(piece);
+        bytes += piece.len() as u64;
+        Ok(())
+    })?;
+    let part = Part { path: path.to_owned(), content, bytes, crc32: crc.finish() };
+    Ok((part, digests.finish()))
+}
+
+impl Content {
+    /// Piece by piece.
+    ///
+    /// # Errors
+    /// The disk's, and those of `take`.
+    pub fn read(&self, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        let mut file = match self {
+            Self::Bytes(bytes) => return take(bytes),
+            // A link may lead anywhere.
+            Self::File(path) => {
+                OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path)?
+            }
+        };
+        let mut buffer = vec![0; 256 * 1024];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(()),
+                read => take(&buffer[..read])?,
+            }
+        }
+    }
+}
+
+impl Bundle {
+    /// Writes a folder of the bundle's name, which must not be there yet, and gives its place.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn write_into(&self, folder: &Path) -> io::Result<PathBuf> {
+        let folder = folder.join(&self.name);
+        fs::create_dir(&folder)?;
+        for part in &self.parts {
+            let path = folder.join(&part.path);
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            let mut file: File = OpenOptions::new().write(true).create_new(true).open(&path)?;
+            part.content.read(|piece| file.write_all(piece))?;
+            file.sync_all()?;
+        }
+        Ok(folder)
+    }
+}
+
+fn readme(what: &str, key: &PublicKey) -> String {
+    format!(
+        "{what}\r\n\
+\r\n\
+这是值班记录的取证导出。 表格（*.csv）可用 Excel 或 WPS 打开，录音（recordings/*.wav，左声道为来电方，右声道为我方）可用任何播放器播放。\r\n\
+\r\n\
+核验（不需要联网，不需要原系统）：\r\n\
+  1. 取得公钥。应从值班单位另行取得（打印件、盖章件），与 key.txt 逐字比对：\r\n\
+     {key}\r\n\
+  2. 运行：dutyline verify 本文件夹 --key 公钥\r\n\
+     它检查：每个文件与 manifest.json 一致；manifest.json 的 Ed25519 签名；rows.jsonl 中每一行都在 head.txt 所签的 Merkle 树（RFC 6962，SHA-256 与 SM3）中；录音与记录中的 SHA-256 一致。\r\n\
+  3. 没有 dutyline 程序时，也可用 sha256sum 核对 manifest.json 中的每个文件，用任何 Ed25519 工具核对 manifest.sig（对 manifest.json 全文的签名，Base64），head.txt 是 C2SP signed-note 格式。\r\n\
+  时间：*_ms 为 1970 年以来的毫秒（UTC），*_mono 为主机单调时钟的纳秒。\r\n\
+\r\n\
+This is evidence handed out from a duty room's log. The tables (*.csv) open in any spreadsheet, the recordings (recordings/*.wav; left the caller, right our side) in any player.\r\n\
+\r\n\
+To check it, offline and without the system it came from:\r\n\
+  1. Get the public key from the duty room by another way, on paper, and compare it with key.txt: the line above.\r\n\
+  2. Run: dutyline verify THIS-FOLDER --key KEY\r\n\
+     It checks that every file is as manifest.json says; the Ed25519 signature of manifest.json; that every row of rows.jsonl is in the Merkle tree (RFC 6962, SHA-256 and SM3) which head.txt signs; that the recordings have the SHA-256 of their rows.\r\n\
+  3. Without the program: compare every file with manifest.json by sha256sum, check manifest.sig (Base64, over the whole of manifest.json) with any Ed25519 tool; head.txt is a C2SP signed note.\r\n\
+  Times: *_ms are milliseconds since 1970 (UTC), *_mono nanoseconds on the host's boot clock.\r\n"
+    )
+}

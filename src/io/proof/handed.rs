@@ -1,0 +1,318 @@
+//! Checks what was handed out, on a machine that has nothing else: every file, every signature,
+//! every row's way to the signed head. The folder is anybody's work: no link is followed, nothing
+//! outside is read, nothing is written.
+
+use super::bundle::{FORMAT, HEAD, KEY, Listed, MANIFEST, Manifest, ROWS, SIGNATURE};
+use super::key;
+use super::verify::write_fault;
+use crate::duty::proof::digests::Running;
+use crate::duty::proof::head::{LONGEST, Note};
+use crate::duty::proof::proven::Proven;
+use crate::duty::proof::{Digests, PublicKey};
+use crate::io::store::Fault;
+use anyhow::{Context, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path};
+
+/// Nothing that is read whole is longer.
+const MANIFEST_MOST: u64 = 256 << 20;
+const LINE_MOST: u64 = 64 << 20;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Handed {
+    pub what: String,
+    pub key: String,
+    /// The key came from elsewhere, not from the folder itself.
+    pub trusted: bool,
+    pub files: usize,
+    pub rows: u64,
+    /// Of the head: number and time.
+    pub head: String,
+    pub faults: Vec<Fault>,
+}
+
+/// Whether this is such a folder.
+pub fn is_one(folder: &Path) -> bool {
+    folder.join(MANIFEST).symlink_metadata().is_ok()
+}
+
+/// `trusted`: the key as it was given by the duty room.
+///
+/// # Errors
+/// When it is nothing that could be checked.
+pub fn check(folder: &Path, trusted: Option<PublicKey>) -> anyhow::Result<Handed> {
+    let text = small(&folder.join(MANIFEST), MANIFEST_MOST).context(MANIFEST)?;
+    let manifest: Manifest = serde_json::from_slice(&text).context(MANIFEST)?;
+    if manifest.format != FORMAT {
+        bail!(
+            "{MANIFEST}: 格式 {:?} 不认识 · format {:?} is not known here",
+            manifest.format,
+            manifest.format
+        );
+    }
+    let own = small(&folder.join(KEY), LONGEST as u64).context(KEY)?;
+    let own = PublicKey::parse(&String::from_utf8_lossy(&own)).context(KEY)?;
+    let mut found = Handed {
+        what: manifest.what.clone(),
+        trusted: trusted.is_some(),
+        files: manifest.files.len(),
+        ..Handed::default()
+    };
+    let key = trusted.unwrap_or_else(|| own.clone());
+    found.key = key.to_string();
+    if own != key {
+        found.fault(KEY, "与给出的公钥不同", "is not the key that was given");
+    }
+    if !signed(folder, &key, &text) || manifest.origin != key.origin {
+        found.fault(
+            MANIFEST,
+            "签名不符：清单被改动",
+            "its signature does not fit: the list was altered",
+        );
+    }
+    let listed = found.files(folder, &manifest.files);
+    found.strangers(folder, Path::new(""), &listed);
+    let Some(head) = found.head(folder, &key) else { return Ok(found) };
+    found.rows(folder, &head, &listed)?;
+    Ok(found)
+}
+
+fn signed(folder: &Path, key: &PublicKey, text: &[u8]) -> bool {
+    let signature = small(&folder.join(SIGNATURE), 1024).ok();
+    let signature = signature.and_then(|text| STANDARD.decode(text.trim_ascii()).ok());
+    signature.is_some_and(|signature| key::signed_by(key, text, &signature))
+}
+
+/// No link, and not longer than that.
+fn small(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![];
+    let mut file = open(path)?.take(most + 1);
+    file.read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::other("太长 · too long"));
+    }
+    Ok(bytes)
+}
+
+/// An ordinary file only: not what a link leads to, no pipe that never ends.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("不是普通文件 · not an ordinary file"));
+    }
+    Ok(file)
+}
+
+/// Every folder on the way is one, and no link.
+fn inside(folder: &Path, path: &str) -> io::Result<File> {
+    let mut at = folder.to_owned();
+    let mut parts = Path::new(path).components().peekable();
+    while let Some(part) = parts.next() {
+        let Component::Normal(name) = part else {
+            return Err(io::Error::other("路径越出文件夹 · leads out of the folder"));
+        };
+        at.push(name);
+        if parts.peek().is_some() && !at.symlink_metadata()?.is_dir() {
+            return Err(io::Error::other("不是文件夹 · is no folder, or a link"));
+        }
+    }
+    open(&at)
+}
+
+impl Handed {
+    fn fault(&mut self, place: &str, zh: impl Into<String>, en: impl Into<String>) {
+        self.faults.push(Fault::new(place, zh, en));
+    }
+
+    pub fn is_sound(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// Every file is as listed; the SHA-256 of each by its path.
+    fn files(&mut self, folder: &Path, files: &[Listed]) -> BTreeMap<String, String> {
+        let mut listed = BTreeMap::new();
+        for file in files {
+            match digests(folder, &file.path) {
+                Ok((found, bytes)) => {
+                    let same = bytes == file.bytes
+                        && hex::encode(found.sha256) == file.sha256
+                        && hex::encode(found.sm3) == file.sm3;
+                    if !same {
+                        self.fault(
+                            &file.path,
+                            "文件被改动，与清单不符",
+                            "was altered: it is not what the list says",
+                        );
+                    }
+                }
+                Err(error) => self.fault(
+                    &file.path,
+                    format!("读不到（{error}）"),
+                    format!("cannot be read: {error}"),
+                ),
+            }
+            if listed.insert(file.path.clone(), file.sha256.clone()).is_some() {
+                self.fault(&file.path, "清单中出现两次", "is listed twice");
+            }
+        }
+        listed
+    }
+
+    /// Files that nobody signed.
+    fn strangers(&mut self, folder: &Path, below: &Path, listed: &BTreeMap<String, String>) {
+        let Ok(entries) = fs::read_dir(folder.join(below)) else { return };
+        for entry in entries.flatten() {
+            let path = below.join(entry.file_name());
+            let name = path.to_string_lossy().into_owned();
+            let known = listed.contains_key(&name) || name == MANIFEST || name == SIGNATURE;
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => self.strangers(folder, &path, listed),
+                Ok(_) if known => {}
+                _ => self.fault(&name, "不在清单中，是后加的", "is not listed: it was put in"),
+            }
+        }
+    }
+
+    fn head(&mut self, folder: &Path, key: &PublicKey) -> Option<Note> {
+        let text = small(&folder.join(HEAD), LONGEST as u64).unwrap_or_default();
+        let note = Note::parse(&String::from_utf8_lossy(&text));
+        let note = note.filter(|note| key::holds(key, note) && note.head.origin == key.origin);
+        match note {
+            Some(note) => {
+                let head = &note.head;
+                self.head = format!("{} · {} · {}", head.number, head.at, head.size);
+                Some(note)
+            }
+            None => {
+                self.fault(HEAD, "不是此公钥签的", "is not signed by this key");
+                None
+            }
+        }
+    }
+
+    /// Every row is in the tree that was signed, an entry's revisions are all there, and a
+    /// recording is the one that its row names.
+    fn rows(
+        &mut self,
+        folder: &Path,
+        note: &Note,
+        listed: &BTreeMap<String, String>,
+    ) -> anyhow::Result<()> {
+        let mut file = BufReader::new(inside(folder, ROWS).context(ROWS)?);
+        let (mut revisions, mut entries) = (BTreeMap::<String, BTreeSet<i64>>::new(), vec![]);
+        let mut line = vec![];
+        for number in 1.. {
+            line.clear();
+            file.by_ref().take(LINE_MOST).read_until(b'\n', &mut line).context(ROWS)?;
+            if line.is_empty() {
+                break;
+            }
+            let place = format!("{ROWS}:{number}");
+            let Ok(row) = serde_json::from_slice::<Proven>(&line) else {
+                self.fault(&place, "不是一行记录", "is no row");
+                continue;
+            };
+            self.rows += 1;
+            if row.root(note.head.size) != Some(note.head.root) {
+                let place = format!("{place} {} {}", row.kind, row.key);
+                self.fault(
+                    &place,
+                    "不在所签的树中：被改动或是后加的",
+                    "is not in the tree that was signed: it was altered or put in",
+                );
+            }
+            match row.kind.as_str() {
+                "recording" => self.recording(&row, listed),
+                "revision" => {
+                    if let (Some(entry), Some(no)) = (text(&row, "entry"), integer(&row, "no")) {
+                        revisions.entry(entry).or_default().insert(no);
+                    }
+                }
+                "entry" => entries.extend(text(&row, "id").zip(integer(&row, "revision"))),
+                _ => {}
+            }
+        }
+        for (entry, last) in entries {
+            let there = revisions.remove(&entry).unwrap_or_default();
+            if !(0..=last).all(|no| there.contains(&no)) {
+                self.fault(
+                    &format!("entry {entry}"),
+                    "修订不齐，有缺失",
+                    "some of its revisions are missing",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn recording(&mut self, row: &Proven, listed: &BTreeMap<String, String>) {
+        let call = text(row, "call").unwrap_or_default();
+        for (file, digest) in [("wav", "digest"), ("tape", "tape_digest")] {
+            let (Some(path), Some(digest)) = (text(row, file), text(row, digest)) else { continue };
+            let last = Path::new(&path).extension().and_then(|last| last.to_str()).unwrap_or("bin");
+            let name = format!("recordings/{call}.{last}");
+            if listed.get(&name) != Some(&digest) {
+                self.fault(
+                    &name,
+                    "与记录中的 SHA-256 不符或缺失",
+                    "is missing, or not the one that its row names",
+                );
+            }
+        }
+    }
+}
+
+fn text(row: &Proven, column: &str) -> Option<String> {
+    row.get(column)?.text().map(str::to_owned)
+}
+
+fn integer(row: &Proven, column: &str) -> Option<i64> {
+    match row.get(column)? {
+        crate::duty::proof::proven::Cell::Integer(number) => Some(*number),
+        _ => None,
+    }
+}
+
+fn digests(folder: &Path, path: &str) -> io::Result<(Digests, u64)> {
+    let mut file = inside(folder, path)?;
+    let (mut digests, mut bytes) = (Running::default(), 0);
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok((digests.finish(), bytes)),
+            read => {
+                digests.update(&buffer[..read]);
+                bytes += read as u64;
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Handed {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { what, key, trusted, files, rows, head, faults } = self;
+        let what = what.replace(|c: char| c.is_control(), "\u{fffd}");
+        writeln!(out, "{what}\n公钥 · key {key}")?;
+        if !trusted {
+            writeln!(
+                out,
+                "！公钥取自文件夹本身，请与值班单位另行给出的比对，或用 --key 给出 · the key is the folder's own: compare it with the one the duty room gives, or give that with --key"
+            )?;
+        }
+        writeln!(out, "文件 {files}，行 {rows}，签名 {head} · {files} files, {rows} rows")?;
+        for fault in faults {
+            write_fault(fault, out)?;
+        }
+        match faults.len() {
+            0 => writeln!(out, "✓ 未发现改动 · nothing was altered"),
+            count => writeln!(out, "✗ {count} 处不符 · {count} faults"),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Readable tables of what is handed out: CSV (RFC 4180) that a spreadsheet takes for text.
+
+use crate::duty::entry::beijing;
+use crate::duty::proof::proven::{Cell, Proven};
+use chrono::{DateTime, Utc};
+
+/// 20261003-2100至20261004-0900
+pub fn period(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+    let name = |at: DateTime<Utc>| at.with_timezone(&beijing()).format("%Y%m%d-%H%M%S").to_string();
+    format!("{}至{}", name(from), name(to))
+}
+
+/// File name, kind of the rows, and its columns: heading and name.
+type Table = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const TABLES: &[Table] = &[
+    (
+        "entries.csv",
+        "entry",
+        &[
+            ("编号 number", "number"),
+            ("发生时间 occurred", "occurred_ms"),
+            ("状态 state", "state"),
+            ("紧急程度 urgency", "urgency"),
+            ("类别 category", "category"),
+            ("来电单位 unit", "caller_unit"),
+            ("来电人 name", "caller_name"),
+            ("职务 duty", "caller_duty"),
+            ("来电号码 phone", "caller_phone"),
+            ("事由 subject", "subject"),
+            ("内容 content", "content"),
+            ("拟办 proposal", "proposal"),
+            ("承办 undertaker", "undertaker"),
+            ("结果 result", "result"),
+            ("备注 remark", "remark"),
+        ],
+    ),
+    (
+        "revisions.csv",
+        "revision",
+        &[
+            ("记录 entry", "entry"),
+            ("序号 no", "no"),
+            ("时间 at", "at_ms"),
+            ("人员 actor", "actor"),
+            ("种类 kind", "kind"),
+            ("改动 changes", "changes"),
+            ("原因 reason", "reason"),
+        ],
+    ),
+    (
+        "calls.csv",
+        "call",
+        &[
+            ("编号 number", "number"),
+            ("记录 entry", "entry"),
+            ("方向 direction", "direction"),
+            ("号码 caller", "caller"),
+            ("显示名 display", "display"),
+            ("被叫 callee", "callee"),
+            ("来电 arrived", "arrived_ms"),
+            ("接听 answered", "answered_ms"),
+            ("接听话机 answered by", "answered_by"),
+            ("结束 ended", "ended_ms"),
+            ("结果 disposition", "disposition"),
+            ("Call-ID", "sip_call_id"),
+        ],
+    ),
+    (
+        "recordings.csv",
+        "recording",
+        &[
+            ("通话 call", "call"),
+            ("状态 state", "state"),
+            ("开始 started", "started_ms"),
+            ("时长毫秒 milliseconds", "duration_ms"),
+            ("空白 gaps", "gaps"),
+            ("WAV SHA-256", "digest"),
+            ("tape SHA-256", "tape_digest"),
+            ("说明 reason", "reason"),
+        ],
+    ),
+    (
+        "outages.csv",
+        "outage",
+        &[
+            ("种类 kind", "kind"),
+            ("起 from", "from_ms"),
+            ("止 to", "to_ms"),
+            ("代码 status", "status"),
+            ("原因 why", "why"),
+        ],
+    ),
+    (
+        "audit.csv",
+        "audit",
+        &[
+            ("时间 at", "at_ms"),
+            ("人员 actor", "actor"),
+            ("终端 terminal", "terminal"),
+            ("动作 action", "action"),
+            ("对象 object", "object"),
+            ("说明 detail", "detail"),
+        ],
+    ),
+];
+
+/// Each table that has rows.
+pub fn all(rows: &[Proven]) -> Vec<(&'static str, String)> {
+    let mut tables = vec![];
+    for (name, kind, columns) in TABLES {
+        let rows: Vec<_> = rows.iter().filter(|row| row.kind == *kind).collect();
+        if rows.is_empty() {
+            continue;
+        }
+        // A spreadsheet knows UTF-8 by the mark at its beginning.
+        let mut text = "\u{feff}".to_owned();
+        line(columns.iter().map(|(heading, _)| (*heading).to_owned()), &mut text);
+        for row in rows {
+            let cell = |(_, column): &(&str, &str)| shown(column, row.get(column));
+            line(columns.iter().map(cell), &mut text);
+        }
+        tables.push((*name, text));
+    }
+    tables
+}
+
+fn shown(column: &str, cell: Option<&Cell>) -> String {
+    match cell {
+        Some(Cell::Text(text)) => text.clone(),
+        Some(Cell::Integer(ms)) if column != "duration_ms" && column.ends_with("_ms") => {
+            let at = DateTime::from_timestamp_millis(*ms).unwrap_or_default();
+            at.with_timezone(&beijing()).format("%Y-%m-%d %H:%M:%S%.3f %:z").to_string()
+        }
+        Some(Cell::Integer(number)) => number.to_string(),
+        Some(Cell::Blob { blob }) => blob.clone(),
+        Some(Cell::Real { real }) => f64::from_bits(*real).to_string(),
+        Some(Cell::None(())) | None => String::new(),
+    }
+}
+
+fn line(cells: impl Iterator<Item = String>, text: &mut String) {
+    let cells: Vec<String> = cells.map(|cell| safe(&cell)).collect();
+    text.push_str(&cells.join(","));
+    text.push_str("\r\n");
+}
+
+/// In quotation marks, and behind an apostrophe where a spreadsheet would take it for a formula.
+pub fn safe(cell: &str) -> String {
+    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
+    let guard = if formula { "'" } else { "" };
+    format!("\"{guard}{}\"", cell.replace('"', "\"\""))
+}

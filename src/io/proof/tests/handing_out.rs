@@ -1,0 +1,273 @@
+//! What is handed out: whole, checked where nothing else is, and whatever is altered in it found.
+
+use super::{Log, assert_sound, first_file, flip, log};
+use crate::duty::entry::Field;
+use crate::io::clock;
+use crate::io::proof::bundle::{Bundle, Order};
+use crate::io::proof::handed::{self, Handed};
+use crate::io::proof::key::SigningKey;
+use crate::io::proof::{tables, zip};
+use crate::io::store::tests::{at, call, officer, one};
+use crate::io::store::{Scope, Store};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+async fn bundle(log: &Log, store: &Store, scope: Scope) -> anyhow::Result<Option<Bundle>> {
+    let origin = store.origin().await.unwrap();
+    let key = Arc::new(SigningKey::load_or_make(&log.path("data"), &origin).unwrap());
+    let recordings = log.path("recordings");
+    let who = officer();
+    let order =
+        Order { store, recordings: &recordings, key, who: Some(&who), scope, now: clock::now() };
+    order.bundle().await
+}
+
+/// The first call, handed out into a folder that knows nothing of the log.
+async fn handed_out() -> (Log, tempfile::TempDir, PathBuf) {
+    let log = log().await;
+    let store = log.open();
+    let bundle = bundle(&log, &store, Scope::Entry(call(1).into())).await.unwrap().unwrap();
+    let audited: String =
+        one(&store, "SELECT actor || ' ' || object FROM audit WHERE action = 'export'");
+    assert_eq!(audited, format!("王值班 {}", call(1)), "it is noted who had what");
+    drop(store);
+    assert_sound(&log.check());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let folder = bundle.write_into(elsewhere.path()).unwrap();
+    (log, elsewhere, folder)
+}
+
+fn check(folder: &Path) -> Handed {
+    handed::check(folder, None).unwrap()
+}
+
+#[tokio::test]
+async fn rec_e2_what_is_handed_out_is_checked_without_the_log() {
+    let (log, _elsewhere, folder) = handed_out().await;
+    assert_eq!(folder.file_name().unwrap(), "记-20261003-0001");
+    let key = fs::read_to_string(log.path("data/signing.pub")).unwrap();
+    let key = crate::duty::proof::PublicKey::parse(&key);
+    drop(log);
+    let found = handed::check(&folder, key).unwrap();
+    assert!(found.is_sound() && found.trusted, "{found}");
+    assert!(found.rows >= 10, "{found}");
+    let rows = fs::read_to_string(folder.join("rows.jsonl")).unwrap();
+    for kind in ["entry", "revision", "call", "claim", "recording", "audit", "escalation"] {
+        assert!(rows.contains(&format!("\"kind\":\"{kind}\"")), "{kind}");
+    }
+    assert!(!rows.contains(&call(2).to_string()), "nothing of another call");
+    assert!(rows.contains("recording.play"), "who listened is part of it");
+    let readme = fs::read_to_string(folder.join("README.txt")).unwrap();
+    assert!(readme.contains("核验") && readme.contains("To check it"), "{readme}");
+    for extension in ["wav", "tape"] {
+        first_file(&folder.join("recordings"), extension);
+    }
+    let entries = fs::read_to_string(folder.join("entries.csv")).unwrap();
+    assert!(entries.starts_with('\u{feff}') && entries.contains("停电"), "{entries}");
+}
+
+#[tokio::test]
+async fn a_period_has_its_entries_and_what_did_not_work_in_it() {
+    let log = log().await;
+    let store = log.open();
+    let scope = |from: f64, to: f64| Scope::Period(at(from).wall, at(to).wall);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let hand = async |from, to| {
+        let bundle = bundle(&log, &store, scope(from, to)).await.unwrap().unwrap();
+        let folder = bundle.write_into(elsewhere.path()).unwrap();
+        let found = check(&folder);
+        assert!(found.is_sound(), "{found}");
+        (fs::read_to_string(folder.join("rows.jsonl")).unwrap(), folder)
+    };
+    let (rows, folder) = hand(100.0, 250.0).await;
+    assert!(rows.contains(&call(2).to_string()) && rows.contains("\"kind\":\"outage\""));
+    assert!(!rows.contains(&call(1).to_string()) && !rows.contains(&call(3).to_string()));
+    assert!(fs::read_to_string(folder.join("outages.csv")).unwrap().contains("disk full"));
+    let (rows, folder) = hand(10.0, 20.0).await;
+    assert_eq!(rows, "", "nobody called, and nothing failed");
+    assert!(!folder.join("entries.csv").exists());
+}
+
+/// Each hand in it, and what is named.
+type Edit = (&'static str, fn(&Path), &'static str);
+
+fn replace(path: PathBuf, old: &str, new: &str) {
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(old), "{old} in {}", path.display());
+    fs::write(path, text.replace(old, new)).unwrap();
+}
+
+const EDITS: &[Edit] = &[
+    ("a bit of the WAV", |f| flip(&first_file(&f.join("recordings"), "wav"), 50), ".wav"),
+    ("a bit of the tape", |f| flip(&first_file(&f.join("recordings"), "tape"), 50), ".tape"),
+    ("no WAV", |f| fs::remove_file(first_file(&f.join("recordings"), "wav")).unwrap(), ".wav"),
+    ("a text in a table", |f| replace(f.join("entries.csv"), "停电", "无事"), "entries.csv"),
+    ("a text in a row", |f| replace(f.join("rows.jsonl"), "停电", "无事"), "rows.jsonl:"),
+    (
+        "a row taken out",
+        |f| {
+            let path = f.join("rows.jsonl");
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(
+                &path,
+                text.split_inclusive('\n')
+                    .filter(|l| !l.contains("\"kind\":\"revision\""))
+                    .collect::<String>(),
+            )
+            .unwrap();
+        },
+        "entry ",
+    ),
+    ("the list", |f| replace(f.join("manifest.json"), "王值班", "别人"), "manifest.json"),
+    ("the head", |f| replace(f.join("head.txt"), "head 3", "head 4"), "head.txt"),
+    (
+        "a file put in",
+        |f| fs::write(f.join("recordings/other.wav"), "x").unwrap(),
+        "recordings/other.wav",
+    ),
+    ("a link put in", |f| symlink("/etc/hostname", f.join("more")).unwrap(), "more"),
+    (
+        "a link for a file",
+        |f| {
+            let wav = first_file(&f.join("recordings"), "wav");
+            let kept = f.parent().unwrap().join("kept.wav");
+            fs::rename(&wav, &kept).unwrap();
+            symlink(kept, wav).unwrap();
+        },
+        ".wav",
+    ),
+    (
+        "a link for a folder",
+        |f| {
+            let kept = f.parent().unwrap().join("kept");
+            fs::rename(f.join("recordings"), &kept).unwrap();
+            symlink(kept, f.join("recordings")).unwrap();
+        },
+        "recordings",
+    ),
+];
+
+#[tokio::test]
+async fn whatever_is_altered_in_what_was_handed_out_is_named() {
+    let (_log, elsewhere, folder) = handed_out().await;
+    assert!(check(&folder).is_sound(), "{}", check(&folder));
+    for (at, (what, edit, place)) in EDITS.iter().enumerate() {
+        let copy = elsewhere.path().join(format!("copy{at}/it"));
+        super::copy_folder(&folder, &copy);
+        edit(&copy);
+        let found = check(&copy);
+        let named = found.faults.iter().any(|fault| fault.place.contains(place));
+        assert!(named, "{what}: no {place}\n{found}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_leads_out_of_the_folder_leads_nowhere() {
+    let (log, elsewhere, folder) = handed_out().await;
+    fs::write(elsewhere.path().join("secret"), "x").unwrap();
+    // Signed anew, as only somebody with the key could.
+    let origin = "dutyline/0123456789abcdef";
+    let key = SigningKey::load_or_make(&log.path("recordings"), origin).unwrap();
+    for path in ["../secret", "/etc/hostname", "recordings/../../secret", "", "."] {
+        let manifest = format!(
+            r#"{{"format":"dutyline-export-1","what":"x","origin":"{origin}","made":"2026-10-03T00:00:00Z","made_by":"x","files":[{{"path":"{path}","bytes":1,"sha256":"","sm3":""}}]}}"#
+        );
+        use base64::Engine;
+        let signature =
+            base64::engine::general_purpose::STANDARD.encode(key.sign(manifest.as_bytes()));
+        fs::write(folder.join("manifest.json"), &manifest).unwrap();
+        fs::write(folder.join("manifest.sig"), signature).unwrap();
+        fs::write(folder.join("key.txt"), key.public.to_string()).unwrap();
+        let found = check(&folder);
+        let fault = found.faults.iter().find(|fault| fault.place == path).expect("named");
+        assert!(fault.en.contains("cannot be read"), "{path}: {fault:?}");
+    }
+    for nonsense in ["", "{}", "[1", "\u{0}"] {
+        fs::write(folder.join("manifest.json"), nonsense).unwrap();
+        assert!(handed::check(&folder, None).is_err(), "{nonsense:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_recording_that_was_altered_is_not_handed_out_as_the_real_one() {
+    let log = log().await;
+    flip(&super::recording(&log, "wav"), 9);
+    let store = log.open();
+    let mut refused = 0;
+    for n in 1..=3 {
+        if let Err(fault) = bundle(&log, &store, Scope::Entry(call(n).into())).await {
+            assert!(format!("{fault:#}").contains("verify"), "{fault:#}");
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 1);
+    let nobody = Scope::Entry(call(99).into());
+    assert!(bundle(&log, &store, nobody).await.unwrap().is_none());
+}
+
+#[test]
+fn rec_e4_no_cell_of_a_table_is_a_formula() {
+    for (cell, safe) in [
+        ("=1+1", "\"'=1+1\""),
+        ("+8613800130007", "\"'+8613800130007\""),
+        ("-1", "\"'-1\""),
+        ("@SUM(A1)", "\"'@SUM(A1)\""),
+        ("\tx", "\"'\tx\""),
+        ("\rx", "\"'\rx\""),
+        ("say \"x\", y", "\"say \"\"x\"\", y\""),
+        ("", "\"\""),
+        ("停水=停电", "\"停水=停电\""),
+    ] {
+        assert_eq!(tables::safe(cell), safe);
+    }
+}
+
+#[tokio::test]
+async fn rec_e4_what_a_caller_calls_himself_is_text_in_every_file() {
+    let log = Log::empty();
+    let store = log.open();
+    crate::io::store::tests::add_officer(&store);
+    let hostile = "=cmd|' /C calc'!A0\"<script>../../x\u{202e}";
+    let entry = crate::io::store::tests::entry(&store, 1, 0.0);
+    let who = officer();
+    let saved = store.save_field(&who, entry, Field::CallerName, "", hostile, at(5.0));
+    saved.await.unwrap();
+    let bundle = bundle(&log, &store, Scope::Entry(entry)).await.unwrap().unwrap();
+    assert!(bundle.parts.iter().all(|part| part.path.is_ascii() && !part.path.contains("..")));
+    let elsewhere = tempfile::tempdir().unwrap();
+    let folder = bundle.write_into(elsewhere.path()).unwrap();
+    assert!(check(&folder).is_sound());
+    let table = fs::read_to_string(folder.join("entries.csv")).unwrap();
+    assert!(table.contains("\"'=cmd|"), "{table}");
+}
+
+#[tokio::test]
+async fn the_zip_is_opened_by_what_others_open_it_with() {
+    let log = log().await;
+    let store = log.open();
+    let bundle = bundle(&log, &store, Scope::Entry(call(1).into())).await.unwrap().unwrap();
+    let mut bytes = vec![];
+    zip::write(&bundle, &mut bytes).unwrap();
+    assert_eq!(zip::length(&bundle), Some(bytes.len() as u64));
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("export.zip");
+    fs::write(&file, bytes).unwrap();
+    let script = "import sys, zipfile\nz = zipfile.ZipFile(sys.argv[1])\n\
+                  assert z.testzip() is None\nz.extractall(sys.argv[2])";
+    let python = std::process::Command::new("python3")
+        .args(["-c", script])
+        .args([&file, elsewhere.path()])
+        .status();
+    match python {
+        Ok(status) => assert!(status.success()),
+        Err(error) => panic!("python3 is needed: {error}"),
+    }
+    let found = check(&elsewhere.path().join("记-20261003-0001"));
+    assert!(found.is_sound(), "{found}");
+    // The check value of CRC-32/ISO-HDLC.
+    let mut crc = zip::Crc::default();
+    crc.update(b"123456789");
+    assert_eq!(crc.finish(), 0xCBF4_3926);
+}

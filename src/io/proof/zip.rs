@@ -1,0 +1,119 @@
+//! A ZIP file (APPNOTE.TXT 6.3), not compressed, written from front to end: what any PC opens.
+
+use super::bundle::Bundle;
+use std::io::{self, Write};
+
+/// CRC-32 as ZIP has it (ISO 3309, reflected 0x04C11DB7).
+#[derive(Debug, Clone, Copy)]
+pub struct Crc(u32);
+
+const TABLE: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut value, mut bit) = (byte as u32, 0);
+        while bit < 8 {
+            value = if value & 1 == 1 { value >> 1 ^ 0xEDB8_8320 } else { value >> 1 };
+            bit += 1;
+        }
+        table[byte] = value;
+        byte += 1;
+    }
+    table
+};
+
+impl Default for Crc {
+    fn default() -> Self {
+        Self(u32::MAX)
+    }
+}
+
+impl Crc {
+    pub fn update(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0 >> 8 ^ TABLE[((self.0 ^ u32::from(*byte)) & 0xFF) as usize];
+        }
+    }
+
+    pub fn finish(self) -> u32 {
+        !self.0
+    }
+}
+
+/// Names are UTF-8 (general purpose bit 11).
+const UTF8: u16 = 1 << 11;
+const VERSION: u16 = 20;
+/// 1980-01-01: the manifest says when it was made.
+const DATE: u16 = 33;
+/// Without the extensions for more (ZIP64), which an old PC does not read.
+const MOST: u64 = u32::MAX as u64;
+
+/// How long the file will be; `None` for one that is too large for an ordinary ZIP.
+pub fn length(bundle: &Bundle) -> Option<u64> {
+    let folder = bundle.name.len() as u64 + 1;
+    let each = |part: &super::bundle::Part| {
+        let name = folder + part.path.len() as u64;
+        30 + name + part.bytes + 46 + name
+    };
+    let total = bundle.parts.iter().map(each).sum::<u64>() + 22;
+    (total <= MOST && bundle.parts.len() < usize::from(u16::MAX)).then_some(total)
+}
+
+/// # Errors
+/// The disk's, those of `to`, and where a file is not any more what it was.
+pub fn write(bundle: &Bundle, to: &mut impl Write) -> io::Result<()> {
+    let mut directory = vec![];
+    let mut offset = 0_u64;
+    for part in &bundle.parts {
+        let name = format!("{}/{}", bundle.name, part.path);
+        let facts = facts(part.crc32, part.bytes, &name);
+        let local = [&b"PK\x03\x04"[..], &VERSION.to_le_bytes(), &facts, name.as_bytes()].concat();
+        to.write_all(&local)?;
+        let mut left = part.bytes;
+        part.content.read(|piece| {
+            left = left.checked_sub(piece.len() as u64).ok_or_else(changed)?;
+            to.write_all(piece)
+        })?;
+        if left > 0 {
+            return Err(changed());
+        }
+        directory.extend(b"PK\x01\x02");
+        directory.extend([VERSION.to_le_bytes(), VERSION.to_le_bytes()].concat());
+        directory.extend(&facts);
+        // No comment, first disk, no attributes.
+        directory.extend([0; 10]);
+        directory.extend(small(offset).to_le_bytes());
+        directory.extend(name.as_bytes());
+        offset += local.len() as u64 + part.bytes;
+    }
+    to.write_all(&directory)?;
+    let count = u16::try_from(bundle.parts.len()).unwrap_or(u16::MAX).to_le_bytes();
+    to.write_all(b"PK\x05\x06\0\0\0\0")?;
+    to.write_all(&[count, count].concat())?;
+    to.write_all(&small(directory.len() as u64).to_le_bytes())?;
+    to.write_all(&small(offset).to_le_bytes())?;
+    to.write_all(&[0, 0])
+}
+
+/// What local header and directory say alike: flags to the length of the extra field.
+fn facts(crc32: u32, bytes: u64, name: &str) -> Vec<u8> {
+    let mut facts = vec![];
+    for word in [UTF8, 0, 0, DATE] {
+        facts.extend(word.to_le_bytes());
+    }
+    for long in [crc32, small(bytes), small(bytes)] {
+        facts.extend(long.to_le_bytes());
+    }
+    facts.extend(u16::try_from(name.len()).unwrap_or(u16::MAX).to_le_bytes());
+    facts.extend([0, 0]);
+    facts
+}
+
+/// [`length`] was asked before.
+fn small(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn changed() -> io::Error {
+    io::Error::other("a file changed while it was handed out")
+}

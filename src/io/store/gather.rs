@@ -1,0 +1,273 @@
+//! What an entry or a period has in the log, row by row, with the proof of each.
+
+use super::audit::{self, Actor};
+use super::chain::{self, digests};
+use super::error::{Result, StoreError};
+use super::heads::HeadRow;
+use super::outages::BETWEEN;
+use super::text::{Id, Whole, count, json, ms};
+use super::{FileOf, PersonId, Store, Who};
+use crate::duty::ids::EntryId;
+use crate::duty::proof::proven::{Cell, Proven};
+use crate::duty::proof::{Digests, Frontier};
+use crate::io::proof::key::SigningKey;
+use crate::protocol::now::Now;
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Columns by which rows belong to each other.
+const LINKS: &[&str] = &["id", "entry", "call", "escalation", "attempt", "object"];
+/// How often it is begun again because the log went on meanwhile.
+const AGAIN: u32 = 5;
+
+/// What is handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    Entry(EntryId),
+    /// Entries of calls that came in it, and what did not work in it.
+    Period(DateTime<Utc>, DateTime<Utc>),
+}
+
+/// Everything about it, proved by one head.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gathered {
+    pub entries: Vec<EntryId>,
+    pub rows: Vec<Proven>,
+    pub files: Vec<FileOf>,
+    pub head: HeadRow,
+}
+
+type Key = (String, String);
+
+impl Store {
+    /// The entry of this id or number.
+    pub async fn entry_named(&self, named: &str) -> Result<Option<EntryId>> {
+        let named = named.to_owned();
+        self.read(move |sql| {
+            let found = sql
+                .prepare_cached("SELECT id FROM entry WHERE id = ?1 OR number = ?1")?
+                .query_row([named], |row| row.get::<_, Id<EntryId>>(0))
+                .optional()?;
+            Ok(found.map(|entry| entry.0))
+        })
+        .await
+    }
+
+    /// Notes that it is handed out, signs the log, and collects it. `None`: there is no such entry.
+    ///
+    /// # Errors
+    /// Also when the log changes faster than it can be read.
+    pub async fn gather(
+        &self,
+        who: Option<&Who>,
+        scope: Scope,
+        key: Arc<SigningKey>,
+        now: Now,
+    ) -> Result<Option<Gathered>> {
+        let actor = match who {
+            Some(who) => Actor::from(who),
+            None => Actor {
+                person: None::<PersonId>,
+                name: "dutyline export".into(),
+                terminal: "command".into(),
+            },
+        };
+        let noted = self.write(move |tx| note(tx.sql, &actor, scope, now)).await?;
+        if !noted {
+            return Ok(None);
+        }
+        for _ in 0..AGAIN {
+            let head = self.sign_head(Arc::clone(&key), now).await?;
+            if let Some(found) = self.read(move |sql| collect(sql, scope, head)).await? {
+                return Ok(Some(found));
+            }
+        }
+        Err(StoreError::Overloaded)
+    }
+}
+
+fn note(sql: &Connection, actor: &Actor, scope: Scope, now: Now) -> Result<bool> {
+    let (object, detail) = match scope {
+        Scope::Entry(entry) => {
+            let number: Option<String> = sql
+                .query_row("SELECT number FROM entry WHERE id = ?1", [Id(entry)], |row| row.get(0))
+                .optional()?;
+            let Some(number) = number else { return Ok(false) };
+            (entry.to_string(), number)
+        }
+        Scope::Period(from, to) => ("period".to_owned(), format!("{from} – {to}")),
+    };
+    audit::append(sql, now, actor, "export", &object, &detail)?;
+    Ok(true)
+}
+
+/// `None`: a row has changed since the head.
+fn collect(sql: &Connection, scope: Scope, head: HeadRow) -> Result<Option<Gathered>> {
+    let entries = entries(sql, scope)?;
+    let mut rows = related(sql, &entries)?;
+    if let Scope::Period(from, to) = scope {
+        outages(sql, from, to, &mut rows)?;
+    }
+    let newest = newest(sql, &rows)?;
+    if rows.keys().any(|key| newest.get(key).is_none_or(|newest| newest.seq >= head.size)) {
+        return Ok(None);
+    }
+    let files = rows.iter().filter(|((kind, _), _)| kind == "recording");
+    let files = files.flat_map(|(_, row)| files_of(row)).collect();
+    let mut paths = paths(sql, newest.values().map(|newest| newest.seq), head.size)?;
+    let mut proven = vec![];
+    for (name, row) in rows {
+        let Some(newest) = newest.get(&name) else { continue };
+        let path = paths.remove(&newest.seq).unwrap_or_default();
+        proven.push(newest.prove(name, row, path));
+    }
+    proven.sort_by_key(|row| row.seq);
+    Ok(Some(Gathered { entries, rows: proven, files, head }))
+}
+
+fn entries(sql: &Connection, scope: Scope) -> Result<Vec<EntryId>> {
+    let (from, to) = match scope {
+        Scope::Entry(entry) => return Ok(vec![entry]),
+        Scope::Period(from, to) => (ms(from), ms(to)),
+    };
+    let mut rows = sql.prepare(
+        "SELECT id FROM entry WHERE occurred_ms >= ?1 AND occurred_ms < ?2 ORDER BY occurred_ms, id",
+    )?;
+    let rows = rows.query_map([from, to], |row| row.get::<_, Id<EntryId>>(0))?;
+    rows.map(|row| Ok(row?.0)).collect()
+}
+
+/// Names and values of its columns.
+type Row = (Vec<String>, Vec<Cell>);
+type Rows = BTreeMap<Key, Row>;
+
+/// Rows that name one of the entries, or a row that does, and so on.
+fn related(sql: &Connection, entries: &[EntryId]) -> Result<Rows> {
+    let (mut found, mut known) = (Rows::new(), BTreeSet::new());
+    let mut fresh: BTreeSet<String> = entries.iter().map(ToString::to_string).collect();
+    let tables = chain::structure(sql)?;
+    while !fresh.is_empty() {
+        let ids = json(&fresh)?;
+        known.append(&mut fresh);
+        for table in &tables {
+            for link in LINKS.iter().filter(|link| table.1.iter().any(|column| column == *link)) {
+                let by = format!("\"{link}\" IN (SELECT value FROM json_each(?1))");
+                for (key, row) in select(sql, table, &by, params![ids])? {
+                    let id = table.1.iter().position(|column| column == "id");
+                    let id = id.and_then(|at| row.1[at].text());
+                    fresh.extend(id.filter(|id| !known.contains(*id)).map(str::to_owned));
+                    found.insert(key, row);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn outages(
+    sql: &Connection,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    rows: &mut Rows,
+) -> Result<()> {
+    let tables = chain::structure(sql)?;
+    let Some(table) = tables.iter().find(|table| table.0 == "outage") else { return Ok(()) };
+    rows.extend(select(sql, table, BETWEEN, params![ms(from), ms(to)])?);
+    Ok(())
+}
+
+fn select(
+    sql: &Connection,
+    (kind, columns, key): &chain::Structure,
+    by: &str,
+    values: impl rusqlite::Params,
+) -> Result<Vec<(Key, Row)>> {
+    let list = |names: &[String]| {
+        names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+    };
+    let query =
+        format!("SELECT {}, json_array({}) FROM \"{kind}\" WHERE {by}", list(columns), list(key));
+    let mut rows = sql.prepare(&query)?;
+    let mut rows = rows.query(values)?;
+    let mut found = vec![];
+    while let Some(row) = rows.next()? {
+        let mut cells = vec![];
+        for at in 0..columns.len() {
+            let cell = Cell::of(chain::value(row.get_ref(at)?));
+            let why = || StoreError::Damaged(format!("a text of {kind} is not UTF-8"));
+            cells.push(cell.ok_or_else(why)?);
+        }
+        found.push(((kind.clone(), row.get(columns.len())?), (columns.clone(), cells)));
+    }
+    Ok(found)
+}
+
+/// A row's newest item: its number, the leaf before it, and the columns that it covers.
+struct Newest {
+    seq: u64,
+    before: Digests,
+    columns: Arc<[String]>,
+}
+
+impl Newest {
+    fn prove(&self, (kind, key): Key, (names, cells): Row, path: Vec<Digests>) -> Proven {
+        let place = |column: &String| names.iter().position(|name| name == column);
+        let covered = self.columns.iter().filter_map(|column| Some((column, place(column)?)));
+        let covered = covered.map(|(column, at)| (column.clone(), cells[at].clone()));
+        let (columns, values) = covered.unzip();
+        Proven { kind, key, columns, values, seq: self.seq, before: self.before, path }
+    }
+}
+
+fn newest(sql: &Connection, wanted: &Rows) -> Result<BTreeMap<Key, Newest>> {
+    let mut kinds: BTreeMap<i64, (String, Arc<[String]>)> = BTreeMap::new();
+    for (kind, ..) in chain::structure(sql)? {
+        let shapes = chain::shapes(sql, &kind)?.into_iter();
+        kinds.extend(shapes.map(|(id, columns)| (id, (kind.clone(), columns.into()))));
+    }
+    let mut items = sql.prepare("SELECT seq, shape, key, leaf FROM item ORDER BY seq")?;
+    let mut items = items.query([])?;
+    let (mut found, mut before) = (BTreeMap::new(), Digests::NONE);
+    while let Some(row) = items.next()? {
+        let (Whole(seq), shape): (Whole, i64) = (row.get(0)?, row.get(1)?);
+        if let Some((kind, columns)) = kinds.get(&shape) {
+            let key = (kind.clone(), row.get(2)?);
+            if wanted.contains_key(&key) {
+                found.insert(key, Newest { seq, before, columns: Arc::clone(columns) });
+            }
+        }
+        before = digests(&row.get::<_, Vec<u8>>(3)?)?;
+    }
+    Ok(found)
+}
+
+fn paths(
+    sql: &Connection,
+    wanted: impl Iterator<Item = u64>,
+    size: u64,
+) -> Result<BTreeMap<u64, Vec<Digests>>> {
+    let mut tree = Frontier::following(wanted);
+    let mut leaves = sql.prepare("SELECT leaf FROM item WHERE seq < ?1 ORDER BY seq")?;
+    let mut leaves = leaves.query([count(size)])?;
+    while let Some(row) = leaves.next()? {
+        tree.push(digests(&row.get::<_, Vec<u8>>(0)?)?);
+    }
+    Ok(tree.paths().into_iter().collect())
+}
+
+/// WAV and tape of a recording's row.
+fn files_of((columns, values): &Row) -> Vec<FileOf> {
+    let text = |name: &str| {
+        let at = columns.iter().position(|column| column == name)?;
+        values[at].text().map(str::to_owned)
+    };
+    let call = text("call").unwrap_or_default();
+    [("wav", "digest"), ("tape", "tape_digest")]
+        .into_iter()
+        .filter_map(|(path, digest)| {
+            Some(FileOf { call: call.clone(), path: text(path)?, sha256: text(digest)? })
+        })
+        .collect()
+}

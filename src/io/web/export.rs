@@ -1,0 +1,109 @@
+//! Handing out an entry or a period as a ZIP file; each time is noted in the audit.
+
+use super::auth::Officer;
+use super::failure::Failure;
+use super::page::{Page, in_query};
+use super::period::Asked;
+use super::{Shared, entry_page};
+use crate::duty::ids::EntryId;
+use crate::io::clock;
+use crate::io::proof::bundle::{Bundle, Order};
+use crate::io::proof::zip;
+use crate::io::store::Scope;
+use axum::body::{Body, Bytes};
+use axum::extract::{Form, Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::io::{self, BufWriter, Write};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+/// Bytes that wait for the browser.
+const PIECE: usize = 64 * 1024;
+const PIECES: usize = 4;
+
+/// `POST /entries/{entry}/export`
+pub async fn entry(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Path(entry): Path<EntryId>,
+) -> Result<Response, Failure> {
+    hand_out(&shared, &officer, &page, Scope::Entry(entry)).await
+}
+
+/// `POST /period/export`
+pub async fn period(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Form(asked): Form<Asked>,
+) -> Result<Response, Failure> {
+    let (from, to) = asked.period(clock::now().wall);
+    hand_out(&shared, &officer, &page, Scope::Period(from, to)).await
+}
+
+async fn hand_out(
+    shared: &Shared,
+    officer: &Officer,
+    page: &Page,
+    scope: Scope,
+) -> Result<Response, Failure> {
+    let unsigned =
+        || Failure::Refused(StatusCode::SERVICE_UNAVAILABLE, page.t.export_unsigned.to_owned());
+    let order = Order {
+        store: &shared.web.store,
+        recordings: &shared.web.recordings,
+        key: shared.web.signer.clone().ok_or_else(unsigned)?,
+        who: Some(&officer.who),
+        scope,
+        now: clock::now(),
+    };
+    let bundle = order.bundle().await.map_err(|fault| {
+        tracing::error!(fault = format!("{fault:#}"), "nothing was handed out");
+        Failure::Refused(StatusCode::CONFLICT, format!("{}{fault:#}", page.t.export_failed))
+    })?;
+    let bundle = bundle.ok_or_else(|| entry_page::gone(page))?;
+    let too_large =
+        || Failure::Refused(StatusCode::PAYLOAD_TOO_LARGE, page.t.export_too_large.to_owned());
+    let length = zip::length(&bundle).ok_or_else(too_large)?;
+    answer(bundle, length).map_err(|error| Failure::Broken(error.to_string()))
+}
+
+fn answer(bundle: Bundle, length: u64) -> Result<Response, axum::http::Error> {
+    // RFC 6266 and RFC 8187: the name is Chinese.
+    let name = format!(
+        "attachment; filename=\"export.zip\"; filename*=UTF-8''{}.zip",
+        in_query(&bundle.name)
+    );
+    let (pieces, body) = mpsc::channel::<io::Result<Bytes>>(PIECES);
+    tokio::task::spawn_blocking(move || {
+        let mut to = BufWriter::with_capacity(PIECE, Pieces(pieces.clone()));
+        if let Err(fault) = zip::write(&bundle, &mut to).and_then(|()| to.flush()) {
+            tracing::warn!(%fault, "what was handed out is not whole");
+            // The browser has gone, or is told by a file that ends too soon.
+            let _ = pieces.blocking_send(Err(fault));
+        }
+    });
+    let body = Body::from_stream(ReceiverStream::new(body));
+    let mut answer = body.into_response();
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::try_from(name)?);
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    Ok(answer)
+}
+
+struct Pieces(mpsc::Sender<io::Result<Bytes>>);
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes)));
+        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

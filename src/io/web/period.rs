@@ -1,0 +1,164 @@
+//! A period: which calls there were, when something did not work, and whether the log can say that
+//! nobody called.
+
+use super::Shared;
+use super::auth::Officer;
+use super::failure::Failure;
+use super::messages::{Messages, fill};
+use super::page::Page;
+use super::view::Mark;
+use super::{rows, times};
+use crate::duty::entry::beijing;
+use crate::duty::gaps::{self, OutageKind, Verdict};
+use crate::io::clock;
+use crate::io::store::{EntryRow, HeadRow, OutageRow};
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Html;
+use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use serde::Deserialize;
+
+/// What is shown unless a period is asked for.
+const USUAL: TimeDelta = TimeDelta::hours(12);
+/// Calls of one period that are shown.
+const MOST: u32 = 2000;
+/// As a browser's field for date and time has it.
+const FIELD: &str = "%Y-%m-%dT%H:%M";
+
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    from: Option<String>,
+    to: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "period.html")]
+struct Shown<'a> {
+    page: &'a Page,
+    from: String,
+    to: String,
+    from_full: String,
+    to_full: String,
+    verdict: Words,
+    calls: Vec<Call>,
+    outages: Vec<Outage>,
+    signed: String,
+}
+
+struct Words {
+    class: &'static str,
+    shape: &'static str,
+    text: String,
+}
+
+struct Call {
+    link: String,
+    number: String,
+    time: String,
+    caller: String,
+    mark: Option<Mark>,
+}
+
+struct Outage {
+    from: String,
+    to: String,
+    what: &'static str,
+    why: String,
+}
+
+/// `GET /period`
+pub async fn get(
+    State(shared): State<Shared>,
+    _officer: Officer,
+    page: Page,
+    Query(asked): Query<Asked>,
+) -> Result<Html<String>, Failure> {
+    let now = clock::now().wall;
+    let (from, to) = asked.period(now);
+    let store = &shared.web.store;
+    let calls = store.entries_between(from, to, MOST).await?;
+    let outages = store.outages_between(from, to).await?;
+    let heads = store.heads_around(from, to).await?;
+    let stretches: Vec<_> = outages.iter().map(OutageRow::stretch).collect();
+    let came: Vec<_> = calls.iter().map(|row| row.id).collect();
+    let known = store.known_since().await?;
+    let verdict = gaps::judge((from, to), &came, &stretches, known, now);
+    let field = |at: DateTime<Utc>| at.with_timezone(&beijing()).format(FIELD).to_string();
+    let shown = Shown {
+        from: field(from),
+        to: field(to),
+        from_full: times::full(from),
+        to_full: times::full(to),
+        verdict: words(&verdict, page.t),
+        calls: calls.iter().map(|row| call(row, &page)).collect(),
+        outages: outages.iter().map(|row| outage(row, page.t)).collect(),
+        signed: signed(&heads, to, page.t),
+        page: &page,
+    };
+    Ok(Html(shown.render()?))
+}
+
+impl Asked {
+    /// What cannot be read is the last twelve hours.
+    pub fn period(&self, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
+        let read = |text: &Option<String>| {
+            let local = NaiveDateTime::parse_from_str(text.as_deref()?, FIELD).ok()?;
+            Some(beijing().from_local_datetime(&local).single()?.to_utc())
+        };
+        match (read(&self.from), read(&self.to)) {
+            (Some(from), Some(to)) if from < to => (from, to),
+            _ => (now - USUAL, now),
+        }
+    }
+}
+
+fn words(verdict: &Verdict, t: &Messages) -> Words {
+    match verdict {
+        Verdict::Quiet => Words { class: "ok", shape: "●", text: t.period_quiet.to_owned() },
+        Verdict::Calls(count) => {
+            Words { class: "ok", shape: "●", text: fill(t.period_calls, count) }
+        }
+        Verdict::Doubt { calls, seconds } => {
+            let text = fill(&fill(t.period_doubt, calls), times::clock(*seconds));
+            Words { class: "warn", shape: "▲", text }
+        }
+    }
+}
+
+fn call(row: &EntryRow, page: &Page) -> Call {
+    let who = [row.caller_unit.as_str(), &row.caller_name, &row.caller_phone];
+    let who: Vec<&str> = who.into_iter().filter(|part| !part.is_empty()).collect();
+    Call {
+        link: format!("/?entry={}", row.id),
+        number: row.number.clone(),
+        time: times::full(row.occurred),
+        caller: if who.is_empty() { page.t.no_number.to_owned() } else { who.join(" ") },
+        mark: row.call.as_ref().map(|call| rows::call_mark(call, page.t)),
+    }
+}
+
+fn outage(row: &OutageRow, t: &Messages) -> Outage {
+    let what = match row.kind {
+        OutageKind::Line => t.outage_line,
+        OutageKind::Media => t.outage_media,
+        OutageKind::Log => t.outage_log,
+        OutageKind::Recorder => t.outage_recorder,
+        OutageKind::Storage => t.outage_storage,
+        OutageKind::Clock => t.outage_clock,
+        OutageKind::Service => t.outage_service,
+    };
+    Outage {
+        from: times::full(row.from),
+        to: row.to.map_or_else(|| t.outage_lasts.to_owned(), times::full),
+        what,
+        why: row.why.clone(),
+    }
+}
+
+/// The first head that covers the period's end proves what it says.
+fn signed(heads: &[HeadRow], to: DateTime<Utc>, t: &Messages) -> String {
+    match heads.iter().find(|head| head.at >= to) {
+        Some(head) => fill(&fill(t.period_signed, head.number), times::full(head.at)),
+        None => t.period_unsigned.to_owned(),
+    }
+}

@@ -1,0 +1,94 @@
+//! What the page says of a period, and what it hands out.
+
+use super::*;
+use crate::io::proof::key::SigningKey;
+use chrono::DateTime;
+
+/// As a browser's field has it, in Beijing.
+fn field(at: DateTime<chrono::Utc>) -> String {
+    at.with_timezone(&crate::duty::entry::beijing()).format("%Y-%m-%dT%H%%3A%M").to_string()
+}
+
+fn period(from: TimeDelta, to: TimeDelta) -> String {
+    let now = clock::now().wall;
+    format!("from={}&to={}", field(now + from), field(now + to))
+}
+
+async fn signer(room: &Room) -> Arc<SigningKey> {
+    let origin = room.web.store.origin().await.unwrap();
+    Arc::new(SigningKey::load_or_make(room.folder.path(), &origin).unwrap())
+}
+
+#[tokio::test]
+async fn a_period_without_calls_is_said_to_be_so_only_where_the_line_was_served() {
+    let room = Room::open().await;
+    let minutes = TimeDelta::minutes;
+    let asked = |from, to| format!("/period?{}", period(minutes(from), minutes(to)));
+    let before = room.get(&asked(-60, -50)).await.text;
+    assert!(before.contains("不能证明") && before.contains("10:00"), "no log yet: {before}");
+    // The log is known to have begun two hours ago.
+    let long_ago = clock::now().wall - TimeDelta::hours(2);
+    let then = Now { wall: long_ago, ..clock::now() };
+    room.web.store.outage_was(OutageKind::Recorder, long_ago, "tape", then).await.unwrap();
+    room.web.store.settings_are("x".to_owned(), then).await.unwrap();
+    let quiet = room.get(&asked(-60, -50)).await.text;
+    assert!(quiet.contains("没有来电，线路和服务始终正常"), "{quiet}");
+    assert!(quiet.contains("还没有签名"), "{quiet}");
+    let key = signer(&room).await;
+    room.web.store.sign_head(key, clock::now()).await.unwrap();
+    let quiet = room.get(&asked(-60, -50)).await.text;
+    assert!(quiet.contains("由第 1 号签名"), "{quiet}");
+    let down = Now { wall: clock::now().wall - minutes(53), ..clock::now() };
+    let since = down.wall - minutes(2);
+    room.web.store.outage_was(OutageKind::Line, since, "408 <b>", down).await.unwrap();
+    let doubt = room.get(&asked(-60, -50)).await.text;
+    assert!(doubt.contains("不能证明") && doubt.contains("2:00"), "{doubt}");
+    assert!(doubt.contains("408 &#60;b&#62;") && doubt.contains("线路"), "{doubt}");
+    let nonsense = room.get("/period?from=x&to=").await;
+    assert_eq!(nonsense.status, StatusCode::OK, "the last hours");
+    let closed = room.app.clone().oneshot(
+        Request::builder().uri("/period").header("host", "desk").body(Body::empty()).unwrap(),
+    );
+    assert_eq!(closed.await.unwrap().status(), StatusCode::SEE_OTHER, "for officers only");
+}
+
+#[tokio::test]
+async fn calls_of_a_period_are_listed_with_their_entries() {
+    let room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    let minutes = TimeDelta::minutes;
+    let shown = room.get(&format!("/period?{}", period(minutes(-5), minutes(5)))).await.text;
+    assert!(shown.contains(&format!("/?entry={entry}")) && shown.contains("13800130007"));
+}
+
+#[tokio::test]
+async fn rec_e5_an_entry_is_handed_out_as_a_zip_and_that_is_audited() {
+    let mut room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    let path = format!("/entries/{entry}/export");
+    assert!(room.fragment(&format!("/entries/{entry}")).await.text.contains(&path));
+    let unsigned = room.post(&path, "").await;
+    assert_eq!(unsigned.status, StatusCode::SERVICE_UNAVAILABLE, "without a key nothing is");
+    room.web.signer = Some(signer(&room).await);
+    room.app = build(room.web.clone(), room.closing.clone());
+    let before = room.audited().await;
+    let answer = room.post(&path, "").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    assert_eq!(answer.headers["content-type"], "application/zip");
+    let name = answer.headers["content-disposition"].to_str().unwrap();
+    assert!(name.contains("filename*=UTF-8''%E8%AE%B0-"), "{name}");
+    assert!(answer.text.starts_with("PK\u{3}\u{4}") && answer.text.contains("manifest.json"));
+    assert_eq!(room.audited().await, before + 1);
+    let minutes = TimeDelta::minutes;
+    let asked = period(minutes(-5), minutes(5));
+    let answer = room.post("/period/export", &asked).await;
+    assert!(answer.text.starts_with("PK"), "{}", answer.text);
+    assert_eq!(room.audited().await, before + 2);
+    let nobody = EntryId(uuid::Uuid::nil());
+    assert_eq!(
+        room.post(&format!("/entries/{nobody}/export"), "").await.status,
+        StatusCode::NOT_FOUND
+    );
+    let get = room.get(&path).await;
+    assert_eq!(get.status, StatusCode::METHOD_NOT_ALLOWED, "a link alone hands out nothing");
+}
