@@ -3,7 +3,7 @@
 use dutyline::protocol::now::Mono;
 use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::packet::{self, Packet};
-use dutyline::protocol::rtp::relay::{Relay, Verdict};
+use dutyline::protocol::rtp::relay::{REPORT_ROOM, Relay, Verdict};
 use dutyline::protocol::rtp::source::{FRAME, FRAME_BYTES};
 use dutyline::protocol::rtp::srtp::{Guard, Keys, MasterKey, TAG};
 use dutyline::protocol::rtp::{Channel, Codec, Command, Event, Party, Stream, Tone, Wanted, g711};
@@ -53,6 +53,7 @@ struct Far {
     guard: Guard,
     relay: Relay,
     told: Vec<Event>,
+    reports: usize,
 }
 
 impl Far {
@@ -93,8 +94,13 @@ impl Far {
         while let Some(spoken) = self.relay.poll_packet(now, &mut frame) {
             let mut out = [0; FRAME_BYTES + TAG];
             out[..FRAME_BYTES].copy_from_slice(&frame);
-            self.relay.close_packet(spoken.channel, &mut out, FRAME_BYTES, now).expect("sent");
+            let length = spoken.length;
+            self.relay.close_packet(spoken.channel, &mut out, length, now).expect("sent");
             self.relay.sent(spoken.channel);
+        }
+        let mut report = [0; REPORT_ROOM];
+        while self.relay.poll_report(now, &mut report).is_some() {
+            self.reports += 1;
         }
         let asked = TIMES.load(Ordering::Relaxed) - before;
         while let Some(event) = self.relay.poll_event() {
@@ -108,7 +114,7 @@ impl Far {
 fn a_packet_on_its_way_costs_no_memory() {
     let guard = Guard::new(Keys { ours: KEYS.theirs, theirs: KEYS.ours });
     let relay = Relay::new(4, vec![], Random::from_seed([5; 32]));
-    let mut far = Far { guard, relay, told: vec![] };
+    let mut far = Far { guard, relay, told: vec![], reports: 0 };
     for (who, party) in [Party::Caller, Party::Officer, Party::Leader].into_iter().enumerate() {
         let (channel, stream) = (SEATS[who], stream(who));
         far.relay.handle_command(Command::Open { channel, call: CALL, party, stream }, START);
@@ -116,10 +122,19 @@ fn a_packet_on_its_way_costs_no_memory() {
         far.relay.handle_command(Command::Listen { channel, wanted }, START);
     }
     far.relay.handle_command(Command::Join { a: SEATS[0], b: SEATS[1] }, START);
-    let relayed: usize = (0..500).map(|n| far.tick(n, &[0, 1])).sum();
+    let relayed: usize = (0..500)
+        .map(|n| {
+            if n % 100 == 50 {
+                let press = Command::Press { channel: SEATS[1], key: '5' };
+                far.relay.handle_command(press, START + FRAME * n);
+            }
+            far.tick(n, &[0, 1])
+        })
+        .sum();
     far.relay.handle_command(Command::Confer { call: CALL, seats: SEATS }, START + FRAME * 500);
     let mixed: usize = (500..1500).map(|n| far.tick(n, &[0, 1, 2])).sum();
     assert_eq!((relayed, mixed), (0, 0));
+    assert!(far.reports > 6, "and each was told how it is heard: {}", far.reports);
     let busy = |event: &&Event| matches!(event, Event::Tone { tone: Tone::Busy, .. });
     assert!(far.told.iter().filter(busy).count() >= 2, "and it was heard: {:?}", far.told);
 }

@@ -113,6 +113,7 @@ impl Cast<'_> {
             account,
             rtp: rtp.local_addr()?,
             manner: Manner::Rings,
+            able: phone::Able::default(),
             keeps_talking: true,
         };
         let mut handset = handset(socket, rtp, Phone::new(plan, clock::random()));

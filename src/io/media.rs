@@ -2,12 +2,13 @@
 //! a command may allocate.
 
 use super::clock;
+use super::datagrams::{self, Datagrams};
 use super::tape::record::{Head, Kind};
 use super::tape::{self, TapeFeed, TapeHead};
 use crate::protocol::now::Mono;
-use crate::protocol::rtp::relay::{Relay, Tag, Verdict};
+use crate::protocol::rtp::relay::{REPORT_ROOM, Relay, Tag, Verdict};
 use crate::protocol::rtp::source::FRAME_BYTES;
-use crate::protocol::rtp::{self, Channel, Command, packet, rtcp, srtp};
+use crate::protocol::rtp::{self, Channel, Command, packet, srtp};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -24,6 +25,8 @@ use tokio::sync::mpsc;
 const COMMANDS_MAX: usize = 4096;
 /// Packets taken from one socket before the others have their turn.
 const PACKETS_PER_TURN: usize = 32;
+/// Of a packet that may be encrypted in place.
+const ROOM: usize = packet::BYTES_MAX + srtp::TAG;
 const WAKER: Token = Token(usize::MAX);
 /// From here on the sockets beside the channels', for reports (RTCP).
 const BESIDE: usize = 1 << 20;
@@ -78,6 +81,7 @@ pub fn start(
     let turner = Turner {
         poll,
         sockets,
+        datagrams: Some(Datagrams::default()),
         beside,
         relay: Relay::new(plan.channels, prompts, clock::random()),
         commands,
@@ -135,6 +139,8 @@ impl Drop for Media {
 struct Turner {
     poll: Poll,
     sockets: Vec<UdpSocket>,
+    /// Where their packets are put; there but while they are.
+    datagrams: Option<Datagrams<ROOM>>,
     /// For reports, in the same order.
     beside: Vec<UdpSocket>,
     relay: Relay,
@@ -221,19 +227,30 @@ impl Turner {
     }
 
     fn receive(&mut self, index: usize) {
-        let mut buffer = [0; packet::BYTES_MAX + srtp::TAG];
-        let channel = Channel(index as u16);
-        for _ in 0..PACKETS_PER_TURN {
-            let Some((length, from)) = self
-                .sockets
-                .get(index)
-                .and_then(|socket| socket.recv_from(&mut buffer[..packet::BYTES_MAX]).ok())
-            else {
-                return;
-            };
-            self.take(channel, from, &mut buffer, length, clock::mono());
+        let Some(mut datagrams) = self.datagrams.take() else { return };
+        if self.empty(index, &mut datagrams).is_none() {
+            self.unread.push(index);
         }
-        self.unread.push(index);
+        self.datagrams = Some(datagrams);
+    }
+
+    /// None where the socket may hold more.
+    fn empty(&mut self, index: usize, datagrams: &mut Datagrams<ROOM>) -> Option<()> {
+        let channel = Channel(index as u16);
+        for _ in 0..PACKETS_PER_TURN / datagrams::MOST {
+            let socket = self.sockets.get(index);
+            let received = socket.map(|socket| datagrams.receive(socket, packet::BYTES_MAX));
+            let count = received.and_then(Result::ok).unwrap_or(0);
+            for n in 0..count {
+                if let Some((bytes, length, from)) = datagrams.nth(n) {
+                    self.take(channel, from, bytes, length, clock::mono());
+                }
+            }
+            if count < datagrams::MOST {
+                return Some(());
+            }
+        }
+        None
     }
 
     /// What is left after that many is read with the next one that comes.
@@ -247,12 +264,12 @@ impl Turner {
                 return;
             };
             let from = SocketAddr::new(from.ip().to_canonical(), from.port());
-            self.relay.handle_report(channel, from, &buffer[..length], clock::mono());
+            self.relay.handle_report(channel, from, &mut buffer[..length], clock::mono());
         }
     }
 
     fn tell_parties(&mut self, now: Mono) {
-        let mut report = [0; rtcp::BYTES_MAX];
+        let mut report = [0; REPORT_ROOM];
         while let Some(told) = self.relay.poll_report(now, &mut report) {
             if let Some(socket) = self.beside.get(usize::from(told.channel.0)) {
                 // The next one says it again.
@@ -270,7 +287,6 @@ impl Turner {
         length: usize,
         now: Mono,
     ) {
-        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let Verdict::Take { tag, length, forward } =
             self.relay.handle_packet(channel, from, &mut buffer[..length], now)
         else {
@@ -292,15 +308,15 @@ impl Turner {
         while let Some(spoken) = self.relay.poll_packet(now, &mut frame) {
             // What is said to a party that holds us is heard by nobody: it has no place on the tape.
             let Some(to) = spoken.to else { continue };
-            let head = Head::of(Kind::Packet, &spoken.tag, now, FRAME_BYTES as u16);
-            if spoken.taped && !self.tape.push(&head, &frame) {
+            let packet = &frame[..spoken.length];
+            let head = Head::of(Kind::Packet, &spoken.tag, now, spoken.length as u16);
+            if spoken.taped && !self.tape.push(&head, packet) {
                 self.relay.untaped(spoken.channel);
             }
             let mut out = [0; FRAME_BYTES + srtp::TAG];
-            out[..FRAME_BYTES].copy_from_slice(&frame);
-            if let Some(length) =
-                self.relay.close_packet(spoken.channel, &mut out, FRAME_BYTES, now)
-            {
+            out[..spoken.length].copy_from_slice(packet);
+            let closed = self.relay.close_packet(spoken.channel, &mut out, spoken.length, now);
+            if let Some(length) = closed {
                 self.send(spoken.channel, to, &out[..length]);
             }
         }

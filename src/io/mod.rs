@@ -3,6 +3,7 @@
 pub mod call_lines;
 pub mod checkpoint;
 pub mod clock;
+pub mod datagrams;
 pub mod disk;
 pub mod escalator;
 pub mod gaps;

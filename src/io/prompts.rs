@@ -58,7 +58,7 @@ fn tone(hertz: f64, samples: usize) -> Vec<i16> {
 mod tests {
     use super::*;
     use crate::protocol::now::Mono;
-    use crate::protocol::rtp::packet::Packet;
+    use crate::protocol::rtp::narrow::Heard;
     use crate::protocol::rtp::source::FRAME_SAMPLES;
     use crate::protocol::rtp::tones::Listener;
     use crate::protocol::rtp::{Tone, Wanted};
@@ -110,17 +110,8 @@ mod tests {
             let mut listener = Listener::new(Wanted { network: true, fax: true });
             let mut found = vec![];
             for (n, samples) in (0u32..).zip(prompt.repeat(3).chunks(FRAME_SAMPLES)) {
-                let payload: Vec<u8> =
-                    samples.iter().map(|sample| g711::encode(Codec::Pcma, *sample)).collect();
-                let packet = Packet {
-                    payload_type: 8,
-                    marker: false,
-                    sequence: n as u16,
-                    timestamp: n * 160,
-                    ssrc: 1,
-                    payload: &payload,
-                };
-                let heard = listener.handle_packet(Codec::Pcma, &packet, Mono(0));
+                let heard = Heard { ssrc: 1, timestamp: n * 160, samples };
+                let heard = listener.handle_voice(&heard, Mono(0));
                 found.extend(heard.map(|(tone, _)| tone));
             }
             let rings = index == usize::from(RINGBACK.0);

@@ -6,9 +6,10 @@ use dutyline::protocol::now::{Mono, Now};
 use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::gate::Gate;
 use dutyline::protocol::rtp::mixer::Mixer;
+use dutyline::protocol::rtp::narrow::{Ear, SAMPLES_MAX};
 use dutyline::protocol::rtp::packet::{self, Packet};
 use dutyline::protocol::rtp::quality::Reception;
-use dutyline::protocol::rtp::relay::Relay;
+use dutyline::protocol::rtp::relay::{REPORT_ROOM, Relay};
 use dutyline::protocol::rtp::rtcp;
 use dutyline::protocol::rtp::telephone_event::Keys;
 use dutyline::protocol::rtp::tones::Listener;
@@ -142,6 +143,8 @@ pub fn rtp(bytes: &[u8]) {
 fn heard(bytes: &[u8], read: &Packet<'_>) {
     let mut now = Mono(1);
     let mut tones = Listener::new(Wanted { network: true, fax: true });
+    let (mut ear, mut out) = (Ear::default(), [0; SAMPLES_MAX]);
+    ear.prepare(Codec::Opus);
     let seats = [0, 1, 2].map(Channel);
     let mut mixer = Mixer::new(seats, now);
     let payload = &read.payload[..read.payload.len().min(packet::BYTES_MAX)];
@@ -150,8 +153,10 @@ fn heard(bytes: &[u8], read: &Packet<'_>) {
         let timestamp = u32::from_be_bytes([step[0] & 1, step[1] & 1, step[2], step[3]]);
         let packet = Packet { timestamp, ssrc: u32::from(step[3] & 1), payload, ..*read };
         let codec = Codec::ALL[usize::from(step[1]) % Codec::ALL.len()];
-        tones.handle_packet(codec, &packet, now);
-        mixer.handle_packet(seats[usize::from(step[0]) % 3], codec, &packet);
+        if let Some(heard) = ear.hear(codec, &packet, &mut out) {
+            tones.handle_voice(&heard, now);
+            mixer.handle_voice(seats[usize::from(step[0]) % 3], &heard);
+        }
         assert!(std::iter::from_fn(|| mixer.turn(now)).count() <= 3 * 11, "no burst");
     }
 }
@@ -168,10 +173,10 @@ pub fn rtcp(bytes: &[u8]) {
     let beside = "192.0.2.1:4001".parse().expect("an address");
     let mut now = Mono(1);
     for cut in [bytes.len(), bytes.len() / 2] {
-        relay.handle_report(channel, beside, &bytes[..cut], now);
+        relay.handle_report(channel, beside, &mut bytes[..cut].to_vec(), now);
         now = now + Duration::from_secs(8);
         relay.handle_timeout(now);
-        let mut out = [0; rtcp::BYTES_MAX];
+        let mut out = [0; REPORT_ROOM];
         let report = relay.poll_report(now, &mut out).expect("one is due");
         let told = rtcp::read(&out[..report.length], 9).expect("what we write can be read");
         assert_eq!(told.block.map(|block| block.extended), Some(1));

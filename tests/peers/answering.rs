@@ -203,11 +203,14 @@ fn hold_and_resume(by_officer: bool) {
     let holder = if by_officer { &mut officer } else { &mut caller };
     holder.resume();
     daemon.row_is(&count("to_ms - from_ms BETWEEN 15000 AND 19000"), "1");
-    talk(2);
+    // The telephones report what they get every five seconds.
+    talk(8);
     assert_eq!(daemon.row("SELECT state FROM call"), "in_call");
     caller.hangup();
     officer.closed();
     daemon.row_is("SELECT disposition FROM call", "answered");
+    let told = daemon.row("SELECT group_concat(party || ' ' || far_lost) FROM quality");
+    assert_eq!(told, "caller 0,officer 0", "what was not sent meanwhile is not lost");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::calls::{Room, talk};
 use crate::daemon::{Daemon, Plan};
 use crate::wave;
+use dutyline::protocol::rtp::{Codec, g711};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(8);
@@ -54,6 +55,63 @@ fn sig_19_g722_is_turned_into_a_law_for_a_phone_that_has_nothing_else() {
     assert_recorded(&daemon, &says);
     let likeness = wave::likeness(&says[0], &heard[1]);
     assert!(likeness > 0.9, "the officer heard the caller: {likeness}");
+}
+
+/// As it is after this codec.
+fn through(codec: Codec, said: &[i16]) -> Vec<i16> {
+    said.iter().map(|sample| g711::decode(codec, g711::encode(codec, *sample))).collect()
+}
+
+/// The one hears what the other said, sample for sample, as the two codecs leave it.
+fn share_nothing(caller: (&str, Codec), officer: (&str, Codec)) {
+    let Some((_room, daemon, says, heard)) = spoken(caller.0, officer.0) else { return };
+    let both = |first: Codec, then: Codec, said: &[i16]| through(then, &through(first, said));
+    let recorded = daemon.recording(CALL);
+    for (what, said, heard) in [
+        ("at the officer", both(caller.1, officer.1, &says[0]), &heard[1]),
+        ("at the caller", both(officer.1, caller.1, &says[1]), &heard[0]),
+        ("left in the recording", through(caller.1, &says[0]), &recorded.channels[0]),
+        ("right in the recording", through(officer.1, &says[1]), &recorded.channels[1]),
+    ] {
+        let found = wave::compare(&said, heard).unwrap_or_else(|| panic!("{what}: nothing"));
+        println!("{what}: {found:?}");
+        assert!(found.is_whole() && found.same > 4 * wave::RATE, "{what}: {found:?}");
+    }
+    assert_eq!(daemon.row("SELECT state FROM recording"), "sealed");
+}
+
+#[test]
+fn sig_19_an_a_law_caller_and_a_mu_law_phone_hear_each_other() {
+    share_nothing(("PCMA", Codec::Pcma), ("PCMU", Codec::Pcmu));
+}
+
+#[test]
+fn sig_19_a_mu_law_caller_and_an_a_law_phone_hear_each_other() {
+    share_nothing(("PCMU", Codec::Pcmu), ("PCMA", Codec::Pcma));
+}
+
+#[test]
+fn sig_19_a_law_is_turned_into_g722_for_a_phone_that_has_nothing_else() {
+    let Some((_room, daemon, says, heard)) = spoken("PCMA", "G722") else { return };
+    assert_recorded(&daemon, &says);
+    for (who, said) in says.iter().enumerate() {
+        let likeness = wave::likeness(said, &heard[1 - who]);
+        assert!(likeness > 0.9, "{who} was heard: {likeness}");
+    }
+}
+
+#[cfg(feature = "opus")]
+#[test]
+fn sig_19_opus_is_turned_into_a_law_and_back_where_the_two_share_nothing() {
+    for codecs in [["opus/48000/2", "PCMA"], ["PCMU", "opus/48000/2"]] {
+        let Some((_room, daemon, says, heard)) = spoken(codecs[0], codecs[1]) else { return };
+        assert_recorded(&daemon, &says);
+        for (who, said) in says.iter().enumerate() {
+            let likeness = wave::likeness(said, &heard[1 - who]);
+            println!("{codecs:?}: {who} was heard {likeness}");
+            assert!(likeness > 0.85, "{codecs:?}: {who} was heard: {likeness}");
+        }
+    }
 }
 
 #[test]

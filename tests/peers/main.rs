@@ -42,6 +42,7 @@ mod tls;
 mod trunk;
 mod twin;
 mod unanswered;
+mod unreachable;
 mod urgent;
 mod voice_page;
 mod wave;

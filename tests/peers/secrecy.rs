@@ -56,6 +56,29 @@ fn sig_20_sdes_where_the_caller_wishes_it() {
 }
 
 #[test]
+fn sig_20_sdes_reports_go_both_ways_encrypted_and_say_what_came() {
+    let Some(mut room) = Room::open() else { return };
+    let daemon = room.daemon(&Plan { media: "srtp = \"require\"", ..Plan::default() });
+    let mut calling = room.phone_with("caller", &wave::voice(43, 30), SECRET);
+    let mut answering = room.phone_with("2001", &wave::voice(44, 30), SECRET);
+    calling.dial("1001");
+    answering.incoming(SOON);
+    answering.accept();
+    calling.established();
+    answering.established();
+    talk(14);
+    calling.hangup();
+    calling.closed();
+    answering.closed();
+    daemon.row_is("SELECT disposition FROM call", "answered");
+    // The way there and back is known only where both have read the other's reports.
+    let way =
+        "SELECT group_concat(party || ' ' || (rtt_us < 100000) || ' ' || far_lost) FROM quality";
+    daemon.row_is(way, "caller 1 0,officer 1 0");
+    daemon.row_is("SELECT sum(strangers) FROM carried", "0");
+}
+
+#[test]
 fn sig_20_sdes_demanded_of_a_caller_in_clear_is_refused_and_logged() {
     let Some(mut room) = Room::open() else { return };
     let daemon = room.daemon(&Plan { media: "srtp = \"require\"", ..Plan::default() });

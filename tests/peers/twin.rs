@@ -93,7 +93,11 @@ impl Message {
 }
 
 fn tail(contact: &str, sdp: Option<&str>) -> String {
-    let kind = if sdp.is_some() { "Content-Type: application/sdp\r\n" } else { "" };
+    let kind = match sdp {
+        Some(sdp) if sdp.starts_with("v=0") => "Content-Type: application/sdp\r\n",
+        Some(_) => "Content-Type: application/dtmf-relay\r\n",
+        None => "",
+    };
     let body = sdp.unwrap_or("");
     format!("Contact: <{contact}>\r\n{kind}Content-Length: {}\r\n\r\n{body}", body.len())
 }
@@ -240,6 +244,14 @@ impl TrunkCaller {
         let mark = if status < 300 { "" } else { REFUSED };
         self.request("ACK", &contact, 2, &format!("{mark}{route}"), None);
         status
+    }
+
+    /// Presses a key by INFO; the n-th request within the session.
+    pub fn presses(&self, key: char, n: u32) {
+        let (contact, route) = self.dialog();
+        let body = format!("Signal={key}\r\nDuration=160\r\n");
+        self.request("INFO", &contact, n + 1, &route, Some(&body));
+        self.wait(|message| message.status() == 200 && message.get("cseq").ends_with("INFO"));
     }
 
     pub fn hang_up(&self) {

@@ -85,7 +85,8 @@ fn the_caller_gets_the_codec_that_the_officer_chose() {
     let offer = world.sdp(&[(Codec::Pcmu, 0), (Codec::Pcma, 8)], Direction::SendRecv);
     let caller = world.dial_with("101", offer);
     let (officer, offered) = world.rung("201").unwrap();
-    assert_eq!(sdp::parse(&offered).unwrap().codecs(), [(Codec::Pcmu, 0), (Codec::Pcma, 8)]);
+    let offered = sdp::parse(&offered).unwrap().codecs();
+    assert_eq!(offered[..2], [(Codec::Pcmu, 0), (Codec::Pcma, 8)], "the caller's come first");
     world.pick_up(officer);
     let answer = world.heard_of(caller).into_iter().find_map(|event| match event {
         Event::Answered { sdp, .. } => sdp,
@@ -416,9 +417,13 @@ fn sig_39_t38_in_the_middle_of_a_call_is_refused_and_the_call_goes_on() {
 
 #[test]
 fn sig_22_a_key_goes_by_info_where_the_other_leg_has_no_other_way_and_once() {
-    for (caller_keys, officer_keys, by_rtp, by_info) in
-        [(true, false, 1, 1), (false, true, 0, 1), (true, true, 0, 0), (false, false, 0, 1)]
-    {
+    // Of one in the voice the INFOs; of one by INFO the INFOs, and the events in the voice.
+    for (caller_keys, officer_keys, by_rtp, by_info, in_voice) in [
+        (true, false, 1, 1, 0),
+        (false, true, 0, 0, 1),
+        (true, true, 0, 0, 1),
+        (false, false, 0, 1, 0),
+    ] {
         let audio = |keys: bool| match keys {
             true => "4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n",
             false => "4000 RTP/AVP 8\r\n",
@@ -442,7 +447,22 @@ fn sig_22_a_key_goes_by_info_where_the_other_leg_has_no_other_way_and_once() {
         world.pass(seconds(1));
         world.pbx.press(calling, '5', world.now);
         world.settle();
+        let said = |world: &World| {
+            let is = |one: &&Command| matches!(one, Command::Press { key: '5', .. });
+            world.media.iter().filter(is).count()
+        };
+        let twin_may_come = caller_keys && officer_keys;
+        assert_eq!(said(&world), if twin_may_come { 0 } else { in_voice });
+        world.pass(ms(300));
         assert_eq!(seen(&world) - before, by_info, "{caller_keys} {officer_keys}: as INFO");
+        assert_eq!(said(&world), in_voice, "{caller_keys} {officer_keys}: in the voice");
+        if twin_may_come {
+            world.pbx.press(calling, '5', world.now);
+            world.settle();
+            world.press(Party::Caller, '5');
+            world.pass(ms(400));
+            assert_eq!(said(&world), 1, "the voice has carried its twin");
+        }
         world.hang_up(calling);
     }
 }

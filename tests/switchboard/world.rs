@@ -429,6 +429,7 @@ impl World {
             Command::Change { channel, .. }
             | Command::Listen { channel, .. }
             | Command::Play { channel, .. }
+            | Command::Press { channel, .. }
             | Command::Stop { channel } => {
                 assert!(self.open.contains_key(channel), "not open: {command:?}");
             }

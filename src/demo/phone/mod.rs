@@ -4,7 +4,7 @@
 mod session;
 mod voice;
 
-pub use session::{PCMA, Remote};
+pub use session::{Able, PCMA, PCMU, Remote};
 pub use voice::{Heard, SILENCE, sound};
 
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
@@ -22,6 +22,7 @@ pub struct Plan {
     /// Where the phone speaks and listens.
     pub rtp: SocketAddr,
     pub manner: Manner,
+    pub able: Able,
     /// Sends silence when there is nothing to say, as most phones do.
     pub keeps_talking: bool,
 }
@@ -176,6 +177,10 @@ impl Phone {
         self.plan.manner = manner;
     }
 
+    pub fn set_able(&mut self, able: Able) {
+        self.plan.able = able;
+    }
+
     pub fn register(&mut self, now: Now) {
         self.endpoint.register(now);
     }
@@ -188,7 +193,7 @@ impl Phone {
         if self.call.is_some() {
             return;
         }
-        let sdp = session::describe(self.plan.rtp, None, self.version);
+        let sdp = session::describe(self.plan.able, self.plan.rtp, None, self.version);
         let call = Outgoing {
             target: target.to_owned(),
             display: self.plan.account.display.clone(),
@@ -208,7 +213,7 @@ impl Phone {
         };
         call.next = None;
         call.state = State::Talking;
-        let answer = session::describe(self.plan.rtp, call.offer, self.version);
+        let answer = session::describe(self.plan.able, self.plan.rtp, call.offer, self.version);
         self.endpoint.answer(call.leg, answer, now);
         let offer = call.offer;
         self.begin_to_talk(offer, now);
@@ -243,7 +248,11 @@ impl Phone {
         self.version += 1;
         let remote = self.remote();
         if let Some(call) = self.call.as_ref().filter(|call| call.state == State::Talking) {
-            self.endpoint.offer(call.leg, session::describe(rtp, remote, self.version), now);
+            self.endpoint.offer(
+                call.leg,
+                session::describe(self.plan.able, rtp, remote, self.version),
+                now,
+            );
         }
         self.follow(now);
     }
@@ -261,6 +270,12 @@ impl Phone {
     }
 
     pub fn press(&mut self, key: char, now: Now) {
+        if !self.plan.able.keys
+            && let Some(call) = &self.call
+        {
+            self.endpoint.press(call.leg, key, now);
+            return self.follow(now);
+        }
         if let Some(voice) = &mut self.voice {
             voice.press(key, now);
         }
@@ -322,7 +337,8 @@ impl Phone {
         if self.call.is_some() {
             return self.endpoint.refuse(leg, 486, None, now);
         }
-        let offer = match invite.sdp.as_deref().map(session::understand) {
+        let offer = match invite.sdp.as_deref().map(|sdp| session::understand(self.plan.able, sdp))
+        {
             Some(None) => return self.endpoint.refuse(leg, 488, None, now),
             Some(offer) => offer,
             None => None,
@@ -343,7 +359,7 @@ impl Phone {
     }
 
     fn on_answered(&mut self, leg: LegId, sdp: Option<Vec<u8>>, now: Now) {
-        let remote = sdp.as_deref().and_then(session::understand);
+        let remote = sdp.as_deref().and_then(|sdp| session::understand(self.plan.able, sdp));
         match self.call.as_mut().filter(|call| call.leg == leg) {
             Some(call) if remote.is_some() && !call.given_up => {
                 call.state = State::Talking;
@@ -354,16 +370,22 @@ impl Phone {
     }
 
     fn on_offer(&mut self, leg: LegId, sdp: Option<Vec<u8>>, now: Now) {
-        let offer = sdp.as_deref().map(session::understand);
+        let offer = sdp.as_deref().map(|sdp| session::understand(self.plan.able, sdp));
         match (offer, &mut self.voice) {
             (Some(None), _) | (_, None) => self.endpoint.refuse_offer(leg, 488, now),
             (Some(Some(remote)), Some(voice)) => {
                 voice.remote = remote;
-                let answer = session::describe(self.plan.rtp, Some(remote), self.version);
+                let answer =
+                    session::describe(self.plan.able, self.plan.rtp, Some(remote), self.version);
                 self.endpoint.accept_offer(leg, answer, now);
             }
             (None, Some(voice)) => {
-                let offer = session::describe(self.plan.rtp, Some(voice.remote), self.version);
+                let offer = session::describe(
+                    self.plan.able,
+                    self.plan.rtp,
+                    Some(voice.remote),
+                    self.version,
+                );
                 self.endpoint.accept_offer(leg, offer, now);
             }
         }

@@ -4,19 +4,20 @@
 mod connected;
 
 mod guest;
+mod pressed;
 
 pub use guest::Guest;
 
 use super::caller::Caller;
 use super::desk::Desk;
-use super::keys::{Keys, StarNine, Via};
+use super::keys::{Keys, StarNine};
 use super::leg::Leg;
 use super::ringing::Taken;
 use super::transfer::Transfer;
 use super::watch::{Finding, Watch};
 use super::{LegEvent, transfer};
-use crate::duty::ids::{CallId, EntryId};
-use crate::duty::journal::{Disposition, Fact, Joining, Stretch, Urgency};
+use crate::duty::ids::CallId;
+use crate::duty::journal::{Disposition, Fact, Joining, Stretch};
 use crate::duty::prompts::RINGBACK;
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::rtp::{Codec, Command, Party};
@@ -266,31 +267,6 @@ impl Bridge {
         }
     }
 
-    /// Passes a key on where the voice does not carry it; the officer's `*9` means something to us.
-    pub fn handle_key(&mut self, party: Party, key: char, via: Via, desk: &mut Desk, now: Now) {
-        let (keys, from, to) = match party {
-            Party::Officer => (&mut self.keys, &self.officer, &self.caller),
-            Party::Caller => (&mut self.caller_keys, &self.caller, &self.officer),
-            Party::Leader if self.led => (&mut self.keys, &self.officer, &self.caller),
-            Party::Leader | Party::Prompt => return,
-        };
-        if !keys.is_new(key, via, now.mono) {
-            return;
-        }
-        if !hears_keys(to) || (via == Via::Info && !hears_keys(from)) {
-            desk.sip.press(to.id, key, now);
-        }
-        if party != Party::Officer {
-            return;
-        }
-        if self.star_nine.completed_by(key, now.mono) && !self.flagged {
-            self.flagged = true;
-            let entry = EntryId::from(self.call);
-            let phone = self.phone.clone();
-            desk.note(Fact::Flagged { entry, urgency: Urgency::Urgent, phone }, now);
-        }
-    }
-
     pub fn handle_voice(&mut self, party: Party, quiet_since: Option<Mono>) {
         if self.guest.is_none() || party != Party::Leader {
             self.watch.handle_voice(party, quiet_since);
@@ -298,6 +274,7 @@ impl Bridge {
     }
 
     pub fn handle_timeout(&mut self, desk: &mut Desk, now: Now) -> Option<HungUp> {
+        self.pass_on_late(desk, now);
         if self.alone {
             return None;
         }
@@ -332,7 +309,8 @@ impl Bridge {
 
     pub fn deadline(&self, desk: &Desk) -> Option<Deadline> {
         let watch = self.watch.deadline(&desk.plan.answering).filter(|_| !self.alone);
-        earlier(watch, self.transfer.as_ref().map(Transfer::deadline))
+        let first = earlier(watch, self.transfer.as_ref().map(Transfer::deadline));
+        earlier(first, self.key_deadline())
     }
 
     /// One of the two is gone: so is the other. None for a leg of neither.
@@ -454,9 +432,4 @@ impl Bridge {
         let guest = self.guest.as_mut().map(|guest| (Party::Leader, &mut guest.leg));
         legs.into_iter().chain(guest).find(|(_, end)| end.id == leg)
     }
-}
-
-/// Whether the peer has agreed on keys in the voice stream.
-fn hears_keys(leg: &Leg) -> bool {
-    leg.stream.is_some_and(|stream| stream.event_pt.is_some())
 }

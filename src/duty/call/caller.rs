@@ -191,10 +191,8 @@ impl Caller {
         let secured =
             self.offer.as_ref().and_then(|offer| local.secured(Session::clone(offer)).ok());
         let Some(offer) = &secured else {
-            let codecs = match phone.and_then(Session::spoken).map(|stream| stream.codec) {
-                Some(codec) => vec![(codec, codec as u8)],
-                None => sdp::CODECS.to_vec(),
-            };
+            let spoken = phone.and_then(Session::spoken).map(|stream| stream.codec);
+            let codecs = sdp::codecs_beside(spoken);
             let said = sdp::offer(&local, &codecs, Some(sdp::EVENT_PT), Direction::SendRecv);
             return Leg::new(self.leg, self.channel, local, None, said);
         };

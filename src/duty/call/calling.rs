@@ -64,9 +64,7 @@ impl Calling {
         let sdp = match number.speaks {
             Speaks::Offer(offer) => sdp::offer_for(&local, offer, Direction::SendRecv),
             Speaks::Codec(spoken) => {
-                let mut codecs = sdp::CODECS.to_vec();
-                // First, so that nothing needs transcoding.
-                codecs.sort_by_key(|(codec, _)| Some(*codec) != spoken);
+                let codecs = sdp::codecs_beside(spoken);
                 sdp::offer(&local, &codecs, Some(sdp::EVENT_PT), Direction::SendRecv)
             }
         };

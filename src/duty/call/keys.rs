@@ -1,7 +1,7 @@
 //! Keys pressed on a telephone, whichever way they come: RFC 4733 in the voice stream or INFO in
 //! the signalling, each press once; and the officer's `*9`.
 
-use crate::protocol::now::Mono;
+use crate::protocol::now::{Deadline, Mono};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -24,6 +24,9 @@ pub enum Via {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Keys {
     unmatched: VecDeque<(char, Via, Mono)>,
+    /// By INFO, and not by the voice so far, which would carry them by itself.
+    #[serde(default)]
+    alone: VecDeque<(char, Mono)>,
 }
 
 impl Keys {
@@ -35,6 +38,8 @@ impl Keys {
         match twin {
             Some(index) => {
                 self.unmatched.remove(index);
+                let alone = self.alone.iter().position(|(k, _)| *k == key);
+                alone.map(|index| self.alone.remove(index));
                 false
             }
             None => {
@@ -45,6 +50,24 @@ impl Keys {
                 true
             }
         }
+    }
+
+    /// This press came by INFO, and the voice may repeat it.
+    pub fn wait(&mut self, key: char, now: Mono) {
+        if self.alone.len() < PRESSES_KEPT {
+            self.alone.push_back((key, now));
+        }
+    }
+
+    /// The next press that the voice has not repeated in its time.
+    pub fn poll_alone(&mut self, now: Mono) -> Option<char> {
+        self.deadline().filter(|(due, _)| *due <= now)?;
+        self.alone.pop_front().map(|(key, _)| key)
+    }
+
+    pub fn deadline(&self) -> Option<Deadline> {
+        let (_, at) = self.alone.front()?;
+        Some((*at + SAME_PRESS, "a key by INFO did not come in the voice"))
     }
 }
 
@@ -112,6 +135,22 @@ mod tests {
                 .map(|(via, at)| keys.is_new('1', via, Mono(at * MS)));
             assert_eq!(heard, [true, false, true, false]);
         }
+    }
+
+    #[test]
+    fn sig_22_a_press_by_info_alone_is_told_once_its_twin_cannot_come_any_more() {
+        let mut keys = Keys::default();
+        for (key, at) in [('1', 0), ('2', 50), ('3', 60)] {
+            assert!(keys.is_new(key, Via::Info, Mono(at * MS)));
+            keys.wait(key, Mono(at * MS));
+        }
+        assert!(!keys.is_new('2', Via::Rtp, Mono(100 * MS)));
+        assert_eq!(keys.poll_alone(Mono(299 * MS)), None);
+        assert_eq!(keys.poll_alone(Mono(300 * MS)), Some('1'));
+        assert_eq!(keys.poll_alone(Mono(300 * MS)), None);
+        assert_eq!(keys.deadline().unwrap().0, Mono(360 * MS));
+        assert_eq!(keys.poll_alone(Mono(360 * MS)), Some('3'));
+        assert_eq!(keys.deadline(), None);
     }
 
     #[test]

@@ -279,7 +279,7 @@ impl Leader {
         desk.media(Command::Stop { channel: self.channel });
         let result = AttemptResult::Acknowledged;
         desk.note(Fact::AttemptEnded { attempt, result, status: 200 }, now);
-        Some(Guest { leg, name: self.order.person.clone() })
+        Some(Guest { leg, name: self.order.person.clone(), keys: Keys::default() })
     }
 
     pub fn handle_stays(&mut self, key: char, desk: &mut Desk, now: Now) {

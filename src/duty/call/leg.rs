@@ -39,6 +39,11 @@ impl Leg {
         self.stream.is_some_and(|stream| stream.codec.is_convertible())
     }
 
+    /// Whether the peer has agreed on keys in the voice (RFC 4733).
+    pub fn hears_keys(&self) -> bool {
+        self.stream.is_some_and(|stream| stream.event_pt.is_some())
+    }
+
     /// Whether the peer has announced that it sends nothing.
     pub fn is_mute(&self) -> bool {
         matches!(self.theirs, Direction::RecvOnly | Direction::Inactive)

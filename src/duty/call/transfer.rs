@@ -57,9 +57,7 @@ impl Transfer {
         let srtp = policy_of(&refer.user, desk);
         let local = desk.local_with(channel, srtp);
         let spoken = caller.stream.map(|stream| stream.codec);
-        let mut codecs = sdp::CODECS.to_vec();
-        // The caller's codec first, so that nothing needs transcoding.
-        codecs.sort_by_key(|(codec, _)| Some(*codec) != spoken);
+        let codecs = sdp::codecs_beside(spoken);
         let line = |name: &str, value: &Option<String>| {
             value.as_ref().map(|value| (name.to_owned(), value.clone()))
         };

@@ -75,12 +75,18 @@ impl Codec {
         }
     }
 
-    /// Whether prompts can be spoken in it, and others turned into it and back: byte for byte, on the voice thread.
+    /// Whether prompts can be spoken in it, and others turned into it and back, on the voice thread.
     pub fn is_convertible(self) -> bool {
         match self {
             Codec::Pcmu | Codec::Pcma | Codec::G722 => true,
-            Codec::Opus | Codec::G729 | Codec::Unknown => false,
+            Codec::Opus => cfg!(feature = "opus"),
+            Codec::G729 | Codec::Unknown => false,
         }
+    }
+
+    /// Whether turning it into another costs much of that thread: only where nothing else is left.
+    pub fn is_costly(self) -> bool {
+        self == Codec::Opus
     }
 
     /// Length of a payload on a time line of 8000 samples a second; none where that cannot be told.

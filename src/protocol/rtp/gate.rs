@@ -2,7 +2,7 @@
 //! at a time, numbers that go on, and no more than a telephone sends. What a forger puts between
 //! is neither heard nor recorded.
 
-use super::packet::Packet;
+use super::packet::{MAX_DROPOUT, MAX_MISORDER, Packet};
 use crate::protocol::now::Mono;
 use std::time::Duration;
 
@@ -12,13 +12,17 @@ const PER_SECOND: u32 = 200;
 const AT_ONCE: u32 = 400;
 /// Another source is heard when the one before has been silent for so long, or by a new offer.
 const HANDOVER: Duration = Duration::from_millis(200);
-/// RFC 3550 §A.1: a number further ahead, or further behind, is of another stream...
-const MAX_DROPOUT: u16 = 3000;
-const MAX_MISORDER: u16 = 100;
 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Gate {
     source: Option<Source>,
+    pace: Pace,
+    anew: bool,
+}
+
+/// No more than a telephone sends.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace {
     /// When all that was let in would have come at the lasting pace.
     busy_until: Option<Mono>,
 }
@@ -28,24 +32,18 @@ struct Source {
     ssrc: u32,
     highest: u16,
     heard: Mono,
-    /// ...unless the next one goes on from it: the sender has started anew.
+    /// Where the next number would go on from one that was far off: the sender has started anew.
     restart: Option<u16>,
 }
 
 impl Gate {
     pub fn admits(&mut self, packet: &Packet<'_>, now: Mono) -> bool {
-        self.is_own(packet, now) && self.paces(now)
+        self.is_own(packet, now) && self.pace.admits(now)
     }
 
-    /// Whether one more may come now, whosever it is.
-    pub fn paces(&mut self, now: Mono) -> bool {
-        let every = Duration::from_secs(1) / PER_SECOND;
-        let busy_until = self.busy_until.map_or(now, |until| until.max(now)) + every;
-        let paced = busy_until.since(now) <= every * AT_ONCE;
-        if paced {
-            self.busy_until = Some(busy_until);
-        }
-        paced
+    /// Whether the last packet that was let in is of a sender that has started anew under its name.
+    pub fn starts_anew(&self) -> bool {
+        self.anew
     }
 
     /// The party may speak from another source from now on.
@@ -55,23 +53,42 @@ impl Gate {
 
     fn is_own(&mut self, packet: &Packet<'_>, now: Mono) -> bool {
         match &mut self.source {
-            Some(source) if source.ssrc == packet.ssrc => source.goes_on(packet.sequence, now),
+            Some(source) if source.ssrc == packet.ssrc => {
+                let before = source.highest;
+                let goes_on = source.goes_on(packet.sequence, now);
+                self.anew = goes_on && is_far(packet.sequence, before);
+                goes_on
+            }
             Some(source) if now.since(source.heard) < HANDOVER => false,
             Some(_) | None => {
                 let (ssrc, highest) = (packet.ssrc, packet.sequence);
                 self.source = Some(Source { ssrc, highest, heard: now, restart: None });
+                self.anew = false;
                 true
             }
         }
     }
 }
 
+impl Pace {
+    /// Whether one more may come now.
+    pub fn admits(&mut self, now: Mono) -> bool {
+        let every = Duration::from_secs(1) / PER_SECOND;
+        let busy_until = self.busy_until.map_or(now, |until| until.max(now)) + every;
+        let paced = busy_until.since(now) <= every * AT_ONCE;
+        if paced {
+            self.busy_until = Some(busy_until);
+        }
+        paced
+    }
+}
+
 impl Source {
     fn goes_on(&mut self, sequence: u16, now: Mono) -> bool {
-        let ahead = sequence.wrapping_sub(self.highest);
-        let late = ahead > u16::MAX - MAX_MISORDER;
+        let late = is_late(sequence, self.highest);
         let pause = now.since(self.heard) >= HANDOVER;
-        if ahead >= MAX_DROPOUT && !late && !pause && self.restart != Some(sequence) {
+        let far = is_far(sequence, self.highest);
+        if far && !pause && self.restart != Some(sequence) {
             self.restart = Some(sequence.wrapping_add(1));
             return false;
         }
@@ -81,6 +98,15 @@ impl Source {
         (self.heard, self.restart) = (now, None);
         true
     }
+}
+
+fn is_late(sequence: u16, highest: u16) -> bool {
+    sequence.wrapping_sub(highest) > u16::MAX - MAX_MISORDER
+}
+
+/// As no packet of a stream that goes on.
+fn is_far(sequence: u16, highest: u16) -> bool {
+    sequence.wrapping_sub(highest) >= MAX_DROPOUT && !is_late(sequence, highest)
 }
 
 #[cfg(test)]
@@ -124,6 +150,8 @@ mod tests {
         assert!(admits(2_001, 100), "the stream goes on");
         assert!(!admits(50_000, 120) && admits(50_001, 140), "two in order: a restart");
         assert!(admits(9, 400), "after a pause any number is a beginning");
+        assert!(gate.starts_anew());
+        assert!(gate.admits(&packet(1, 10), at(420)) && !gate.starts_anew());
     }
 
     #[test]

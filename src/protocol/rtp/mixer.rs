@@ -1,9 +1,9 @@
 //! Three parties who hear each other: each hears the sum of the two others, in a frame of 20 ms at every tick. A
 //! machine: what was said goes in as it arrives, and waits [`DELAY`] for what arrives late. Allocates nothing.
 
-use super::packet::Packet;
+use super::Channel;
+use super::narrow::Heard;
 use super::source::{FRAME, FRAME_SAMPLES};
-use super::{Channel, Codec, g711, g722};
 use crate::protocol::now::{Deadline, Mono};
 use std::time::Duration;
 
@@ -32,7 +32,6 @@ pub struct Mixer {
 struct Seat {
     channel: Channel,
     voice: Voice,
-    ear: g722::Decoder,
 }
 
 /// What one party says, on the way to its tick.
@@ -46,7 +45,7 @@ struct Voice {
 
 impl Mixer {
     pub fn new(channels: [Channel; SEATS], now: Mono) -> Self {
-        let seat = |channel| Seat { channel, voice: Voice::new(), ear: g722::Decoder::default() };
+        let seat = |channel| Seat { channel, voice: Voice::new() };
         Self {
             seats: channels.map(seat),
             due: now,
@@ -59,21 +58,19 @@ impl Mixer {
         self.seats.iter().any(|seat| seat.channel == channel)
     }
 
-    /// A packet of audio of whoever sits on this channel. What cannot be decoded here is silence.
-    pub fn handle_packet(&mut self, channel: Channel, codec: Codec, packet: &Packet<'_>) {
+    /// Who else sits here.
+    pub fn others(&self, channel: Channel) -> [Channel; SEATS - 1] {
+        let at = self.seats.iter().position(|seat| seat.channel == channel).unwrap_or(0);
+        [1, 2].map(|step| self.seats[(at + step) % SEATS].channel)
+    }
+
+    /// What whoever sits on this channel said.
+    pub fn handle_voice(&mut self, channel: Channel, heard: &Heard<'_>) {
         let seat = self.seats.iter_mut().find(|seat| seat.channel == channel);
-        let Some(seat) = seat.filter(|_| codec.is_convertible()) else { return };
-        let Some(skip) = seat.voice.make_room(packet) else { return };
-        for (at, byte) in (packet.timestamp..=u32::MAX).chain(0..).zip(packet.payload) {
-            let sample = match codec {
-                Codec::G722 => seat.ear.narrow(*byte),
-                Codec::Pcmu | Codec::Pcma | Codec::G729 | Codec::Opus | Codec::Unknown => {
-                    g711::decode(codec, *byte)
-                }
-            };
-            if at.wrapping_sub(packet.timestamp) >= skip {
-                seat.voice.samples[place(at)] = sample;
-            }
+        let Some(seat) = seat else { return };
+        let Some(skip) = seat.voice.make_room(heard) else { return };
+        for (place, sample) in heard.samples.iter().enumerate().skip(skip as usize) {
+            seat.voice.samples[self::place(heard.timestamp.wrapping_add(place as u32))] = *sample;
         }
     }
 
@@ -109,22 +106,22 @@ impl Voice {
         Self { samples: [0; ROOM], source: None, next: 0, newest: 0 }
     }
 
-    /// Where the packet's samples may stand; of them, how many come too late. None where it comes too late as a whole.
-    fn make_room(&mut self, packet: &Packet<'_>) -> Option<u32> {
-        let length = packet.payload.len().min(ROOM) as u32;
-        let end = packet.timestamp.wrapping_add(length);
+    /// Makes room for these samples; of them, how many come too late. None where all do.
+    fn make_room(&mut self, heard: &Heard<'_>) -> Option<u32> {
+        let length = heard.samples.len().min(ROOM) as u32;
+        let end = heard.timestamp.wrapping_add(length);
         let is_old =
-            self.source == Some(packet.ssrc) && (0..OLD_MAX).contains(&after(self.newest, end));
-        let ahead = after(packet.timestamp, self.next);
+            self.source == Some(heard.ssrc) && (0..OLD_MAX).contains(&after(self.newest, end));
+        let ahead = after(heard.timestamp, self.next);
         if is_old {
             let late = (-i64::from(ahead)).max(0);
             return u32::try_from(late).ok().filter(|late| *late < length);
         }
         let fits = ahead >= 0 && i64::from(ahead) + i64::from(length) <= ROOM as i64;
-        if self.source != Some(packet.ssrc) || !fits {
+        if self.source != Some(heard.ssrc) || !fits {
             *self = Self::new();
-            self.source = Some(packet.ssrc);
-            self.next = packet.timestamp.wrapping_sub(DELAY);
+            self.source = Some(heard.ssrc);
+            self.next = heard.timestamp.wrapping_sub(DELAY);
         }
         self.newest = end;
         Some(0)
@@ -149,6 +146,9 @@ fn place(timestamp: u32) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::narrow::{Ear, Mouth, SAMPLES_MAX};
+    use super::super::packet::Packet;
+    use super::super::{Codec, g711};
     use super::*;
     use crate::protocol::random::Random;
 
@@ -174,7 +174,8 @@ mod tests {
 
     struct Table {
         mixer: Mixer,
-        mouth: g722::Encoder,
+        mouth: Mouth,
+        ears: [Ear; SEATS],
         heard: [Vec<i16>; SEATS],
         now: Mono,
     }
@@ -183,25 +184,24 @@ mod tests {
         fn new() -> Self {
             let mixer = Mixer::new(WHO, START);
             let heard = std::array::from_fn(|_| vec![]);
-            Self { mixer, mouth: g722::Encoder::default(), heard, now: START }
+            let (mouth, ears) = (Mouth::default(), std::array::from_fn(|_| Ear::default()));
+            Self { mixer, mouth, ears, heard, now: START }
         }
 
         fn say(&mut self, who: usize, timestamp: u32, samples: &[i16]) {
-            let codec = CODECS[who];
-            let byte = |sample: &i16| match codec {
-                Codec::G722 => self.mouth.narrow(*sample),
-                _ => g711::encode(codec, *sample),
-            };
-            let payload: Vec<u8> = samples.iter().map(byte).collect();
+            let mut payload = [0; 1000];
+            let said = self.mouth.say(CODECS[who], samples, &mut payload).unwrap();
             let packet = Packet {
                 payload_type: 0,
                 marker: false,
                 sequence: 0,
                 timestamp,
                 ssrc: who as u32,
-                payload: &payload,
+                payload: &payload[..said.bytes],
             };
-            self.mixer.handle_packet(WHO[who], codec, &packet);
+            let mut out = [0; SAMPLES_MAX];
+            let heard = self.ears[who].hear(CODECS[who], &packet, &mut out).unwrap();
+            self.mixer.handle_voice(WHO[who], &heard);
         }
 
         fn tick(&mut self) {
@@ -313,23 +313,14 @@ mod tests {
         let mut mixer = Mixer::new(WHO, START);
         let mut random = Random::from_seed([4; 32]);
         for n in 0..20_000u64 {
-            let length = random.below(1500) as usize;
-            let payload = vec![random.below(256) as u8; length];
+            let samples = vec![random.below(256) as i16; random.below(1500) as usize];
             let timestamp = match random.below(3) {
                 0 => random.u32(),
                 1 => u32::MAX - random.below(2000) as u32,
                 _ => random.below(5000) as u32,
             };
-            let packet = Packet {
-                payload_type: 8,
-                marker: false,
-                sequence: n as u16,
-                timestamp,
-                ssrc: random.below(3) as u32,
-                payload: &payload,
-            };
-            let codec = Codec::ALL[random.below(6) as usize];
-            mixer.handle_packet(WHO[random.below(3) as usize], codec, &packet);
+            let heard = Heard { ssrc: random.below(3) as u32, timestamp, samples: &samples };
+            mixer.handle_voice(WHO[random.below(3) as usize], &heard);
             mixer.turn(START + Duration::from_millis(n));
         }
     }

@@ -9,7 +9,9 @@ pub mod g722;
 pub mod gate;
 pub mod libopus;
 pub mod mixer;
+pub mod narrow;
 pub mod packet;
+pub mod pressing;
 pub mod quality;
 pub mod relay;
 pub mod rtcp;
@@ -89,6 +91,11 @@ pub enum Command {
     /// Silences the prompt.
     Stop {
         channel: Channel,
+    },
+    /// Says a key to the party as if it were pressed by whom it talks to (RFC 4733), where it takes keys that way.
+    Press {
+        channel: Channel,
+        key: char,
     },
     Close {
         channel: Channel,

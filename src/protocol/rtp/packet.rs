@@ -6,6 +6,14 @@ use std::ops::Range;
 /// Longest packet we take: an Ethernet frame's worth.
 pub const BYTES_MAX: usize = 1500;
 
+/// RFC 3550 §A.1: a number further ahead is of a sender that has started anew, or of another one...
+pub const MAX_DROPOUT: u16 = 3000;
+/// ...and so is one further behind.
+pub const MAX_MISORDER: u16 = 100;
+
+/// Of the first byte: the last ones are no payload.
+const PADDED: u8 = 0x20;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet<'a> {
     pub payload_type: u8,
@@ -100,6 +108,19 @@ pub fn header_length(bytes: &[u8]) -> Option<usize> {
     };
     let length = fixed + extension;
     (first >> 6 == 2 && length <= bytes.len()).then_some(length)
+}
+
+/// Gives a packet that was parsed another payload, written by `write`, and another timestamp; header, sources and
+/// extension stay. Its new length; none where there is nothing to be said.
+pub fn replace_payload(
+    bytes: &mut [u8],
+    write: impl FnOnce(&mut [u8]) -> Option<(usize, u32)>,
+) -> Option<usize> {
+    let start = header_length(bytes)?;
+    let (length, timestamp) = write(bytes.get_mut(start..)?)?;
+    bytes.get_mut(4..8)?.copy_from_slice(&timestamp.to_be_bytes());
+    bytes[0] &= !PADDED;
+    Some(start + length)
 }
 
 /// Where the payload stands in the packet; empty for what is not RTP.

@@ -8,15 +8,11 @@ pub mod emodel;
 pub use course::{Course, Far, Judgement, Measured, Quality};
 pub use emodel::{Grade, Mos};
 
-use super::packet::Packet;
+use super::packet::{MAX_DROPOUT, MAX_MISORDER, Packet};
 use crate::protocol::now::Mono;
 use serde::{Deserialize, Serialize};
 use std::ops::{Add, Sub};
 
-/// A jump forward by more is a restart of the sender (§A.1).
-const MAX_DROPOUT: u16 = 3000;
-/// A packet late by more is a restart of the sender (§A.1).
-const MAX_MISORDER: u16 = 100;
 /// Packets behind the highest of which it is known whether they came.
 const WINDOW: u16 = u64::BITS as u16;
 /// So long after the quickest, in milliseconds, a telephone's buffer has gone on without a packet.

@@ -3,21 +3,21 @@
 
 mod conference;
 mod forward;
+mod hearing;
 mod lent;
 mod reports;
 
 pub use forward::Forward;
-pub use reports::Report;
+pub use reports::{ROOM as REPORT_ROOM, Report};
 
 use super::mixer::Mixer;
-use super::packet::{self, Packet};
-use super::source::{FRAME_BYTES, Source, Turn};
+use super::source::{FRAME_BYTES, Made, Source, Turn};
 use super::stream::Carried;
 use super::tones::Listener;
 use super::{Channel, Codec, Command, Counts, Event, Party, Prompt, Stream};
 use crate::protocol::now::{Deadline, Mono, earlier};
 use crate::protocol::random::Random;
-use forward::Change;
+use hearing::Voice;
 use lent::Lent;
 use reports::Reporter;
 use std::collections::VecDeque;
@@ -38,6 +38,8 @@ pub struct Relay {
     tables: Vec<Box<Mixer>>,
     /// Channels that wait for a moment: a prompt plays, or a key's end may be lost.
     waiting: Vec<Channel>,
+    /// What the packet that is being handled says, where somebody asks for it.
+    voice: Box<Voice>,
     /// When somebody may have become quiet; none while nobody is on who was heard of late.
     look: Option<Mono>,
     /// When the next report to a party is due; whether one is.
@@ -98,7 +100,8 @@ pub struct Spoken {
     pub channel: Channel,
     pub to: Option<SocketAddr>,
     pub tag: Tag,
-    /// False for what was mixed: each voice in it is on the tape already.
+    pub length: usize,
+    /// False for what was mixed, and for keys: what others have said is on the tape already.
     pub taped: bool,
 }
 
@@ -110,6 +113,7 @@ impl Relay {
             prompts,
             tables: Vec::new(),
             waiting: Vec::with_capacity(usize::from(channels)),
+            voice: Box::default(),
             look: None,
             report: None,
             reporting: false,
@@ -129,6 +133,7 @@ impl Relay {
             Command::Listen { channel, wanted } => {
                 if let Some(lent) = self.lent(channel) {
                     lent.listener = Some(Box::new(Listener::new(wanted)));
+                    lent.prepare();
                 }
             }
             Command::Join { a, b } => self.join(a, b),
@@ -139,6 +144,7 @@ impl Relay {
                     lent.source.stop();
                 }
             }
+            Command::Press { channel, key } => self.press(channel, key, now),
             Command::Close { channel } => self.close(channel),
             Command::Finish { call } => return Some(call),
         }
@@ -165,6 +171,7 @@ impl Relay {
         lent.heard = now;
         lent.count(&judged, now);
         let (tag, other, event_clock) = (lent.tag(&judged), lent.other, lent.stream.event_clock);
+        let anew = lent.starts_anew();
         if again {
             self.look.get_or_insert(now + QUIET);
         }
@@ -175,44 +182,24 @@ impl Relay {
             self.tell_of_secret(channel);
             return Verdict::Take { tag, length, forward: None };
         }
+        let forward = other.and_then(|other| self.forward(other, event_clock, judged.carried));
         match judged.carried {
             Carried::Keys => self.hear_key(channel, &packet, now),
             Carried::Audio(codec) => {
-                self.hear_tone(channel, codec, &packet, now);
-                self.seat(channel, codec, &packet);
+                let said_on = forward.is_some_and(|forward| forward.is_said());
+                self.hear(channel, codec, &packet, said_on, now);
             }
             Carried::Noise => {}
         }
-        let forward =
-            other.and_then(|other| self.forward(other, channel, event_clock, judged.carried));
-        Verdict::Take { tag, length, forward }
-    }
-
-    /// Changes the packet of `length` bytes at the start of `buffer` into what the other leg takes; encrypting it
-    /// needs room for [`super::srtp::TAG`] more. Gives the length to send.
-    pub fn carry(
-        &mut self,
-        forward: &Forward,
-        buffer: &mut [u8],
-        length: usize,
-        now: Mono,
-    ) -> Option<usize> {
-        let packet = buffer.get_mut(..length)?;
-        forward.label(packet);
-        match forward.change {
-            Change::None => {}
-            Change::Table(table) => forward::through(table, packet::payload_mut(packet)),
-            Change::Duration { from, to } => {
-                forward::rescaled(packet::payload_mut(packet), from, to)
+        if let Some(other) = other.and_then(|other| self.lent(other)) {
+            if anew {
+                other.seam.starts_anew();
             }
-            Change::Wide { from, to } => {
-                let mut samples = [0; packet::BYTES_MAX];
-                let payload = packet::payload_mut(packet);
-                forward::listen(self.lent(forward.from)?, from, payload, &mut samples);
-                forward::say(self.lent(forward.channel)?, to, &samples, payload);
+            if forward.is_none() {
+                other.seam.withhold(bytes);
             }
         }
-        self.close_packet(forward.channel, buffer, length, now)
+        Verdict::Take { tag, length, forward }
     }
 
     /// Numbers what is sent to the channel's party after what was sent before, and encrypts it where that is agreed on.
@@ -260,7 +247,7 @@ impl Relay {
             if let Some(lent) = self.lent(channel) {
                 lent.keys.handle_timeout(now);
             }
-            self.report_keys(channel);
+            self.report_keys(channel, now);
         }
     }
 
@@ -274,12 +261,12 @@ impl Relay {
                 self.waiting.swap_remove(index);
                 continue;
             };
-            match lent.source.turn(&lent.stream, now, out) {
-                Turn::Packet(codec, audio_pt) => {
-                    let to = lent.reachable().then_some(lent.stream.remote);
-                    let tag = Tag::of(lent.call, Party::Prompt, &lent.stream);
-                    let tag = Tag { codec, audio_pt, ..tag };
-                    return Some(Spoken { channel, to, tag, taped: true });
+            match lent.source.turn(&lent.stream, &mut lent.mouth, now, out) {
+                Turn::Packet(made) => return Some(lent.spoken(channel, &made, true)),
+                Turn::Key(length) => {
+                    let Stream { codec, audio_pt: payload_type, .. } = lent.stream;
+                    let made = Made { codec, payload_type, length };
+                    return Some(lent.spoken(channel, &made, false));
                 }
                 Turn::Played(prompt) => self.events.push_back(Event::Played { channel, prompt }),
                 Turn::Nothing if lent.due().is_none() => {
@@ -338,8 +325,25 @@ impl Relay {
     }
 
     fn change(&mut self, channel: Channel, stream: Stream) {
-        if let Some(lent) = self.lent(channel) {
-            lent.change(stream);
+        let Some(lent) = self.lent(channel) else { return };
+        lent.change(stream);
+        let other = lent.other;
+        self.tune(channel);
+        if let Some(other) = other {
+            self.tune(other);
+        }
+    }
+
+    /// Makes ready what turns the voice of this channel's party into what others take, and theirs into its codec.
+    fn tune(&mut self, channel: Channel) {
+        let sits = self.tables.iter().any(|table| table.seats(channel));
+        let Some(lent) = self.lent(channel) else { return };
+        let (other, codec) = (lent.other, lent.stream.codec);
+        let beside = other.and_then(|other| self.lent(other)).map(|lent| lent.stream.codec);
+        if (sits || beside.is_some_and(|beside| beside != codec))
+            && let Some(lent) = self.lent(channel)
+        {
+            lent.prepare();
         }
     }
 
@@ -354,6 +358,8 @@ impl Relay {
                 lent.other = Some(other);
             }
         }
+        self.tune(a);
+        self.tune(b);
     }
 
     /// From whomever the channel is joined to.
@@ -369,7 +375,15 @@ impl Relay {
         let Some(samples) = self.prompts.get(usize::from(prompt.0)).cloned() else { return };
         let Some(lent) = self.lent(channel) else { return };
         lent.source.play(prompt, samples, repeat, now);
+        lent.prepare();
         self.wait(channel);
+    }
+
+    fn press(&mut self, channel: Channel, key: char, now: Mono) {
+        if let Some(lent) = self.lent(channel).filter(|lent| lent.stream.event_pt.is_some()) {
+            lent.source.press(key, now);
+            self.wait(channel);
+        }
     }
 
     fn close(&mut self, channel: Channel) {
@@ -389,52 +403,10 @@ impl Relay {
         self.events.push_back(Event::Closed { channel, counts, measured });
     }
 
-    fn hear_key(&mut self, channel: Channel, packet: &Packet<'_>, now: Mono) {
-        if let Some(lent) = self.lent(channel) {
-            lent.keys.handle_packet(packet, now);
-            if lent.keys.deadline().is_some() {
-                self.wait(channel);
-            }
-        }
-        self.report_keys(channel);
-    }
-
-    fn hear_tone(&mut self, channel: Channel, codec: Codec, packet: &Packet<'_>, now: Mono) {
-        let Some(lent) = self.lent(channel) else { return };
-        let Some(listener) = &mut lent.listener else { return };
-        let found = listener.handle_packet(codec, packet, now);
-        if listener.is_over() {
-            lent.listener = None;
-        }
-        if let Some((tone, since)) = found {
-            self.events.push_back(Event::Tone { channel, tone, since });
-        }
-    }
-
-    fn report_keys(&mut self, channel: Channel) {
-        while let Some(digit) = self.lent(channel).and_then(|lent| lent.keys.poll()) {
-            self.events.push_back(Event::Digit { channel, digit });
-        }
-    }
-
-    fn tell_of_secret(&mut self, channel: Channel) {
-        if let Some(lent) = self.lent(channel)
-            && !std::mem::replace(&mut lent.told, true)
-        {
-            self.events.push_back(Event::Undecryptable { channel });
-        }
-    }
-
     /// A party that hears a prompt does not hear the other one at the same time.
-    fn forward(
-        &mut self,
-        channel: Channel,
-        from: Channel,
-        event_clock: u32,
-        carried: Carried,
-    ) -> Option<Forward> {
-        let lent = self.lent(channel).filter(|lent| lent.reachable() && !lent.source.playing())?;
-        Forward::of(channel, from, event_clock, carried, &lent.stream)
+    fn forward(&mut self, channel: Channel, event_clock: u32, carried: Carried) -> Option<Forward> {
+        let lent = self.lent(channel).filter(|lent| lent.reachable() && !lent.source.speaks())?;
+        Forward::of(channel, event_clock, carried, &lent.stream)
     }
 
     fn wait(&mut self, channel: Channel) {

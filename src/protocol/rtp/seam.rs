@@ -5,8 +5,9 @@
 use super::packet::{self, Numbers};
 use crate::protocol::now::Mono;
 
-/// Numbers after a change of the source within which one from before it may still come: as the gate lets in.
-const OVERTAKEN: i16 = 100;
+/// Numbers after a change of the source within which one from before it may still come: as the gate lets in, and that
+/// of the packet at the change itself.
+const OVERTAKEN: i16 = packet::MAX_MISORDER.cast_signed() + 1;
 /// In a second: what was sent last lasts as long as one, at least.
 const FRAMES: u32 = 50;
 
@@ -14,6 +15,8 @@ const FRAMES: u32 = 50;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Seam {
     line: Option<Line>,
+    /// The source has changed, though not its name.
+    anew: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +48,7 @@ impl Seam {
             highest: came,
             at: now,
         });
-        let changed = line.source != came.ssrc;
+        let changed = line.source != came.ssrc || std::mem::take(&mut self.anew);
         if changed {
             line.turn_to(came, clock, now);
         }
@@ -77,6 +80,36 @@ impl Seam {
     }
 }
 
+impl Seam {
+    /// Whoever is heard has started anew: its numbers are others from here on.
+    pub fn starts_anew(&mut self) {
+        self.anew = self.line.is_some();
+    }
+
+    /// A packet that this party would have got is not sent to it: what follows takes its number, or the party would count
+    /// it as lost on the way.
+    pub fn withhold(&mut self, bytes: &[u8]) {
+        let (Some(line), Some(came)) = (&mut self.line, packet::numbers(bytes)) else { return };
+        let number = came.sequence.wrapping_add(line.sequence_shift);
+        let is_next = after(number, line.highest.sequence) > 0;
+        if line.source == came.ssrc && is_next && !self.anew {
+            line.sequence_shift = line.sequence_shift.wrapping_sub(1);
+            // What it has overtaken would get a number that was sent.
+            line.first = Some(line.highest.sequence.wrapping_add(1));
+        }
+    }
+
+    /// The timestamp of this moment; none before anything was sent. `clock`: its ticks a second.
+    pub fn moment(&self, clock: u32, now: Mono) -> Option<u32> {
+        let line = self.line.as_ref()?;
+        Some(line.highest.timestamp.wrapping_add(ticks(line.at, clock, now)))
+    }
+}
+
+fn ticks(since: Mono, clock: u32, now: Mono) -> u32 {
+    (now.since(since).as_micros() * u128::from(clock) / 1_000_000) as u32
+}
+
 fn after(one: u16, other: u16) -> i16 {
     one.wrapping_sub(other).cast_signed()
 }
@@ -84,8 +117,8 @@ fn after(one: u16, other: u16) -> i16 {
 impl Line {
     /// From this packet of another source on; the pause between is one for the listener too.
     fn turn_to(&mut self, came: Numbers, clock: u32, now: Mono) {
-        let passed = now.since(self.at).as_micros() * u128::from(clock) / 1_000_000;
-        let timestamp = self.highest.timestamp.wrapping_add((passed as u32).max(clock / FRAMES));
+        let passed = ticks(self.at, clock, now);
+        let timestamp = self.highest.timestamp.wrapping_add(passed.max(clock / FRAMES));
         let sequence = self.highest.sequence.wrapping_add(1);
         self.source = came.ssrc;
         self.first = Some(sequence);
@@ -187,6 +220,21 @@ mod tests {
         sent(&mut seam, 20, (2, 5_000, 0));
         assert!(sent(&mut seam, 40, (2, 60_000, 0)).is_some());
         assert!(sent(&mut seam, 60, (2, 60_001, 160)).is_some());
+    }
+
+    #[test]
+    fn rec_q_a_source_that_has_started_anew_goes_on_where_it_was() {
+        let mut seam = Seam::default();
+        seam.starts_anew();
+        for n in 0..3 {
+            let first = sent(&mut seam, n * 20, (1, 40_000 + n as u16, n as u32 * 160));
+            assert_eq!(numbers(&first), (1, 40_000 + n as u16, n as u32 * 160, false));
+        }
+        seam.starts_anew();
+        let next = sent(&mut seam, 60, (1, 20_000, 7));
+        assert_eq!(numbers(&next), (1, 40_003, 480, true));
+        let next = sent(&mut seam, 80, (1, 20_001, 167));
+        assert_eq!(numbers(&next), (1, 40_004, 640, false));
     }
 
     #[test]

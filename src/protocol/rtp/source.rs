@@ -1,7 +1,10 @@
-//! A prompt as a stream of RTP packets: 20 ms each, paced by deadlines, in the codec of the leg.
+//! What we say to a party as a stream of RTP packets: prompts and keys, 20 ms each, paced by deadlines, in the codec of
+//! the leg.
 
+use super::narrow::{Mouth, stamped};
 use super::packet::{self, Packet};
-use super::{Codec, Prompt, Stream, g711, g722};
+use super::pressing::Pressing;
+use super::{Codec, Prompt, Stream};
 use crate::protocol::now::Mono;
 use crate::protocol::random::Random;
 use std::sync::Arc;
@@ -11,8 +14,9 @@ use std::time::Duration;
 pub const FRAME: Duration = Duration::from_millis(20);
 /// The same in samples.
 pub const FRAME_SAMPLES: usize = 160;
-/// Length of one packet of ours in bytes.
+/// Length of one packet of ours in bytes, at most.
 pub const FRAME_BYTES: usize = 12 + FRAME_SAMPLES;
+const FRAMES_A_SECOND: u32 = 50;
 /// Silence between two rounds of a prompt that repeats.
 const PAUSE_SAMPLES: usize = 8000;
 /// A source that is late by more goes on from now instead of catching up in a burst.
@@ -27,7 +31,9 @@ pub struct Source {
     /// When the packet that `timestamp` belongs to is due.
     due: Option<Mono>,
     playing: Option<Playing>,
-    wide: g722::Encoder,
+    pressing: Pressing,
+    /// When the key that is being pressed began, in samples.
+    pressed: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -39,11 +45,21 @@ struct Playing {
     fresh: bool,
 }
 
+/// A packet that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    pub codec: Codec,
+    pub payload_type: u8,
+    /// In bytes.
+    pub length: usize,
+}
+
 /// What became of a turn of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// A packet of [`FRAME_BYTES`] was written, in this codec under this payload type.
-    Packet(Codec, u8),
+    Packet(Made),
+    /// A packet of a key was written; its length.
+    Key(usize),
     /// The prompt was spoken to its end.
     Played(Prompt),
     /// Nothing is due.
@@ -59,7 +75,8 @@ impl Source {
             timestamp: (numbers >> 32) as u32,
             due: None,
             playing: None,
-            wide: g722::Encoder::default(),
+            pressing: Pressing::default(),
+            pressed: 0,
         }
     }
 
@@ -73,19 +90,37 @@ impl Source {
         self.playing = None;
     }
 
-    pub fn playing(&self) -> bool {
-        self.playing.is_some()
+    /// Says a key, after those that wait.
+    pub fn press(&mut self, key: char, now: Mono) {
+        if self.due.is_none_or(|due| due < now) {
+            self.skip_to(now);
+        }
+        self.pressing.press(key);
+    }
+
+    /// Whether a prompt or a key is being said.
+    pub fn speaks(&self) -> bool {
+        self.playing.is_some() || self.pressing.is_on()
     }
 
     pub fn due(&self) -> Option<Mono> {
-        self.due.filter(|_| self.playing())
+        self.due.filter(|_| self.speaks())
     }
 
     /// Takes one turn: at most one packet, written to the start of `out`.
-    pub fn turn(&mut self, stream: &Stream, now: Mono, out: &mut [u8; FRAME_BYTES]) -> Turn {
+    pub fn turn(
+        &mut self,
+        stream: &Stream,
+        mouth: &mut Mouth,
+        now: Mono,
+        out: &mut [u8; FRAME_BYTES],
+    ) -> Turn {
         let Some(due) = self.due().filter(|due| *due <= now) else { return Turn::Nothing };
         if now.since(due) > LATE_MAX {
             self.skip_to(now);
+        }
+        if self.pressing.is_on() {
+            return self.key(stream, out).map_or(Turn::Nothing, Turn::Key);
         }
         let Some(playing) = &mut self.playing else { return Turn::Nothing };
         if playing.ended() {
@@ -100,59 +135,73 @@ impl Source {
         }
         let fresh = playing.fresh;
         playing.advance();
-        match self.put(stream, &frame, fresh, out) {
-            Some((codec, payload_type)) => Turn::Packet(codec, payload_type),
-            None => Turn::Nothing,
-        }
+        self.put((stream, mouth), &frame, fresh, out).map_or(Turn::Nothing, Turn::Packet)
     }
 
-    /// Says this frame at `now`, after the one before or after a pause: its codec and payload type.
+    /// Says this frame at `now`, after the one before or after a pause.
     pub fn say(
         &mut self,
         stream: &Stream,
+        mouth: &mut Mouth,
         frame: &[i16; FRAME_SAMPLES],
         now: Mono,
         out: &mut [u8; FRAME_BYTES],
-    ) -> Option<(Codec, u8)> {
+    ) -> Option<Made> {
         let goes_on = self.due.is_some_and(|due| due <= now + FRAME && now.since(due) <= LATE_MAX);
         if !goes_on {
             self.skip_to(now);
         }
-        self.put(stream, frame, !goes_on, out)
+        self.put((stream, mouth), frame, !goes_on, out)
     }
 
     /// None for a party that takes nothing we can speak: it hears nothing for as long as it would have heard something.
     fn put(
         &mut self,
-        stream: &Stream,
+        (stream, mouth): (&Stream, &mut Mouth),
         frame: &[i16; FRAME_SAMPLES],
         marker: bool,
         out: &mut [u8; FRAME_BYTES],
-    ) -> Option<(Codec, u8)> {
-        let spoken = stream.spoken();
-        let (codec, payload_type) = spoken.unwrap_or((Codec::Pcma, stream.audio_pt));
+    ) -> Option<Made> {
         let mut payload = [0; FRAME_SAMPLES];
-        for (byte, sample) in payload.iter_mut().zip(frame) {
-            *byte = match codec {
-                Codec::G722 => self.wide.narrow(*sample),
-                Codec::Pcmu | Codec::Pcma | Codec::G729 | Codec::Opus | Codec::Unknown => {
-                    g711::encode(codec, *sample)
-                }
-            };
+        let timestamp = self.timestamp;
+        self.pass();
+        let (codec, payload_type) = stream.spoken()?;
+        let said = mouth.say(codec, frame, &mut payload)?;
+        let timestamp = stamped(timestamp.wrapping_sub(said.held), codec);
+        let length =
+            self.write((payload_type, marker, timestamp), payload.get(..said.bytes)?, out)?;
+        Some(Made { codec, payload_type, length })
+    }
+
+    /// One packet of the key whose turn it is; none for a party that takes no keys, and in a pause.
+    fn key(&mut self, stream: &Stream, out: &mut [u8; FRAME_BYTES]) -> Option<usize> {
+        let ticks = stream.event_clock / FRAMES_A_SECOND;
+        let part = self.pressing.turn(u16::try_from(ticks).unwrap_or(FRAME_SAMPLES as u16));
+        let at = self.timestamp;
+        self.pass();
+        let part = part?;
+        if part.first {
+            self.pressed = at;
         }
-        let packet = Packet {
-            payload_type,
-            marker,
-            sequence: self.sequence,
-            timestamp: self.timestamp,
-            ssrc: self.ssrc,
-            payload: &payload,
-        };
-        let written = packet::build(&packet, out);
+        let timestamp = self.pressed.wrapping_mul(stream.event_clock / 8000);
+        self.write((stream.event_pt?, part.first, timestamp), &part.payload, out)
+    }
+
+    fn write(
+        &mut self,
+        (payload_type, marker, timestamp): (u8, bool, u32),
+        payload: &[u8],
+        out: &mut [u8; FRAME_BYTES],
+    ) -> Option<usize> {
+        let (sequence, ssrc) = (self.sequence, self.ssrc);
         self.sequence = self.sequence.wrapping_add(1);
+        packet::build(&Packet { payload_type, marker, sequence, timestamp, ssrc, payload }, out)
+    }
+
+    /// A frame is over.
+    fn pass(&mut self) {
         self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
         self.due = self.due.map(|due| due + FRAME);
-        spoken.filter(|_| written.is_some())
     }
 
     /// Moves the due time to now and the timestamp with it, so that a pause is a pause for the listener.
@@ -180,6 +229,7 @@ impl Playing {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{g711, g722};
     use super::*;
 
     const START: Mono = Mono(5_000_000_000);
@@ -199,10 +249,11 @@ mod tests {
     /// Plays until nothing is due before `until`; packets with the time each was sent.
     fn run(source: &mut Source, codec: Codec, until: Mono) -> (Vec<(Mono, Vec<u8>)>, Vec<Prompt>) {
         let (mut packets, mut played) = (Vec::new(), Vec::new());
-        let mut out = [0; FRAME_BYTES];
+        let (mut mouth, mut out) = (Mouth::default(), [0; FRAME_BYTES]);
         while let Some(due) = source.due().filter(|due| *due <= until) {
-            match source.turn(&stream(codec), due, &mut out) {
-                Turn::Packet(..) => packets.push((due, out.to_vec())),
+            match source.turn(&stream(codec), &mut mouth, due, &mut out) {
+                Turn::Packet(made) => packets.push((due, out[..made.length].to_vec())),
+                Turn::Key(length) => packets.push((due, out[..length].to_vec())),
                 Turn::Played(prompt) => played.push(prompt),
                 Turn::Nothing => panic!("due, and nothing came"),
             }
@@ -270,10 +321,11 @@ mod tests {
     fn a_leg_that_takes_nothing_we_speak_hears_nothing_and_the_prompt_ends_all_the_same() {
         let mut source = source();
         source.play(Prompt(3), ramp(160), false, START);
-        let mut out = [0; FRAME_BYTES];
-        let opus = stream(Codec::Opus);
-        assert_eq!(source.turn(&opus, START, &mut out), Turn::Nothing);
-        assert_eq!(source.turn(&opus, START + FRAME, &mut out), Turn::Played(Prompt(3)));
+        let (mut mouth, mut out) = (Mouth::default(), [0; FRAME_BYTES]);
+        let g729 = stream(Codec::G729);
+        assert_eq!(source.turn(&g729, &mut mouth, START, &mut out), Turn::Nothing);
+        let next = source.turn(&g729, &mut mouth, START + FRAME, &mut out);
+        assert_eq!(next, Turn::Played(Prompt(3)));
     }
 
     #[test]
@@ -297,9 +349,11 @@ mod tests {
         let (packets, _) = run(&mut source, Codec::Pcma, START + FRAME * 4);
         let last = packet::parse(&packets[4].1).unwrap().timestamp;
         let late = START + Duration::from_secs(1);
-        let mut out = [0; FRAME_BYTES];
-        assert_eq!(source.turn(&stream(Codec::Pcma), late, &mut out), Turn::Packet(Codec::Pcma, 8));
-        assert_eq!(source.turn(&stream(Codec::Pcma), late, &mut out), Turn::Nothing);
+        let (mut mouth, mut out) = (Mouth::default(), [0; FRAME_BYTES]);
+        let mut turn = |out: &mut _| source.turn(&stream(Codec::Pcma), &mut mouth, late, out);
+        let made = Made { codec: Codec::Pcma, payload_type: 8, length: FRAME_BYTES };
+        assert_eq!(turn(&mut out), Turn::Packet(made));
+        assert_eq!(turn(&mut out), Turn::Nothing);
         assert_eq!(source.due(), Some(late + FRAME));
         let packet = packet::parse(&out).unwrap();
         assert_eq!(packet.timestamp.wrapping_sub(last), 920 * 8, "the listener's clock went on");
@@ -319,5 +373,23 @@ mod tests {
         assert!(after.marker);
         source.stop();
         assert_eq!(source.due(), None);
+    }
+    #[test]
+    fn sig_22_a_key_is_said_between_frames_of_voice_under_one_timestamp() {
+        let mut source = source();
+        source.play(Prompt(0), ramp(16_000), false, START);
+        run(&mut source, Codec::Pcma, START + FRAME * 4);
+        source.press('5', START + FRAME * 4);
+        assert!(source.speaks());
+        let (packets, _) = run(&mut source, Codec::Pcma, START + FRAME * 13);
+        let read: Vec<Packet<'_>> =
+            packets.iter().map(|(_, bytes)| packet::parse(bytes).unwrap()).collect();
+        let types: Vec<u8> = read.iter().map(|packet| packet.payload_type).collect();
+        assert_eq!(types, [101, 101, 101, 101, 101, 101, 101, 8, 8]);
+        let (key, voice) = (&read[0], &read[7]);
+        assert!(key.marker && read[1..].iter().all(|packet| !packet.marker));
+        assert!(read[..7].iter().all(|one| one.timestamp == key.timestamp));
+        assert_eq!(voice.timestamp.wrapping_sub(key.timestamp), 7 * 160);
+        assert_eq!(voice.sequence.wrapping_sub(key.sequence), 7);
     }
 }

@@ -1,9 +1,14 @@
 //! SRTP in the one suite that every telephone has, `AES_CM_128_HMAC_SHA1_80` (RFC 3711, RFC 4568 §6.2): in place, and
 //! without memory of its own for each packet. The only door to aes, hmac and sha1. Keys are never shown.
 
+mod control;
+
+pub use control::GROWS;
+
 use super::packet;
 use aes::Aes128;
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
+use control::Control;
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
@@ -90,18 +95,22 @@ impl Guard {
     }
 
     /// Encrypts the packet of `length` bytes at the start of `buffer`, which has room for [`TAG`] more. Gives the new
-    /// length; none for what is not RTP or has no room.
+    /// length; none for what is not RTP, was sent before, or has no room.
     pub fn close(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
         let header = Header::of(buffer.get(..length)?)?;
-        let header = Header { ssrc: header.ssrc ^ self.mask, ..header };
+        let header = Header { ssrc: self.shown(header.ssrc), ..header };
         let end = length + TAG;
         let packet = buffer.get_mut(..end)?;
         packet.get_mut(8..12)?.copy_from_slice(&header.ssrc.to_be_bytes());
-        let sender = self.out.sender(header.ssrc);
+        let sender = self.out.senders.of(header.ssrc);
         let index = sender.guess(header.sequence);
+        // A key stream that is used twice is none (§9.1).
+        if sender.has_heard(index) {
+            return None;
+        }
         sender.note(index);
         self.out.cipher.apply(&mut packet[header.length..length], header.ssrc, index);
-        let tag = self.out.cipher.tag(&packet[..length], index);
+        let tag = self.out.cipher.tag(&packet[..length], &rollovers(index));
         packet[length..].copy_from_slice(&tag);
         Some(end)
     }
@@ -111,11 +120,36 @@ impl Guard {
     /// # Errors
     /// When it cannot be opened; the packet is as it came then.
     pub fn open(&mut self, packet: &mut [u8]) -> Result<usize, Closed> {
-        match self.heard.open(packet) {
-            Err(Closed::Unauthentic) => {
-                self.before.as_mut().map_or(Err(Closed::Unauthentic), |before| before.open(packet))
-            }
-            opened => opened,
+        self.open_by(packet, Direction::open)
+    }
+
+    /// The same of a report (RTCP).
+    ///
+    /// # Errors
+    /// As [`Guard::open`].
+    pub fn open_report(&mut self, packet: &mut [u8]) -> Result<usize, Closed> {
+        self.open_by(packet, |direction, packet| direction.reports.open(packet))
+    }
+
+    /// Encrypts the report of `length` bytes at the start of `buffer`, which has room for [`GROWS`] more. Gives the new
+    /// length; none for what is no RTCP or has no room.
+    pub fn close_report(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
+        self.out.reports.close(buffer, length)
+    }
+
+    /// Under which SSRC the peer knows what we carry on.
+    pub fn shown(&self, ssrc: u32) -> u32 {
+        ssrc ^ self.mask
+    }
+
+    fn open_by(
+        &mut self,
+        packet: &mut [u8],
+        open: impl Fn(&mut Direction, &mut [u8]) -> Result<usize, Closed>,
+    ) -> Result<usize, Closed> {
+        match (open(&mut self.heard, packet), &mut self.before) {
+            (Err(Closed::Unauthentic), Some(before)) => open(before, packet),
+            (opened, _) => opened,
         }
     }
 }
@@ -139,34 +173,30 @@ impl Header {
 /// One key, and how far each sender has come with it.
 struct Direction {
     cipher: Cipher,
-    senders: [Sender; SENDERS],
-    turn: u64,
+    senders: Senders,
     /// Packets that may still be tried under every rollover, until one is authentic.
     to_try: u16,
+    /// What goes beside the voice.
+    reports: Control,
 }
 
 impl Direction {
     fn new(master: &MasterKey) -> Self {
-        Self {
-            cipher: Cipher::new(master),
-            senders: [Sender::default(); SENDERS],
-            turn: 0,
-            to_try: 0,
-        }
+        let (cipher, senders) = (Cipher::new(master, VOICE), Senders::default());
+        Self { cipher, senders, to_try: 0, reports: Control::new(master) }
     }
 
     fn open(&mut self, packet: &mut [u8]) -> Result<usize, Closed> {
         let length = packet.len().checked_sub(TAG).ok_or(Closed::Unauthentic)?;
         let header = Header::of(&packet[..length]).ok_or(Closed::Unauthentic)?;
-        let known = self.senders.iter().find(|sender| sender.is(header.ssrc));
-        let sender = known.copied().unwrap_or(Sender::new(header.ssrc));
+        let sender = self.senders.known(header.ssrc).unwrap_or(Sender::new(header.ssrc));
         let guessed = sender.guess(header.sequence);
         if sender.has_heard(guessed) {
             return Err(Closed::Replayed);
         }
         let index = self.index_of(packet, length, guessed).ok_or(Closed::Unauthentic)?;
         // Nothing is remembered of a sender whose packets are not authentic.
-        self.sender(header.ssrc).note(index);
+        self.senders.of(header.ssrc).note(index);
         self.cipher.apply(&mut packet[header.length..length], header.ssrc, index);
         Ok(length)
     }
@@ -175,27 +205,38 @@ impl Direction {
     /// numbers of the first sender rolled over, which nobody tells us (RFC 3711 §3.3.1): it is tried.
     fn index_of(&mut self, packet: &[u8], length: usize, guessed: u64) -> Option<u64> {
         let authentic = |index: &u64| {
-            let tag = self.cipher.tag(&packet[..length], *index);
-            let differs =
-                tag.iter().zip(&packet[length..]).fold(0, |all, (one, other)| all | (one ^ other));
-            differs == 0
+            let tag = self.cipher.tag(&packet[..length], &rollovers(*index));
+            is_same(&tag, &packet[length..])
         };
         let tries = if self.to_try > 0 { ROLLOVERS } else { 0 };
-        let index = (0..=tries).map(|rollovers| guessed + (rollovers << 16)).find(authentic);
+        let index = (0..=tries).map(|more| guessed + (more << 16)).find(authentic);
         self.to_try = if index.is_some() { 0 } else { self.to_try.saturating_sub(1) };
         index
     }
+}
 
-    fn sender(&mut self, ssrc: u32) -> &mut Sender {
+/// Who is heard, or spoken for, under one key.
+#[derive(Debug, Default)]
+struct Senders {
+    places: [Sender; SENDERS],
+    turn: u64,
+}
+
+impl Senders {
+    fn known(&self, ssrc: u32) -> Option<Sender> {
+        self.places.iter().find(|sender| sender.is(ssrc)).copied()
+    }
+
+    fn of(&mut self, ssrc: u32) -> &mut Sender {
         self.turn += 1;
-        let known = self.senders.iter().position(|sender| sender.is(ssrc));
+        let known = self.places.iter().position(|sender| sender.is(ssrc));
         let place = known.unwrap_or_else(|| {
-            let oldest = (0..SENDERS).min_by_key(|place| self.senders[*place].turn).unwrap_or(0);
-            self.senders[oldest] = Sender::new(ssrc);
+            let oldest = (0..SENDERS).min_by_key(|place| self.places[*place].turn).unwrap_or(0);
+            self.places[oldest] = Sender::new(ssrc);
             oldest
         });
-        self.senders[place].turn = self.turn;
-        &mut self.senders[place]
+        self.places[place].turn = self.turn;
+        &mut self.places[place]
     }
 }
 
@@ -256,8 +297,12 @@ struct Cipher {
     mac: Hmac<Sha1>,
 }
 
+/// The first of three labels (§4.3.1, §4.3.2).
+const VOICE: u8 = 0;
+const REPORTS: u8 = 3;
+
 impl Cipher {
-    fn new(master: &MasterKey) -> Self {
+    fn new(master: &MasterKey, labels: u8) -> Self {
         let (key, salt) = master.0.split_at(KEY);
         let derived = |label: u8, out: &mut [u8]| {
             let mut counter = [0; BLOCK];
@@ -266,9 +311,9 @@ impl Cipher {
             stream(&aes(key), counter, out);
         };
         let (mut session, mut auth, mut session_salt) = ([0; KEY], [0; 20], [0; SALT]);
-        derived(0, &mut session);
-        derived(1, &mut auth);
-        derived(2, &mut session_salt);
+        derived(labels, &mut session);
+        derived(labels + 1, &mut auth);
+        derived(labels + 2, &mut session_salt);
         let mac = Hmac::new_from_slice(&auth).expect("HMAC takes keys of any length");
         Self { aes: aes(&session), salt: session_salt, mac }
     }
@@ -285,14 +330,23 @@ impl Cipher {
         stream(&self.aes, counter, payload);
     }
 
-    /// §4.2.1.
-    fn tag(&self, packet: &[u8], index: u64) -> [u8; TAG] {
+    /// §4.2.1, of a packet and of what is not sent with it.
+    fn tag(&self, packet: &[u8], known: &[u8]) -> [u8; TAG] {
         let mut mac = self.mac.clone();
         mac.update(packet);
-        mac.update(&((index >> 16) as u32).to_be_bytes());
+        mac.update(known);
         let whole = mac.finalize().into_bytes();
         std::array::from_fn(|byte| whole[byte])
     }
+}
+
+fn rollovers(index: u64) -> [u8; 4] {
+    ((index >> 16) as u32).to_be_bytes()
+}
+
+/// In the same time wherever they differ.
+fn is_same(tag: &[u8; TAG], came: &[u8]) -> bool {
+    tag.iter().zip(came).fold(came.len() ^ TAG, |all, (a, b)| all | usize::from(a ^ b)) == 0
 }
 
 fn aes(key: &[u8]) -> Aes128 {
@@ -371,7 +425,7 @@ mod tests {
         assert_eq!(derived(0, 16), hex("C61E7A93744F39EE10734AFE3FF7A087"));
         assert_eq!(derived(2, 14), hex("30CBBC08863D8C85D49DB34A9AE1"));
         assert_eq!(derived(1, 20), hex("CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4"));
-        let cipher = Cipher::new(&MasterKey(master.try_into().unwrap()));
+        let cipher = Cipher::new(&MasterKey(master.try_into().unwrap()), VOICE);
         assert_eq!(cipher.salt[..], hex("30CBBC08863D8C85D49DB34A9AE1"));
     }
 

@@ -1,10 +1,9 @@
 //! Tones of the network and of fax machines, found in a party's audio: ringing, busy and congestion (GB/T 3380), CNG
-//! and CED (ITU-T T.30 §4). A machine: packets go in, at most one finding comes out of each. Allocates nothing.
+//! and CED (ITU-T T.30 §4). A machine: voice goes in, at most one finding comes out of each packet. Allocates nothing.
 
 mod cadence;
 
-use super::packet::Packet;
-use super::{Codec, g711, g722};
+use super::narrow::Heard;
 use crate::protocol::now::Mono;
 use cadence::Cadence;
 use serde::{Deserialize, Serialize};
@@ -69,7 +68,6 @@ pub struct Listener {
     filled: usize,
     /// Source and timestamp of the next packet, if nothing is missing.
     expected: Option<(u32, u32)>,
-    ear: g722::Decoder,
     /// Twice the cosine of each pitch.
     turns: [f32; PITCHES.len()],
     /// Power of the last block that was a tone: what is much weaker after it is its pause.
@@ -85,7 +83,6 @@ impl Listener {
             block: [0.0; BLOCK],
             filled: 0,
             expected: None,
-            ear: g722::Decoder::default(),
             turns: PITCHES.map(|(_, hertz, _)| 2.0 * (TAU * hertz / RATE).cos()),
             loud: 0.0,
             blocks: 0,
@@ -93,18 +90,10 @@ impl Listener {
         }
     }
 
-    /// A packet of audio that arrived at `now`: the tone that is known by it, and when that tone began.
-    pub fn handle_packet(
-        &mut self,
-        codec: Codec,
-        packet: &Packet<'_>,
-        now: Mono,
-    ) -> Option<(Tone, Mono)> {
-        if !codec.is_convertible() {
-            return None;
-        }
+    /// What arrived at `now`: the tone that is known by it, and when that tone began.
+    pub fn handle_voice(&mut self, heard: &Heard<'_>, now: Mono) -> Option<(Tone, Mono)> {
         let mut found = None;
-        let missing = self.missing(packet)?;
+        let missing = self.missing(heard)?;
         if missing > 0 {
             self.filled = 0;
             let blocks = missing.min(PAUSE_MAX) / BLOCK as u32;
@@ -113,14 +102,8 @@ impl Listener {
                 found = found.or(heard);
             }
         }
-        for byte in packet.payload {
-            let sample = match codec {
-                Codec::G722 => self.ear.narrow(*byte),
-                Codec::Pcmu | Codec::Pcma | Codec::G729 | Codec::Opus | Codec::Unknown => {
-                    g711::decode(codec, *byte)
-                }
-            };
-            self.block[self.filled] = f32::from(sample);
+        for sample in heard.samples {
+            self.block[self.filled] = f32::from(*sample);
             self.filled += 1;
             if self.filled == BLOCK {
                 self.filled = 0;
@@ -145,16 +128,16 @@ impl Listener {
     }
 
     /// Samples between the packet before and this one; none for one that comes too late.
-    fn missing(&mut self, packet: &Packet<'_>) -> Option<u32> {
-        let next = packet.timestamp.wrapping_add(packet.payload.len() as u32);
-        let expected = self.expected.filter(|(ssrc, _)| *ssrc == packet.ssrc);
+    fn missing(&mut self, heard: &Heard<'_>) -> Option<u32> {
+        let next = heard.timestamp.wrapping_add(heard.samples.len() as u32);
+        let expected = self.expected.filter(|(ssrc, _)| *ssrc == heard.ssrc);
         let missing =
-            expected.map_or(0, |(_, timestamp)| packet.timestamp.wrapping_sub(timestamp) as i32);
+            expected.map_or(0, |(_, timestamp)| heard.timestamp.wrapping_sub(timestamp) as i32);
         // A clock that jumps back by more is a new one.
         if (-(PAUSE_MAX as i32)..0).contains(&missing) {
             return None;
         }
-        self.expected = Some((packet.ssrc, next));
+        self.expected = Some((heard.ssrc, next));
         Some(missing.max(0).unsigned_abs())
     }
 

@@ -24,6 +24,17 @@ use thiserror::Error;
 
 /// What we offer where nobody has asked for anything: A-law first, as the networks of this country have it.
 pub const CODECS: [(Codec, u8); 2] = [(Codec::Pcma, 8), (Codec::Pcmu, 0)];
+
+/// The same to a peer that will hear one who speaks `codec`, which comes first: nothing needs to be turned then.
+pub fn codecs_beside(codec: Option<Codec>) -> Vec<(Codec, u8)> {
+    let first = codec.and_then(|codec| TURNED.into_iter().find(|(known, _)| *known == codec));
+    let first = first.filter(|(codec, _)| codec.is_convertible());
+    let others = CODECS.into_iter().filter(|(codec, _)| first.is_none_or(|(one, _)| one != *codec));
+    first.into_iter().chain(others).collect()
+}
+/// What can be turned into each other, where built in: offered last, to a peer that may share nothing with the other leg.
+const TURNED: [(Codec, u8); 4] =
+    [(Codec::Pcma, 8), (Codec::Pcmu, 0), (Codec::G722, 9), (Codec::Opus, 111)];
 /// The payload type we give telephone-event (RFC 4733) where the peer has not given one.
 pub const EVENT_PT: u8 = 101;
 /// Packet time of everything we send ourselves, and the one we ask for, in milliseconds.
@@ -196,10 +207,11 @@ impl Session {
         found.map(|format| self.stream_of(format))
     }
 
-    /// The stream in the first codec that prompts can be spoken in; none where the peer has none of those.
+    /// The stream in the first codec that prompts can be spoken in and others turned into, a costly one last; none where
+    /// the peer has none of those.
     pub fn spoken(&self) -> Option<Stream> {
-        let found = self.formats.iter().find(|format| format.codec.is_convertible());
-        found.map(|format| self.stream_of(format))
+        let able = self.formats.iter().filter(|format| format.codec.is_convertible());
+        able.min_by_key(|format| format.codec.is_costly()).map(|format| self.stream_of(format))
     }
 
     /// The streams of two peers in a codec that both name: the first one's first choice among what can be recorded,

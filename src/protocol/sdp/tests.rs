@@ -12,6 +12,9 @@ const LOCAL: Local = Local {
     key: MasterKey([7; 30]),
 };
 
+/// What is offered to everybody behind the rest, where it is built in.
+const LAST: &str = if cfg!(feature = "opus") { " 111" } else { "" };
+
 fn sdp(audio: &str) -> Vec<u8> {
     format!("v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n{audio}")
         .into_bytes()
@@ -78,9 +81,10 @@ fn the_officer_is_offered_what_the_caller_offered() {
         parse(&sdp("m=audio 4000 RTP/AVP 9 0 8 96\r\na=rtpmap:96 telephone-event/8000\r\n"))
             .unwrap();
     let offer = offer_for(&LOCAL, &caller, Direction::SendRecv);
-    assert!(text(&offer).contains("m=audio 20000 RTP/AVP 9 0 8 96\r\n"), "{}", text(&offer));
+    let line = format!("m=audio 20000 RTP/AVP 9 0 8{LAST} 96\r\n");
+    assert!(text(&offer).contains(&line), "{}", text(&offer));
     let read = parse(&offer).unwrap();
-    assert_eq!(read.codecs(), caller.codecs());
+    assert_eq!(read.codecs()[..3], caller.codecs());
     assert_eq!(read.event_pt(), Some(96));
     assert_eq!((read.id.as_str(), read.version), ("77", 1));
 }
@@ -89,7 +93,7 @@ fn the_officer_is_offered_what_the_caller_offered() {
 fn keys_are_offered_to_the_officer_even_if_the_caller_has_none() {
     let caller = parse(&sdp("m=audio 4000 RTP/AVP 101\r\na=rtpmap:101 PCMA/8000\r\n")).unwrap();
     let read = parse(&offer_for(&LOCAL, &caller, Direction::SendRecv)).unwrap();
-    assert_eq!(read.codecs(), [(Codec::Pcma, 101)]);
+    assert_eq!(read.codecs()[0], (Codec::Pcma, 101));
     assert_eq!(read.event_pt(), Some(102), "101 is taken by the codec");
 }
 
@@ -217,11 +221,53 @@ fn what_is_only_passed_on_keeps_its_name_and_parameters() {
 fn g711_is_offered_beside_g722_and_what_can_be_recorded_first() {
     let caller = parse(&sdp("m=audio 4000 RTP/AVP 18 9\r\n")).unwrap();
     let offered = offer_for(&LOCAL, &caller, Direction::SendRecv);
-    assert!(
-        text(&offered).contains("m=audio 20000 RTP/AVP 9 8 0 18 101\r\n"),
-        "{}",
-        text(&offered)
-    );
+    let line = format!("m=audio 20000 RTP/AVP 9 8 0{LAST} 18 101\r\n");
+    assert!(text(&offered).contains(&line), "{}", text(&offered));
+}
+
+#[test]
+fn sig_19_a_phone_is_offered_what_can_be_turned_into_the_callers_codec() {
+    let only = |pt: u8| format!("m=audio 4000 RTP/AVP {pt}\r\n");
+    let a_law = parse(&sdp(&only(8))).unwrap();
+    let offered = offer_for(&LOCAL, &a_law, Direction::SendRecv);
+    let line = format!("m=audio 20000 RTP/AVP 8 0 9{LAST} 101\r\n");
+    assert!(text(&offered).contains(&line), "its own first: {}", text(&offered));
+    for pt in [0, 9] {
+        let phone = parse(&sdp(&only(pt))).unwrap();
+        let (at_phone, at_caller) = phone.beside(&a_law).unwrap();
+        assert_eq!((at_phone.audio_pt, at_caller.audio_pt), (pt, 8));
+    }
+    let g729 = parse(&sdp(&only(18))).unwrap();
+    let offered = offer_for(&LOCAL, &g729, Direction::SendRecv);
+    assert!(text(&offered).contains("RTP/AVP 18 101\r\n"), "nothing can be turned into it");
+    assert!(a_law.beside(&g729).is_none());
+    let taken = "m=audio 4000 RTP/AVP 8 0 101\r\na=rtpmap:0 AMR/8000\r\na=rtpmap:101 telephone-event/8000\r\n";
+    let offered = offer_for(&LOCAL, &parse(&sdp(taken)).unwrap(), Direction::SendRecv);
+    let line = format!("RTP/AVP 8 9{LAST} 0 101\r\n");
+    assert!(text(&offered).contains(&line), "no type means two things: {}", text(&offered));
+}
+
+#[test]
+fn sig_19_beside_a_codec_it_comes_first_and_g711_is_always_there() {
+    let beside = |codec| codecs_beside(codec).into_iter().map(|(_, pt)| pt).collect::<Vec<u8>>();
+    assert_eq!(beside(None), [8, 0]);
+    assert_eq!(beside(Some(Codec::Pcmu)), [0, 8]);
+    assert_eq!(beside(Some(Codec::G722)), [9, 8, 0]);
+    assert_eq!(beside(Some(Codec::G729)), [8, 0]);
+}
+
+#[cfg(feature = "opus")]
+#[test]
+fn sig_19_opus_is_turned_only_where_nothing_else_is_left() {
+    let opus = "a=rtpmap:111 opus/48000/2\r\n";
+    let both = parse(&sdp(&format!("m=audio 4000 RTP/AVP 111 0\r\n{opus}"))).unwrap();
+    let only = parse(&sdp(&format!("m=audio 4000 RTP/AVP 111\r\n{opus}"))).unwrap();
+    let a_law = parse(&sdp("m=audio 4000 RTP/AVP 8\r\n")).unwrap();
+    let types = |pair: (Stream, Stream)| (pair.0.audio_pt, pair.1.audio_pt);
+    assert_eq!(types(both.beside(&a_law).unwrap()), (0, 8));
+    assert_eq!(types(only.beside(&a_law).unwrap()), (111, 8));
+    assert_eq!(types(only.beside(&both).unwrap()), (111, 111));
+    assert_eq!(both.spoken().unwrap().codec, Codec::Pcmu);
 }
 
 #[test]

@@ -21,26 +21,27 @@ pub fn offer(
 }
 
 /// The offer to the other leg: what the first leg's peer offered, with its payload types, what can be recorded first;
-/// and G.711 beside a codec that can be turned into it. telephone-event is always offered, so that keys work where
-/// only the phone knows it.
+/// and what can be turned into that, for a peer that shares none of it. telephone-event is always offered, so that keys
+/// work where only the phone knows it.
 pub fn offer_for(local: &Local, first: &Session, direction: Direction) -> Vec<u8> {
     let mut formats = first.formats.clone();
     let mut events = first.events.clone();
+    let free_of = |formats: &[Format], events: &Events, pt: u8| {
+        formats.iter().all(|format| format.pt != pt)
+            && events.0.iter().all(|(event, _)| *event != pt)
+    };
     if first.spoken().is_some() {
-        for (codec, pt) in super::CODECS {
-            let known = formats.iter().any(|format| format.codec == codec || format.pt == pt);
-            let turned = formats.iter().any(|format| format.codec == Codec::G722);
-            if !known && turned && events.0.iter().all(|(event, _)| *event != pt) {
+        for (codec, pt) in super::TURNED.into_iter().filter(|(codec, _)| codec.is_convertible()) {
+            let known = formats.iter().any(|format| format.codec == codec);
+            if !known && free_of(&formats, &events, pt) {
                 formats.push(Format::plain(codec, pt));
             }
         }
         formats.sort_by_key(|format| !format.codec.is_decodable());
     }
-    let taken = |pt: u8| formats.iter().any(|format| format.pt == pt);
     if events.0.iter().all(|(_, clock)| *clock != 8000) {
-        let free = (EVENT_PT..=127)
-            .chain(96..EVENT_PT)
-            .find(|&pt| !taken(pt) && events.0.iter().all(|(event, _)| *event != pt));
+        let mut types = (EVENT_PT..=127).chain(96..EVENT_PT);
+        let free = types.find(|pt| free_of(&formats, &events, *pt));
         events.0.extend(free.map(|pt| (pt, 8000)));
     }
     let ptime = first.ptime_ms.unwrap_or(PTIME_MS);

@@ -299,15 +299,14 @@ impl Daemon {
             let mut packet = [0; FRAME_BYTES];
             while let Some(spoken) = self.relay.poll_packet(now.mono, &mut packet) {
                 let (call, party) = (spoken.tag.call, spoken.tag.party);
+                let mut out = packet[..spoken.length].to_vec();
                 if spoken.taped {
-                    self.tape.push(Taped { at: now.mono, call, party, bytes: packet.to_vec() });
+                    self.tape.push(Taped { at: now.mono, call, party, bytes: out.clone() });
                 }
-                let mut out = packet.to_vec();
-                out.resize(FRAME_BYTES + TAG, 0);
-                if let (Some(to), Some(length)) = (
-                    spoken.to,
-                    self.relay.close_packet(spoken.channel, &mut out, FRAME_BYTES, now.mono),
-                ) {
+                out.resize(spoken.length + TAG, 0);
+                let closed =
+                    self.relay.close_packet(spoken.channel, &mut out, spoken.length, now.mono);
+                if let (Some(to), Some(length)) = (spoken.to, closed) {
                     out.truncate(length);
                     self.relay.sent(spoken.channel);
                     self.rtp.push_back((port_of(spoken.channel), to, out));

@@ -2,7 +2,7 @@
 
 use super::people::{DESK, LEADER, LEADER_OFFICE};
 use super::{Post, Prompt, Room, millis, seconds};
-use dutyline::demo::phone::{Event, Manner, State};
+use dutyline::demo::phone::{Able, Event, Manner, State};
 use dutyline::duty::ids::EntryId;
 use dutyline::duty::switchboard::Input;
 use dutyline::io::status::Live;
@@ -36,13 +36,18 @@ impl Room {
     }
 
     pub fn caller_tries_as(&mut self, number: &str, display: &str) {
+        self.is_known(number, display);
+        let at = self.at(number);
+        self.act(at, |post, now| post.phone.dial(super::people::LINE, now));
+    }
+
+    /// Somebody outside with a telephone.
+    fn is_known(&mut self, number: &str, display: &str) {
         if !self.posts.iter().any(|post| post.number == number) {
             self.callers += 1;
             let random = self.fork_random();
             self.posts.push(Post::caller(number, display, self.callers, random));
         }
-        let at = self.at(number);
-        self.act(at, |post, now| post.phone.dial(super::people::LINE, now));
     }
 
     /// Somebody outside dials the duty line, and the call comes by this address of the PBX.
@@ -200,6 +205,13 @@ impl Room {
             room.daemon.as_ref().is_some_and(|daemon| !daemon.has_unwritten_facts())
         });
         self.kill_daemon();
+    }
+
+    /// What this telephone can do, from its next call on.
+    pub fn is_able(&mut self, number: &str, able: Able) {
+        self.is_known(number, number);
+        let at = self.at(number);
+        self.act(at, |post, _| post.phone.set_able(able));
     }
 
     pub fn set_manner(&mut self, number: &str, manner: Manner) {

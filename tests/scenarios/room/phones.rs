@@ -1,7 +1,7 @@
 //! The telephones of the room and what is noticed of them.
 
 use super::people::{self, DOMAIN, EXTENSIONS, PASSWORD, PHONE_RTP_PORT, SIP_PORT};
-use dutyline::demo::phone::{Event, Manner, Phone, Plan};
+use dutyline::demo::phone::{Able, Event, Manner, Phone, Plan};
 use dutyline::protocol::now::Mono;
 use dutyline::protocol::random::Random;
 use dutyline::protocol::sip::{Account, Habits, Peer, Transport};
@@ -76,7 +76,8 @@ impl Post {
             agent: "phone".to_owned(),
         };
         let rtp = SocketAddr::new(host, PHONE_RTP_PORT);
-        let plan = Plan { account, rtp, manner, keeps_talking: false };
+        let able = Able::default();
+        let plan = Plan { account, rtp, manner, able, keeps_talking: false };
         let phone = Phone::new(plan.clone(), random);
         Self {
             number: number.to_owned(),

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub struct Guest {
     pub leg: Leg,
     pub name: String,
+    #[serde(default)]
+    pub keys: Keys,
 }
 
 impl Bridge {

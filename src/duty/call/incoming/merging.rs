@@ -47,9 +47,7 @@ impl Incoming {
         desk.legs.insert(leg.id, self.id);
         desk.follow(leg.id, self.id, &name);
         let local = leg.local.next().at_port(desk.port(channel));
-        let mut codecs = sdp::CODECS.to_vec();
-        let spoken = leg.stream.map(|stream| stream.codec);
-        codecs.sort_by_key(|(codec, _)| Some(*codec) != spoken);
+        let codecs = sdp::codecs_beside(leg.stream.map(|stream| stream.codec));
         let said = sdp::offer(&local, &codecs, Some(sdp::EVENT_PT), Direction::SendRecv);
         desk.sip.offer(leg.id, said.clone(), now);
         bridge.pick_up(Leg { channel, local, said, ..leg }, name, desk, now);

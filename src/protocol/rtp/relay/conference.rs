@@ -1,11 +1,10 @@
 //! Three parties at one table: what each says goes to the mixer, and what it makes of it to each.
 
-use super::{Relay, Spoken, Tag};
+use super::{Relay, Spoken};
 use crate::protocol::now::Mono;
+use crate::protocol::rtp::Channel;
 use crate::protocol::rtp::mixer::{Mixer, SEATS};
-use crate::protocol::rtp::packet::Packet;
 use crate::protocol::rtp::source::FRAME_BYTES;
-use crate::protocol::rtp::{Channel, Codec, Party};
 use uuid::Uuid;
 
 impl Relay {
@@ -22,13 +21,16 @@ impl Relay {
             }
         }
         self.tables.push(Box::new(Mixer::new(seats, now)));
+        for channel in seats {
+            self.tune(channel);
+        }
     }
 
-    /// A packet of somebody who may sit at a table.
-    pub(super) fn seat(&mut self, channel: Channel, codec: Codec, packet: &Packet<'_>) {
-        let table = self.tables.iter_mut().find(|table| table.seats(channel));
-        if let Some(table) = table {
-            table.handle_packet(channel, codec, packet);
+    /// Whoever sits at a table with somebody who presses a key gets it: the mixer takes voices only.
+    pub(super) fn pass_on_key(&mut self, channel: Channel, key: char, now: Mono) {
+        let table = self.tables.iter().find(|table| table.seats(channel));
+        for other in table.map(|table| table.others(channel)).into_iter().flatten() {
+            self.press(other, key, now);
         }
     }
 
@@ -38,13 +40,11 @@ impl Relay {
             while let Some((channel, frame)) = table.turn(now) {
                 let slot = self.slots.get_mut(usize::from(channel.0));
                 let lent = slot.and_then(|slot| slot.lent.as_mut());
-                let hears = lent.filter(|lent| lent.reachable() && !lent.source.playing());
+                let hears = lent.filter(|lent| lent.reachable() && !lent.source.speaks());
                 let Some(lent) = hears else { continue };
-                if let Some((codec, audio_pt)) = lent.source.say(&lent.stream, &frame, now, out) {
-                    let tag = Tag::of(lent.call, Party::Prompt, &lent.stream);
-                    let tag = Tag { codec, audio_pt, ..tag };
-                    let to = Some(lent.stream.remote);
-                    return Some(Spoken { channel, to, tag, taped: false });
+                let made = lent.source.say(&lent.stream, &mut lent.mouth, &frame, now, out);
+                if let Some(made) = made {
+                    return Some(lent.spoken(channel, &made, false));
                 }
             }
         }
@@ -56,10 +56,11 @@ impl Relay {
 mod tests {
     use super::*;
     use crate::protocol::random::Random;
+    use crate::protocol::rtp::packet::Packet;
     use crate::protocol::rtp::relay::Verdict;
     use crate::protocol::rtp::source::FRAME;
     use crate::protocol::rtp::srtp::{Guard, Keys, MasterKey, TAG};
-    use crate::protocol::rtp::{Command, Prompt, Stream, g711, packet};
+    use crate::protocol::rtp::{Codec, Command, Party, Prompt, Stream, g711, packet};
     use std::net::SocketAddr;
     use std::sync::Arc;
 

@@ -1,6 +1,5 @@
 //! Where a packet goes on to, and what the other leg needs changed in it.
 
-use super::lent::Lent;
 use crate::protocol::rtp::stream::Carried;
 use crate::protocol::rtp::{Channel, Codec, Stream, g711, packet};
 use std::net::SocketAddr;
@@ -10,7 +9,6 @@ use std::net::SocketAddr;
 pub struct Forward {
     pub channel: Channel,
     pub to: SocketAddr,
-    pub(super) from: Channel,
     payload_type: u8,
     pub(super) change: Change,
 }
@@ -20,11 +18,8 @@ pub struct Forward {
 pub(super) enum Change {
     None,
     Table(&'static [u8; 256]),
-    /// G.722 on one side: sample by sample.
-    Wide {
-        from: Codec,
-        to: Codec,
-    },
+    /// By way of what was heard.
+    Said(Codec),
     /// The duration of a key, in ticks of another clock (RFC 4733 §2.3.5).
     Duration {
         from: u32,
@@ -36,7 +31,6 @@ impl Forward {
     /// None where the other party takes nothing of the kind.
     pub(super) fn of(
         channel: Channel,
-        from: Channel,
         event_clock: u32,
         carried: Carried,
         receiver: &Stream,
@@ -52,7 +46,12 @@ impl Forward {
             }
             Carried::Noise => return None,
         };
-        Some(Self { channel, to: receiver.remote, from, payload_type, change })
+        Some(Self { channel, to: receiver.remote, payload_type, change })
+    }
+
+    /// Whether the packet must be heard here before it can go on.
+    pub(super) fn is_said(&self) -> bool {
+        matches!(self.change, Change::Said(_))
     }
 
     pub(super) fn label(&self, packet: &mut [u8]) {
@@ -68,7 +67,7 @@ fn audio(codec: Codec, receiver: &Stream) -> Option<(u8, Change)> {
         return Some((receiver.audio_pt, Change::Table(table)));
     }
     if codec.is_convertible() && receiver.codec.is_convertible() {
-        return Some((receiver.audio_pt, Change::Wide { from: codec, to: receiver.codec }));
+        return Some((receiver.audio_pt, Change::Said(receiver.codec)));
     }
     receiver.type_of(codec).map(|payload_type| (payload_type, Change::None))
 }
@@ -76,30 +75,6 @@ fn audio(codec: Codec, receiver: &Stream) -> Option<(u8, Change)> {
 pub(super) fn through(table: &[u8; 256], payload: &mut [u8]) {
     for byte in payload {
         *byte = table[usize::from(*byte)];
-    }
-}
-
-/// The first half of the way from one codec to another.
-pub(super) fn listen(lent: &mut Lent, codec: Codec, payload: &[u8], samples: &mut [i16]) {
-    for (sample, byte) in samples.iter_mut().zip(payload) {
-        *sample = match codec {
-            Codec::G722 => lent.ear.narrow(*byte),
-            Codec::Pcmu | Codec::Pcma | Codec::G729 | Codec::Opus | Codec::Unknown => {
-                g711::decode(codec, *byte)
-            }
-        };
-    }
-}
-
-/// The second half.
-pub(super) fn say(lent: &mut Lent, codec: Codec, samples: &[i16], payload: &mut [u8]) {
-    for (byte, sample) in payload.iter_mut().zip(samples) {
-        *byte = match codec {
-            Codec::G722 => lent.mouth.narrow(*sample),
-            Codec::Pcmu | Codec::Pcma | Codec::G729 | Codec::Opus | Codec::Unknown => {
-                g711::encode(codec, *sample)
-            }
-        };
     }
 }
 

@@ -1,18 +1,19 @@
 //! What a channel is while it is lent to a party: its stream, its keys, its prompts, its counts.
 
 use super::reports::Reporter;
-use super::{Secrecy, Tag};
+use super::{Secrecy, Spoken, Tag};
 use crate::protocol::now::{Deadline, Mono, earlier};
-use crate::protocol::rtp::gate::Gate;
+use crate::protocol::rtp::gate::{Gate, Pace};
+use crate::protocol::rtp::narrow::{Ear, Mouth};
 use crate::protocol::rtp::packet::{self, Packet};
 use crate::protocol::rtp::quality::{Measured, Reception};
 use crate::protocol::rtp::seam::Seam;
-use crate::protocol::rtp::source::Source;
+use crate::protocol::rtp::source::{Made, Source};
 use crate::protocol::rtp::srtp::{Closed, Guard, Keys as SrtpKeys};
 use crate::protocol::rtp::stream::Carried;
 use crate::protocol::rtp::telephone_event::Keys;
 use crate::protocol::rtp::tones::Listener;
-use crate::protocol::rtp::{Channel, Counts, Party, Stream, g722};
+use crate::protocol::rtp::{Channel, Counts, Party, Stream};
 use std::net::SocketAddr;
 use uuid::Uuid;
 
@@ -23,6 +24,8 @@ pub struct Lent {
     pub other: Option<Channel>,
     pub keys: Keys,
     gate: Gate,
+    /// Room of its own for what cannot be decrypted: none of it is taken from what can.
+    unproved: Pace,
     pub reception: Reception,
     /// Packets received when that was last reported.
     pub reported: u64,
@@ -41,9 +44,9 @@ pub struct Lent {
     pub told: bool,
     /// While tones are to be reported of it.
     pub listener: Option<Box<Listener>>,
-    /// Where the two parties speak different codecs, one of them G.722.
-    pub ear: g722::Decoder,
-    pub mouth: g722::Encoder,
+    /// Of what it says, and of what is said to it.
+    pub ear: Ear,
+    pub mouth: Mouth,
 }
 
 /// A packet of the party.
@@ -71,6 +74,7 @@ impl Lent {
             other: None,
             keys: Keys::default(),
             gate: Gate::default(),
+            unproved: Pace::default(),
             reception: Reception::default(),
             reported: 0,
             reports,
@@ -83,9 +87,15 @@ impl Lent {
             mask,
             told: false,
             listener: None,
-            ear: g722::Decoder::default(),
-            mouth: g722::Encoder::default(),
+            ear: Ear::default(),
+            mouth: Mouth::default(),
         }
+    }
+
+    /// Its voice may be heard by others than one that speaks its codec, or it may be spoken to: not on a packet's way.
+    pub fn prepare(&mut self) {
+        self.ear.prepare(self.stream.codec);
+        self.mouth.prepare(self.stream.codec);
     }
 
     /// A remote of `0.0.0.0` is a hold in the old manner (RFC 3264 §8.4): what the party still sends comes from where
@@ -124,9 +134,14 @@ impl Lent {
     /// What nobody can prove to be the party's may not become its stream.
     pub fn lets_in(&mut self, judged: &Judged<'_>, now: Mono) -> bool {
         match judged.secrecy {
-            Secrecy::Undecryptable => self.gate.paces(now),
+            Secrecy::Undecryptable => self.unproved.admits(now),
             Secrecy::Clear | Secrecy::Decrypted => self.gate.admits(&judged.packet, now),
         }
+    }
+
+    /// Whether the packet that was let in last begins its stream anew.
+    pub fn starts_anew(&self) -> bool {
+        self.gate.starts_anew()
     }
 
     /// Only audio says by its timestamp when it was spoken.
@@ -156,6 +171,14 @@ impl Lent {
         Tag { call, party, codec, audio_pt, event_pt, secrecy }
     }
 
+    /// A packet of ours that was made for it.
+    pub fn spoken(&self, channel: Channel, made: &Made, taped: bool) -> Spoken {
+        let to = self.reachable().then_some(self.stream.remote);
+        let tag = Tag::of(self.call, Party::Prompt, &self.stream);
+        let tag = Tag { codec: made.codec, audio_pt: made.payload_type, ..tag };
+        Spoken { channel, to, tag, length: made.length, taped }
+    }
+
     pub fn reachable(&self) -> bool {
         self.stream.send
             && !self.stream.remote.ip().is_unspecified()
@@ -163,7 +186,7 @@ impl Lent {
     }
 
     pub fn due(&self) -> Option<Deadline> {
-        let prompt = self.source.due().map(|due| (due, "next packet of a prompt"));
+        let prompt = self.source.due().map(|due| (due, "next packet of a prompt or a key"));
         earlier(prompt, self.keys.deadline())
     }
 }

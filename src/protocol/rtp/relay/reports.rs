@@ -1,13 +1,15 @@
-//! Reports to and from each party (RTCP, RFC 3550 §6): what it gets from us, and how long the way is. A leg whose voice
-//! is encrypted has none: SRTCP is not spoken here.
+//! Reports to and from each party (RTCP, RFC 3550 §6): what it gets from us, and how long the way is. Encrypted where its
+//! voice is (RFC 3711 §3.4).
 
 use super::Relay;
 use super::lent::Lent;
 use crate::protocol::now::{Deadline, Mono};
 use crate::protocol::random::Random;
+use crate::protocol::rtp::Channel;
+use crate::protocol::rtp::packet::{self, Numbers};
 use crate::protocol::rtp::quality::Far;
 use crate::protocol::rtp::rtcp::{self, BYTES_MAX, Block, NAME, Sent};
-use crate::protocol::rtp::{Channel, packet};
+use crate::protocol::rtp::srtp::GROWS;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ const COMPENSATION: f64 = 1.218_28;
 /// A way that takes longer there and back is a mistake of somebody's clock.
 const RTT_MOST: Duration = Duration::from_secs(10);
 const REPORT: &str = "a report to a party";
+/// The longest report, encrypted.
+pub const ROOM: usize = BYTES_MAX + GROWS;
 /// Between the port of the voice and that of its reports (§11).
 const BESIDE: u16 = 1;
 
@@ -42,7 +46,6 @@ pub struct Reporter {
 #[derive(Debug, Clone, Copy, Default)]
 struct Sending {
     ssrc: u32,
-    timestamp: u32,
     packets: u32,
     octets: u32,
 }
@@ -77,14 +80,12 @@ impl Reporter {
 
     /// A packet, not encrypted yet, goes to the party.
     pub fn sends(&mut self, bytes: &[u8]) {
-        let &[_, _, _, _, t0, t1, t2, t3, s0, s1, s2, s3, ..] = bytes else { return };
-        let ssrc = u32::from_be_bytes([s0, s1, s2, s3]);
+        let Some(Numbers { ssrc, .. }) = packet::numbers(bytes) else { return };
         if ssrc != self.sending.ssrc {
             self.sending = Sending { ssrc, ..Sending::default() };
             self.sent_before = 0;
         }
         let header = packet::header_length(bytes).unwrap_or(bytes.len());
-        self.sending.timestamp = u32::from_be_bytes([t0, t1, t2, t3]);
         self.sending.packets = self.sending.packets.wrapping_add(1);
         self.sending.octets = self.sending.octets.wrapping_add((bytes.len() - header) as u32);
     }
@@ -106,12 +107,16 @@ fn middle(ntp: u64) -> u32 {
 }
 
 impl Relay {
-    /// Judges a datagram that arrived beside a channel.
-    pub fn handle_report(&mut self, channel: Channel, from: SocketAddr, bytes: &[u8], now: Mono) {
+    /// Judges a datagram that arrived beside a channel, and decrypts it in place.
+    pub fn handle_report(
+        &mut self,
+        channel: Channel,
+        from: SocketAddr,
+        bytes: &mut [u8],
+        now: Mono,
+    ) {
         let Some(lent) = self.lent(channel) else { return };
-        let told = (lent.guard.is_none() && lent.beside() == Some(from))
-            .then(|| rtcp::read(bytes, lent.reports.sending.ssrc))
-            .flatten();
+        let told = (lent.beside() == Some(from)).then(|| lent.read(bytes)).flatten();
         let Some(told) = told else {
             lent.counts.strangers += 1;
             return;
@@ -130,7 +135,7 @@ impl Relay {
     }
 
     /// The next report that is due; call until there is none.
-    pub fn poll_report(&mut self, now: Mono, out: &mut [u8; BYTES_MAX]) -> Option<Report> {
+    pub fn poll_report(&mut self, now: Mono, out: &mut [u8; ROOM]) -> Option<Report> {
         while self.reporting {
             let due = |lent: &Lent| lent.reports.is_due;
             let found = self.slots.iter().position(|slot| slot.lent.as_ref().is_some_and(due));
@@ -138,12 +143,9 @@ impl Relay {
                 self.reporting = false;
                 return None;
             };
-            let other = self.lent(channel)?.other;
-            let forwarded = other.and_then(|other| self.lent(other)).map(|other| other.heard);
             let lent = self.lent(channel)?;
             lent.reports.is_due = false;
-            if let Some(to) = lent.beside().filter(|_| lent.guard.is_none()) {
-                let length = lent.report(forwarded, now, out);
+            if let Some((to, length)) = lent.beside().zip(lent.report(now, out)) {
                 return Some(Report { channel, to, length });
             }
         }
@@ -178,18 +180,31 @@ impl Lent {
         (!ip.is_unspecified()).then(|| SocketAddr::new(ip, port))
     }
 
-    /// `forwarded`: when the packet came that was last sent on, if it was.
-    fn report(&mut self, forwarded: Option<Mono>, now: Mono, out: &mut [u8; BYTES_MAX]) -> usize {
-        let clock = u64::from(self.stream.codec.clock());
+    fn read(&mut self, bytes: &mut [u8]) -> Option<rtcp::Told> {
+        let length = match &mut self.guard {
+            None => bytes.len(),
+            Some(guard) => guard.open_report(bytes).ok()?,
+        };
+        rtcp::read(bytes.get(..length)?, self.shown(self.reports.sending.ssrc))
+    }
+
+    /// As the party knows this source of ours.
+    fn shown(&self, ssrc: u32) -> u32 {
+        self.guard.as_ref().map_or(ssrc, |guard| guard.shown(ssrc))
+    }
+
+    /// Its length; none where it must not be sent.
+    fn report(&mut self, now: Mono, out: &mut [u8; ROOM]) -> Option<usize> {
+        let sending = self.reports.sending;
+        let ssrc = if sending.packets == 0 { self.reports.own } else { sending.ssrc };
+        let ssrc = self.shown(ssrc);
+        let moment = self.seam.moment(self.stream.codec.clock(), now);
         let reports = &mut self.reports;
-        let sending = reports.sending;
         let is_sender = sending.packets != reports.sent_before;
         reports.sent_before = sending.packets;
-        let since = forwarded.map_or(Duration::ZERO, |at| now.since(at)).min(LEAST);
-        let ticks = since.as_micros() as u64 * clock / 1_000_000;
         let sent = Sent {
             ntp: ntp(now),
-            timestamp: sending.timestamp.wrapping_add(ticks as u32),
+            timestamp: moment.unwrap_or(0),
             packets: sending.packets,
             octets: sending.octets,
         };
@@ -212,8 +227,13 @@ impl Lent {
                 delay,
             }
         });
-        let ssrc = if sending.packets == 0 { reports.own } else { sending.ssrc };
-        rtcp::write(ssrc, is_sender.then_some(&sent), block.as_ref(), &reports.name, out)
+        let plain = out.first_chunk_mut()?;
+        let length =
+            rtcp::write(ssrc, is_sender.then_some(&sent), block.as_ref(), &reports.name, plain);
+        match &mut self.guard {
+            None => Some(length),
+            Some(guard) => guard.close_report(out, length),
+        }
     }
 }
 
@@ -236,7 +256,7 @@ mod tests {
     use super::*;
     use crate::protocol::rtp::relay::Verdict;
     use crate::protocol::rtp::rtcp::Told;
-    use crate::protocol::rtp::srtp::{Keys, MasterKey, TAG};
+    use crate::protocol::rtp::srtp::{Guard, Keys, MasterKey, TAG};
     use crate::protocol::rtp::{Command, Event, Party, Stream};
     use uuid::Uuid;
 
@@ -265,7 +285,7 @@ mod tests {
     }
 
     /// One says a packet of 20 ms, which the other hears.
-    fn says(relay: &mut Relay, channel: Channel, from: u16, number: u16, now: Mono) {
+    fn says(relay: &mut Relay, channel: Channel, from: u16, number: u16, now: Mono) -> Vec<u8> {
         let packet = packet::Packet {
             payload_type: 8,
             marker: false,
@@ -278,13 +298,14 @@ mod tests {
         let length = packet::build(&packet, &mut bytes).unwrap();
         let verdict = relay.handle_packet(channel, remote(from), &mut bytes[..length], now);
         let Verdict::Take { forward: Some(forward), .. } = verdict else { panic!("{verdict:?}") };
-        relay.carry(&forward, &mut bytes, length, now).unwrap();
+        let length = relay.carry(&forward, &mut bytes, length, now).unwrap();
+        bytes[..length].to_vec()
     }
 
     /// What is reported by then, to whom; `about` the source that is looked for.
     fn reports(relay: &mut Relay, now: Mono, about: u32) -> Vec<(Report, Told)> {
         relay.handle_timeout(now);
-        let mut out = [0; BYTES_MAX];
+        let mut out = [0; ROOM];
         let mut all = vec![];
         while let Some(report) = relay.poll_report(now, &mut out) {
             all.push((report, rtcp::read(&out[..report.length], about).unwrap()));
@@ -334,17 +355,17 @@ mod tests {
         let block =
             Block { ssrc: 4000, lost: 3, jitter: 16, last, delay: 65_536 / 5, ..Block::default() };
         let now = sent + Duration::from_millis(300);
-        relay.handle_report(B, remote(5001), &answer(block), now);
+        relay.handle_report(B, remote(5001), &mut answer(block), now);
         let far = relay.lent(B).unwrap().reports.far.unwrap();
         assert!(far.rtt_us.unwrap().abs_diff(100_000) < 50, "{far:?}");
         assert_eq!((far.lost, far.jitter_us), (3, 2000));
 
         let later = |block| (answer(block), now + Duration::from_secs(1));
         let other_source = Block { ssrc: 9, lost: 99, ..block };
-        let (bytes, then) = later(other_source);
-        relay.handle_report(B, remote(5001), &bytes, then);
-        let (bytes, then) = later(Block { last: last.wrapping_add(1 << 30), lost: 4, ..block });
-        relay.handle_report(B, remote(5001), &bytes, then);
+        let (mut bytes, then) = later(other_source);
+        relay.handle_report(B, remote(5001), &mut bytes, then);
+        let (mut bytes, then) = later(Block { last: last.wrapping_add(1 << 30), lost: 4, ..block });
+        relay.handle_report(B, remote(5001), &mut bytes, then);
         let after = relay.lent(B).unwrap().reports.far.unwrap();
         assert_eq!(
             (after.rtt_us, after.lost),
@@ -369,22 +390,58 @@ mod tests {
         let block = Block { ssrc: 4000, lost: 9, ..Block::default() };
         let length = rtcp::write(77, None, Some(&block), &[b'x'; NAME], &mut out);
         for from in [remote(5000), remote(5002), SocketAddr::from(([192, 0, 2, 2], 5001))] {
-            relay.handle_report(B, from, &out[..length], START);
+            relay.handle_report(B, from, &mut out[..length], START);
         }
-        relay.handle_report(B, remote(5001), b"nonsense", START);
+        relay.handle_report(B, remote(5001), &mut b"nonsense".to_vec(), START);
         let lent = relay.lent(B).unwrap();
         assert_eq!((lent.counts.strangers, lent.reports.far), (4, None));
     }
 
     #[test]
-    fn a_leg_that_is_encrypted_has_no_reports_in_the_clear() {
+    fn sig_20_sdes_reports_of_an_encrypted_leg_are_encrypted_both_ways_and_about_what_it_gets() {
         let key = |fill| MasterKey([fill; 30]);
         let keys = Keys { ours: key(1), theirs: key(2) };
         let secret = Stream { srtp: Some(keys), ..Stream::a_law(remote(4000)) };
         let mut relay = bridge([secret, Stream::a_law(remote(5000))]);
-        let told = reports(&mut relay, START + Duration::from_secs(5), 0);
-        let to: Vec<_> = told.iter().map(|(report, _)| report.channel).collect();
-        assert_eq!(to, [B]);
+        let mut phone = Guard::new(Keys { ours: keys.theirs, theirs: keys.ours });
+        let mut voice = None;
+        for n in 0..10 {
+            voice = Some(says(&mut relay, B, 5000, n, START));
+        }
+        let mut voice = voice.unwrap();
+        let length = phone.open(&mut voice).unwrap();
+        let source = packet::parse(&voice[..length]).unwrap().ssrc;
+        assert_ne!(source, 5000);
+
+        let now = START + Duration::from_secs(5);
+        relay.handle_timeout(now);
+        let mut out = [0; ROOM];
+        let report = std::iter::from_fn(|| {
+            let report = relay.poll_report(now, &mut out)?;
+            Some((report.channel, out[..report.length].to_vec()))
+        });
+        let (_, mut closed) = report.into_iter().find(|(channel, _)| *channel == A).unwrap();
+        assert_eq!(
+            rtcp::read(&closed[..closed.len() - GROWS], source).and_then(|one| one.sent),
+            None
+        );
+        let length = phone.open_report(&mut closed).unwrap();
+        let told = rtcp::read(&closed[..length], source).unwrap();
+        assert_eq!((told.ssrc, told.sent), (source, Some(middle(ntp(now)))));
+
+        let block = Block { ssrc: source, lost: 3, last: told.sent.unwrap(), ..Block::default() };
+        let length =
+            rtcp::write(77, None, Some(&block), &[b'x'; NAME], out.first_chunk_mut().unwrap());
+        let later = now + Duration::from_millis(40);
+        relay.handle_report(A, remote(4001), &mut out[..length].to_vec(), later);
+        assert_eq!(relay.lent(A).unwrap().reports.far, None, "nothing is believed in the clear");
+        let length = phone.close_report(&mut out, length).unwrap();
+        for _ in 0..2 {
+            relay.handle_report(A, remote(4001), &mut out[..length].to_vec(), later);
+        }
+        let far = relay.lent(A).unwrap().reports.far.unwrap();
+        assert_eq!((far.lost, far.rtt_us.unwrap().abs_diff(40_000) < 50), (3, true));
+        assert_eq!(relay.lent(A).unwrap().counts.strangers, 2, "once in the clear, once again");
     }
 
     #[test]

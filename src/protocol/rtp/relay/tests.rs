@@ -1,6 +1,9 @@
 //! What the relay lets in, passes on, says and reports.
 
+mod truth;
+
 use super::*;
+use crate::protocol::rtp::packet::{self, Packet};
 use crate::protocol::rtp::source::FRAME;
 use crate::protocol::rtp::srtp::{Guard, Keys, MasterKey, TAG};
 use crate::protocol::rtp::{g711, g722};
@@ -233,6 +236,23 @@ fn sig_20_sdes_one_leg_or_both_and_the_tape_has_what_was_said() {
         assert_ne!(heard[8..12], answer[8..12]);
         assert_eq!(but_for_the_sender(&heard), but_for_the_sender(&answer));
     }
+}
+
+#[test]
+fn rel_t12_what_cannot_be_decrypted_takes_no_room_from_what_can() {
+    let (caller, mut phone) = guarded(4000, 1);
+    let mut wrong = Guard::new(Keys { ours: MasterKey([9; 30]), theirs: MasterKey([9; 30]) });
+    let mut relay = bridge(caller, stream(5000));
+    let mut taken = [0; 2];
+    for n in 0..1000u16 {
+        let packet = bytes(8, n, &[0x33; 160]);
+        for (which, guard) in [&mut wrong, &mut phone].into_iter().enumerate() {
+            let mut said = closed_by(guard, packet.clone());
+            let verdict = relay.handle_packet(A, caller.remote, &mut said, START);
+            taken[which] += usize::from(verdict != Verdict::Drop);
+        }
+    }
+    assert_eq!(taken, [400, 400], "each as much at one moment as its own room has");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::protocol::random::Random;
+use crate::protocol::rtp::Codec;
+use crate::protocol::rtp::narrow::{Ear, Mouth, SAMPLES_MAX};
 use crate::protocol::rtp::packet::Packet;
 
 const START: Mono = Mono(1_000_000_000);
@@ -52,25 +54,24 @@ fn listen(sound: &Sound, codec: Codec) -> Found {
 /// `arrives`: whether the packet of this number does.
 fn listen_with(sound: &Sound, codec: Codec, arrives: impl Fn(usize) -> bool) -> Found {
     let mut listener = Listener::new(ALL);
-    let mut mouth = g722::Encoder::default();
+    let (mut mouth, mut ear, mut out) = (Mouth::default(), Ear::default(), [0; SAMPLES_MAX]);
     let ms = |at: Mono| at.since(START).as_millis() as u64;
     let mut found = vec![];
     for (n, samples) in sound.0.chunks(160).enumerate() {
-        let payload: Vec<u8> = match codec {
-            Codec::G722 => samples.iter().map(|sample| mouth.narrow(*sample)).collect(),
-            _ => samples.iter().map(|sample| g711::encode(codec, *sample)).collect(),
-        };
+        let mut payload = [0; 160];
+        let said = mouth.say(codec, samples, &mut payload).unwrap();
         let packet = Packet {
             payload_type: codec as u8,
             marker: false,
             sequence: n as u16,
             timestamp: (n as u32).wrapping_mul(160).wrapping_sub(500),
             ssrc: 1,
-            payload: &payload,
+            payload: &payload[..said.bytes],
         };
         let now = START + Duration::from_millis(20) * n as u32;
         if arrives(n) {
-            let heard = listener.handle_packet(codec, &packet, now);
+            let voice = ear.hear(codec, &packet, &mut out).unwrap();
+            let heard = listener.handle_voice(&voice, now);
             found.extend(heard.map(|(tone, since)| (tone, ms(now), ms(since))));
         }
     }
@@ -193,18 +194,10 @@ fn what_is_no_tone_is_none() {
 #[test]
 fn only_what_is_wanted_is_told_and_a_fax_is_listened_for_a_minute() {
     let mut listener = Listener::new(Wanted { network: false, fax: true });
-    let payload = [0xd5; 160];
     let mut packets = 0u32;
     while !listener.is_over() {
-        let packet = Packet {
-            payload_type: 8,
-            marker: false,
-            sequence: packets as u16,
-            timestamp: packets.wrapping_mul(160),
-            ssrc: 1,
-            payload: &payload,
-        };
-        assert_eq!(listener.handle_packet(Codec::Pcma, &packet, START), None);
+        let heard = Heard { ssrc: 1, timestamp: packets.wrapping_mul(160), samples: &[8; 160] };
+        assert_eq!(listener.handle_voice(&heard, START), None);
         packets += 1;
     }
     assert_eq!(packets, 3001);
@@ -217,15 +210,9 @@ fn jumps_of_the_clock_cost_nothing_and_break_nothing() {
     let mut random = Random::from_seed([9; 32]);
     for n in 0..20_000u32 {
         let length = random.below(400) as usize;
-        let payload: Vec<u8> = (0..length).map(|_| random.below(256) as u8).collect();
-        let packet = Packet {
-            payload_type: 8,
-            marker: false,
-            sequence: n as u16,
-            timestamp: random.u32(),
-            ssrc: random.below(2) as u32,
-            payload: &payload,
-        };
-        listener.handle_packet(Codec::Pcma, &packet, START + Duration::from_millis(u64::from(n)));
+        let samples: Vec<i16> = (0..length).map(|_| random.u32() as i16).collect();
+        let (ssrc, timestamp) = (random.below(2) as u32, random.u32());
+        let heard = Heard { ssrc, timestamp, samples: &samples };
+        listener.handle_voice(&heard, START + Duration::from_millis(u64::from(n)));
     }
 }
