@@ -128,7 +128,15 @@ impl Browser {
     }
 
     pub async fn click(&self, css: &str) {
-        self.see(css).await.click().await.expect("clicked");
+        // What the page shows anew while it is looked for is looked for again.
+        self.until(&format!("a click on {css}"), async || {
+            match self.see(css).await.click().await {
+                Ok(()) => true,
+                Err(error) if error.is_stale_element_reference() => false,
+                Err(error) => panic!("{css} cannot be clicked: {error}"),
+            }
+        })
+        .await;
     }
 
     /// Presses the button of the mouse there, and lets it go so much later.

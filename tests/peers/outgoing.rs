@@ -228,13 +228,13 @@ async fn calls_back(
     browser.script(&write).await;
     browser.shot("65-to-call-back").await;
     browser.click("form[data-dial] button[data-key=F4]").await;
+    browser.see_text("article.entry .entry-way", "关于").await;
     officer.incoming(SOON);
     officer.accept();
     far.incoming(SOON);
     far.accept();
     far.established();
     daemon.row_is("SELECT state FROM callback", "called_back");
-    browser.see_text("article.entry .entry-way", "关于").await;
     browser.shot("66-called-back").await;
     officer.hangup();
     far.closed();

@@ -772,3 +772,39 @@ async fn a_button_that_is_held_down_while_what_was_typed_is_saved_is_clicked() {
         .await;
     browser.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_that_was_typed_is_saved_before_it_is_called() {
+    if !have(&["chromedriver", "chromium"]) {
+        return;
+    }
+    let room = Room::open().await;
+    let browser = Browser::start().await;
+    sign_in(&browser, &room).await;
+    room.caller_dials("88123456", "市住建局").await;
+    browser.see("article.entry").await;
+    // A server that takes its time, or refuses, over what is saved.
+    let slow = "const real = window.fetch; window.asked = []; window.refuse = false;
+        window.fetch = async (where, how) => {
+            const saves = how?.method === 'PATCH';
+            if (saves) await new Promise((later) => setTimeout(later, 700));
+            if (saves && window.refuse) return new Response('', { status: 503 });
+            const answer = await real(where, how);
+            if (saves || where === '/dial') window.asked.push(saves ? 'saved' : 'called');
+            return answer;
+        };";
+    browser.script(slow).await;
+    let call = ".entry-actions form[data-dial] button";
+    browser.type_into("caller_phone", "66001122").await;
+    browser.script("document.activeElement.blur()").await;
+    browser.click(call).await;
+    let asked = async || browser.script("return window.asked.join(' ')").await;
+    browser.until("it is called", async || asked().await == "saved called").await;
+
+    browser.script("window.asked = []; window.refuse = true").await;
+    browser.type_into("caller_phone", "3").await;
+    browser.click(call).await;
+    browser.see_text(".action-note", "未保存").await;
+    assert_eq!(asked().await, "", "the number before is not called");
+    browser.end().await;
+}

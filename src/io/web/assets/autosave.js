@@ -10,7 +10,7 @@ const account = document.body.dataset.account;
 const draftKey = (entry, field) => `draft:${account}:${entry}:${field}`;
 const isField = (element) => element.matches?.("[data-fields] [name]");
 const stateOf = (element) => {
-  if (!states.has(element)) states.set(element, { base: element.value, dirty: false, saving: false, timer: 0, wait: 1000, savedAt: 0 });
+  if (!states.has(element)) states.set(element, { base: element.value, dirty: false, saving: null, timer: 0, wait: 1000, savedAt: 0 });
   return states.get(element);
 };
 
@@ -35,22 +35,26 @@ function report(article, text, bad) {
 const patch = (entry, field, base, value) =>
   fetch(`/entries/${entry}`, { method: "PATCH", headers: { "content-type": "application/json" }, body: JSON.stringify({ field, base, value }) });
 
-async function save(element) {
+/** Ends when the server has it or has refused it: whoever comes while it is on its way waits with it. */
+function save(element) {
   const state = stateOf(element);
+  state.saving ??= send(element, state).finally(() => (state.saving = null));
+  return state.saving;
+}
+
+async function send(element, state) {
   const article = element.closest("article");
   clearTimeout(state.timer);
-  if (state.saving || element.parentElement.querySelector(".conflict")) return;
+  if (element.parentElement.querySelector(".conflict")) return;
   const value = element.value;
   if (value === state.base) return clean(element);
-  state.saving = true;
   report(article, article.dataset.saving, false);
   const answer = await patch(article.dataset.entry, element.name, state.base, value).catch(() => null);
-  state.saving = false;
   if (answer?.ok) {
     state.base = value;
     state.wait = 1000;
     state.savedAt = performance.now();
-    if (element.value !== value) return save(element);
+    if (element.value !== value) return send(element, state);
     clean(element);
     report(article, `● ${article.dataset.saved} ${timeOfDay()}`, false);
   } else if (answer?.status === 409) {

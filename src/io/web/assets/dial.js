@@ -1,6 +1,6 @@
 // Calls somebody over the duty line: from an entry, the directory, or a number that is typed. Which
 // telephone rings first is remembered on this computer.
-import { flush } from "./autosave.js";
+import { flush, isDirty } from "./autosave.js";
 import { article, open } from "./entry.js";
 import { signIn } from "./session.js";
 
@@ -24,9 +24,12 @@ async function dial(form, submitter) {
   const buttons = form.querySelectorAll("button");
   for (const button of buttons) button.disabled = true;
   // The number may just have been typed into the entry.
-  if (body.has("about")) await flush(article());
-  const answer = await fetch("/dial", { method: "POST", body }).catch(() => null);
+  const entry = body.has("about") ? article() : null;
+  if (entry) await flush(entry);
+  const unsaved = entry && isDirty(entry.querySelector("[name=caller_phone]"));
+  const answer = unsaved ? null : await fetch("/dial", { method: "POST", body }).catch(() => null);
   for (const button of buttons) button.disabled = false;
+  if (unsaved) return say(form, entry.dataset.notSaved);
   if (answer?.status === 401) return signIn();
   if (!answer?.ok) return say(form, answer ? await answer.text() : document.body.dataset.away);
   say(form, "");
