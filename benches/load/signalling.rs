@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// Until the last transaction of the last call is forgotten (RFC 3261 §17: 64·T1).
 const FORGOTTEN: Duration = Duration::from_secs(34);
+/// What is written by one commit at most, and how long the steps of ladders are gathered for one.
+const GATHERED: usize = 1024;
+const GATHER: Duration = Duration::from_millis(100);
 /// The control thread is what is measured; the others are told beside it.
 const THREADS: [&str; 6] = ["control", "checkpoint", "media", "spill", "tape", "recorder"];
 
@@ -56,17 +59,28 @@ pub fn run(per_second: u32, seconds: u64) {
 fn confirm(voice: Voice) {
     let Voice { orders, mut facts, mut traced, mut recordings, media, tape, line, keeper, .. } =
         voice;
-    thread::spawn(move || while traced.blocking_recv().is_some() {});
+    // As `io::ladder` gathers the steps of one commit.
+    thread::spawn(move || {
+        let mut steps = vec![];
+        while traced.blocking_recv_many(&mut steps, GATHERED) > 0 {
+            steps.clear();
+            thread::sleep(GATHER);
+        }
+    });
     thread::spawn(move || while recordings.blocking_recv().is_some() {});
     thread::spawn(move || {
         let mut through = 0;
-        while let Some(noted) = facts.blocking_recv() {
-            if let Fact::Arrived(arrival) = &noted.fact {
-                let stored = Input::Stored { call: arrival.call };
-                orders.blocking_send(stored).expect("the control task runs");
+        let mut batch = vec![];
+        while facts.blocking_recv_many(&mut batch, GATHERED) > 0 {
+            through += batch.len() as u64;
+            for noted in batch.drain(..) {
+                if let Fact::Arrived(arrival) = noted.fact {
+                    let stored = Input::Stored { call: arrival.call };
+                    orders.blocking_send(stored).expect("the control task runs");
+                }
             }
-            orders.blocking_send(Input::Written { through }).expect("the control task runs");
-            through += 1;
+            let written = Input::Written { through: through - 1 };
+            orders.blocking_send(written).expect("the control task runs");
         }
         // They end with the process.
         drop((media, tape, line, keeper));

@@ -246,6 +246,29 @@ pub enum Fact {
     },
 }
 
+impl Fact {
+    /// A telephone or a leader waits until it is written; the rest is what was, and may be written
+    /// a moment later.
+    pub fn is_awaited(&self) -> bool {
+        !matches!(
+            self,
+            Self::Rung { .. }
+                | Self::NotTaken { .. }
+                | Self::Answered { .. }
+                | Self::Joining { .. }
+                | Self::Joined { .. }
+                | Self::Left { .. }
+                | Self::Began { .. }
+                | Self::Over { .. }
+                | Self::Carried { .. }
+                | Self::Ended { .. }
+                | Self::AttemptRinging { .. }
+                | Self::AttemptDialled { .. }
+                | Self::AttemptAnswered { .. }
+        )
+    }
+}
+
 /// Which header value the shown number was taken from: its place among [`Arrival::claims`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chosen {

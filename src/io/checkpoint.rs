@@ -14,6 +14,7 @@ use crate::duty::checkpoint::{Changes, Checkpoint, FORMAT, Key, Piece};
 use crate::io::tape::boot_id;
 use crate::protocol::now::{Mono, Now};
 use chrono::{DateTime, Utc};
+use rmp_serde::config::BytesMode;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::BTreeMap;
@@ -157,8 +158,13 @@ fn write_record(record: &Record, to: &mut Vec<u8>) -> io::Result<()> {
 }
 
 fn encoded((key, piece): (Key, Option<Piece>)) -> io::Result<Written> {
-    let bytes = piece.as_ref().map(rmp_serde::to_vec_named).transpose();
-    Ok((key, bytes.map_err(io::Error::other)?.map(ByteBuf::from)))
+    let Some(piece) = piece else { return Ok((key, None)) };
+    let mut bytes = vec![];
+    // What a message brought is kept as bytes, not as a list of numbers.
+    let named = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
+    let written = piece.serialize(&mut named.with_bytes(BytesMode::ForceIterables));
+    written.map_err(io::Error::other)?;
+    Ok((key, Some(ByteBuf::from(bytes))))
 }
 
 fn decoded((key, bytes): Written) -> Result<(Key, Option<Piece>), rmp_serde::decode::Error> {

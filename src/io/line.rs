@@ -303,13 +303,15 @@ impl Control {
     }
 
     fn drain(&mut self) {
+        let mut commanded = false;
         while let Some(output) = self.switchboard.poll() {
             match output {
                 Output::Send(transmit) => self.send(transmit),
                 Output::Traced(traced) => self.traces.put(traced),
                 Output::Heard { call, party, quality } => self.board.hears(call, party, quality),
                 Output::Media(command) => {
-                    if let Err(command) = self.media.send(command) {
+                    commanded = true;
+                    if let Err(command) = self.media.queue(command) {
                         error!(?command, "the media thread does not take commands");
                     }
                 }
@@ -323,6 +325,9 @@ impl Control {
                     self.drained = true;
                 }
             }
+        }
+        if commanded {
+            self.media.wake();
         }
     }
 

@@ -23,6 +23,8 @@ use tracing::{error, info, warn};
 
 /// How long the store is left alone after it refused.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How long facts for which nobody waits are gathered for one commit.
+const GATHER: Duration = Duration::from_millis(20);
 /// Facts written by one commit at most.
 const BATCH: usize = 256;
 /// Facts kept for a store that cannot write: weeks of a busy duty room.
@@ -65,6 +67,12 @@ pub async fn keep_facts(
             }
         }
         while let Ok(noted) = facts.try_recv() {
+            take(noted, &mut waiting);
+        }
+        let gathered = tokio::time::Instant::now() + GATHER;
+        while !waiting.iter().any(|noted| noted.fact.is_awaited())
+            && let Ok(Some(noted)) = tokio::time::timeout_at(gathered, facts.recv()).await
+        {
             take(noted, &mut waiting);
         }
         let batch: Vec<Noted> = waiting.iter().take(BATCH).cloned().collect();

@@ -106,17 +106,26 @@ impl Media {
     /// # Errors
     /// Gives the command back when the queue is full or the thread is gone.
     pub fn send(&self, command: Command) -> Result<(), Box<Command>> {
+        self.queue(command)?;
+        self.wake();
+        Ok(())
+    }
+
+    /// As [`Media::send`], but it is read at the thread's next waking only: see [`Media::wake`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn queue(&self, command: Command) -> Result<(), Box<Command>> {
         let Some(commands) = &self.commands else { return Err(Box::new(command)) };
-        match commands.try_send(command) {
-            // The queue is read at the next wake-up anyway if this one fails.
-            Ok(()) => {
-                let _ = self.waker.wake();
-                Ok(())
-            }
-            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => {
-                Err(Box::new(command))
-            }
-        }
+        commands.try_send(command).map_err(|error| match error {
+            TrySendError::Full(command) | TrySendError::Disconnected(command) => Box::new(command),
+        })
+    }
+
+    /// Once for all the commands that were queued together.
+    pub fn wake(&self) {
+        // The queue is read at the next waking anyway if this one fails.
+        let _ = self.waker.wake();
     }
 
     /// Ends the thread and closes the ports; the tape then drains what is left and ends too.
