@@ -35,7 +35,7 @@ impl Process {
         let log = folder.join(format!("{name}.log"));
         let out = File::options().create(true).append(true).open(&log).expect("a log file");
         let both = out.try_clone().expect("a second handle");
-        command.stdin(Stdio::null()).stdout(out).stderr(both);
+        command.stdin(Stdio::null()).stdout(out).stderr(both).process_group(0);
         // SAFETY: prctl with these arguments only marks the child; it is async-signal-safe.
         unsafe {
             command.pre_exec(|| {
@@ -119,6 +119,10 @@ impl Drop for Process {
             self.signal(libc::SIGKILL);
             let _ = self.child.wait();
         }
+        // Whom it started and left behind, as chromedriver its browser.
+        let group = i32::try_from(self.child.id()).expect("a process id");
+        // SAFETY: the group is the child's own; one that is empty is an error and no more.
+        unsafe { libc::kill(-group, libc::SIGKILL) };
         if std::thread::panicking() {
             eprintln!("---- {} ----\n{}", self.name, self.log());
         }
