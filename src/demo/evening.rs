@@ -13,6 +13,8 @@ use tokio::time::Instant;
 
 const OFFICER_PICKS_UP: Duration = Duration::from_secs(3);
 const LEADER_PICKS_UP: Duration = Duration::from_secs(4);
+/// The officer calls back.
+const CALLER_PICKS_UP: Duration = Duration::from_secs(4);
 /// The leader lets the prompt come to its end.
 const LEADER_LISTENS: Duration = Duration::from_secs(6);
 /// Time to fill in the form and to flag it while they still talk.
@@ -58,6 +60,7 @@ pub async fn play(
     let answers = |after| move |phone: &mut Phone, _| phone.set_manner(Manner::Answers { after });
     stage.desk.with(answers(OFFICER_PICKS_UP)).await?;
     stage.leader.with(answers(LEADER_PICKS_UP)).await?;
+    stage.caller.with(answers(CALLER_PICKS_UP)).await?;
     tell("在页面上点“模拟来电”；Ctrl-C 结束", "press the button on the page; Ctrl-C ends");
     let mut evening = Evening {
         cues: Cues::default(),
@@ -101,6 +104,7 @@ impl Evening {
                 self.cues.add(spoken, Cue::OfficerSpeaks);
                 self.cues.add(CONVERSATION, Cue::CallerHangsUp);
             }
+            Event::Rings { .. } => tell("来电方的电话振铃", "the caller's telephone rings"),
             Event::Refused { status } => {
                 tell(&format!("未接通（{status}）"), &format!("the call was refused: {status}"));
             }
@@ -110,7 +114,6 @@ impl Evening {
             }
             Event::Registered
             | Event::RegistrationFailed { .. }
-            | Event::Rings { .. }
             | Event::RingsThere
             | Event::Stopped => {}
         }

@@ -138,6 +138,7 @@ fn pbx(address: SocketAddr, caller: SocketAddr, password: &str) -> Pbx {
         (LINE.to_owned(), user(Some(DESK))),
         (DESK.to_owned(), user(None)),
         (LEADER.to_owned(), user(None)),
+        (CALLER.to_owned(), user(None)),
     ]);
     let plan = pbx::Plan {
         address,
@@ -147,7 +148,9 @@ fn pbx(address: SocketAddr, caller: SocketAddr, password: &str) -> Pbx {
         users,
         trusted: vec![caller],
     };
-    Pbx::new(plan, clock::random())
+    let mut pbx = Pbx::new(plan, clock::random());
+    pbx.place(CALLER, Peer { transport: Transport::Udp, addr: caller });
+    pbx
 }
 
 fn desk() -> line_plan::Phone {
@@ -197,7 +200,7 @@ fn config(
         line,
         phones: vec![desk()],
         answering: Answering::default(),
-        dial: DialPlan::default(),
+        dial: DialPlan { allow: vec![CALLER.to_owned()], per_day: 100, ..DialPlan::default() },
         registrar: None,
         greeting: None,
         media: Media {
