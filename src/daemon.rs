@@ -16,7 +16,7 @@ use crate::io::resolver::Pbx;
 use crate::io::status::Board;
 use crate::io::store::Store;
 use crate::io::tape::{Backlog, Tape};
-use crate::io::{clock, disk, escalator, gaps, life, logbook, web};
+use crate::io::{channels, clock, disk, escalator, gaps, life, logbook, web};
 use anyhow::Context;
 use log::{first_link, keep_log, open_log};
 use page::{page, serve_page};
@@ -150,6 +150,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         serve_page(config.web.listen, page, board.clone(), stopping.clone()).await?;
     let mut background = beside(&config, &readers, &stopping);
     background.push(serving);
+    background.extend(serve_channels(&config, &readers, &stopping).await);
     background.extend(serve_metrics(&config, &readers, voice.tape.backlog(), &stopping));
     background.extend(
         witness
@@ -195,6 +196,21 @@ fn beside(
     let gaps = gaps::keep(store.clone(), board.clone(), stopping.clone());
     let escalating = escalator::run(store, policy, roster, orders, wake, board, stopping);
     vec![tokio::spawn(escalating), tokio::spawn(watching), tokio::spawn(living), tokio::spawn(gaps)]
+}
+
+/// The quiet channels. Without them the telephone goes on.
+async fn serve_channels(
+    config: &Config,
+    readers: &logbook::Readers,
+    stopping: &CancellationToken,
+) -> Vec<JoinHandle<()>> {
+    let office = channels::Office {
+        store: readers.store.clone(),
+        board: readers.board.clone(),
+        roster: config.roster.clone(),
+        line: config.line.number.clone(),
+    };
+    channels::start(config.channels.clone(), office, stopping).await
 }
 
 /// For Prometheus, where an address is given.

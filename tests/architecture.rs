@@ -95,6 +95,8 @@ const WORLDLY: &[&str] = &[
     "tokio_rustls",
     "hickory_resolver",
     "prometheus_client",
+    "reqwest",
+    "lettre",
 ];
 
 /// Each of these is named below one place only: an outside crate by its first segment, anything
@@ -104,7 +106,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rsip", &["src/protocol/sip/message.rs", "src/protocol/sip/message/"]),
     ("rtp_rs", &["src/protocol/rtp/packet.rs"]),
     ("aes", &["src/protocol/rtp/srtp.rs"]),
-    ("hmac", &["src/protocol/rtp/srtp.rs"]),
+    ("hmac", &["src/protocol/rtp/srtp.rs", "src/io/channels/signing.rs"]),
     ("sha1", &["src/protocol/rtp/srtp.rs"]),
     ("opus", &["src/protocol/rtp/libopus.rs"]),
     ("sdp_types", &["src/protocol/sdp.rs", "src/protocol/sdp/"]),
@@ -115,6 +117,9 @@ const DOORS: &[(&str, &[&str])] = &[
     ("ring::signature", &["src/io/proof/key.rs"]),
     ("sm3::Sm3", &["src/duty/proof/digests.rs"]),
     ("tokio_rustls", &["src/io/tls.rs"]),
+    ("rustls_native_certs", &["src/io/tls.rs"]),
+    ("reqwest", &["src/io/channels/http.rs"]),
+    ("lettre", &["src/io/channels/mail.rs"]),
     ("rusqlite", &["src/io/store/", "src/io/store.rs"]),
     ("getrandom", &["src/io/clock.rs"]),
     ("toml", &["src/config.rs", "src/config/"]),

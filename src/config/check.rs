@@ -3,7 +3,7 @@
 use super::faults::{Fault, Say, say};
 use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
 use super::{Config, Environment, Measured, Media, Storage, Web};
-use super::{answering, callers, dial, ladders, line, registrar, witness};
+use super::{answering, callers, channels, dial, ladders, line, registrar, witness};
 use crate::duty::line_plan::{Phone, SrtpPlan};
 use crate::duty::roster::{Person, Role, Roster};
 use crate::protocol::sdp::Policy;
@@ -52,6 +52,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         contacts.filter_map(|s| callers::contact(reader, s, &callers.numbering)).collect();
     let roster = roster(reader, root);
     let policy = ladders::policy(reader, root.section("escalation"));
+    let channels = channels::all(reader, root, &roster);
     if let Some(media) = &media {
         answering::fits(reader, &read, media);
     }
@@ -79,6 +80,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         callers,
         roster,
         policy,
+        channels,
     })
 }
 

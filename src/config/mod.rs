@@ -2,6 +2,7 @@
 
 mod answering;
 mod callers;
+pub mod channels;
 mod check;
 mod dial;
 pub mod faults;
@@ -12,6 +13,8 @@ mod registrar;
 mod secret;
 mod summary;
 mod witness;
+
+pub use secret::Secret;
 
 use crate::duty::call::arrival::CallerRules;
 use crate::duty::dial_plan::DialPlan;
@@ -47,6 +50,8 @@ pub struct Config {
     pub callers: CallerRules,
     pub roster: Roster,
     pub policy: Policy,
+    /// Besides the telephone.
+    pub channels: Vec<channels::Channel>,
 }
 
 /// The duty line at the PBX.

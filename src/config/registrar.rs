@@ -83,7 +83,7 @@ fn phone(reader: &Reader, mut s: Section<'_>, others: &[Phone]) -> Option<Phone>
 }
 
 /// An address, or addresses that begin alike: `192.168.10.0/24`.
-fn network(value: &DeValue<'_>) -> Result<Network, Say> {
+pub(super) fn network(value: &DeValue<'_>) -> Result<Network, Say> {
     let text = any_text(value)?;
     let (ip, bits) = match text.split_once('/') {
         Some((ip, bits)) => (ip, Some(bits)),

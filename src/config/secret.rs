@@ -1,11 +1,33 @@
-//! Where the line's password comes from: a file, the environment, systemd's credentials, or, with
+//! A text that never reaches a log; and where the line's password comes from: a file, the environment, systemd's credentials, or, with
 //! a warning, the configuration file itself.
 
 use super::Environment;
 use super::faults::say;
 use super::reader::{Reader, Section, text};
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// A password, token or key. It is shown by nobody who prints what holds it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// For whoever signs or logs in with it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("******")
+    }
+}
 
 const VARIABLE: &str = "DUTYLINE_LINE_PASSWORD";
 /// Name of the credential in the unit's `LoadCredential=`.

@@ -1,6 +1,7 @@
 //! The configuration in a few lines for a person to read over; secrets are masked.
 
 use super::Config;
+use crate::duty::journal::Urgency;
 use crate::duty::roster::{Person, Role};
 use std::fmt::Write;
 
@@ -27,6 +28,11 @@ impl Config {
         }
         for person in &self.roster.people {
             row(role(person.role), format!("{} {}", person.name, numbers(person)));
+        }
+        for channel in &self.channels {
+            let plan = &channel.plan;
+            let least = if plan.least == Urgency::Critical { "特急" } else { "急, 特急" };
+            row("channel", format!("{} {:?}, {least}", plan.name, plan.kind));
         }
         let media = &self.media;
         let last = u32::from(media.first_port) + 2 * u32::from(media.channels) - 1;

@@ -231,6 +231,7 @@ fn config(
             }],
         },
         policy: Policy::default(),
+        channels: vec![],
     })
 }
 

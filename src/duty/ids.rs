@@ -47,6 +47,10 @@ id!(/// An escalation (紧急呈报, domain §4.3.5).
 id!(/// One attempt to reach one person in an escalation; the call it makes has the same name.
     AttemptId);
 
+id!(/// What one quiet channel is to be told in an escalation; stays the same over all its tries, so
+    /// that whoever gets it twice can tell.
+    DeliveryId);
+
 impl From<CallId> for EntryId {
     fn from(call: CallId) -> Self {
         EntryId(call.0)

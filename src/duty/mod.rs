@@ -13,6 +13,7 @@ pub mod ids;
 pub mod journal;
 pub mod ladder;
 pub mod line_plan;
+pub mod notices;
 pub mod numbers;
 pub mod placed;
 pub mod prompts;

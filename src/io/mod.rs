@@ -1,6 +1,7 @@
 //! Touches the world: clocks, sockets, files, the database, the page. Carries out; decides nothing.
 
 pub mod call_lines;
+pub mod channels;
 pub mod checkpoint;
 pub mod clock;
 pub mod datagrams;

@@ -23,6 +23,46 @@ use tokio_rustls::rustls::{
     self, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 
+/// How providers of the quiet channels are judged: by the site's authority, or by the host's list.
+///
+/// # Errors
+/// Why there is nobody to judge by.
+pub fn for_providers(ca: Option<&Path>) -> Result<ClientConfig, String> {
+    let roots = match ca {
+        Some(path) => {
+            let pem = std::fs::read(path).map_err(|error| unreadable(path, &error.to_string()))?;
+            roots(&pem).map_err(|error| unreadable(path, &error))?
+        }
+        None => {
+            // A host without a list can still be spoken to in the clear.
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            roots
+        }
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Whether the other side's certificate is what is wrong, however deep that is said.
+pub fn is_certificate_fault(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(one) = next {
+        if matches!(one.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        // The source of an I/O error is that of the error within it.
+        let within = one.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = match within {
+            Some(within) => Some(within),
+            None => one.source(),
+        };
+    }
+    false
+}
+
 /// Connects as the configuration says.
 #[derive(Debug, Clone)]
 pub struct Door {

@@ -26,6 +26,7 @@ mod identity;
 mod idle;
 mod kamailio;
 mod metrics;
+mod notices;
 mod officer;
 mod outgoing;
 mod page;

@@ -121,7 +121,7 @@ impl Store {
             if reason.is_empty() {
                 return Ok(Withdrawn::NoReason);
             }
-            escalations::withdraw(tx.sql, &actor, entry, &reason, now)
+            escalations::withdraw(tx, &actor, entry, &reason, now)
         })
         .await
     }

@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::error::Result;
+use super::notice_views::{self, NoticeRow};
 use super::recordings::RecordingState;
 use super::text::{Id, Ms, Named, instant, optional};
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
@@ -97,6 +98,8 @@ pub struct EscalationView {
     /// Oldest first; at most the last [`MOST_ATTEMPTS`].
     pub attempts: Vec<AttemptRow>,
     pub acknowledgements: Vec<AckRow>,
+    /// Of the quiet channels, newest first.
+    pub notices: Vec<NoticeRow>,
 }
 
 pub const MOST_ATTEMPTS: i64 = 200;
@@ -183,7 +186,9 @@ pub(super) fn view(sql: &Connection, row: EscalationRow) -> Result<EscalationVie
             first: row.get(3)?,
         })
     })?;
-    Ok(EscalationView { attempts, acknowledgements: acks.collect::<Result<_, _>>()?, row })
+    let acknowledgements = acks.collect::<Result<_, _>>()?;
+    let notices = notice_views::rows(sql, row.id)?;
+    Ok(EscalationView { attempts, acknowledgements, notices, row })
 }
 
 fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {

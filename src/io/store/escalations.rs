@@ -6,7 +6,7 @@ use super::entries::Withdrawn;
 use super::error::Result;
 use super::text::{Id, Ms, Named, moment, mono, mono_of, ms, name};
 use super::writer::Tx;
-use super::{Store, Who, acknowledgements};
+use super::{Store, Who, acknowledgements, notices};
 use crate::duty::escalation::{
     Attempt, Decision, Escalation, Place, Policy, State, Target, decide, expired, unwanted,
 };
@@ -109,6 +109,7 @@ pub(super) fn raise(
                 )?
                 .execute(params![Id(id), name(urgency), ms(now.wall), mono(now)])?;
             audit::append(tx.sql, now, actor, "escalation.upgrade", &id.to_string(), "")?;
+            notices::raised(tx, id, urgency, now)?;
             return Ok(Raised::Upgraded(id));
         }
     }
@@ -120,16 +121,18 @@ pub(super) fn raise(
         )?
         .execute(params![Id(id), Id(entry), name(urgency), actor.name, ms(now.wall), mono(now)])?;
     audit::append(tx.sql, now, actor, "escalation.raise", &id.to_string(), &name(urgency))?;
+    notices::raised(tx, id, urgency, now)?;
     Ok(Raised::New(id))
 }
 
 pub(super) fn withdraw(
-    sql: &Connection,
+    tx: &mut Tx<'_>,
     actor: &Actor,
     entry: EntryId,
     reason: &str,
     now: Now,
 ) -> Result<Withdrawn> {
+    let sql = tx.sql;
     let withdrawn: Option<Id<EscalationId>> = sql
         .prepare_cached(
             "UPDATE escalation SET state = 'withdrawn', withdrawn_ms = ?2, withdrawn_by = ?3,
@@ -139,6 +142,7 @@ pub(super) fn withdraw(
         .optional()?;
     if let Some(Id(id)) = withdrawn {
         audit::append(sql, now, actor, "escalation.withdraw", &id.to_string(), reason)?;
+        notices::withdrawn(tx, id, now)?;
         return Ok(Withdrawn::Withdrawn(id));
     }
     let acknowledged: Option<Id<EscalationId>> = sql

@@ -75,5 +75,7 @@ fn forget_other_boots(sql: &Connection, boot: &str) -> Result<()> {
     )?;
     sql.execute("UPDATE escalation SET raised_mono = NULL, round_mono = NULL", [])?;
     sql.execute("UPDATE attempt SET started_mono = NULL, ended_mono = NULL", [])?;
+    sql.execute("UPDATE delivery SET made_mono = NULL", [])?;
+    sql.execute("UPDATE delivery_try SET started_mono = NULL, ended_mono = NULL", [])?;
     Ok(())
 }

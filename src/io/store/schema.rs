@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_carried.sql"),
     include_str!("migrations/0011_chain.sql"),
     include_str!("migrations/0012_gaps.sql"),
+    include_str!("migrations/0013_notices.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

@@ -3,6 +3,7 @@
 use super::caller_view::{self, ClaimView, Way};
 use super::course::{self, CallbackView, LegView, StretchView};
 use super::messages::{Messages, fill};
+use super::notices::{self, NoticeView};
 use super::outcome::{self, Out};
 use super::page::Page;
 use super::rows;
@@ -88,6 +89,8 @@ pub struct EscalationView {
     pub lines: Vec<Line>,
     /// Newest first: what happens now is at the top.
     pub attempts: Vec<AttemptView>,
+    /// Of the quiet channels.
+    pub notices: Vec<NoticeView>,
 }
 
 pub struct Line {
@@ -345,7 +348,9 @@ fn escalation(found: &FoundEscalation, page: &Page, now: DateTime<Utc>) -> Escal
     }
     let plain = row.siren.is_some() && row.state == EscalationState::Open;
     let attempts = found.attempts.iter().rev().map(|one| attempt(one, plain, t, now));
-    EscalationView { mark: rows::escalation_mark(row, t), lines, attempts: attempts.collect() }
+    let notices = found.notices.iter().map(|one| notices::view(one, t, now)).collect();
+    let mark = rows::escalation_mark(row, t);
+    EscalationView { mark, lines, attempts: attempts.collect(), notices }
 }
 
 fn acknowledged(

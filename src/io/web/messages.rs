@@ -388,6 +388,26 @@ messages! {
     busy: "现在太忙，请稍后再试。", "Too busy at the moment; try again.";
     broken: "服务器内部错误，已记录。", "Internal error; it has been logged.";
     back_to_desk: "回到值班台", "Back to the desk";
+    channels: "通知渠道", "Channels";
+    notice_alert: "紧急通知", "alert";
+    notice_repeat: "再次通知", "again";
+    notice_withdrawn: "撤回通知", "withdrawal";
+    notice_waiting: "待发", "To be sent";
+    notice_sending: "发送中", "Sending";
+    notice_again: "待重试", "To be tried again";
+    notice_accepted: "已受理", "Accepted";
+    notice_failed: "未发出", "Failed";
+    notice_dropped: "不再需要", "Not needed";
+    notice_tries: "次数", "Tries";
+    notice_no_answer: "结果不明", "Outcome unknown";
+    notice_refused: "对方拒绝", "Refused";
+    channel_webhook: "业务系统接口", "webhook";
+    channel_wecom_bot: "企业微信群", "WeCom group";
+    channel_wecom_app: "企业微信", "WeCom";
+    channel_dingtalk_bot: "钉钉群", "DingTalk group";
+    channel_feishu_bot: "飞书群", "Feishu group";
+    channel_mail: "邮件", "mail";
+    channel_sms: "短信", "SMS";
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod health;
 mod ladder;
 mod login;
 mod messages;
+mod notices;
 mod outcome;
 mod page;
 mod period;

@@ -1,0 +1,172 @@
+//! The quiet channels of an escalation, each with a worker, a client and limits of its own: one that
+//! hangs or fails delays no other, and never the telephone. What is sent when is decided elsewhere.
+
+mod dingtalk;
+mod feishu;
+mod guard;
+mod http;
+mod mail;
+mod push;
+mod signing;
+mod sms;
+mod troubles;
+mod webhook;
+mod wecom;
+mod worker;
+
+use crate::config::channels::{Channel, Way};
+use crate::duty::ids::DeliveryId;
+use crate::duty::notices::{self, Item, Text, Verdict, What};
+use crate::duty::roster::Roster;
+use crate::io::clock;
+use crate::io::status::Board;
+use crate::io::store::{Matter, Outgoing, Store};
+use chrono::{DateTime, Utc};
+use guard::Guard;
+use http::{Http, Request};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+use troubles::Troubles;
+
+/// What an adapter is given to send.
+pub struct Letter<'a> {
+    pub name: DeliveryId,
+    pub what: What,
+    pub items: &'a [Item],
+    pub text: &'a Text,
+    pub matter: &'a Matter,
+    /// The duty room's own number.
+    pub line: &'a str,
+    pub now: DateTime<Utc>,
+}
+
+/// What the channels need of the daemon.
+pub struct Office {
+    pub store: Store,
+    pub board: Board,
+    pub roster: Roster,
+    pub line: String,
+}
+
+/// Serves every channel until `stopping`.
+pub async fn start(
+    channels: Vec<Channel>,
+    office: Office,
+    stopping: &CancellationToken,
+) -> Vec<JoinHandle<()>> {
+    let troubles = Troubles::new(office.board.clone());
+    let plans = channels.iter().map(|channel| channel.plan.clone()).collect();
+    if let Err(error) = office.store.set_channels(plans, clock::now()).await {
+        error!(%error, "the channels are not served: the log does not take them");
+        for channel in channels {
+            troubles.add(&channel.plan.name, &error.to_string());
+        }
+        return vec![];
+    }
+    let mut workers = vec![];
+    for channel in channels {
+        let name = channel.plan.name.clone();
+        match Sender::new(channel, &office) {
+            Ok(sender) => {
+                let (store, board) = (office.store.clone(), office.board.clone());
+                let worker = worker::Worker { sender, store, board, troubles: troubles.clone() };
+                workers.push(tokio::spawn(worker.serve(stopping.clone())));
+            }
+            Err(why) => {
+                error!(channel = name, why, "this channel cannot be served");
+                troubles.add(&name, &why);
+            }
+        }
+    }
+    workers
+}
+
+/// One channel: how it is spoken to.
+pub struct Sender {
+    channel: Channel,
+    http: Http,
+    tokens: wecom::Tokens,
+    roster: Roster,
+    line: String,
+}
+
+impl Sender {
+    fn new(channel: Channel, office: &Office) -> Result<Self, String> {
+        let guard = Guard { allow: channel.allow.clone() };
+        let http = Http::new(guard, channel.ca.as_deref())?;
+        let (roster, line) = (office.roster.clone(), office.line.clone());
+        Ok(Self { channel, http, tokens: wecom::Tokens::default(), roster, line })
+    }
+
+    pub fn plan(&self) -> &notices::Channel {
+        &self.channel.plan
+    }
+
+    /// One try, within its limit.
+    pub async fn send(&self, outgoing: &Outgoing) -> Verdict {
+        let limit = self.channel.plan.kind.limit(outgoing.nth);
+        let sent = self.speak(outgoing, limit);
+        // The adapters keep the limit themselves; this holds whatever they do.
+        match tokio::time::timeout(limit + Duration::from_secs(1), sent).await {
+            Ok(verdict) => verdict,
+            Err(_) => Verdict::Unknown { why: "timeout".to_owned() },
+        }
+    }
+
+    async fn speak(&self, outgoing: &Outgoing, limit: Duration) -> Verdict {
+        let text = notices::text(outgoing.what, &outgoing.items, &self.line);
+        let letter = Letter {
+            name: outgoing.name,
+            what: outgoing.what,
+            items: &outgoing.items,
+            text: &text,
+            matter: &outgoing.matter,
+            line: &self.line,
+            now: clock::now().wall,
+        };
+        let letter = &letter;
+        let answer = async |request: Request| self.http.send(request, limit).await;
+        match &self.channel.way {
+            Way::Webhook(way) => webhook::verdict(answer(webhook::request(way, letter)).await),
+            Way::WecomBot(way) => wecom::verdict(answer(wecom::robot_request(way, letter)).await),
+            Way::WecomApp(way) => wecom::send(way, letter, &self.http, &self.tokens, limit).await,
+            Way::DingtalkBot(way) => {
+                dingtalk::verdict(answer(dingtalk::request(way, letter)).await)
+            }
+            Way::FeishuBot(way) => feishu::verdict(answer(feishu::request(way, letter)).await),
+            Way::Ntfy(way) => push::verdict(answer(push::ntfy_request(way, letter)).await),
+            Way::Gotify(way) => push::verdict(answer(push::gotify_request(way, letter)).await),
+            Way::Mail(way) => {
+                let ca = self.channel.ca.as_deref();
+                let guard = self.http.guard();
+                mail::send(way, letter, guard, ca, limit).await
+            }
+            Way::Sms(way) => {
+                let mut verdicts = vec![];
+                for request in sms::requests(way, letter, &self.roster) {
+                    verdicts.push(sms::verdict(way, answer(request).await));
+                }
+                sms::worst(verdicts)
+            }
+        }
+    }
+}
+
+fn json_body(body: &serde_json::Value) -> Option<(String, Vec<u8>)> {
+    Some(("application/json; charset=utf-8".to_owned(), body.to_string().into_bytes()))
+}
+
+/// At most so many bytes, whole characters.
+fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
+/// A provider's word, as it may stand in the log: short, and only what is printed.
+fn tame(word: &str) -> String {
+    word.chars().filter(char::is_ascii_graphic).take(64).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! One channel's worker: looks what is owed, sends it, writes down how it fared.
+
+use super::Sender;
+use super::troubles::Troubles;
+use crate::duty::ids::DeliveryId;
+use crate::duty::notices::Verdict;
+use crate::io::clock;
+use crate::io::status::{Board, Live};
+use crate::io::store::{Look, Outgoing, Store};
+use crate::protocol::now::Deadline;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, trace, warn};
+
+/// Messages under way at once: one that hangs holds up no other matter.
+const IN_FLIGHT: usize = 4;
+/// The clock of the host is looked at this often: a suspended host does not run timers.
+const GLANCE: Duration = Duration::from_secs(1);
+/// How long a log that refused is left alone.
+const AGAIN: Duration = Duration::from_millis(500);
+/// A try that failed so often is shown.
+const SHOWN_AFTER: usize = 2;
+
+pub struct Worker {
+    pub sender: Sender,
+    pub store: Store,
+    pub board: Board,
+    pub troubles: Troubles,
+}
+
+type Sent = (Vec<(DeliveryId, u32)>, usize, Verdict);
+
+impl Worker {
+    pub async fn serve(self, stopping: CancellationToken) {
+        let mut live = self.board.listen();
+        let sender = Arc::new(self.sender);
+        let (plan, store) = (sender.plan().clone(), self.store);
+        let mut under_way: JoinSet<Sent> = JoinSet::new();
+        while !stopping.is_cancelled() {
+            let until = if under_way.len() < IN_FLIGHT {
+                match store.next_notice(&plan, clock::now()).await {
+                    Ok(look) => {
+                        let sent = look.send.is_some();
+                        let until = take(look, &sender, &mut under_way, &self.board);
+                        if sent {
+                            continue;
+                        }
+                        until
+                    }
+                    Err(error) => {
+                        warn!(channel = plan.name, %error, "the outbox cannot be read");
+                        Some((clock::mono() + AGAIN, "the log refused"))
+                    }
+                }
+            } else {
+                None
+            };
+            tokio::select! {
+                () = due(until) => {}
+                () = news(&mut live) => {}
+                Some(done) = under_way.join_next() => match done {
+                    Ok((tries, nth, verdict)) => {
+                        shown(&plan.name, nth, &verdict, &self.troubles);
+                        note(&store, &plan, tries, verdict, &stopping).await;
+                    }
+                    // Its lease tells when it is tried again.
+                    Err(error) => warn!(channel = plan.name, %error, "a message was not sent"),
+                },
+                () = stopping.cancelled() => return,
+            }
+        }
+    }
+}
+
+fn take(
+    look: Look,
+    sender: &Arc<Sender>,
+    under_way: &mut JoinSet<Sent>,
+    board: &Board,
+) -> Option<Deadline> {
+    for live in look.live {
+        board.tell(live);
+    }
+    if let Some(outgoing) = look.send {
+        let channel = &sender.plan().name;
+        info!(channel, delivery = %outgoing.name, nth = outgoing.nth, "telling a channel");
+        let sender = Arc::clone(sender);
+        under_way.spawn(async move {
+            let verdict = sender.send(&outgoing).await;
+            let Outgoing { tries, nth, .. } = outgoing;
+            (tries, nth, verdict)
+        });
+    }
+    look.until
+}
+
+/// The result is written, however long the log refuses it: until then the lease holds.
+async fn note(
+    store: &Store,
+    plan: &crate::duty::notices::Channel,
+    tries: Vec<(DeliveryId, u32)>,
+    verdict: Verdict,
+    stopping: &CancellationToken,
+) {
+    loop {
+        match store.notice_ended(plan, tries.clone(), verdict.clone(), clock::now()).await {
+            Ok(()) => return,
+            Err(error) if error.may_pass() && !stopping.is_cancelled() => {
+                warn!(channel = plan.name, %error, "how a message fared cannot be written yet");
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(error) => {
+                warn!(channel = plan.name, %error, "how a message fared is not written");
+                return;
+            }
+        }
+    }
+}
+
+fn shown(channel: &str, nth: usize, verdict: &Verdict, troubles: &Troubles) {
+    match verdict {
+        Verdict::Accepted { .. } => troubles.clear(channel),
+        Verdict::Permanent { why } | Verdict::Gone { why } => {
+            warn!(channel, why, "a channel refuses its message");
+            troubles.add(channel, why);
+        }
+        Verdict::Retry { why, .. } | Verdict::Unknown { why } => {
+            info!(channel, why, nth, "a channel did not take its message");
+            if nth >= SHOWN_AFTER {
+                troubles.add(channel, why);
+            }
+        }
+    }
+}
+
+/// Ends when an escalation has changed, or may have.
+async fn news(live: &mut broadcast::Receiver<Live>) {
+    loop {
+        match live.recv().await {
+            Ok(Live::Escalation { .. }) | Err(RecvError::Lagged(_)) => return,
+            Ok(
+                Live::Ringing { .. } | Live::Entry { .. } | Live::NotPlaced { .. } | Live::Status,
+            ) => {}
+            Err(RecvError::Closed) => return std::future::pending().await,
+        }
+    }
+}
+
+/// Ends when the deadline has come on the host's clock; never without one.
+async fn due(until: Option<Deadline>) {
+    let Some((until, why)) = until else { return std::future::pending().await };
+    trace!(why, "waiting");
+    loop {
+        let left = until.since(clock::mono());
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left.min(GLANCE)).await;
+    }
+}
