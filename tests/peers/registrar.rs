@@ -110,3 +110,44 @@ fn sig_24_a_phone_that_is_not_ours_gets_nowhere() {
     daemon.row_is("SELECT object FROM audit WHERE action = 'phone.refuse'", "127.0.0.1");
     assert_eq!(daemon.row("SELECT count(*) FROM call"), "0");
 }
+
+/// The PBX is spoken to over TCP, the phone registers with us over UDP: it is rung where it is.
+#[test]
+fn sig_24_a_real_phone_that_registered_with_us_is_rung_for_callers() {
+    let Some(mut room) = Room::open() else { return };
+    let own = room.folder.path().join("dutyline");
+    std::fs::create_dir_all(&own).expect("a folder");
+    std::fs::write(own.join("phone-801"), "secret801\n").expect("written");
+    let plan = Plan { phones: &[("801", 20)], more: OURS, transport: "tcp", ..Plan::default() };
+    let daemon = room.daemon(&plan);
+    let (caller_says, phone_says) = (wave::voice(53, 30), wave::voice(54, 30));
+    let mut phone = ours(&room, &phone_says);
+    let mut caller = room.phone("caller", &caller_says);
+    for phone_hangs_up in [true, false] {
+        caller.dial("1001");
+        phone.incoming(SOON);
+        phone.accept();
+        caller.established();
+        phone.established();
+        talk(3);
+        if phone_hangs_up {
+            phone.hangup();
+        } else {
+            caller.hangup();
+        }
+        phone.closed();
+        caller.closed();
+    }
+    daemon.row_is("SELECT count(*) FROM call WHERE disposition = 'answered'", "2");
+    daemon.row_is("SELECT count(DISTINCT answered_by) FROM call", "1");
+    let sent = "SELECT group_concat(DISTINCT lower(transport)) FROM sip_message
+                WHERE leg = '801' AND kind = 'out' AND transport <> ''";
+    daemon.row_is(sent, "udp");
+    for (what, said, heard) in [
+        ("our phone heard the caller", &caller_says, phone.heard()),
+        ("the caller heard our phone", &phone_says, caller.heard()),
+    ] {
+        let same: usize = wave::stretches(said, &heard).iter().map(|one| one.length).sum();
+        assert!(same > 2 * wave::RATE, "{what}: {same} samples of the second call's 3 s");
+    }
+}

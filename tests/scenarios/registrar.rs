@@ -6,6 +6,7 @@ use dutyline::demo::pbx;
 use dutyline::demo::phone::{Event, Manner, State, sound};
 use dutyline::duty::ids::CallId;
 use dutyline::duty::journal::{Disposition, Fact, Joining};
+use dutyline::duty::line_plan::{Begins, Phone as OfficersPhone};
 use dutyline::duty::placed::Refusal;
 use dutyline::io::store::{EntryRow, RecordingState};
 use dutyline::protocol::rtp::Party;
@@ -165,6 +166,52 @@ fn sig_24_a_phone_of_ours_calls_nobody_whom_the_site_does_not_name() {
     }
     assert!(room.all_rows().is_empty());
     leaves(&mut room);
+}
+
+/// A phone of the ring plan that has registered with us is rung where it is, not by the PBX.
+#[test]
+fn sig_24_a_phone_of_ours_is_rung_for_callers_and_for_its_officers_own_calls() {
+    let mut room = evening();
+    room.plan.phones = vec![OfficersPhone {
+        name: "移动值班话机".to_owned(),
+        target: OURS.to_owned(),
+        ring: seconds(20),
+        begins: Begins::InTurn,
+        srtp: None,
+    }];
+    room.kill_daemon();
+    room.start_daemon();
+    room.pass(minutes(1));
+    let entry = room.caller_dials("101");
+    room.picks_up(OURS);
+    room.are_connected(entry);
+    room.says("101", &speech(1));
+    room.says(OURS, &speech(2));
+    room.pass(millis(50));
+    assert!(sound(room.phone(OURS).phone.heard(), 8) == speech(1), "every sample");
+    assert!(sound(room.phone("101").phone.heard(), 8) == speech(2), "every sample");
+    room.kill_daemon();
+    room.pass(millis(300));
+    room.start_daemon();
+    room.hangs_up(OURS);
+    room.pass(seconds(1));
+    assert_eq!(room.ending(entry), Some((Some(Party::Officer), 200)));
+    assert_eq!(room.entry(entry).legs, [("移动值班话机".to_owned(), Some(200))]);
+    room.pass(minutes(1));
+
+    let entry = room.caller_dials("102");
+    room.rings(OURS, seconds(2));
+    room.hangs_up("102");
+    room.pass(seconds(1));
+    assert_eq!(room.phone(OURS).last(), Some(&Event::Stopped), "CANCEL");
+    assert_eq!(room.entry(entry).disposition, Some(Disposition::Abandoned));
+
+    // Not there any more: the PBX is asked, and knows no such phone.
+    leaves(&mut room);
+    let entry = room.caller_dials("103");
+    room.pass(seconds(2));
+    assert_eq!(room.entry(entry).disposition, Some(Disposition::Failed));
+    assert_eq!(room.entry(entry).legs, [("移动值班话机".to_owned(), Some(404))]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Dialogs (RFC 3261 §12), early ones included.
 
 use super::address::{NameAddr, Uri};
-use super::draft::Draft;
+use super::draft::{self, Draft};
 use super::message::{Method, Request, Response, user_of};
 use super::wire::Message;
 use super::{Account, Peer, Transport};
@@ -51,8 +51,8 @@ impl Dialog {
         }
     }
 
-    /// §12.1.2: from the response to our INVITE.
-    pub fn of_client(invite: &Draft, response: &Response) -> Self {
+    /// §12.1.2: from the response to our INVITE; `hop`: the phone that it went to, where that has registered with us.
+    pub fn of_client(invite: &Draft, response: &Response, hop: Option<Peer>) -> Self {
         Self {
             call_id: invite.call_id.clone(),
             local: invite.from.clone(),
@@ -63,7 +63,7 @@ impl Dialog {
             local_cseq: invite.cseq,
             remote_cseq: None,
             takes_update: response.wire.has("allow", "UPDATE"),
-            hop: None,
+            hop,
         }
     }
 
@@ -143,8 +143,17 @@ impl Dialog {
         }
     }
 
+    /// Where the far end reaches us.
+    pub fn contact(&self, account: &Account) -> String {
+        let transport = self.hop.map_or(account.pbx.transport, |hop| hop.transport);
+        draft::contact_by(account, transport)
+    }
+
     /// Whether the PBX itself is the far end: only it may ask for our password here.
     pub fn ends_at_pbx(&self, account: &Account) -> bool {
+        if self.hop.is_some() {
+            return false;
+        }
         let uris = self.routes.iter().filter_map(|route| NameAddr::parse(route)).map(|r| r.uri);
         uris.chain([self.target.clone()]).all(|uri| {
             let ip = Uri::parse(&uri).and_then(|uri| uri.ip());
@@ -237,7 +246,7 @@ mod tests {
             To: <sip:200@a>;tag=t\r\nCall-ID: i\r\nCSeq: 11 INVITE\r\nContact: <sip:200@h>\r\n\
             Record-Route: <sip:p1;lr>, <sip:p2;lr>\r\n\r\n";
         let response = Response::read(wire::parse(text.as_bytes()).unwrap()).unwrap();
-        let dialog = Dialog::of_client(&invite, &response);
+        let dialog = Dialog::of_client(&invite, &response, None);
         let ack = dialog.ack(invite.cseq, &account());
         assert_eq!(ack.routes, [b"<sip:p2;lr>", b"<sip:p1;lr>"]);
         assert_eq!((ack.to.as_slice(), ack.cseq), (&b"<sip:200@a>;tag=t"[..], 11));

@@ -320,6 +320,11 @@ impl Endpoint {
         self.clients.len() + self.servers.len() >= self.transactions_max / 4 * 3
     }
 
+    /// What asks for nothing to be kept is answered without a transaction: the rest is for calls.
+    fn is_busy(&self) -> bool {
+        self.clients.len() + self.servers.len() >= self.transactions_max / 4
+    }
+
     /// Whatever the owner asked for since has its place in the order of deadlines.
     fn settle(&mut self) {
         self.clients.settle();

@@ -87,6 +87,16 @@ pub struct Transmit {
     pub bytes: Vec<u8>,
 }
 
+impl Transmit {
+    /// Whether it is an INVITE of ours that opens a session: its To, as we write it, has no tag.
+    pub fn opens(&self) -> bool {
+        let mut lines = self.bytes.split(|&b| b == b'\n');
+        let to = |line: &&[u8]| line.starts_with(b"To: ");
+        let is_tagged = |line: &[u8]| line.windows(5).any(|part| part == b";tag=");
+        self.bytes.starts_with(b"INVITE ") && !lines.find(to).is_some_and(is_tagged)
+    }
+}
+
 /// One INVITE session of ours, either direction, from its INVITE to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LegId(pub u64);

@@ -212,6 +212,7 @@ impl Endpoint {
         now: Now,
     ) -> ClientKey {
         let proof = match purpose {
+            Purpose::Invite { .. } if draft.peer.addr != self.account.pbx.addr => Proof::None,
             Purpose::Register { .. }
             | Purpose::Invite { .. }
             | Purpose::Offer { trusted: true, .. } => {

@@ -6,7 +6,7 @@ use super::clients::{ClientKey, Purpose};
 use super::legs::{Cancel, Leg, State};
 use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::random::Random;
-use crate::protocol::sip::draft::{self, Draft};
+use crate::protocol::sip::draft::Draft;
 use crate::protocol::sip::message::{ALLOW, Method, Response, SDP, method_name};
 use crate::protocol::sip::session_timer::Due;
 use crate::protocol::sip::transaction::PATIENCE;
@@ -148,9 +148,10 @@ impl Endpoint {
         };
         let mut request = dialog.request(method, &self.account);
         let trusted = dialog.ends_at_pbx(&self.account);
+        let contact = dialog.contact(&self.account);
         leg.exchange.refresh = false;
         request.headers = vec![
-            ("Contact".to_owned(), draft::contact(&self.account).into_bytes()),
+            ("Contact".to_owned(), contact.into_bytes()),
             ("Allow".to_owned(), ALLOW.into()),
             ("Supported".to_owned(), SUPPORTED.into()),
         ];

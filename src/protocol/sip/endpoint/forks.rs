@@ -9,7 +9,7 @@ use crate::protocol::sip::dialog::Dialog;
 use crate::protocol::sip::draft::Draft;
 use crate::protocol::sip::message::{Method, Response};
 use crate::protocol::sip::transaction::PATIENCE;
-use crate::protocol::sip::{Event, LegId};
+use crate::protocol::sip::{Event, LegId, Peer};
 use serde::{Deserialize, Serialize};
 
 /// Early dialogs remembered per call.
@@ -71,11 +71,11 @@ impl Forks {
         self.0.iter_mut().rev().find(|fork| fork.is_agreed())
     }
 
-    fn note(&mut self, invite: &Draft, response: &Response) -> News {
+    fn note(&mut self, invite: &Draft, response: &Response, hop: Option<Peer>) -> News {
         let tag = response.to_tag.as_deref().filter(|_| response.status > 100);
         let known = tag.is_some_and(|tag| self.find(tag).is_some());
         if tag.is_some() && !known && self.0.len() < FORKS_MAX {
-            let dialog = Dialog::of_client(invite, response);
+            let dialog = Dialog::of_client(invite, response, hop);
             self.0.push(Fork { dialog, rseq: None, sdp: None, answered: false, pracks: 0 });
         }
         let Some(fork) = tag.and_then(|tag| self.find(tag)) else {
@@ -111,7 +111,9 @@ impl Endpoint {
         let Some(invite) = self.clients.get(key).map(|client| &client.draft) else { return };
         let Some(leg) = self.legs.get_mut(id) else { return };
         let State::Calling { client, cancel } = &mut leg.state else { return };
-        let News::Heard { mut sdp, prack } = leg.forks.note(invite, response) else { return };
+        let News::Heard { mut sdp, prack } = leg.forks.note(invite, response, leg.phone) else {
+            return;
+        };
         let first = !std::mem::replace(&mut leg.heard, true);
         let mut status = response.status;
         // RFC 6228: this fork rings no more; what another lets us hear comes to the fore.

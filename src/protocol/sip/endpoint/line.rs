@@ -5,6 +5,7 @@ use super::clients::{Client, ClientKey, Proof, Purpose};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::sip::draft::{self, Draft};
 use crate::protocol::sip::message::Method;
+use crate::protocol::sip::phones::Phones;
 use crate::protocol::sip::route::Step;
 use crate::protocol::sip::{Event, Peer, Transmit, Transport};
 use std::time::Duration;
@@ -182,9 +183,11 @@ impl Endpoint {
 
     /// §18.1.1: a request that may not fit into one packet goes by TCP, where the PBX takes that.
     pub(super) fn grow(&self, draft: &mut Draft, length: usize, now: Now) -> bool {
+        let at = |phones: &Phones| phones.at(draft.peer.addr, now.mono).is_some();
+        let to_phone = self.phones.as_ref().is_some_and(at);
         let by_udp = draft.peer.transport == Transport::Udp && !self.account.habits.large_by_udp;
         let refused = self.way.udp_until.is_some_and(|until| now.mono < until);
-        let grows = by_udp && length > DATAGRAM_MAX && !refused;
+        let grows = by_udp && length > DATAGRAM_MAX && !refused && !to_phone;
         if grows {
             draft.peer.transport = Transport::Tcp;
         }

@@ -6,7 +6,7 @@ use super::servers::ServerKey;
 use crate::protocol::now::Now;
 use crate::protocol::sip::message::{Method, Request, identity};
 use crate::protocol::sip::phones::{Phones, Plan, Unbound, Verdict};
-use crate::protocol::sip::{Event, Peer};
+use crate::protocol::sip::{Event, LegId, Peer};
 use std::net::IpAddr;
 
 impl Endpoint {
@@ -34,6 +34,11 @@ impl Endpoint {
         !self.account.trusts(from.addr.ip())
             || bytes.starts_with(b"REGISTER ")
             || phones.at(from.addr, now.mono).is_some()
+    }
+
+    /// Whether the far end of this session is a phone that has registered with us.
+    pub(super) fn is_with_phone(&self, leg: LegId) -> bool {
+        self.legs.get(leg).is_some_and(|leg| leg.phone.is_some())
     }
 
     pub(super) fn on_phone(

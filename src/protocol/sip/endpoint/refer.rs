@@ -7,7 +7,6 @@ use super::legs::State;
 use super::servers::ServerKey;
 use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::sip::address::{NameAddr, Uri};
-use crate::protocol::sip::draft;
 use crate::protocol::sip::message::{Method, Request, reason};
 use crate::protocol::sip::text::{decode, percent_decode};
 use crate::protocol::sip::{Event, LegId, Peer, Referred};
@@ -173,10 +172,10 @@ impl Endpoint {
     }
 
     fn notify(&mut self, id: LegId, event_id: Option<u32>, state: &str, status: u16, now: Now) {
-        let contact = draft::contact(&self.account);
         let Some(dialog) = self.legs.get_mut(id).and_then(|leg| leg.dialog.as_mut()) else {
             return;
         };
+        let contact = dialog.contact(&self.account);
         let mut notify = dialog.request(Method::Notify, &self.account);
         let event = event_id.map_or("refer".to_owned(), |id| format!("refer;id={id}"));
         let headers =

@@ -154,10 +154,12 @@ impl Endpoint {
         sdp: Option<Vec<u8>>,
         now: Now,
     ) -> Option<Transmit> {
-        let peer = self.servers.get(key)?.peer;
-        let contact = match self.account.trusts(peer.addr.ip()) {
-            true => draft::contact(&self.account),
-            false => draft::contact_by(&self.account, peer.transport),
+        let Server { peer, leg, .. } = self.servers.get(key)?;
+        let dialog = leg.and_then(|leg| self.legs.dialog(leg));
+        let contact = match dialog {
+            Some(dialog) => dialog.contact(&self.account),
+            None if self.account.trusts(peer.addr.ip()) => draft::contact(&self.account),
+            None => draft::contact_by(&self.account, peer.transport),
         };
         let server = self.servers.get_mut(key)?;
         let mut writer = server.seed.reply(status, &server.tag);
@@ -216,7 +218,8 @@ impl Endpoint {
         headers: Vec<(&'static str, Vec<u8>)>,
         now: Now,
     ) {
-        if self.is_full() {
+        let begins = request.method == Some(Method::Invite);
+        if self.is_full() || !begins && self.is_busy() {
             return self.respond_once(request, from, status, &headers);
         }
         let tag = self.random.token().into_bytes();
@@ -224,7 +227,7 @@ impl Endpoint {
         self.reply(&key, status, headers, None, now);
     }
 
-    /// Keeps nothing of it: a request that comes again is answered again (§8.2.7).
+    /// Keeps nothing of it: a request that comes again is answered again, and alike (§8.2.7).
     pub(super) fn respond_once(
         &mut self,
         request: &Request,
@@ -232,7 +235,7 @@ impl Endpoint {
         status: u16,
         headers: &[(&'static str, Vec<u8>)],
     ) {
-        let tag = self.random.token().into_bytes();
+        let tag = self.marks.tag(request.via.branch().unwrap_or_default()).into_bytes();
         let writer = request.reply_seed(from.addr).reply(status, &tag);
         let bytes = finish(writer, status, headers, &self.account.agent, None);
         self.transmit(Transmit { to: from, bytes });

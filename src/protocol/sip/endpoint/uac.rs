@@ -10,7 +10,7 @@ use crate::protocol::sip::draft::{self, Draft};
 use crate::protocol::sip::message::{ALLOW, Method, Response, SDP, SUPPORTED, reason};
 use crate::protocol::sip::session_timer::SessionTimer;
 use crate::protocol::sip::transaction::PATIENCE;
-use crate::protocol::sip::{Event, LegId, Outgoing};
+use crate::protocol::sip::{Account, Event, LegId, Outgoing, Peer};
 
 /// Forks of one call that may answer with a 2xx of their own.
 const FORKS_MAX: usize = 16;
@@ -22,13 +22,15 @@ impl Endpoint {
         let call_id = self.random.token().into_bytes();
         let tag = self.marks.tag(&call_id);
         let mut timer = SessionTimer::new(self.account.session_expires);
-        let invite = self.draft_invite(&call, (&call_id, &tag), &mut timer);
+        let mut invite = self.draft_invite(&call, (&call_id, &tag), &mut timer);
+        let phone = self.phones.as_ref().and_then(|phones| phones.place(&call.target, now.mono));
+        let hop = phone.map(|(uri, peer)| direct(&mut invite, uri, peer, &self.account));
         if Uri::parse(&invite.uri).is_none() {
             let reason = "the target cannot be dialled".to_owned();
             self.report(Event::Refused { leg, status: 404, reason });
             return leg;
         }
-        if self.is_full() || !self.account.pbx.is_somewhere() {
+        if self.is_full() || !invite.peer.is_somewhere() {
             self.report(Event::Refused { leg, status: 503, reason: reason(503).to_owned() });
             return leg;
         }
@@ -36,6 +38,7 @@ impl Endpoint {
         let state = State::Calling { client, cancel: Cancel::No };
         let mut calling = Leg::new(state, (call_id, tag.into_bytes()), None, timer);
         calling.exchange.say(Some(&call.sdp));
+        calling.phone = hop;
         self.legs.insert(leg, calling);
         leg
     }
@@ -113,13 +116,14 @@ impl Endpoint {
         if client.acks.len() >= FORKS_MAX {
             return;
         }
-        let fork = id.and_then(|id| self.legs.get_mut(id)?.forks.take(&tag));
+        let leg = id.and_then(|id| self.legs.get_mut(id));
+        let (hop, fork) = leg.map_or((None, None), |leg| (leg.phone, leg.forks.take(&tag)));
         let (mut dialog, early) = match fork {
             Some(mut fork) => {
                 fork.dialog.confirm(response);
                 (fork.dialog, (fork.sdp, fork.answered))
             }
-            None => (Dialog::of_client(&client.draft, response), (None, false)),
+            None => (Dialog::of_client(&client.draft, response, hop), (None, false)),
         };
         let trusted = dialog.ends_at_pbx(&self.account);
         let mut ack = dialog.ack(client.draft.cseq, &self.account);
@@ -229,4 +233,14 @@ impl Endpoint {
             *client = again;
         }
     }
+}
+
+/// It goes to a phone that has registered with us, not by the PBX.
+fn direct(invite: &mut Draft, uri: &[u8], peer: Peer, account: &Account) -> Peer {
+    (invite.uri, invite.peer) = (uri.to_vec(), peer);
+    let contact = draft::contact_by(account, peer.transport).into_bytes();
+    for (_, value) in invite.headers.iter_mut().filter(|(name, _)| name == "Contact") {
+        value.clone_from(&contact);
+    }
+    peer
 }

@@ -123,7 +123,7 @@ impl Endpoint {
         let purpose = client.purpose;
         let wanted = match purpose {
             Purpose::Register { .. } => true,
-            Purpose::Invite { leg } => !self.is_call_cancelled(leg),
+            Purpose::Invite { leg } => !self.is_call_cancelled(leg) && !self.is_with_phone(leg),
             Purpose::Prack { trusted, .. }
             | Purpose::Notify { trusted, .. }
             | Purpose::Offer { trusted, .. }

@@ -94,6 +94,12 @@ impl Bindings {
         here.next().map(|one| one.user.as_str())
     }
 
+    /// Where this user's phone is: the place that it told of last.
+    pub fn of(&self, user: &str, now: Mono) -> Option<(&[u8], Peer)> {
+        let mut here = self.all.iter().rev().filter(|one| one.user == user && one.until > now);
+        here.next().map(|one| (one.contact.as_slice(), one.peer))
+    }
+
     pub fn len(&self) -> usize {
         self.all.len()
     }

@@ -109,6 +109,11 @@ impl Phones {
         self.phone(user)
     }
 
+    /// Where the phone of this user is, and the address that it is called by there.
+    pub fn place(&self, user: &str, now: Mono) -> Option<(&[u8], Peer)> {
+        self.phone(user).and_then(|_| self.bindings.of(user, now))
+    }
+
     pub fn phone(&self, user: &str) -> Option<&Phone> {
         self.plan.phones.iter().find(|phone| phone.user == user)
     }

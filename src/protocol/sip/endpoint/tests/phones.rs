@@ -37,8 +37,9 @@ struct Room {
     now: Now,
     at_line: Vec<Event>,
     at_phone: Vec<Event>,
-    /// Everything that the phone sent.
+    /// Everything that the phone sent, and what it was sent.
     sent: Vec<Vec<u8>>,
+    from_line: Vec<String>,
 }
 
 impl Room {
@@ -52,7 +53,8 @@ impl Room {
         };
         let (at_line, at_phone, sent) = (vec![], vec![], vec![]);
         let phone = Endpoint::new(theirs, Random::from_seed([9; 32]));
-        Self { line, phone, now: start(), at_line, at_phone, sent }
+        let from_line = vec![];
+        Self { line, phone, now: start(), at_line, at_phone, sent, from_line }
     }
 
     fn registered() -> Self {
@@ -75,6 +77,7 @@ impl Room {
             while let Some(transmit) = self.line.poll_transmit() {
                 idle = false;
                 if transmit.to == udp(PHONE) {
+                    self.from_line.push(String::from_utf8_lossy(&transmit.bytes).into_owned());
                     self.phone.handle_message(udp(LINE), &transmit.bytes, self.now);
                 }
             }
@@ -143,6 +146,87 @@ fn sig_24_a_phone_registers_stays_and_calls_and_the_call_is_its() {
     room.settle();
     room.pass(Duration::from_secs(40));
     assert_eq!((room.line.load(), room.phone.load()), ((0, 0), (0, 0)));
+}
+
+/// The PBX is spoken to over TCP, the phone over UDP: each is told the address at which we hear it.
+#[test]
+fn sig_24_a_phone_is_rung_where_it_is_and_told_where_we_are() {
+    let over_tcp = Peer { transport: Transport::Tcp, addr: addr(PBX) };
+    let mut line = endpoint(account(LINE, over_tcp));
+    line.serve_phones(plan(&[Algorithm::Sha256]));
+    let mut room = Room::open(line, "801", "五个 words: käse");
+    room.phone.register(room.now);
+    room.settle();
+    room.at_line.clear();
+    let ours = room.line.invite(Outgoing { target: "801".to_owned(), ..call() }, room.now);
+    room.settle();
+    let theirs = room.at_phone.iter().find_map(|event| match event {
+        Event::Incoming { leg, .. } => Some(*leg),
+        _ => None,
+    });
+    let theirs = theirs.expect("it rings");
+    room.phone.answer(theirs, SDP.into(), room.now);
+    room.settle();
+    room.line.offer(ours, [SDP, b"a=x\r\n"].concat(), room.now);
+    room.settle();
+    room.phone.accept_offer(theirs, SDP.into(), room.now);
+    room.settle();
+    room.phone.offer(theirs, [SDP, b"a=y\r\n"].concat(), room.now);
+    room.settle();
+    room.line.accept_offer(ours, SDP.into(), room.now);
+    room.settle();
+    let told = |what: &str| {
+        let sent = room.from_line.iter().filter(|sent| sent.starts_with(what));
+        let sent = sent.filter(|sent| sent.contains("CSeq: ") && sent.contains(" INVITE\r\n"));
+        let contact = |sent: &String| {
+            let line = sent.lines().find(|line| line.starts_with("Contact: "));
+            line.map(str::to_owned)
+        };
+        sent.filter_map(contact).collect::<Vec<_>>()
+    };
+    let here = format!("Contact: <sip:101@{LINE}>");
+    assert_eq!(told("INVITE "), [here.clone(), here.clone()]);
+    assert_eq!(told("SIP/2.0 200"), [here]);
+    assert!(room.from_line.iter().all(|sent| !sent.contains("Authorization")), "no password");
+    room.phone.bye(theirs, room.now);
+    room.settle();
+    assert!(room.at_line.contains(&Event::Ended { leg: ours, ending: Ending::Bye }));
+}
+
+/// Whoever has a phone of ours does not get the line's password by asking for it.
+#[test]
+fn rel_42_a_phone_that_challenges_our_call_is_shown_no_password() {
+    let everywhere = Network { ip: [192, 0, 2, 0].into(), bits: 24 };
+    let mut line = endpoint(account(LINE, udp(PBX)));
+    line.serve_phones(Plan { networks: vec![everywhere], ..plan(&[Algorithm::Sha256]) });
+    // It shares the PBX's host.
+    let mut room = Room::open(line, "801", "五个 words: käse");
+    room.phone.register(room.now);
+    room.settle();
+    let leg = room.line.invite(Outgoing { target: "801".to_owned(), ..call() }, room.now);
+    let invite = room.line.poll_transmit().expect("an INVITE");
+    assert_eq!(invite.to, udp(PHONE));
+    let text = String::from_utf8(invite.bytes).unwrap();
+    for status in ["401 Unauthorized", "407 Proxy Authentication Required"] {
+        let name = if status.starts_with("401") { "WWW" } else { "Proxy" };
+        let lines: String = text
+            .lines()
+            .filter(|line| {
+                ["Via", "From", "Call-ID", "CSeq"].iter().any(|one| line.starts_with(one))
+            })
+            .map(|line| format!("{line}\r\n"))
+            .collect();
+        let answer = format!(
+            "SIP/2.0 {status}\r\n{lines}To: <sip:801@a>;tag=x\r\n{name}-Authenticate: Digest \
+             realm=\"pbx\", nonce=\"n\", qop=\"auth\"\r\nContent-Length: 0\r\n\r\n"
+        );
+        room.line.handle_message(udp(PHONE), answer.as_bytes(), room.now);
+    }
+    let out: Vec<_> = std::iter::from_fn(|| room.line.poll_transmit()).collect();
+    let shown = |sent: &Transmit| String::from_utf8_lossy(&sent.bytes).contains("Authorization");
+    assert!(!out.is_empty() && !out.iter().any(shown), "an ACK and nothing else");
+    let refused = |event: &Event| matches!(event, Event::Refused { leg: of, .. } if *of == leg);
+    assert!(std::iter::from_fn(|| room.line.poll_event()).any(|event| refused(&event)));
 }
 
 #[test]
