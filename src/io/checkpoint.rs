@@ -10,6 +10,10 @@
 //! is synced: a killed process leaves what it wrote to the kernel, and after a power cut the host
 //! has another boot id, with which no call can go on.
 
+mod kept;
+
+pub use kept::Kept;
+
 use crate::duty::checkpoint::{Changes, Checkpoint, FORMAT, Key, Piece};
 use crate::io::tape::boot_id;
 use crate::protocol::now::{Mono, Now};
@@ -22,6 +26,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -179,8 +184,9 @@ pub struct Keeper {
 
 /// Begins a new file with what was left. What is sent meanwhile waits in the sender's own hands:
 /// there is room for one change, and a later one holds what the earlier would have.
-pub fn start(path: PathBuf, left: &Left) -> (mpsc::Sender<Changes>, Keeper) {
+pub fn start(path: PathBuf, left: &Left) -> (Pen, Keeper) {
     let (sender, changes) = mpsc::channel(1);
+    let kept = Arc::new(Kept::default());
     let log = Log {
         path,
         at: left.checkpoint.at,
@@ -195,9 +201,42 @@ pub fn start(path: PathBuf, left: &Left) -> (mpsc::Sender<Changes>, Keeper) {
     let pieces = left.checkpoint.pieces.clone();
     let thread = std::thread::Builder::new()
         .name("checkpoint".into())
-        .spawn(move || log.run(pieces, changes))
+        .spawn({
+            let kept = Arc::clone(&kept);
+            move || log.run(pieces, changes, &kept)
+        })
         .expect("a thread can be started while the daemon starts");
-    (sender, Keeper { thread })
+    (Pen { changes: sender, kept, told: 0 }, Keeper { thread })
+}
+
+/// What the one who tells of changes has in hand.
+pub struct Pen {
+    changes: mpsc::Sender<Changes>,
+    pub kept: Arc<Kept>,
+    told: u64,
+}
+
+impl Pen {
+    /// Waits until there is room for a change.
+    ///
+    /// # Errors
+    /// When the thread is gone.
+    pub async fn room(&self) -> Result<(), mpsc::error::SendError<()>> {
+        self.changes.reserve().await.map(drop)
+    }
+
+    /// Tells of the change where there is room for it; never waits.
+    pub fn tell(&mut self, change: impl FnOnce() -> Changes) {
+        if let Ok(room) = self.changes.try_reserve() {
+            room.send(change());
+            self.told += 1;
+        }
+    }
+
+    /// Changes told so far: the number of the last.
+    pub fn told(&self) -> u64 {
+        self.told
+    }
 }
 
 impl Keeper {
@@ -227,14 +266,14 @@ struct Pace {
 }
 
 impl Pace {
-    fn rest(&mut self, now: Mono) {
+    fn rest(&mut self, kept: &Kept, now: Mono) {
         let began = *self.began.get_or_insert(now);
         if now.since(began) >= WINDOW {
             (self.began, self.records) = (Some(now), 0);
         }
         self.records += 1;
         if self.records > BURST {
-            std::thread::sleep(WINDOW.saturating_sub(now.since(began)));
+            kept.rest(WINDOW.saturating_sub(now.since(began)));
         }
     }
 }
@@ -255,8 +294,14 @@ struct Log {
 }
 
 impl Log {
-    fn run(mut self, left: BTreeMap<Key, Piece>, mut changes: mpsc::Receiver<Changes>) -> Self {
+    fn run(
+        mut self,
+        left: BTreeMap<Key, Piece>,
+        mut changes: mpsc::Receiver<Changes>,
+        kept: &Kept,
+    ) -> Self {
         go_first();
+        kept.begin();
         if let Some(at) = self.at {
             let pieces = left.into_iter().map(|(key, piece)| (key, Some(piece))).collect();
             self.take(Changes { at, pieces });
@@ -264,7 +309,8 @@ impl Log {
         let mut pace = Pace::default();
         while let Some(changes) = changes.blocking_recv() {
             self.take(changes);
-            pace.rest(crate::io::clock::mono());
+            kept.wrote();
+            pace.rest(kept, crate::io::clock::mono());
         }
         self
     }
@@ -366,137 +412,4 @@ pub fn there_and_back(Changes { at, pieces }: Changes) -> anyhow::Result<Changes
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::duty::journal::{Fact, Noted};
-
-    fn at(seconds: u64) -> Now {
-        let wall: DateTime<Utc> = "2026-10-12T13:00:00Z".parse().unwrap();
-        Now {
-            mono: Mono(0) + Duration::from_secs(seconds),
-            wall: wall + Duration::from_secs(seconds),
-        }
-    }
-
-    fn fact(number: u64, seconds: u64) -> Changes {
-        let noted = Noted { at: at(seconds), fact: Fact::LineUp };
-        Changes {
-            at: at(seconds),
-            pieces: vec![(Key::Fact(number), Some(Piece::Fact(Box::new(noted))))],
-        }
-    }
-
-    fn log(path: &Path) -> Log {
-        Log {
-            path: path.to_owned(),
-            at: None,
-            pieces: BTreeMap::new(),
-            lives: 1,
-            started: Mono(0),
-            file: None,
-            written: 0,
-            base: 0,
-            failing: false,
-        }
-    }
-
-    /// A file as a killed run leaves it, after these changes.
-    fn written(path: &Path, changes: Vec<Changes>) -> Log {
-        let mut log = log(path);
-        changes.into_iter().for_each(|changes| log.take(changes));
-        log
-    }
-
-    fn numbers(left: &Left) -> Vec<u64> {
-        let number = |key: &Key| match key {
-            Key::Fact(number) => *number,
-            Key::Line | Key::Leg(_) | Key::Call(_) => panic!("{key:?}"),
-        };
-        left.checkpoint.pieces.keys().map(number).collect()
-    }
-
-    #[test]
-    fn what_a_killed_run_wrote_is_read_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("calls");
-        let gone = Changes { at: at(3), pieces: vec![(Key::Fact(0), None)] };
-        written(&path, vec![fact(0, 1), fact(1, 2), gone]);
-        let left = load(&path);
-        assert_eq!(numbers(&left), [1]);
-        assert_eq!(left.checkpoint.at, Some(at(3)));
-        assert_eq!(left.down.unwrap().0, at(3).wall);
-    }
-
-    #[test]
-    fn a_torn_tail_is_ignored_wherever_it_is_torn() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("calls");
-        written(&path, vec![fact(0, 1), fact(1, 2)]);
-        let whole = fs::read(&path).unwrap();
-        let mut seen = vec![];
-        for length in HEADER..=whole.len() {
-            let left = read(&whole[..length], boot_id()).unwrap();
-            seen.push(left.checkpoint.pieces.len());
-        }
-        assert!(seen.is_sorted());
-        assert_eq!((seen[0], seen[seen.len() - 2], seen[seen.len() - 1]), (0, 1, 2));
-        for length in 0..HEADER {
-            assert!(read(&whole[..length], boot_id()).is_err());
-        }
-        for at in 0..whole.len() {
-            let mut spoiled = whole.clone();
-            spoiled[at] ^= 0x40;
-            if let Ok(left) = read(&spoiled, boot_id()) {
-                assert!(left.checkpoint.pieces.len() < 2, "byte {at} does not count");
-            }
-        }
-    }
-
-    #[test]
-    fn another_format_or_another_boot_leaves_no_calls() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("calls");
-        written(&path, vec![fact(0, 1)]);
-        let whole = fs::read(&path).unwrap();
-        let other = read(&whole, Uuid::from_u128(1)).unwrap();
-        assert_eq!(other.checkpoint.pieces.len(), 0);
-        assert_eq!(other.down.unwrap().0, at(1).wall, "the outage is known all the same");
-        let mut newer = whole;
-        newer[8] += 1;
-        let crc = crc32c::crc32c(&newer[..32]);
-        newer[32..36].copy_from_slice(&crc.to_le_bytes());
-        let refused = read(&newer, boot_id()).unwrap_err();
-        assert_eq!(refused, "it is of another version of the daemon");
-    }
-
-    #[test]
-    fn the_file_stays_small_and_calls_that_kill_it_are_given_up() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("calls");
-        let many = (0..20_000)
-            .flat_map(|n| [fact(n, 1), Changes { at: at(1), pieces: vec![(Key::Fact(n), None)] }]);
-        let log = written(&path, many.collect());
-        assert!(log.written < 2 * GROWTH, "{}", log.written);
-        for lives in 1..=LIVES {
-            let left = load(&path);
-            assert_eq!((left.lives, left.checkpoint.at.is_some()), (lives, lives < LIVES));
-            let (sender, keeper) = start(path.clone(), &Left { lives, ..load(&path) });
-            drop(sender);
-            drop(keeper.thread.join());
-        }
-    }
-
-    #[test]
-    fn a_stop_leaves_no_calls_and_says_when() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("calls");
-        let (sender, keeper) = start(path.clone(), &Left::default());
-        sender.blocking_send(fact(0, 1)).unwrap();
-        drop(sender);
-        keeper.stop(End::Stopped);
-        let left = load(&path);
-        assert_eq!(numbers(&left), [0], "what the log may not have");
-        assert!(left.down.unwrap().1.starts_with("服务停止"));
-        assert_eq!(left.lives, 0);
-    }
-}
+mod tests;

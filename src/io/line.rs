@@ -1,20 +1,25 @@
 //! SIP sockets; turns the switchboard. One task on one thread, without locks: [`Event`] lists
 //! everything that can wake it, and nothing it does waits for disk, database or page.
 
-use crate::duty::checkpoint::{Changes, Checkpoint};
+mod held;
+
+use crate::duty::checkpoint::Checkpoint;
 use crate::duty::journal::Noted;
 use crate::duty::line_plan::LinePlan;
 use crate::duty::switchboard::{Input, Output, Switchboard};
+use crate::io::checkpoint::Pen;
 use crate::io::clock;
 use crate::io::ladder::Traces;
 use crate::io::media::Media;
 use crate::io::status::Board;
 use crate::io::streams::{self, Streams};
 use crate::io::tls::Door;
+use crate::protocol::now::{Deadline, earlier};
 use crate::protocol::rtp;
 use crate::protocol::sdp::without_keys;
 use crate::protocol::sip::{Peer, Transmit, Transport};
 use anyhow::Context;
+use held::Held;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +51,8 @@ enum Event {
     Beat,
     /// The keeper of the checkpoint has time.
     Keeper,
+    /// It has written something that an INVITE waits for.
+    Kept,
 }
 
 /// The SIP sockets, bound before anything else happens.
@@ -67,7 +74,7 @@ pub struct Wiring {
     pub pulse: Pulse,
     /// What an earlier run left, and where the next one will find it.
     pub left: Checkpoint,
-    pub keeper: mpsc::Sender<Changes>,
+    pub keeper: Pen,
 }
 
 /// When the control task last went round: seconds on the monotonic clock.
@@ -158,7 +165,8 @@ struct Control {
     media: Arc<Media>,
     facts: mpsc::UnboundedSender<Noted>,
     board: Board,
-    keeper: mpsc::Sender<Changes>,
+    keeper: Pen,
+    held: Held,
     beats: u64,
     traces: Traces,
     /// Served besides the PBX.
@@ -182,7 +190,8 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
         media: wiring.media,
         facts: wiring.facts,
         board: wiring.board,
-        keeper: wiring.keeper.clone(),
+        keeper: wiring.keeper,
+        held: Held::default(),
         beats: 0,
         traces: wiring.traces,
         also_trusted,
@@ -194,7 +203,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
     let mut pacemaker = Watchdog::new(wiring.pulse);
     control.drain();
     while !control.drained {
-        let due = control.switchboard.deadline();
+        let due = earlier(control.switchboard.deadline(), control.held.deadline());
         let event = tokio::select! {
             received = control.udp.recv_from(&mut datagram) => match received {
                 Ok((length, from)) => Event::Datagram(from, length),
@@ -205,7 +214,8 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
             Some(order) = wiring.orders.recv() => Event::Order(order),
             () = clock::until(due) => Event::Due,
             _ = beat.tick() => Event::Beat,
-            Ok(_) = wiring.keeper.reserve(), if control.switchboard.is_changed() => Event::Keeper,
+            Ok(()) = control.keeper.room(), if control.switchboard.is_changed() => Event::Keeper,
+            () = control.keeper.kept.more(), if !control.held.is_empty() => Event::Kept,
         };
         match event {
             Event::Datagram(addr, length) => {
@@ -216,26 +226,19 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
             Event::Broken(error) => debug!(%error, "the SIP socket reported an error"),
             Event::Stream(event) => control.on_stream(event),
             Event::Media(event) => control.handle(Input::Media(event)),
-            Event::Order(input) => {
-                if let Input::Peers(peers) = &input {
-                    control.streams.trust(trusted(&control.also_trusted, peers));
-                }
-                control.handle(input);
-            }
-            Event::Due => {
-                if let Some((_, why)) = due {
-                    trace!(why, "due");
-                }
-                control.handle(Input::Timeout);
-            }
+            Event::Order(input) => control.on_order(input),
+            Event::Due => control.on_due(due),
             Event::Beat => {
                 pacemaker.beat();
                 control.say_alive();
             }
             Event::Keeper => control.keep(),
+            Event::Kept => {}
         }
+        control.release();
     }
     control.keep_last().await;
+    control.flush();
     Ok(())
 }
 
@@ -249,10 +252,37 @@ impl Control {
         self.drain();
     }
 
+    fn on_order(&mut self, input: Input) {
+        if let Input::Peers(peers) = &input {
+            self.streams.trust(trusted(&self.also_trusted, peers));
+        }
+        self.handle(input);
+    }
+
+    fn on_due(&mut self, due: Option<Deadline>) {
+        if let Some((_, why)) = due {
+            trace!(why, "due");
+        }
+        self.handle(Input::Timeout);
+    }
+
     /// Never waits: while the keeper writes, what changes gathers in the switchboard.
     fn keep(&mut self) {
-        if let Ok(room) = self.keeper.try_reserve() {
-            room.send(self.switchboard.take_changes(clock::now()));
+        self.keeper.tell(|| self.switchboard.take_changes(clock::now()));
+    }
+
+    /// Sends what has waited for the keeper.
+    fn release(&mut self) {
+        while let Some(transmit) = self.held.poll(self.keeper.kept.written(), clock::mono()) {
+            self.send(transmit);
+        }
+        self.keeper.kept.hurry(!self.held.is_empty());
+    }
+
+    /// Whoever waits for a keeper that is gone waits no longer.
+    fn flush(&mut self) {
+        while let Some(transmit) = self.held.poll(u64::MAX, clock::mono()) {
+            self.send(transmit);
         }
     }
 
@@ -278,10 +308,9 @@ impl Control {
     }
 
     async fn keep_last(&mut self) {
-        let room = tokio::time::timeout(KEEP_WITHIN, self.keeper.reserve()).await;
-        if let Ok(Ok(room)) = room {
-            room.send(self.switchboard.take_changes(clock::now()));
-        }
+        // Where there is no room in time, nothing is told.
+        let _ = tokio::time::timeout(KEEP_WITHIN, self.keeper.room()).await;
+        self.keep();
     }
 
     fn on_stream(&mut self, event: streams::Event) {
@@ -306,6 +335,10 @@ impl Control {
         let mut commanded = false;
         while let Some(output) = self.switchboard.poll() {
             match output {
+                Output::Send(transmit) if transmit.opens() => {
+                    let untold = u64::from(self.switchboard.is_changed());
+                    self.held.hold(transmit, self.keeper.told() + untold, clock::mono());
+                }
                 Output::Send(transmit) => self.send(transmit),
                 Output::Traced(traced) => self.traces.put(traced),
                 Output::Heard { call, party, quality } => self.board.hears(call, party, quality),
