@@ -1,8 +1,10 @@
-//! Messages and packets that were made to break a parser: RFC 5118, malformed ones by rule, and the
-//! corpora of the fuzz targets, replayed on the stable toolchain.
+//! Messages and packets that were made to break a parser: RFC 5118, malformed ones by rule, seeds of
+//! our own, and the corpora of the fuzz targets, replayed on the stable toolchain.
 
+mod classes;
 mod line;
 mod malformed;
 mod replay;
 mod rfc5118;
+mod seeds;
 mod targets;

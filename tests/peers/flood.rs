@@ -337,6 +337,115 @@ fn sig_31_a_flood_of_calls_beside_a_call() {
     talk.daemon.row_is(first, "answered");
 }
 
+/// A request or response that opens no call.
+fn other(n: u32, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
+    const METHODS: [&str; 7] =
+        ["OPTIONS", "REGISTER", "SUBSCRIBE", "MESSAGE", "ACK", "BYE", "200 OK"];
+    let method = METHODS[n as usize % METHODS.len()];
+    let (first, cseq) = match method {
+        "200 OK" => ("SIP/2.0 200 OK".to_owned(), "INVITE"),
+        method => (format!("{method} sip:1001@{to} SIP/2.0"), method),
+    };
+    let tag = if matches!(method, "ACK" | "BYE" | "200 OK") { ";tag=x" } else { "" };
+    format!(
+        "{first}\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKo{n}\r\nMax-Forwards: 70\r\n\
+         From: <sip:x@{from}>;tag=o{n}\r\nTo: <sip:1001@{to}>{tag}\r\nCall-ID: other-{n}\r\n\
+         CSeq: 1 {cseq}\r\nContact: <sip:x@{from}>\r\nContent-Length: 0\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// OPTIONS, REGISTER, SUBSCRIBE, MESSAGE, ACK, BYE and responses, 1,000 of each a second: of a stranger, who hears
+/// nothing, then of the PBX. The two who talk hear each other, the duty call is taken, no row and no memory for it.
+#[test]
+fn rel_06_a_thousand_a_second_of_each_other_message_beside_a_recorded_call() {
+    let plan = Plan { phones: &[("9200", 20)], ..Plan::default() };
+    let Some(talk) = Talk::begin(&plan, seconds()) else { return };
+    let line = SocketAddr::from(([127, 0, 0, 1], talk.room.ports.line()));
+    let before = talk.holds();
+    for (host, duty) in [(STRANGER, "13900000001"), ("127.0.0.1", "13900000002")] {
+        let socket = bind(host);
+        let from = socket.local_addr().expect("bound");
+        let make = |n| other(n, from, line);
+        let (heard, sent, back, answer) =
+            beside(&talk, duty, |stop| flood(&socket, &[line], 7_000, stop, make));
+        println!(
+            "{sent} from {host}, {} answered; the duty call: {answer:?}; {heard:?}",
+            back.len()
+        );
+        assert!(sent >= 6_000 * seconds(), "{sent}");
+        assert!(
+            host != STRANGER || back.is_empty(),
+            "a stranger hears nothing: {:?}",
+            back.first()
+        );
+        assert_eq!(answer.0, 200, "it is heard");
+        assert!(answer.1 < Duration::from_millis(500), "{answer:?}");
+        is_whole(heard);
+    }
+    assert_eq!(
+        talk.daemon.row("SELECT count(*) FROM call"),
+        "3",
+        "the call and the two duty calls"
+    );
+    let lines = talk.daemon.process.log().matches("SIP messages were dropped").count();
+    assert!(lines <= 2, "{lines} lines");
+    let (memory, open) = talk.holds();
+    println!("resident {} -> {memory}, open {} -> {open}", before.0, before.1);
+    assert!(memory < before.0 + 50_000_000 && open <= before.1 + 4);
+    talk.caller.hang_up();
+    talk.daemon.row_is("SELECT disposition FROM call WHERE caller = '13800130007'", "answered");
+    let call = "SELECT id FROM call WHERE caller = '13800130007'";
+    let recorded = talk.daemon.recording(call);
+    let pieces = wave::stretches(&talk.says[1], &recorded.channels[0]);
+    let length: usize = pieces.iter().map(|piece| piece.length).sum();
+    assert!(length * 1000 >= talk.says[1].len() * 990, "{length} samples are on the tape");
+}
+
+/// 3,000 INVITEs a second, from 10,000 addresses, each of which is used once in a while.
+#[test]
+fn rel_05_three_thousand_calls_a_second_from_ten_thousand_forged_addresses() {
+    const ADDRESSES: u32 = 10_000;
+    let plan = Plan { phones: &[("9200", 20)], ..Plan::default() };
+    let length = seconds() + 1;
+    let Some(talk) = Talk::begin(&plan, length) else { return };
+    let line = SocketAddr::from(([127, 0, 0, 1], talk.room.ports.line()));
+    let before = talk.holds();
+    let watched: Vec<UdpSocket> = (0..100).map(|n| bind(&forged(n * 97))).collect();
+    let (heard, sent, back, answer) = beside(&talk, "13900000003", |stop| {
+        let (start, mut sent) = (Instant::now(), 0);
+        while !stop.load(Ordering::Relaxed) {
+            while f64::from(sent) < start.elapsed().as_secs_f64() * 3_000.0 {
+                let n = sent % ADDRESSES;
+                let own = watched.get(n as usize / 97).filter(|_| n % 97 == 0);
+                let made = own.is_none().then(|| bind(&forged(n)));
+                let socket = own.or(made.as_ref()).expect("one of them");
+                let from = socket.local_addr().expect("bound");
+                let _ = socket.send_to(&invite(sent, from, line, "forged"), line);
+                sent += 1;
+            }
+            sleep(Duration::from_millis(1));
+        }
+        let mut bytes = [0; 4096];
+        let back = watched.iter().filter(|socket| socket.recv(&mut bytes).is_ok());
+        (sent, back.map(|socket| format!("{socket:?}")).collect())
+    });
+    println!("{sent} INVITEs; the duty call: {answer:?}; heard {heard:?}");
+    assert!(sent >= ADDRESSES && back.is_empty(), "{sent}, heard by {back:?}");
+    assert_eq!(answer.0, 200, "it is heard");
+    assert!(answer.1 < Duration::from_millis(500), "{answer:?}");
+    is_whole(heard);
+    talk.daemon.row_is("SELECT count(*) FROM call", "2");
+    let (memory, open) = talk.holds();
+    println!("resident {} -> {memory}, open {} -> {open}", before.0, before.1);
+    assert!(memory < before.0 + 50_000_000 && open <= before.1 + 2);
+    talk.caller.hang_up();
+}
+
+fn forged(n: u32) -> String {
+    format!("127.1.{}.{}", n / 200, 1 + n % 200)
+}
+
 /// Another for each flood.
 fn duty_number(flooding: &str) -> String {
     format!("139{:08}", flooding.len())
@@ -344,18 +453,28 @@ fn duty_number(flooding: &str) -> String {
 
 type Flooded = ([(usize, usize); 2], u32, Vec<String>, (u16, Duration));
 
-/// The two talk while somebody floods; in the middle of it the duty call comes.
+/// The two talk while somebody calls so often; in the middle of it the duty call comes.
 fn during(talk: &Talk, line: SocketAddr, host: &str, per_second: u32, caller: &str) -> Flooded {
     let socket = bind(host);
     let from = socket.local_addr().expect("bound");
+    let make = |n| invite(n, from, line, caller);
+    beside(talk, &duty_number(caller), |stop| flood(&socket, &[line], per_second, stop, make))
+}
+
+/// The two talk while somebody floods until he is stopped; in the middle of it the duty call comes.
+fn beside(
+    talk: &Talk,
+    duty: &str,
+    flooding: impl FnOnce(&AtomicBool) -> (u32, Vec<String>) + Send,
+) -> Flooded {
     let stop = AtomicBool::new(false);
+    let line = SocketAddr::from(([127, 0, 0, 1], talk.room.ports.line()));
     scope(|threads| {
-        let make = |n| invite(n, from, line, caller);
-        let (socket, stop) = (&socket, &stop);
-        let flooding = threads.spawn(move || flood(socket, &[line], per_second, stop, make));
+        let stop = &stop;
+        let flooding = threads.spawn(move || flooding(stop));
         let duty = threads.spawn(|| {
             sleep(Duration::from_secs(1));
-            dial(line, &duty_number(caller))
+            dial(line, duty)
         });
         let heard = talk.speak();
         stop.store(true, Ordering::Relaxed);
