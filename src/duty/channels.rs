@@ -96,6 +96,14 @@ impl Channels {
         self.of(call).into_iter().filter(|(channel, _)| self.is_open(*channel)).count() > 1
     }
 
+    pub fn is_of(&self, call: CallId, channel: Channel) -> bool {
+        self.of_call.contains(&(call, channel))
+    }
+
+    pub fn is_lent(&self, channel: Channel) -> bool {
+        self.lent.contains_key(&channel)
+    }
+
     /// The relay is about to be told to open it.
     pub fn open(&mut self, channel: Channel) {
         if let Some(loan) = self.lent.get_mut(&channel) {

@@ -5,6 +5,7 @@ use super::call::Call;
 use super::ids::CallId;
 use super::journal::{Fact, Noted};
 use crate::protocol::now::Now;
+use crate::protocol::rtp::seam::Mark;
 use crate::protocol::rtp::{Channel, Party};
 use crate::protocol::sip::LegId;
 use crate::protocol::sip::endpoint::checkpoint::{SavedLeg, SavedRegistration};
@@ -14,7 +15,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// To be raised with every change that an older or newer program would misread.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 /// A call goes on after an outage of at most this: so long a peer repeats its BYE (RFC 3261
 /// Timer F), so that we still hear of an end that we have missed.
 pub const GOES_ON: Duration = Duration::from_secs(32);
@@ -27,6 +28,7 @@ pub enum Key {
     Line,
     Leg(LegId),
     Call(CallId),
+    Voice(Channel),
     /// By its place in the order of facts.
     Fact(u64),
 }
@@ -46,6 +48,7 @@ pub enum Piece {
         call: Box<Call>,
         lent: Vec<Lent>,
     },
+    Voice(Mark),
     Fact(Box<Noted>),
 }
 
@@ -94,7 +97,7 @@ impl Checkpoint {
         let known = |(key, piece): (&Key, &Piece)| match (key, piece) {
             (Key::Call(call), _) => Some(*call),
             (_, Piece::Fact(noted)) => ended(&noted.fact),
-            (Key::Line | Key::Leg(_) | Key::Fact(_), _) => None,
+            (Key::Line | Key::Leg(_) | Key::Voice(_) | Key::Fact(_), _) => None,
         };
         self.pieces.iter().filter_map(known).collect()
     }
@@ -103,7 +106,7 @@ impl Checkpoint {
     pub fn taped(&self) -> BTreeSet<CallId> {
         let taped = |(key, piece): (&Key, &Piece)| match (key, piece) {
             (Key::Call(id), Piece::Call { call, .. }) => call.is_taped().then_some(*id),
-            (Key::Line | Key::Leg(_) | Key::Call(_) | Key::Fact(_), _) => None,
+            (Key::Line | Key::Leg(_) | Key::Call(_) | Key::Voice(_) | Key::Fact(_), _) => None,
         };
         self.pieces.iter().filter_map(taped).collect()
     }
@@ -114,6 +117,37 @@ fn ended(fact: &Fact) -> Option<CallId> {
         Fact::Ended { call, .. } => Some(*call),
         Fact::AttemptEnded { attempt, .. } => Some(CallId::from(*attempt)),
         _ => None,
+    }
+}
+
+/// Where the stream to each party stands. By itself no reason to tell anything: it goes with what is told otherwise.
+#[derive(Debug, Default)]
+pub struct Marks {
+    known: BTreeMap<Channel, Mark>,
+    changed: BTreeSet<Channel>,
+}
+
+impl Marks {
+    pub fn note(&mut self, channel: Channel, mark: Mark) {
+        self.known.insert(channel, mark);
+        self.changed.insert(channel);
+    }
+
+    pub fn of(&self, channel: Channel) -> Option<Mark> {
+        self.known.get(&channel).copied()
+    }
+
+    pub fn forget(&mut self, channel: Channel) {
+        if self.known.remove(&channel).is_some() {
+            self.changed.insert(channel);
+        }
+    }
+
+    pub fn take_changes(&mut self, into: &mut Vec<(Key, Option<Piece>)>) {
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        into.extend(
+            changed.map(|channel| (Key::Voice(channel), self.of(channel).map(Piece::Voice))),
+        );
     }
 }
 
@@ -174,7 +208,7 @@ mod tests {
         unwritten.take_changes(&mut pieces);
         let number = |(key, piece): (Key, Option<Piece>)| match key {
             Key::Fact(number) => (number, piece.is_some()),
-            Key::Line | Key::Leg(_) | Key::Call(_) => panic!("{key:?}"),
+            Key::Line | Key::Leg(_) | Key::Call(_) | Key::Voice(_) => panic!("{key:?}"),
         };
         pieces.into_iter().map(number).collect()
     }

@@ -103,6 +103,11 @@ pub enum Fact {
         number: String,
         why: Refusal,
     },
+    /// An officer ended a call of ours on his page.
+    GivenUp {
+        call: CallId,
+        asker: Asker,
+    },
     /// A call was made for somebody to a number that counts for the day's cap.
     Dialled {
         call: CallId,

@@ -15,14 +15,14 @@ use self::closing::Closing;
 use super::call::desk::Desk;
 use super::call::{Call, LegEvent, keys};
 use super::channels::Channels;
-use super::checkpoint::{Checkpoint, Key, Unwritten};
+use super::checkpoint::{Checkpoint, Key, Marks, Unwritten};
 use super::dial_plan::Dialled;
 use super::figures::{self, Figures};
 use super::ids::{AttemptId, CallId, EntryId};
 use super::journal::{Fact, Noted, Urgency};
 use super::ladder::{Ladder, Traced};
 use super::line_plan::LinePlan;
-use super::placed::DialOrder;
+use super::placed::{Asker, DialOrder};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
 use crate::protocol::rtp::quality::{Course, Quality};
@@ -97,6 +97,7 @@ pub enum Input {
     /// He does not want this call any more.
     GiveUp {
         call: CallId,
+        asker: Asker,
     },
     /// So many calls that count have been made for others today, says the log of earlier runs.
     DialledToday {
@@ -195,6 +196,7 @@ impl Switchboard {
             random,
             out: VecDeque::new(),
             unwritten: Unwritten::default(),
+            marks: Marks::default(),
             ladder: Ladder::default(),
         };
         Self {
@@ -225,7 +227,9 @@ impl Switchboard {
             Input::Media(event) => self.on_media(event, now),
             Input::Notify(order) => self.on_notify(order, now),
             Input::Dial(order) => self.on_dial(order, now),
-            Input::GiveUp { call } => self.turn(call, |call, desk| call.give_up(desk, now)),
+            Input::GiveUp { call, asker } => {
+                self.turn(call, |call, desk| call.give_up(asker, desk, now));
+            }
             Input::DialledToday { calls } => self.desk.dialled.add(calls, now),
             Input::StopNotifying { attempt, why } => {
                 self.turn(attempt.into(), |call, desk| call.stop_notifying(why, desk, now));
@@ -448,6 +452,7 @@ impl Switchboard {
                     self.desk.note(Fact::Undecryptable { call, party }, now);
                 }
             }
+            rtp::Event::Marked { channel, mark } => self.on_marked(channel, mark),
             rtp::Event::Closed { channel, counts, measured } => {
                 let quality = self.finish_voice(channel, &measured, now);
                 if let Some((call, party)) = self.desk.channels.closed(channel) {

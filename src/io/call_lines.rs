@@ -81,6 +81,7 @@ impl CallLines {
             | Fact::Undecryptable { .. }
             | Fact::LineMoved { .. }
             | Fact::Intruded { .. }
+            | Fact::GivenUp { .. }
             | Fact::TurnedAway { .. } => {}
         }
     }

@@ -417,7 +417,7 @@ fn rel_05_three_thousand_calls_a_second_from_ten_thousand_forged_addresses() {
         while !stop.load(Ordering::Relaxed) {
             while f64::from(sent) < start.elapsed().as_secs_f64() * 3_000.0 {
                 let n = sent % ADDRESSES;
-                let own = watched.get(n as usize / 97).filter(|_| n % 97 == 0);
+                let own = watched.get(n as usize / 97).filter(|_| n.is_multiple_of(97));
                 let made = own.is_none().then(|| bind(&forged(n)));
                 let socket = own.or(made.as_ref()).expect("one of them");
                 let from = socket.local_addr().expect("bound");

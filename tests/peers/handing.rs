@@ -2,6 +2,7 @@
 
 use crate::calls::{Room, talk};
 use crate::daemon::Plan;
+use crate::officer::Officer;
 use crate::twin::{FarEnd, TrunkCaller, Voice};
 use crate::wave;
 use std::time::Duration;
@@ -173,7 +174,7 @@ fn sig_16_two_callers_are_joined_through_the_pbx() {
     far_end.refers(&first, &format!("<{contact}?Replaces={replaces}>"));
     assert_eq!(far_end.is_told().last().map(String::as_str), Some("SIP/2.0 200 OK"));
     far_end.is_let_go();
-    let moved = second.is_offered();
+    let moved = second.remote_media();
     let mut heard = [0; 1500];
     second.media.set_read_timeout(Some(SOON)).expect("a timeout");
     let (length, from) = second.media.recv_from(&mut heard).expect("the first caller's voice");
@@ -192,4 +193,46 @@ fn sig_16_two_callers_are_joined_through_the_pbx() {
     let recorded = daemon.recording("SELECT call FROM leg WHERE how = 'transfer'");
     let right: usize = recorded.channels[1].iter().filter(|sample| **sample != 0).count();
     assert!(right > wave::RATE / 2, "the second caller is on the officers' side: {right}");
+}
+
+/// His consultation is a call of his own: the caller and whom he called are joined, and he is gone.
+#[test]
+fn sig_16_and_sig_24_a_caller_and_whom_the_officer_called_are_joined_through_the_pbx() {
+    let Some(mut room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let more = "[dial]\nallow = [\"20xx\"]\n";
+    let plan = Plan { phones: &[("9200", 60)], more, ..Plan::default() };
+    let mut daemon = room.daemon(&plan);
+    let at_page = Officer::first(&mut daemon);
+    let says = [29, 30].map(|seed| wave::voice(seed, 40));
+    let mut caller = room.phone("caller", &says[0]);
+    let mut called = room.phone("2002", &says[1]);
+    caller.dial("1001");
+    let first = far_end.invited();
+    caller.established();
+    at_page.dials("number=2002").expect("it is called");
+    let consulted = far_end.invited();
+    called.incoming(SOON);
+    called.accept();
+    called.established();
+    talk(1);
+    let replaces = consulted.names_itself();
+    let contact = consulted.get("contact").trim_matches(['<', '>']).to_owned();
+    far_end.refers(&first, &format!("<{contact}?Replaces={replaces}>"));
+    assert_eq!(far_end.is_told().last().map(String::as_str), Some("SIP/2.0 200 OK"));
+    far_end.is_let_go();
+    talk(4);
+    caller.hangup();
+    called.closed();
+    daemon.row_is("SELECT count(*) FROM call WHERE disposition = 'answered'", "2");
+    let recorded = daemon.recording("SELECT call FROM leg WHERE how = 'transfer'");
+    for (what, said, heard) in [
+        ("the caller heard him", &says[1], caller.heard()),
+        ("he heard the caller", &says[0], called.heard()),
+        ("right of the first call's WAV", &says[1], recorded.channels[1].clone()),
+        ("left of the first call's WAV", &says[0], recorded.channels[0].clone()),
+    ] {
+        let same: usize = wave::stretches(said, &heard).iter().map(|one| one.length).sum();
+        assert!(same > 3 * wave::RATE, "{what}: {same} samples");
+    }
 }

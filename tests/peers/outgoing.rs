@@ -6,9 +6,10 @@ use crate::calls::{Room, talk};
 use crate::daemon::{Daemon, Plan};
 use crate::officer::Officer;
 use crate::process::wait_until;
-use crate::twin::{FarEnd, Voice};
+use crate::twin::{FarEnd, Seen, Voice};
 use crate::{have, wave};
 use dutyline::protocol::rtp::{Codec, g711};
+use std::net::UdpSocket;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(8);
@@ -163,6 +164,40 @@ fn sig_24_and_sig_13_the_officer_hears_the_network_and_gives_up() {
             assert!(same > wave::RATE, "{who} heard {same} samples of 3 s");
         }
     }
+}
+
+/// The number changes its session while it rings (UPDATE): it is answered, and the officer hears it where it is then.
+#[test]
+fn sig_14_and_sig_24_an_update_from_a_number_that_rings_is_answered() {
+    let Some(mut room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let mut daemon = room.daemon(&plan());
+    let at_page = Officer::first(&mut daemon);
+    let mut officer = room.phone("2001", &wave::voice(34, 30));
+    let entry = at_page.dials("number=9184").expect("it is called");
+    officer.incoming(SOON);
+    officer.accept();
+    officer.established();
+    let invite = far_end.invited();
+    let seen = std::iter::from_fn(|| far_end.seen.recv_timeout(SOON).ok());
+    assert!(seen.take(4).any(|seen| matches!(seen, Seen::Acknowledged)), "PRACK");
+    let moved = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    moved.set_read_timeout(Some(SOON)).expect("a timeout");
+    far_end.updates(&invite, &moved);
+    let answers = std::iter::from_fn(|| far_end.seen.recv_timeout(SOON).ok());
+    let status = answers.take(4).find_map(|seen| match seen {
+        Seen::Answered(status, _) => Some(status),
+        _ => None,
+    });
+    assert_eq!(status, Some(200));
+    let mut packet = [0; 1500];
+    assert!(moved.recv(&mut packet).expect("the officer's voice at the new port") > 12);
+    at_page.gives_up(&entry);
+    officer.closed();
+    far_end.is_let_go();
+    daemon.row_is("SELECT disposition FROM call", "abandoned");
+    let audit = "SELECT actor || ' ' || detail FROM audit WHERE action = 'call.hang_up'";
+    daemon.row_is(audit, "王值班 9184");
 }
 
 /// A call of ours survives the daemon's death as any other does.

@@ -4,9 +4,12 @@
 use crate::baresip::Baresip;
 use crate::calls::{Room, talk};
 use crate::daemon::{Daemon, Plan};
+use crate::officer::Officer;
 use crate::process::wait_until;
-use crate::twin::{FarEnd, Seen};
+use crate::twin::{FarEnd, Seen, TrunkCaller};
 use crate::wave::{self, Stretch};
+use dutyline::protocol::rtp::packet;
+use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
@@ -159,6 +162,57 @@ fn sig_34_killed_over_tcp() {
     killed_in_talk(true, "tcp");
 }
 
+/// Synchronisation source, number and timestamp of what this phone hears, until it has heard nothing for a moment.
+fn hears(media: &UdpSocket) -> Vec<(u32, u16, u32)> {
+    media.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+    let mut packet = [0; 2048];
+    let mut heard = vec![];
+    while let Ok(length) = media.recv(&mut packet) {
+        if let Some(numbers) = packet::numbers(&packet[..length]) {
+            heard.push((numbers.ssrc, numbers.sequence, numbers.timestamp));
+        }
+    }
+    heard
+}
+
+/// The officer hears that it rings, then whom he called, then him again after the kill: telephones are deaf to numbers
+/// that fall back, so it is one stream.
+#[test]
+fn sig_34_who_heard_it_ring_before_the_kill_hears_on_after_it() {
+    let Some(mut room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let more = "[dial]\nallow = [\"20xx\"]\n";
+    let plan = Plan { phones: &[("9200", 20)], more, ..Plan::default() };
+    let mut daemon = room.daemon(&plan);
+    let at_page = Officer::first(&mut daemon);
+    let mut far = room.phone("2002", &wave::voice(53, 60));
+    at_page.dials("number=2002").expect("it is called");
+    far_end.invited();
+    far.incoming(SOON);
+    talk(2);
+    far.accept();
+    far.established();
+    talk(2);
+    let listening = far_end.media.try_clone().expect("a second handle");
+    let listener = std::thread::spawn(move || hears(&listening));
+    daemon.process.kill();
+    let before = listener.join().expect("heard");
+    daemon.restart(room.folder.path(), &room.ports, &plan);
+    talk(3);
+    far.hangup();
+    far_end.is_let_go();
+    let after = hears(&far_end.media);
+    println!("{} packets before, {} after", before.len(), after.len());
+    assert!(before.len() > 150 && after.len() > 40, "{} {}", before.len(), after.len());
+    for pair in before.iter().chain(&after).collect::<Vec<_>>().windows(2) {
+        let [(source, sequence, timestamp), (next, then, later)] = [*pair[0], *pair[1]];
+        assert_eq!(source, next, "one stream");
+        assert!((1..4000).contains(&then.wrapping_sub(sequence)), "{sequence} {then}");
+        assert!(later.wrapping_sub(timestamp) < 8000 * 60, "{timestamp} {later}");
+    }
+    daemon.row_is("SELECT disposition FROM call", "answered");
+}
+
 /// Under the keys of the run that died; a new sender's packets, as libsrtp sees them.
 #[test]
 fn sig_34_killed_in_an_encrypted_call() {
@@ -247,6 +301,26 @@ fn sig_36_killed_while_it_rings_the_phone_is_cancelled_and_the_pbx_serves_the_ca
     assert_eq!(daemon.row("SELECT count(*) FROM entry"), "1");
     caller.hangup();
     officer.closed();
+}
+
+/// No phone rings of which a next run knows nothing: when its INVITE is there, it is written down, in a burst too.
+#[test]
+fn sig_36_an_invite_is_written_down_before_it_leaves() {
+    let Some(room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let plan = Plan { phones: &[("9180", 30)], channels: 30, ..Plan::default() };
+    let daemon = room.daemon(&plan);
+    let kept = room.folder.path().join("dutyline/data/calls.checkpoint");
+    let mut caller = TrunkCaller::new(&room.ports, "1380013");
+    caller.dials_at_once("1001", 12);
+    for n in 0..12 {
+        let invite = far_end.invited();
+        let written = std::fs::read(&kept).expect("it is there");
+        let name = invite.get("call-id").as_bytes();
+        let is_there = written.windows(name.len()).any(|bytes| bytes == name);
+        assert!(is_there, "INVITE {n} has left, and nobody would know of it");
+    }
+    daemon.row_is("SELECT count(*) FROM call", "12");
 }
 
 /// Nothing of the call was written down before the kill: the phone is let go as soon as it is heard of.

@@ -175,19 +175,20 @@ impl TrunkCaller {
         self.wait(|message| message.status() == 180);
     }
 
-    /// A re-INVITE comes and is answered as before; where the other end's voice is now.
-    pub fn is_offered(&self) -> SocketAddr {
-        let invite = self.wait(|message| message.is("INVITE"));
-        let contact = format!("sip:{}@{}", self.name, self.sip.local_addr().expect("bound"));
-        let ok = invite.response("200 OK", "", &contact, Some(&offer(&self.media)));
-        self.sip.send_to(ok.as_bytes(), self.pbx).expect("sent");
-        self.wait(|message| message.is("ACK"));
-        invite.media()
-    }
-
     /// Waits until the other end hangs up.
     pub fn is_hung_up(&self) {
         self.wait(|message| message.is("BYE"));
+    }
+
+    /// So many dial at once from here, and wait for nothing.
+    pub fn dials_at_once(&mut self, number: &str, calls: usize) {
+        let own = self.name.clone();
+        for call in 0..calls {
+            self.name = format!("{own}{call:04}");
+            self.from = format!("sip:{}@{TRUNK}", self.name);
+            self.dial(number, "");
+        }
+        self.name = own;
     }
 
     fn dial(&self, number: &str, headers: &str) {

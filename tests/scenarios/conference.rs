@@ -293,6 +293,10 @@ fn key_5_survives_kill_nine() {
     room.start_daemon();
     room.pass(millis(300));
     hear_each_other(&mut room, &[DESK, LEADER]);
+    let tape = CallId(room.attempts(entry).swap_remove(0).id.0);
+    let daemon = room.daemon.as_ref().unwrap();
+    assert_eq!(daemon.taped(tape, Party::Caller), 0, "his side of the tape is one");
+    assert!(daemon.taped(tape, Party::Leader) > 180 && daemon.taped(tape, Party::Officer) > 180);
     room.hangs_up(DESK);
     room.pass(seconds(1));
     assert_eq!(room.state(LEADER), State::OnHook);

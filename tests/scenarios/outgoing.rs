@@ -5,7 +5,7 @@ use crate::room::{Room, millis, minutes, seconds, tones};
 use dutyline::demo::pbx::Algorithm;
 use dutyline::demo::phone::{Event, Manner, State, sound};
 use dutyline::duty::ids::{CallId, EntryId};
-use dutyline::duty::journal::{Disposition, Joining};
+use dutyline::duty::journal::{Disposition, Fact, Joining};
 use dutyline::duty::placed::Refusal;
 use dutyline::io::store::{CallState, RecordingState};
 use dutyline::protocol::rtp::Party;
@@ -280,6 +280,37 @@ fn sig_24_and_sig_34_a_conversation_survives_kill_9() {
     assert_eq!(view.recording.map(|one| one.state), Some(RecordingState::Partial));
 }
 
+/// Telephones are deaf to numbers that fall back.
+#[test]
+fn sig_34_who_heard_it_ring_before_the_kill_hears_the_other_after_it() {
+    let mut room = evening();
+    room.officer_dials(MOBILE);
+    room.officer_waits_for(DIRECTOR);
+    room.pass(millis(1500));
+    room.picks_up(DIRECTOR);
+    room.pass(millis(500));
+    room.says(DIRECTOR, &speech(1));
+    for seed in 2..4 {
+        room.pass(seconds(2));
+        room.kill_daemon();
+        room.pass(millis(300));
+        room.start_daemon();
+        room.says(DIRECTOR, &speech(seed));
+        room.pass(millis(50));
+        assert!(sound(room.phone(DESK).phone.heard(), 8).ends_with(&speech(seed)), "every sample");
+    }
+    let heard = room.phone(DESK).phone.heard();
+    assert!(heard.len() > 75 + 100, "the tone, and what was said");
+    for pair in heard.windows(2) {
+        assert_eq!(pair[0].ssrc, pair[1].ssrc, "one stream");
+        let step = pair[1].sequence.wrapping_sub(pair[0].sequence);
+        assert!((1..1000).contains(&step), "{step}");
+        assert!(pair[1].timestamp.wrapping_sub(pair[0].timestamp) < 8000 * 60, "{pair:?}");
+    }
+    room.hangs_up(DESK);
+    room.pass(seconds(1));
+}
+
 #[test]
 fn sig_24_and_sig_36_killed_while_it_rings_it_ends_and_both_phones_are_free() {
     for at_desk in [true, false] {
@@ -294,6 +325,11 @@ fn sig_24_and_sig_36_killed_while_it_rings_it_ends_and_both_phones_are_free() {
         room.pass(seconds(2));
         assert_eq!([DESK, DIRECTOR].map(|number| room.state(number)), [State::OnHook; 2]);
         assert_eq!(ended(&room, entry).0, Some(Disposition::Interrupted));
+        let why = room.facts().find_map(|noted| match &noted.fact {
+            Fact::Ended { why, .. } => Some(why.clone()),
+            _ => None,
+        });
+        assert_eq!(why.as_deref(), Some("the daemon was restarted while it was dialled"));
     }
 }
 

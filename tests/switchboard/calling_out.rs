@@ -1,6 +1,7 @@
 //! Calls of ours over the duty line: what crosses, what is heard before the answer, keys, a phone
 //! that hands the call on.
 
+use crate::unanswered::{changes_its_mind, speaks_to};
 use crate::world::{World, ms, phone, seconds};
 use dutyline::duty::ids::CallId;
 use dutyline::duty::journal::{Disposition, Fact, Joining, Stretch};
@@ -18,12 +19,16 @@ fn world() -> World {
     World::new(&[phone("201", 20)], 6, 2, 1)
 }
 
-fn order(world: &mut World, n: u128, number: &str) -> CallId {
-    let call = CallId(Uuid::from_u128(n));
+fn officer_wang() -> Asker {
     let (name, terminal) = ("王值班".to_owned(), "192.0.2.77".to_owned());
+    Asker { name, person: Some(1), terminal }
+}
+
+pub fn order(world: &mut World, n: u128, number: &str) -> CallId {
+    let call = CallId(Uuid::from_u128(n));
     world.tell(Input::Dial(DialOrder {
         call,
-        asker: Asker { name, person: Some(1), terminal },
+        asker: officer_wang(),
         number: number.to_owned(),
         name: String::new(),
         phone: "phone 201".to_owned(),
@@ -141,7 +146,7 @@ fn sig_24_an_officer_who_picks_up_as_his_page_gives_up_is_hung_up() {
     let call = order(&mut world, 1, "301");
     let (officer, _) = world.rung("201").unwrap();
     world.wire_works = false;
-    world.tell(Input::GiveUp { call });
+    world.tell(Input::GiveUp { call, asker: officer_wang() });
     world.wire_works = true;
     world.pick_up(officer);
     world.pass(seconds(2));
@@ -230,6 +235,67 @@ fn sig_24_an_officer_who_hands_on_and_leaves_in_vain_leaves_nobody_behind() {
 }
 
 #[test]
+fn sig_14_and_sig_24_the_officers_phone_and_the_number_may_change_their_session_while_they_ring() {
+    let mut world = world();
+    order(&mut world, 1, "301");
+    let (officer, _) = world.rung("201").unwrap();
+    let (events, remote) = changes_its_mind(&mut world, officer);
+    assert!(matches!(events[..], [Event::Answer { .. }]), "{events:?}");
+    world.pbx.answer(officer, vec![], world.now);
+    world.settle();
+    assert_eq!(speaks_to(&world, world.channel(Party::Officer)), Some(remote));
+    let (far, _) = world.rung("301").unwrap();
+    let (events, remote) = changes_its_mind(&mut world, far);
+    assert!(matches!(events[..], [Event::Answer { .. }]), "{events:?}");
+    let channel = world.channel(Party::Caller);
+    assert_eq!(speaks_to(&world, channel), Some(remote), "it is heard where it is now");
+    world.pbx.offer(far, crate::G729.to_vec(), world.now);
+    world.settle();
+    assert_eq!(world.heard_of(far), [Event::OfferRefused { leg: far, status: 488 }]);
+    world.pbx.answer(far, vec![], world.now);
+    world.settle();
+    assert_eq!(speaks_to(&world, channel), Some(remote));
+    assert_eq!(world.count(|fact| matches!(fact, Fact::Answered { .. })), 1);
+    world.hang_up(far);
+    assert!(world.ended(officer));
+    world.assert_clean();
+}
+
+/// The channels kept for leaders are there for whoever calls for help, too.
+#[test]
+fn sig_24_help_is_called_on_the_channels_that_are_kept() {
+    let mut world = world();
+    for n in 1..3 {
+        order(&mut world, n, "301");
+    }
+    order(&mut world, 3, "302");
+    let full = |fact: &Fact| matches!(fact, Fact::NotPlaced { why: Refusal::NoChannel, .. });
+    assert_eq!(world.count(full), 1, "four of six channels are lent, two are kept");
+    let call = order(&mut world, 4, "110");
+    assert_eq!(world.count(full), 1);
+    assert!(world.calls().contains(&call));
+    assert_eq!(world.board.channels_in_use(), 6);
+    world.tell(Input::Shutdown);
+    world.assert_clean();
+}
+
+/// Whoever ended a call on his page is told to the log, once, and only where there was one.
+#[test]
+fn sig_24_who_hung_up_on_his_page_is_noted() {
+    let mut world = world();
+    let (call, _, _) = talking(&mut world);
+    for _ in 0..2 {
+        world.tell(Input::GiveUp { call, asker: officer_wang() });
+    }
+    let by = |fact: &Fact| match fact {
+        Fact::GivenUp { call: of, asker } => *of == call && *asker == officer_wang(),
+        _ => false,
+    };
+    assert_eq!(world.count(by), 1);
+    world.assert_clean();
+}
+
+#[test]
 fn sig_24_refused_before_anything_is_sent() {
     let mut world = world();
     let sent = world.from_board.len();
@@ -269,7 +335,7 @@ fn sig_24_the_same_order_twice_is_one_call() {
     let call = order(&mut world, 1, "301");
     assert_eq!(order(&mut world, 1, "301"), call);
     assert_eq!(world.calls(), [call]);
-    world.tell(Input::GiveUp { call });
+    world.tell(Input::GiveUp { call, asker: officer_wang() });
     world.pass(ms(100));
     world.assert_clean();
 }

@@ -1,9 +1,11 @@
 //! An officer hands his conversation on, and phones that take a call for themselves.
 
+use crate::calling_out::order;
 use crate::world::{World, ms, phone};
 use crate::{one_phone, talking, two_phones};
 use dutyline::duty::journal::{Disposition, Fact, Joining, Stretch};
 use dutyline::duty::prompts::RINGBACK;
+use dutyline::duty::switchboard::Input;
 use dutyline::protocol::rtp::{Codec, Command, Party};
 use dutyline::protocol::sdp::Direction;
 use dutyline::protocol::sip::{Event, LegId};
@@ -214,8 +216,7 @@ fn sig_16_two_callers_of_one_officer_are_joined_and_he_leaves() {
     assert_eq!(world.notified().last(), Some(&200));
     assert!(world.ended(officer) && world.ended(again), "he has left both");
     assert!(!world.ended(first));
-    let asked = world.heard_of(second);
-    assert!(matches!(asked[..], [Event::Offer { .. }]), "to another port: {asked:?}");
+    assert_eq!(world.heard_of(second), [], "he keeps his session: nothing that he could refuse");
     assert_eq!(world.ending(other), Some((Disposition::Answered, Some(Party::Officer), 200)));
     assert_eq!(world.ending(one), None, "the first one's entry goes on");
     assert_eq!(
@@ -229,11 +230,14 @@ fn sig_16_two_callers_of_one_officer_are_joined_and_he_leaves() {
     });
     let callers = callers.expect("the first caller's");
     assert_ne!(callers, ours, "the last one opened was the second caller's");
-    assert!(world.media.contains(&Command::Join { a: callers, b: theirs }));
+    assert_eq!(theirs, ours, "which he keeps");
+    let passed = Command::PassOn { channel: theirs, call: one.0, party: Party::Officer };
+    let joined = Command::Join { a: callers, b: theirs };
+    let at = |wanted: &Command| world.media.iter().position(|one| one == wanted);
+    assert!(at(&passed).is_some() && at(&passed) < at(&joined), "taped with the first call");
     assert_eq!(world.board.channels_in_use(), 2, "everything else is free again");
-    let sdp = world.sdp(&[(Codec::Pcma, 8)], Direction::SendRecv);
-    world.pbx.accept_offer(second, sdp, world.now);
-    world.settle();
+    world.dies_and_comes_back();
+    assert!(world.media.contains(&joined));
     world.hang_up(second);
     assert!(world.ended(first));
     assert_eq!(world.ending(one), Some((Disposition::Answered, Some(Party::Officer), 200)));
@@ -241,16 +245,80 @@ fn sig_16_two_callers_of_one_officer_are_joined_and_he_leaves() {
 }
 
 #[test]
-fn sig_16_without_a_free_channel_nobody_is_joined_and_both_go_on() {
+fn sig_16_two_are_joined_where_no_channel_is_free() {
     let mut world = World::new(&[phone("201", 20)], 6, 2, 1);
     let [first, officer, second, again] = two_callers(&mut world);
     let names = world.names_second_officer();
     world.officer_refers(1, &format!("<sip:8000@192.0.2.9:5060?{names}>"), "");
-    assert_eq!(world.answered("REFER"), 503);
+    assert_eq!(world.answered("REFER"), 202);
+    assert!(world.ended(officer) && world.ended(again));
+    world.hang_up(first);
+    assert!(world.ended(second));
+    world.assert_clean();
+}
+
+#[test]
+fn sig_16_two_who_cannot_understand_each_other_are_not_joined_and_both_go_on() {
+    let mut world = World::new(&[phone("201", 20)], 9, 2, 1);
+    let (first, officer) = talking(&mut world);
+    let second = world.dial_with("13900000000", crate::G729.to_vec());
+    let (again, _) = world.rung("201").expect("his second line rings");
+    world.pbx.answer(again, crate::G729.to_vec(), world.now);
+    world.settle();
+    assert!(world.is_answered(second));
+    let names = world.names_second_officer();
+    world.officer_refers(1, &format!("<sip:8000@192.0.2.9:5060?{names}>"), "");
+    assert_eq!(world.answered("REFER"), 488);
     assert!(![first, officer, second, again].into_iter().any(|leg| world.ended(leg)));
     world.hang_up(first);
     world.hang_up(second);
     world.assert_clean();
+}
+
+/// A consultation may be a call of the officer's own, and so may the call that he joins it to.
+#[test]
+fn sig_16_and_sig_24_a_caller_and_a_called_party_are_joined() {
+    for called_first in [false, true] {
+        let mut world = World::new(&[phone("201", 20)], 9, 2, 1);
+        let places = |world: &mut World| {
+            let call = order(world, 1, "301");
+            let (officer, _) = world.rung("201").expect("the officer's phone");
+            world.pick_up(officer);
+            let (far, _) = world.rung("301").expect("the number");
+            world.pick_up(far);
+            (call, officer, far)
+        };
+        let receives = |world: &mut World| {
+            let caller = world.dial("101");
+            let (officer, _) = world.rung("201").expect("the officer's phone");
+            world.pick_up(officer);
+            assert!(world.is_answered(caller));
+            (*world.calls().last().unwrap(), officer, caller)
+        };
+        let (first, second, names) = match called_first {
+            true => {
+                let first = places(&mut world);
+                let second = receives(&mut world);
+                (first, second, world.names_phone(0))
+            }
+            false => {
+                let first = receives(&mut world);
+                let second = places(&mut world);
+                (first, second, world.names_phone(1))
+            }
+        };
+        world.officer_refers(1, &format!("<sip:8000@192.0.2.9:5060?{names}>"), "");
+        assert_eq!(world.answered("REFER"), 202, "called first: {called_first}");
+        assert!(world.ended(first.1) && world.ended(second.1), "the officer has left both");
+        assert!(!world.ended(first.2) && !world.ended(second.2));
+        let over = Some((Disposition::Answered, Some(Party::Officer), 200));
+        assert_eq!((world.ending(first.0), world.ending(second.0)), (None, over));
+        assert_eq!(world.board.channels_in_use(), 2);
+        world.dies_and_comes_back();
+        world.hang_up(first.2);
+        assert!(world.ended(second.2), "called first: {called_first}");
+        world.assert_clean();
+    }
 }
 
 #[test]
@@ -345,6 +413,31 @@ fn sig_30_the_day_has_its_cap_and_a_loop_comes_to_its_end() {
         world.refuse(target, 486);
     }
     world.officer_refers(4, "<sip:302@pbx.example>", "");
+    assert_eq!(world.answered("REFER"), 603);
+    world.hang_up(caller);
+    world.assert_clean();
+}
+
+/// Each is told to the log, which counts the day for the next run.
+#[test]
+fn sig_30_the_days_cap_of_transfers_outlives_a_restart() {
+    let mut world = one_phone();
+    let (caller, _) = talking(&mut world);
+    for number in 1..=2 {
+        world.officer_refers(number, "<sip:301@pbx.example>", "");
+        let (target, _) = world.rung("301").unwrap();
+        world.refuse(target, 486);
+    }
+    let dialled = |fact: &Fact| matches!(fact, Fact::Dialled { number, .. } if number == "301");
+    let calls = u32::try_from(world.count(dialled)).unwrap();
+    assert_eq!(calls, 2);
+    world.dies_and_comes_back();
+    world.tell(Input::DialledToday { calls });
+    world.officer_refers(20, "<sip:301@pbx.example>", "");
+    assert_eq!(world.answered("REFER"), 202, "the third of three");
+    let (target, _) = world.rung("301").unwrap();
+    world.refuse(target, 486);
+    world.officer_refers(21, "<sip:301@pbx.example>", "");
     assert_eq!(world.answered("REFER"), 603);
     world.hang_up(caller);
     world.assert_clean();

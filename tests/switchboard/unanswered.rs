@@ -17,7 +17,7 @@ fn together(numbers: &[&str]) -> World {
 
 /// A phone that rings reliably with a description of its own, and offers another meanwhile; what it
 /// was answered, and where its voice is now.
-fn changes_its_mind(world: &mut World, leg: LegId) -> (Vec<Event>, std::net::SocketAddr) {
+pub fn changes_its_mind(world: &mut World, leg: LegId) -> (Vec<Event>, std::net::SocketAddr) {
     let early = world.sdp(&[(Codec::Pcma, 8)], Direction::SendRecv);
     world.pbx.ring(leg, Some(early), world.now);
     world.settle();
@@ -29,7 +29,7 @@ fn changes_its_mind(world: &mut World, leg: LegId) -> (Vec<Event>, std::net::Soc
     (world.heard_of(leg), remote)
 }
 
-fn speaks_to(world: &World, wanted: Channel) -> Option<std::net::SocketAddr> {
+pub fn speaks_to(world: &World, wanted: Channel) -> Option<std::net::SocketAddr> {
     world.media.iter().rev().find_map(|command| match command {
         Command::Open { channel, stream, .. } | Command::Change { channel, stream }
             if *channel == wanted =>

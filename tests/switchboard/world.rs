@@ -243,8 +243,13 @@ impl World {
 
     /// What the second phone that was dialled calls its session with us, as a Refer-To has it.
     pub fn names_second_officer(&self) -> String {
-        let ack = self.from_board.iter().rfind(|sent| sent.starts_with("ACK "));
-        let ack = ack.expect("an ACK");
+        self.names_phone(0)
+    }
+
+    /// As above, of the phone after which so many others were dialled.
+    pub fn names_phone(&self, from_last: usize) -> String {
+        let mut acks = self.from_board.iter().rev().filter(|sent| sent.starts_with("ACK "));
+        let ack = acks.nth(from_last).expect("an ACK");
         let (ours, theirs) = (header(ack, "From"), header(ack, "To"));
         let (call_id, ours, theirs) = (header(ack, "Call-ID"), tag(&ours), tag(&theirs));
         format!("Replaces={call_id}%3Bto-tag%3D{ours}%3Bfrom-tag%3D{theirs}")
@@ -426,7 +431,11 @@ impl World {
             Command::Finish { call } => {
                 assert!(!self.open.values().any(|open| open == call), "finished while open");
             }
+            Command::PassOn { channel, call, .. } => {
+                assert!(self.open.insert(*channel, *call).is_some(), "not open: {command:?}");
+            }
             Command::Change { channel, .. }
+            | Command::Resume { channel, .. }
             | Command::Listen { channel, .. }
             | Command::Play { channel, .. }
             | Command::Press { channel, .. }
@@ -586,7 +595,11 @@ impl World {
     /// The channel that a party of a call was given last.
     pub fn channel(&self, wanted: Party) -> Channel {
         let opened = self.media.iter().rev().find_map(|command| match command {
-            Command::Open { channel, party, .. } if *party == wanted => Some(*channel),
+            Command::Open { channel, party, .. } | Command::PassOn { channel, party, .. }
+                if *party == wanted =>
+            {
+                Some(*channel)
+            }
             _ => None,
         });
         opened.expect("the party is on")

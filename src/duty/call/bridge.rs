@@ -29,6 +29,8 @@ use serde::{Deserialize, Serialize};
 pub struct Bridge {
     call: CallId,
     caller: Leg,
+    /// Whose voice his is on the tape.
+    voice: Party,
     officer: Leg,
     phone: String,
     /// We called him.
@@ -75,6 +77,7 @@ impl Bridge {
         let officer = Leg { theirs: session.direction, ..officer };
         let mut bridge =
             Self::new(call, (caller_leg, officer), ring.name.clone(), caller.shown.clone(), now);
+        bridge.voice = caller.party();
         desk.note(Fact::Answered { call, phone: ring.name.clone() }, now);
         caller.silence(desk);
         desk.open(call, Party::Officer, *channel, stream);
@@ -107,12 +110,16 @@ impl Bridge {
 
     /// Whether the conversation is being handed to this leg.
     pub fn is_target(&self, leg: LegId) -> bool {
-        self.transfer.as_ref().is_some_and(|transfer| transfer.leg == leg)
+        self.transfer.as_ref().is_some_and(|transfer| transfer.target() == leg)
     }
 
     /// Our description for the officer's phone.
     pub fn said_to_officer(&self) -> &[u8] {
         &self.officer.said
+    }
+
+    pub fn shown(&self) -> &str {
+        &self.shown
     }
 
     /// The caller's end as it is now.
@@ -144,22 +151,24 @@ impl Bridge {
         let Some(transfer) = &mut self.transfer else { return false };
         match event {
             LegEvent::Progress { status, sdp } => {
-                if let Some(status) = transfer.handle_progress(status, sdp) {
+                if let Some(status) = transfer.handle_progress(status, sdp, now) {
                     desk.sip.tell_refer(self.officer.id, status, now);
                 }
                 false
             }
-            LegEvent::Answered { sdp } => match transfer.leg(sdp.as_deref(), &self.caller) {
-                Some(officer) => {
-                    let name = transfer.name.clone();
-                    self.hand_over(officer, name, desk, now);
-                    false
+            LegEvent::Answered { sdp } => {
+                match transfer.leg(sdp.as_deref(), &self.caller, desk, now) {
+                    Some(officer) => {
+                        let name = transfer.name.clone();
+                        self.hand_over(officer, name, desk, now);
+                        false
+                    }
+                    None => {
+                        desk.sip.bye(transfer.target(), now);
+                        self.transfer_failed(488, desk, now)
+                    }
                 }
-                None => {
-                    desk.sip.bye(transfer.leg, now);
-                    self.transfer_failed(488, desk, now)
-                }
-            },
+            }
             LegEvent::Refused { status } => self.transfer_failed(status, desk, now),
             LegEvent::Ended(_) => self.transfer_failed(503, desk, now),
             LegEvent::Offer { sdp } => {
@@ -167,7 +176,7 @@ impl Bridge {
                 false
             }
             LegEvent::Refer { .. } => {
-                desk.sip.refuse_refer(transfer.leg, 603, now);
+                desk.sip.refuse_refer(transfer.target(), 603, now);
                 false
             }
             LegEvent::Cancelled { .. }
@@ -300,7 +309,7 @@ impl Bridge {
     pub fn target_timeout(&mut self, desk: &mut Desk, now: Now) -> bool {
         match self.transfer.as_ref().filter(|transfer| transfer.is_due(now.mono)) {
             Some(transfer) => {
-                desk.sip.cancel(transfer.leg, now);
+                desk.sip.cancel(transfer.target(), now);
                 self.transfer_failed(408, desk, now)
             }
             None => false,
@@ -372,7 +381,7 @@ impl Bridge {
 
     fn give_up_target(&mut self, desk: &mut Desk, now: Now) {
         if let Some(transfer) = &self.transfer {
-            desk.sip.cancel(transfer.leg, now);
+            desk.sip.cancel(transfer.target(), now);
             transfer.over(self.call, 487, desk, now);
             self.silence(desk);
         }

@@ -58,10 +58,15 @@ impl Caller {
         }
     }
 
-    /// Somebody whom we have called, and who wants to talk to the officer.
+    /// A leader whom we have called, and who wants to talk to the officer: his voice is on the tape already.
     pub fn called(leg: Leg, shown: String) -> Self {
         let caller = Self::new(leg.id, leg.channel, None, shown);
-        Self { settled: Some(leg), answered: true, ..caller }
+        Self { party: Party::Leader, settled: Some(leg), answered: true, ..caller }
+    }
+
+    /// Whose voice his is on the tape.
+    pub fn party(&self) -> Party {
+        self.party
     }
 
     pub fn is_answered(&self) -> bool {

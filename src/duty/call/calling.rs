@@ -4,7 +4,7 @@
 use super::desk::Desk;
 use crate::duty::ids::CallId;
 use crate::protocol::now::{Deadline, Mono, Now};
-use crate::protocol::rtp::{Channel, Codec};
+use crate::protocol::rtp::{Channel, Codec, Stream};
 use crate::protocol::sdp::{self, Direction, Local, Policy, Session};
 use crate::protocol::sip::{LegId, Outgoing};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,8 @@ pub struct Number<'a> {
     pub ring: Duration,
     pub srtp: Policy,
     pub speaks: Speaks<'a>,
+    /// Further lines of the INVITE.
+    pub headers: Vec<(String, String)>,
 }
 
 /// What the other end of the conversation speaks.
@@ -73,7 +75,7 @@ impl Calling {
             display: number.display.to_owned(),
             from_user: None,
             sdp,
-            headers: vec![],
+            headers: number.headers.clone(),
         };
         let leg = desk.dial(call, outgoing, now);
         Self {
@@ -102,6 +104,18 @@ impl Calling {
         let early = sdp.as_deref().and_then(|sdp| self.local.read(sdp).ok());
         self.early = sdp.or(self.early.take());
         (status >= 180).then_some(RingsThere { early })
+    }
+
+    /// It wants its session otherwise while it rings; `fits` says which stream goes with the other side.
+    pub fn handle_offer(
+        &mut self,
+        sdp: Option<&[u8]>,
+        fits: impl Fn(&Session) -> Option<Stream>,
+        desk: &mut Desk,
+        now: Now,
+    ) {
+        let end = (&mut self.local, &mut self.early);
+        desk.early_offer(self.leg, Some(self.channel), end, sdp, fits, now);
     }
 
     /// It was picked up; none where its description cannot be used.

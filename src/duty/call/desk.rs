@@ -3,7 +3,7 @@
 
 use super::leg::Leg;
 use crate::duty::channels::Channels;
-use crate::duty::checkpoint::Unwritten;
+use crate::duty::checkpoint::{Marks, Unwritten};
 use crate::duty::dial_plan::{Denial, Dialled, Permit};
 use crate::duty::ids::{AttemptId, CallId, EntryId};
 use crate::duty::journal::{Fact, Noted};
@@ -36,6 +36,7 @@ pub struct Desk {
     pub random: Random,
     pub out: VecDeque<Output>,
     pub unwritten: Unwritten,
+    pub marks: Marks,
     pub ladder: Ladder,
 }
 
@@ -124,6 +125,9 @@ impl Desk {
         }
         self.channels.open(channel);
         self.media(Command::Open { channel, call: call.0, party, stream });
+        if let Some(mark) = self.marks.of(channel) {
+            self.media(Command::Resume { channel, mark });
+        }
         let network = !self.plan.answer_supervision && party != Party::Officer;
         let wanted = Wanted { network, fax: party == Party::Caller };
         if wanted.anything() {
@@ -133,8 +137,16 @@ impl Desk {
 
     /// Takes a channel back, whatever it was used for.
     pub fn close(&mut self, channel: Channel, now: Now) {
+        self.marks.forget(channel);
         if self.channels.give_back(channel, now.mono) {
             self.media(Command::Close { channel });
+        }
+    }
+
+    /// As [`Desk::close`], unless whoever has the channel went over to another call with it.
+    pub fn close_of(&mut self, call: CallId, channel: Channel, now: Now) {
+        if self.channels.is_of(call, channel) {
+            self.close(channel, now);
         }
     }
 

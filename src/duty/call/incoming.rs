@@ -13,10 +13,7 @@
 //! The caller is answered by an officer, by the queue, or by the last resort; never before.
 
 mod handing;
-mod merging;
 mod offers;
-
-pub use merging::Merged;
 mod tones;
 
 use super::LegEvent;
@@ -455,7 +452,7 @@ impl Incoming {
             bridge.close(desk, now);
         }
         self.phones.close(desk, now);
-        desk.close(self.caller.channel, now);
+        desk.close_of(self.id, self.caller.channel, now);
         if taped {
             desk.media(Command::Finish { call: self.id.0 });
         }

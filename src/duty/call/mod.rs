@@ -13,6 +13,7 @@ pub mod keys;
 pub mod leader;
 pub mod leg;
 pub mod menu;
+pub mod merging;
 pub mod message;
 pub mod outgoing;
 pub mod queued;
@@ -21,13 +22,14 @@ pub mod ringing;
 pub mod transfer;
 pub mod watch;
 
+use super::placed::Asker;
 use super::switchboard::{AckOutcome, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now};
-use crate::protocol::rtp::{Channel, Party, Prompt, Tone};
+use crate::protocol::rtp::{Party, Prompt, Tone};
 use crate::protocol::sip::{Ending, Incoming as Invite, LegId, Referred};
 use bridge::Guest;
 use desk::Desk;
-use incoming::{Incoming, Merged};
+use incoming::Incoming;
 use keys::Via;
 use leader::Leader;
 use outgoing::Outgoing;
@@ -75,22 +77,6 @@ impl Call {
         match self {
             Call::Incoming(call) => call.handle_replaced(replaced, (leg, invite), desk, now),
             Call::Leader(_) | Call::Outgoing(_) => desk.refuse(leg, 603, None, now),
-        }
-    }
-
-    /// Its caller goes on in another call, and this one is over.
-    pub fn give_caller(&mut self, desk: &mut Desk, now: Now) -> Option<Merged> {
-        match self {
-            Call::Incoming(call) => call.give_caller(desk, now),
-            Call::Leader(_) | Call::Outgoing(_) => None,
-        }
-    }
-
-    /// Another call's caller takes the officer's place, on this channel.
-    pub fn merge(&mut self, other: Merged, channel: Channel, desk: &mut Desk, now: Now) {
-        match self {
-            Call::Incoming(call) => call.merge(other, channel, desk, now),
-            Call::Leader(_) | Call::Outgoing(_) => {}
         }
     }
 
@@ -186,11 +172,11 @@ impl Call {
         }
     }
 
-    /// The officer does not want a call of ours any more.
-    pub fn give_up(&mut self, desk: &mut Desk, now: Now) {
+    /// An officer does not want a call of ours any more.
+    pub fn give_up(&mut self, asker: Asker, desk: &mut Desk, now: Now) {
         match self {
             Call::Incoming(_) | Call::Leader(_) => {}
-            Call::Outgoing(call) => call.give_up(desk, now),
+            Call::Outgoing(call) => call.give_up(asker, desk, now),
         }
     }
 

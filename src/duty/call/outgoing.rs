@@ -22,11 +22,11 @@ use super::transfer;
 use crate::duty::ids::CallId;
 use crate::duty::journal::{Disposition, Fact, Joining, Stretch};
 use crate::duty::line_plan::Phone;
-use crate::duty::placed::Placed;
+use crate::duty::placed::{Asker, Placed};
 use crate::duty::prompts::RINGBACK;
 use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::rtp::{Channel, Command, Party};
-use crate::protocol::sdp::{self, Direction};
+use crate::protocol::sdp::{self, Direction, Session};
 use crate::protocol::sip::{Ending, LegId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -165,7 +165,7 @@ impl Outgoing {
     }
 
     /// The officer does not want it any more, and says so on his page.
-    pub fn give_up(&mut self, desk: &mut Desk, now: Now) {
+    pub fn give_up(&mut self, asker: Asker, desk: &mut Desk, now: Now) {
         let by = Some(Party::Officer);
         let end = match &self.state {
             State::Over => return,
@@ -175,11 +175,16 @@ impl Outgoing {
             }
             State::Entering { .. } | State::Desk(_) | State::Dialling { .. } => GAVE_UP,
         };
+        desk.note(Fact::GivenUp { call: self.id, asker }, now);
         self.hang_up(503, desk, now);
         self.end(&end, desk, now);
     }
 
     pub fn interrupt(&mut self, desk: &mut Desk, now: Now) {
+        self.interrupted("the daemon stopped", desk, now);
+    }
+
+    fn interrupted(&mut self, why: &str, desk: &mut Desk, now: Now) {
         let status = match &self.state {
             State::Over => return,
             State::Talking(_) => 200,
@@ -187,7 +192,7 @@ impl Outgoing {
         };
         self.hang_up(503, desk, now);
         let disposition = Disposition::Interrupted;
-        self.end(&End { disposition, by: None, status, why: "the daemon stopped" }, desk, now);
+        self.end(&End { disposition, by: None, status, why }, desk, now);
     }
 
     /// Whoever talks goes on. What the phones have said meanwhile of one that was being dialled is
@@ -196,7 +201,7 @@ impl Outgoing {
         match &mut self.state {
             State::Talking(bridge) => bridge.take_up(desk, now),
             State::Entering { .. } | State::Desk(_) | State::Dialling { .. } => {
-                self.interrupt(desk, now);
+                self.interrupted("the daemon was restarted while it was dialled", desk, now);
             }
             State::Over => {}
         }
@@ -219,6 +224,7 @@ impl Outgoing {
             ring: self.phone.ring,
             srtp: self.phone.srtp.unwrap_or(desk.plan.srtp.line),
             speaks: Speaks::Codec(None),
+            headers: vec![],
         };
         let calling = Calling::dial(self.id, self.officer_channel, &number, desk, now);
         desk.note(Fact::Rung { call: self.id, phone: self.phone.name.clone() }, now);
@@ -234,6 +240,9 @@ impl Outgoing {
             LegEvent::Answered { sdp } => self.picked_up(sdp.as_deref(), desk, now),
             LegEvent::Refused { status } => self.desk_refuses(status, desk, now),
             LegEvent::Ended(_) => self.desk_refuses(503, desk, now),
+            LegEvent::Offer { sdp } => {
+                calling.handle_offer(sdp.as_deref(), Session::spoken, desk, now);
+            }
             event => not_now(leg, &event, desk, now),
         }
     }
@@ -275,6 +284,7 @@ impl Outgoing {
             ring: RING,
             srtp: transfer::policy_of(&self.dialled, desk),
             speaks,
+            headers: vec![],
         };
         let far = Calling::dial(self.id, self.far_channel, &number, desk, now);
         let (call, phone, how) = (self.id, self.number.clone(), Joining::Out);
@@ -304,6 +314,10 @@ impl Outgoing {
                 let why = "the officer's side no longer answers";
                 let disposition = Disposition::Interrupted;
                 self.end(&End { disposition, by: None, status: 487, why }, desk, now);
+            }
+            LegEvent::Offer { sdp } if is_far => {
+                let fits = |session: &Session| officer.stream_for(session);
+                far.handle_offer(sdp.as_deref(), fits, desk, now);
             }
             LegEvent::Offer { sdp } if is_officer => officer.renegotiate(sdp.as_deref(), desk, now),
             LegEvent::Answer { sdp } if is_officer => officer.take_answer(self.id, &sdp, desk, now),
@@ -400,7 +414,7 @@ impl Outgoing {
             }
             State::Over => return,
         }
-        desk.close(self.far_channel, now);
+        desk.close_of(self.id, self.far_channel, now);
         if self.taped {
             desk.media(Command::Finish { call: self.id.0 });
         }

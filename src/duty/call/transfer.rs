@@ -1,6 +1,7 @@
 //! The officer's phone hands its conversation to another number (REFER): that one is called while
 //! the two go on; it takes the officer's place when it answers, and nothing changes when it does not.
 
+use super::calling::{Calling, Number, Speaks};
 use super::desk::Desk;
 use super::leg::Leg;
 use crate::duty::dial_plan;
@@ -8,25 +9,22 @@ use crate::duty::ids::CallId;
 use crate::duty::journal::{Fact, Joining};
 use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::rtp::{Channel, Party};
-use crate::protocol::sdp::{self, Direction, Local, Policy, Session};
-use crate::protocol::sip::{LegId, Outgoing, Referred};
+use crate::protocol::sdp::{self, Local, Policy, Session};
+use crate::protocol::sip::{LegId, Referred};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How long the target rings; shorter than the referrer is kept informed (RFC 3515 §2.4.5).
+/// How long the target rings, and how long it may take in all: the referrer is kept informed for longer (RFC 3515 §2.4.5).
 const RING: Duration = Duration::from_secs(40);
+const LONGEST: Duration = Duration::from_secs(55);
 
 /// The call to whom the conversation is handed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Transfer {
-    pub leg: LegId,
     /// As the log names it.
     pub name: String,
-    channel: Channel,
-    local: Local,
+    calling: Calling,
     until: Mono,
-    early: Option<Vec<u8>>,
-    rang: bool,
     /// The caller hears it ring.
     pub tone: bool,
 }
@@ -54,10 +52,6 @@ impl Transfer {
         let Some(channel) = desk.channels.lend(call, Party::Officer, keep) else {
             return refused(503, desk);
         };
-        let srtp = policy_of(&refer.user, desk);
-        let local = desk.local_with(channel, srtp);
-        let spoken = caller.stream.map(|stream| stream.codec);
-        let codecs = sdp::codecs_beside(spoken);
         let line = |name: &str, value: &Option<String>| {
             value.as_ref().map(|value| (name.to_owned(), value.clone()))
         };
@@ -66,25 +60,27 @@ impl Transfer {
             // RFC 5589 §7.3: a target that cannot must not ring as if it were a new call.
             headers.extend([replaces, ("Require".to_owned(), "replaces".to_owned())]);
         }
-        let outgoing = Outgoing {
-            target: refer.user.clone(),
-            display: shown.to_owned(),
-            from_user: None,
-            sdp: sdp::offer(&local, &codecs, Some(sdp::EVENT_PT), Direction::SendRecv),
+        let number = Number {
+            target: &refer.user,
+            display: shown,
+            ring: RING,
+            srtp: policy_of(&refer.user, desk),
+            speaks: Speaks::Codec(caller.stream.map(|stream| stream.codec)),
             headers,
         };
-        let leg = desk.dial(call, outgoing, now);
-        let until = now.mono + RING;
-        let (early, rang, tone) = (None, false, false);
-        Ok(Self { leg, name, channel, local, until, early, rang, tone })
+        let calling = Calling::dial(call, channel, &number, desk, now);
+        Ok(Self { name, calling, until: now.mono + LONGEST, tone: false })
+    }
+
+    pub fn target(&self) -> LegId {
+        self.calling.leg
     }
 
     /// What the target says while it rings; the status to tell the referrer, once.
-    pub fn handle_progress(&mut self, status: u16, sdp: Option<Vec<u8>>) -> Option<u16> {
-        self.early = sdp.or(self.early.take());
-        let first = status >= 180 && !self.rang;
-        self.rang |= first;
-        first.then_some(status)
+    pub fn handle_progress(&mut self, status: u16, sdp: Option<Vec<u8>>, now: Now) -> Option<u16> {
+        let rang = self.calling.rang();
+        self.calling.handle_progress(status, sdp, now);
+        (!rang && self.calling.rang()).then_some(status)
     }
 
     /// It wants its session otherwise while it rings.
@@ -94,28 +90,28 @@ impl Transfer {
             Some(codec) => session.stream_beside(codec),
             None => Some(session.stream()),
         };
-        let end = (&mut self.local, &mut self.early);
-        desk.early_offer(self.leg, Some(self.channel), end, sdp, fits, now);
+        self.calling.handle_offer(sdp, fits, desk, now);
     }
 
     /// The target's end of the conversation; none where its description cannot be used.
-    pub fn leg(&self, sdp: Option<&[u8]>, caller: &Leg) -> Option<Leg> {
-        let session = self.local.read(sdp.or(self.early.as_deref())?).ok()?;
-        leg(self.leg, self.channel, self.local, &session, caller)
+    pub fn leg(&self, sdp: Option<&[u8]>, caller: &Leg, desk: &mut Desk, now: Now) -> Option<Leg> {
+        let session = self.calling.answered(sdp, desk, now)?;
+        leg(self.calling.leg, self.calling.channel, self.calling.local(), &session, caller)
     }
 
     /// The target does not take it: its channel is free.
     pub fn over(&self, call: CallId, status: u16, desk: &mut Desk, now: Now) {
         desk.note(Fact::NotTaken { call, phone: self.name.clone(), status }, now);
-        desk.close(self.channel, now);
+        desk.close(self.calling.channel, now);
     }
 
     pub fn deadline(&self) -> Deadline {
-        (self.until, "whom the call is handed to does not answer")
+        let (until, _) = self.calling.deadline();
+        (until.min(self.until), "whom the call is handed to does not answer")
     }
 
     pub fn is_due(&self, now: Mono) -> bool {
-        self.until <= now
+        self.deadline().0 <= now
     }
 }
 
@@ -160,5 +156,5 @@ fn may_ask(call: CallId, refer: &Referred, desk: &mut Desk, now: Now) -> bool {
     let account = &desk.plan.account;
     account.is_pbx(refer.source.addr.ip())
         && refer.user != account.user
-        && desk.permits(call, &[&refer.user], now).is_ok()
+        && desk.permits(call, &ways, now).is_ok()
 }

@@ -54,7 +54,8 @@ impl Switchboard {
                 return self.turn_away(id, leg, Disposition::Failed, answer, why, now);
             }
         };
-        let Some((channel, officer_channel)) = self.lend_pair(id, now) else {
+        let keep = self.desk.plan.reserved_channels;
+        let Some((channel, officer_channel)) = self.lend_pair(id, keep, now) else {
             self.count_refused("no_channel");
             let answer = (503, Some(RETRY_AFTER));
             let why = "no free voice channel".to_owned();
@@ -85,8 +86,13 @@ impl Switchboard {
         self.desk.note(Fact::Ended { call, disposition, by: None, status, why }, now);
     }
 
-    pub(super) fn lend_pair(&mut self, call: CallId, now: Now) -> Option<(Channel, Channel)> {
-        let keep = self.desk.plan.reserved_channels;
+    /// At least `keep` stay free.
+    pub(super) fn lend_pair(
+        &mut self,
+        call: CallId,
+        keep: usize,
+        now: Now,
+    ) -> Option<(Channel, Channel)> {
         let channels = &mut self.desk.channels;
         let caller = channels.lend(call, Party::Caller, keep)?;
         let officer = channels.lend(call, Party::Officer, keep);

@@ -95,8 +95,10 @@ impl Switchboard {
         }
         let placed = self.placed(order, &phone)?;
         // The channels before the count: what cannot begin does not count.
-        let channels = self.lend_pair(order.call, now).ok_or(Refusal::NoChannel)?;
         let ways = [placed.dialled.as_str(), placed.number.as_str()];
+        let reserved = self.desk.plan.reserved_channels;
+        let keep = if dial_plan::is_emergency(&ways) { 0 } else { reserved };
+        let channels = self.lend_pair(order.call, keep, now).ok_or(Refusal::NoChannel)?;
         if let Err(denial) = self.desk.permits(order.call, &ways, now) {
             self.desk.close(channels.0, now);
             self.desk.close(channels.1, now);

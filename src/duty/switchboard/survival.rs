@@ -36,6 +36,7 @@ impl Switchboard {
             let call = self.calls.get(&id).map(|call| self.saved_call(id, call));
             pieces.push((Key::Call(id), call));
         }
+        self.desk.marks.take_changes(&mut pieces);
         self.desk.unwritten.take_changes(&mut pieces);
         Changes { at: now, pieces }
     }
@@ -70,8 +71,13 @@ impl Switchboard {
                     goes_on &= registration.fits(&self.desk.plan.account);
                     self.desk.sip.restore_registration(registration);
                 }
+                (Key::Voice(channel), Piece::Voice(mark))
+                    if self.desk.channels.is_lent(channel) =>
+                {
+                    self.desk.marks.note(channel, mark);
+                }
                 (_, Piece::Fact(noted)) => self.desk.tell(*noted),
-                (_, Piece::Leg { .. } | Piece::Call { .. }) => {}
+                (_, Piece::Leg { .. } | Piece::Call { .. } | Piece::Voice(_)) => {}
             }
         }
         self.follow_again();

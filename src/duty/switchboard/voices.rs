@@ -4,11 +4,18 @@ use super::{Output, Switchboard};
 use crate::protocol::now::Now;
 use crate::protocol::rtp::Channel;
 use crate::protocol::rtp::quality::{Course, Measured, Quality};
+use crate::protocol::rtp::seam::Mark;
 
 impl Switchboard {
     pub(super) fn begin_voice(&mut self, channel: Channel, now: Now) {
         if self.desk.channels.is_open(channel) {
             self.voices.entry(channel).or_insert_with(|| Course::begin(now));
+        }
+    }
+
+    pub(super) fn on_marked(&mut self, channel: Channel, mark: Mark) {
+        if self.desk.channels.is_open(channel) {
+            self.desk.marks.note(channel, mark);
         }
     }
 

@@ -75,7 +75,7 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
                 None => told,
             });
         }
-        Fact::Placed(_) | Fact::NotPlaced { .. } | Fact::Dialled { .. } => {
+        Fact::Placed(_) | Fact::NotPlaced { .. } | Fact::GivenUp { .. } | Fact::Dialled { .. } => {
             return placed::apply(sql, &noted.fact, now);
         }
         Fact::Rung { .. }

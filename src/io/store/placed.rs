@@ -42,6 +42,15 @@ pub(super) fn apply(sql: &Connection, fact: &Fact, now: Now) -> Result<Applied> 
             audit::append_once(sql, now, &actor, "call.refuse", number, &name(why))?;
             Ok(Applied::tell(Some(Live::NotPlaced { call: *call, why: *why })))
         }
+        Fact::GivenUp { call, asker } => {
+            let number: Option<String> = sql
+                .prepare_cached("SELECT caller FROM call WHERE id = ?1")?
+                .query_row([Id(*call)], |row| row.get(0))
+                .optional()?;
+            let (object, number) = (call.to_string(), number.unwrap_or_default());
+            audit::append_once(sql, now, &asker.into(), "call.hang_up", &object, &number)?;
+            Ok(Applied::default())
+        }
         Fact::Dialled { call, number } => {
             dialled(sql, *call, number, now)?;
             Ok(Applied::default())
@@ -231,10 +240,20 @@ mod tests {
             note(&store, f64::from(n), Fact::Dialled { call: call(n), number });
         }
         assert_eq!(wait(store.dialled_today(at(3.0))).unwrap(), 2);
+        let number = "913900000003".to_owned();
+        note(&store, 2.5, Fact::Dialled { call: call(1), number });
+        assert_eq!(wait(store.dialled_today(at(3.0))).unwrap(), 3, "handed on in the same call");
         assert_eq!(wait(store.dialled_today(at(3.0 * 3600.0))).unwrap(), 0, "after midnight");
         let number = "0044123".to_owned();
         let refused =
             Fact::NotPlaced { call: call(3), asker: asker(), number, why: Refusal::NotNamed };
+        note(&store, 4.0, to(4, "13800138000", None));
+        for _ in 0..2 {
+            note(&store, 4.5, Fact::GivenUp { call: call(4), asker: asker() });
+        }
+        let rows = "SELECT count(*) FROM audit WHERE action = 'call.hang_up' AND person = 1
+                    AND detail = '13800138000'";
+        assert_eq!(one::<i64>(&store, rows), 1, "who hung up on his page");
         for _ in 0..2 {
             let told = note(&store, 5.0, refused.clone());
             assert!(matches!(told.live[..], [Live::NotPlaced { .. }]), "{told:?}");

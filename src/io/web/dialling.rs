@@ -72,11 +72,7 @@ pub async fn dial(
         phone => cut(phone),
     };
     let call = CallId::new(clock::now(), &mut clock::random());
-    let asker = Asker {
-        name: officer.who.name,
-        person: Some(officer.who.id.0),
-        terminal: officer.who.terminal,
-    };
+    let asker = asker(officer);
     let order = DialOrder { call, asker, number, name, phone, about: wish.about };
     let mut live = shared.web.board.listen();
     dialler.orders.send(Input::Dial(order)).await.map_err(|_| Failure::Unavailable)?;
@@ -91,6 +87,11 @@ pub async fn dial(
             Err(Failure::Refused(StatusCode::SERVICE_UNAVAILABLE, words))
         }
     }
+}
+
+fn asker(officer: Officer) -> Asker {
+    let who = officer.who;
+    Asker { name: who.name, person: Some(who.id.0), terminal: who.terminal }
 }
 
 /// The number, and whose it is.
@@ -141,14 +142,17 @@ fn words(why: Refusal, t: &Messages) -> &'static str {
 /// `POST /entries/{entry}/hangup`: the officer does not want a call of ours any more.
 pub async fn hang_up(
     State(shared): State<Shared>,
-    _officer: Officer,
+    officer: Officer,
     page: Page,
     Path(entry): Path<EntryId>,
 ) -> Result<Response, Failure> {
     let call = CallId(entry.0);
     let mut live = shared.web.board.listen();
     let orders = &shared.web.dialler.orders;
-    orders.send(Input::GiveUp { call }).await.map_err(|_| Failure::Unavailable)?;
+    orders
+        .send(Input::GiveUp { call, asker: asker(officer) })
+        .await
+        .map_err(|_| Failure::Unavailable)?;
     // Shown as it is then; where nothing comes of it, as it is now.
     let _ = tokio::time::timeout(ANSWER_WITHIN, outcome(&mut live, call)).await;
     shown(&shared, &page, entry).await

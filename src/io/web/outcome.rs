@@ -69,15 +69,19 @@ fn placed(row: &EntryRow, page: &Page, now: DateTime<Utc>) -> Option<PlacedView>
         full_time: format!("{} {}", row.number, times::full(call.arrived)),
         number: rows::number(call, page.t),
         mark: rows::call_mark(call, page.t),
-        why: call
-            .status
-            .filter(|_| failed(call))
-            .map_or(String::new(), |status| reason(status, page)),
+        why: match call.status {
+            _ if cut_off(call) => page.pick(CUT_OFF).to_owned(),
+            Some(status) if failed(call) => reason(status, page),
+            Some(_) | None => String::new(),
+        },
     })
 }
 
 /// Why a call of ours came to nothing: whose phone did not take it, the code, what it means.
 fn outcome(call: &CallRow, legs: &[LegRow], page: &Page) -> Option<String> {
+    if call.placed && cut_off(call) {
+        return Some(page.pick(CUT_OFF).to_owned());
+    }
     if !call.placed || !failed(call) {
         return None;
     }
@@ -85,6 +89,16 @@ fn outcome(call: &CallRow, legs: &[LegRow], page: &Page) -> Option<String> {
     let whose = if reached_out { "" } else { page.t.own_phone_not_taken };
     Some(format!("{whose}{}", reason(call.status?, page)))
 }
+
+/// The daemon was restarted before the two spoke.
+fn cut_off(call: &CallRow) -> bool {
+    call.disposition == Some(Disposition::Interrupted) && call.answered.is_none()
+}
+
+const CUT_OFF: (&str, &str) = (
+    "拨号途中服务重启，未接通，请重拨",
+    "the service was restarted before anybody answered: dial again",
+);
 
 fn failed(call: &CallRow) -> bool {
     let how = call.disposition.filter(|_| call.state == CallState::Ended);

@@ -29,6 +29,7 @@ pub use tones::{Tone, Wanted};
 
 use crate::protocol::now::Mono;
 use quality::Measured;
+use seam::Mark;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -81,6 +82,12 @@ pub enum Command {
         call: Uuid,
         seats: [Channel; 3],
     },
+    /// The party goes over to another call, with which its packets are taped from now on.
+    PassOn {
+        channel: Channel,
+        call: Uuid,
+        party: Party,
+    },
     /// Plays a prompt to the party, over and over when `repeat`; replaces what was playing. Taped
     /// as [`Party::Prompt`].
     Play {
@@ -96,6 +103,11 @@ pub enum Command {
     Press {
         channel: Channel,
         key: char,
+    },
+    /// What is sent to the party goes on where an earlier run stood.
+    Resume {
+        channel: Channel,
+        mark: Mark,
     },
     Close {
         channel: Channel,
@@ -123,6 +135,8 @@ pub enum Event {
     Undecryptable { channel: Channel },
     /// What was counted since the channel was opened; every few seconds while the party speaks.
     Measured { channel: Channel, measured: Measured },
+    /// Where the numbers of what is sent to the party stand; now and then.
+    Marked { channel: Channel, mark: Mark },
     /// The channel was closed; what it carried.
     Closed { channel: Channel, counts: Counts, measured: Measured },
 }

@@ -1,6 +1,7 @@
 //! RTP packets, read and written (RFC 3550 §5.1); the only door to rtp-rs.
 
 use rtp_rs::{RtpPacketBuilder, RtpReader, Seq};
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// Longest packet we take: an Ethernet frame's worth.
@@ -60,7 +61,7 @@ pub fn set_payload_type(bytes: &mut [u8], payload_type: u8) {
 }
 
 /// What tells a receiver where a packet belongs (RFC 3550 §5.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Numbers {
     pub sequence: u16,
     pub timestamp: u32,

@@ -11,6 +11,7 @@ pub use forward::Forward;
 pub use reports::{ROOM as REPORT_ROOM, Report};
 
 use super::mixer::Mixer;
+use super::seam::Seam;
 use super::source::{FRAME_BYTES, Made, Source, Turn};
 use super::stream::Carried;
 use super::tones::Listener;
@@ -138,6 +139,11 @@ impl Relay {
             }
             Command::Join { a, b } => self.join(a, b),
             Command::Confer { call, seats } => self.confer(call, seats, now),
+            Command::PassOn { channel, call, party } => {
+                if let Some(lent) = self.lent(channel) {
+                    (lent.call, lent.party) = (call, party);
+                }
+            }
             Command::Play { channel, prompt, repeat } => self.play(channel, prompt, repeat, now),
             Command::Stop { channel } => {
                 if let Some(lent) = self.lent(channel) {
@@ -145,6 +151,11 @@ impl Relay {
                 }
             }
             Command::Press { channel, key } => self.press(channel, key, now),
+            Command::Resume { channel, mark } => {
+                if let Some(lent) = self.lent(channel) {
+                    lent.seam = Seam::resume(mark);
+                }
+            }
             Command::Close { channel } => self.close(channel),
             Command::Finish { call } => return Some(call),
         }
@@ -214,10 +225,15 @@ impl Relay {
         let lent = self.lent(channel)?;
         lent.seam.number(buffer.get_mut(..length)?, lent.stream.codec.clock(), now)?;
         lent.reports.sends(buffer.get(..length)?);
-        match &mut lent.guard {
+        let news = lent.seam.news();
+        let closed = match &mut lent.guard {
             None => Some(length),
             Some(guard) => guard.close(buffer, length),
+        };
+        if let Some(mark) = news {
+            self.events.push_back(Event::Marked { channel, mark });
         }
+        closed
     }
 
     /// Counts a packet that was sent to the channel's party.

@@ -4,23 +4,31 @@
 
 use super::packet::{self, Numbers};
 use crate::protocol::now::Mono;
+use serde::{Deserialize, Serialize};
 
 /// Numbers after a change of the source within which one from before it may still come: as the gate lets in, and that
 /// of the packet at the change itself.
 const OVERTAKEN: i16 = packet::MAX_MISORDER.cast_signed() + 1;
 /// In a second: what was sent last lasts as long as one, at least.
 const FRAMES: u32 = 50;
+/// The shortest packet that telephones send, in milliseconds.
+const SHORTEST: u128 = 10;
+/// Numbers that may pass until it is news again where they stand: 20 s of voice.
+const NEWS: i16 = 1000;
 
 /// What was sent to one party so far. A machine: packets are renumbered in place.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Seam {
-    line: Option<Line>,
+    mark: Option<Mark>,
     /// The source has changed, though not its name.
     anew: bool,
+    /// Who was heard, by what shift, and the number, when that was news.
+    told: Option<(u32, u32, u16)>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Line {
+/// Where the numbers stand: by it another run of the program goes on with the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
     /// Who is heard now, under the name of whoever was first.
     source: u32,
     shown: u32,
@@ -31,15 +39,38 @@ struct Line {
     /// Of what was sent, and when its timestamp was first.
     highest: Numbers,
     at: Mono,
+    /// An earlier run sent more than it told.
+    taken_up: bool,
 }
 
 impl Seam {
+    /// Goes on where an earlier run stood.
+    pub fn resume(mark: Mark) -> Self {
+        let mark = Mark { first: None, taken_up: true, ..mark };
+        Self { mark: Some(mark), ..Self::default() }
+    }
+
+    /// Where the numbers stand, where that is news: at the first packet, at a change of the source, and so often that a
+    /// mark is never old.
+    pub fn news(&mut self) -> Option<Mark> {
+        let mark = self.mark?;
+        let known = self.told.is_some_and(|(source, shift, sequence)| {
+            let same = source == mark.source && shift == mark.timestamp_shift;
+            same && after(mark.highest.sequence, sequence) < NEWS
+        });
+        if known {
+            return None;
+        }
+        self.told = Some((mark.source, mark.timestamp_shift, mark.highest.sequence));
+        Some(mark)
+    }
+
     /// The packet is about to be sent; `clock`: ticks a second of its timestamp. None for one that must not be: it was
     /// overtaken where the source changed, its number was another's, and no number may be encrypted twice
     /// (RFC 3711 §9.1).
     pub fn number(&mut self, bytes: &mut [u8], clock: u32, now: Mono) -> Option<()> {
         let came = packet::numbers(bytes)?;
-        let line = self.line.get_or_insert(Line {
+        let mark = self.mark.get_or_insert(Mark {
             source: came.ssrc,
             shown: came.ssrc,
             sequence_shift: 0,
@@ -47,28 +78,30 @@ impl Seam {
             first: None,
             highest: came,
             at: now,
+            taken_up: false,
         });
-        let changed = line.source != came.ssrc || std::mem::take(&mut self.anew);
+        let changed = mark.source != came.ssrc || std::mem::take(&mut self.anew);
         if changed {
-            line.turn_to(came, clock, now);
+            mark.turn_to(came, clock, now);
         }
+        mark.taken_up = false;
         let numbers = Numbers {
-            sequence: came.sequence.wrapping_add(line.sequence_shift),
-            timestamp: came.timestamp.wrapping_add(line.timestamp_shift),
-            ssrc: line.shown,
+            sequence: came.sequence.wrapping_add(mark.sequence_shift),
+            timestamp: came.timestamp.wrapping_add(mark.timestamp_shift),
+            ssrc: mark.shown,
         };
-        if let Some(first) = line.first {
+        if let Some(first) = mark.first {
             if (-OVERTAKEN..0).contains(&after(numbers.sequence, first)) {
                 return None;
             }
-            line.first = (after(line.highest.sequence, first) < OVERTAKEN).then_some(first);
+            mark.first = (after(mark.highest.sequence, first) < OVERTAKEN).then_some(first);
         }
-        if after(numbers.sequence, line.highest.sequence) > 0 {
+        if after(numbers.sequence, mark.highest.sequence) > 0 {
             // All packets of one key bear the moment of its beginning (RFC 4733 §2.2.1).
-            if numbers.timestamp != line.highest.timestamp {
-                line.at = now;
+            if numbers.timestamp != mark.highest.timestamp {
+                mark.at = now;
             }
-            line.highest = numbers;
+            mark.highest = numbers;
         }
         if numbers != came {
             packet::set_numbers(bytes, numbers);
@@ -83,26 +116,26 @@ impl Seam {
 impl Seam {
     /// Whoever is heard has started anew: its numbers are others from here on.
     pub fn starts_anew(&mut self) {
-        self.anew = self.line.is_some();
+        self.anew = self.mark.is_some();
     }
 
     /// A packet that this party would have got is not sent to it: what follows takes its number, or the party would count
     /// it as lost on the way.
     pub fn withhold(&mut self, bytes: &[u8]) {
-        let (Some(line), Some(came)) = (&mut self.line, packet::numbers(bytes)) else { return };
-        let number = came.sequence.wrapping_add(line.sequence_shift);
-        let is_next = after(number, line.highest.sequence) > 0;
-        if line.source == came.ssrc && is_next && !self.anew {
-            line.sequence_shift = line.sequence_shift.wrapping_sub(1);
+        let (Some(mark), Some(came)) = (&mut self.mark, packet::numbers(bytes)) else { return };
+        let number = came.sequence.wrapping_add(mark.sequence_shift);
+        let is_next = after(number, mark.highest.sequence) > 0;
+        if mark.source == came.ssrc && is_next && !self.anew {
+            mark.sequence_shift = mark.sequence_shift.wrapping_sub(1);
             // What it has overtaken would get a number that was sent.
-            line.first = Some(line.highest.sequence.wrapping_add(1));
+            mark.first = Some(mark.highest.sequence.wrapping_add(1));
         }
     }
 
     /// The timestamp of this moment; none before anything was sent. `clock`: its ticks a second.
     pub fn moment(&self, clock: u32, now: Mono) -> Option<u32> {
-        let line = self.line.as_ref()?;
-        Some(line.highest.timestamp.wrapping_add(ticks(line.at, clock, now)))
+        let mark = self.mark.as_ref()?;
+        Some(mark.highest.timestamp.wrapping_add(ticks(mark.at, clock, now)))
     }
 }
 
@@ -114,12 +147,13 @@ fn after(one: u16, other: u16) -> i16 {
     one.wrapping_sub(other).cast_signed()
 }
 
-impl Line {
+impl Mark {
     /// From this packet of another source on; the pause between is one for the listener too.
     fn turn_to(&mut self, came: Numbers, clock: u32, now: Mono) {
         let passed = ticks(self.at, clock, now);
         let timestamp = self.highest.timestamp.wrapping_add(passed.max(clock / FRAMES));
-        let sequence = self.highest.sequence.wrapping_add(1);
+        let unseen = if self.taken_up { now.since(self.at).as_millis() / SHORTEST } else { 0 };
+        let sequence = self.highest.sequence.wrapping_add(1).wrapping_add(unseen as u16);
         self.source = came.ssrc;
         self.first = Some(sequence);
         self.sequence_shift = sequence.wrapping_sub(came.sequence);
@@ -245,6 +279,41 @@ mod tests {
         }
         let voice = sent(&mut seam, 200, (2, 7, 0));
         assert_eq!(numbers(&voice), (1, 110, 800 + 1600, true), "200 ms after the key began");
+    }
+
+    /// What was told last, of a run that sent 700 more and died.
+    fn resumed(seam: &mut Seam) -> Seam {
+        let told = seam.news().expect("a change of the source is news");
+        Seam::resume(told)
+    }
+
+    #[test]
+    fn sig_34_another_run_goes_on_with_the_stream_whoever_speaks() {
+        let mut seam = Seam::default();
+        sent(&mut seam, 0, (1, 60_000, 0));
+        assert!(seam.news().is_some(), "the first packet");
+        sent(&mut seam, 20, (2, 5, 777_000));
+        let again = resumed(&mut seam);
+        for n in 1..700 {
+            sent(&mut seam, 20 + 20 * u64::from(n), (2, 5 + n, 777_000 + 160 * u32::from(n)));
+        }
+        let voice = sent(&mut again.clone(), 14_300, (2, 720, 777_000 + 160 * 715));
+        assert_eq!(numbers(&voice), (1, 60_716, 160 + 160 * 715, false), "the same one goes on");
+        let prompt = sent(&mut again.clone(), 14_300, (3, 9, 9));
+        let (ssrc, sequence, timestamp, marker) = numbers(&prompt);
+        assert_eq!((ssrc, timestamp, marker), (1, 160 + 160 * 714, true));
+        assert!(after(sequence, 60_001 + 699) > 0, "beyond all that may have been sent");
+    }
+
+    #[test]
+    fn where_the_numbers_stand_is_told_seldom_and_never_late() {
+        let mut seam = Seam::default();
+        let mut told = vec![];
+        for n in 0..2500u16 {
+            sent(&mut seam, u64::from(n) * 20, (1, 64_000u16.wrapping_add(n), u32::from(n) * 160));
+            told.extend(seam.news().map(|mark| mark.highest.sequence.wrapping_sub(64_000)));
+        }
+        assert_eq!(told, [0, 1000, 2000]);
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Daemon {
         let (checkpoint, open) = (left.clone(), left.taped());
         let told_again = left.pieces.values().filter_map(|piece| match piece {
             Piece::Fact(noted) => Some((**noted).clone()),
-            Piece::Line { .. } | Piece::Leg { .. } | Piece::Call { .. } => None,
+            Piece::Line { .. } | Piece::Leg { .. } | Piece::Call { .. } | Piece::Voice(_) => None,
         });
         let told_again = told_again.collect();
         let switchboard = Switchboard::resume(plan, random, left, now);

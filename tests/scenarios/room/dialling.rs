@@ -41,8 +41,9 @@ impl Room {
 
     /// He ends a call of his on the page.
     pub fn officer_gives_up(&mut self, entry: EntryId) {
-        let call = CallId(entry.0);
-        self.order(|daemon, now| daemon.tell(Input::GiveUp { call }, now));
+        let (call, who) = (CallId(entry.0), self.officer());
+        let asker = Asker { name: who.name, person: Some(who.id.0), terminal: who.terminal };
+        self.order(|daemon, now| daemon.tell(Input::GiveUp { call, asker }, now));
     }
 
     pub fn row(&self, entry: EntryId) -> Option<EntryRow> {

@@ -43,6 +43,7 @@ impl Bridge {
         Self {
             call,
             caller,
+            voice: Party::Caller,
             officer,
             phone,
             placed: false,

@@ -43,7 +43,7 @@ impl Bridge {
         let Some(stream) = self.caller.stream else { return };
         let caller = self.caller.channel;
         if !desk.channels.is_open(caller) {
-            desk.open(self.call, Party::Caller, caller, stream);
+            desk.open(self.call, self.voice, caller, stream);
         }
         let officer = (!self.alone).then_some(self.officer.channel);
         let guest = self.guest.as_ref().map(|guest| guest.leg.channel);

@@ -3,12 +3,12 @@
 
 use super::{Incoming, State};
 use crate::duty::call::LegEvent;
-use crate::duty::call::bridge::Guest;
+use crate::duty::call::bridge::{Bridge, Guest};
 use crate::duty::call::desk::Desk;
 use crate::duty::call::ring_plan::Ring;
 use crate::duty::call::ringing::Taken;
 use crate::duty::call::transfer;
-use crate::duty::journal::{Fact, Joining};
+use crate::duty::journal::{Disposition, Fact, Joining};
 use crate::duty::prompts::RINGBACK;
 use crate::protocol::now::Now;
 use crate::protocol::rtp::Party;
@@ -42,6 +42,23 @@ impl Incoming {
             }
             (_, event) => Some(event),
         }
+    }
+
+    pub fn bridge(&mut self) -> Option<&mut Bridge> {
+        match &mut self.state {
+            State::Talking(bridge) => Some(bridge),
+            State::Entering { .. }
+            | State::Ringing { .. }
+            | State::Queued(_)
+            | State::Message { .. }
+            | State::Over => None,
+        }
+    }
+
+    /// Its caller is in another call.
+    pub fn gave_away(&mut self, desk: &mut Desk, now: Now) {
+        let (by, why) = (Some(Party::Officer), "its caller was joined to another call");
+        self.end(Disposition::Answered, by, 200, why, desk, now);
     }
 
     /// Whether a leader may join.

@@ -2,7 +2,7 @@
 
 use super::{End, Outgoing, State};
 use crate::duty::call::LegEvent;
-use crate::duty::call::bridge::{Guest, HungUp};
+use crate::duty::call::bridge::{Bridge, Guest, HungUp};
 use crate::duty::call::desk::Desk;
 use crate::duty::call::keys::Via;
 use crate::duty::journal::Disposition;
@@ -44,6 +44,20 @@ impl Outgoing {
             | LegEvent::Refused { .. }
             | LegEvent::OfferRefused { .. } => {}
         }
+    }
+
+    pub fn bridge(&mut self) -> Option<&mut Bridge> {
+        match &mut self.state {
+            State::Talking(bridge) => Some(bridge),
+            State::Entering { .. } | State::Desk(_) | State::Dialling { .. } | State::Over => None,
+        }
+    }
+
+    /// Whom we called is in another call.
+    pub fn gave_away(&mut self, desk: &mut Desk, now: Now) {
+        let (disposition, by) = (Disposition::Answered, Some(Party::Officer));
+        let why = "its called party was joined to another call";
+        self.end(&End { disposition, by, status: 200, why }, desk, now);
     }
 
     /// Whether a leader may join.

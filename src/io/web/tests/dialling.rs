@@ -128,7 +128,9 @@ async fn sig_24_it_can_be_ended_on_the_page() {
     let (_, order) = room.dials("number=13800130007", None).await;
     let entry = EntryId::from(order.call);
     let gives_up = async {
-        let Some(Input::GiveUp { call }) = room.ordered.lock().await.recv().await else { panic!() };
+        let order = room.ordered.lock().await.recv().await;
+        let Some(Input::GiveUp { call, asker }) = order else { panic!("{order:?}") };
+        assert!(asker.person.is_some() && !asker.name.is_empty(), "{asker:?}");
         room.told(ended(call, Disposition::Abandoned, 487)).await;
     };
     let path = format!("/entries/{entry}/hangup");

@@ -44,7 +44,7 @@ fn bytes(payload_type: u8, sequence: u16, payload: &[u8]) -> Vec<u8> {
 /// But for what was counted meanwhile.
 fn events(relay: &mut Relay) -> Vec<Event> {
     let events = std::iter::from_fn(|| relay.poll_event());
-    events.filter(|event| !matches!(event, Event::Measured { .. })).collect()
+    events.filter(|event| !matches!(event, Event::Measured { .. } | Event::Marked { .. })).collect()
 }
 
 /// When a prompt or a key is due, whoever may have become quiet and whoever is to be told something.
@@ -416,6 +416,50 @@ fn a_prompt_is_spoken_taped_and_reported() {
     assert_eq!(sent, 2);
     assert_eq!(events(&mut relay), [Event::Played { channel: A, prompt: Prompt(0) }]);
     assert_eq!(closed(&mut relay, A).sent, 2);
+}
+
+#[test]
+fn sig_34_where_a_stream_stands_is_told_and_another_relay_goes_on_with_it() {
+    let marks = |relay: &mut Relay| -> Vec<_> {
+        let events = std::iter::from_fn(|| relay.poll_event());
+        events
+            .filter_map(|event| match event {
+                Event::Marked { channel: B, mark } => Some(mark),
+                _ => None,
+            })
+            .collect()
+    };
+    let play = Command::Play { channel: B, prompt: Prompt(0), repeat: true };
+    let mut relay = bridge(stream(4000), stream(5000));
+    relay.handle_command(play, START);
+    let mut out = [0; FRAME_BYTES];
+    let spoken = relay.poll_packet(START, &mut out).expect("the prompt");
+    relay.close_packet(spoken.channel, &mut out, FRAME_BYTES, START).expect("sent");
+    let prompt = packet::numbers(&out).unwrap();
+    relay.handle_command(Command::Stop { channel: B }, START);
+    let voice = |relay: &mut Relay, n: u16| {
+        let sent = passed_on(relay, A, stream(4000).remote, &bytes(8, n, &[1; 160]));
+        packet::numbers(&sent.expect("it is passed on")).unwrap()
+    };
+    let first = voice(&mut relay, 700);
+    let told = marks(&mut relay);
+    assert_eq!(told.len(), 2, "the prompt's first packet, and the change to the voice");
+    let mut next = bridge(stream(4000), stream(5000));
+    next.handle_command(Command::Resume { channel: B, mark: told[1] }, START);
+    let again = voice(&mut next, 701);
+    assert_eq!((first.ssrc, again.ssrc), (prompt.ssrc, prompt.ssrc));
+    assert_eq!(first.sequence, prompt.sequence.wrapping_add(1));
+    assert_eq!(again.sequence, prompt.sequence.wrapping_add(2));
+}
+
+#[test]
+fn sig_16_who_goes_over_to_another_call_is_taped_with_it() {
+    let mut relay = bridge(stream(4000), stream(5000));
+    let (call, party) = (Uuid::from_u128(77), Party::Officer);
+    relay.handle_command(Command::PassOn { channel: A, call, party }, START);
+    let verdict = hear(&mut relay, A, stream(4000).remote, &bytes(8, 7, &[1; 160]));
+    let Verdict::Take { tag, .. } = verdict else { panic!("{verdict:?}") };
+    assert_eq!((tag.call, tag.party), (call, party));
 }
 
 #[test]
