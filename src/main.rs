@@ -3,21 +3,25 @@
 #![warn(clippy::too_many_lines)]
 
 use anyhow::{Context, bail};
-use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dutyline::config::{Config, Environment, Loaded};
 use dutyline::demo::DemoOptions;
 use dutyline::duty::entry::beijing;
+use dutyline::duty::journal::Urgency;
+use dutyline::duty::rehearsal::{self, Finding, Plan, simulate};
 use dutyline::io::ladder::print;
 use dutyline::io::proof::bundle::Order;
 use dutyline::io::proof::key::SigningKey;
 use dutyline::io::proof::{PublicKey, handed, verify};
 use dutyline::io::store::{Account, Added, NewPerson, Scope, Store, wait};
-use dutyline::io::{clock, terminal};
+use dutyline::io::{clock, rehearsal as shown, terminal};
+use dutyline::protocol::now::Now;
 use std::io::{IsTerminal, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 /// The daemon behind a duty room's telephone: answers, logs, records, escalates.
@@ -60,6 +64,9 @@ enum Command {
     ///
     /// Works while the daemon runs. Exit code 1 where no call is named so.
     Trace(Trace),
+    /// Try the escalation policy before it is needed. 紧急呈报的检查和推演
+    #[command(subcommand)]
+    Policy(Policy),
     /// Accounts for the page. 账号
     #[command(subcommand)]
     User(User),
@@ -139,6 +146,51 @@ struct Verify {
 }
 
 #[derive(Subcommand)]
+enum Policy {
+    /// What of the policy cannot work, each with its remedy. 检查
+    ///
+    /// One telephone in all, somebody who cannot be reached, more than a channel takes. Exit code 2
+    /// where something is refused.
+    Check(ConfigFile),
+    /// Who would be called when. 推演
+    ///
+    /// The real decision in virtual time. Nobody answers, but as told otherwise: `--phone leader=off
+    /// --phone substitute=answers`.
+    Simulate(Simulate),
+}
+
+#[derive(Args)]
+struct Simulate {
+    /// How urgent it is. 急别
+    #[arg(long, value_enum, default_value_t = HowUrgent::Critical)]
+    urgency: HowUrgent,
+    /// The time of the day it is flagged at. 几点标记
+    #[arg(long, default_value = "03:00", value_parser = time_of_day)]
+    at: NaiveTime,
+    /// Minutes that are shown. 推演多少分钟
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=1440))]
+    minutes: u64,
+    /// How a telephone behaves: a role or a number, and one of silent, off, busy, declines, dead,
+    /// machine, answers. Any number of times. 某部电话的表现
+    #[arg(long = "phone", value_name = "WHO=HOW")]
+    phones: Vec<String>,
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum HowUrgent {
+    /// 急
+    Urgent,
+    /// 特急
+    Critical,
+}
+
+fn time_of_day(text: &str) -> Result<NaiveTime, String> {
+    NaiveTime::parse_from_str(text, "%H:%M").map_err(|_| "such as 03:00".to_owned())
+}
+
+#[derive(Subcommand)]
 enum User {
     /// Add an account. 新增账号
     ///
@@ -185,10 +237,13 @@ fn main() -> ExitCode {
         Command::Demo(Demo { once, web_port, keep }) => runtime().and_then(|runtime| {
             runtime.block_on(dutyline::demo::run(DemoOptions { once, web_port, keep }))
         }),
-        Command::CheckConfig(file) => with_config(&file, |config| {
-            println!("{}: 正确 · ok\n{}", file.config.display(), config.summary());
-            Ok(ExitCode::SUCCESS)
-        }),
+        Command::CheckConfig(file) => with_config(&file, |config| judge(&file, &config, true)),
+        Command::Policy(Policy::Check(file)) => {
+            with_config(&file, |config| judge(&file, &config, false))
+        }
+        Command::Policy(Policy::Simulate(plan)) => {
+            with_config(&plan.file, |config| rehearse(&plan, &config))
+        }
         Command::Trace(trace) => with_config(&trace.file, |config| show(&trace, &config)),
         Command::User(User::Add(user)) => with_config(&user.file, |config| add(&user, &config)),
         Command::Verify(wanted) => match &wanted.folder {
@@ -203,7 +258,48 @@ fn main() -> ExitCode {
     })
 }
 
+fn policy_findings(config: &Config) -> Vec<Finding> {
+    let channels: Vec<_> = config.channels.iter().map(|channel| channel.plan.clone()).collect();
+    rehearsal::findings(&config.policy, &config.roster, &channels)
+}
+
+/// The policy is judged with the configuration; `summed_up`: what the configuration says is shown.
+fn judge(file: &ConfigFile, config: &Config, summed_up: bool) -> anyhow::Result<ExitCode> {
+    let found = policy_findings(config);
+    shown::findings(&mut stderr().lock(), &found)?;
+    if found.iter().any(|one| one.refused) {
+        return Ok(ExitCode::from(MISCONFIGURED));
+    }
+    println!("{}: 正确 · ok", file.config.display());
+    if summed_up {
+        print!("{}", config.summary());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn rehearse(plan: &Simulate, config: &Config) -> anyhow::Result<ExitCode> {
+    let phones = shown::phones(&plan.phones, &config.roster).map_err(anyhow::Error::msg)?;
+    let now = clock::now();
+    let start = Now { wall: shown::today_at(plan.at, now.wall), ..now };
+    let urgency = match plan.urgency {
+        HowUrgent::Urgent => Urgency::Urgent,
+        HowUrgent::Critical => Urgency::Critical,
+    };
+    let events = simulate(&Plan {
+        policy: &config.policy,
+        roster: &config.roster,
+        urgency,
+        phones: &phones,
+        start,
+        lasts: Duration::from_secs(60 * plan.minutes),
+    });
+    shown::time_line(&mut stdout().lock(), urgency, &events, start.wall)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A policy that cannot work is shown, and the telephone starts all the same.
 fn run(config: Config) -> anyhow::Result<ExitCode> {
+    shown::findings(&mut stderr().lock(), &policy_findings(&config))?;
     runtime()?.block_on(dutyline::daemon::run(config))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -23,6 +23,7 @@ target = "2001"
 name = "李四"
 role = "leader"
 mobile = "3001"
+office = "3002"
 "#;
 
 fn dutyline(folder: &Path, arguments: &[&str], input: &str) -> Output {
@@ -78,6 +79,47 @@ fn a_wrong_configuration_ends_every_command_with_code_2() {
         assert!(shown.contains("d.toml:3:1: line.numbr"), "{shown}");
         assert!(shown.contains("faults"), "{shown}");
     }
+}
+
+#[test]
+fn esc_82_a_policy_that_hangs_on_one_telephone_is_refused_by_both_checks() {
+    let folder = folder_with(&RIGHT.replace("office = \"3002\"\n", ""));
+    for command in [&["policy", "check"][..], &["check-config"]] {
+        let done = dutyline(folder.path(), &[command, &["--config", "d.toml"]].concat(), "");
+        assert_eq!(done.status.code(), Some(2), "{command:?}: {done:?}");
+        let shown = text(&done.stderr);
+        assert!(shown.contains("全部指望一个号码 3001"), "{shown}");
+        assert!(shown.contains("role = \"substitute\""), "the remedy: {shown}");
+    }
+    let folder = folder_with(RIGHT);
+    let done = dutyline(folder.path(), &["policy", "check", "--config", "d.toml"], "");
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert!(text(&done.stderr).contains("没有这个人"), "warned of who is missing: {done:?}");
+}
+
+/// "The leader's mobile is off at 03:00: who rings when?"
+#[test]
+fn esc_82_a_rehearsal_is_drawn_as_a_time_line() {
+    let substitute = "[[leaders]]\nname = \"王五\"\nrole = \"substitute\"\nmobile = \"3003\"\n";
+    let folder = folder_with(&format!("{RIGHT}{substitute}"));
+    let rehearsed = |more: &[&str]| {
+        let arguments = [&["policy", "simulate", "--config", "d.toml"], more].concat();
+        dutyline(folder.path(), &arguments, "")
+    };
+    let done = rehearsed(&["--phone", "leader=off", "--phone", "substitute=answers"]);
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let shown = text(&done.stdout);
+    for line in [
+        "03:00:00  +00:00  ⚑ 特急",
+        "03:00:00  +00:00  ☎ 带班领导 李四 3001",
+        "03:00:45  +00:45  ☎ 带班领导 李四 3002",
+        "03:01:50  +01:50  ☎ 替班领导 王五 3003",
+        "● 替班领导 王五 按 1 知悉",
+    ] {
+        assert!(shown.contains(line), "{line} in\n{shown}");
+    }
+    assert_eq!(rehearsed(&["--phone", "leader=asleep"]).status.code(), Some(1));
+    assert_eq!(rehearsed(&["--at", "25:00"]).status.code(), Some(2));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::DeValue;
-pub use ways::{App, Bot, Gateway, Mail, MailSecurity, Push, To, Webhook};
+pub use ways::{App, Bot, Gateway, Mail, MailSecurity, Modem, Push, To, Webhook};
 
 /// One channel: what every channel has, and how this one is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,9 +39,10 @@ pub enum Way {
     Gotify(Push),
     Mail(Mail),
     Sms(Gateway),
+    Modem(Modem),
 }
 
-const KINDS: [(&str, Kind); 9] = [
+const KINDS: [(&str, Kind); 10] = [
     ("webhook", Kind::Webhook),
     ("wecom_bot", Kind::WecomBot),
     ("wecom_app", Kind::WecomApp),
@@ -51,6 +52,7 @@ const KINDS: [(&str, Kind); 9] = [
     ("gotify", Kind::Gotify),
     ("mail", Kind::Mail),
     ("sms", Kind::Sms),
+    ("modem", Kind::Modem),
 ];
 
 pub fn all(reader: &Reader, root: &mut Section<'_>, roster: &Roster) -> Vec<Channel> {
@@ -79,7 +81,9 @@ fn channel(
     }
     let least = [("urgent", Urgency::Urgent), ("critical", Urgency::Critical)];
     let least = s.or("least", Urgency::Urgent, |value| one_of(value, &least));
-    let repeat = s.or("repeat_minutes", 10, number(0..=720));
+    // Of what is paid for and counted by the day, one matter uses less than half in a day.
+    let usual = if matches!(kind, Some(Kind::Sms | Kind::Modem)) { 60 } else { 10 };
+    let repeat = s.or("repeat_minutes", usual, number(0..=720));
     let allow = s.or("allow", vec![], list(network));
     let ca = s.optional("tls_ca", text).map(PathBuf::from);
     if let (Some(path), Some(given)) = (&ca, s.get("tls_ca"))

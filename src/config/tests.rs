@@ -109,7 +109,7 @@ fn the_examples_comments_tell_the_truth() {
             Some(key) if key.split(" = ").next().is_some_and(is_key) && key.contains(" = ") => key,
             _ => line,
         })
-        .filter(|line| !line.starts_with("realm") && !line.starts_with("office"))
+        .filter(|line| !line.starts_with("realm"))
         .flat_map(|line| [line, "\n"])
         .collect();
     let shown = shown.replace("name = \"替班领导\"\n", "");
@@ -685,6 +685,11 @@ secret_file = "FOLDER/s"
 roles = ["leader"]
 success_field = "/Code"
 success_value = "OK"
+[[channels]]
+name = "短信猫"
+kind = "modem"
+device = "/dev/ttyUSB0"
+roles = ["leader"]
 "#;
 
 #[test]
@@ -692,7 +697,8 @@ fn esc_82_channels_of_every_kind_are_read_and_no_secret_is_shown() {
     let folder = tempfile::tempdir().expect("a folder");
     let loaded = with_channels(folder.path(), CHANNELS).unwrap_or_else(|faults| panic!("{faults}"));
     let channels = &loaded.config.channels;
-    assert_eq!(channels.len(), 9);
+    assert_eq!(channels.len(), 10);
+    assert_eq!(channels[9].plan.repeat, Some(Duration::from_secs(3600)));
     let repeats: Vec<_> = channels.iter().map(|one| one.plan.repeat.map(|r| r.as_secs())).collect();
     assert_eq!(repeats[..3], [Some(600), None, Some(600)]);
     assert_eq!(channels[1].plan.least, Urgency::Critical);
@@ -742,6 +748,7 @@ fn a_channel_that_cannot_work_is_refused_with_its_remedy() {
     assert_eq!(fields(&format!("{sms}{body}roles = [\"head\"]")), one("roles"), "nobody holds it");
     assert_eq!(fields(&format!("{sms}body = '{{to}} {{name}} {{no}}'\nto = [\"1\"]")), one("body"));
     assert_eq!(fields(&format!("{sms}body = 'x'\nto = [\"1\"]")), one("body"));
+    assert_eq!(fields("kind = \"modem\"\ndevice = \"/dev/ttyUSB0\""), one("to"));
     let twice = with_channels(
         folder.path(),
         "[[channels]]\nname = \"x\"\nkind = \"wecom_bot\"\ntoken_file = \"FOLDER/s\"\n\

@@ -18,5 +18,6 @@ pub mod numbers;
 pub mod placed;
 pub mod prompts;
 pub mod proof;
+pub mod rehearsal;
 pub mod roster;
 pub mod switchboard;

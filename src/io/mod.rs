@@ -17,6 +17,7 @@ pub mod media;
 pub mod metrics;
 pub mod prompts;
 pub mod proof;
+pub mod rehearsal;
 pub mod resolver;
 pub mod status;
 pub mod store;

@@ -7,6 +7,7 @@ use crate::config::reader::{Reader, Section, any_text, list, number, text};
 use crate::config::secret::Secret;
 use crate::duty::notices::Kind;
 use crate::duty::roster::{Role, Roster};
+use std::path::PathBuf;
 use toml::de::DeValue;
 
 /// Standard Webhooks 1.0.
@@ -84,6 +85,13 @@ pub struct Gateway {
     pub success: Option<(String, String)>,
 }
 
+/// A GSM modem on a serial line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Modem {
+    pub device: PathBuf,
+    pub to: Vec<To>,
+}
+
 /// A recipient: a number, or whoever holds a role when it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum To {
@@ -104,6 +112,7 @@ pub fn way(reader: &Reader, s: &mut Section<'_>, kind: Kind, roster: &Roster) ->
         Kind::Gotify => gotify(reader, s).map(Way::Gotify),
         Kind::Mail => mail(reader, s).map(Way::Mail),
         Kind::Sms => gateway(reader, s, roster).map(Way::Sms),
+        Kind::Modem => modem(reader, s, roster).map(Way::Modem),
     }
 }
 
@@ -213,6 +222,30 @@ fn gateway(reader: &Reader, s: &mut Section<'_>, roster: &Roster) -> Option<Gate
     let content_type = s.or("content_type", "application/json".to_owned(), text);
     let headers = s.or("headers", vec![], list(header));
     let secret = secret(reader, s, "secret_file");
+    let to = to(reader, s, roster);
+    let field = s.optional("success_field", pointer);
+    let value = s.or("success_value", "0".to_owned(), any_text);
+    let used = body.as_ref().is_some_and(|body| body.contains("{secret}"))
+        || headers.iter().any(|(_, value)| value.contains("{secret}"));
+    if used != secret.is_some() {
+        let fault = say(
+            "secret_file 与 body 或 headers 里的 {secret} 要配套",
+            "secret_file goes with {secret} in body or headers",
+        );
+        reader.fault(Some(s.place()), s.field("secret_file"), fault);
+    }
+    let success = field.map(|field| (field, value));
+    Some(Gateway { url: url?, content_type, headers, body: body?, secret, to, success })
+}
+
+fn modem(reader: &Reader, s: &mut Section<'_>, roster: &Roster) -> Option<Modem> {
+    let device = s.required("device", "\"/dev/ttyUSB0\"", text).map(PathBuf::from);
+    let to = to(reader, s, roster);
+    Some(Modem { device: device?, to })
+}
+
+/// Numbers, and whoever holds a role.
+fn to(reader: &Reader, s: &mut Section<'_>, roster: &Roster) -> Vec<To> {
     let numbers = s.or("to", vec![], list(recipient));
     let roles = s.or("roles", vec![], list(role));
     for role in &roles {
@@ -234,19 +267,7 @@ fn gateway(reader: &Reader, s: &mut Section<'_>, roster: &Roster) -> Option<Gate
         );
         reader.fault(Some(s.place()), s.field("to"), fault);
     }
-    let field = s.optional("success_field", pointer);
-    let value = s.or("success_value", "0".to_owned(), any_text);
-    let used = body.as_ref().is_some_and(|body| body.contains("{secret}"))
-        || headers.iter().any(|(_, value)| value.contains("{secret}"));
-    if used != secret.is_some() {
-        let fault = say(
-            "secret_file 与 body 或 headers 里的 {secret} 要配套",
-            "secret_file goes with {secret} in body or headers",
-        );
-        reader.fault(Some(s.place()), s.field("secret_file"), fault);
-    }
-    let success = field.map(|field| (field, value));
-    Some(Gateway { url: url?, content_type, headers, body: body?, secret, to, success })
+    to
 }
 
 fn recipients(value: &DeValue<'_>) -> Result<Vec<String>, Say> {

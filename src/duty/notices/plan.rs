@@ -25,6 +25,8 @@ pub enum Kind {
     Mail,
     /// An SMS gateway that is spoken to by HTTP
     Sms,
+    /// A GSM modem
+    Modem,
 }
 
 /// What every channel has, however it is spoken to.
@@ -56,6 +58,7 @@ impl Kind {
             Self::Ntfy | Self::Gotify => &[2, 6, 14],
             Self::Mail => &[20, 60],
             Self::Sms => &[5, 30],
+            Self::Modem => &[10, 60],
         }
     }
 
@@ -72,6 +75,7 @@ impl Kind {
             | Self::Gotify => 5,
             Self::Mail => 30,
             Self::Sms => 10,
+            Self::Modem => 60,
         })
     }
 
@@ -85,6 +89,8 @@ impl Kind {
             Self::Ntfy => (const { &[per(60, 300)] }, &[]),
             Self::Mail => (const { &[per(30, 60)] }, const { &[per(300, HOUR)] }),
             Self::Sms => (const { &[per(1, 30)] }, const { &[per(50, 24 * HOUR)] }),
+            // What carriers take from one card before they call it spam.
+            Self::Modem => (const { &[per(1, 30)] }, const { &[per(200, 24 * HOUR)] }),
         };
         Quota { pace, budget }
     }
@@ -93,7 +99,7 @@ impl Kind {
     /// is cut, is no way to reach anybody.
     pub fn counts_as_coverage(self) -> bool {
         match self {
-            Self::Sms => true,
+            Self::Sms | Self::Modem => true,
             Self::Webhook
             | Self::WecomBot
             | Self::WecomApp

@@ -6,6 +6,7 @@ mod feishu;
 mod guard;
 mod http;
 mod mail;
+mod modem;
 mod push;
 mod signing;
 mod sms;
@@ -143,6 +144,7 @@ impl Sender {
                 let guard = self.http.guard();
                 mail::send(way, letter, guard, ca, limit).await
             }
+            Way::Modem(way) => modem::send(way, letter, &self.roster, limit).await,
             Way::Sms(way) => {
                 let mut verdicts = vec![];
                 for request in sms::requests(way, letter, &self.roster) {

@@ -9,13 +9,22 @@ use crate::duty::roster::Roster;
 
 /// One request for each recipient; whoever holds a role now.
 pub fn requests(way: &Gateway, letter: &Letter<'_>, roster: &Roster) -> Vec<Request> {
+    numbers(&way.to, roster).into_iter().map(|to| request(way, letter, &to)).collect()
+}
+
+/// Each number once; of whoever holds a role, his mobile.
+pub fn numbers(to: &[To], roster: &Roster) -> Vec<String> {
     let number = |to: &To| match to {
         To::Number(number) => Some(number.clone()),
         To::Role(role) => roster.holder(*role).and_then(|person| person.mobile.clone()),
     };
-    let mut numbers: Vec<String> = way.to.iter().filter_map(number).collect();
-    numbers.dedup();
-    numbers.into_iter().map(|to| request(way, letter, &to)).collect()
+    let mut numbers: Vec<String> = vec![];
+    for number in to.iter().filter_map(number) {
+        if !numbers.contains(&number) {
+            numbers.push(number);
+        }
+    }
+    numbers
 }
 
 fn request(way: &Gateway, letter: &Letter<'_>, to: &str) -> Request {

@@ -1,5 +1,6 @@
 //! The channels against providers of raw TCP: what is on the wire, what is made of what comes back.
 
+mod modem;
 mod smtp;
 mod stub;
 

@@ -408,6 +408,7 @@ messages! {
     channel_feishu_bot: "飞书群", "Feishu group";
     channel_mail: "邮件", "mail";
     channel_sms: "短信", "SMS";
+    channel_modem: "短信猫", "GSM modem";
 }
 
 #[cfg(test)]

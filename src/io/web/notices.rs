@@ -80,5 +80,6 @@ fn kind(kind: Kind, t: &'static Messages) -> &'static str {
         Kind::Gotify => "Gotify",
         Kind::Mail => t.channel_mail,
         Kind::Sms => t.channel_sms,
+        Kind::Modem => t.channel_modem,
     }
 }

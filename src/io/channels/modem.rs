@@ -1,0 +1,179 @@
+//! SMS by a GSM modem on a serial line (TS 27.005, PDU mode): the way that is left when the internet
+//! is cut. The line is opened for each message, so that a modem that was plugged in again just works.
+
+use super::Letter;
+use super::sms::numbers;
+use crate::config::channels::Modem;
+use crate::duty::notices::Verdict;
+use crate::duty::roster::Roster;
+use crate::protocol::gsm::{Pdu, submit};
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::unix::AsyncFd;
+
+/// What a modem answers to anything but a message.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Of what a modem says at most before it says what was asked.
+const READ_AT_MOST: usize = 8192;
+const CTRL_Z: u8 = 0x1a;
+const ESCAPE: u8 = 0x1b;
+
+/// To everybody, one after the other, within `limit`.
+pub async fn send(way: &Modem, letter: &Letter<'_>, roster: &Roster, limit: Duration) -> Verdict {
+    let mut began = false;
+    match tokio::time::timeout(limit, talk(way, letter, roster, &mut began)).await {
+        Ok(Ok(reference)) => Verdict::Accepted { id: Some(reference) },
+        Ok(Err(verdict)) => verdict,
+        Err(_) if began => Verdict::Unknown { why: "modem silent".to_owned() },
+        Err(_) => Verdict::Retry { after: None, why: "modem silent".to_owned() },
+    }
+}
+
+async fn talk(
+    way: &Modem,
+    letter: &Letter<'_>,
+    roster: &Roster,
+    began: &mut bool,
+) -> Result<String, Verdict> {
+    let mut line = Line::open(&way.device)?;
+    // Out of whatever was begun and not ended.
+    line.write(&[ESCAPE]).await?;
+    for command in ["ATE0", "AT+CMGF=0"] {
+        line.write(format!("{command}\r").as_bytes()).await?;
+        let answer = line.until(ANSWER_WITHIN, ends).await?;
+        fault(&answer)?;
+        line.heard.clear();
+    }
+    let reference = letter.name.0.as_bytes()[15];
+    let mut last = String::new();
+    for number in numbers(&way.to, roster) {
+        for pdu in submit(&number, &letter.text.body, reference) {
+            last = message(&mut line, &pdu, began).await?;
+        }
+    }
+    Ok(last)
+}
+
+/// The network's reference of one message.
+async fn message(line: &mut Line, pdu: &Pdu, began: &mut bool) -> Result<String, Verdict> {
+    line.write(format!("AT+CMGS={}\r", pdu.octets).as_bytes()).await?;
+    let asked = line.until(Duration::MAX, |text| text.contains("> ") || ends(text)).await?;
+    fault(&asked)?;
+    line.heard.clear();
+    *began = true;
+    line.write(pdu.hex.as_bytes()).await?;
+    line.write(&[CTRL_Z]).await?;
+    let answer = line.until(Duration::MAX, ends).await?;
+    fault(&answer)?;
+    line.heard.clear();
+    let reference = answer.split("+CMGS:").nth(1).and_then(|rest| rest.split_whitespace().next());
+    Ok(reference.map(super::tame).unwrap_or_default())
+}
+
+fn ends(text: &str) -> bool {
+    text.lines().any(|line| {
+        let line = line.trim();
+        line == "OK"
+            || line == "ERROR"
+            || line.starts_with("+CMS ERROR")
+            || line.starts_with("+CME ERROR")
+    })
+}
+
+/// What the modem says is wrong (TS 27.005 §3.2.5).
+fn fault(text: &str) -> Result<(), Verdict> {
+    let told = text.lines().map(str::trim).find(|line| line.contains("ERROR"));
+    let Some(told) = told else { return Ok(()) };
+    let code = told.split(':').nth(1).and_then(|code| code.trim().parse::<u16>().ok());
+    let why = code.map_or_else(|| "modem error".to_owned(), |code| format!("modem error {code}"));
+    match (code, told.starts_with("+CME")) {
+        // No SIM, PIN or PUK wanted, SIM broken.
+        (Some(310..=318), false) | (Some(10..=18), true) => Err(Verdict::Permanent { why }),
+        _ => Err(Verdict::Retry { after: None, why }),
+    }
+}
+
+struct Line {
+    file: AsyncFd<File>,
+    heard: String,
+}
+
+impl Line {
+    fn open(device: &Path) -> Result<Self, Verdict> {
+        let none = || Verdict::Retry { after: None, why: "no modem".to_owned() };
+        let flags = libc::O_NOCTTY | libc::O_NONBLOCK;
+        let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(device);
+        let file = file.map_err(|_| none())?;
+        raw(&file).map_err(|_| none())?;
+        // SAFETY: the file owns its descriptor, which stays the same and open until it is dropped.
+        let file = unsafe { AsyncFd::register(file) }.map_err(|_| none())?;
+        Ok(Self { file, heard: String::new() })
+    }
+
+    async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Verdict> {
+        while !bytes.is_empty() {
+            let mut ready = self.file.writable_mut().await.map_err(|_| gone())?;
+            match ready.try_io(|file| file.get_mut().write(bytes)) {
+                Ok(Ok(written)) => bytes = &bytes[written..],
+                Ok(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(Err(_)) => return Err(gone()),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What was heard, as soon as it is `enough`.
+    async fn until(
+        &mut self,
+        limit: Duration,
+        enough: impl Fn(&str) -> bool,
+    ) -> Result<String, Verdict> {
+        let reading = async {
+            while !enough(&self.heard) && self.heard.len() < READ_AT_MOST {
+                let mut block = [0; 256];
+                let mut ready = self.file.readable_mut().await.map_err(|_| gone())?;
+                match ready.try_io(|file| file.get_mut().read(&mut block)) {
+                    Ok(Ok(0)) => return Err(gone()),
+                    Ok(Ok(read)) => {
+                        self.heard.push_str(&String::from_utf8_lossy(&block[..read]));
+                    }
+                    Ok(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
+                    Ok(Err(_)) => return Err(gone()),
+                    Err(_) => {}
+                }
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(limit, reading).await {
+            Ok(done) => done.map(|()| self.heard.clone()),
+            Err(_) => Err(Verdict::Retry { after: None, why: "modem silent".to_owned() }),
+        }
+    }
+}
+
+fn gone() -> Verdict {
+    Verdict::Retry { after: None, why: "modem unplugged".to_owned() }
+}
+
+/// Bytes as they are: no echo, no line editing. The speed of a USB modem is its own.
+fn raw(file: &File) -> std::io::Result<()> {
+    // SAFETY: `termios` is plain data that tcgetattr fills before it is read.
+    let mut settings: libc::termios = unsafe { std::mem::zeroed() };
+    // SAFETY: the descriptor is open for as long as `file`, the pointer is to a live termios.
+    if unsafe { libc::tcgetattr(file.as_raw_fd(), &raw mut settings) } != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: as above.
+    unsafe { libc::cfmakeraw(&raw mut settings) };
+    settings.c_cflag |= libc::CLOCAL | libc::CREAD;
+    // SAFETY: as above.
+    match unsafe { libc::tcsetattr(file.as_raw_fd(), libc::TCSANOW, &raw const settings) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}

@@ -1,0 +1,181 @@
+//! A rehearsal on the terminal: the time line, and what is wrong with the policy.
+
+use crate::duty::entry::beijing;
+use crate::duty::journal::{AttemptResult, Urgency};
+use crate::duty::rehearsal::{Event, Finding, Happens, Phone};
+use crate::duty::roster::{Role, Roster};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use std::collections::BTreeMap;
+use std::io::{Result, Write};
+
+/// What is wrong, each with its remedy.
+///
+/// # Errors
+/// Of the terminal.
+pub fn findings(out: &mut impl Write, found: &[Finding]) -> Result<()> {
+    for one in found {
+        let mark = if one.refused { "✗" } else { "▲" };
+        writeln!(out, "{mark} {}\n  {}", one.zh, one.en)?;
+    }
+    Ok(())
+}
+
+/// The moment of today's date in Beijing at this time of the day.
+pub fn today_at(time: NaiveTime, now: DateTime<Utc>) -> DateTime<Utc> {
+    let zone = beijing();
+    let day = now.with_timezone(&zone).date_naive();
+    let at = day.and_time(time).and_local_timezone(zone).single();
+    at.map_or(now, |at| at.to_utc())
+}
+
+/// `leader=off`, `3001=busy`: by role, every number of whoever holds it, or by number.
+///
+/// # Errors
+/// Why that says nothing, in both languages.
+pub fn phones(
+    given: &[String],
+    roster: &Roster,
+) -> std::result::Result<BTreeMap<String, Phone>, String> {
+    let mut phones = BTreeMap::new();
+    for text in given {
+        let (who, how) = text
+            .split_once('=')
+            .ok_or_else(|| format!("{text}：写成 leader=off 或 3001=busy · such as leader=off"))?;
+        let how = manner(how).ok_or_else(|| {
+            format!("{text}：off busy declines dead machine answers silent 之一 · one of these")
+        })?;
+        let role = [Role::Leader, Role::Substitute, Role::OfficeDirector, Role::Head]
+            .into_iter()
+            .find(|role| serde_json::to_value(role).is_ok_and(|name| name == who));
+        let held = match role {
+            Some(role) => {
+                let Some(person) = roster.holder(role) else {
+                    return Err(format!("{who}：没有这个人 · nobody holds this role"));
+                };
+                [&person.mobile, &person.office].into_iter().flatten().cloned().collect()
+            }
+            None => vec![who.to_owned()],
+        };
+        phones.extend(held.into_iter().map(|number: String| (number, how)));
+    }
+    Ok(phones)
+}
+
+fn manner(text: &str) -> Option<Phone> {
+    Some(match text {
+        "silent" => Phone::Silent,
+        "off" => Phone::Off,
+        "busy" => Phone::Busy,
+        "declines" => Phone::Declines,
+        "dead" => Phone::Dead,
+        "machine" => Phone::Machine,
+        "answers" => Phone::Answers,
+        _ => return None,
+    })
+}
+
+/// One line for each thing that happens, at the time of the day.
+///
+/// # Errors
+/// Of the terminal.
+pub fn time_line(
+    out: &mut impl Write,
+    urgency: Urgency,
+    events: &[Event],
+    start: DateTime<Utc>,
+) -> Result<()> {
+    let zone = beijing();
+    let clock = |event: &Event| {
+        let at = start + TimeDelta::from_std(event.at).unwrap_or_default();
+        let since = event.at.as_secs();
+        format!(
+            "{}  +{:02}:{:02}",
+            at.with_timezone(&zone).format("%H:%M:%S"),
+            since / 60,
+            since % 60
+        )
+    };
+    let word = if urgency == Urgency::Critical { "特急" } else { "急" };
+    let begins = start.with_timezone(&zone).format("%H:%M:%S");
+    writeln!(out, "{begins}  +00:00  ⚑ {word} 标记 · flagged")?;
+    for event in events {
+        let line = match &event.what {
+            Happens::Calls { role, person, number, why } => {
+                format!("☎ {} {person} {number} 呼叫 · called: {why}", name(*role))
+            }
+            Happens::Ended { person, number, result } => {
+                format!("· {person} {number} {}", ended(*result))
+            }
+            Happens::Acknowledged { role, person } => {
+                format!("● {} {person} 按 1 知悉 · acknowledged", name(*role))
+            }
+            Happens::Siren => "▲ 值班台警报 · siren at the desk".to_owned(),
+            Happens::Round(nth) => format!("↻ 第 {} 轮 · round {}", nth + 1, nth + 1),
+        };
+        writeln!(out, "{}  {line}", clock(event))?;
+    }
+    Ok(())
+}
+
+fn name(role: Role) -> &'static str {
+    match role {
+        Role::Leader => "带班领导",
+        Role::Substitute => "替班领导",
+        Role::OfficeDirector => "办公室主任",
+        Role::Head => "中心主要领导",
+    }
+}
+
+fn ended(result: AttemptResult) -> &'static str {
+    match result {
+        AttemptResult::Acknowledged => "已知悉 · acknowledged",
+        AttemptResult::AnsweredNoKey => "接听未按键 · answered, no key",
+        AttemptResult::Busy => "占线 · busy",
+        AttemptResult::Declined => "拒接 · declined",
+        AttemptResult::NoAnswer => "无人接听 · no answer",
+        AttemptResult::Unreachable => "空号或无法接通 · dead number",
+        AttemptResult::ChannelFailed => "线路故障 · line failed",
+        AttemptResult::Cancelled => "不再需要，挂断 · no longer wanted",
+        AttemptResult::Interrupted => "中断 · cut",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::duty::roster::Person;
+    use std::time::Duration;
+
+    #[test]
+    fn a_phone_is_named_by_role_or_by_number() {
+        let leader = Person {
+            name: "李四".into(),
+            role: Role::Leader,
+            mobile: Some("1001".into()),
+            office: Some("2001".into()),
+        };
+        let roster = Roster { people: vec![leader] };
+        let given = |text: &str| phones(&[text.to_owned()], &roster);
+        let off = given("leader=off").unwrap();
+        assert_eq!(
+            off.into_iter().collect::<Vec<_>>(),
+            [("1001".to_owned(), Phone::Off), ("2001".to_owned(), Phone::Off)]
+        );
+        assert_eq!(given("9=busy").unwrap()["9"], Phone::Busy);
+        for wrong in ["leader", "leader=asleep", "head=off"] {
+            assert!(given(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_time_line_shows_the_time_of_the_day_in_beijing() {
+        let three = NaiveTime::from_hms_opt(3, 0, 0).unwrap();
+        let start = today_at(three, DateTime::UNIX_EPOCH);
+        let event = Event { at: Duration::from_secs(110), what: Happens::Siren };
+        let mut out = vec![];
+        time_line(&mut out, Urgency::Critical, &[event], start).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert!(shown.starts_with("03:00:00  +00:00  ⚑ 特急"), "{shown}");
+        assert!(shown.contains("03:01:50  +01:50  ▲ 值班台警报"), "{shown}");
+    }
+}
