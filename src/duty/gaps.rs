@@ -35,19 +35,21 @@ pub struct ClockWatch {
 }
 
 impl ClockWatch {
-    pub fn look(&mut self, now: Now, synchronised: bool) -> Vec<Noticed> {
+    /// `synchronised`: `None` where it is not known.
+    pub fn look(&mut self, now: Now, synchronised: Option<bool>) -> Vec<Noticed> {
         let mut noticed = vec![];
         let base = *self.last.get_or_insert(now);
         if let Some((from, to)) = stepped(base, now) {
             noticed.push(Noticed::Stepped { from, to });
             self.last = Some(now);
         }
-        if self.synchronised != Some(synchronised) {
-            match (synchronised, self.synchronised) {
-                (false, _) => noticed.push(Noticed::Unsynchronised),
-                // Whatever an earlier run said is over.
-                (true, _) => noticed.push(Noticed::Synchronised),
-            }
+        if let Some(synchronised) = synchronised.filter(|now| self.synchronised != Some(*now)) {
+            // Whatever an earlier run said is over, too.
+            noticed.push(if synchronised {
+                Noticed::Synchronised
+            } else {
+                Noticed::Unsynchronised
+            });
             self.synchronised = Some(synchronised);
             self.alone_since = (!synchronised).then_some(now.mono);
         }

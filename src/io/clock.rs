@@ -21,12 +21,13 @@ pub fn mono() -> Mono {
     Mono(seconds * 1_000_000_000 + nanos)
 }
 
-/// Whether a time server corrects the wall clock (`adjtimex`, RFC 5905).
-pub fn synchronised() -> bool {
+/// Whether a time server corrects the wall clock (`adjtimex`, RFC 5905); `None` where the kernel may
+/// not be asked.
+pub fn synchronised() -> Option<bool> {
     let mut state = std::mem::MaybeUninit::<libc::timex>::zeroed();
     // SAFETY: all zeroes are a valid timex, whose `modes` of zero only asks.
     let state = unsafe { libc::adjtimex(state.as_mut_ptr()) };
-    state >= 0 && state != libc::TIME_ERROR
+    (state >= 0).then_some(state != libc::TIME_ERROR)
 }
 
 /// Waits until the deadline; for ever where there is none.

@@ -10,6 +10,7 @@ mod bad_wire;
 mod baresip;
 mod browser;
 mod calls;
+mod clocks;
 mod codecs;
 mod conference;
 mod daemon;

@@ -23,40 +23,41 @@ fn moved(now: Now, seconds: i64) -> Now {
 fn rel_19_a_clock_that_is_set_is_noticed_once_and_slewing_is_not() {
     for step in [3_600, -3_600, 86_400, -86_400, 3, -3] {
         let mut watch = ClockWatch::default();
-        assert_eq!(watch.look(at(0), true), [Noticed::Synchronised]);
-        assert_eq!(watch.look(at(1), true), []);
-        let noticed = watch.look(moved(at(2), step), true);
+        assert_eq!(watch.look(at(0), Some(true)), [Noticed::Synchronised]);
+        assert_eq!(watch.look(at(1), Some(true)), []);
+        let noticed = watch.look(moved(at(2), step), Some(true));
         let (from, to) = (wall(2), wall(2 + step));
         assert_eq!(noticed, [Noticed::Stepped { from, to }], "{step}");
-        assert_eq!(watch.look(moved(at(3), step), true), [], "{step}: once");
-        assert_eq!(watch.look(at(4), true).len(), 1, "and back");
+        assert_eq!(watch.look(moved(at(3), step), Some(true)), [], "{step}: once");
+        assert_eq!(watch.look(at(4), Some(true)).len(), 1, "and back");
     }
     let mut watch = ClockWatch::default();
-    watch.look(at(0), true);
+    watch.look(at(0), Some(true));
     for second in 1..7_200 {
         let slewed = at(second).wall + TimeDelta::microseconds(125 * second);
-        assert_eq!(watch.look(Now { wall: slewed, ..at(second) }, true), []);
+        assert_eq!(watch.look(Now { wall: slewed, ..at(second) }, Some(true)), []);
     }
 }
 
 #[test]
 fn rel_19_small_steps_that_add_up_are_noticed() {
     let mut watch = ClockWatch::default();
-    watch.look(at(0), true);
-    let steps: usize = (1..=10).map(|n| watch.look(moved(at(n), n), true).len()).sum();
+    watch.look(at(0), Some(true));
+    let steps: usize = (1..=10).map(|n| watch.look(moved(at(n), n), Some(true)).len()).sum();
     assert_eq!(steps, 3, "each time it is more than two seconds out");
 }
 
 #[test]
 fn rec_k3_and_rec_k4_a_clock_that_nobody_corrects_is_noticed_and_its_error_told() {
     let mut watch = ClockWatch::default();
-    assert_eq!(watch.look(at(0), false), [Noticed::Unsynchronised]);
-    assert_eq!(watch.look(at(1), false), []);
+    assert_eq!(watch.look(at(0), Some(false)), [Noticed::Unsynchronised]);
+    assert_eq!(watch.look(at(1), Some(false)), []);
+    assert_eq!(watch.look(at(1), None), [], "not known is not said");
     assert_eq!(watch.alone(at(3_600)).unwrap().0, Duration::from_secs(3_600));
     let (alone, error) = watch.alone(at(86_400)).unwrap();
     assert!(alone >= LONG && error == Duration::from_millis(8_640), "{error:?}");
     // The time server is found: the clock is set, and the offset is known.
-    let noticed = watch.look(moved(at(90_000), 40), true);
+    let noticed = watch.look(moved(at(90_000), 40), Some(true));
     let (from, to) = (wall(90_000), wall(90_040));
     assert_eq!(noticed, [Noticed::Stepped { from, to }, Noticed::Synchronised]);
     assert_eq!(watch.alone(at(90_001)), None);

@@ -114,6 +114,11 @@ impl Chain {
         Ok(Self { tables, by_shape })
     }
 
+    /// Nothing was touched since the last time.
+    pub fn is_idle(&self, sql: &Connection) -> Result<bool> {
+        Ok(!sql.prepare_cached("SELECT 1 FROM touched")?.exists([])?)
+    }
+
     /// Items of all rows that were touched since the last time; before each commit.
     pub fn append(&self, sql: &Connection) -> Result<()> {
         let touched = touched(sql)?;
@@ -314,8 +319,8 @@ pub(super) type Structure = (String, Vec<String>, Vec<String>);
 
 pub(super) fn structure(sql: &Connection) -> Result<Vec<Structure>> {
     let mut names = sql.prepare(
-        "SELECT name FROM main.sqlite_schema
-         WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'
+           AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
     )?;
     let names = names.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
     let mut all = vec![];

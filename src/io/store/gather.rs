@@ -5,7 +5,7 @@ use super::chain::{self, digests};
 use super::error::{Result, StoreError};
 use super::heads::HeadRow;
 use super::outages::BETWEEN;
-use super::text::{Id, Whole, count, json, ms};
+use super::text::{Id, Ms, Whole, count, json, ms};
 use super::{FileOf, PersonId, Store, Who};
 use crate::duty::ids::EntryId;
 use crate::duty::proof::proven::{Cell, Proven};
@@ -107,7 +107,11 @@ fn note(sql: &Connection, actor: &Actor, scope: Scope, now: Now) -> Result<bool>
 fn collect(sql: &Connection, scope: Scope, head: HeadRow) -> Result<Option<Gathered>> {
     let entries = entries(sql, scope)?;
     let mut rows = related(sql, &entries)?;
-    if let Scope::Period(from, to) = scope {
+    let period = match scope {
+        Scope::Entry(entry) => span(sql, entry)?,
+        Scope::Period(from, to) => Some((from, to)),
+    };
+    if let Some((from, to)) = period {
         outages(sql, from, to, &mut rows)?;
     }
     let newest = newest(sql, &rows)?;
@@ -164,6 +168,16 @@ fn related(sql: &Connection, entries: &[EntryId]) -> Result<Rows> {
         }
     }
     Ok(found)
+}
+
+/// From the first of an entry's calls to the end of the last.
+fn span(sql: &Connection, entry: EntryId) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>> {
+    let span: (Option<Ms>, Option<Ms>) = sql.query_row(
+        "SELECT min(arrived_ms), max(coalesce(ended_ms, arrived_ms)) FROM call WHERE entry = ?1",
+        [Id(entry)],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok(span.0.zip(span.1).map(|(from, to)| (from.0, to.0)))
 }
 
 fn outages(
