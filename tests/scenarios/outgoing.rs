@@ -333,6 +333,22 @@ fn sig_24_and_sig_36_killed_while_it_rings_it_ends_and_both_phones_are_free() {
     }
 }
 
+/// He picked up while nobody was there to hear of it.
+#[test]
+fn sig_24_and_sig_36_whoever_picked_up_meanwhile_is_let_go() {
+    let mut room = evening();
+    let entry = room.officer_dials(MOBILE);
+    room.officer_waits_for(DIRECTOR);
+    room.kill_daemon();
+    let at = room.at(DIRECTOR);
+    room.act(at, |post, now| post.phone.pick_up(now));
+    room.pass(millis(300));
+    room.start_daemon();
+    room.pass(seconds(4));
+    assert_eq!([DESK, DIRECTOR].map(|number| room.state(number)), [State::OnHook; 2]);
+    assert_eq!(ended(&room, entry).0, Some(Disposition::Interrupted));
+}
+
 /// Behind an FXO gateway the busy tone is all that tells of the end.
 #[test]
 fn sig_24_and_sig_37_the_busy_tone_ends_a_call_of_ours_too() {

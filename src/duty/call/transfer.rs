@@ -145,7 +145,7 @@ pub fn policy_of(number: &str, desk: &Desk) -> Policy {
     phone.and_then(|phone| phone.srtp).unwrap_or(desk.plan.srtp.line)
 }
 
-/// T9: from the PBX alone, to nobody but whom the site names, never to ourselves.
+/// T9: from the PBX alone or a phone of our own, to nobody but whom the site names, never to ourselves.
 fn may_ask(call: CallId, refer: &Referred, desk: &mut Desk, now: Now) -> bool {
     let numbering = &desk.plan.callers.numbering;
     let plain = numbering.read(&refer.user).plain;
@@ -154,7 +154,7 @@ fn may_ask(call: CallId, refer: &Referred, desk: &mut Desk, now: Now) -> bool {
         ways.push(&plain);
     }
     let account = &desk.plan.account;
-    account.is_pbx(refer.source.addr.ip())
+    (refer.ours || account.is_pbx(refer.source.addr.ip()))
         && refer.user != account.user
         && desk.permits(call, &ways, now).is_ok()
 }

@@ -152,6 +152,8 @@ pub struct Referred {
     pub consultation: Option<LegId>,
     /// The Referred-By header (RFC 3892): a claim.
     pub by: Option<String>,
+    /// It is a phone that has registered with us, in its own session.
+    pub ours: bool,
     pub source: Peer,
 }
 

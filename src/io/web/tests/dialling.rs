@@ -120,6 +120,12 @@ async fn sig_24_what_became_of_it_stands_in_words_with_the_code() {
     room.told(ended(order.call, Disposition::Failed, 408)).await;
     let page = room.fragment(&format!("/entries/{}", EntryId::from(order.call))).await.text;
     assert!(page.contains("本席话机未接通：没有回应 (408)"), "{page}");
+    let (_, order) = room.dials(&format!("about={first}"), None).await;
+    room.told(ended(order.call, Disposition::Interrupted, 503)).await;
+    let page = room.fragment(&format!("/entries/{}", EntryId::from(order.call))).await.text;
+    assert!(page.contains("拨号途中服务重启，未接通，请重拨"), "{page}");
+    let page = room.fragment(&format!("/entries/{first}")).await.text;
+    assert!(page.contains("拨号途中服务重启"), "where it is called about, too: {page}");
 }
 
 #[tokio::test]

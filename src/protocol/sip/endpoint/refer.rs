@@ -90,6 +90,7 @@ impl Endpoint {
             Ok(refer) => refer,
             Err(status) => return self.respond(request, from, status, now),
         };
+        refer.ours = self.is_with_phone(id);
         refer.consultation = self.consultation(&refer).filter(|other| *other != id);
         if self.is_full() {
             return self.respond(request, from, 503, now);
@@ -263,6 +264,7 @@ fn referred(request: &Request, source: Peer) -> Result<Referred, u16> {
         replaces: replaces.map(|value| decode(&value)),
         consultation: None,
         by: by.map(decode),
+        ours: false,
         source,
     })
 }

@@ -21,6 +21,7 @@ fn referred() -> (Endpoint, LegId, String, String) {
         replaces: None,
         consultation: None,
         by: None,
+        ours: false,
         source: udp(PBX),
     };
     assert_eq!(reported, [Event::Refer { leg, refer: Box::new(refer) }]);
