@@ -188,7 +188,7 @@ impl Baresip {
             files.map(|file| file.path()).filter(fits).max()
         };
         wait_until("the phone's recording", Duration::from_secs(5), || {
-            wave::read(&newest()?).map(|wave| wave.channels.into_iter().next().unwrap_or_default())
+            wave::read(&newest()?).map(|wave| wave::narrow(&wave))
         })
     }
 }

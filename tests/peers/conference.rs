@@ -112,6 +112,12 @@ fn three(audio_codecs: [&str; 3]) {
     assert!(quiet.iter().all(|quiet| *quiet < Duration::from_millis(100)), "{quiet:?}");
 }
 
+#[cfg(feature = "opus")]
+#[test]
+fn rec_s4_a_caller_who_speaks_nothing_but_opus_sits_at_the_table() {
+    three([";audio_codecs=opus/48000/2", "", ""]);
+}
+
 #[test]
 fn sig_22_and_rec_s4_what_one_of_three_presses_the_two_others_hear_once() {
     let Some(mut room) = Room::open() else { return };

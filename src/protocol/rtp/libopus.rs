@@ -35,9 +35,9 @@ mod built_in {
 
     /// A frame in samples at 8000 a second (RFC 6716 §2.1.4): 60, 40, 20, 10 ms.
     const FRAMES: [usize; 4] = [480, 320, 160, 80];
-    /// Ten times what the narrow band needs at least, and a third of G.711.
-    const BITS_A_SECOND: i32 = 20_000;
-    /// Of 10: what it costs the voice thread is measured by `benches/load`.
+    /// Less than G.711, and enough to keep the wave as it is: the quicker half of the codec is used.
+    const BITS_A_SECOND: i32 = 48_000;
+    /// Of 10: it costs the voice thread.
     const COMPLEXITY: i32 = 3;
 
     /// From packets to samples at 16,000 a second, one channel.
