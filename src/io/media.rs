@@ -2,7 +2,6 @@
 //! a command may allocate.
 
 use super::clock;
-use super::datagrams::{self, Datagrams};
 use super::tape::record::{Head, Kind};
 use super::tape::{self, TapeFeed, TapeHead};
 use crate::protocol::now::Mono;
@@ -25,8 +24,6 @@ use tokio::sync::mpsc;
 const COMMANDS_MAX: usize = 4096;
 /// Packets taken from one socket before the others have their turn.
 const PACKETS_PER_TURN: usize = 32;
-/// Of a packet that may be encrypted in place.
-const ROOM: usize = packet::BYTES_MAX + srtp::TAG;
 const WAKER: Token = Token(usize::MAX);
 /// From here on the sockets beside the channels', for reports (RTCP).
 const BESIDE: usize = 1 << 20;
@@ -81,7 +78,6 @@ pub fn start(
     let turner = Turner {
         poll,
         sockets,
-        datagrams: Some(Datagrams::default()),
         beside,
         relay: Relay::new(plan.channels, prompts, clock::random()),
         commands,
@@ -148,8 +144,6 @@ impl Drop for Media {
 struct Turner {
     poll: Poll,
     sockets: Vec<UdpSocket>,
-    /// Where their packets are put; there but while they are.
-    datagrams: Option<Datagrams<ROOM>>,
     /// For reports, in the same order.
     beside: Vec<UdpSocket>,
     relay: Relay,
@@ -236,30 +230,19 @@ impl Turner {
     }
 
     fn receive(&mut self, index: usize) {
-        let Some(mut datagrams) = self.datagrams.take() else { return };
-        if self.empty(index, &mut datagrams).is_none() {
-            self.unread.push(index);
-        }
-        self.datagrams = Some(datagrams);
-    }
-
-    /// None where the socket may hold more.
-    fn empty(&mut self, index: usize, datagrams: &mut Datagrams<ROOM>) -> Option<()> {
+        let mut buffer = [0; packet::BYTES_MAX + srtp::TAG];
         let channel = Channel(index as u16);
-        for _ in 0..PACKETS_PER_TURN / datagrams::MOST {
-            let socket = self.sockets.get(index);
-            let received = socket.map(|socket| datagrams.receive(socket, packet::BYTES_MAX));
-            let count = received.and_then(Result::ok).unwrap_or(0);
-            for n in 0..count {
-                if let Some((bytes, length, from)) = datagrams.nth(n) {
-                    self.take(channel, from, bytes, length, clock::mono());
-                }
-            }
-            if count < datagrams::MOST {
-                return Some(());
-            }
+        for _ in 0..PACKETS_PER_TURN {
+            let Some((length, from)) = self
+                .sockets
+                .get(index)
+                .and_then(|socket| socket.recv_from(&mut buffer[..packet::BYTES_MAX]).ok())
+            else {
+                return;
+            };
+            self.take(channel, from, &mut buffer, length, clock::mono());
         }
-        None
+        self.unread.push(index);
     }
 
     /// What is left after that many is read with the next one that comes.
@@ -296,6 +279,7 @@ impl Turner {
         length: usize,
         now: Mono,
     ) {
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let Verdict::Take { tag, length, forward } =
             self.relay.handle_packet(channel, from, &mut buffer[..length], now)
         else {

@@ -4,7 +4,6 @@ pub mod call_lines;
 pub mod channels;
 pub mod checkpoint;
 pub mod clock;
-pub mod datagrams;
 pub mod disk;
 pub mod escalator;
 pub mod gaps;
