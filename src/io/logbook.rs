@@ -2,8 +2,10 @@
 //! switchboard and the escalator what follows.
 
 mod intruder;
+mod recordings;
 
-use crate::duty::ids::{CallId, EntryId};
+pub use recordings::keep_recordings;
+
 use crate::duty::journal::{Fact, Noted};
 use crate::duty::switchboard::Input;
 use crate::io::call_lines::CallLines;
@@ -11,11 +13,8 @@ use crate::io::clock;
 use crate::io::long_calls::LongCalls;
 use crate::io::metrics::Metrics;
 use crate::io::status::{Alarm, Board, LineState, Live, PartState};
-use crate::io::store::{Applied, Gap, OutageKind, Sealed, Store, StoreError};
-use crate::io::tape;
-use crate::protocol::rtp::{Codec, Party};
+use crate::io::store::{Applied, OutageKind, Store, StoreError};
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -331,146 +330,6 @@ impl LogState {
 fn announce(noted: &Noted, board: &Board) {
     if let Fact::Arrived(arrival) = &noted.fact {
         board.tell(Live::ringing(arrival, &arrival.display, noted.at));
-    }
-}
-
-/// Binds finished recordings to their calls until the recorder is gone.
-pub async fn keep_recordings(
-    mut events: mpsc::UnboundedReceiver<tape::Event>,
-    store: Store,
-    board: Board,
-    give_up: tokio_util::sync::CancellationToken,
-) {
-    while let Some(event) = events.recv().await {
-        match event {
-            tape::Event::Sealed(sealed) => bind(*sealed, &store, &board, &give_up).await,
-            tape::Event::Failed { call, why } => {
-                recorder_fails(call.map(CallId), &why, &store, &board).await
-            }
-            tape::Event::Recovered => {
-                info!("the recorder works again");
-                board.update(|status| {
-                    status.recorder = PartState::Ok;
-                    status.alarms.remove("recorder");
-                });
-                if let Err(error) = store.outage_ended(OutageKind::Recorder, clock::now()).await {
-                    warn!(%error, "the recorder's outage could not be noted");
-                }
-            }
-        }
-    }
-}
-
-async fn bind(
-    sealed: tape::Sealed,
-    store: &Store,
-    board: &Board,
-    give_up: &tokio_util::sync::CancellationToken,
-) {
-    let call = CallId(sealed.call);
-    info!(%call, ms = sealed.duration_ms, bytes = sealed.bytes, interrupted = sealed.interrupted, "recording sealed");
-    loop {
-        let now = clock::now();
-        let bound = match recording(&sealed) {
-            Some(recording) => store.recording_sealed(call, recording, now).await,
-            None => store.recording_missing(call, &nothing_heard(&sealed), now).await,
-        };
-        match bound {
-            Ok(true) => break,
-            Ok(false) => {
-                warn!(%call, "a recording without a call in the log");
-                break;
-            }
-            Err(error) if error.may_pass() && !give_up.is_cancelled() => {
-                tokio::time::sleep(AGAIN).await;
-            }
-            Err(error) => {
-                error!(%call, %error, "the recording could not be bound to its call");
-                break;
-            }
-        }
-    }
-    board.tell(Live::Entry { entry: EntryId::from(call) });
-}
-
-fn recording(sealed: &tape::Sealed) -> Option<Sealed> {
-    let gap = |gap: &tape::Gap| Gap {
-        party: format!("{:?}", gap.party).to_lowercase(),
-        from_ms: gap.from_ms,
-        lasts_ms: gap.length_ms,
-    };
-    Some(Sealed {
-        wav: PathBuf::from(sealed.wav.as_ref()?),
-        tape: Some(PathBuf::from(&sealed.tape)),
-        sha256: sealed.wav_sha256.clone()?,
-        tape_sha256: Some(sealed.tape_sha256.clone()),
-        bytes: sealed.bytes,
-        duration: Duration::from_millis(sealed.duration_ms),
-        gaps: sealed.gaps.iter().map(gap).collect(),
-        interrupted: unwhole(sealed),
-    })
-}
-
-fn nothing_heard(sealed: &tape::Sealed) -> String {
-    unheard(sealed).unwrap_or_else(|| "没有收到语音 · no media received".to_owned())
-}
-
-/// Why the recording does not hold everything that was said.
-fn unwhole(sealed: &tape::Sealed) -> Option<String> {
-    let cut = match (sealed.interrupted, sealed.resumed) {
-        (true, _) => Some("服务中断，录音不完整 · the daemon died during the call"),
-        (false, true) => {
-            Some("通话中服务重启，录音有空白 · the daemon was restarted during the call")
-        }
-        (false, false) => None,
-    };
-    let reasons: Vec<String> = cut.map(str::to_owned).into_iter().chain(unheard(sealed)).collect();
-    (!reasons.is_empty()).then(|| reasons.join("；"))
-}
-
-/// Whose voice is on the tape and cannot be heard, and why.
-fn unheard(sealed: &tape::Sealed) -> Option<String> {
-    let one = |undecoded: &tape::Undecoded| {
-        let (zh, en) = match undecoded.party {
-            Party::Caller => ("来电方", "the caller's"),
-            Party::Officer => ("值班员", "the officer's"),
-            Party::Leader => ("领导", "the leader's"),
-            Party::Prompt => ("提示音", "our own"),
-        };
-        let (why_zh, why_en) = match undecoded.obstacle {
-            tape::Obstacle::Encrypted => {
-                ("已加密，无法解码".to_owned(), "encrypted, not decodable".to_owned())
-            }
-            tape::Obstacle::Codec(Codec::Unknown) => {
-                ("编码未知，无法解码".to_owned(), "in an unknown codec, not decodable".to_owned())
-            }
-            tape::Obstacle::Codec(codec) => (
-                format!("编码为 {}，无法解码", codec.name()),
-                format!("{}, not decodable here", codec.name()),
-            ),
-        };
-        let packets = undecoded.packets;
-        format!(
-            "{zh}语音{why_zh}，原始数据包已保留（{packets}） · {en} voice is {why_en}; its {packets} packets are kept"
-        )
-    };
-    let all: Vec<String> = sealed.undecoded.iter().map(one).collect();
-    (!all.is_empty()).then(|| all.join("；"))
-}
-
-async fn recorder_fails(call: Option<CallId>, why: &str, store: &Store, board: &Board) {
-    let now = clock::now();
-    error!(call = call.map(tracing::field::display), why, "the recorder fails");
-    board.update(|status| {
-        status.recorder = PartState::Failed { since: now.wall, why: why.to_owned() };
-        status.alarms.entry("recorder").or_insert_with(|| Alarm {
-            since: now.wall,
-            zh: format!("未在录音，请手工记录（{why}）"),
-            en: format!("NOT RECORDING, write it down: {why}"),
-        });
-    });
-    if let Err(error) = store.outage_began(OutageKind::Recorder, why, now).await {
-        warn!(%error, "the recorder's outage could not be noted");
     }
 }
 

@@ -27,6 +27,9 @@ const PACKETS_PER_TURN: usize = 32;
 const WAKER: Token = Token(usize::MAX);
 /// From here on the sockets beside the channels', for reports (RTCP).
 const BESIDE: usize = 1 << 20;
+/// When to try again after the tape's ring had no room for a mark, and how often at the end.
+const RING_IS_FULL: Duration = Duration::from_millis(20);
+const LAST_TRIES: usize = 25;
 const FIFO_PRIORITY: libc::c_int = 20;
 /// Expedited forwarding (RFC 3246), as telephones mark their voice.
 const VOICE_TOS: u32 = 0xb8;
@@ -140,6 +143,9 @@ impl Drop for Media {
     }
 }
 
+/// A record without a packet, and the channel that it is about in its place.
+type Mark = (Head, [u8; 2]);
+
 /// Owns everything the thread touches.
 struct Turner {
     poll: Poll,
@@ -149,8 +155,8 @@ struct Turner {
     relay: Relay,
     commands: Receiver<Command>,
     tape: TapeHead,
-    /// Beginnings and ends of calls that the full ring had no room for: they must not be lost.
-    marks: VecDeque<Head>,
+    /// Beginnings and ends of channels and calls that the full ring had no room for: they must not be lost.
+    marks: VecDeque<Mark>,
     /// Sockets that had their turn and may hold more packets.
     unread: Vec<usize>,
     events: mpsc::UnboundedSender<rtp::Event>,
@@ -175,15 +181,15 @@ impl Turner {
             self.unread.drain(..unread);
             for event in &ready {
                 match event.token() {
-                    WAKER if !self.obey() => return self.report(),
+                    WAKER if !self.obey() => return self.leave(),
                     WAKER => {}
                     Token(index) if index >= BESIDE => self.hear_reports(index - BESIDE),
                     Token(index) => self.receive(index),
                 }
             }
-            self.write_marks();
             let now = clock::mono();
             self.relay.handle_timeout(now);
+            self.finish(now);
             self.speak(now);
             self.tell_parties(now);
             self.report();
@@ -194,7 +200,7 @@ impl Turner {
         if !self.unread.is_empty() {
             return Some(Duration::ZERO);
         }
-        let ring_is_full = (!self.marks.is_empty()).then_some(Duration::from_millis(20));
+        let ring_is_full = (!self.marks.is_empty()).then_some(RING_IS_FULL);
         let due = self.relay.deadline().map(|(due, _)| due.since(clock::mono()));
         [ring_is_full, due].into_iter().flatten().min()
     }
@@ -203,26 +209,60 @@ impl Turner {
     fn obey(&mut self) -> bool {
         loop {
             match self.commands.try_recv() {
-                Ok(command) => {
-                    let now = clock::mono();
-                    if let Command::Open { call, party, stream, .. } = command {
-                        let tag = Tag::of(call, party, &stream);
-                        self.marks.push_back(Head::of(Kind::Opened, &tag, now, 0));
-                    }
-                    if let Some(call) = self.relay.handle_command(command, now) {
-                        self.marks.push_back(Head::finished(call, now));
-                    }
-                    self.write_marks();
-                }
+                Ok(command) => self.carry_out(command, clock::mono()),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
             }
         }
     }
 
+    /// The tape is told who has come and who has gone.
+    fn carry_out(&mut self, command: Command, now: Mono) {
+        let (opens, channels) = (matches!(command, Command::Open { .. }), touched(&command));
+        let before: Vec<_> = channels.iter().map(|one| self.relay.whose(*one)).collect();
+        let finished = self.relay.handle_command(command, now);
+        for (channel, before) in channels.into_iter().zip(before) {
+            let after = self.relay.whose(channel);
+            let who = |tag: &Tag| (tag.call, tag.party);
+            if !opens && before.as_ref().map(who) == after.as_ref().map(who) {
+                continue;
+            }
+            for (kind, tag) in [(Kind::Closed, before), (Kind::Opened, after)] {
+                let Some(tag) = tag else { continue };
+                let body = channel.0.to_be_bytes();
+                self.marks.push_back((Head::of(kind, &tag, now, body.len() as u16), body));
+            }
+        }
+        if let Some(call) = finished {
+            self.marks.push_back((Head::finished(call, now), [0; 2]));
+        }
+        self.write_marks();
+    }
+
+    /// Calls of which nothing comes any more.
+    fn finish(&mut self, now: Mono) {
+        while let Some((call, ended)) = self.relay.poll_finished(now) {
+            self.marks.push_back((Head::finished(call, ended), [0; 2]));
+        }
+        self.write_marks();
+    }
+
+    /// Nobody sends commands any more: what is left to be told goes onto the tape while there is somebody who reads it.
+    fn leave(&mut self) {
+        self.finish(Mono(u64::MAX));
+        for _ in 0..LAST_TRIES {
+            if self.marks.is_empty() {
+                break;
+            }
+            std::thread::sleep(RING_IS_FULL);
+            self.write_marks();
+        }
+        self.report();
+    }
+
     fn write_marks(&mut self) {
-        while let Some(mark) = self.marks.front() {
-            if !self.tape.push(mark, &[]) {
+        while let Some((head, body)) = self.marks.front() {
+            if !self.tape.push(head, &body[..usize::from(head.length)]) {
                 return;
             }
             self.marks.pop_front();
@@ -328,6 +368,20 @@ impl Turner {
             // The switchboard is gone while the daemon stops: nobody to tell.
             let _ = self.events.send(event);
         }
+    }
+}
+
+/// The channels that the command may give to somebody else.
+fn touched(command: &Command) -> Vec<Channel> {
+    match command {
+        Command::Open { channel, .. } | Command::Close { channel } => vec![*channel],
+        Command::Confer { seats, .. } => seats.to_vec(),
+        Command::Change { .. }
+        | Command::Listen { .. }
+        | Command::Join { .. }
+        | Command::Play { .. }
+        | Command::Stop { .. }
+        | Command::Finish { .. } => vec![],
     }
 }
 

@@ -4,9 +4,11 @@ use crate::duty::figures::Figures;
 use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::Arrival;
 use crate::duty::placed::Refusal;
+use crate::io::tape::{Heard, Progress};
 use crate::protocol::now::Now;
 use crate::protocol::rtp::Party;
 use crate::protocol::rtp::quality::{Grade, Quality};
+use crate::protocol::rtp::sound::Fault;
 use crate::protocol::sip::claims::Diverted;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -98,6 +100,30 @@ pub enum Live {
         entry: EntryId,
     },
     Status,
+    /// What is being recorded, twice a second.
+    Levels {
+        calls: Vec<Level>,
+    },
+}
+
+/// How much of a recording is safe, and how loud its two sides are: dB below full scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Level {
+    pub entry: EntryId,
+    pub safe: u64,
+    pub left: u8,
+    pub right: u8,
+}
+
+impl Level {
+    pub fn of(progress: &Progress) -> Self {
+        let of = |left: bool| {
+            let side = progress.parties.iter().filter(|one| left == (one.party == Party::Caller));
+            side.map(|one| one.peak).min().unwrap_or(u8::MAX)
+        };
+        let entry = CallId(progress.call).into();
+        Self { entry, safe: progress.safe.as_secs(), left: of(true), right: of(false) }
+    }
 }
 
 impl Live {
@@ -126,6 +152,7 @@ pub type Voices = BTreeMap<(CallId, Party), Quality>;
 pub struct Board {
     status: watch::Sender<Status>,
     voices: watch::Sender<Voices>,
+    tapes: watch::Sender<BTreeMap<CallId, Progress>>,
     figures: watch::Sender<Figures>,
     live: broadcast::Sender<Live>,
 }
@@ -135,6 +162,7 @@ impl Board {
         Self {
             status: watch::Sender::new(Status::default()),
             voices: watch::Sender::new(Voices::new()),
+            tapes: watch::Sender::new(BTreeMap::new()),
             figures: watch::Sender::new(Figures::default()),
             live: broadcast::Sender::new(256),
         }
@@ -194,6 +222,33 @@ impl Board {
 
     pub fn all_voices(&self) -> Voices {
         self.voices.borrow().clone()
+    }
+
+    /// These calls are being recorded so; the pages are told, and look again where something else is wrong than before.
+    /// Gives the calls where that is so.
+    pub fn records(&self, progress: Vec<Progress>) -> Vec<Progress> {
+        let faults = |progress: &Progress| -> Vec<(Party, Option<Fault>)> {
+            let fault = |one: &Heard| (one.party, one.fault.map(|(fault, _)| fault));
+            progress.parties.iter().map(fault).collect()
+        };
+        let calls = progress.iter().map(Level::of).collect();
+        let now = progress.into_iter().map(|one| (CallId(one.call), one)).collect();
+        let before = self.tapes.send_replace(now);
+        let all = self.tapes.borrow();
+        let others =
+            all.iter().filter(|(call, now)| before.get(*call).map(faults) != Some(faults(now)));
+        let changed: Vec<Progress> = others.map(|(_, now)| now.clone()).collect();
+        drop(all);
+        for one in &changed {
+            self.tell(Live::Entry { entry: CallId(one.call).into() });
+        }
+        self.tell(Live::Levels { calls });
+        changed
+    }
+
+    /// How this call is being recorded.
+    pub fn tape(&self, call: CallId) -> Option<Progress> {
+        self.tapes.borrow().get(&call).cloned()
     }
 
     /// What the control task has counted, once a second.

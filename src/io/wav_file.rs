@@ -14,51 +14,90 @@ const STEREO: WavSpec = WavSpec {
     sample_format: SampleFormat::Int,
 };
 
-/// A stereo recording being written: 8 kHz, 16 bit. What was not finished is no WAV.
+/// Bytes of a sample of both sides.
+const FRAME: u64 = 4;
+/// Of the head, where the lengths fit into it.
+const HEAD: u64 = 44;
+
+/// A stereo recording being written: 8 kHz, 16 bit. Its length is known beforehand, so its head is right from the first
+/// byte on; what was not finished is no WAV.
 pub struct StereoWriter {
-    writer: WavWriter<BufWriter<File>>,
-    file: File,
+    file: BufWriter<File>,
+    block: Vec<u8>,
+    /// Samples of each side that are still to come.
+    left: u64,
 }
 
 impl StereoWriter {
-    /// Writes from the start of `file`.
+    /// Writes from the start of `file`, which will have so many samples of each side.
     ///
     /// # Errors
     /// What the disk says.
-    pub fn new(file: File) -> io::Result<Self> {
-        let handle = file.try_clone()?;
-        let writer =
-            WavWriter::new(BufWriter::with_capacity(64 * 1024, file), STEREO).map_err(plain)?;
-        Ok(Self { writer, file: handle })
+    pub fn new(file: File, samples: u64) -> io::Result<Self> {
+        let mut file = BufWriter::with_capacity(64 * 1024, file);
+        file.write_all(&head(samples))?;
+        Ok(Self { file, block: Vec::new(), left: samples })
     }
 
     /// Appends samples of both sides; the shorter side ends the block.
     ///
     /// # Errors
-    /// What the disk says, and when the file would reach 2 GiB (18 h).
+    /// What the disk says, and when there are more than was said.
     pub fn write(&mut self, left: &[i16], right: &[i16]) -> io::Result<()> {
-        let frames = left.len().min(right.len());
-        let samples = u32::try_from(frames * 2).map_err(|_| too_long())?;
-        if self.writer.len().checked_add(samples).is_none_or(|total| total > u32::MAX / 4) {
-            return Err(too_long());
-        }
-        let mut block = self.writer.get_i16_writer(samples);
+        let samples = left.len().min(right.len()) as u64;
+        self.left = self.left.checked_sub(samples).ok_or_else(other_length)?;
+        self.block.clear();
         for (left, right) in left.iter().zip(right) {
-            block.write_sample(*left);
-            block.write_sample(*right);
+            self.block.extend_from_slice(&left.to_le_bytes());
+            self.block.extend_from_slice(&right.to_le_bytes());
         }
-        block.flush().map_err(plain)
+        self.file.write_all(&self.block)
     }
 
-    /// Writes the true length into the head and everything to disk.
+    /// Writes everything to disk.
     ///
     /// # Errors
-    /// What the disk says.
-    pub fn finish(self) -> io::Result<()> {
-        self.writer.finalize().map_err(plain)?;
-        (&self.file).flush()?;
-        self.file.sync_all()
+    /// What the disk says, and when there are fewer samples than was said.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.file.flush()?;
+        if self.left != 0 {
+            return Err(other_length());
+        }
+        self.file.get_ref().sync_all()
     }
+}
+
+/// What stands before so many samples of both sides. Beyond 4 GiB, which is 37 hours, that is RF64 (EBU Tech 3306).
+fn head(samples: u64) -> Vec<u8> {
+    let data = samples.saturating_mul(FRAME);
+    let mut head = Vec::with_capacity(80);
+    match u32::try_from(data + HEAD - 8) {
+        Ok(riff) => {
+            head.extend(b"RIFF");
+            head.extend(riff.to_le_bytes());
+            head.extend(b"WAVE");
+        }
+        Err(_) => {
+            head.extend(b"RF64\xff\xff\xff\xffWAVEds64");
+            head.extend(28u32.to_le_bytes());
+            head.extend((data + HEAD - 8 + 36).to_le_bytes());
+            head.extend(data.to_le_bytes());
+            head.extend(samples.to_le_bytes());
+            head.extend(0u32.to_le_bytes());
+        }
+    }
+    head.extend(b"fmt ");
+    head.extend(16u32.to_le_bytes());
+    head.extend(1u16.to_le_bytes());
+    head.extend(STEREO.channels.to_le_bytes());
+    head.extend(RATE.to_le_bytes());
+    head.extend((RATE * FRAME as u32).to_le_bytes());
+    head.extend((FRAME as u16).to_le_bytes());
+    head.extend(STEREO.bits_per_sample.to_le_bytes());
+    head.extend(b"data");
+    let fits = head.starts_with(b"RIFF");
+    head.extend(u32::try_from(data).ok().filter(|_| fits).unwrap_or(u32::MAX).to_le_bytes());
+    head
 }
 
 /// Writes a mono file of 8 kHz, 16 bit.
@@ -105,8 +144,8 @@ pub fn read_file(path: &Path) -> io::Result<Vec<Vec<i16>>> {
     read(io::BufReader::new(File::open(path)?))
 }
 
-fn too_long() -> io::Error {
-    io::Error::other("a WAV holds 2 GiB at most")
+fn other_length() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "not as many samples as the head of the WAV says")
 }
 
 fn plain(fault: hound::Error) -> io::Error {
@@ -124,7 +163,7 @@ mod tests {
     fn both_sides_are_read_back_as_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
-        let mut writer = StereoWriter::new(File::create_new(&path).unwrap()).unwrap();
+        let mut writer = StereoWriter::new(File::create_new(&path).unwrap(), 10_000).unwrap();
         let (left, right): (Vec<i16>, Vec<i16>) = (0..10_000i16).map(|n| (n, -n)).unzip();
         writer.write(&left[..4000], &right[..4000]).unwrap();
         writer.write(&left[4000..], &right[4000..]).unwrap();
@@ -137,8 +176,31 @@ mod tests {
     fn an_empty_recording_is_a_valid_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
-        StereoWriter::new(File::create_new(&path).unwrap()).unwrap().finish().unwrap();
+        StereoWriter::new(File::create_new(&path).unwrap(), 0).unwrap().finish().unwrap();
         assert_eq!(read_file(&path).unwrap(), [Vec::<i16>::new(), vec![]]);
+    }
+
+    #[test]
+    fn a_length_that_was_not_kept_is_no_wav() {
+        let mut writer = StereoWriter::new(tempfile::tempfile().unwrap(), 3).unwrap();
+        assert!(writer.write(&[1; 4], &[1; 4]).is_err());
+        let mut writer = StereoWriter::new(tempfile::tempfile().unwrap(), 3).unwrap();
+        writer.write(&[1; 2], &[1; 2]).unwrap();
+        assert!(writer.finish().is_err());
+    }
+
+    #[test]
+    fn rec_d11_the_head_is_right_on_both_sides_of_four_gib() {
+        let most = (u64::from(u32::MAX) - 36) / 4;
+        let (plain, wide) = (head(most), head(most + 1));
+        assert_eq!(
+            (plain.len(), &plain[..4], wide.len(), &wide[..4]),
+            (44, &b"RIFF"[..], 80, &b"RF64"[..])
+        );
+        assert_eq!(plain[40..], ((most * 4) as u32).to_le_bytes());
+        assert_eq!(wide[76..], [0xff; 4]);
+        let at = |from: usize| u64::from_le_bytes(wide[from..from + 8].try_into().unwrap());
+        assert_eq!([at(20), at(28), at(36)], [80 - 8 + 4 * (most + 1), 4 * (most + 1), most + 1]);
     }
 
     #[test]

@@ -158,12 +158,17 @@ impl Daemon {
         link.expect("the link").to_owned()
     }
 
-    /// The finished recording of the call that the query names: left and right.
-    pub fn recording(&self, call: &str) -> Wave {
+    /// Where the finished recording of the call that the query names is.
+    pub fn recording_path(&self, call: &str) -> PathBuf {
         let query =
             format!("SELECT wav FROM recording WHERE call = ({call}) AND digest IS NOT NULL");
         let path = self.folder.join("recordings").join(self.row(&query));
-        let path = if path.exists() { path } else { self.folder.join(self.row(&query)) };
+        if path.exists() { path } else { self.folder.join(self.row(&query)) }
+    }
+
+    /// The same, read: left and right.
+    pub fn recording(&self, call: &str) -> Wave {
+        let path = self.recording_path(call);
         let wave = wave::read(&path).unwrap_or_else(|| panic!("no WAV at {}", path.display()));
         assert_eq!((wave.rate, wave.channels.len()), (8000, 2));
         wave

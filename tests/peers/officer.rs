@@ -51,11 +51,27 @@ impl Officer {
         self.ask("GET", &format!("/entries/{entry}"), "HX-Request: true\r\n", "")
     }
 
+    /// What the path gives, as it comes.
+    pub fn fetches(&self, path: &str) -> Vec<u8> {
+        let answer = self.ask_raw("GET", path, "", "");
+        let head = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+        assert!(
+            answer.starts_with(b"HTTP/1.1 200"),
+            "{}",
+            String::from_utf8_lossy(&answer[..head])
+        );
+        answer[head + 4..].to_vec()
+    }
+
     fn post(&self, path: &str, form: &str) -> String {
         self.ask("POST", path, "Content-Type: application/x-www-form-urlencoded\r\n", form)
     }
 
     fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> String {
+        String::from_utf8(self.ask_raw(method, path, headers, body)).expect("text")
+    }
+
+    fn ask_raw(&self, method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
         let (host, cookie) = (&self.host, &self.cookie);
         let cookie =
             if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
@@ -67,8 +83,8 @@ impl Officer {
         let mut stream = TcpStream::connect(host).expect("the page");
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
         stream.write_all(request.as_bytes()).expect("asked");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
         answer
     }
 }

@@ -36,7 +36,7 @@ const PASSWORD: &str = "夜深了请别打瞌睡";
 
 /// The page on the real log, without a telephone: what the switchboard would report is told.
 pub struct Room {
-    store: Store,
+    pub store: Store,
     pub board: Board,
     url: String,
     roster: Roster,
@@ -194,6 +194,7 @@ impl Room {
             duration: Duration::from_secs(seconds),
             gaps: vec![],
             interrupted: None,
+            ..Sealed::default()
         };
         assert!(self.store.recording_sealed(call, sealed, clock::now()).await.expect("written"));
         self.board.tell(Live::Entry { entry: call.into() });

@@ -431,6 +431,7 @@ mod tests {
             duration: std::time::Duration::from_millis(1500),
             gaps: vec![],
             interrupted: None,
+            ..Sealed::default()
         };
         let seal = |sha256| wait(store.recording_sealed(call(1), sealed(sha256), at(9.0))).unwrap();
         assert!(seal("abc"));

@@ -2,12 +2,13 @@
 
 use super::audit::{self, Actor};
 use super::error::Result;
-use super::text::{Id, count, json, ms};
+use super::text::{Id, Ms, count, json, ms};
 use super::{Store, Who};
 use crate::duty::ids::CallId;
 use crate::protocol::now::Now;
+use crate::protocol::rtp::sound::Fault;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,8 +36,25 @@ pub struct Gap {
     pub lasts_ms: u64,
 }
 
+/// A key that somebody pressed while it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    pub party: String,
+    pub at_ms: u64,
+    pub key: char,
+}
+
+/// Something in it that is no voice, or hardly one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    pub party: String,
+    pub fault: Fault,
+    pub from_ms: u64,
+    pub lasts_ms: u64,
+}
+
 /// A finished recording.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sealed {
     pub wav: PathBuf,
     pub tape: Option<PathBuf>,
@@ -46,7 +64,11 @@ pub struct Sealed {
     pub tape_sha256: Option<String>,
     pub bytes: u64,
     pub duration: Duration,
+    /// The moment of its first sample.
+    pub started: Option<DateTime<Utc>>,
     pub gaps: Vec<Gap>,
+    pub keys: Vec<Key>,
+    pub findings: Vec<Finding>,
     /// Why it is not whole, where it is not.
     pub interrupted: Option<String>,
 }
@@ -75,7 +97,8 @@ fn seal(sql: &Connection, call: CallId, sealed: &Sealed, now: Now) -> Result<boo
     let bound = sql
         .prepare_cached(
             "UPDATE recording SET state = ?2, wav = ?3, tape = ?4, bytes = ?5, duration_ms = ?6,
-               digest = ?7, gaps = ?8, sealed_ms = ?9, reason = ?10, tape_digest = ?11
+               digest = ?7, gaps = ?8, sealed_ms = ?9, reason = ?10, tape_digest = ?11,
+               keys = ?12, findings = ?13, started_ms = coalesce(?14, started_ms)
              WHERE call = ?1 AND digest IS NULL",
         )?
         .execute(params![
@@ -90,6 +113,9 @@ fn seal(sql: &Connection, call: CallId, sealed: &Sealed, now: Now) -> Result<boo
             ms(now.wall),
             sealed.interrupted.as_deref().unwrap_or(""),
             sealed.tape_sha256,
+            json(&sealed.keys)?,
+            json(&sealed.findings)?,
+            sealed.started.map(ms),
         ])?;
     if bound > 0 {
         let actor = Actor::system("I-2");
@@ -128,6 +154,19 @@ impl Store {
     pub async fn recording_missing(&self, call: CallId, reason: &str, now: Now) -> Result<bool> {
         let reason = reason.to_owned();
         self.write(move |tx| miss(tx.sql, call, &reason, now)).await
+    }
+
+    /// When the last recording that is whole and a voice throughout was sealed.
+    pub async fn last_good_recording(&self) -> Result<Option<DateTime<Utc>>> {
+        self.read(|sql| {
+            let mut row = sql.prepare_cached(
+                "SELECT sealed_ms FROM recording
+                 WHERE state = 'sealed' AND findings = '[]' AND duration_ms >= 2000
+                 ORDER BY call DESC LIMIT 1",
+            )?;
+            Ok(row.query_row([], |row| row.get::<_, Ms>(0)).optional()?.map(|at| at.0))
+        })
+        .await
     }
 
     /// Calls whose recording is not bound yet: to be sealed from the tape, or said to be missing.

@@ -4,7 +4,7 @@ use super::callbacks::{self, CallbackRow, CallbackState};
 use super::claims::{self, ClaimRow, DivertedRow};
 use super::error::Result;
 use super::escalation_views::{self, EscalationRow, EscalationView};
-use super::recordings::{Gap, RecordingFile, RecordingState};
+use super::recordings::{Finding, Gap, Key, RecordingFile, RecordingState};
 use super::revisions::{Change, RevisionKind};
 use super::stretches::{self, StretchKind, StretchRow};
 use super::text::{Id, Ms, Named, from_json, instant, ms, optional};
@@ -145,6 +145,8 @@ pub struct RecordingRow {
     pub bytes: Option<i64>,
     pub sha256: Option<String>,
     pub gaps: Vec<Gap>,
+    pub keys: Vec<Key>,
+    pub findings: Vec<Finding>,
     pub sealed: Option<DateTime<Utc>>,
     pub reason: String,
 }
@@ -396,7 +398,8 @@ fn legs(sql: &Connection, call: CallId) -> Result<Vec<LegRow>> {
 fn recording(sql: &Connection, call: CallId) -> Result<Option<RecordingRow>> {
     let found = sql
         .prepare_cached(
-            "SELECT state, started_ms, duration_ms, bytes, digest, sealed_ms, reason, gaps
+            "SELECT state, started_ms, duration_ms, bytes, digest, sealed_ms, reason, gaps,
+               keys, findings
              FROM recording WHERE call = ?1",
         )?
         .query_row([Id(call)], |row| {
@@ -408,14 +411,19 @@ fn recording(sql: &Connection, call: CallId) -> Result<Option<RecordingRow>> {
                 bytes: row.get(3)?,
                 sha256: row.get(4)?,
                 gaps: vec![],
+                keys: vec![],
+                findings: vec![],
                 sealed: instant(row, 5)?,
                 reason: row.get(6)?,
             };
-            Ok((found, row.get::<_, String>(7)?))
+            let text = |column| row.get::<_, String>(column);
+            Ok((found, [text(7)?, text(8)?, text(9)?]))
         })
         .optional()?;
-    let Some((mut found, gaps)) = found else { return Ok(None) };
+    let Some((mut found, [gaps, keys, findings])) = found else { return Ok(None) };
     found.gaps = from_json(&gaps)?;
+    found.keys = from_json(&keys)?;
+    found.findings = from_json(&findings)?;
     Ok(Some(found))
 }
 

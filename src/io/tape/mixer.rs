@@ -3,8 +3,9 @@
 
 use crate::protocol::rtp::decimate::{Decimator, REACH};
 use crate::protocol::rtp::ear::Ear;
+use crate::protocol::rtp::sound::Measure;
 use crate::protocol::rtp::timeline::{Placed, RATE};
-use crate::protocol::rtp::{Codec, g711};
+use crate::protocol::rtp::{Codec, g711, packet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -36,6 +37,8 @@ pub struct Lane<'a> {
     spots: &'a [Spot],
     narrow: &'a [Placed],
     wide: Option<Wide<'a>>,
+    /// What was heard since it was last asked for.
+    measure: Box<Measure>,
 }
 
 impl<'a> Mixer<'a> {
@@ -57,7 +60,7 @@ impl<'a> Mixer<'a> {
             let sums = &mut self.sums[lane.side][..length];
             lane.add_narrow(at, sums, &mut self.window)?;
             if let Some(wide) = &mut lane.wide {
-                wide.add(at, lane.spots, sums, &mut self.window)?;
+                wide.add(at, lane.spots, sums, &mut self.window, &mut lane.measure)?;
             }
         }
         for (side, sums) in self.sides.iter_mut().zip(&self.sums) {
@@ -67,13 +70,18 @@ impl<'a> Mixer<'a> {
         }
         Ok((&self.sides[0][..length], &self.sides[1][..length]))
     }
+
+    /// What was heard of each lane in the last block.
+    pub fn measures(&mut self) -> impl Iterator<Item = Box<Measure>> {
+        self.lanes.iter_mut().map(|lane| std::mem::take(&mut lane.measure))
+    }
 }
 
 impl<'a> Lane<'a> {
     /// Mixed to the left where `side` is 0, else to the right.
     pub fn new(side: usize, spots: &'a [Spot], placed: &'a [Placed]) -> Self {
         let wide = spots.iter().any(|spot| Ear::hears(spot.codec)).then(|| Wide::new(placed));
-        Self { side, spots, narrow: placed, wide }
+        Self { side, spots, narrow: placed, wide, measure: Box::default() }
     }
 
     fn add_narrow(&mut self, at: i64, sums: &mut [i32], window: &mut Window) -> io::Result<()> {
@@ -87,10 +95,16 @@ impl<'a> Lane<'a> {
                 let skipped = i64::from(piece.skip) + (from - piece.at);
                 let length = (to - from).max(0) as usize;
                 let bytes = window.read(spot.offset + skipped.unsigned_abs(), length)?;
-                let decoded = g711::decoding(spot.codec);
-                for (sum, byte) in sums[(from - at) as usize..].iter_mut().zip(bytes) {
-                    *sum += i32::from(decoded[usize::from(*byte)]);
+                let table = g711::decoding(spot.codec);
+                let mut said = [0; packet::BYTES_MAX];
+                for (sample, byte) in said.iter_mut().zip(bytes) {
+                    *sample = table[usize::from(*byte)];
                 }
+                let said = said.get(..bytes.len()).unwrap_or_default();
+                for (sum, sample) in sums[(from - at) as usize..].iter_mut().zip(said) {
+                    *sum += i32::from(*sample);
+                }
+                self.measure.add(said);
             }
             if piece.end() > end {
                 break;
@@ -130,6 +144,7 @@ impl<'a> Wide<'a> {
         spots: &[Spot],
         sums: &mut [i32],
         window: &mut Window,
+        measure: &mut Measure,
     ) -> io::Result<()> {
         let (from, to) = (2 * at - MARGIN, 2 * (at + sums.len() as i64) + MARGIN);
         let past = usize::try_from(from.saturating_sub(self.start)).unwrap_or(usize::MAX);
@@ -147,6 +162,8 @@ impl<'a> Wide<'a> {
                 let payload = window.read(spot.offset, usize::from(spot.length))?;
                 self.heard.clear();
                 self.ear.hear(spot.codec, payload, &mut self.heard);
+                let narrow: Vec<i16> = self.heard.iter().step_by(2).copied().collect();
+                measure.add(&narrow);
                 self.put(piece);
             }
             self.placed = rest;

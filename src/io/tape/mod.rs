@@ -4,14 +4,16 @@
 //! |---|---|
 //! | media | `ring` |
 //! | spill | `spill` |
-//! | tape | `writer`, `segments` |
-//! | recorder | `recorder`, `recover`, `earlier`, `seal`, `render`, `mixer` |
+//! | tape | `writer`, `segments`, `ears` |
+//! | recorder | `recorder`, `recover`, `earlier`, `seal`, `render`, `presence`, `mixer`, `sounds` |
 
 mod earlier;
+mod ears;
 mod faults;
 mod files;
 mod header;
 mod mixer;
+mod presence;
 pub mod record;
 mod recorder;
 mod recover;
@@ -20,13 +22,16 @@ mod ring;
 mod scan;
 mod seal;
 mod segments;
+mod sounds;
 mod spill;
 mod writer;
 
+pub use ears::{Heard, Progress};
 pub use header::boot_id;
 pub use ring::{TapeFeed, TapeHead, ring};
 pub use spill::spill;
 
+use crate::protocol::rtp::sound::Fault;
 use crate::protocol::rtp::{Codec, Party};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -41,6 +46,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use earlier::Earlier;
+use ears::Ears;
 use faults::{Faults, Matter, remedy};
 use recorder::Recorder;
 use recover::Left;
@@ -67,6 +73,8 @@ pub enum Event {
     Failed { call: Option<Uuid>, why: String },
     /// What failed works again.
     Recovered,
+    /// The calls that are being recorded, twice a second.
+    Progress(Vec<Progress>),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,6 +101,25 @@ pub struct Sealed {
     pub packets: Vec<(Party, u64)>,
     pub gaps: Vec<Gap>,
     pub undecoded: Vec<Undecoded>,
+    pub keys: Vec<Key>,
+    pub findings: Vec<Finding>,
+}
+
+/// A key that was pressed on a telephone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    pub party: Party,
+    pub at_ms: u64,
+    pub key: char,
+}
+
+/// Something that is no voice, or hardly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    pub party: Party,
+    pub fault: Fault,
+    pub from_ms: u64,
+    pub length_ms: u64,
 }
 
 /// Packets of a party that are on the tape and not in the WAV.
@@ -158,6 +185,7 @@ pub fn start(plan: TapePlan, feed: TapeFeed, events: mpsc::UnboundedSender<Event
         finished: finish,
         sealed,
         faults: faults.clone(),
+        ears: Ears::default(),
         folder: folder.clone(),
         frames: Vec::new(),
         spare: Vec::new(),

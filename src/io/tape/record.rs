@@ -8,7 +8,7 @@
 //!  7  party   1                    11  secrecy   1   0: came as RTP, 1: as SRTP, 2: as SRTP, still encrypted
 //! 12  arrival 8   monotonic ns     20  call     16
 //! 36  segment 4   and 40 offset 4: the record of this call before; 0, 0: none
-//! 44  packet  …   then crc 4 over all before
+//! 44  packet  …   then crc 4 over all before; of a channel lent or taken back its number, 2, big-endian
 //! ```
 
 use crate::protocol::now::Mono;
@@ -30,6 +30,8 @@ pub enum Kind {
     Packet,
     /// Nothing more of this call will come.
     Finished,
+    /// A channel was taken back from a party of the call.
+    Closed,
 }
 
 /// Where a record stands; segment 0 is none.
@@ -94,6 +96,7 @@ impl Head {
             Kind::Opened => 0,
             Kind::Packet => 1,
             Kind::Finished => 2,
+            Kind::Closed => 3,
         };
         bytes[7] = self.party as u8;
         bytes[8] = self.codec as u8;
@@ -120,6 +123,7 @@ impl Head {
                 0 => Kind::Opened,
                 1 => Kind::Packet,
                 2 => Kind::Finished,
+                3 => Kind::Closed,
                 _ => return None,
             },
             party: match bytes[7] {
@@ -180,7 +184,8 @@ pub mod tests {
     use proptest::prelude::*;
 
     pub fn any_head() -> impl Strategy<Value = Head> {
-        let kind = prop::sample::select(vec![Kind::Opened, Kind::Packet, Kind::Finished]);
+        let kind =
+            prop::sample::select(vec![Kind::Opened, Kind::Packet, Kind::Finished, Kind::Closed]);
         let party =
             prop::sample::select(vec![Party::Caller, Party::Officer, Party::Leader, Party::Prompt]);
         let codec = prop::sample::select(Codec::ALL.to_vec());

@@ -2,11 +2,15 @@
 //! cannot be decoded is silence too, and said.
 
 use super::mixer::{BLOCK, Lane, Mixer, Spot};
+use super::presence::Presence;
 use super::record::{HEAD, Head, Kind};
 use super::scan::Scan;
-use super::{Gap, Obstacle, Undecoded, files};
+use super::sounds::Sounds;
+use super::{Finding, Gap, Key, Obstacle, Undecoded, files};
 use crate::io::wav_file::StereoWriter;
+use crate::protocol::now::Mono;
 use crate::protocol::rtp::relay::Secrecy;
+use crate::protocol::rtp::telephone_event::Keys;
 use crate::protocol::rtp::timeline::{self, Placed, RATE, Taped};
 use crate::protocol::rtp::{Party, packet};
 use chrono::{DateTime, Utc};
@@ -16,11 +20,12 @@ use std::path::Path;
 
 /// Silence of at least one packet is listed.
 const GAP_MIN: i64 = 160;
-/// Between the last packet and the end of the call lies a moment anyway.
-const LAST_GAP_MIN: i64 = RATE as i64;
+/// Between the answer and the first packet, the last packet and the end, lies a moment anyway.
+const EDGE_MIN: i64 = RATE as i64;
 const GAPS_MAX: usize = 1000;
-/// A recording that would be longer is cut: what a WAV holds.
-const SAMPLES_MAX: i64 = 18 * 3600 * RATE as i64;
+const KEYS_MAX: usize = 1000;
+/// A recording that would be longer is cut, and said to be: four days.
+const SAMPLES_MAX: i64 = 96 * 3600 * RATE as i64;
 /// What SRTP adds to a packet: the authentication tag of either suite that telephones have.
 const SRTP_TAGS: [u32; 2] = [10, 4];
 
@@ -36,9 +41,12 @@ pub struct Rendered {
     pub packets: Vec<(Party, u64)>,
     pub gaps: Vec<Gap>,
     pub undecoded: Vec<Undecoded>,
+    pub keys: Vec<Key>,
+    pub findings: Vec<Finding>,
 }
 
-/// Renders the tape into a new file at `wav`; makes none where the tape has no audio.
+/// Renders the tape into a new file at `wav`; makes none where the tape has no audio. The same tape gives the same
+/// file, byte for byte.
 ///
 /// # Errors
 /// What the disk says, and when the file is no tape.
@@ -47,39 +55,30 @@ pub fn render(tape: &Path, wav: &Path) -> io::Result<Rendered> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a tape"))?;
     let mut content = Content::read(&mut scan)?;
     content.set_encrypted_apart();
-    let undecoded = content.undecoded();
     let tracks = content.placed();
-    let packets: Vec<(Party, u64)> = content.packets.clone().into_iter().collect();
-    let interrupted = content.finished.is_none();
-    let Some(start) = tracks.iter().filter_map(|track| Some(track.placed.first()?.at)).min() else {
-        let started =
-            content.first.map_or(scan.header.anchor.wall, |first| scan.header.wall_at(first));
-        let gaps = Vec::new();
-        return Ok(Rendered { samples: 0, started, interrupted, packets, gaps, undecoded });
-    };
-    let last =
-        tracks.iter().filter_map(|track| Some(track.placed.last()?.end())).max().unwrap_or(start);
-    let finished = content.finished.map_or(last, timeline::sample_at);
-    let end = last.max(finished).min(start + SAMPLES_MAX);
-    let mut writer = StereoWriter::new(files::create(wav)?)?;
-    let mut mixer = Mixer::new(content.lanes(&tracks), tape)?;
-    let mut at = start;
-    while at < end {
-        let block = BLOCK.min((end - at) as usize);
-        let (left, right) = mixer.block(at, block)?;
-        writer.write(left, right)?;
-        at += block as i64;
-    }
-    writer.finish()?;
-    let moment = crate::protocol::now::Mono(start.unsigned_abs() * (1_000_000_000 / RATE));
-    Ok(Rendered {
+    let audio = tracks.iter().filter_map(|track| Some(track.placed.first()?.at)).min();
+    let first = audio.map(|audio| content.presence.first().map_or(audio, |first| first.min(audio)));
+    let last = tracks.iter().filter_map(|track| Some(track.placed.last()?.end())).max();
+    let start = first.or_else(|| content.first.map(timeline::sample_at)).unwrap_or(0);
+    let finished = content.finished.map_or(start, timeline::sample_at);
+    let end = last.map_or(start, |last| last.max(finished)).min(start + SAMPLES_MAX);
+    let mut rendered = Rendered {
         samples: (end - start).unsigned_abs(),
-        started: scan.header.wall_at(moment),
-        interrupted,
-        packets,
-        gaps: gaps(&tracks, start, end, content.caller),
-        undecoded,
-    })
+        started: content.first.map_or(scan.header.anchor.wall, |at| scan.header.wall_at(at)),
+        interrupted: content.finished.is_none() && !content.presence.is_over(),
+        packets: content.packets.clone().into_iter().collect(),
+        gaps: vec![],
+        undecoded: content.undecoded(),
+        keys: content.keys(start, end),
+        findings: vec![],
+    };
+    if first.is_none() {
+        return Ok(rendered);
+    }
+    rendered.findings = content.write(&tracks, (start, end), tape, wav)?;
+    rendered.started = scan.header.wall_at(Mono(start.unsigned_abs() * (1_000_000_000 / RATE)));
+    rendered.gaps = content.gaps(&tracks, start, end);
+    Ok(rendered)
 }
 
 /// Everything on a tape but the samples themselves.
@@ -88,8 +87,11 @@ struct Content {
     audio: BTreeMap<Party, Audio>,
     undecoded: BTreeMap<(Party, Obstacle), u64>,
     packets: BTreeMap<Party, u64>,
-    first: Option<crate::protocol::now::Mono>,
-    finished: Option<crate::protocol::now::Mono>,
+    presence: Presence,
+    pressing: BTreeMap<Party, Keys>,
+    pressed: Vec<(Party, Mono, char)>,
+    first: Option<Mono>,
+    finished: Option<Mono>,
     caller: bool,
 }
 
@@ -110,12 +112,18 @@ impl Content {
         let mut content = Self::default();
         while let Some((at, head, bytes)) = scan.next()? {
             content.first.get_or_insert(head.arrival);
+            let moment = timeline::sample_at(head.arrival);
             match head.kind {
-                Kind::Opened => content.caller |= head.party == Party::Caller,
+                Kind::Opened => {
+                    content.caller |= head.party == Party::Caller;
+                    content.presence.opened(head.party, bytes, moment);
+                }
                 Kind::Packet => content.take(at, &head, bytes),
+                Kind::Closed => content.presence.closed(head.party, bytes, moment),
                 Kind::Finished => content.finished = Some(head.arrival),
             }
         }
+        content.end_keys(Mono(u64::MAX));
         Ok(content)
     }
 
@@ -126,11 +134,15 @@ impl Content {
             *self.undecoded.entry((head.party, Obstacle::Encrypted)).or_default() += 1;
             return;
         }
-        let Some(packet) =
-            packet::parse(bytes).filter(|packet| packet.payload_type == head.audio_pt)
-        else {
+        let Some(packet) = packet::parse(bytes) else { return };
+        if head.event_pt == Some(packet.payload_type) {
+            self.end_keys(head.arrival);
+            self.pressing.entry(head.party).or_default().handle_packet(&packet, head.arrival);
+            return self.end_keys(head.arrival);
+        }
+        if packet.payload_type != head.audio_pt {
             return;
-        };
+        }
         let samples = head.codec.samples(packet.payload).filter(|_| head.codec.is_decodable());
         let Some(samples) = samples else {
             *self.undecoded.entry((head.party, Obstacle::Codec(head.codec))).or_default() += 1;
@@ -148,6 +160,56 @@ impl Content {
         let offset = at + (HEAD + packet::payload_range(bytes).start) as u64;
         let length = packet.payload.len() as u16;
         audio.spots.push(Spot { offset, length, codec: head.codec });
+    }
+
+    /// Keys that are pressed no more by now. What a leader presses may be secret, and is kept with his call to the
+    /// leader; what we press for others is none.
+    fn end_keys(&mut self, now: Mono) {
+        for (party, keys) in &mut self.pressing {
+            let lost = keys.deadline().map(|(due, _)| due).filter(|due| *due <= now);
+            keys.handle_timeout(now);
+            while let Some(key) = keys.poll() {
+                let shown = matches!(party, Party::Caller | Party::Officer);
+                if shown && self.pressed.len() < KEYS_MAX {
+                    self.pressed.push((*party, lost.unwrap_or(now), key));
+                }
+            }
+        }
+    }
+
+    fn keys(&self, start: i64, end: i64) -> Vec<Key> {
+        let key = |&(party, at, key): &(Party, Mono, char)| Key {
+            party,
+            at_ms: ms(timeline::sample_at(at).clamp(start, end) - start),
+            key,
+        };
+        self.pressed.iter().map(key).collect()
+    }
+
+    /// Writes the samples, and says what was wrong with them.
+    fn write(
+        &self,
+        tracks: &[Track],
+        (start, end): (i64, i64),
+        tape: &Path,
+        wav: &Path,
+    ) -> io::Result<Vec<Finding>> {
+        let mut writer = StereoWriter::new(files::create(wav)?, (end - start).unsigned_abs())?;
+        let mut mixer = Mixer::new(self.lanes(tracks), tape)?;
+        let parties = tracks.iter().map(|track| track.party);
+        let mut sounds = Sounds::new(parties, &self.presence);
+        let mut at = start;
+        while at < end {
+            let block = BLOCK.min((end - at) as usize);
+            let (left, right) = mixer.block(at, block)?;
+            writer.write(left, right)?;
+            if block == BLOCK {
+                sounds.hear(at, mixer.measures());
+            }
+            at += block as i64;
+        }
+        writer.finish()?;
+        Ok(sounds.finish())
     }
 
     /// Packets that are each longer than their own timestamps say, by just what SRTP adds, are encrypted with a key
@@ -207,21 +269,43 @@ impl Content {
     }
 }
 
-/// `joins`: a leader came into the call of others, and is gone when he is heard no more.
-fn gaps(tracks: &[Track], start: i64, end: i64, joins: bool) -> Vec<Gap> {
-    let mut gaps = Vec::new();
-    for track in tracks.iter().filter(|track| track.party != Party::Prompt) {
-        let left = track.placed.last().filter(|_| joins && track.party == Party::Leader);
-        let end = left.map_or(end, Placed::end);
-        for (at, length) in timeline::gaps(&track.placed, end, GAP_MIN) {
-            if at + length == end && length < LAST_GAP_MIN {
-                continue;
+impl Content {
+    fn gaps(&self, tracks: &[Track], start: i64, end: i64) -> Vec<Gap> {
+        let silent = self
+            .presence
+            .parties()
+            .filter(|party| tracks.iter().all(|track| track.party != *party));
+        let silent = silent.map(|party| (party, &[][..]));
+        let heard = tracks.iter().map(|track| (track.party, &track.placed[..]));
+        let mut gaps = Vec::new();
+        for (party, placed) in heard.chain(silent).filter(|(party, _)| *party != Party::Prompt) {
+            for (from, to) in self.stays(party, placed, end) {
+                let (from, to) = (from.max(start), to.min(end));
+                for (at, length) in timeline::gaps(placed, from, to, GAP_MIN) {
+                    let edge = at == from || at + length == to;
+                    if !edge || length >= EDGE_MIN {
+                        gaps.push(Gap { party, from_ms: ms(at - start), length_ms: ms(length) });
+                    }
+                }
             }
-            let ms = |samples: i64| samples.unsigned_abs() * 1000 / RATE;
-            gaps.push(Gap { party: track.party, from_ms: ms(at - start), length_ms: ms(length) });
         }
+        gaps.sort_by_key(|gap| (gap.from_ms, gap.party));
+        gaps.truncate(GAPS_MAX);
+        gaps
     }
-    gaps.sort_by_key(|gap| (gap.from_ms, gap.party));
-    gaps.truncate(GAPS_MAX);
-    gaps
+
+    /// From when to when a party was to be heard. Where the tape does not say it was so from its first packet on; a
+    /// leader who came into the call of others is gone when he is heard no more.
+    fn stays(&self, party: Party, placed: &[Placed], end: i64) -> Vec<(i64, i64)> {
+        if self.presence.knows(party) {
+            return self.presence.of(party, end);
+        }
+        let (Some(first), Some(last)) = (placed.first(), placed.last()) else { return vec![] };
+        let joined = self.caller && party == Party::Leader;
+        vec![(first.at, if joined { last.end() } else { end })]
+    }
+}
+
+fn ms(samples: i64) -> u64 {
+    samples.unsigned_abs() * 1000 / RATE
 }

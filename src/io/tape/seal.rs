@@ -78,6 +78,8 @@ pub fn seal(folder: &Path, recordings: &Path, call: Uuid, spots: &[Spot]) -> io:
         packets: rendered.packets,
         gaps: rendered.gaps,
         undecoded: rendered.undecoded,
+        keys: rendered.keys,
+        findings: rendered.findings,
     })
 }
 

@@ -1,11 +1,12 @@
 //! The tape thread: from the spill to the running tape, every 100 ms, with one `fdatasync` a second.
 
-use super::Backlog;
+use super::ears::Ears;
 use super::faults::{Faults, Matter, remedy};
 use super::record::Head;
 use super::recorder::Finished;
 use super::segments::Segments;
 use super::spill::Frames;
+use super::{Backlog, Event};
 use crate::io::clock;
 use crate::protocol::now::Mono;
 use std::collections::VecDeque;
@@ -37,6 +38,7 @@ pub struct Writer {
     pub finished: Sender<Finished>,
     pub sealed: Receiver<Uuid>,
     pub faults: Faults,
+    pub ears: Ears,
     pub folder: PathBuf,
     /// What is taken from the feed and not written yet.
     pub frames: Vec<(Head, Vec<u8>)>,
@@ -60,6 +62,9 @@ impl Writer {
             if now.since(synced) >= SYNC {
                 synced = now;
                 self.sync();
+            }
+            if let Some(progress) = self.ears.turn(now) {
+                self.faults.tell(Event::Progress(progress));
             }
             while let Some((_, call)) = self.kept.pop_front_if(|(due, _)| *due <= now) {
                 self.segments.forget(call);
@@ -102,6 +107,7 @@ impl Writer {
             match self.segments.append(&self.frames) {
                 Ok(finished) => {
                     self.faults.mended(Matter::Tape);
+                    self.ears.hear(&self.frames);
                     self.spare.extend(self.frames.drain(..).map(|(_, packet)| packet));
                     for (call, last) in finished {
                         // The recorder is gone only when it panicked; the next start recovers the call.
@@ -117,8 +123,9 @@ impl Writer {
     }
 
     fn sync(&mut self) {
-        if let Err(fault) = self.segments.sync() {
-            self.fail(&fault);
+        match self.segments.sync() {
+            Ok(()) => self.ears.synced(),
+            Err(fault) => self.fail(&fault),
         }
     }
 

@@ -6,6 +6,7 @@ use super::messages::{Messages, fill};
 use super::notices::{self, NoticeView};
 use super::outcome::{self, Out};
 use super::page::Page;
+use super::recorded::{self, RecordingView};
 use super::rows;
 use super::times;
 use super::view::{self, Mark};
@@ -14,8 +15,9 @@ use crate::duty::entry::{Category, EntryState, Field, urgency_label};
 use crate::duty::journal::Urgency;
 use crate::io::store::{
     AckRow, AttemptRow, CallRow, CallState, Change, EntryView as Found, EscalationState,
-    EscalationView as FoundEscalation, RecordingRow, RecordingState, RevisionKind, RevisionRow,
+    EscalationView as FoundEscalation, RevisionKind, RevisionRow,
 };
+use crate::io::tape::Progress;
 use crate::protocol::rtp::Party;
 use crate::protocol::rtp::quality::Quality;
 use chrono::{DateTime, Utc};
@@ -114,14 +116,6 @@ pub struct AttemptView {
     pub seconds: i64,
 }
 
-pub struct RecordingView {
-    pub mark: Mark,
-    pub why: String,
-    pub playable: bool,
-    pub length: String,
-    pub digest: String,
-}
-
 pub struct RevisionView {
     pub time: String,
     pub full_time: String,
@@ -137,8 +131,14 @@ pub struct ChangeView {
     pub new: String,
 }
 
-/// `heard`: how whoever is heard now is heard.
-pub fn of(found: &Found, heard: &[(Party, Quality)], page: &Page, now: DateTime<Utc>) -> EntryView {
+/// `heard`: how whoever is heard now is heard; `tape`: how the call is being recorded.
+pub fn of(
+    found: &Found,
+    heard: &[(Party, Quality)],
+    tape: Option<&Progress>,
+    page: &Page,
+    now: DateTime<Utc>,
+) -> EntryView {
     let t = page.t;
     let row = &found.row;
     let call = row.call.as_ref();
@@ -181,7 +181,7 @@ pub fn of(found: &Found, heard: &[(Party, Quality)], page: &Page, now: DateTime<
         stretches: found.stretches.iter().map(|one| course::stretch(one, placed, t, now)).collect(),
         voices: voices::all(&found.voices, heard, placed, t, now),
         callback: found.callback.as_ref().map(|one| course::callback(one, t, now)),
-        recording: recording(found.recording.as_ref(), call, t),
+        recording: recorded::of(found, tape, t),
         revisions: found
             .revisions
             .iter()
@@ -379,7 +379,7 @@ fn attempt(row: &AttemptRow, plain: bool, t: &'static Messages, now: DateTime<Ut
     let since = row.ended.is_none().then_some(going.1.timestamp_millis());
     AttemptView {
         id: row.id.to_string(),
-        playable: row.recording.is_some_and(is_playable),
+        playable: row.recording.is_some_and(recorded::is_playable),
         time: times::short(row.started, now),
         full_time: times::full(row.started),
         person: row.person.clone(),
@@ -389,41 +389,6 @@ fn attempt(row: &AttemptRow, plain: bool, t: &'static Messages, now: DateTime<Ut
         keys: row.keys.clone(),
         since,
         seconds: (row.ended.unwrap_or(now) - row.started).num_seconds().max(0),
-    }
-}
-
-fn recording(
-    row: Option<&RecordingRow>,
-    call: Option<&CallRow>,
-    t: &'static Messages,
-) -> RecordingView {
-    let Some(row) = row else {
-        let text = if call.is_some_and(|call| call.state == CallState::Ringing) {
-            t.recording_not_yet
-        } else {
-            t.recording_none
-        };
-        return RecordingView {
-            mark: Mark::new("○", "idle", text),
-            why: String::new(),
-            playable: false,
-            length: String::new(),
-            digest: String::new(),
-        };
-    };
-    RecordingView {
-        mark: view::recording(row.state, t),
-        why: row.reason.clone(),
-        playable: is_playable(row.state),
-        length: times::clock(row.duration_ms.unwrap_or(0) / 1000),
-        digest: row.sha256.clone().unwrap_or_default(),
-    }
-}
-
-fn is_playable(state: RecordingState) -> bool {
-    match state {
-        RecordingState::Sealed | RecordingState::Partial => true,
-        RecordingState::Recording | RecordingState::Finalizing | RecordingState::Missing => false,
     }
 }
 

@@ -70,6 +70,7 @@ fn event(live: &Live) -> Event {
         Live::NotPlaced { .. } => "not_placed",
         Live::Escalation { .. } => "escalation",
         Live::Status => "status",
+        Live::Levels { .. } => "levels",
     };
     let data = serde_json::to_string(live).unwrap_or_else(|_| "{}".to_owned());
     Event::default().event(name).data(data)

@@ -331,6 +331,21 @@ messages! {
     recording_missing: "缺失", "Missing";
     recording_channels: "左声道：来电方 · 右声道：我方", "Left: caller · right: our side";
     digest: "校验值", "Digest";
+    recording_safe: "已安全写盘", "Safe on disk";
+    recording_left: "左", "Left";
+    recording_right: "右", "Right";
+    not_recording: "未在录音，请手工记录", "NOT RECORDING, write it down";
+    recording_keys: "按键", "Keys";
+    recording_gaps: "无语音包的空白", "Gaps without packets";
+    recording_other_length: "录音与通话时间不符：录音 {}，通话 {}", "The recording does not fit the call: recording {}, call {}";
+    last_good: "上次完好录音 {}", "Last good recording {}";
+    fault_absent: "收不到语音", "no voice arrives";
+    fault_undecodable: "语音无法解码", "not decodable";
+    fault_silent: "完全静音", "dead silence";
+    fault_static: "持续噪声，不是人声", "static, no voice";
+    fault_tone: "持续单音，不是人声", "a tone, no voice";
+    fault_clipped: "声音过大，已失真", "too loud, clipped";
+    fault_faint: "声音过小", "too faint";
 
     time_unverified: "时间未核对", "Time unverified";
     time_unverified_hint: "当时没有时间服务器校正本机时钟；之后的校正量见“时段”页。", "No time server corrected the clock at that time; by how much it was set later is on the page of the period.";

@@ -23,6 +23,7 @@ mod notices;
 mod outcome;
 mod page;
 mod period;
+mod recorded;
 mod recording;
 mod rows;
 mod strip;

@@ -87,13 +87,12 @@ pub async fn strip(shared: &Shared, page: &Page) -> Strip {
     if let Some(last) = last_outage(shared, now).await {
         note_outage(&mut line, &last, t, now);
     }
+    let mut recorder = part_chip(t.recorder, &status.recorder, t);
+    if let Ok(Some(at)) = shared.web.store.last_good_recording().await {
+        recorder.note = fill(t.last_good, times::short(at, now));
+    }
     Strip {
-        chips: vec![
-            line,
-            part_chip(t.recorder, &status.recorder, t),
-            part_chip(t.log, &status.log, t),
-            disk_chip(&status, t),
-        ],
+        chips: vec![line, recorder, part_chip(t.log, &status.log, t), disk_chip(&status, t)],
         alarms: alarms(&status, &open, page, now),
         open,
     }

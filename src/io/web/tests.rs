@@ -167,6 +167,7 @@ impl Room {
             duration: Duration::from_secs(9),
             gaps: vec![],
             interrupted: None,
+            ..Sealed::default()
         };
         let call = CallId(entry.0);
         assert!(self.web.store.recording_sealed(call, sealed, clock::now()).await.unwrap());

@@ -16,6 +16,7 @@ pub mod quality;
 pub mod relay;
 pub mod rtcp;
 pub mod seam;
+pub mod sound;
 pub mod source;
 pub mod srtp;
 pub mod stream;

@@ -6,6 +6,7 @@ mod forward;
 mod hearing;
 mod lent;
 mod reports;
+mod tail;
 
 pub use forward::Forward;
 pub use reports::{ROOM as REPORT_ROOM, Report};
@@ -25,6 +26,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tail::{Finishing, Tail};
 use uuid::Uuid;
 
 /// A party of whom nothing came for so long is reported as quiet.
@@ -37,6 +39,8 @@ pub struct Relay {
     prompts: Vec<Arc<[i16]>>,
     /// Conversations of three.
     tables: Vec<Box<Mixer>>,
+    /// Calls that wait for their tails.
+    finishing: Vec<Finishing>,
     /// Channels that wait for a moment: a prompt plays, or a key's end may be lost.
     waiting: Vec<Channel>,
     /// What the packet that is being handled says, where somebody asks for it.
@@ -50,8 +54,11 @@ pub struct Relay {
     random: Random,
 }
 
+#[derive(Default)]
 struct Slot {
     lent: Option<Lent>,
+    /// Of whoever had it last.
+    tail: Option<Box<Tail>>,
 }
 
 /// Whose a packet is, and how it is to be read: what the tape needs to know of it.
@@ -108,11 +115,12 @@ pub struct Spoken {
 
 impl Relay {
     pub fn new(channels: u16, prompts: Vec<Arc<[i16]>>, random: Random) -> Self {
-        let slots = (0..channels).map(|_| Slot { lent: None }).collect();
+        let slots = (0..channels).map(|_| Slot::default()).collect();
         Self {
             slots,
             prompts,
             tables: Vec::new(),
+            finishing: Vec::new(),
             waiting: Vec::with_capacity(usize::from(channels)),
             voice: Box::default(),
             look: None,
@@ -124,7 +132,7 @@ impl Relay {
     }
 
     /// Carries out a command; one that names a channel that is not open has no effect. Gives the call whose tape is
-    /// finished, where the command says so.
+    /// finished, where the command says so and nothing of it can come any more; else `poll_finished` does.
     pub fn handle_command(&mut self, command: Command, now: Mono) -> Option<Uuid> {
         match command {
             Command::Open { channel, call, party, stream } => {
@@ -156,8 +164,8 @@ impl Relay {
                     lent.seam = Seam::resume(mark);
                 }
             }
-            Command::Close { channel } => self.close(channel),
-            Command::Finish { call } => return Some(call),
+            Command::Close { channel } => self.close(channel, now),
+            Command::Finish { call } => return self.finish(call, now),
         }
         None
     }
@@ -170,7 +178,9 @@ impl Relay {
         bytes: &mut [u8],
         now: Mono,
     ) -> Verdict {
-        let Some(lent) = self.lent(channel) else { return Verdict::Drop };
+        let Some(lent) = self.lent(channel) else {
+            return self.hear_tail(channel, from, bytes, now);
+        };
         let judged = lent.judge(from, bytes).filter(|judged| lent.lets_in(judged, now));
         let Some(judged) = judged else {
             lent.counts.strangers += 1;
@@ -294,6 +304,12 @@ impl Relay {
         self.poll_mixed(now, out)
     }
 
+    /// Whose the channel is, as the tape names it.
+    pub fn whose(&self, channel: Channel) -> Option<Tag> {
+        let lent = self.slots.get(usize::from(channel.0))?.lent.as_ref()?;
+        Some(Tag::of(lent.call, lent.party, &lent.stream))
+    }
+
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -302,6 +318,7 @@ impl Relay {
         let slots =
             self.waiting.iter().filter_map(|channel| self.slots.get(usize::from(channel.0)));
         let first = earlier(self.look.map(|at| (at, LOOK)), self.report_due());
+        let first = earlier(first, self.tail_due());
         let tables = self.tables.iter().map(|table| Some(table.deadline()));
         let look = tables.fold(first, earlier);
         slots
@@ -330,13 +347,14 @@ impl Relay {
     }
 
     fn open(&mut self, channel: Channel, call: Uuid, party: Party, stream: Stream, now: Mono) {
-        self.close(channel);
+        self.close(channel, now);
         self.look.get_or_insert(now + QUIET);
         let source = Source::new(&mut self.random);
         let mask = self.random.u32();
         let reports = Reporter::new(&mut self.random, now);
         self.report = Some(self.report.map_or(reports.due, |at| at.min(reports.due)));
         let Some(slot) = self.slots.get_mut(usize::from(channel.0)) else { return };
+        slot.tail = None;
         slot.lent = Some(Lent::new((call, party), stream, (source, mask), reports, now));
     }
 
@@ -402,19 +420,17 @@ impl Relay {
         }
     }
 
-    fn close(&mut self, channel: Channel) {
+    fn close(&mut self, channel: Channel, now: Mono) {
         self.part(channel);
-        let Some(mut lent) =
-            self.slots.get_mut(usize::from(channel.0)).and_then(|slot| slot.lent.take())
-        else {
-            return;
-        };
+        let Some(slot) = self.slots.get_mut(usize::from(channel.0)) else { return };
+        let Some(mut lent) = slot.lent.take() else { return };
         lent.keys.handle_timeout(Mono(u64::MAX));
         while let Some(digit) = lent.keys.poll() {
             self.events.push_back(Event::Digit { channel, digit });
         }
         let measured = lent.measured();
         let counts = Counts { lost: measured.tally.lost, ..lent.counts };
+        slot.tail = Some(Box::new(Tail::new(lent, now)));
         self.waiting.retain(|waiting| *waiting != channel);
         self.events.push_back(Event::Closed { channel, counts, measured });
     }

@@ -188,6 +188,7 @@ impl Daemon {
             duration: times[times.len() - 1].since(times[0]),
             gaps: vec![],
             interrupted: interrupted.map(str::to_owned),
+            ..Sealed::default()
         };
         wait(self.store.recording_sealed(CallId(call), sealed, now)).expect("the log is written");
     }
@@ -231,6 +232,9 @@ impl Daemon {
             self.escalate(now);
         }
         self.relay.handle_timeout(now.mono);
+        while let Some((call, _)) = self.relay.poll_finished(now.mono) {
+            self.is_finished(call, now);
+        }
         if self.switchboard.deadline().is_some_and(|(at, _)| at <= now.mono) {
             self.tell(Input::Timeout, now);
         }
@@ -348,8 +352,7 @@ impl Daemon {
             }
             Output::Media(command) => {
                 if let Some(call) = self.relay.handle_command(command, now.mono) {
-                    self.finished.push(call);
-                    self.waiting.push_back((now.mono + self.store_speed, Write::Seal(call)));
+                    self.is_finished(call, now);
                 }
             }
             Output::Journal(noted) => {
@@ -364,6 +367,11 @@ impl Daemon {
             }
             Output::Drained => self.drained = true,
         }
+    }
+
+    fn is_finished(&mut self, call: Uuid, now: Now) {
+        self.finished.push(call);
+        self.waiting.push_back((now.mono + self.store_speed, Write::Seal(call)));
     }
 
     pub fn leftovers(&self) -> Vec<String> {

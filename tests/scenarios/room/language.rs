@@ -87,7 +87,8 @@ impl Room {
             Live::Entry { .. }
             | Live::NotPlaced { .. }
             | Live::Escalation { .. }
-            | Live::Status => None,
+            | Live::Status
+            | Live::Levels { .. } => None,
         })
         .collect()
     }

@@ -14,7 +14,7 @@ export function setNow(milliseconds) {
 
 export const timeOfDay = () => hours.format(now());
 
-const span = (seconds, clock) => {
+export const span = (seconds, clock) => {
   if (seconds < 60 && !clock) return String(seconds);
   const minutes = Math.floor(seconds / 60);
   const rest = String(seconds % 60).padStart(2, "0");

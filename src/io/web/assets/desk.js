@@ -8,6 +8,7 @@ import { listen } from "./live.js";
 import * as ring from "./ring.js";
 import { signIn } from "./session.js";
 import "./siren.js";
+import * as taping from "./taping.js";
 
 const list = document.getElementById("list");
 
@@ -27,6 +28,7 @@ const refreshEntry = soon(entry.refresh);
 
 function heard(kind, data) {
   if (kind === "status") return refreshStatus();
+  if (kind === "levels") return taping.levels(data, entry.openEntry());
   if (kind === "ringing") {
     ring.ring(data);
     if (!entry.article()) entry.open(data.entry);

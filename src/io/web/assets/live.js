@@ -22,7 +22,7 @@ export function listen(heard, refresh) {
       refresh();
     });
     source.addEventListener("resync", refresh);
-    for (const kind of ["ringing", "entry", "escalation", "status"]) {
+    for (const kind of ["ringing", "entry", "escalation", "status", "levels"]) {
       source.addEventListener(kind, (event) => heard(kind, JSON.parse(event.data)));
     }
     source.onerror = () => {

@@ -1,0 +1,239 @@
+//! Binds what the recorder has sealed to its calls, and shows what it is doing and what it cannot do.
+
+use super::AGAIN;
+use crate::duty::ids::{CallId, EntryId};
+use crate::io::clock;
+use crate::io::status::{Alarm, Board, Live, PartState};
+use crate::io::store::{Finding, Gap, Key, OutageKind, Sealed, Store, StoreError};
+use crate::io::tape;
+use crate::protocol::now::Now;
+use crate::protocol::rtp::{Codec, Party};
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+/// What the log is told; it may have to wait for the log.
+enum Write {
+    Bind(Box<tape::Sealed>),
+    Fails(Now, String),
+    Works(Now),
+}
+
+/// Binds finished recordings to their calls until the recorder is gone. What the recorder cannot do is shown at once,
+/// whatever the log does.
+pub async fn keep_recordings(
+    mut events: mpsc::UnboundedReceiver<tape::Event>,
+    store: Store,
+    board: Board,
+    give_up: CancellationToken,
+) {
+    let (to_log, mut writes) = mpsc::unbounded_channel();
+    let showing = async {
+        let to_log = to_log;
+        while let Some(event) = events.recv().await {
+            if let Some(write) = shown(event, &board) {
+                // The one who reads it ends after this one.
+                let _ = to_log.send(write);
+            }
+        }
+    };
+    let writing = async {
+        while let Some(write) = writes.recv().await {
+            written(write, &store, &board, &give_up).await;
+        }
+    };
+    tokio::join!(showing, writing);
+}
+
+fn shown(event: tape::Event, board: &Board) -> Option<Write> {
+    match event {
+        tape::Event::Progress(progress) => {
+            board.records(progress).iter().for_each(say_what_is_wrong);
+            None
+        }
+        tape::Event::Sealed(sealed) => Some(Write::Bind(sealed)),
+        tape::Event::Failed { call, why } => {
+            let now = clock::now();
+            recorder_fails(call.map(CallId), &why, board, now);
+            Some(Write::Fails(now, why))
+        }
+        tape::Event::Recovered => {
+            info!("the recorder works again");
+            board.update(|status| {
+                status.recorder = PartState::Ok;
+                status.alarms.remove("recorder");
+            });
+            Some(Write::Works(clock::now()))
+        }
+    }
+}
+
+/// Tries again until the log takes it.
+async fn written(write: Write, store: &Store, board: &Board, give_up: &CancellationToken) {
+    loop {
+        let done = match &write {
+            Write::Bind(sealed) => bind(sealed, store).await,
+            Write::Fails(since, why) => {
+                store.outage_began(OutageKind::Recorder, why, *since).await
+            }
+            Write::Works(now) => store.outage_ended(OutageKind::Recorder, *now).await,
+        };
+        match done {
+            Ok(()) => break,
+            Err(error) if error.may_pass() && !give_up.is_cancelled() => {
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(error) => {
+                error!(%error, "what the recorder did could not be noted");
+                break;
+            }
+        }
+    }
+    if let Write::Bind(sealed) = write {
+        board.tell(Live::Entry { entry: EntryId::from(CallId(sealed.call)) });
+    }
+}
+
+/// While the call goes on.
+fn say_what_is_wrong(progress: &tape::Progress) {
+    for heard in &progress.parties {
+        if let Some((fault, lasts)) = heard.fault {
+            let (call, party) = (CallId(progress.call), heard.party);
+            warn!(%call, ?party, ?fault, seconds = lasts.as_secs(), "no voice is recorded");
+        }
+    }
+}
+
+async fn bind(sealed: &tape::Sealed, store: &Store) -> Result<(), StoreError> {
+    let (call, now) = (CallId(sealed.call), clock::now());
+    info!(%call, ms = sealed.duration_ms, bytes = sealed.bytes, interrupted = sealed.interrupted, "recording sealed");
+    let bound = match recording(sealed) {
+        Some(recording) => store.recording_sealed(call, recording, now).await?,
+        None => store.recording_missing(call, &nothing_heard(sealed), now).await?,
+    };
+    if !bound {
+        warn!(%call, "a recording without a call in the log");
+    }
+    Ok(())
+}
+
+fn recording(sealed: &tape::Sealed) -> Option<Sealed> {
+    let name = |party: Party| format!("{party:?}").to_lowercase();
+    let gap = |gap: &tape::Gap| Gap {
+        party: name(gap.party),
+        from_ms: gap.from_ms,
+        lasts_ms: gap.length_ms,
+    };
+    let key = |key: &tape::Key| Key { party: name(key.party), at_ms: key.at_ms, key: key.key };
+    let finding = |found: &tape::Finding| Finding {
+        party: name(found.party),
+        fault: found.fault,
+        from_ms: found.from_ms,
+        lasts_ms: found.length_ms,
+    };
+    Some(Sealed {
+        wav: PathBuf::from(sealed.wav.as_ref()?),
+        tape: Some(PathBuf::from(&sealed.tape)),
+        sha256: sealed.wav_sha256.clone()?,
+        tape_sha256: Some(sealed.tape_sha256.clone()),
+        bytes: sealed.bytes,
+        duration: Duration::from_millis(sealed.duration_ms),
+        started: Some(sealed.started),
+        gaps: sealed.gaps.iter().map(gap).collect(),
+        keys: sealed.keys.iter().map(key).collect(),
+        findings: sealed.findings.iter().map(finding).collect(),
+        interrupted: unwhole(sealed),
+    })
+}
+
+fn nothing_heard(sealed: &tape::Sealed) -> String {
+    unheard(sealed).unwrap_or_else(|| "没有收到语音 · no media received".to_owned())
+}
+
+/// Why the recording does not hold everything that was said.
+fn unwhole(sealed: &tape::Sealed) -> Option<String> {
+    let cut = match (sealed.interrupted, sealed.resumed) {
+        (true, _) => Some("服务中断，录音不完整 · the daemon died during the call"),
+        (false, true) => {
+            Some("通话中服务重启，录音有空白 · the daemon was restarted during the call")
+        }
+        (false, false) => None,
+    };
+    let reasons: Vec<String> = cut.map(str::to_owned).into_iter().chain(unheard(sealed)).collect();
+    (!reasons.is_empty()).then(|| reasons.join("；"))
+}
+
+/// Whose voice is on the tape and cannot be heard, and why.
+fn unheard(sealed: &tape::Sealed) -> Option<String> {
+    let one = |undecoded: &tape::Undecoded| {
+        let (zh, en) = match undecoded.party {
+            Party::Caller => ("来电方", "the caller's"),
+            Party::Officer => ("值班员", "the officer's"),
+            Party::Leader => ("领导", "the leader's"),
+            Party::Prompt => ("提示音", "our own"),
+        };
+        let (why_zh, why_en) = match undecoded.obstacle {
+            tape::Obstacle::Encrypted => {
+                ("已加密，无法解码".to_owned(), "encrypted, not decodable".to_owned())
+            }
+            tape::Obstacle::Codec(Codec::Unknown) => {
+                ("编码未知，无法解码".to_owned(), "in an unknown codec, not decodable".to_owned())
+            }
+            tape::Obstacle::Codec(codec) => (
+                format!("编码为 {}，无法解码", codec.name()),
+                format!("{}, not decodable here", codec.name()),
+            ),
+        };
+        let packets = undecoded.packets;
+        format!(
+            "{zh}语音{why_zh}，原始数据包已保留（{packets}） · {en} voice is {why_en}; its {packets} packets are kept"
+        )
+    };
+    let all: Vec<String> = sealed.undecoded.iter().map(one).collect();
+    (!all.is_empty()).then(|| all.join("；"))
+}
+
+fn recorder_fails(call: Option<CallId>, why: &str, board: &Board, now: Now) {
+    error!(call = call.map(tracing::field::display), why, "the recorder fails");
+    board.update(|status| {
+        status.recorder = PartState::Failed { since: now.wall, why: why.to_owned() };
+        status.alarms.entry("recorder").or_insert_with(|| Alarm {
+            since: now.wall,
+            zh: format!("未在录音，请手工记录（{why}）"),
+            en: format!("NOT RECORDING, write it down: {why}"),
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The log stands still: the officer is told all the same.
+    #[tokio::test]
+    async fn rec_q5_rel_14_that_nobody_records_is_shown_at_once_and_until_it_is_mended() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("a.db"), clock::random()).unwrap();
+        let (tell, events) = mpsc::unbounded_channel();
+        let (board, give_up) = (Board::new(), CancellationToken::new());
+        let keeping =
+            tokio::spawn(keep_recordings(events, store.clone(), board.clone(), give_up));
+        let until = async |shown: bool| {
+            while board.status().alarms.contains_key("recorder") != shown {
+                tokio::task::yield_now().await;
+            }
+        };
+        tell.send(tape::Event::Failed { call: None, why: "the disk is full".to_owned() }).unwrap();
+        until(true).await;
+        assert!(board.status().alarms["recorder"].zh.contains("未在录音，请手工记录"));
+        tell.send(tape::Event::Recovered).unwrap();
+        until(false).await;
+        drop(tell);
+        keeping.await.unwrap();
+        let outages = store.outages(5).await.unwrap();
+        let [outage] = &outages[..] else { panic!("{outages:?}") };
+        assert!(outage.kind == OutageKind::Recorder && outage.to.is_some(), "{outage:?}");
+    }
+}

@@ -1,0 +1,463 @@
+//! Is it a voice? What a party sends, judged second by second: nothing at all, what no key or decoder opens, dead
+//! silence, static, a tone that never ends, clipping, a voice too faint. Says so within ten seconds.
+
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Seconds that are judged together.
+const WINDOW: usize = 7;
+/// What nobody can decode needs no second look.
+const SECRET: usize = 2;
+/// Samples whose level is taken together: 20 ms.
+const FRAME: usize = 160;
+/// Levels in dB below full scale that are told apart.
+const LEVELS: usize = 97;
+/// Samples that differ by no more are one and the same: the least step of A-law to either side.
+const CONSTANT: i32 = 16;
+/// The two highest values of G.711.
+const CLIP: u16 = 31_000;
+/// A second with more than half a percent of such samples is clipped; so many of a window make a fault.
+const CLIPPED_PER_MILLE: u32 = 5;
+const CLIPPED_SECONDS: usize = 5;
+/// Speech rises and falls by more than this, in dB; static does not, …
+const STEADY: usize = 8;
+/// … and below this level nobody hears it.
+const AUDIBLE: usize = 45;
+/// What can be foretold up to this part of its energy is a tone, or a few.
+const FORETOLD: f32 = 0.15;
+/// Speech that rises and falls by so much and is nowhere louder than this is faint, in dB below full scale.
+const SPEECH: usize = 12;
+const FAINT: usize = 42;
+/// Coefficients with which a sample is foretold: enough for two tones at a time.
+const ORDER: usize = 4;
+/// Findings kept of a party.
+const FOUND_MAX: usize = 50;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// No packet came.
+    Absent,
+    /// Packets came that no key or no decoder of ours opens.
+    Undecodable,
+    /// One and the same value: muted, or a dead microphone.
+    Silent,
+    /// Noise that does not rise and fall as speech does: static, or not what its payload type says.
+    Static,
+    /// A tone that does not end.
+    Tone,
+    /// Too loud for its codec.
+    Clipped,
+    /// A voice that can hardly be heard.
+    Faint,
+}
+
+/// A fault and the seconds in which it was there, `to` not included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    pub fault: Fault,
+    pub from: u64,
+    pub to: u64,
+}
+
+/// What came of a party in one second.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Second {
+    Nothing,
+    /// It is there and has nothing to say, or was not there all the time.
+    Alive,
+    Secret,
+    Heard(Box<Measure>),
+}
+
+/// Of the samples of a second, whatever packets they came in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measure {
+    /// How many frames had which level, in dB below full scale.
+    levels: [u16; LEVELS],
+    samples: u32,
+    clipped: u32,
+    least: i16,
+    most: i16,
+    /// Products of each sample with itself and with the ones before it, summed up.
+    products: [f32; ORDER + 1],
+}
+
+impl Default for Measure {
+    fn default() -> Self {
+        Self {
+            levels: [0; LEVELS],
+            samples: 0,
+            clipped: 0,
+            least: i16::MAX,
+            most: i16::MIN,
+            products: [0.0; ORDER + 1],
+        }
+    }
+}
+
+impl Measure {
+    /// What a packet said, at 8000 samples a second.
+    pub fn add(&mut self, samples: &[i16]) {
+        for frame in samples.chunks(FRAME) {
+            self.add_frame(frame);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.samples == 0
+    }
+
+    /// The loudest sample, in dB below full scale.
+    pub fn peak(&self) -> u8 {
+        if self.is_empty() {
+            return LEVELS as u8 - 1;
+        }
+        let peak = self.least.unsigned_abs().max(self.most.unsigned_abs());
+        below_full_scale(f32::from(peak).powi(2)) as u8
+    }
+
+    fn add_frame(&mut self, frame: &[i16]) {
+        let mut values = [0.0; FRAME];
+        for (value, sample) in values.iter_mut().zip(frame) {
+            *value = f32::from(*sample);
+            self.least = self.least.min(*sample);
+            self.most = self.most.max(*sample);
+            self.clipped += u32::from(sample.unsigned_abs() >= CLIP);
+        }
+        let values = &values[..frame.len()];
+        let before = self.products[0];
+        for (lag, product) in self.products.iter_mut().enumerate() {
+            let pairs = values.iter().zip(values.get(lag..).unwrap_or_default());
+            *product += pairs.map(|(one, other)| one * other).sum::<f32>();
+        }
+        self.samples += frame.len() as u32;
+        if 2 * frame.len() >= FRAME {
+            let energy = (self.products[0] - before) / frame.len() as f32;
+            self.levels[below_full_scale(energy)] += 1;
+        }
+    }
+
+    fn is_constant(&self) -> bool {
+        i32::from(self.most) - i32::from(self.least) <= CONSTANT
+    }
+
+    fn is_clipped(&self) -> bool {
+        self.clipped * 1000 > self.samples * CLIPPED_PER_MILLE
+    }
+
+    /// The part of the energy that remains when each sample is foretold from those before it (Levinson, Durbin).
+    fn unforetold(&self) -> f32 {
+        let mut left = self.products[0];
+        let mut foretelling = [0.0; ORDER];
+        for order in 0..ORDER {
+            if left <= 0.0 {
+                return 0.0;
+            }
+            let known: f32 = (0..order).map(|at| foretelling[at] * self.products[order - at]).sum();
+            let next = (self.products[order + 1] - known) / left;
+            let before = foretelling;
+            for at in 0..order {
+                foretelling[at] = before[at] - next * before[order - 1 - at];
+            }
+            foretelling[order] = next;
+            left *= 1.0 - next * next;
+        }
+        left / self.products[0]
+    }
+}
+
+/// Of a mean square.
+fn below_full_scale(energy: f32) -> usize {
+    let level = -10.0 * (energy.max(1e-3) / 32_768.0f32.powi(2)).log10();
+    (level.max(0.0).round() as usize).min(LEVELS - 1)
+}
+
+/// **Hand it one second after the other.**
+#[derive(Debug, Clone, Default)]
+pub struct Judge {
+    seconds: u64,
+    last: VecDeque<Second>,
+    open: Option<(Fault, u64)>,
+    found: Vec<Found>,
+}
+
+impl Judge {
+    pub fn hear(&mut self, second: Second) {
+        if self.last.len() == WINDOW {
+            self.last.pop_front();
+        }
+        self.last.push_back(second);
+        let (fault, at) = (self.judged(), self.seconds);
+        self.seconds += 1;
+        if self.open.map(|(fault, _)| fault) == fault {
+            return;
+        }
+        self.close(at);
+        if let Some(fault) = fault {
+            let since = (self.last.iter().rev()).take_while(|one| belongs(one, fault)).count();
+            self.open = Some((fault, self.seconds - since.max(1) as u64));
+        }
+    }
+
+    /// What is wrong now, and since which second.
+    pub fn now(&self) -> Option<(Fault, u64)> {
+        self.open
+    }
+
+    /// Judged so far.
+    pub fn seconds(&self) -> u64 {
+        self.seconds
+    }
+
+    pub fn finish(mut self) -> Vec<Found> {
+        self.close(self.seconds);
+        self.found
+    }
+
+    fn close(&mut self, to: u64) {
+        if let Some((fault, from)) = self.open.take()
+            && self.found.len() < FOUND_MAX
+        {
+            self.found.push(Found { fault, from, to: to.max(from) });
+        }
+    }
+
+    fn judged(&self) -> Option<Fault> {
+        let latest = |count: usize| self.last.iter().rev().take(count);
+        if self.last.len() >= SECRET && latest(SECRET).all(|one| *one == Second::Secret) {
+            return Some(Fault::Undecodable);
+        }
+        if self.last.len() < WINDOW {
+            return None;
+        }
+        if self.last.iter().all(|one| *one == Second::Nothing) {
+            return Some(Fault::Absent);
+        }
+        let mut measures = Vec::with_capacity(WINDOW);
+        for second in &self.last {
+            match second {
+                Second::Heard(measure) => measures.push(measure.as_ref()),
+                Second::Nothing | Second::Alive | Second::Secret => return None,
+            }
+        }
+        judged(&measures)
+    }
+}
+
+fn belongs(second: &Second, fault: Fault) -> bool {
+    match (second, fault) {
+        (Second::Nothing, Fault::Absent) | (Second::Secret, Fault::Undecodable) => true,
+        (Second::Heard(_), Fault::Absent | Fault::Undecodable) => false,
+        (Second::Heard(_), _) => true,
+        (Second::Nothing | Second::Alive | Second::Secret, _) => false,
+    }
+}
+
+fn judged(measures: &[&Measure]) -> Option<Fault> {
+    if measures.iter().all(|one| one.is_constant()) {
+        return Some(Fault::Silent);
+    }
+    let mut levels = [0u32; LEVELS];
+    for measure in measures {
+        levels.iter_mut().zip(&measure.levels).for_each(|(sum, one)| *sum += u32::from(*one));
+    }
+    let (loud, middle, quiet) = (share(&levels, 5), share(&levels, 50), share(&levels, 90));
+    let spread = quiet - loud;
+    if middle < AUDIBLE && spread < STEADY {
+        let mut left: Vec<f32> = measures.iter().map(|one| one.unforetold()).collect();
+        left.sort_by(f32::total_cmp);
+        let typical = left.get(left.len() / 2).copied().unwrap_or(1.0);
+        return Some(if typical < FORETOLD { Fault::Tone } else { Fault::Static });
+    }
+    if measures.iter().filter(|one| one.is_clipped()).count() >= CLIPPED_SECONDS {
+        return Some(Fault::Clipped);
+    }
+    (spread >= SPEECH && loud > FAINT && loud < LEVELS - 1).then_some(Fault::Faint)
+}
+
+/// The level that so many percent of the frames reach.
+fn share(levels: &[u32; LEVELS], percent: u32) -> usize {
+    let all: u32 = levels.iter().sum();
+    let mut seen = 0;
+    levels
+        .iter()
+        .position(|count| {
+            seen += count;
+            seen * 100 >= all * percent
+        })
+        .unwrap_or(LEVELS - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::random::Random;
+    use crate::protocol::rtp::{Codec, g711};
+
+    const SPEECH_WAV: &[u8] = include_bytes!("../../demo/speech/caller.wav");
+
+    /// Somebody who speaks, at 8000 samples a second, over and over.
+    fn speech(seconds: usize) -> Vec<i16> {
+        let read = |pair: &[u8]| i16::from_le_bytes([pair[0], pair[1]]);
+        let samples: Vec<i16> = SPEECH_WAV[44..].chunks_exact(2).map(read).collect();
+        samples.iter().copied().cycle().take(8000 * seconds).collect()
+    }
+
+    fn noise(seconds: usize, level: i16) -> Vec<i16> {
+        let mut random = Random::from_seed([5; 32]);
+        let mut one =
+            || random.below(u64::from(level.unsigned_abs()) * 2) as i64 - i64::from(level);
+        (0..8000 * seconds).map(|_| one() as i16).collect()
+    }
+
+    fn tones(seconds: usize, hertz: &[f64], level: f64) -> Vec<i16> {
+        let at = |n: usize, hertz: f64| (n as f64 / 8000.0 * hertz * std::f64::consts::TAU).sin();
+        let sum = |n: usize| hertz.iter().map(|one| at(n, *one)).sum::<f64>();
+        (0..8000 * seconds).map(|n| (sum(n) * level / hertz.len() as f64) as i16).collect()
+    }
+
+    fn coded(codec: Codec, samples: &[i16]) -> Vec<u8> {
+        samples.iter().map(|sample| g711::encode(codec, *sample)).collect()
+    }
+
+    fn decoded(codec: Codec, bytes: &[u8]) -> Vec<i16> {
+        bytes.iter().map(|byte| g711::decode(codec, *byte)).collect()
+    }
+
+    fn second(samples: &[i16], packet: usize) -> Second {
+        let mut measure = Measure::default();
+        samples.chunks(packet).for_each(|said| measure.add(said));
+        Second::Heard(Box::new(measure))
+    }
+
+    /// The fault after each second of what A-law makes of the samples.
+    fn faults(samples: &[i16]) -> Vec<Option<Fault>> {
+        let mut judge = Judge::default();
+        let heard = decoded(Codec::Pcma, &coded(Codec::Pcma, samples));
+        heard
+            .chunks(8000)
+            .map(|one| {
+                judge.hear(second(one, 160));
+                judge.now().map(|(fault, _)| fault)
+            })
+            .collect()
+    }
+
+    /// A voice, then what is wrong: said within ten seconds, with its beginning.
+    fn is_found(wrong: &[i16], fault: Fault) {
+        for before in [0, 12] {
+            let all = [speech(before), wrong.to_vec()].concat();
+            let faults = faults(&all);
+            assert!(faults[..before].iter().all(Option::is_none), "{fault:?}: {faults:?}");
+            let found = faults.iter().position(|one| *one == Some(fault));
+            assert!(found.is_some_and(|at| at < before + 9), "{fault:?}: {faults:?}");
+        }
+    }
+
+    #[test]
+    fn rec_q1_a_voice_is_no_fault_whatever_its_packets() {
+        assert!(faults(&speech(60)).iter().all(Option::is_none));
+        for packet in [80, 240, 320, 480] {
+            let mut judge = Judge::default();
+            for one in speech(20).chunks(8000) {
+                judge.hear(second(one, packet));
+            }
+            assert_eq!(judge.finish(), [], "{packet}");
+        }
+        let loud: Vec<i16> = speech(30).iter().map(|sample| sample.saturating_mul(2)).collect();
+        assert!(faults(&loud).iter().all(Option::is_none), "a little too loud is a voice");
+    }
+
+    #[test]
+    fn rec_q1_static_at_any_level_that_is_heard() {
+        for level in [700, 4000, 32_000] {
+            is_found(&noise(10, level), Fault::Static);
+        }
+        assert!(faults(&noise(20, 30)).iter().all(Option::is_none), "a quiet room");
+    }
+
+    #[test]
+    fn rec_q1_payload_that_is_not_what_its_type_says() {
+        let mut random = Random::from_seed([9; 32]);
+        let bytes: Vec<u8> = (0..80_000).map(|_| random.below(256) as u8).collect();
+        for codec in [Codec::Pcma, Codec::Pcmu] {
+            is_found(&decoded(codec, &bytes), Fault::Static);
+        }
+    }
+
+    #[test]
+    fn rec_q1_a_tone_or_two_that_do_not_end() {
+        is_found(&tones(10, &[450.0], 20_000.0), Fault::Tone);
+        is_found(&tones(10, &[350.0, 440.0], 20_000.0), Fault::Tone);
+        is_found(&tones(10, &[1004.0], 2000.0), Fault::Tone);
+        let ringing: Vec<i16> =
+            (0..5).flat_map(|_| [tones(1, &[450.0], 20_000.0), vec![0; 32_000]].concat()).collect();
+        assert!(faults(&ringing).iter().all(Option::is_none), "it rings, as it may");
+    }
+
+    #[test]
+    fn rec_q1_zeros_and_any_one_value() {
+        for codec in [Codec::Pcma, Codec::Pcmu] {
+            for byte in [0x00, 0xd5, 0x55, 0xff, 0x7f] {
+                is_found(&decoded(codec, &[byte; 80_000]), Fault::Silent);
+            }
+        }
+    }
+
+    #[test]
+    fn rec_q1_a_voice_far_too_loud_and_one_far_too_faint() {
+        let loud: Vec<i16> = speech(12).iter().map(|sample| sample.saturating_mul(30)).collect();
+        assert!(faults(&loud).contains(&Some(Fault::Clipped)));
+        let faint: Vec<i16> = speech(20).iter().map(|sample| sample / 40).collect();
+        let faults = faults(&faint);
+        assert!(faults.contains(&Some(Fault::Faint)), "{faults:?}");
+    }
+
+    #[test]
+    fn rec_q2_a_side_of_which_nothing_comes_and_from_when_to_when() {
+        let mut judge = Judge::default();
+        let voice = speech(40);
+        let mut voice = voice.chunks(8000).map(|one| second(one, 160));
+        (0..10).for_each(|_| judge.hear(voice.next().unwrap()));
+        for gone in 1..=12 {
+            judge.hear(Second::Nothing);
+            assert_eq!(judge.now().is_some(), gone >= 7, "{gone}");
+        }
+        assert_eq!(judge.now(), Some((Fault::Absent, 10)));
+        (0..10).for_each(|_| judge.hear(voice.next().unwrap()));
+        assert_eq!(judge.now(), None);
+        // A sign of life is no voice, and no fault.
+        (0..20).for_each(|n| judge.hear(if n % 5 == 0 { Second::Alive } else { Second::Nothing }));
+        assert_eq!(judge.finish(), [Found { fault: Fault::Absent, from: 10, to: 22 }]);
+    }
+
+    #[test]
+    fn rec_q3_what_nobody_can_decode_is_said_at_once() {
+        let mut judge = Judge::default();
+        judge.hear(Second::Secret);
+        assert_eq!(judge.now(), None);
+        judge.hear(Second::Secret);
+        assert_eq!(judge.now(), Some((Fault::Undecodable, 0)));
+        judge.hear(second(&speech(1), 160));
+        assert_eq!(judge.finish(), [Found { fault: Fault::Undecodable, from: 0, to: 2 }]);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_odd_packets_do_no_harm() {
+        let mut judge = Judge::default();
+        for n in 0..1000 {
+            judge.hear(if n % 4 < 2 { Second::Secret } else { Second::Alive });
+        }
+        assert_eq!(judge.finish().len(), FOUND_MAX);
+        let mut measure = Measure::default();
+        for length in [0, 1, 3, 79, 80, 161, 1500] {
+            measure.add(&vec![i16::MIN; length]);
+        }
+        assert_eq!(measure.peak(), 0);
+        assert_eq!(Measure::default().peak(), 96);
+        let mut judge = Judge::default();
+        (0..9).for_each(|_| judge.hear(Second::Heard(Box::new(Measure::default()))));
+        judge.finish();
+    }
+}
