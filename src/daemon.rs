@@ -16,7 +16,7 @@ use crate::io::resolver::Pbx;
 use crate::io::status::Board;
 use crate::io::store::Store;
 use crate::io::tape::{Backlog, Tape};
-use crate::io::{channels, clock, disk, escalator, gaps, life, logbook, web};
+use crate::io::{channels, clock, disk, escalator, gaps, life, logbook, orphans, web};
 use anyhow::Context;
 use log::{first_link, keep_log, open_log};
 use page::{page, serve_page};
@@ -144,7 +144,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         signer: witness.as_ref().map(|witness| Arc::clone(&witness.key)),
         wake,
         alive: Arc::new(move || pulse.age() < ALIVE_WITHIN),
-        ..page(&config, &store, &board, voice.orders.clone())
+        ..page(&config, &store, &board, voice.orders.clone(), voice.tape.recall())
     };
     let (web_address, serving) =
         serve_page(config.web.listen, page, board.clone(), stopping.clone()).await?;
@@ -190,12 +190,26 @@ fn beside(
     let (policy, roster) = (config.policy.clone(), config.roster.clone());
     let stopping = stopping.clone();
     let storage = &config.storage;
-    let watching = disk::watch(storage.recordings.clone(), storage.low_space, board.clone());
+    let plan = disk::DiskPlan {
+        data: storage.data.clone(),
+        recordings: storage.recordings.clone(),
+        low_space: storage.low_space,
+        ballast: storage.ballast,
+    };
+    let watching = disk::watch(plan, board.clone());
+    let (recordings, until) = (storage.recordings.clone(), stopping.clone());
+    let sweeping = orphans::keep_sweeping(store.clone(), recordings, board.clone(), until);
     let data = storage.data.clone();
     let living = life::keep(data, store.clone(), board.clone(), stopping.clone());
     let gaps = gaps::keep(store.clone(), board.clone(), stopping.clone());
     let escalating = escalator::run(store, policy, roster, orders, wake, board, stopping);
-    vec![tokio::spawn(escalating), tokio::spawn(watching), tokio::spawn(living), tokio::spawn(gaps)]
+    vec![
+        tokio::spawn(escalating),
+        tokio::spawn(watching),
+        tokio::spawn(sweeping),
+        tokio::spawn(living),
+        tokio::spawn(gaps),
+    ]
 }
 
 /// The quiet channels. Without them the telephone goes on.

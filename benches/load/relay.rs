@@ -70,6 +70,7 @@ fn ours(calls: usize, seconds: u64) -> Run {
                 gaps += recording.gaps.len();
                 packets += recording.packets.iter().map(|(_, count)| count).sum::<u64>();
             }
+            Some(tape::Event::Progress(_)) => {}
             other => println!("  {other:?}"),
         }
     }

@@ -172,12 +172,14 @@ fn storage(mut s: Section<'_>) -> Storage {
     let recordings = s.or("recordings", "recordings".into(), text);
     let budget = s.or("entry_budget_ms", 150, number(10..=5000));
     let low_space = s.or("low_space_gib", 5, number(0..=1 << 20));
+    let ballast = s.or("ballast_mib", 64, number(0..=4096));
     s.close();
     Storage {
         data: PathBuf::from(data),
         recordings: PathBuf::from(recordings),
         entry_budget: Duration::from_millis(budget),
         low_space: low_space * GIB,
+        ballast: ballast << 20,
     }
 }
 

@@ -144,6 +144,8 @@ pub struct Storage {
     pub entry_budget: Duration,
     /// Free bytes below which the page warns.
     pub low_space: u64,
+    /// Bytes that are held back for when the disk is full.
+    pub ballast: u64,
 }
 
 /// For Prometheus.

@@ -47,6 +47,7 @@ fn the_least_that_is_needed_is_enough() {
     assert_eq!(config.phones[0].ring, Duration::from_secs(20));
     assert_eq!(config.media.first_port, 16384);
     assert_eq!(config.storage.entry_budget, Duration::from_millis(150));
+    assert_eq!(config.storage.ballast, 64 << 20);
     assert_eq!(config.line.finish, Duration::ZERO);
     assert_eq!(config.web.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.roster.people[0].mobile.as_deref(), Some("3001"));

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::duty::switchboard::Input;
 use crate::io::status::{Alarm, Board};
 use crate::io::store::Store;
+use crate::io::tape::Recall;
 use crate::io::{clock, web};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub fn page(
     store: &Store,
     board: &Board,
     orders: mpsc::Sender<Input>,
+    recall: Recall,
 ) -> web::Web {
     let phones = config.phones.iter().map(|phone| phone.name.clone()).collect();
     let dialler = web::Dialler { orders, phones, roster: config.roster.clone() };
@@ -32,6 +34,7 @@ pub fn page(
         room: config.line.room.clone(),
         line: config.line.number.clone(),
         recordings: config.storage.recordings.clone(),
+        recall,
         demo: None,
         signer: None,
         wake: Arc::default(),

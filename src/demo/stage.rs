@@ -211,12 +211,7 @@ fn config(
             realtime: false,
             srtp: line_plan::SrtpPlan::default(),
         },
-        storage: Storage {
-            data: folder.join("data"),
-            recordings: folder.join("recordings"),
-            entry_budget: Duration::from_millis(150),
-            low_space: 0,
-        },
+        storage: storage(folder),
         web: Web { listen: SocketAddr::new(LOOPBACK, web) },
         metrics: None,
         witness: Witness { folder: None, every: Duration::from_secs(600) },
@@ -233,6 +228,16 @@ fn config(
         policy: Policy::default(),
         channels: vec![],
     })
+}
+
+fn storage(folder: &Path) -> Storage {
+    Storage {
+        data: folder.join("data"),
+        recordings: folder.join("recordings"),
+        entry_budget: Duration::from_millis(150),
+        low_space: 0,
+        ballast: 0,
+    }
 }
 
 fn contact() -> Contact {

@@ -12,6 +12,7 @@ use tracing::warn;
 /// Which alarm is an outage of what. Line, log and recorder write rows of their own.
 const ALARMS: &[(&str, OutageKind)] = &[
     ("disk", OutageKind::Storage),
+    ("data_disk", OutageKind::Storage),
     ("recordings", OutageKind::Storage),
     ("srtp", OutageKind::Media),
     ("media", OutageKind::Media),

@@ -374,12 +374,16 @@ impl Turner {
 /// The channels that the command may give to somebody else.
 fn touched(command: &Command) -> Vec<Channel> {
     match command {
-        Command::Open { channel, .. } | Command::Close { channel } => vec![*channel],
+        Command::Open { channel, .. }
+        | Command::PassOn { channel, .. }
+        | Command::Close { channel } => vec![*channel],
         Command::Confer { seats, .. } => seats.to_vec(),
         Command::Change { .. }
         | Command::Listen { .. }
         | Command::Join { .. }
         | Command::Play { .. }
+        | Command::Press { .. }
+        | Command::Resume { .. }
         | Command::Stop { .. }
         | Command::Finish { .. } => vec![],
     }
@@ -541,7 +545,7 @@ pub mod tests {
         let counts = counts.expect("the channel was closed");
         assert_eq!((counts.received, counts.lost, counts.strangers, counts.untaped), (50, 0, 0, 0));
         let (mut kinds, mut packet) = (Vec::new(), Vec::new());
-        let (mut spill, mut frames) = tape::spill(feed);
+        let (mut spill, mut frames) = tape::tests::spilled(feed);
         assert!(!spill.turn(), "the media thread is gone");
         while let Some(head) = frames.pop(&mut packet) {
             kinds.push(head.kind);
@@ -573,7 +577,7 @@ pub mod tests {
         assert_eq!(played, Some(Event::Played { channel: Channel(0), prompt: Prompt(0) }));
         media.stop();
         let mut packet = Vec::new();
-        let (mut spill, mut frames) = tape::spill(feed);
+        let (mut spill, mut frames) = tape::tests::spilled(feed);
         assert!(!spill.turn(), "the media thread is gone");
         let taped = std::iter::from_fn(|| frames.pop(&mut packet))
             .filter(|head| head.party == Party::Prompt)

@@ -1,5 +1,6 @@
 //! WAV files; the only door to hound.
 
+use super::durable::Durable;
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -22,7 +23,7 @@ const HEAD: u64 = 44;
 /// A stereo recording being written: 8 kHz, 16 bit. Its length is known beforehand, so its head is right from the first
 /// byte on; what was not finished is no WAV.
 pub struct StereoWriter {
-    file: BufWriter<File>,
+    file: BufWriter<Durable>,
     block: Vec<u8>,
     /// Samples of each side that are still to come.
     left: u64,
@@ -33,7 +34,7 @@ impl StereoWriter {
     ///
     /// # Errors
     /// What the disk says.
-    pub fn new(file: File, samples: u64) -> io::Result<Self> {
+    pub fn new(file: Durable, samples: u64) -> io::Result<Self> {
         let mut file = BufWriter::with_capacity(64 * 1024, file);
         file.write_all(&head(samples))?;
         Ok(Self { file, block: Vec::new(), left: samples })
@@ -59,11 +60,21 @@ impl StereoWriter {
     /// # Errors
     /// What the disk says, and when there are fewer samples than was said.
     pub fn finish(mut self) -> io::Result<()> {
-        self.file.flush()?;
-        if self.left != 0 {
-            return Err(other_length());
-        }
+        self.end()?;
         self.file.get_ref().sync_all()
+    }
+
+    /// As [`StereoWriter::finish`], for what need not outlive a power cut.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn finish_for_now(mut self) -> io::Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        if self.left == 0 { Ok(()) } else { Err(other_length()) }
     }
 }
 
@@ -163,7 +174,7 @@ mod tests {
     fn both_sides_are_read_back_as_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
-        let mut writer = StereoWriter::new(File::create_new(&path).unwrap(), 10_000).unwrap();
+        let mut writer = StereoWriter::new(Durable::create(&path).unwrap(), 10_000).unwrap();
         let (left, right): (Vec<i16>, Vec<i16>) = (0..10_000i16).map(|n| (n, -n)).unzip();
         writer.write(&left[..4000], &right[..4000]).unwrap();
         writer.write(&left[4000..], &right[4000..]).unwrap();
@@ -176,15 +187,17 @@ mod tests {
     fn an_empty_recording_is_a_valid_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
-        StereoWriter::new(File::create_new(&path).unwrap(), 0).unwrap().finish().unwrap();
+        StereoWriter::new(Durable::create(&path).unwrap(), 0).unwrap().finish().unwrap();
         assert_eq!(read_file(&path).unwrap(), [Vec::<i16>::new(), vec![]]);
     }
 
     #[test]
     fn a_length_that_was_not_kept_is_no_wav() {
-        let mut writer = StereoWriter::new(tempfile::tempfile().unwrap(), 3).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name| Durable::create(&folder.path().join(name)).unwrap();
+        let mut writer = StereoWriter::new(file("a.wav"), 3).unwrap();
         assert!(writer.write(&[1; 4], &[1; 4]).is_err());
-        let mut writer = StereoWriter::new(tempfile::tempfile().unwrap(), 3).unwrap();
+        let mut writer = StereoWriter::new(file("b.wav"), 3).unwrap();
         writer.write(&[1; 2], &[1; 2]).unwrap();
         assert!(writer.finish().is_err());
     }

@@ -197,6 +197,7 @@ reserved = 2
 
 [storage]
 low_space_gib = 0
+ballast_mib = 0
 
 [web]
 listen = "127.0.0.1:{page}"

@@ -33,6 +33,7 @@ mod outgoing;
 mod page;
 mod ports;
 mod process;
+mod recorder;
 mod recording_page;
 mod registrar;
 mod registration;

@@ -15,6 +15,7 @@ use dutyline::io::status::{Board, DiskState, LineState, Live, PartState};
 use dutyline::io::store::{
     Account, Added, Login, NewPerson, OutageKind, Saved, Sealed, Store, Who,
 };
+use dutyline::io::tape::Recall;
 use dutyline::io::{clock, web};
 use dutyline::protocol::now::Now;
 use dutyline::protocol::rtp::Party;
@@ -75,6 +76,7 @@ impl Room {
             room: "市政务服务中心值班室".to_owned(),
             line: "6001".to_owned(),
             recordings,
+            recall: Recall::default(),
             dialler: web::Dialler {
                 orders: tokio::sync::mpsc::channel(1).0,
                 phones: vec!["值班台话机".to_owned()],

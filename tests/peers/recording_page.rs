@@ -39,6 +39,7 @@ async fn rec_q5_the_officer_sees_what_is_safe_who_is_not_heard_and_when_nobody_r
     browser.see_text("[data-part=recording]", "已安全写盘 0:14").await;
     let left = browser.script("return document.querySelector('meter[data-left]').value").await;
     assert_eq!(left.as_f64(), Some(48.0));
+    browser.see_text("[data-part=recall]", "最近 30 秒").await;
     browser.shot("43-recording").await;
 
     room.board.records(vec![progress(call, 21, Some(Fault::Absent))]);

@@ -8,7 +8,6 @@ use crate::officer::Officer;
 use crate::twin::{FarEnd, TrunkCaller, Voice};
 use crate::wave;
 use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -46,11 +45,11 @@ impl Talk {
         let start = Instant::now();
         for tick in 0..ticks {
             let sockets: [&UdpSocket; 2] = [&self.caller.media, &self.far_end.media];
-            for side in 0..2 {
+            for (side, socket) in sockets.into_iter().enumerate() {
                 match what(side, tick) {
                     Some(sound) => {
                         let packet = self.voices[side].packet(&sound);
-                        sockets[side].send_to(&packet, self.to[side]).expect("sent");
+                        socket.send_to(&packet, self.to[side]).expect("sent");
                     }
                     None => self.voices[side].skip(),
                 }
@@ -215,6 +214,5 @@ fn seconds(command: &mut Command) -> u64 {
 
 fn which(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .any(|folder: std::path::PathBuf| Path::new(&folder).join(program).exists())
+    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
 }

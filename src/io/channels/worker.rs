@@ -142,7 +142,11 @@ async fn news(live: &mut broadcast::Receiver<Live>) {
         match live.recv().await {
             Ok(Live::Escalation { .. }) | Err(RecvError::Lagged(_)) => return,
             Ok(
-                Live::Ringing { .. } | Live::Entry { .. } | Live::NotPlaced { .. } | Live::Status,
+                Live::Ringing { .. }
+                | Live::Entry { .. }
+                | Live::NotPlaced { .. }
+                | Live::Status
+                | Live::Levels { .. },
             ) => {}
             Err(RecvError::Closed) => return std::future::pending().await,
         }

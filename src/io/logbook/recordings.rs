@@ -75,9 +75,7 @@ async fn written(write: Write, store: &Store, board: &Board, give_up: &Cancellat
     loop {
         let done = match &write {
             Write::Bind(sealed) => bind(sealed, store).await,
-            Write::Fails(since, why) => {
-                store.outage_began(OutageKind::Recorder, why, *since).await
-            }
+            Write::Fails(since, why) => store.outage_began(OutageKind::Recorder, why, *since).await,
             Write::Works(now) => store.outage_ended(OutageKind::Recorder, *now).await,
         };
         match done {
@@ -218,8 +216,7 @@ mod tests {
         let store = Store::open(&folder.path().join("a.db"), clock::random()).unwrap();
         let (tell, events) = mpsc::unbounded_channel();
         let (board, give_up) = (Board::new(), CancellationToken::new());
-        let keeping =
-            tokio::spawn(keep_recordings(events, store.clone(), board.clone(), give_up));
+        let keeping = tokio::spawn(keep_recordings(events, store.clone(), board.clone(), give_up));
         let until = async |shown: bool| {
             while board.status().alarms.contains_key("recorder") != shown {
                 tokio::task::yield_now().await;

@@ -139,8 +139,7 @@ async fn record(log: &Log, store: &Store, n: u8, seconds: f64) {
         tape_sha256: Some(tape_sha256),
         bytes: 1200,
         duration: Duration::from_secs(9),
-        gaps: vec![],
-        interrupted: None,
+        ..Sealed::default()
     };
     assert!(store.recording_sealed(call(n), sealed, at(seconds + 9.0)).await.unwrap());
     store.recording_played(&officer(), call(n), at(seconds + 20.0)).await.unwrap();

@@ -55,7 +55,7 @@ pub use notice_views::{NoticeRow, NoticeTry};
 pub use notices::{Look, Matter, Outgoing};
 pub use outages::{OutageKind, OutageRow};
 pub use people::{Account, Added, NewPerson, PersonId, Who};
-pub use recordings::{Finding, Gap, Key, RecordingFile, RecordingState, Sealed};
+pub use recordings::{Finding, Gap, KeptFiles, Key, RecordingFile, RecordingState, Sealed};
 pub use revisions::{Change, RevisionKind};
 pub use sessions::{LinkUse, Login, SESSION_HOURS};
 pub use stretches::{StretchKind, StretchRow};

@@ -135,6 +135,14 @@ fn miss(sql: &Connection, call: CallId, reason: &str, now: Now) -> Result<bool> 
     Ok(missed > 0)
 }
 
+/// Where the files of a recording are; none where there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptFiles {
+    pub call: CallId,
+    pub wav: Option<PathBuf>,
+    pub tape: Option<PathBuf>,
+}
+
 /// What the player needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordingFile {
@@ -154,6 +162,25 @@ impl Store {
     pub async fn recording_missing(&self, call: CallId, reason: &str, now: Now) -> Result<bool> {
         let reason = reason.to_owned();
         self.write(move |tx| miss(tx.sql, call, &reason, now)).await
+    }
+
+    /// Of the recordings of the calls after this one, in their order.
+    pub async fn kept_files(&self, after: Option<CallId>, most: u32) -> Result<Vec<KeptFiles>> {
+        self.read(move |sql| {
+            let mut rows = sql.prepare_cached(
+                "SELECT call, wav, tape FROM recording WHERE call > ?1 ORDER BY call LIMIT ?2",
+            )?;
+            let after = after.map_or_else(String::new, |call| call.to_string());
+            let rows = rows.query_map(params![after, most], |row| {
+                let path = |column| {
+                    row.get::<_, Option<String>>(column).map(|path| path.map(PathBuf::from))
+                };
+                let call = row.get::<_, Id<CallId>>(0)?.0;
+                Ok(KeptFiles { call, wav: path(1)?, tape: path(2)? })
+            })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
     }
 
     /// When the last recording that is whole and a voice throughout was sealed.
@@ -178,6 +205,22 @@ impl Store {
             )?;
             let calls = rows.query_map([], |row| row.get::<_, Id<CallId>>(0))?;
             calls.map(|call| Ok(call?.0)).collect()
+        })
+        .await
+    }
+
+    /// Somebody listens again to the last of a call that goes on: that is audited.
+    pub async fn recording_recalled(
+        &self,
+        who: &Who,
+        call: CallId,
+        length: Duration,
+        now: Now,
+    ) -> Result<()> {
+        let actor = Actor::from(who);
+        let detail = format!("{} s", length.as_secs());
+        self.write(move |tx| {
+            audit::append(tx.sql, now, &actor, "recording.recall", &call.to_string(), &detail)
         })
         .await
     }

@@ -19,6 +19,12 @@ pub struct Faults {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Matter {
     Tape,
+    /// The disk does not answer.
+    Hung,
+    /// Memory keeps no more for it.
+    Full,
+    /// A thread of the recorder has panicked.
+    Dead(&'static str),
     Sealing(Uuid),
     Recovery,
 }
@@ -40,7 +46,7 @@ impl Faults {
         }
         let call = match matter {
             Matter::Sealing(call) => Some(call),
-            Matter::Tape | Matter::Recovery => None,
+            Matter::Tape | Matter::Hung | Matter::Full | Matter::Dead(_) | Matter::Recovery => None,
         };
         self.tell(Event::Failed { call, why });
     }

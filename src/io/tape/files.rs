@@ -1,11 +1,9 @@
 //! Sealed files: made under a temporary name, safe on disk before they have their own, never in place of another.
 
+use crate::io::durable::{self, Durable, Readable};
 use sha2::{Digest, Sha256};
-use std::ffi::CString;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, BufReader, Read, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Files of different content that may want one name.
@@ -19,24 +17,26 @@ pub fn make_folder(root: &Path, inside: &Path) -> io::Result<PathBuf> {
     fs::metadata(root)?;
     let folder = root.join(inside);
     if !folder.is_dir() {
-        fs::create_dir_all(&folder)?;
+        durable::make_folders(&folder)?;
         for parent in folder.ancestors().skip(1).take_while(|parent| parent.starts_with(root)) {
-            File::open(parent)?.sync_all()?;
+            durable::sync_folder(parent).inspect_err(|_| {
+                // So that the next try makes it anew, and makes it last.
+                let _ = fs::remove_dir(&folder);
+            })?;
         }
     }
     Ok(folder)
 }
 
-/// A new file, open for reading too; what an earlier try left under the same name is gone.
+/// A new file; what an earlier try left under the same name is gone.
 ///
 /// # Errors
 /// What the disk says.
-pub fn create(path: &Path) -> io::Result<File> {
-    match fs::remove_file(path) {
-        Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
-        Ok(()) | Err(_) => {}
+pub fn create(path: &Path) -> io::Result<Durable> {
+    if path.symlink_metadata().is_ok() {
+        durable::remove(path)?;
     }
-    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+    Durable::create(path)
 }
 
 /// Gives a finished, synced file its name `stem.extension` in its folder; `stem-2` and so on where that is taken by
@@ -53,14 +53,15 @@ pub fn publish(part: &Path, stem: &str, extension: &str) -> io::Result<PathBuf> 
             format!("{stem}-{count}.{extension}")
         };
         let path = folder.join(name);
-        match rename_noreplace(part, &path) {
+        match durable::rename_noreplace(part, &path) {
             Ok(()) => {
-                File::open(folder)?.sync_all()?;
+                durable::sync_folder(folder)?;
                 return Ok(path);
             }
             Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => {
                 if sha256(part)? == sha256(&path)? {
-                    fs::remove_file(part)?;
+                    durable::remove(part)?;
+                    durable::sync_folder(folder)?;
                     return Ok(path);
                 }
             }
@@ -75,7 +76,7 @@ pub fn publish(part: &Path, stem: &str, extension: &str) -> io::Result<PathBuf> 
 /// # Errors
 /// What the disk says.
 pub fn sha256(path: &Path) -> io::Result<String> {
-    let mut file = BufReader::with_capacity(256 * 1024, File::open(path)?);
+    let mut file = BufReader::with_capacity(256 * 1024, Readable::open(path)?);
     let mut hash = Hashing::new(io::sink());
     io::copy(&mut file.by_ref(), &mut hash)?;
     Ok(hash.hex())
@@ -106,32 +107,6 @@ impl<W: Write> Write for Hashing<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
-    }
-}
-
-fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
-    let (from_c, to_c) =
-        (CString::new(from.as_os_str().as_bytes())?, CString::new(to.as_os_str().as_bytes())?);
-    // SAFETY: both are NUL-terminated paths that live through the call.
-    let result = unsafe {
-        libc::renameat2(
-            libc::AT_FDCWD,
-            from_c.as_ptr(),
-            libc::AT_FDCWD,
-            to_c.as_ptr(),
-            libc::RENAME_NOREPLACE,
-        )
-    };
-    if result == 0 {
-        return Ok(());
-    }
-    let fault = io::Error::last_os_error();
-    match fault.raw_os_error() {
-        // A file system without it, such as NFS: a link fails where the name is taken.
-        Some(libc::EINVAL | libc::ENOSYS) => {
-            fs::hard_link(from, to).and_then(|()| fs::remove_file(from))
-        }
-        _ => Err(fault),
     }
 }
 

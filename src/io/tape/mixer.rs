@@ -1,14 +1,13 @@
 //! Decodes and adds up the tracks of a tape, block by block, at 8000 samples a second. What is wider than the
 //! telephone is decoded at 16,000 and band-limited before every other sample is taken.
 
+use crate::io::durable::Readable;
 use crate::protocol::rtp::decimate::{Decimator, REACH};
 use crate::protocol::rtp::ear::Ear;
 use crate::protocol::rtp::sound::Measure;
 use crate::protocol::rtp::timeline::{Placed, RATE};
 use crate::protocol::rtp::{Codec, g711, packet};
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Samples a block has at most.
@@ -45,7 +44,7 @@ impl<'a> Mixer<'a> {
     pub fn new(lanes: Vec<Lane<'a>>, tape: &Path) -> io::Result<Self> {
         Ok(Self {
             lanes,
-            window: Window { file: File::open(tape)?, start: 0, bytes: Vec::new() },
+            window: Window { file: Readable::open(tape)?, start: 0, bytes: Vec::new() },
             sums: [vec![0; BLOCK], vec![0; BLOCK]],
             sides: [vec![0; BLOCK], vec![0; BLOCK]],
         })
@@ -190,7 +189,7 @@ impl<'a> Wide<'a> {
 
 /// A stretch of the file held in memory: what is read next stands near what was read last.
 struct Window {
-    file: File,
+    file: Readable,
     start: u64,
     bytes: Vec<u8>,
 }
@@ -203,13 +202,7 @@ impl Window {
         if at < self.start || at + length as u64 > self.start + self.bytes.len() as u64 {
             self.start = at.saturating_sub(Self::BEFORE);
             self.bytes.resize(Self::LENGTH, 0);
-            let mut filled = 0;
-            while filled < self.bytes.len() {
-                match self.file.read_at(&mut self.bytes[filled..], self.start + filled as u64)? {
-                    0 => break,
-                    read => filled += read,
-                }
-            }
+            let filled = self.file.read_at(&mut self.bytes, self.start)?;
             self.bytes.truncate(filled);
         }
         let from = (at - self.start) as usize;

@@ -5,6 +5,7 @@
 //! | media | `ring` |
 //! | spill | `spill` |
 //! | tape | `writer`, `segments`, `ears` |
+//! | page | `recall` |
 //! | recorder | `recorder`, `recover`, `earlier`, `seal`, `render`, `presence`, `mixer`, `sounds` |
 
 mod earlier;
@@ -14,6 +15,7 @@ mod files;
 mod header;
 mod mixer;
 mod presence;
+mod recall;
 pub mod record;
 mod recorder;
 mod recover;
@@ -28,8 +30,8 @@ mod writer;
 
 pub use ears::{Heard, Progress};
 pub use header::boot_id;
+pub use recall::Recall;
 pub use ring::{TapeFeed, TapeHead, ring};
-pub use spill::spill;
 
 use crate::protocol::rtp::sound::Fault;
 use crate::protocol::rtp::{Codec, Party};
@@ -37,6 +39,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,7 +54,8 @@ use faults::{Faults, Matter, remedy};
 use recorder::Recorder;
 use recover::Left;
 use segments::Segments;
-use writer::Writer;
+use spill::{Spill, spill};
+use writer::{Alive, Times, Writer};
 
 #[derive(Debug, Clone)]
 pub struct TapePlan {
@@ -160,14 +164,30 @@ impl Backlog {
 /// The tape thread and its recorder.
 pub struct Tape {
     backlog: Backlog,
+    recall: Recall,
     threads: Vec<JoinHandle<()>>,
 }
 
 /// Starts the tape and the recorder. What an earlier run left unsealed is recovered behind the start.
 /// Never fails: what is wrong with the disk is reported as [`Event::Failed`].
 pub fn start(plan: TapePlan, feed: TapeFeed, events: mpsc::UnboundedSender<Event>) -> Tape {
-    let folder = Recorder::folder(&plan);
     let faults = Faults::new(events);
+    let (spill, writer, recorder) = parts(plan, feed, faults.clone());
+    let (backlog, recall) = (writer.backlog.clone(), writer.recall.clone());
+    Tape {
+        backlog,
+        recall,
+        threads: vec![
+            named("spill", faults.clone(), move || spill.run()),
+            named("tape", faults.clone(), move || writer.run()),
+            named("recorder", faults, move || recorder.run()),
+        ],
+    }
+}
+
+/// What works on three threads.
+fn parts(plan: TapePlan, feed: TapeFeed, faults: Faults) -> (Spill, Writer, Recorder) {
+    let folder = Recorder::folder(&plan);
     let left = Left::find(&folder).unwrap_or_else(|fault| {
         faults.failed(Matter::Recovery, remedy("cannot look into", &folder, &fault));
         Left::default()
@@ -176,44 +196,70 @@ pub fn start(plan: TapePlan, feed: TapeFeed, events: mpsc::UnboundedSender<Event
     let _ = fs::create_dir_all(&plan.recordings);
     let (finish, finished) = channel();
     let (seal, sealed) = channel();
-    let (spill, frames) = spill(feed);
-    let backlog = Backlog::default();
+    let alive = Alive::default();
+    let recall = Recall::new(folder.clone(), plan.data.join("recall"));
+    let (spill, frames) = spill(feed, faults.clone(), alive.clone());
     let writer = Writer {
         feed: frames,
-        backlog: backlog.clone(),
+        backlog: Backlog::default(),
         segments: Segments::new(folder.clone(), left.next()),
         finished: finish,
         sealed,
         faults: faults.clone(),
         ears: Ears::default(),
+        recall,
         folder: folder.clone(),
         frames: Vec::new(),
+        unsynced: Vec::new(),
+        ended: Vec::new(),
         spare: Vec::new(),
         kept: VecDeque::new(),
+        times: Times::default(),
+        alive,
     };
     let earlier = Earlier::new(plan.open);
     let recordings = plan.recordings;
-    let recorder = Recorder { folder, recordings, left, earlier, finished, sealed: seal, faults };
-    Tape {
-        backlog,
-        threads: vec![
-            named("spill", move || spill.run()),
-            named("tape", move || writer.run()),
-            named("recorder", move || recorder.run()),
-        ],
-    }
+    let recorder = Recorder {
+        folder,
+        recordings,
+        left,
+        earlier,
+        finished,
+        sealed: seal,
+        faults,
+        failed: VecDeque::new(),
+    };
+    (spill, writer, recorder)
 }
 
-fn named(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+/// A thread that dies is told, and does not end the daemon: voice goes on.
+fn named(
+    name: &'static str,
+    faults: Faults,
+    run: impl FnOnce() + Send + 'static,
+) -> JoinHandle<()> {
+    let told = move || {
+        if catch_unwind(AssertUnwindSafe(run)).is_err() {
+            let why = format!(
+                "the {name} thread has died: restart the daemon when nobody speaks, and report it"
+            );
+            faults.failed(Matter::Dead(name), why);
+        }
+    };
     Builder::new()
         .name(name.into())
-        .spawn(run)
+        .spawn(told)
         .expect("a thread can be started while the daemon starts")
 }
 
 impl Tape {
     pub fn backlog(&self) -> Backlog {
         self.backlog.clone()
+    }
+
+    /// The last seconds of calls that go on.
+    pub fn recall(&self) -> Recall {
+        self.recall.clone()
     }
 
     /// Waits until everything that the media thread left is on disk and the finished calls are
@@ -230,4 +276,4 @@ impl Tape {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -22,7 +22,7 @@ pub const TAIL: usize = 4;
 /// The longest record.
 pub const RECORD_MAX: usize = HEAD + packet::BYTES_MAX + TAIL;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A channel was lent to a party of the call.
     Opened,

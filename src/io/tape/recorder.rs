@@ -34,10 +34,12 @@ pub struct Recorder {
     /// Tells the tape which calls it may forget.
     pub sealed: Sender<Uuid>,
     pub faults: Faults,
+    /// What did not work, and when it is tried again.
+    pub failed: VecDeque<(Mono, Work)>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Work {
+pub enum Work {
     Recover,
     Seal(Finished),
 }
@@ -50,42 +52,61 @@ impl Recorder {
 
     /// Until nobody can finish a call any more and each was tried.
     pub fn run(mut self) {
-        let mut failed: VecDeque<(Mono, Work)> = VecDeque::new();
-        self.name_foreign();
-        self.attempt(Work::Recover, &mut failed);
+        self.begin(clock::mono());
         loop {
-            let patience = failed.front().map_or(AGAIN, |(due, _)| due.since(clock::mono()));
+            let now = clock::mono();
+            let patience = self.failed.front().map_or(AGAIN, |(due, _)| due.since(now));
             match self.finished.recv_timeout(patience) {
-                Ok(finished) => self.attempt(Work::Seal(finished), &mut failed),
+                Ok(finished) => self.attempt(Work::Seal(finished), clock::mono()),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.earlier.put_away(&self.folder, clock::mono());
-            while failed.front().is_some_and(|(due, _)| *due <= clock::mono()) {
-                if let Some((_, work)) = failed.pop_front() {
-                    self.attempt(work, &mut failed);
-                }
-            }
+            self.turn(clock::mono());
         }
-        for (_, work) in std::mem::take(&mut failed) {
-            self.attempt(work, &mut failed);
+        self.leave();
+    }
+
+    /// First of all what an earlier run left.
+    pub fn begin(&mut self, now: Mono) {
+        self.name_foreign();
+        self.attempt(Work::Recover, now);
+    }
+
+    /// Does what is due.
+    pub fn turn(&mut self, now: Mono) {
+        while let Ok(finished) = self.finished.try_recv() {
+            self.attempt(Work::Seal(finished), now);
+        }
+        self.try_again(now);
+    }
+
+    fn leave(mut self) {
+        for (_, work) in std::mem::take(&mut self.failed) {
+            self.attempt(work, clock::mono());
         }
         self.earlier.put_away(&self.folder, Mono(u64::MAX));
-        if !failed.is_empty() {
+        if !self.failed.is_empty() {
             tracing::error!(
-                calls = failed.len(),
+                calls = self.failed.len(),
                 "calls are not sealed; the next start does it from the tape"
             );
         }
     }
 
-    fn attempt(&mut self, work: Work, failed: &mut VecDeque<(Mono, Work)>) {
+    fn try_again(&mut self, now: Mono) {
+        self.earlier.put_away(&self.folder, now);
+        while let Some((_, work)) = self.failed.pop_front_if(|(due, _)| *due <= now) {
+            self.attempt(work, now);
+        }
+    }
+
+    fn attempt(&mut self, work: Work, now: Mono) {
         let done = match work {
             Work::Recover => self.recover(),
             Work::Seal(finished) => self.seal(finished),
         };
         if !done {
-            failed.push_back((clock::mono() + AGAIN, work));
+            self.failed.push_back((now + AGAIN, work));
         }
     }
 

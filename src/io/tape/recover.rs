@@ -4,7 +4,8 @@ use super::record::Place;
 use super::scan::{Ending, Scan};
 use super::seal::Spot;
 use super::segments;
-use std::collections::BTreeMap;
+use crate::io::durable;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -63,6 +64,8 @@ pub struct Found {
 /// What the disk says.
 pub fn read(folder: &Path, numbers: &[u32]) -> io::Result<Found> {
     let mut found = Found::default();
+    // What a failing disk may have lost was written again from memory, and is there twice where it had not.
+    let mut seen = BTreeSet::new();
     for &segment in numbers {
         let path = segments::path(folder, segment);
         let Some(mut scan) = Scan::open(&path)? else {
@@ -73,7 +76,10 @@ pub fn read(folder: &Path, numbers: &[u32]) -> io::Result<Found> {
             }
             continue;
         };
-        while let Some((at, head, _)) = scan.next()? {
+        while let Some((at, head, packet)) = scan.next()? {
+            if !seen.insert((head.call, head.arrival, head.kind, crc32c::crc32c(packet))) {
+                continue;
+            }
             let place = Place { segment, offset: at as u32 };
             found.calls.entry(head.call).or_default().push(Spot { place, length: head.length });
         }
@@ -91,8 +97,8 @@ pub fn read(folder: &Path, numbers: &[u32]) -> io::Result<Found> {
 pub fn put_away(folder: &Path, segment: u32, damaged: bool) -> io::Result<()> {
     let path = segments::path(folder, segment);
     if damaged {
-        fs::rename(&path, path.with_extension("tape.damaged"))
+        durable::rename(&path, &path.with_extension("tape.damaged"))
     } else {
-        fs::remove_file(&path)
+        durable::remove(&path)
     }
 }

@@ -29,6 +29,13 @@ const SAMPLES_MAX: i64 = 96 * 3600 * RATE as i64;
 /// What SRTP adds to a packet: the authentication tag of either suite that telephones have.
 const SRTP_TAGS: [u32; 2] = [10, 4];
 
+/// Whether what is written must outlive a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lasts {
+    Yes,
+    No,
+}
+
 /// What is on a tape, and how long its WAV is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rendered {
@@ -50,7 +57,7 @@ pub struct Rendered {
 ///
 /// # Errors
 /// What the disk says, and when the file is no tape.
-pub fn render(tape: &Path, wav: &Path) -> io::Result<Rendered> {
+pub fn render(tape: &Path, wav: &Path, lasts: Lasts) -> io::Result<Rendered> {
     let mut scan = Scan::open(tape)?
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a tape"))?;
     let mut content = Content::read(&mut scan)?;
@@ -75,7 +82,7 @@ pub fn render(tape: &Path, wav: &Path) -> io::Result<Rendered> {
     if first.is_none() {
         return Ok(rendered);
     }
-    rendered.findings = content.write(&tracks, (start, end), tape, wav)?;
+    rendered.findings = content.write(&tracks, (start, end), tape, (wav, lasts))?;
     rendered.started = scan.header.wall_at(Mono(start.unsigned_abs() * (1_000_000_000 / RATE)));
     rendered.gaps = content.gaps(&tracks, start, end);
     Ok(rendered)
@@ -192,7 +199,7 @@ impl Content {
         tracks: &[Track],
         (start, end): (i64, i64),
         tape: &Path,
-        wav: &Path,
+        (wav, lasts): (&Path, Lasts),
     ) -> io::Result<Vec<Finding>> {
         let mut writer = StereoWriter::new(files::create(wav)?, (end - start).unsigned_abs())?;
         let mut mixer = Mixer::new(self.lanes(tracks), tape)?;
@@ -208,7 +215,10 @@ impl Content {
             }
             at += block as i64;
         }
-        writer.finish()?;
+        match lasts {
+            Lasts::Yes => writer.finish()?,
+            Lasts::No => writer.finish_for_now()?,
+        }
         Ok(sounds.finish())
     }
 

@@ -2,7 +2,7 @@
 
 use super::header::{self, Header};
 use super::record::{self, HEAD, Head, RECORD_MAX, SYNC};
-use std::fs::File;
+use crate::io::durable::Readable;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub enum Ending {
 
 /// A tape file being read.
 pub struct Scan {
-    file: File,
+    file: Readable,
     pub header: Header,
     buffer: Vec<u8>,
     /// Start of what is not read yet in `buffer`, and of `buffer` in the file.
@@ -39,7 +39,7 @@ impl Scan {
     /// # Errors
     /// What the disk says.
     pub fn open(path: &Path) -> io::Result<Option<Self>> {
-        let mut file = File::open(path)?;
+        let mut file = Readable::open(path)?;
         let mut bytes = [0; header::BYTES];
         match file.read_exact(&mut bytes) {
             Ok(()) => {}
@@ -101,7 +101,7 @@ impl Scan {
         self.base += self.start as u64;
         self.start = 0;
         let wanted = (CHUNK - self.buffer.len()) as u64;
-        let read = (&self.file).take(wanted).read_to_end(&mut self.buffer)?;
+        let read = (&mut self.file).take(wanted).read_to_end(&mut self.buffer)?;
         self.ended = (read as u64) < wanted;
         Ok(())
     }

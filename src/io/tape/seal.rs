@@ -2,13 +2,13 @@
 
 use super::header::{self, Header};
 use super::record::{self, HEAD, Head, Place, TAIL};
-use super::render::render;
+use super::render::{Lasts, render};
 use super::{Sealed, files, segments};
+use crate::io::durable::Readable;
 use chrono::Local;
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// A record on the running tape.
@@ -50,9 +50,9 @@ pub fn seal(folder: &Path, recordings: &Path, call: Uuid, spots: &[Spot]) -> io:
     let day = source.wall_at(head.arrival).with_timezone(&Local).format("%Y/%m/%d").to_string();
     let inside = files::make_folder(recordings, Path::new(&day))?;
     let part = |extension: &str| inside.join(format!(".{call}.{extension}.part"));
-    let tape_sha256 = copy(&mut running, spots, source, &part("tape"))?;
+    let tape_sha256 = copy(&mut running, spots, source, &part("tape"), Lasts::Yes)?;
     let tape = files::publish(&part("tape"), &call.to_string(), "tape")?;
-    let rendered = render(&tape, &part("wav"))?;
+    let rendered = render(&tape, &part("wav"), Lasts::Yes)?;
     let wav = match rendered.samples {
         0 => None,
         _ => Some(files::publish(&part("wav"), &call.to_string(), "wav")?),
@@ -83,8 +83,36 @@ pub fn seal(folder: &Path, recordings: &Path, call: Uuid, spots: &[Spot]) -> io:
     })
 }
 
+/// The last so much of a call that goes on, up to this record, as a tape of its own for now.
+///
+/// # Errors
+/// What the disk says, and when the chain is broken.
+pub fn excerpt(folder: &Path, last: Place, length: Duration, to: &Path) -> io::Result<()> {
+    let mut running = Running::new(folder);
+    let (mut spots, mut place, mut since) = (Vec::new(), last, None);
+    while place.segment != 0 {
+        let bytes = running.read(place, HEAD, Way::Back)?;
+        let head =
+            Head::from_bytes(bytes).filter(|head| head.previous < place).ok_or_else(broken)?;
+        if head.arrival < *since.get_or_insert(head.arrival - length) {
+            break;
+        }
+        spots.push(Spot { place, length: head.length });
+        place = head.previous;
+    }
+    spots.reverse();
+    let source = running.header(spots.first().ok_or_else(broken)?.place.segment)?;
+    copy(&mut running, &spots, source, to, Lasts::No).map(drop)
+}
+
 /// Writes the sealed tape and gives its hash. A record that the disk spoiled meanwhile is left out.
-fn copy(running: &mut Running, spots: &[Spot], source: Header, to: &Path) -> io::Result<String> {
+fn copy(
+    running: &mut Running,
+    spots: &[Spot],
+    source: Header,
+    to: &Path,
+    lasts: Lasts,
+) -> io::Result<String> {
     let file = files::create(to)?;
     let mut out = files::Hashing::new(BufWriter::with_capacity(256 * 1024, file));
     out.write_all(&Header { segment: 0, ..source }.to_bytes())?;
@@ -99,14 +127,16 @@ fn copy(running: &mut Running, spots: &[Spot], source: Header, to: &Path) -> io:
         offset = offset.saturating_add(encoded.len() as u32);
     }
     out.flush()?;
-    out.inner.get_ref().sync_all()?;
+    if lasts == Lasts::Yes {
+        out.inner.get_ref().sync_all()?;
+    }
     Ok(out.hex())
 }
 
 /// The running tape, one segment of it open at a time.
 struct Running {
     folder: PathBuf,
-    open: Option<(u32, File)>,
+    open: Option<(u32, Readable)>,
     /// The stretch of the open segment that was read last, and where it starts.
     stretch: Vec<u8>,
     start: u64,
@@ -153,7 +183,7 @@ impl Running {
         if !known || from < self.start || to > self.end() {
             if !known {
                 self.open = None;
-                let file = File::open(segments::path(&self.folder, place.segment))?;
+                let file = Readable::open(&segments::path(&self.folder, place.segment))?;
                 self.open = Some((place.segment, file));
                 self.stretch.clear();
             }
@@ -177,7 +207,7 @@ impl Running {
         let Some((_, file)) = &self.open else { return Err(broken()) };
         self.stretch.resize((end - start) as usize, 0);
         self.start = start;
-        let read = fill(file, start, &mut self.stretch);
+        let read = file.read_at(&mut self.stretch, start);
         self.stretch.truncate(*read.as_ref().unwrap_or(&0));
         read.map(drop)
     }
@@ -185,20 +215,6 @@ impl Running {
     fn end(&self) -> u64 {
         self.start + self.stretch.len() as u64
     }
-}
-
-/// Reads as much of `bytes` as the file has.
-fn fill(file: &File, start: u64, bytes: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read_at(&mut bytes[filled..], start + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
-            Err(fault) => return Err(fault),
-        }
-    }
-    Ok(filled)
 }
 
 fn broken() -> io::Error {

@@ -3,11 +3,10 @@
 use super::header::{self, Header, boot_id};
 use super::record::{self, Head, Place};
 use crate::io::clock;
+use crate::io::durable::{self, Durable};
 use crate::protocol::now::Mono;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use uuid::Uuid;
@@ -24,17 +23,27 @@ pub struct Segments {
     next: u32,
     /// The last record of each call that is not sealed.
     last: BTreeMap<Uuid, Place>,
+    /// The same as it was when everything was safe.
+    safe: BTreeMap<Uuid, Place>,
     /// Which calls that are not sealed have records in a segment.
     holders: BTreeMap<u32, BTreeSet<Uuid>>,
     encoded: Vec<u8>,
 }
 
 struct Current {
-    file: File,
+    file: Durable,
     number: u32,
     length: u32,
     opened: Mono,
     dirty: bool,
+}
+
+impl Current {
+    fn make_again(&mut self, folder: &Path) -> io::Result<()> {
+        durable::make_folders(folder)?;
+        self.file = self.file.made_again(u64::from(self.length))?;
+        durable::sync_folder(folder)
+    }
 }
 
 /// The file of a segment.
@@ -58,6 +67,7 @@ impl Segments {
             current: None,
             next: first.max(1),
             last: BTreeMap::new(),
+            safe: BTreeMap::new(),
             holders: BTreeMap::new(),
             encoded: Vec::new(),
         }
@@ -93,7 +103,7 @@ impl Segments {
         }
         if let Err(fault) = current.file.write_all(&self.encoded) {
             // What was half written is cut off where that is possible; the reader copes where it is not.
-            let _ = current.file.set_len(u64::from(current.length));
+            let _ = current.file.cut(u64::from(current.length));
             self.current = None;
             return Err(fault);
         }
@@ -113,16 +123,33 @@ impl Segments {
             return Ok(());
         };
         current.dirty = false;
-        let result = current.file.sync_data();
-        if result.is_err() {
-            self.current = None;
+        let mut result = current.file.sync_data();
+        if result.is_ok() && current.file.is_gone() {
+            tracing::warn!("somebody has deleted the running tape; it is made again");
+            result = current.make_again(&self.folder);
+        }
+        match &result {
+            Ok(()) => self.safe.clone_from(&self.last),
+            Err(_) => self.current = None,
         }
         result
+    }
+
+    /// What was appended since the last sync is not on the tape: it will be appended again, to another file.
+    pub fn go_back(&mut self) {
+        self.current = None;
+        self.last.clone_from(&self.safe);
+    }
+
+    /// The last record of each call that is not sealed.
+    pub fn last(&self) -> &BTreeMap<Uuid, Place> {
+        &self.last
     }
 
     /// The call is sealed; segments that no call needs any more are removed.
     pub fn forget(&mut self, call: Uuid) {
         self.last.remove(&call);
+        self.safe.remove(&call);
         let current = self.current.as_ref().map(|current| current.number);
         let folder = &self.folder;
         self.holders.retain(|segment, calls| {
@@ -157,22 +184,32 @@ impl Segments {
         if self.current.is_some() {
             return Ok(());
         }
-        fs::create_dir_all(&self.folder)?;
+        durable::make_folders(&self.folder)?;
         let number = self.next;
         self.next += 1;
-        let file = path(&self.folder, number);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-        file.write_all(&Header { segment: number, anchor: now, boot: self.boot }.to_bytes())?;
-        file.sync_all()?;
-        File::open(&self.folder)?.sync_all()?;
+        let place = path(&self.folder, number);
+        let header = Header { segment: number, anchor: now, boot: self.boot };
+        let file = begun(&place, &header, &self.folder).inspect_err(|_| {
+            // What is half made holds nothing; the next start takes away what cannot be removed now.
+            let _ = durable::remove(&place);
+        })?;
         let length = header::BYTES as u32;
         self.current = Some(Current { file, number, length, opened: now.mono, dirty: false });
         Ok(())
     }
 }
 
+/// A segment that lasts, with nothing but its header.
+fn begun(place: &Path, header: &Header, folder: &Path) -> io::Result<Durable> {
+    let mut file = Durable::create(place)?;
+    file.write_all(&header.to_bytes())?;
+    file.sync_all()?;
+    durable::sync_folder(folder)?;
+    Ok(file)
+}
+
 fn remove(path: &Path) {
-    if let Err(fault) = fs::remove_file(path) {
+    if let Err(fault) = durable::remove(path) {
         tracing::warn!(path = %path.display(), %fault, "cannot remove a segment of the tape whose calls are sealed");
     }
 }
@@ -182,6 +219,7 @@ mod tests {
     use super::super::record::Kind;
     use super::super::scan::{Ending, Scan};
     use super::*;
+    use std::fs;
 
     const ONE: Uuid = Uuid::from_u128(1);
     const TWO: Uuid = Uuid::from_u128(2);

@@ -1,7 +1,11 @@
 //! Between the ring and the tape thread: memory for what a disk that does not answer keeps waiting.
 
+use super::faults::{Faults, Matter};
 use super::record::{HEAD, Head};
 use super::ring::TapeFeed;
+use super::writer::Alive;
+use crate::io::clock;
+use crate::protocol::now::Mono;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,9 +16,14 @@ const TURN: Duration = Duration::from_millis(20);
 /// 2 MiB a call, which has two channels: a minute and a half of a disk that does not answer.
 const BYTES_PER_CHANNEL: usize = 1024 * 1024;
 
-/// Empties the ring on a thread of its own.
+/// The tape comes round ten times a second; a disk that keeps it for so long is a matter for the officer.
+const HUNG: Duration = Duration::from_millis(1800);
+
+/// Empties the ring on a thread of its own, and sees from there whether the disk answers.
 pub struct Spill {
     feed: TapeFeed,
+    faults: Faults,
+    tape: Alive,
     chunks: Sender<Vec<u8>>,
     /// Bytes that wait. Each end sees by its count whether the other is still there.
     waiting: Arc<AtomicUsize>,
@@ -29,20 +38,35 @@ pub struct Frames {
     at: usize,
 }
 
-pub fn spill(feed: TapeFeed) -> (Spill, Frames) {
+pub fn spill(feed: TapeFeed, faults: Faults, tape: Alive) -> (Spill, Frames) {
     let most = usize::from(feed.channels()) * BYTES_PER_CHANNEL;
     let (sender, chunks) = channel();
     let waiting = Arc::new(AtomicUsize::new(0));
     let frames = Frames { chunks, waiting: Arc::clone(&waiting), current: Vec::new(), at: 0 };
-    (Spill { feed, chunks: sender, waiting, most }, frames)
+    (Spill { feed, faults, tape, chunks: sender, waiting, most }, frames)
 }
 
 impl Spill {
     /// Until the media thread is gone and the ring is empty, or nobody reads.
     pub fn run(mut self) {
         while self.turn() {
+            self.look(clock::mono());
             thread::sleep(TURN);
         }
+    }
+
+    /// Whether the disk answers, and memory has room for what it does not take.
+    pub fn look(&self, now: Mono) {
+        let is = |matter, wrong: bool, why: &str| match wrong {
+            true => self.faults.failed(matter, why.to_owned()),
+            false => self.faults.mended(matter),
+        };
+        let hung = self.tape.last().is_some_and(|last| now.since(last) >= HUNG);
+        let why = "the disk does not answer: what is said is kept in memory for a minute and a half; check the disk and its cables";
+        is(Matter::Hung, hung, why);
+        let full = self.waiting.load(Ordering::Acquire) >= self.most;
+        let why = "the disk has not taken anything for too long and memory is full: packets are lost to the recording, not to the call; replace the disk";
+        is(Matter::Full, full, why);
     }
 
     /// Empties the ring once. False when nothing will come any more. Where too much waits, the ring keeps what it has
@@ -99,8 +123,8 @@ impl Frames {
 #[cfg(test)]
 mod tests {
     use super::super::ring::ring;
+    use super::super::tests::spilled;
     use super::*;
-    use crate::protocol::now::Mono;
     use uuid::Uuid;
 
     fn head(length: usize) -> Head {
@@ -110,7 +134,7 @@ mod tests {
     #[test]
     fn frames_come_out_as_they_went_in() {
         let (mut tape, feed) = ring(2);
-        let (mut spill, mut frames) = spill(feed);
+        let (mut spill, mut frames) = spilled(feed);
         let mut packet = Vec::new();
         for round in 0..20u8 {
             for n in 0..100 {
@@ -136,7 +160,7 @@ mod tests {
     #[test]
     fn a_disk_that_does_not_answer_keeps_90_seconds_of_every_call_and_then_the_ring_is_full() {
         let (mut tape, feed) = ring(2);
-        let (mut spill, mut frames) = spill(feed);
+        let (mut spill, mut frames) = spilled(feed);
         let voice = [0xd5; 172];
         let mut taken = 0;
         while tape.push(&head(172), &voice) {

@@ -1,6 +1,7 @@
 //! The recorder as a whole: from the ring, or from real sockets, to sealed files.
 
 mod codecs;
+mod disk;
 mod marks;
 
 use super::record::{Head, Kind};
@@ -135,6 +136,11 @@ impl Voice {
             push(tape, &head, &bytes);
         }
     }
+}
+
+/// What comes out of the ring.
+pub fn spilled(feed: TapeFeed) -> (Spill, spill::Frames) {
+    spill::spill(feed, Faults::new(mpsc::unbounded_channel().0), Alive::default())
 }
 
 /// As soon as there is room.

@@ -2,6 +2,7 @@
 
 use super::ears::Ears;
 use super::faults::{Faults, Matter, remedy};
+use super::recall::Recall;
 use super::record::Head;
 use super::recorder::Finished;
 use super::segments::Segments;
@@ -12,7 +13,8 @@ use crate::protocol::now::Mono;
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
@@ -21,15 +23,18 @@ use uuid::Uuid;
 /// What a killed daemon loses at most, of the second that recording.md allows; what a call said meanwhile stands
 /// together on the tape.
 const TURN: Duration = Duration::from_millis(100);
-const SYNC: Duration = Duration::from_secs(1);
+const SYNC: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 1000 });
 /// After a write that failed memory keeps what comes, up to its measure.
 const AGAIN: Duration = Duration::from_millis(if cfg!(test) { 30 } else { 1000 });
 /// How long a stopping daemon waits for a disk that does not take the rest.
 const LAST_TRIES: Duration = Duration::from_secs(5);
 /// How long a sealed call stays on the tape: if the daemon dies before the log knows of it, the next start tells again.
 const KEEP: Duration = Duration::from_secs(60);
-/// Frames written at once.
+/// Frames written at once, and written before they are made safe.
 const BATCH: usize = 2048;
+const UNSYNCED: usize = 4 * BATCH;
+/// Buffers that are kept for what comes next.
+const SPARE: usize = 2 * BATCH;
 
 pub struct Writer {
     pub feed: Frames,
@@ -39,44 +44,80 @@ pub struct Writer {
     pub sealed: Receiver<Uuid>,
     pub faults: Faults,
     pub ears: Ears,
+    pub recall: Recall,
     pub folder: PathBuf,
     /// What is taken from the feed and not written yet.
     pub frames: Vec<(Head, Vec<u8>)>,
+    /// What is written and not safe yet: a disk that fails may have lost it, and is not asked again.
+    pub unsynced: Vec<(Head, Vec<u8>)>,
+    /// Calls whose end is among those.
+    pub ended: Vec<Finished>,
     pub spare: Vec<Vec<u8>>,
     /// Sealed calls, and when the tape may forget each.
     pub kept: VecDeque<(Mono, Uuid)>,
+    pub times: Times,
+    pub alive: Alive,
+}
+
+/// When the tape was synced, may be written again, and had nobody left who speaks.
+#[derive(Debug, Default)]
+pub struct Times {
+    synced: Option<Mono>,
+    again: Option<Mono>,
+    deserted: Option<Mono>,
+}
+
+/// When the tape thread came round last.
+#[derive(Debug, Clone, Default)]
+pub struct Alive(Arc<AtomicU64>);
+
+impl Alive {
+    fn is(&self, now: Mono) {
+        self.0.store(now.0, Ordering::Relaxed);
+    }
+
+    /// None before its first turn.
+    pub fn last(&self) -> Option<Mono> {
+        Some(Mono(self.0.load(Ordering::Relaxed))).filter(|last| last.0 != 0)
+    }
 }
 
 impl Writer {
     /// Until the media thread is gone and every finished call is sealed.
     pub fn run(mut self) {
-        let mut synced = clock::mono();
-        let mut again = synced;
-        let mut ended: Option<Mono> = None;
-        loop {
-            let now = clock::mono();
-            self.backlog.0.store(self.feed.waiting(), Ordering::Relaxed);
-            if now >= again && !self.drain() {
-                again = now + AGAIN;
-            }
-            if now.since(synced) >= SYNC {
-                synced = now;
-                self.sync();
-            }
-            if let Some(progress) = self.ears.turn(now) {
-                self.faults.tell(Event::Progress(progress));
-            }
-            while let Some((_, call)) = self.kept.pop_front_if(|(due, _)| *due <= now) {
-                self.segments.forget(call);
-            }
-            if self.feed.ended() {
-                let since = *ended.get_or_insert(now);
-                if self.frames.is_empty() && self.feed.is_empty() || now.since(since) > LAST_TRIES {
-                    break;
-                }
-            }
+        while self.turn(clock::mono()) {
             self.wait();
         }
+        self.leave();
+    }
+
+    /// Does what is due. False when nothing can come any more.
+    pub fn turn(&mut self, now: Mono) -> bool {
+        self.alive.is(now);
+        self.backlog.0.store(self.feed.waiting(), Ordering::Relaxed);
+        if self.times.again.is_none_or(|again| now >= again) {
+            self.times.again = (!self.drain()).then_some(now + AGAIN);
+        }
+        if self.times.synced.is_none_or(|synced| now.since(synced) >= SYNC) {
+            self.times.synced = Some(now);
+            self.sync();
+        }
+        if let Some(progress) = self.ears.turn(now) {
+            self.faults.tell(Event::Progress(progress));
+        }
+        self.hear_of_sealed(now);
+        while let Some((_, call)) = self.kept.pop_front_if(|(due, _)| *due <= now) {
+            self.segments.forget(call);
+        }
+        if !self.feed.ended() {
+            return true;
+        }
+        let since = *self.times.deserted.get_or_insert(now);
+        let empty = self.frames.is_empty() && self.feed.is_empty();
+        !empty && now.since(since) <= LAST_TRIES
+    }
+
+    pub fn leave(mut self) {
         if !self.frames.is_empty() {
             tracing::error!("the tape stops with packets that the disk did not take");
         }
@@ -106,31 +147,55 @@ impl Writer {
             }
             match self.segments.append(&self.frames) {
                 Ok(finished) => {
-                    self.faults.mended(Matter::Tape);
+                    self.recall.set(self.segments.last());
                     self.ears.hear(&self.frames);
-                    self.spare.extend(self.frames.drain(..).map(|(_, packet)| packet));
-                    for (call, last) in finished {
-                        // The recorder is gone only when it panicked; the next start recovers the call.
-                        let _ = self.finished.send(Finished { call, last });
-                    }
+                    self.unsynced.append(&mut self.frames);
+                    let finished = finished.into_iter();
+                    self.ended.extend(finished.map(|(call, last)| Finished { call, last }));
                 }
                 Err(fault) => {
                     self.fail(&fault);
                     return false;
                 }
             }
+            if self.unsynced.len() >= UNSYNCED && !self.sync() {
+                return false;
+            }
         }
     }
 
-    fn sync(&mut self) {
-        match self.segments.sync() {
-            Ok(()) => self.ears.synced(),
-            Err(fault) => self.fail(&fault),
+    /// Makes safe what is written; what is finished may be sealed then. False when the disk does not do it.
+    fn sync(&mut self) -> bool {
+        if let Err(fault) = self.segments.sync() {
+            self.fail(&fault);
+            return false;
         }
+        self.spare.extend(self.unsynced.drain(..).map(|(_, packet)| packet));
+        self.spare.truncate(SPARE);
+        if self.frames.is_empty() {
+            self.ears.synced();
+            self.faults.mended(Matter::Tape);
+        }
+        for finished in self.ended.drain(..) {
+            // The recorder is gone only when it panicked; the next start recovers the call.
+            let _ = self.finished.send(finished);
+        }
+        true
     }
 
-    fn fail(&self, fault: &io::Error) {
+    /// What is not safe goes to another file, from memory.
+    fn fail(&mut self, fault: &io::Error) {
         self.faults.failed(Matter::Tape, remedy("cannot write the tape in", &self.folder, fault));
+        self.segments.go_back();
+        self.ended.clear();
+        self.unsynced.append(&mut self.frames);
+        std::mem::swap(&mut self.unsynced, &mut self.frames);
+    }
+
+    fn hear_of_sealed(&mut self, now: Mono) {
+        while let Ok(call) = self.sealed.try_recv() {
+            self.kept.push_back((now + KEEP, call));
+        }
     }
 
     fn wait(&mut self) {

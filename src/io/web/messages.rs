@@ -336,6 +336,10 @@ messages! {
     recording_right: "右", "Right";
     not_recording: "未在录音，请手工记录", "NOT RECORDING, write it down";
     recording_keys: "按键", "Keys";
+    recall: "回听（通话继续录音）", "Hear again (the call goes on being recorded)";
+    recall_seconds: "最近 30 秒", "Last 30 s";
+    recall_minutes: "最近 5 分钟", "Last 5 min";
+    recall_none: "该通话没有正在录音的内容", "Nothing of this call is being recorded";
     recording_gaps: "无语音包的空白", "Gaps without packets";
     recording_other_length: "录音与通话时间不符：录音 {}，通话 {}", "The recording does not fit the call: recording {}, call {}";
     last_good: "上次完好录音 {}", "Last good recording {}";

@@ -36,6 +36,7 @@ pub use dialling::Dialler;
 use super::proof::key::SigningKey;
 use super::status::Board;
 use super::store::Store;
+use super::tape::Recall;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -74,6 +75,8 @@ pub struct Web {
     pub line: String,
     /// Only files below this folder are played.
     pub recordings: PathBuf,
+    /// Of calls that go on.
+    pub recall: Recall,
     pub dialler: Dialler,
     /// There in the demo only: what its button asks for.
     pub demo: Option<mpsc::Sender<DemoCommand>>,
@@ -97,6 +100,7 @@ struct State {
     backoff: backoff::Backoff,
     hashing: Semaphore,
     plays: recording::Plays,
+    recalls: Semaphore,
     streams: Arc<Semaphore>,
     closing: CancellationToken,
 }
@@ -135,6 +139,7 @@ fn build(web: Web, closing: CancellationToken) -> Router {
         backoff: backoff::Backoff::default(),
         hashing: Semaphore::new(HASHING),
         plays: recording::Plays::default(),
+        recalls: Semaphore::new(recording::RECALLS),
         streams: Arc::new(Semaphore::new(events::STREAMS)),
         closing,
     });
@@ -171,6 +176,7 @@ fn routes() -> Router<Shared> {
         .route("/dial", post(dialling::dial))
         .route("/contacts", get(dialling::contacts))
         .route("/recordings/{call}", get(recording::get))
+        .route("/recordings/{call}/recall", get(recording::recall))
         .route("/demo/call", post(demo::call))
         .route("/login", get(login::form).post(login::submit))
         .route("/logout", post(login::out))

@@ -52,6 +52,37 @@ impl Plays {
     }
 }
 
+/// Made side by side; each reads a few megabytes.
+pub const RECALLS: usize = 2;
+/// Seconds that can be heard again while the call goes on.
+const LEAST: u64 = 5;
+const MOST: u64 = 300;
+
+#[derive(Deserialize)]
+pub struct Again {
+    seconds: u64,
+}
+
+/// `GET /recordings/{call}/recall?seconds=30`: the last seconds of a call that goes on.
+pub async fn recall(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Path(call): Path<CallId>,
+    Query(again): Query<Again>,
+) -> Result<Response, Failure> {
+    let _turn = shared.recalls.acquire().await.map_err(broken)?;
+    let length = Duration::from_secs(again.seconds.clamp(LEAST, MOST));
+    let tape = shared.web.recall.clone();
+    let made = tokio::task::spawn_blocking(move || tape.last(call.0, length)).await;
+    let none = || Failure::Refused(StatusCode::NOT_FOUND, page.t.recall_none.to_owned());
+    let wav = made.map_err(broken)?.map_err(broken)?.ok_or_else(none)?;
+    shared.web.store.recording_recalled(&officer.who, call, length, clock::now()).await?;
+    let headers =
+        [(header::CONTENT_TYPE, "audio/wav"), (header::CACHE_CONTROL, "private, no-store")];
+    Ok((headers, wav).into_response())
+}
+
 #[derive(Deserialize)]
 pub struct Play {
     /// The player's own name for this playing.

@@ -12,6 +12,7 @@ use crate::duty::switchboard::Input;
 use crate::io::clock;
 use crate::io::status::{LineState, Live};
 use crate::io::store::{Account, Added, EscalationState, NewPerson, OutageKind, Sealed, Who};
+use crate::io::tape::Recall;
 use crate::protocol::now::Now;
 use crate::protocol::rtp::Party;
 use crate::protocol::sip::Identity;
@@ -73,6 +74,7 @@ impl Room {
             room: "值班室".to_owned(),
             line: "6001".to_owned(),
             recordings,
+            recall: Recall::default(),
             dialler: Dialler {
                 orders,
                 phones: vec!["值班台话机".to_owned(), "备用话机".to_owned()],

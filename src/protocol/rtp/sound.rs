@@ -157,8 +157,8 @@ impl Measure {
             let known: f32 = (0..order).map(|at| foretelling[at] * self.products[order - at]).sum();
             let next = (self.products[order + 1] - known) / left;
             let before = foretelling;
-            for at in 0..order {
-                foretelling[at] = before[at] - next * before[order - 1 - at];
+            for (at, one) in foretelling.iter_mut().enumerate().take(order) {
+                *one = before[at] - next * before[order - 1 - at];
             }
             foretelling[order] = next;
             left *= 1.0 - next * next;
@@ -457,7 +457,7 @@ mod tests {
         assert_eq!(measure.peak(), 0);
         assert_eq!(Measure::default().peak(), 96);
         let mut judge = Judge::default();
-        (0..9).for_each(|_| judge.hear(Second::Heard(Box::new(Measure::default()))));
+        (0..9).for_each(|_| judge.hear(Second::Heard(Box::default())));
         judge.finish();
     }
 }

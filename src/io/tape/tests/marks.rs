@@ -2,7 +2,7 @@
 //! it is in the recording.
 
 use super::super::header::Header;
-use super::super::render::render;
+use super::super::render::{Lasts, render};
 use super::*;
 use crate::protocol::now::Now;
 use crate::protocol::random::Random;
@@ -205,7 +205,7 @@ fn rec_t13_the_moment_of_any_sample_is_right_within_50_ms() {
         .collect();
     frames.sort_by_key(|(head, _)| head.arrival);
     let wav = folder.path().join("a.wav");
-    let rendered = render(&tape_of(folder.path(), anchor, &frames), &wav).unwrap();
+    let rendered = render(&tape_of(folder.path(), anchor, &frames), &wav, Lasts::Yes).unwrap();
     let left = wav_file::read_file(&wav).unwrap().remove(0);
     let claps = left.windows(2).enumerate().filter(|(_, pair)| pair[0] < 9000 && pair[1] > 9000);
     let claps: Vec<i64> = claps.map(|(at, _)| at as i64 + 1).collect();
@@ -233,7 +233,7 @@ fn rec_e1_the_same_tape_gives_the_same_wav_byte_for_byte() {
     push(&mut head, &Head::finished(CALL, start + ms(5000)), &[]);
     let sealed = room.sealed();
     let again = room.folder.path().join("again.wav");
-    let rendered = render(&room.recordings().join(&sealed.tape), &again).unwrap();
+    let rendered = render(&room.recordings().join(&sealed.tape), &again, Lasts::No).unwrap();
     assert_eq!(files::sha256(&again).unwrap(), sealed.wav_sha256.unwrap());
     assert_eq!((rendered.gaps, rendered.samples), (sealed.gaps, sealed.samples));
     drop(head);
@@ -252,4 +252,40 @@ fn a_call_that_everybody_has_left_is_not_interrupted() {
     let events = recovered(&mut room);
     let [Event::Sealed(sealed)] = &events[..] else { panic!("{events:?}") };
     assert!(!sealed.interrupted);
+}
+
+/// While the call goes on; the recording is what it is without.
+#[test]
+fn rec_l3_the_last_seconds_of_a_call_that_goes_on_are_those_of_its_recording() {
+    let mut room = Room::new();
+    let (mut head, tape) = room.start();
+    let start = clock::mono();
+    mark(&mut head, Kind::Opened, Party::Caller, 0, start);
+    let mut voice = Voice::new(Party::Caller, start);
+    voice.speak(&mut head, (0..2500).map(|n| (n % 97) * 100));
+    let (recall, scratch) = (tape.recall(), room.folder.path().join("again.wav"));
+    let read = |seconds: u64| {
+        let bytes = recall.last(CALL, Duration::from_secs(seconds)).unwrap()?;
+        fs::write(&scratch, bytes).unwrap();
+        Some(wav_file::read_file(&scratch).unwrap().remove(0))
+    };
+    let until = clock::mono() + Duration::from_secs(20);
+    while read(300).is_none_or(|all| all.len() < 400_000) {
+        assert!(clock::mono() < until, "all of it is on the tape");
+    }
+    let (half, all) = (read(30).unwrap(), read(300).unwrap());
+    assert_eq!(recall.last(Uuid::from_u128(9), ms(9)).unwrap(), None, "another call");
+    push(&mut head, &Head::finished(CALL, start + ms(49_980)), &[]);
+    let sealed = room.sealed();
+    let [left, _] = room.wav(&sealed);
+    assert_eq!(
+        half.len().abs_diff(30 * 8000),
+        160,
+        "and the packet that the thirty seconds begin in"
+    );
+    assert!(left.ends_with(&half) && left.ends_with(&all));
+    assert_eq!(sealed.packets, [(Party::Caller, 2500)]);
+    assert_eq!(room.files(&room.folder.path().join("data/recall")), Vec::<String>::new());
+    drop(head);
+    tape.stop();
 }

@@ -20,3 +20,13 @@ setInterval(() => {
   const warning = document.querySelector("[data-taping] .not-recording");
   if (warning) warning.hidden = performance.now() - told < SILENT;
 }, 500);
+
+// What was said a moment ago, while the call goes on; each time anew.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("[data-recall]");
+  if (!button) return;
+  const audio = button.closest(".recall").querySelector("audio");
+  audio.hidden = false;
+  audio.src = `${button.dataset.recall}&at=${Date.now()}`;
+  audio.play().catch(() => {});
+});

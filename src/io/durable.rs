@@ -1,0 +1,223 @@
+//! What a recording asks of a disk, all of it in one place: tests make the disk refuse, and forget what was not synced.
+
+use std::cell::RefCell;
+use std::ffi::CString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A file that is written from its start to its end.
+#[derive(Debug)]
+pub struct Durable {
+    file: File,
+    path: PathBuf,
+}
+
+impl Durable {
+    /// A new file that nobody else may read.
+    ///
+    /// # Errors
+    /// What the disk says, and where there is such a file.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        asked(Asked::Create(path))?;
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// # Errors
+    /// What the disk says.
+    pub fn sync_data(&self) -> io::Result<()> {
+        if asked(Asked::Sync(&self.path))? { self.file.sync_data() } else { Ok(()) }
+    }
+
+    /// # Errors
+    /// What the disk says.
+    pub fn sync_all(&self) -> io::Result<()> {
+        if asked(Asked::Sync(&self.path))? { self.file.sync_all() } else { Ok(()) }
+    }
+
+    /// Whether somebody has deleted it.
+    pub fn is_gone(&self) -> bool {
+        self.file.metadata().is_ok_and(|file| file.nlink() == 0)
+    }
+
+    /// A new file of its name with so much of its content, for one that is gone.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn made_again(&self, length: u64) -> io::Result<Self> {
+        let mut again = Self::create(&self.path)?;
+        let mut bytes = vec![0; 1 << 20];
+        let mut at = 0;
+        while at < length {
+            let wanted = bytes.len().min((length - at) as usize);
+            let read = self.file.read_at(&mut bytes[..wanted], at)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            again.write_all(&bytes[..read])?;
+            at += read as u64;
+        }
+        again.sync_all()?;
+        Ok(again)
+    }
+
+    /// Cuts off what was written beyond.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn cut(&self, length: u64) -> io::Result<()> {
+        asked(Asked::Cut(&self.path, length))?;
+        self.file.set_len(length)
+    }
+}
+
+impl Write for Durable {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        asked(Asked::Write(&self.path, bytes))?;
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// A file that is only read.
+#[derive(Debug)]
+pub struct Readable(File);
+
+impl Readable {
+    /// # Errors
+    /// What the disk says.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        asked(Asked::Read)?;
+        File::open(path).map(Self)
+    }
+
+    /// Reads as much of `bytes` as the file has from there on.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn read_at(&self, bytes: &mut [u8], start: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < bytes.len() {
+            asked(Asked::Read)?;
+            match self.0.read_at(&mut bytes[filled..], start + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(filled)
+    }
+}
+
+impl Read for Readable {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        asked(Asked::Read)?;
+        self.0.read(bytes)
+    }
+}
+
+/// Makes a folder and those above it.
+///
+/// # Errors
+/// What the disk says.
+pub fn make_folders(path: &Path) -> io::Result<()> {
+    asked(Asked::MakeFolder)?;
+    fs::create_dir_all(path)
+}
+
+/// Makes the names in a folder last.
+///
+/// # Errors
+/// What the disk says.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    if asked(Asked::SyncFolder(path))? { File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+/// # Errors
+/// What the disk says.
+pub fn remove(path: &Path) -> io::Result<()> {
+    asked(Asked::Remove(path))?;
+    fs::remove_file(path)
+}
+
+/// # Errors
+/// What the disk says.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    asked(Asked::Rename(from, to))?;
+    fs::rename(from, to)
+}
+
+/// Never in the place of another file.
+///
+/// # Errors
+/// What the disk says.
+pub fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
+    asked(Asked::Rename(from, to))?;
+    let (from_c, to_c) =
+        (CString::new(from.as_os_str().as_bytes())?, CString::new(to.as_os_str().as_bytes())?);
+    // SAFETY: both are NUL-terminated paths that live through the call.
+    let result = unsafe {
+        libc::renameat2(
+            libc::AT_FDCWD,
+            from_c.as_ptr(),
+            libc::AT_FDCWD,
+            to_c.as_ptr(),
+            libc::RENAME_NOREPLACE,
+        )
+    };
+    if result == 0 {
+        return Ok(());
+    }
+    let fault = io::Error::last_os_error();
+    match fault.raw_os_error() {
+        // A file system without it, such as NFS: a link fails where the name is taken.
+        Some(libc::EINVAL | libc::ENOSYS) => {
+            fs::hard_link(from, to).and_then(|()| fs::remove_file(from))
+        }
+        _ => Err(fault),
+    }
+}
+
+/// What is about to be done.
+#[derive(Debug, Clone, Copy)]
+pub enum Asked<'a> {
+    MakeFolder,
+    Create(&'a Path),
+    Write(&'a Path, &'a [u8]),
+    Cut(&'a Path, u64),
+    Sync(&'a Path),
+    SyncFolder(&'a Path),
+    Rename(&'a Path, &'a Path),
+    Remove(&'a Path),
+    Read,
+}
+
+/// Refuses what is about to be done, or says whether a sync is to wait for the disk.
+pub type Watcher = Box<dyn FnMut(Asked<'_>) -> io::Result<bool>>;
+
+thread_local! {
+    static WATCHER: RefCell<Option<Watcher>> = const { RefCell::new(None) };
+}
+
+/// Hears of everything that this thread asks from now on; nobody does in earnest.
+pub fn watch(watcher: Option<Watcher>) {
+    WATCHER.set(watcher);
+}
+
+fn asked(asked: Asked<'_>) -> io::Result<bool> {
+    WATCHER.with_borrow_mut(|watcher| match watcher {
+        Some(watcher) => watcher(asked),
+        None => Ok(true),
+    })
+}
+
+#[cfg(test)]
+pub mod tests;

@@ -1,0 +1,240 @@
+//! The recorder of the real daemon when it is killed at any moment, when its disk is full, and when somebody deletes
+//! what it writes: the two hear each other all the same, and nothing of what they said is lost.
+
+use crate::calls::Room;
+use crate::daemon::{Daemon, Plan};
+use crate::process::wait_until;
+use crate::twin::{FarEnd, TrunkCaller, Voice};
+use crate::wave;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const TICK: Duration = Duration::from_millis(20);
+const LOUD: u8 = 0xaa;
+/// What a kill may cost of a recording.
+const LOST_MOST: Duration = Duration::from_millis(1200);
+
+/// The caller and the far end of one call after the other.
+struct Line {
+    room: Room,
+    far_end: FarEnd,
+    daemon: Daemon,
+    calls: u32,
+}
+
+struct Call {
+    number: String,
+    caller: TrunkCaller,
+    to: [SocketAddr; 2],
+    voices: [Voice; 2],
+    heard: usize,
+}
+
+fn plan() -> Plan<'static> {
+    Plan { phones: &[("9200", 20)], ..Plan::default() }
+}
+
+impl Line {
+    fn open(before: impl FnOnce(&Path)) -> Option<Self> {
+        let room = Room::open()?;
+        before(room.folder.path());
+        let far_end = FarEnd::start(&room.ports);
+        far_end.media.set_nonblocking(true).expect("a socket");
+        let daemon = room.daemon(&plan());
+        Some(Self { room, far_end, daemon, calls: 0 })
+    }
+
+    fn call(&mut self) -> Call {
+        self.calls += 1;
+        let number = format!("1380013{:04}", self.calls);
+        let mut caller = TrunkCaller::new(&self.room.ports, &number);
+        assert_eq!(caller.call("1001"), 200);
+        let to = [caller.remote_media(), self.far_end.invited().media()];
+        let voices = [Voice::new(7 + self.calls), Voice::new(40_009 + self.calls)];
+        Call { number, caller, to, voices, heard: 0 }
+    }
+
+    /// Both speak for so long; counts what the far end hears.
+    fn talk(&self, call: &mut Call, length: Duration) {
+        let ticks = (length.as_millis() / TICK.as_millis()) as u32;
+        let start = Instant::now();
+        let mut heard = [0; 2048];
+        for tick in 1..=ticks {
+            let [caller, officer] = &mut call.voices;
+            call.caller.media.send_to(&caller.packet(&[LOUD; 160]), call.to[0]).expect("sent");
+            self.far_end.media.send_to(&officer.packet(&[LOUD; 160]), call.to[1]).expect("sent");
+            let next = start + TICK * tick;
+            sleep(next.saturating_duration_since(Instant::now()));
+            while self.far_end.media.recv(&mut heard).is_ok() {
+                call.heard += 1;
+            }
+        }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.room.folder.path().join("dutyline/data")
+    }
+
+    fn row_of(&self, call: &Call, what: &str) -> String {
+        let from = "FROM call c JOIN recording r ON r.call = c.id WHERE c.caller";
+        format!("SELECT {what} {from} = '{}'", call.number)
+    }
+
+    /// How much of what was said stands on either side of the recording.
+    fn recorded(&self, call: &Call) -> Duration {
+        let id = format!("SELECT id FROM call WHERE caller = '{}'", call.number);
+        let wave = self.daemon.recording(&id);
+        let loud =
+            |side: &Vec<i16>| side.iter().filter(|one| one.unsigned_abs() > 10_000).count() as u64;
+        Duration::from_millis(wave.channels.iter().map(loud).min().unwrap_or(0) / 8)
+    }
+}
+
+/// How many times it is killed: a few, or as many as the long run asks for.
+fn kills() -> u32 {
+    std::env::var("DUTYLINE_KILLS").ok().and_then(|many| many.parse().ok()).unwrap_or(25)
+}
+
+/// In the middle of a call, while it ends, and while it is sealed.
+#[test]
+fn rel_12_rec_d1_killed_at_random_points_each_call_has_its_row_and_all_but_a_moment_of_its_sound() {
+    let Some(mut line) = Line::open(|_| {}) else { return };
+    let mut state = 0x9e37_79b9u32;
+    let mut random = move |below: u32| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state % below
+    };
+    let mut worst = Duration::ZERO;
+    for round in 0..kills() {
+        let mut call = line.call();
+        let spoken = Duration::from_millis(u64::from(300 + random(1500)));
+        line.talk(&mut call, spoken);
+        let ends = round % 2 == 1;
+        if ends {
+            call.caller.hang_up();
+            sleep(Duration::from_millis(u64::from(random(1500))));
+        }
+        line.daemon.process.kill();
+        let (folder, ports) = (line.room.folder.path().to_owned(), &line.room.ports);
+        let before = line.room.pbx.count("REGISTER 1001");
+        line.daemon.restart(&folder, ports, &plan());
+        wait_until("the registration", Duration::from_secs(5), || {
+            (line.room.pbx.count("REGISTER 1001") > before).then_some(())
+        });
+        if !ends {
+            call.caller.hang_up();
+        }
+        let ended = line.row_of(&call, "c.state");
+        line.daemon.row_is(&ended, "ended");
+        let sealed =
+            line.row_of(&call, "r.state IN ('sealed', 'partial') AND r.digest IS NOT NULL");
+        line.daemon.row_is(&sealed, "1");
+        let rows = format!("SELECT count(*) FROM call WHERE caller = '{}'", call.number);
+        assert_eq!(line.daemon.row(&rows), "1");
+        let lost = spoken.saturating_sub(line.recorded(&call));
+        worst = worst.max(lost);
+        assert!(lost <= LOST_MOST, "round {round}: {lost:?} of {spoken:?} are lost");
+    }
+    println!("{} kills: at most {} ms of a recording lost", kills(), worst.as_millis());
+    let twice = "SELECT count(*) - count(DISTINCT wav) FROM recording";
+    assert_eq!(line.daemon.row(twice), "0");
+}
+
+/// A file system of its own, gone with it.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path, size: &str) -> Option<Self> {
+        fs::create_dir_all(at).expect("a folder");
+        let done = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"])
+            .arg(at)
+            .status();
+        let mounted = done.is_ok_and(|status| status.success());
+        if !mounted {
+            println!("skipped: no file system may be mounted here");
+        }
+        mounted.then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// Both the log and the tape are on it.
+#[test]
+fn rel_14_rec_d5_a_full_disk_in_the_middle_of_a_call_is_told_in_two_seconds_and_nothing_is_lost() {
+    let mut disk = None;
+    let before = |folder: &Path| disk = SmallDisk::mount(&folder.join("dutyline/data"), "24m");
+    let Some(mut line) = Line::open(before) else { return };
+    if disk.is_none() {
+        return;
+    }
+    let mut call = line.call();
+    line.talk(&mut call, Duration::from_secs(2));
+    let filler = line.data().join("filler");
+    let full = Instant::now();
+    // Until there is no room for another byte.
+    let mut file = fs::File::create(&filler).expect("a file");
+    while std::io::Write::write_all(&mut file, &[7; 4096]).is_ok() {}
+    let mut told = None;
+    for _ in 0..20 {
+        line.talk(&mut call, Duration::from_millis(200));
+        if told.is_none() && line.daemon.process.log().contains("the recorder fails") {
+            told = Some(full.elapsed());
+        }
+    }
+    println!("told after {told:?}");
+    assert!(told.is_some_and(|after| after <= Duration::from_secs(2)), "{told:?}");
+    drop(file);
+    fs::remove_file(&filler).expect("removed");
+    line.talk(&mut call, Duration::from_secs(2));
+    call.caller.hang_up();
+    let sent = 2 * 50 + 4 * 50 + 2 * 50;
+    println!("the far end heard {} of {sent} packets", call.heard);
+    assert!(call.heard >= sent - 3, "voice goes on: {} of {sent}", call.heard);
+    line.daemon.row_is(&line.row_of(&call, "c.state"), "ended");
+    line.daemon.row_is(&line.row_of(&call, "r.state"), "sealed");
+    let recorded = line.recorded(&call);
+    assert!(recorded >= Duration::from_millis(7900), "{recorded:?} of 8 s are recorded");
+    line.daemon.process.wait_for("the recorder works again", Duration::from_secs(5));
+    let outage = "SELECT count(*) FROM outage WHERE kind = 'recorder' AND to_ms IS NOT NULL";
+    line.daemon.row_is(outage, "1");
+    line.daemon.process.kill();
+}
+
+/// Somebody tidies up: the tape's folder is gone in the middle of a call, the recordings' folder becomes a link.
+#[test]
+fn rel_31_deleted_and_replaced_folders_cost_nothing_of_what_is_being_said() {
+    let Some(mut line) = Line::open(|_| {}) else { return };
+    let mut call = line.call();
+    line.talk(&mut call, Duration::from_secs(2));
+    fs::remove_dir_all(line.data().join("tape")).expect("the tape's folder");
+    line.talk(&mut call, Duration::from_secs(2));
+    call.caller.hang_up();
+    line.daemon.row_is(&line.row_of(&call, "r.state"), "sealed");
+    let recorded = line.recorded(&call);
+    assert!(recorded >= Duration::from_millis(3900), "{recorded:?} of 4 s are recorded");
+
+    let recordings = line.room.folder.path().join("dutyline/recordings");
+    let elsewhere = line.room.folder.path().join("elsewhere");
+    let mut call = line.call();
+    line.talk(&mut call, Duration::from_secs(1));
+    fs::rename(&recordings, &elsewhere).expect("moved");
+    call.caller.hang_up();
+    line.daemon.process.wait_for("mount its disk", Duration::from_secs(5));
+    std::os::unix::fs::symlink(&elsewhere, &recordings).expect("a link");
+    // It is tried again every ten seconds.
+    line.daemon.row_is(&line.row_of(&call, "r.state"), "sealed");
+    assert!(line.recorded(&call) >= Duration::from_millis(900));
+    assert!(wave::read(&line.daemon.recording_path("SELECT max(id) FROM call")).is_some());
+}
