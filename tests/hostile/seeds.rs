@@ -97,8 +97,9 @@ fn srtp_target(bytes: &[u8]) {
 }
 
 fn srtp() -> Vec<Vec<u8>> {
-    let mut guard = Guard::new(keys());
+    // A guard sends no number twice, and these have one and the same.
     let closed = |packet: Vec<u8>| {
+        let mut guard = Guard::new(keys());
         let length = packet.len();
         let mut buffer = [packet, vec![0; TAG]].concat();
         guard.close(&mut buffer, length).map(|length| buffer[..length].to_vec())
