@@ -356,7 +356,7 @@ fn export(wanted: &Export, config: &Config) -> anyhow::Result<ExitCode> {
         (None, Some(from), Some(to)) if from < to => Scope::Period(from, to),
         _ => bail!("--from 要早于 --to · --from must be before --to"),
     };
-    let key = SigningKey::load_or_make(&config.storage.data, &wait(store.origin())?);
+    let key = SigningKey::load(&config.storage.data, &wait(store.origin())?);
     let key = Arc::new(key.context("signing.key")?);
     let recordings = &config.storage.recordings;
     let (store, who, now) = (&store, None, clock::now());
@@ -382,12 +382,11 @@ fn check_folder(folder: &Path, wanted: &Verify) -> anyhow::Result<ExitCode> {
 }
 
 fn check(wanted: &Verify, config: &Config) -> anyhow::Result<ExitCode> {
-    let mut folders = wanted.heads.clone();
-    folders.extend(config.witness.folder.clone());
     let wanted = verify::Wanted {
         data: config.storage.data.clone(),
         recordings: config.storage.recordings.clone(),
-        folders,
+        folders: config.witness.folder.iter().cloned().collect(),
+        copies: wanted.heads.clone(),
         key: trusted(wanted)?,
     };
     let report = wanted.check()?;

@@ -206,8 +206,13 @@ fn rec_e2_what_the_command_hands_out_is_checked_by_the_command_without_any_confi
     let export = |more: &[&str]| {
         dutyline(folder.path(), &[&["export", "--config", "d.toml"], more].concat(), "")
     };
-    // The daemon runs.
     let id = call.to_string();
+    let unsigned = export(&[&id]);
+    assert_eq!(unsigned.status.code(), Some(1), "the command makes no key: {unsigned:?}");
+    assert!(text(&unsigned.stderr).contains("signing.key"), "{unsigned:?}");
+    // The daemon runs.
+    let origin = dutyline::io::store::wait(store.origin()).expect("named");
+    dutyline::io::proof::key::SigningKey::load_or_make(folder.path(), &origin).expect("made");
     let done = export(&[&id]);
     assert_eq!(done.status.code(), Some(0), "{done:?}");
     let made = text(&done.stdout).trim().to_owned();

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::io::clock;
 use crate::io::proof::key::SigningKey;
-use crate::io::proof::witness::{self, Witness};
+use crate::io::proof::witness::{self, Folder, Witness};
 use crate::io::status::{Alarm, Board};
 use crate::io::store::Store;
 use anyhow::Context;
@@ -33,8 +33,14 @@ pub async fn witness(config: &Config, store: &Store, board: &Board) -> Option<Wi
 async fn open(config: &Config, store: &Store, board: &Board) -> anyhow::Result<Witness> {
     let data = &config.storage.data;
     let origin = store.origin().await.context("the log's name")?;
-    let key = SigningKey::load_or_make(data, &origin).context("signing.key")?;
-    let mut folders = vec![witness::own_folder(data).context("heads")?];
-    folders.extend(config.witness.folder.clone());
+    // A key that is lost is not made anew: heads of another would look like somebody's hand.
+    let key = match store.newest_head().await.context("the newest head")? {
+        None => SigningKey::load_or_make(data, &origin),
+        Some(_) => SigningKey::load(data, &origin).and_then(|key| key.publish(data).map(|()| key)),
+    };
+    let key = key.context("signing.key")?;
+    let own = witness::own_folder(data).context("heads")?;
+    let folders = std::iter::once(own).chain(config.witness.folder.clone()).map(Folder::new);
+    let folders = folders.collect::<Result<_, _>>().context("heads")?;
     Ok(Witness { store: store.clone(), key: Arc::new(key), folders, board: board.clone() })
 }

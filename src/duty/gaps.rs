@@ -97,7 +97,10 @@ pub fn away(
     };
     if life.boot != boot || boot == [0; 16] || life.at.mono > now.mono {
         let since = told.map_or(life.at.wall, |told| told.max(life.at.wall));
-        return Some(Away { since, stepped: None });
+        // Time does not go back: by how much it was set nobody knows, that it was is known.
+        let back = since - now.wall > STEP;
+        let stepped = back.then_some((since, now.wall));
+        return Some(Away { since: since.min(now.wall), stepped });
     }
     let stepped = stepped(life.at, now);
     let by_mono = now.back_to(life.at.mono).wall;

@@ -76,6 +76,9 @@ fn since_when_nobody_was_there_is_told_by_the_last_sign_of_life() {
     assert_eq!(since(Some(8), life(7), boot, at(9)), Some((wall(8), None)), "stopped, it said so");
     let other = Now { mono: Mono(5), wall: wall(900) };
     assert_eq!(since(Some(5), life(7), [2; 16], other), Some((wall(7), None)), "another boot");
+    let earlier = Now { mono: Mono(5), wall: wall(-900) };
+    let set = Some((wall(-900), Some((wall(7), wall(-900)))));
+    assert_eq!(since(Some(5), life(7), [2; 16], earlier), set, "another boot, an earlier clock");
     // Set back by an hour while nobody was there: two seconds are two seconds.
     let set = moved(at(9), -3_600);
     let (since, stepped) = since(Some(5), life(7), boot, set).unwrap();

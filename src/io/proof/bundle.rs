@@ -12,6 +12,7 @@
 
 use super::key::SigningKey;
 use super::tables;
+use crate::duty::ids::CallId;
 use crate::duty::proof::digests::Running;
 use crate::duty::proof::proven::Proven;
 use crate::duty::proof::{Digests, PublicKey};
@@ -23,9 +24,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -102,7 +103,7 @@ impl Order<'_> {
         let number = gathered.rows.iter().find(|row| row.kind == "entry");
         let number = number.and_then(|row| row.get("number")?.text().map(str::to_owned));
         let what = match self.scope {
-            Scope::Entry(_) => number.ok_or(StoreError::Closed)?,
+            Scope::Entry(_) => one_name(number.ok_or(StoreError::Closed)?)?,
             Scope::Period(from, to) => tables::period(from, to),
         };
         let (recordings, key) = (self.recordings.to_owned(), Arc::clone(&self.key));
@@ -142,9 +143,10 @@ fn put_together(
         add(name, Content::Bytes(table.into_bytes()))?;
     }
     for file in &gathered.files {
+        let call: CallId = file.call.parse().with_context(|| format!("{:?}", file.call))?;
         let from = inside(recordings, &file.path)?;
         let last = from.extension().and_then(|last| last.to_str()).unwrap_or("bin");
-        let digests = add(&format!("recordings/{}.{last}", file.call), Content::File(from.clone()))
+        let digests = add(&format!("recordings/{call}.{last}"), Content::File(from.clone()))
             .with_context(|| format!("{}", from.display()))?;
         if hex::encode(digests.sha256) != file.sha256 {
             bail!(
@@ -172,13 +174,30 @@ fn rows(rows: &[Proven]) -> anyhow::Result<Vec<u8>> {
     Ok(lines)
 }
 
-/// A recording's file, which no row may lead out of its folder.
+/// A number that names a folder, and no way out of one.
+fn one_name(number: String) -> anyhow::Result<String> {
+    let mut parts = Path::new(&number).components();
+    let one = matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None));
+    if !one || number.contains(|c: char| c.is_control() || c == '/' || c == '\\') {
+        bail!(
+            "{number:?}: 不是记录编号，先运行 dutyline verify · is no entry's number: run dutyline verify"
+        );
+    }
+    Ok(number)
+}
+
+/// A recording's file, which neither a row nor a link may lead out of its folder.
 fn inside(recordings: &Path, path: &str) -> anyhow::Result<PathBuf> {
     let path = Path::new(path);
-    if !path.components().all(|part| matches!(part, Component::Normal(_))) {
-        bail!("{}: 不在录音文件夹内 · is not inside the recordings folder", path.display());
+    let mut full = recordings.to_owned();
+    for part in path.components() {
+        let folder = full == recordings || !full.symlink_metadata()?.is_symlink();
+        if !folder || !matches!(part, Component::Normal(_)) {
+            bail!("{}: 不在录音文件夹内 · is not inside the recordings folder", path.display());
+        }
+        full.push(part);
     }
-    Ok(recordings.join(path))
+    Ok(full)
 }
 
 fn part(path: &str, content: Content) -> io::Result<(Part, Digests)> {
@@ -223,13 +242,18 @@ impl Bundle {
     /// The disk's.
     pub fn write_into(&self, folder: &Path) -> io::Result<PathBuf> {
         let folder = folder.join(&self.name);
-        fs::create_dir(&folder)?;
+        // Others on the host have no business with it.
+        let mut folders = DirBuilder::new();
+        folders.mode(0o700).create(&folder)?;
+        folders.recursive(true);
+        let mut files = OpenOptions::new();
+        files.write(true).create_new(true).mode(0o600);
         for part in &self.parts {
             let path = folder.join(&part.path);
             if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent)?;
+                folders.create(parent)?;
             }
-            let mut file: File = OpenOptions::new().write(true).create_new(true).open(&path)?;
+            let mut file: File = files.open(&path)?;
             part.content.read(|piece| file.write_all(piece))?;
             file.sync_all()?;
         }

@@ -18,15 +18,30 @@ pub struct SigningKey {
     pair: Ed25519KeyPair,
 }
 
+const MISSING: &str = "签名密钥不在：请从备份恢复 signing.key，恢复前不签名也不能导出 · there is no signing key: restore signing.key from a backup; nothing is signed or handed out before";
+
 impl SigningKey {
-    /// Reads the key of this data folder, or makes it; `signing.pub` beside it says its public half.
+    /// Reads the key of this data folder.
+    ///
+    /// # Errors
+    /// When it is not there, cannot be read, or is no key.
+    pub fn load(data: &Path, origin: &str) -> io::Result<Self> {
+        match fs::read_to_string(secret_path(data)) {
+            Ok(text) => Self::of(&text, origin),
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
+                Err(io::Error::new(fault.kind(), MISSING))
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Reads the key of this data folder, or makes it: for a log that was never signed.
     ///
     /// # Errors
     /// When it cannot be read or written, or is no key.
     pub fn load_or_make(data: &Path, origin: &str) -> io::Result<Self> {
         let path = secret_path(data);
-        let key = match fs::read_to_string(&path) {
-            Ok(text) => Self::of(&text, origin)?,
+        let key = match Self::load(data, origin) {
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
                 let seed: [u8; 32] = clock::random().bytes();
                 let text = format!("{}\n", STANDARD.encode(seed));
@@ -35,16 +50,26 @@ impl SigningKey {
                 tracing::info!(public = %key.public, "a key to sign the log's heads was made");
                 key
             }
-            Err(fault) => return Err(fault),
+            loaded => loaded?,
         };
-        let shown = format!("{}\n", key.public);
+        key.publish(data)?;
+        Ok(key)
+    }
+
+    /// `signing.pub` beside it says its public half.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn publish(&self, data: &Path) -> io::Result<()> {
+        let path = secret_path(data);
+        let shown = format!("{}\n", self.public);
         if fs::read_to_string(public_path(data)).ok().as_ref() != Some(&shown) {
             write_new(data, &public_path(data), shown.as_bytes(), 0o644)?;
         }
         if fs::metadata(&path)?.permissions().mode() & 0o077 != 0 {
             tracing::warn!(key = %path.display(), "others may read the signing key: chmod 600");
         }
-        Ok(key)
+        Ok(())
     }
 
     fn of(text: &str, origin: &str) -> io::Result<Self> {

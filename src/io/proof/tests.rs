@@ -4,7 +4,7 @@ mod handing_out;
 
 use super::key::{self, SigningKey};
 use super::verify::{Report, Wanted};
-use super::witness::{self, Witness};
+use super::witness::{self, Folder, Witness};
 use crate::duty::entry::Field;
 use crate::duty::journal::{Fact, Urgency};
 use crate::duty::proof::{Digests, Item, Value, item};
@@ -51,7 +51,9 @@ impl Log {
         Witness {
             store: store.clone(),
             key: Arc::new(key),
-            folders: vec![self.path("data/heads"), self.path("witness")],
+            folders: ["data/heads", "witness"]
+                .map(|name| Folder::new(self.path(name)).unwrap())
+                .to_vec(),
             board: Board::new(),
         }
     }
@@ -68,6 +70,7 @@ impl Log {
             data: self.path("data"),
             recordings: self.path("recordings"),
             folders: vec![self.path("witness")],
+            copies: vec![],
             key,
         };
         wanted.check().unwrap()
@@ -208,6 +211,18 @@ fn forge(sql: &Connection, kind: &str, key: &str) {
     sql.execute("UPDATE item SET row = ?2 WHERE seq = ?1", params![seq, digest.to_bytes()])
         .unwrap();
     chain_anew(sql, seq);
+}
+
+/// Adds an item of a row, as the log does for one that changed.
+fn append(sql: &Connection, kind: &str, key: &str) -> i64 {
+    let added = sql.execute(
+        "INSERT INTO item (seq, shape, key, row, leaf)
+         SELECT (SELECT max(seq) + 1 FROM item), shape, key, zeroblob(64), zeroblob(64)
+         FROM item JOIN shape ON shape.id = shape WHERE kind = ?1 AND key = ?2 LIMIT 1",
+        [kind, key],
+    );
+    assert_eq!(added, Ok(1), "{kind} {key}");
+    sql.last_insert_rowid()
 }
 
 fn chain_anew(sql: &Connection, from: i64) {
@@ -370,6 +385,58 @@ const EDITS: &[Edit] = &[
         },
         "head 1",
     ),
+    (
+        "an audit row, with an item of the change as the log would make one",
+        |log| {
+            log.with(|sql| {
+                sql.execute_batch("UPDATE audit SET actor = '别人' WHERE id = 2").unwrap();
+                append(sql, "audit", "[2]");
+                forge(sql, "audit", "[2]");
+            });
+        },
+        "audit [2]",
+    ),
+    (
+        "an audit row taken out, with an item of its going",
+        |log| {
+            log.with(|sql| {
+                sql.execute_batch("DELETE FROM audit WHERE id = 2").unwrap();
+                let seq = append(sql, "audit", "[2]");
+                let gone = item::gone().to_bytes();
+                sql.execute("UPDATE item SET row = ?2 WHERE seq = ?1", params![seq, gone]).unwrap();
+                chain_anew(sql, seq);
+            });
+        },
+        "audit [2]",
+    ),
+    (
+        "an entry's text, with an item of the change as the log would make one",
+        |log| {
+            log.with(|sql| {
+                let key = format!("[\"{}\"]", call(1));
+                sql.execute_batch("UPDATE entry SET subject = '无事' WHERE number LIKE '%1'")
+                    .unwrap();
+                append(sql, "entry", &key);
+                forge(sql, "entry", &key);
+            });
+        },
+        "-0001)",
+    ),
+    (
+        "a trigger put in",
+        |log| {
+            let sql = Connection::open(log.path("data/dutyline.db")).unwrap();
+            sql.execute_batch("CREATE TRIGGER quiet AFTER INSERT ON audit BEGIN SELECT 1; END")
+                .unwrap();
+        },
+        "trigger quiet",
+    ),
+    (
+        "a view put in",
+        |log| log.edit("CREATE VIEW quiet AS SELECT * FROM entry WHERE urgency <> 'urgent'"),
+        "trigger quiet",
+    ),
+    ("the schema's version", |log| log.edit("PRAGMA user_version = 99"), "schema"),
     ("the end cut off", cut, "head 2"),
     ("an old database put back", restored, "head 2"),
     (
@@ -523,4 +590,26 @@ async fn a_head_that_a_power_cut_left_half_does_not_spoil_the_next() {
     let copies = witness::copies(&log.path("witness")).unwrap();
     assert!(copies.notes.iter().any(|note| note.head.number == 1), "{copies:?}");
     assert_eq!(copies.torn.len(), 1);
+}
+
+#[tokio::test]
+async fn a_folder_without_the_newest_heads_is_named_and_so_is_the_key_that_was_believed() {
+    let log = log().await;
+    let report = log.check();
+    assert!(report.to_string().contains("--key") && report.to_string().contains(&report.key));
+    let path = first_file(&log.path("witness"), "heads");
+    let old = fs::read(&path).unwrap();
+    let store = log.open();
+    for _ in 0..4 {
+        log.sign(&store).await.unwrap();
+    }
+    let trusted = crate::duty::proof::PublicKey::parse(&report.key);
+    let place = log.path("witness").display().to_string();
+    for left in [old, vec![]] {
+        fs::write(&path, left).unwrap();
+        let report = log.check_by(trusted.clone());
+        assert!(!report.to_string().contains("was believed"));
+        let places: Vec<_> = report.checked.faults.iter().map(|fault| &fault.place).collect();
+        assert_eq!(places, [&place], "{report}");
+    }
 }

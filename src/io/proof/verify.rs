@@ -15,16 +15,24 @@ pub struct Wanted {
     /// Where database and key are.
     pub data: PathBuf,
     pub recordings: PathBuf,
-    /// Folders with heads that were sent off, the one in `data` not named.
+    /// Folders to which heads are sent, the one in `data` not named.
     pub folders: Vec<PathBuf>,
+    /// Copies of such folders, from whenever.
+    pub copies: Vec<PathBuf>,
     /// From a place that the host does not reach; the one beside the database unless given.
     pub key: Option<PublicKey>,
 }
+
+/// Heads that may be missing at the end of a folder: it was out of reach for a while.
+const BEHIND: u64 = 3;
 
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Report {
     pub checked: Checked,
+    pub key: String,
+    /// The key came from elsewhere, not from this host.
+    pub trusted: bool,
     pub copies: usize,
     pub bytes: u64,
 }
@@ -38,12 +46,16 @@ impl Wanted {
             Some(key) => key.clone(),
             None => own_key(&self.data)?,
         };
-        let mut notes = vec![];
+        let (mut notes, mut reached) = (vec![], vec![]);
         let own = self.data.join("heads");
-        for folder in std::iter::once(&own).chain(&self.folders) {
+        let current = std::iter::once(&own).chain(&self.folders).map(|folder| (folder, BEHIND));
+        for (folder, behind) in current.chain(self.copies.iter().map(|copy| (copy, u64::MAX))) {
             let place = folder.display().to_string();
             match witness::copies(folder) {
                 Ok(found) => {
+                    let held = found.notes.iter().filter(|note| key::holds(&key, note));
+                    let newest = held.map(|note| note.head.number).max();
+                    reached.push((place.clone(), behind, newest));
                     notes.extend(found.notes);
                     faults.extend(found.torn.into_iter().map(|file| torn(&place, &file)));
                 }
@@ -60,6 +72,11 @@ impl Wanted {
         let database = self.data.join("dutyline.db");
         let mut checked = Checked::of(&database, &key, &notes)
             .with_context(|| format!("{}", database.display()))?;
+        let log = checked.newest;
+        faults.extend(reached.into_iter().filter_map(|(place, behind, newest)| {
+            let late = log.saturating_sub(newest.unwrap_or(0)) > behind;
+            (log > 0 && (late || newest.is_none())).then(|| fell_behind(place, newest, log))
+        }));
         faults.append(&mut checked.faults);
         let mut bytes = 0;
         for file in &checked.files {
@@ -69,14 +86,22 @@ impl Wanted {
             }
         }
         checked.faults = faults;
-        Ok(Report { checked, copies, bytes })
+        let trusted = self.key.is_some();
+        Ok(Report { checked, key: key.to_string(), trusted, copies, bytes })
     }
 }
 
 impl std::fmt::Display for Report {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Checked { origin, items, rows, heads, faults, more, files } = &self.checked;
+        let Checked { origin, items, rows, heads, faults, more, files, .. } = &self.checked;
         writeln!(out, "{origin}")?;
+        writeln!(out, "公钥 · key: {}", self.key)?;
+        if !self.trusted {
+            writeln!(
+                out,
+                "用的是本机上的公钥，本机的人可以换掉它；用 --key 给出另存的公钥才可靠 · the key on this host was believed, and whoever holds the host can replace it: give the one written down elsewhere with --key"
+            )?;
+        }
         writeln!(
             out,
             "条目 {items}，行 {rows}，签名 {heads}（存出 {}），录音文件 {} · {items} items, {rows} rows, {heads} heads ({} sent off), {} files",
@@ -116,6 +141,25 @@ fn own_key(data: &Path) -> anyhow::Result<PublicKey> {
     })?;
     PublicKey::parse(&text)
         .with_context(|| format!("{}: 不是公钥 · is no public key", path.display()))
+}
+
+fn fell_behind(place: String, newest: Option<u64>, log: u64) -> Fault {
+    match newest {
+        None => Fault::new(
+            place,
+            format!("没有一个本日志的签名，而日志已签到第 {log} 号：副本被删除，或从未存到"),
+            format!(
+                "holds no head of this log, which has {log}: they were taken away or never came"
+            ),
+        ),
+        Some(newest) => Fault::new(
+            place,
+            format!("只存到第 {newest} 号签名，而日志已签到第 {log} 号：副本被删除，或久未存到"),
+            format!(
+                "ends with head {newest}, the log with {log}: they were taken away or did not come"
+            ),
+        ),
+    }
 }
 
 fn torn(folder: &str, file: &str) -> Fault {

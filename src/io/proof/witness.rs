@@ -12,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -24,7 +25,7 @@ pub struct Witness {
     pub store: Store,
     pub key: Arc<SigningKey>,
     /// The first is on this host, in the data folder; it is made.
-    pub folders: Vec<PathBuf>,
+    pub folders: Vec<Folder>,
     pub board: Board,
 }
 
@@ -33,9 +34,15 @@ impl Witness {
     pub async fn keep(self, every: Duration, stopping: CancellationToken) {
         let mut tick = tokio::time::interval(every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut unproved = self.store.unproved();
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
+                Ok(()) = unproved.changed() => {
+                    let why = unproved.borrow_and_update().clone();
+                    self.proving(why);
+                    continue;
+                }
                 () = stopping.cancelled() => return,
             }
             if let Err(error) = self.sign().await {
@@ -50,18 +57,12 @@ impl Witness {
     /// # Errors
     /// The log's. A folder that takes nothing is an alarm.
     pub async fn sign(&self) -> Result<HeadRow> {
-        let head = self.store.sign_head(Arc::clone(&self.key), clock::now()).await?;
+        let head = self.store.sign_head(Arc::clone(&self.key), clock::now).await?;
         let mut failed = vec![];
         for folder in &self.folders {
-            let (to, note) = (folder.clone(), head.clone());
-            let written = tokio::task::spawn_blocking(move || append(&to, &note));
-            let fault = match tokio::time::timeout(PATIENCE, written).await {
-                Ok(Ok(Ok(()))) => continue,
-                Ok(Ok(Err(fault))) => fault.to_string(),
-                Ok(Err(fault)) => fault.to_string(),
-                Err(_) => "无应答 · no answer".to_owned(),
-            };
-            failed.push(format!("{}: {fault}", folder.display()));
+            if let Err(fault) = folder.take(head.clone(), PATIENCE).await {
+                failed.push(format!("{}: {fault}", folder.path.display()));
+            }
         }
         match failed.is_empty() {
             true => self.board.update(|status| drop(status.alarms.remove("witness"))),
@@ -69,6 +70,18 @@ impl Witness {
         }
         info!(number = head.number, items = head.size, "head signed");
         Ok(head)
+    }
+
+    fn proving(&self, unproved: Option<String>) {
+        let alarm = unproved.map(|why| Alarm {
+            since: clock::now().wall,
+            zh: format!("新写入的记录未能加入防篡改链，请检查磁盘与数据库（{why}）"),
+            en: format!("What is written cannot be added to the chain of proofs: {why}"),
+        });
+        self.board.update(|status| match alarm {
+            Some(alarm) => drop(status.alarms.entry("proof").or_insert(alarm)),
+            None => drop(status.alarms.remove("proof")),
+        });
     }
 
     fn alarm(&self, why: &str) {
@@ -81,6 +94,49 @@ impl Witness {
         self.board.update(|status| {
             status.alarms.entry("witness").or_insert(alarm);
         });
+    }
+}
+
+type Order = (HeadRow, oneshot::Sender<io::Result<()>>);
+
+/// A folder for heads and the one thread that writes there: where it hangs, nothing else does.
+#[derive(Clone)]
+pub struct Folder {
+    path: PathBuf,
+    orders: mpsc::Sender<Order>,
+}
+
+impl Folder {
+    /// # Errors
+    /// When there can be no more threads.
+    pub fn new(path: PathBuf) -> io::Result<Self> {
+        Self::written_by(path, append)
+    }
+
+    fn written_by(
+        path: PathBuf,
+        write: impl Fn(&Path, &HeadRow) -> io::Result<()> + Send + 'static,
+    ) -> io::Result<Self> {
+        let (orders, mut waiting) = mpsc::channel::<Order>(1);
+        let to = path.clone();
+        // Nobody waits for it at the end: it may hang for good.
+        std::thread::Builder::new().name("witness".to_owned()).spawn(move || {
+            while let Some((head, reply)) = waiting.blocking_recv() {
+                // Whoever lost patience has gone.
+                let _ = reply.send(write(&to, &head));
+            }
+        })?;
+        Ok(Self { path, orders })
+    }
+
+    async fn take(&self, head: HeadRow, patience: Duration) -> std::result::Result<(), String> {
+        let (reply, written) = oneshot::channel();
+        let hangs = || "无应答 · no answer".to_owned();
+        self.orders.try_send((head, reply)).map_err(|_| hangs())?;
+        match tokio::time::timeout(patience, written).await {
+            Ok(Ok(written)) => written.map_err(|fault| fault.to_string()),
+            Ok(Err(_)) | Err(_) => Err(hangs()),
+        }
     }
 }
 
@@ -171,4 +227,40 @@ pub fn own_folder(data: &Path) -> io::Result<PathBuf> {
     let folder = data.join("heads");
     std::fs::create_dir_all(&folder)?;
     Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[tokio::test]
+    async fn a_folder_that_hangs_holds_one_thread_and_takes_heads_again_afterwards() {
+        let (open, gate) = channel::<()>();
+        let (began, begun) = channel::<u64>();
+        let folder = Folder::written_by(PathBuf::from("lost mount"), move |_, head| {
+            began.send(head.number).map_err(io::Error::other)?;
+            gate.recv().map_err(io::Error::other)
+        });
+        let folder = folder.unwrap();
+        let head = |number| {
+            let (at, note) = (clock::now().wall, String::new());
+            HeadRow { number, size: 1, at, note }
+        };
+        for number in 1..=5 {
+            let fault = folder.take(head(number), Duration::from_millis(20)).await.unwrap_err();
+            assert!(fault.contains("no answer"), "{fault}");
+        }
+        assert_eq!(begun.recv(), Ok(1));
+        assert!(begun.try_recv().is_err(), "no other write is begun beside the one that hangs");
+        open.send(()).unwrap();
+        assert_eq!(begun.recv(), Ok(2), "what waited goes on");
+        open.send(()).unwrap();
+        open.send(()).unwrap();
+        while folder.orders.capacity() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(folder.take(head(6), Duration::from_secs(60)).await, Ok(()));
+        assert_eq!(begun.recv(), Ok(6));
+    }
 }

@@ -153,6 +153,17 @@ impl Chain {
     }
 }
 
+/// Rows that may wait to be proved; where proving fails for so long, the first are given up, and a
+/// check will name them.
+const WAITING: i64 = 200_000;
+
+/// Keeps what waits within bounds.
+pub(super) fn shorten(sql: &Connection) -> Result<()> {
+    sql.prepare_cached("DELETE FROM touched WHERE no <= (SELECT max(no) FROM touched) - ?1")?
+        .execute([WAITING])?;
+    Ok(())
+}
+
 /// What the triggers note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Watch {

@@ -39,9 +39,36 @@ pub struct Gathered {
     pub head: HeadRow,
 }
 
+/// How much there is of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    pub entries: u64,
+    /// Of the recordings; as much again at most for their tapes.
+    pub bytes: u64,
+}
+
 type Key = (String, String);
 
 impl Store {
+    /// How much would be handed out.
+    pub async fn extent(&self, scope: Scope) -> Result<Extent> {
+        let (entry, from, to) = match scope {
+            Scope::Entry(entry) => (Some(Id(entry)), 0, 0),
+            Scope::Period(from, to) => (None, ms(from), ms(to)),
+        };
+        self.read(move |sql| {
+            let query = "WITH wanted AS (SELECT id FROM entry WHERE id = ?1
+                 OR ?1 IS NULL AND occurred_ms >= ?2 AND occurred_ms < ?3)
+               SELECT (SELECT count(*) FROM wanted), (SELECT coalesce(sum(bytes), 0) FROM recording
+                 WHERE call IN (SELECT id FROM call WHERE entry IN (SELECT id FROM wanted)))";
+            let extent = |row: &rusqlite::Row<'_>| {
+                Ok(Extent { entries: row.get::<_, Whole>(0)?.0, bytes: row.get::<_, Whole>(1)?.0 })
+            };
+            Ok(sql.prepare_cached(query)?.query_row(params![entry, from, to], extent)?)
+        })
+        .await
+    }
+
     /// The entry of this id or number.
     pub async fn entry_named(&self, named: &str) -> Result<Option<EntryId>> {
         let named = named.to_owned();
@@ -79,7 +106,7 @@ impl Store {
             return Ok(None);
         }
         for _ in 0..AGAIN {
-            let head = self.sign_head(Arc::clone(&key), now).await?;
+            let head = self.sign_head(Arc::clone(&key), move || now).await?;
             if let Some(found) = self.read(move |sql| collect(sql, scope, head)).await? {
                 return Ok(Some(found));
             }

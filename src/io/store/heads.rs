@@ -102,8 +102,12 @@ impl Store {
         self.read(origin).await
     }
 
-    /// Signs what the log holds now.
-    pub async fn sign_head(&self, key: Arc<SigningKey>, now: Now) -> Result<HeadRow> {
+    /// Signs what the log holds now. `now` is asked when the head is written.
+    pub async fn sign_head(
+        &self,
+        key: Arc<SigningKey>,
+        now: impl FnOnce() -> Now + Send + 'static,
+    ) -> Result<HeadRow> {
         let mut tree = self.read(kept).await?;
         loop {
             let (grown, more) = self
@@ -117,7 +121,7 @@ impl Store {
                 break;
             }
         }
-        self.write(move |tx| sign(tx.sql, &key, tree, now)).await
+        self.write(move |tx| sign(tx.sql, &key, tree, now())).await
     }
 
     /// The heads from a period's beginning to the first after its end.

@@ -48,7 +48,7 @@ pub use error::{Result, StoreError};
 pub use escalation_views::*;
 pub use escalations::Cycle;
 pub use facts::Applied;
-pub use gather::{Gathered, Scope};
+pub use gather::{Extent, Gathered, Scope};
 pub use heads::HeadRow;
 pub use ladders::{LadderOf, Rung, RungWhat};
 pub use notice_views::{NoticeRow, NoticeTry};
@@ -71,6 +71,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
+use tokio::sync::watch;
 use writer::{Tx, Writer};
 
 /// The log. Cheap to clone; all clones write through the same thread, in order.
@@ -140,6 +141,11 @@ impl Store {
     /// Why nothing can.
     pub async fn writable(&self) -> Result<()> {
         self.write(|_| Ok(())).await
+    }
+
+    /// Why what was written is not proved yet; `None` where it is.
+    pub fn unproved(&self) -> watch::Receiver<Option<String>> {
+        self.inner.writer.unproved()
     }
 
     async fn read<T: Send + 'static>(

@@ -73,7 +73,7 @@ pub(super) fn append(
 }
 
 /// Checks the chain of one entry, and that its texts are what the revisions say.
-fn verify(sql: &Connection, entry: EntryId) -> Result<u64> {
+pub(super) fn verify(sql: &Connection, entry: EntryId) -> Result<u64> {
     let id = entry.to_string();
     let mut rows = sql.prepare(
         "SELECT no, kind, person, actor, at_ms, changes, reason, prev_digest, digest

@@ -1,13 +1,16 @@
 //! Checks the whole log against its chain, reading only: every item, every row, every signed head;
 //! names what does not fit.
 
+mod rules;
+
 use super::chain::{self, digests};
 use super::error::{Result, StoreError};
+use super::heads;
 use super::text::{Whole, count, from_json};
-use super::{heads, schema};
 use crate::duty::proof::head::Note;
 use crate::duty::proof::{Digests, Frontier, Item, PublicKey, item};
 use crate::io::proof::key;
+use rules::Rules;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -48,6 +51,8 @@ pub struct Checked {
     pub items: u64,
     pub rows: u64,
     pub heads: u64,
+    /// The newest head's number.
+    pub newest: u64,
     pub faults: Vec<Fault>,
     /// Faults beyond those in `faults`.
     pub more: u64,
@@ -62,6 +67,7 @@ struct Check<'a> {
     sql: &'a Connection,
     key: &'a PublicKey,
     found: Checked,
+    rules: Rules,
 }
 
 /// A root that the tree must have had.
@@ -79,7 +85,8 @@ impl Checked {
     pub fn of(database: &Path, key: &PublicKey, copies: &[Note]) -> Result<Self> {
         let connection = open(database)?;
         connection.execute_batch("BEGIN")?;
-        let mut check = Check { sql: &connection, key, found: Self::default() };
+        let mut check =
+            Check { sql: &connection, key, found: Self::default(), rules: Rules::default() };
         match check.all(copies) {
             Ok(()) => {}
             Err(error @ (StoreError::Damaged(_) | StoreError::Bug(_))) => {
@@ -118,6 +125,7 @@ impl Check<'_> {
         marks.sort_by_key(|mark| mark.size);
         let newest = self.items(&marks)?;
         self.rows(newest)?;
+        self.texts()?;
         self.found.files = files(self.sql)?;
         Ok(())
     }
@@ -141,32 +149,12 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The triggers that keep rows from being changed are there, word for word.
-    fn protections(&mut self) -> Result<()> {
-        let version = |sql: &Connection| -> Result<i64> {
-            Ok(sql.pragma_query_value(None, "user_version", |row| row.get(0))?)
-        };
-        let model = schema::open_in_memory()?;
-        if version(self.sql)? != version(&model)? {
-            return Ok(());
-        }
-        for (name, sql) in triggers(&model)? {
-            if triggers(self.sql)?.get(&name) != Some(&sql) {
-                self.fault(Fault::new(
-                    format!("trigger {name}"),
-                    "防改动的触发器被去掉或改动",
-                    "what keeps rows from being changed was taken out or altered",
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// The heads in the log; each is a root that the tree must have had.
     fn heads(&mut self) -> Result<Vec<Mark>> {
         let mut marks = vec![];
         let rows = heads::rows(self.sql)?;
         self.found.heads = rows.len() as u64;
+        self.found.newest = rows.last().map_or(0, |row| row.number);
         let (mut expected, mut before): (u64, Option<Note>) = (1, None);
         for row in rows {
             let place = format!("head {}", row.number);
@@ -304,7 +292,8 @@ impl Check<'_> {
             } else if item.leaf() != leaf {
                 self.altered(number, &format!("{} {}", item.kind, item.key), "");
             }
-            newest.insert(name(&item.kind, &item.key), number);
+            let earlier = newest.insert(name(&item.kind, &item.key), number);
+            self.allowed(&item, row.get(1)?, earlier)?;
             tree.push(leaf);
             (seq, before) = (number + 1, leaf);
             self.rooted(&tree, &mut marks);
@@ -461,13 +450,6 @@ fn name(kind: &str, key: &str) -> [u8; 16] {
 
 fn kinds(sql: &Connection) -> Result<BTreeMap<i64, String>> {
     let mut rows = sql.prepare("SELECT id, kind FROM shape")?;
-    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn triggers(sql: &Connection) -> Result<BTreeMap<String, String>> {
-    let mut rows =
-        sql.prepare("SELECT name, sql FROM main.sqlite_schema WHERE type = 'trigger'")?;
     let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -1,7 +1,7 @@
 //! The one connection that writes: whoever waits together shares one commit, each in a savepoint
 //! of his own.
 
-use super::chain::Chain;
+use super::chain::{self, Chain};
 use super::error::{Result, StoreError};
 use crate::protocol::random::Random;
 use rusqlite::Connection;
@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::thread::JoinHandle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Writes that may wait; more are refused at once.
 const QUEUE: usize = 4096;
@@ -63,12 +63,14 @@ pub(super) struct Desk {
     sql: Connection,
     chain: Chain,
     random: Random,
+    /// Why what was written is not proved yet.
+    unproved: watch::Sender<Option<String>>,
 }
 
 impl Desk {
     fn new(sql: Connection, mut random: Random) -> Result<Self> {
         let chain = Chain::open(&sql, &mut random)?;
-        Ok(Self { sql, chain, random })
+        Ok(Self { sql, chain, random, unproved: watch::Sender::new(None) })
     }
 }
 
@@ -76,6 +78,7 @@ pub(super) struct Thread {
     /// `None` once it is to end.
     queue: Option<mpsc::Sender<Box<dyn Work>>>,
     running: Option<JoinHandle<()>>,
+    unproved: watch::Receiver<Option<String>>,
 }
 
 impl Drop for Thread {
@@ -95,6 +98,7 @@ impl Writer {
 
     pub fn thread(connection: Connection, random: Random) -> Result<Self> {
         let mut desk = Desk::new(connection, random)?;
+        let unproved = desk.unproved.subscribe();
         let (queue, mut waiting) = mpsc::channel::<Box<dyn Work>>(QUEUE);
         let running = std::thread::Builder::new()
             .name("store".to_owned())
@@ -110,7 +114,18 @@ impl Writer {
                 }
             })
             .map_err(|error| StoreError::Unreadable(error.to_string()))?;
-        Ok(Self::Thread(Thread { queue: Some(queue), running: Some(running) }))
+        Ok(Self::Thread(Thread { queue: Some(queue), running: Some(running), unproved }))
+    }
+
+    /// Why what was written is not proved yet; `None` where it is.
+    pub fn unproved(&self) -> watch::Receiver<Option<String>> {
+        match self {
+            Self::Inline(writer) => {
+                let writer = writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                writer.unproved.subscribe()
+            }
+            Self::Thread(thread) => thread.unproved.clone(),
+        }
     }
 
     /// Puts a write in the queue at once; the answer comes after its commit. Writes are carried
@@ -145,7 +160,7 @@ impl Writer {
 /// Runs what waits together in as few transactions as possible: one, unless SQLite itself gives a
 /// whole transaction up (disk full, I/O error).
 fn commit(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
-    let Desk { sql: connection, chain, random } = desk;
+    let Desk { sql: connection, chain, random, unproved } = desk;
     while !waiting.is_empty() {
         if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
             give_up(&mut waiting, &error.into());
@@ -167,7 +182,7 @@ fn commit(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
         if connection.is_autocommit() {
             continue;
         }
-        prove(connection, chain);
+        prove(connection, chain, unproved);
         match connection.execute_batch("COMMIT") {
             Ok(()) => done.iter_mut().for_each(|work| work.finish(Ok(()))),
             Err(error) => {
@@ -182,7 +197,7 @@ fn commit(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
 
 /// What is written is proved with it. Where that fails it is written all the same, and proved with
 /// the next commit.
-fn prove(connection: &Connection, chain: &Chain) {
+fn prove(connection: &Connection, chain: &Chain, unproved: &watch::Sender<Option<String>>) {
     let proved = (|| {
         if chain.is_idle(connection)? {
             return Ok(());
@@ -194,9 +209,18 @@ fn prove(connection: &Connection, chain: &Chain) {
         connection.execute_batch(close)?;
         appended
     })();
-    if let Err(error) = proved {
-        tracing::error!(%error, "what was written could not be proved yet");
+    let why = proved.err().map(|error| error.to_string());
+    if let Some(error) = &why {
+        tracing::error!(error, "what was written could not be proved yet");
+        if let Err(error) = chain::shorten(connection) {
+            tracing::error!(%error, "what waits to be proved could not be cut");
+        }
     }
+    unproved.send_if_modified(|shown| {
+        let other = *shown != why;
+        *shown = why;
+        other
+    });
 }
 
 fn give_up(waiting: &mut VecDeque<Box<dyn Work>>, error: &StoreError) {
@@ -351,6 +375,28 @@ mod tests {
         let answers: Vec<bool> = replies.into_iter().map(|reply| answer(reply).is_ok()).collect();
         assert_eq!(answers, [false, false, true], "nobody is told of a commit that was not");
         assert_eq!(rows(folder.path()), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_proved_is_said_until_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = crate::io::store::Store::open(&folder.path().join("log.db"), random()).unwrap();
+        let unproved = store.unproved();
+        let run = |sql: &'static str| {
+            let done = store.write_now(move |tx| Ok(tx.sql.execute_batch(sql)?));
+            assert_eq!(done, Ok(()), "it is written all the same");
+            unproved.borrow().clone()
+        };
+        let outage = "INSERT INTO outage (kind, from_ms, to_ms, why) VALUES ('log', 1, 2, 'x')";
+        assert_eq!(run(outage), None);
+        run("CREATE TEMP TRIGGER full BEFORE INSERT ON main.item
+             BEGIN SELECT RAISE(ABORT, 'no room'); END");
+        assert!(run(outage).unwrap().contains("no room"));
+        assert_eq!(run("DROP TRIGGER temp.full"), None, "both are proved now");
+        let items =
+            "SELECT count(*) FROM item JOIN shape ON shape.id = shape WHERE kind = 'outage'";
+        let count = move |tx: &mut Tx<'_>| Ok(tx.sql.query_row(items, [], |row| row.get(0))?);
+        assert_eq!(store.write_now(count), Ok(2_i64));
     }
 
     #[test]

@@ -15,12 +15,21 @@ use axum::extract::{Form, Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::io::{self, BufWriter, Write};
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 /// Bytes that wait for the browser.
 const PIECE: usize = 64 * 1024;
 const PIECES: usize = 4;
+/// Handed out side by side: each is put together in memory.
+pub const AT_ONCE: usize = 1;
+/// Of a period: more is for the command.
+const ENTRIES_MOST: u64 = 5_000;
+const BYTES_MOST: u64 = 4_000_000_000;
+/// A browser that takes nothing for so long has gone.
+const STALLED: Duration = Duration::from_secs(60);
 
 /// `POST /entries/{entry}/export`
 pub async fn entry(
@@ -51,6 +60,14 @@ async fn hand_out(
 ) -> Result<Response, Failure> {
     let unsigned =
         || Failure::Refused(StatusCode::SERVICE_UNAVAILABLE, page.t.export_unsigned.to_owned());
+    let busy = || Failure::Refused(StatusCode::TOO_MANY_REQUESTS, page.t.export_busy.to_owned());
+    let turn = Arc::clone(&shared.exports).try_acquire_owned().map_err(|_| busy())?;
+    let too_large =
+        || Failure::Refused(StatusCode::PAYLOAD_TOO_LARGE, page.t.export_too_large.to_owned());
+    let extent = shared.web.store.extent(scope).await?;
+    if extent.entries > ENTRIES_MOST || extent.bytes > BYTES_MOST {
+        return Err(too_large());
+    }
     let order = Order {
         store: &shared.web.store,
         recordings: &shared.web.recordings,
@@ -64,13 +81,15 @@ async fn hand_out(
         Failure::Refused(StatusCode::CONFLICT, format!("{}{fault:#}", page.t.export_failed))
     })?;
     let bundle = bundle.ok_or_else(|| entry_page::gone(page))?;
-    let too_large =
-        || Failure::Refused(StatusCode::PAYLOAD_TOO_LARGE, page.t.export_too_large.to_owned());
     let length = zip::length(&bundle).ok_or_else(too_large)?;
-    answer(bundle, length).map_err(|error| Failure::Broken(error.to_string()))
+    answer(bundle, length, turn).map_err(|error| Failure::Broken(error.to_string()))
 }
 
-fn answer(bundle: Bundle, length: u64) -> Result<Response, axum::http::Error> {
+fn answer(
+    bundle: Bundle,
+    length: u64,
+    turn: OwnedSemaphorePermit,
+) -> Result<Response, axum::http::Error> {
     // RFC 6266 and RFC 8187: the name is Chinese.
     let name = format!(
         "attachment; filename=\"export.zip\"; filename*=UTF-8''{}.zip",
@@ -78,11 +97,12 @@ fn answer(bundle: Bundle, length: u64) -> Result<Response, axum::http::Error> {
     );
     let (pieces, body) = mpsc::channel::<io::Result<Bytes>>(PIECES);
     tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let mut to = BufWriter::with_capacity(PIECE, Pieces(pieces.clone()));
         if let Err(fault) = zip::write(&bundle, &mut to).and_then(|()| to.flush()) {
             tracing::warn!(%fault, "what was handed out is not whole");
             // The browser has gone, or is told by a file that ends too soon.
-            let _ = pieces.blocking_send(Err(fault));
+            let _ = pieces.try_send(Err(fault));
         }
     });
     let body = Body::from_stream(ReceiverStream::new(body));
@@ -98,7 +118,8 @@ struct Pieces(mpsc::Sender<io::Result<Bytes>>);
 
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes)));
+        let sent = self.0.send_timeout(Ok(Bytes::copy_from_slice(bytes)), STALLED);
+        let sent = tokio::runtime::Handle::current().block_on(sent);
         sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
         Ok(bytes.len())
     }

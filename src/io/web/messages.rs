@@ -357,7 +357,8 @@ messages! {
     export_hint: "录音、全部修订和防篡改证明，附核验说明；每次导出都记入审计。", "Recordings, all revisions, proofs and how to check them. Each time is noted in the audit.";
     export_unsigned: "签名密钥不可用，不能导出；请看状态栏的告警。", "There is no signing key, so nothing can be handed out: see the alarm.";
     export_failed: "导出失败：", "Nothing was handed out: ";
-    export_too_large: "超过 4 GB，请用命令 dutyline export 导出到文件夹。", "More than 4 GB: use the command dutyline export, which writes a folder.";
+    export_too_large: "超过 5000 条记录或 4 GB，请用命令 dutyline export 导出到文件夹。", "More than 5,000 entries or 4 GB: use the command dutyline export, which writes a folder.";
+    export_busy: "另一个导出正在进行，请稍后再试。", "Another export is under way: try again in a while.";
 
     period: "时段", "Period";
     period_from: "从", "From";

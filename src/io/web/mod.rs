@@ -102,6 +102,7 @@ struct State {
     plays: recording::Plays,
     recalls: Semaphore,
     streams: Arc<Semaphore>,
+    exports: Arc<Semaphore>,
     closing: CancellationToken,
 }
 
@@ -141,6 +142,7 @@ fn build(web: Web, closing: CancellationToken) -> Router {
         plays: recording::Plays::default(),
         recalls: Semaphore::new(recording::RECALLS),
         streams: Arc::new(Semaphore::new(events::STREAMS)),
+        exports: Arc::new(Semaphore::new(export::AT_ONCE)),
         closing,
     });
     routes()

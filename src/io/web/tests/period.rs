@@ -35,7 +35,7 @@ async fn a_period_without_calls_is_said_to_be_so_only_where_the_line_was_served(
     assert!(quiet.contains("没有来电，线路和服务始终正常"), "{quiet}");
     assert!(quiet.contains("还没有签名"), "{quiet}");
     let key = signer(&room).await;
-    room.web.store.sign_head(key, clock::now()).await.unwrap();
+    room.web.store.sign_head(key, clock::now).await.unwrap();
     let quiet = room.get(&asked(-60, -50)).await.text;
     assert!(quiet.contains("由第 1 号签名"), "{quiet}");
     let down = Now { wall: clock::now().wall - minutes(53), ..clock::now() };
