@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::DeValue;
-pub use ways::{App, Bot, Gateway, Mail, MailSecurity, Modem, Push, To, Webhook};
+pub use ways::{App, Bot, Gateway, Mail, MailSecurity, Modem, Push, To, Webhook, sms_number};
 
 /// One channel: what every channel has, and how this one is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +122,19 @@ fn url(value: &DeValue<'_>) -> Result<String, Say> {
             "a URL with a host, without user name, # or characters that are not ASCII",
         );
     }
-    Ok(text.trim_end_matches('/').to_owned())
+    Ok(text)
+}
+
+/// The same without a query, to which a provider's paths are added.
+fn base_url(value: &DeValue<'_>) -> Result<String, Say> {
+    let text = url(value)?;
+    match text.contains('?') {
+        true => Err(say(
+            "只写到主机（如 \"https://example.cn\"），? 后面的口令写进 token_file",
+            "scheme and host alone (\"https://example.cn\"): what stands after ? goes into token_file",
+        )),
+        false => Ok(text.trim_end_matches('/').to_owned()),
+    }
 }
 
 /// Whether the host of a URL is a name that only means this host, or an address of it.

@@ -246,6 +246,7 @@ fn roster(reader: &Reader, root: &mut Section<'_>) -> Roster {
         let name = s.required("name", "\"李四\"", text);
         let role = s.required("role", "\"leader\"", role);
         let mobile = s.optional("mobile", dialled);
+        let sms = s.optional("sms", super::channels::sms_number);
         let office = s.optional("office", dialled);
         if s.get("mobile").is_none() && s.get("office").is_none() {
             let fault = say(
@@ -265,7 +266,7 @@ fn roster(reader: &Reader, root: &mut Section<'_>) -> Roster {
         }
         s.close();
         match (name, role) {
-            (Some(name), Some(role)) => people.push(Person { name, role, mobile, office }),
+            (Some(name), Some(role)) => people.push(Person { name, role, mobile, sms, office }),
             _ => all_read = false,
         }
     }

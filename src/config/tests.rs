@@ -624,7 +624,8 @@ fn with_channels(folder: &Path, sections: &str) -> Result<Loaded, Faults> {
         std::fs::write(folder.join(name), text).expect("written");
     }
     let sections = sections.replace("FOLDER", &folder.display().to_string());
-    load(&format!("{RIGHT}{sections}"))
+    let right = RIGHT.replace("\"3001\"\n", "\"3001\"\nsms = \"13900000000\"\n");
+    load(&format!("{right}{sections}"))
 }
 
 /// One of each kind.
@@ -747,8 +748,20 @@ fn a_channel_that_cannot_work_is_refused_with_its_remedy() {
     let body = "body = '{to} {no}'\n";
     assert_eq!(fields(&format!("{sms}{body}")), one("to"));
     assert_eq!(fields(&format!("{sms}{body}roles = [\"head\"]")), one("roles"), "nobody holds it");
-    assert_eq!(fields(&format!("{sms}body = '{{to}} {{name}} {{no}}'\nto = [\"1\"]")), one("body"));
-    assert_eq!(fields(&format!("{sms}body = 'x'\nto = [\"1\"]")), one("body"));
+    assert_eq!(
+        fields(&format!("{sms}body = '{{to}} {{name}} {{no}}'\nto = [\"13800000000\"]")),
+        one("body")
+    );
+    assert_eq!(fields(&format!("{sms}body = 'x'\nto = [\"13800000000\"]")), one("body"));
+    for number in ["913800000000", "3001", "sip:a@x", "23800000000", "+86138x"] {
+        assert_eq!(
+            fields(&format!("{sms}{body}roles = [\"leader\"]\nto = [\"{number}\"]")),
+            one("to"),
+            "{number}"
+        );
+    }
+    let bot = "kind = \"wecom_bot\"\ntoken_file = \"FOLDER/s\"\n";
+    assert_eq!(fields(&format!("{bot}url = \"https://x/?key=a\"")), one("url"));
     assert_eq!(fields("kind = \"modem\"\ndevice = \"/dev/ttyUSB0\""), one("to"));
     let twice = with_channels(
         folder.path(),

@@ -222,6 +222,7 @@ fn config(
                 name: "张局长".to_owned(),
                 role: Role::Leader,
                 mobile: Some(LEADER.to_owned()),
+                sms: None,
                 office: None,
             }],
         },

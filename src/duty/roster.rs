@@ -23,6 +23,9 @@ pub struct Person {
     pub role: Role,
     /// 手机
     pub mobile: Option<String>,
+    /// 短信: as the carriers write it, with no prefix of the PBX
+    #[serde(default)]
+    pub sms: Option<String>,
     /// 办公电话
     pub office: Option<String>,
 }

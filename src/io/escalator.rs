@@ -168,6 +168,7 @@ mod tests {
             name: name.to_owned(),
             role,
             mobile: Some(format!("{name}1")),
+            sms: None,
             office: Some(format!("{name}2")),
         };
         let roster =

@@ -152,6 +152,7 @@ mod tests {
             name: "李四".into(),
             role: Role::Leader,
             mobile: Some("1001".into()),
+            sms: None,
             office: Some("2001".into()),
         };
         let roster = Roster { people: vec![leader] };

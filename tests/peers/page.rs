@@ -92,6 +92,7 @@ impl Room {
             name: name.to_owned(),
             role,
             mobile: Some(mobile.to_owned()),
+            sms: None,
             office: office.map(str::to_owned),
         };
         let roster = Roster {

@@ -1,6 +1,6 @@
 //! The keys of each kind of channel.
 
-use super::{Way, is_here, needs, recipient, role, secret, secrets, url};
+use super::{Way, base_url, is_here, needs, recipient, role, secret, secrets, url};
 use crate::config::check::one_of;
 use crate::config::faults::{Say, say};
 use crate::config::reader::{Reader, Section, any_text, list, number, text};
@@ -130,7 +130,7 @@ fn warn_of_plain_http(reader: &Reader, s: &mut Section<'_>) {
 }
 
 fn base(reader: &Reader, s: &mut Section<'_>, usual: &str) -> String {
-    let url = s.or("url", usual.to_owned(), url);
+    let url = s.or("url", usual.to_owned(), base_url);
     warn_of_plain_http(reader, s);
     url
 }
@@ -162,7 +162,7 @@ fn app(reader: &Reader, s: &mut Section<'_>) -> Option<App> {
 }
 
 fn ntfy(reader: &Reader, s: &mut Section<'_>) -> Option<Push> {
-    let url = s.required("url", "\"https://ntfy.example.cn\"", url);
+    let url = s.required("url", "\"https://ntfy.example.cn\"", base_url);
     warn_of_plain_http(reader, s);
     let topic = s.required("topic", "\"zhiban\"", topic);
     let token = secret(reader, s, "token_file");
@@ -170,7 +170,7 @@ fn ntfy(reader: &Reader, s: &mut Section<'_>) -> Option<Push> {
 }
 
 fn gotify(reader: &Reader, s: &mut Section<'_>) -> Option<Push> {
-    let url = s.required("url", "\"https://gotify.example.cn\"", url);
+    let url = s.required("url", "\"https://gotify.example.cn\"", base_url);
     warn_of_plain_http(reader, s);
     needs(reader, s, "token_file", "\"/etc/dutyline/gotify-token\"");
     let token = secret(reader, s, "token_file")?;
@@ -246,13 +246,13 @@ fn modem(reader: &Reader, s: &mut Section<'_>, roster: &Roster) -> Option<Modem>
 
 /// Numbers, and whoever holds a role.
 fn to(reader: &Reader, s: &mut Section<'_>, roster: &Roster) -> Vec<To> {
-    let numbers = s.or("to", vec![], list(recipient));
+    let numbers = s.or("to", vec![], list(sms_number));
     let roles = s.or("roles", vec![], list(role));
     for role in &roles {
-        if roster.holder(*role).is_none_or(|person| person.mobile.is_none()) {
+        if roster.holder(*role).is_none_or(|person| person.sms.is_none()) {
             let fault = say(
-                "这个角色没有人或没有手机号码：在 [[leaders]] 里写 mobile",
-                "nobody holds this role, or he has no mobile: write it in [[leaders]]",
+                "这个角色没有人，或没有收短信的号码：在 [[leaders]] 里写 sms = \"139…\"",
+                "nobody holds this role, or he has no number for short messages: write sms = \"139…\" in [[leaders]]",
             );
             let place = s.get("roles").map(|given| given.place);
             reader.fault(place, s.field("roles"), fault);
@@ -268,6 +268,23 @@ fn to(reader: &Reader, s: &mut Section<'_>, roster: &Roster) -> Vec<To> {
         reader.fault(Some(s.place()), s.field("to"), fault);
     }
     to
+}
+
+/// A number as the carriers write it: none of the PBX's prefixes and extensions.
+pub fn sms_number(value: &DeValue<'_>) -> Result<String, Say> {
+    let text = any_text(value)?;
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = match text.strip_prefix('+') {
+        Some(abroad) => (7..=15).contains(&abroad.len()) && digits(abroad),
+        None => text.len() == 11 && text.starts_with('1') && digits(&text),
+    };
+    if fits {
+        return Ok(text);
+    }
+    Err(say(
+        "短信只能发到 11 位手机号（1 开头，不带外线字冠）或 + 开头的国际号码",
+        "a short message goes to a mobile of 11 digits beginning with 1, without the PBX's prefix, or to +…",
+    ))
 }
 
 fn recipients(value: &DeValue<'_>) -> Result<Vec<String>, Say> {

@@ -23,7 +23,28 @@ pub struct Text {
 /// Of one matter or of several; `line` is the duty room's own number, to be called back.
 pub fn text(what: What, items: &[Item], line: &str) -> Text {
     let numbers: Vec<&str> = items.iter().map(|item| item.number.as_str()).collect();
-    let numbers = numbers.join("、");
+    let count = match items.len() {
+        0 | 1 => String::new(),
+        several => format!(" {several} 件"),
+    };
+    said(what, items, &count, &numbers.join("、"), line)
+}
+
+/// The same where every word is paid for: however many matters, one number.
+pub fn short_text(what: What, items: &[Item], line: &str) -> Text {
+    said(what, items, "", &short_numbers(items), line)
+}
+
+/// 记-20261003-0007 等 3 件
+pub fn short_numbers(items: &[Item]) -> String {
+    let first = items.first().map_or("", |item| item.number.as_str());
+    match items.len() {
+        0 | 1 => first.to_owned(),
+        several => format!("{first} 等 {several} 件"),
+    }
+}
+
+fn said(what: What, items: &[Item], count: &str, numbers: &str, line: &str) -> Text {
     if what == What::Withdrawn {
         return Text {
             title: "紧急事项已撤回".to_owned(),
@@ -36,14 +57,10 @@ pub fn text(what: What, items: &[Item], line: &str) -> Text {
         Urgency::Urgent | Urgency::Routine => "急",
     };
     let again = if what == What::Repeat { "，尚无人确认" } else { "" };
-    let count = match items.len() {
-        0 | 1 => "紧急事项：".to_owned(),
-        several => format!(" {several} 件紧急事项："),
-    };
     Text {
         title: format!("值班室紧急事项（{urgency}）"),
         body: format!(
-            "【{urgency}】值班室有{count}{numbers}{again}。请接听值班室来电按 1 确认，或回拨 {line}。"
+            "【{urgency}】值班室有{count}紧急事项：{numbers}{again}。请接听值班室来电按 1 确认，或回拨 {line}。"
         ),
     }
 }
@@ -74,5 +91,8 @@ mod tests {
         let said = text(What::Alert, &items, "63001234").body;
         assert!(said.starts_with("【特急】值班室有 3 件紧急事项："), "{said}");
         assert!(items.iter().all(|item| said.contains(&item.number)), "{said}");
+        let short = short_text(What::Alert, &items, "63001234").body;
+        let wanted = "【特急】值班室有紧急事项：记-20261003-0001 等 3 件。请接听";
+        assert!(short.starts_with(wanted), "{short}");
     }
 }

@@ -12,8 +12,10 @@ use std::time::Duration;
 /// Milliseconds from now.
 type At = i64;
 
-/// A provider that asks for more patience than this has failed this time.
+/// A provider that asks for more patience than this has failed this time, unless it is a first notice.
 const STEP: At = 180_000;
+/// A first notice is tried again by then, whatever the provider asks for.
+const PATIENCE: At = 3_600_000;
 /// After a try that took longer than the pause before the next one.
 const BREATH: At = 1_000;
 /// A try is lost when so much more than it may take has passed.
@@ -128,6 +130,7 @@ impl<'a> Look<'a> {
         let planned = self.rel(first.started) + millis(Duration::from_secs(*pause));
         let at = planned.max(ended + BREATH);
         match after {
+            Some(after) if one.what == What::Alert => Some(at.max(ended + after.min(PATIENCE))),
             Some(after) if ended + after - self.rel(one.made) > STEP => None,
             Some(after) => Some(at.max(ended + after)),
             None => Some(at),

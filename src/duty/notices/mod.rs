@@ -9,7 +9,7 @@ mod pace;
 mod plan;
 mod verdict;
 
-pub use content::{Item, Text, text};
+pub use content::{Item, Text, short_numbers, short_text, text};
 pub use decide::decide;
 pub use pace::{Quota, Window};
 pub use plan::{Channel, Kind, off_the_half_hour};

@@ -215,7 +215,9 @@ impl Answer {
         match self.status {
             200..=299 => None,
             410 => Some(Verdict::Gone { why }),
-            408 | 425 | 429 | 500..=599 => Some(Verdict::Retry { after: self.retry_after, why }),
+            // Whoever answers so may have passed it on.
+            408 | 500 | 502 | 504 => Some(Verdict::Unknown { why }),
+            425 | 429 | 500..=599 => Some(Verdict::Retry { after: self.retry_after, why }),
             _ => Some(Verdict::Permanent { why }),
         }
     }

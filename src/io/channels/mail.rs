@@ -3,6 +3,7 @@
 
 use super::Letter;
 use super::guard::{Guard, Stopped};
+use super::http::READ_AT_MOST;
 use super::signing::to_base64;
 use crate::config::channels::{Mail, MailSecurity};
 use crate::duty::notices::Verdict;
@@ -11,16 +12,70 @@ use lettre::address::{Address, Envelope};
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{
-    AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters,
+    AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters,
 };
 use lettre::transport::smtp::extension::ClientId;
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 /// Of an encoded line (RFC 2045 §6.8).
 const LINE: usize = 76;
 /// Of the text within one encoded word, so that the word has 75 characters at most (RFC 2047 §2).
 const WORD: usize = 45;
+
+/// A server that has not shown its certificate may say so much, and no more: a reply without an end
+/// would be kept whole.
+#[derive(Debug)]
+struct Bounded {
+    stream: TcpStream,
+    left: usize,
+}
+
+impl AsyncRead for Bounded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.left == 0 {
+            return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        self.left = self.left.saturating_sub(buffer.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Bounded {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl AsyncTokioStream for Bounded {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.stream.peer_addr()
+    }
+}
 
 /// Why there was no message.
 enum Fault {
@@ -75,9 +130,19 @@ async fn talk(
         MailSecurity::None => None,
         MailSecurity::Tls | MailSecurity::StartTls => Some(parameters(&way.server, ca)?),
     };
-    let at_once = tls.clone().filter(|_| way.security == MailSecurity::Tls);
-    let mut line =
-        AsyncSmtpConnection::connect_tokio1(&addresses[..], None, &hello, at_once, None).await?;
+    let mut line = match &tls {
+        Some(tls) if way.security == MailSecurity::Tls => {
+            let tls = Some(tls.clone());
+            AsyncSmtpConnection::connect_tokio1(&addresses[..], None, &hello, tls, None).await?
+        }
+        _ => {
+            let stream = TcpStream::connect(&addresses[..]).await.map_err(|_| {
+                Fault::Other(Verdict::Retry { after: None, why: "no connection".to_owned() })
+            })?;
+            let stream = Box::new(Bounded { stream, left: READ_AT_MOST });
+            AsyncSmtpConnection::connect_with_transport(stream, &hello).await?
+        }
+    };
     if let Some(tls) = tls.filter(|_| way.security == MailSecurity::StartTls) {
         // Whoever stands in between may have taken the offer away (RFC 3207 §6).
         if !line.can_starttls() {

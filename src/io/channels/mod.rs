@@ -17,16 +17,16 @@ mod worker;
 
 use crate::config::channels::{Channel, Way};
 use crate::duty::ids::DeliveryId;
-use crate::duty::notices::{self, Item, Text, Verdict, What};
+use crate::duty::notices::{self, Item, Kind, Text, Verdict, What};
 use crate::duty::roster::Roster;
 use crate::io::clock;
 use crate::io::status::Board;
-use crate::io::store::{Matter, Outgoing, Store};
+use crate::io::store::{Matter, Outgoing, Store, StoreError};
 use chrono::{DateTime, Utc};
 use guard::Guard;
 use http::{Http, Request};
 use std::time::Duration;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 use troubles::Troubles;
@@ -51,25 +51,73 @@ pub struct Office {
     pub line: String,
 }
 
-/// Serves every channel until `stopping`.
+/// How long a log that does not take the channels is left alone.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Serves every channel until `stopping`; where the log is busy or full, as soon as it takes them.
 pub async fn start(
     channels: Vec<Channel>,
     office: Office,
     stopping: &CancellationToken,
 ) -> Vec<JoinHandle<()>> {
     let troubles = Troubles::new(office.board.clone());
-    let plans = channels.iter().map(|channel| channel.plan.clone()).collect();
-    if let Err(error) = office.store.set_channels(plans, clock::now()).await {
-        error!(%error, "the channels are not served: the log does not take them");
-        for channel in channels {
-            troubles.add(&channel.plan.name, &error.to_string());
+    match set(&channels, &office, &troubles).await {
+        Ok(()) => serve(channels, &office, &troubles, stopping),
+        Err(error) if error.may_pass() => {
+            let stopping = stopping.clone();
+            vec![tokio::spawn(serve_later(channels, office, troubles, stopping))]
         }
-        return vec![];
+        Err(_) => vec![],
     }
+}
+
+async fn set(channels: &[Channel], office: &Office, troubles: &Troubles) -> Result<(), StoreError> {
+    let plans = channels.iter().map(|channel| channel.plan.clone()).collect();
+    let set = office.store.set_channels(plans, clock::now()).await;
+    if let Err(error) = &set {
+        error!(%error, "the channels are not served: the log does not take them");
+    }
+    for channel in channels {
+        match &set {
+            Ok(()) => troubles.clear(&channel.plan.name),
+            Err(error) => troubles.add(&channel.plan.name, &error.to_string()),
+        }
+    }
+    set
+}
+
+async fn serve_later(
+    channels: Vec<Channel>,
+    office: Office,
+    troubles: Troubles,
+    stopping: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(AGAIN) => {}
+            () = stopping.cancelled() => return,
+        }
+        match set(&channels, &office, &troubles).await {
+            Ok(()) => break,
+            Err(error) if error.may_pass() => {}
+            Err(_) => return,
+        }
+    }
+    for worker in serve(channels, &office, &troubles, &stopping) {
+        let _ = worker.await;
+    }
+}
+
+fn serve(
+    channels: Vec<Channel>,
+    office: &Office,
+    troubles: &Troubles,
+    stopping: &CancellationToken,
+) -> Vec<JoinHandle<()>> {
     let mut workers = vec![];
     for channel in channels {
         let name = channel.plan.name.clone();
-        match Sender::new(channel, &office) {
+        match Sender::new(channel, office) {
             Ok(sender) => {
                 let (store, board) = (office.store.clone(), office.board.clone());
                 let worker = worker::Worker { sender, store, board, troubles: troubles.clone() };
@@ -117,7 +165,11 @@ impl Sender {
     }
 
     async fn speak(&self, outgoing: &Outgoing, limit: Duration) -> Verdict {
-        let text = notices::text(outgoing.what, &outgoing.items, &self.line);
+        let text = match self.channel.plan.kind {
+            Kind::Sms | Kind::Modem => notices::short_text,
+            _ => notices::text,
+        };
+        let text = text(outgoing.what, &outgoing.items, &self.line);
         let letter = Letter {
             name: outgoing.name,
             what: outgoing.what,
@@ -146,11 +198,14 @@ impl Sender {
             }
             Way::Modem(way) => modem::send(way, letter, &self.roster, limit).await,
             Way::Sms(way) => {
-                let mut verdicts = vec![];
+                let mut under_way = JoinSet::new();
                 for request in sms::requests(way, letter, &self.roster) {
-                    verdicts.push(sms::verdict(way, answer(request).await));
+                    let http = self.http.clone();
+                    under_way.spawn(async move { http.send(request, limit).await });
                 }
-                sms::worst(verdicts)
+                let answers = under_way.join_all().await;
+                let verdicts = answers.into_iter().map(|answer| sms::verdict(way, answer));
+                sms::together(verdicts.collect())
             }
         }
     }

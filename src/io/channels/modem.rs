@@ -2,7 +2,7 @@
 //! is cut. The line is opened for each message, so that a modem that was plugged in again just works.
 
 use super::Letter;
-use super::sms::numbers;
+use super::sms::{numbers, together};
 use crate::config::channels::Modem;
 use crate::duty::notices::Verdict;
 use crate::duty::roster::Roster;
@@ -17,8 +17,13 @@ use tokio::io::unix::AsyncFd;
 
 /// What a modem answers to anything but a message.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// What a network answers to a message.
+const TAKEN_WITHIN: Duration = Duration::from_secs(25);
+/// After so long without a word, nothing is left of what was asked before.
+const QUIET: Duration = Duration::from_millis(200);
 /// Of what a modem says at most before it says what was asked.
 const READ_AT_MOST: usize = 8192;
+const SILENT: &str = "modem silent";
 const CTRL_Z: u8 = 0x1a;
 const ESCAPE: u8 = 0x1b;
 
@@ -26,10 +31,9 @@ const ESCAPE: u8 = 0x1b;
 pub async fn send(way: &Modem, letter: &Letter<'_>, roster: &Roster, limit: Duration) -> Verdict {
     let mut began = false;
     match tokio::time::timeout(limit, talk(way, letter, roster, &mut began)).await {
-        Ok(Ok(reference)) => Verdict::Accepted { id: Some(reference) },
-        Ok(Err(verdict)) => verdict,
-        Err(_) if began => Verdict::Unknown { why: "modem silent".to_owned() },
-        Err(_) => Verdict::Retry { after: None, why: "modem silent".to_owned() },
+        Ok(Ok(verdict) | Err(verdict)) => verdict,
+        Err(_) if began => unknown(SILENT),
+        Err(_) => Verdict::Retry { after: None, why: SILENT.to_owned() },
     }
 }
 
@@ -38,10 +42,9 @@ async fn talk(
     letter: &Letter<'_>,
     roster: &Roster,
     began: &mut bool,
-) -> Result<String, Verdict> {
+) -> Result<Verdict, Verdict> {
     let mut line = Line::open(&way.device)?;
-    // Out of whatever was begun and not ended.
-    line.write(&[ESCAPE]).await?;
+    line.start_over().await?;
     for command in ["ATE0", "AT+CMGF=0"] {
         line.write(format!("{command}\r").as_bytes()).await?;
         let answer = line.until(ANSWER_WITHIN, ends).await?;
@@ -49,29 +52,47 @@ async fn talk(
         line.heard.clear();
     }
     let reference = letter.name.0.as_bytes()[15];
-    let mut last = String::new();
+    let mut verdicts = vec![];
     for number in numbers(&way.to, roster) {
         for pdu in submit(&number, &letter.text.body, reference) {
-            last = message(&mut line, &pdu, began).await?;
+            let verdict = match message(&mut line, &pdu, began).await {
+                Ok(reference) => Verdict::Accepted { id: Some(reference) },
+                Err(verdict) => verdict,
+            };
+            let taken = matches!(verdict, Verdict::Accepted { .. });
+            verdicts.push(verdict);
+            if !taken {
+                // What is wrong with the line itself shows again at the next number.
+                let _ = line.start_over().await;
+                break;
+            }
         }
     }
-    Ok(last)
+    Ok(together(verdicts))
 }
 
 /// The network's reference of one message.
 async fn message(line: &mut Line, pdu: &Pdu, began: &mut bool) -> Result<String, Verdict> {
     line.write(format!("AT+CMGS={}\r", pdu.octets).as_bytes()).await?;
-    let asked = line.until(Duration::MAX, |text| text.contains("> ") || ends(text)).await?;
+    let asked = line.until(ANSWER_WITHIN, |text| text.contains("> ") || ends(text)).await?;
     fault(&asked)?;
+    if !asked.contains("> ") {
+        return Err(Verdict::Retry { after: None, why: "no prompt of the modem".to_owned() });
+    }
     line.heard.clear();
     *began = true;
     line.write(pdu.hex.as_bytes()).await?;
     line.write(&[CTRL_Z]).await?;
-    let answer = line.until(Duration::MAX, ends).await?;
+    let answer = line.until(TAKEN_WITHIN, ends).await.map_err(|verdict| unknown(verdict.why()))?;
     fault(&answer)?;
     line.heard.clear();
     let reference = answer.split("+CMGS:").nth(1).and_then(|rest| rest.split_whitespace().next());
-    Ok(reference.map(super::tame).unwrap_or_default())
+    reference.map(super::tame).ok_or_else(|| unknown("no +CMGS of the modem"))
+}
+
+/// The message was given to the modem.
+fn unknown(why: &str) -> Verdict {
+    Verdict::Unknown { why: why.to_owned() }
 }
 
 fn ends(text: &str) -> bool {
@@ -127,6 +148,22 @@ impl Line {
         Ok(())
     }
 
+    /// Out of whatever was begun and not ended, and of what is still being said of it.
+    async fn start_over(&mut self) -> Result<(), Verdict> {
+        self.write(&[ESCAPE]).await?;
+        self.heard.clear();
+        loop {
+            let before = self.heard.len();
+            match self.until(QUIET, |heard| heard.len() > before).await {
+                Ok(_) => {}
+                Err(verdict) if verdict.why() == SILENT => break,
+                Err(verdict) => return Err(verdict),
+            }
+        }
+        self.heard.clear();
+        Ok(())
+    }
+
     /// What was heard, as soon as it is `enough`.
     async fn until(
         &mut self,
@@ -134,7 +171,10 @@ impl Line {
         enough: impl Fn(&str) -> bool,
     ) -> Result<String, Verdict> {
         let reading = async {
-            while !enough(&self.heard) && self.heard.len() < READ_AT_MOST {
+            while !enough(&self.heard) {
+                if self.heard.len() >= READ_AT_MOST {
+                    return Err(Verdict::Retry { after: None, why: "modem babbles".to_owned() });
+                }
                 let mut block = [0; 256];
                 let mut ready = self.file.readable_mut().await.map_err(|_| gone())?;
                 match ready.try_io(|file| file.get_mut().read(&mut block)) {
@@ -151,8 +191,16 @@ impl Line {
         };
         match tokio::time::timeout(limit, reading).await {
             Ok(done) => done.map(|()| self.heard.clone()),
-            Err(_) => Err(Verdict::Retry { after: None, why: "modem silent".to_owned() }),
+            Err(_) => Err(Verdict::Retry { after: None, why: SILENT.to_owned() }),
         }
+    }
+}
+
+/// Whoever comes next may have the line.
+impl Drop for Line {
+    fn drop(&mut self) {
+        // SAFETY: the descriptor is open for as long as `self.file`; this request takes no argument.
+        unsafe { libc::ioctl(self.file.as_raw_fd(), libc::TIOCNXCL) };
     }
 }
 
@@ -160,7 +208,7 @@ fn gone() -> Verdict {
     Verdict::Retry { after: None, why: "modem unplugged".to_owned() }
 }
 
-/// Bytes as they are: no echo, no line editing. The speed of a USB modem is its own.
+/// Bytes as they are, and for nobody else: no echo, no line editing. The speed of a USB modem is its own.
 fn raw(file: &File) -> std::io::Result<()> {
     // SAFETY: `termios` is plain data that tcgetattr fills before it is read.
     let mut settings: libc::termios = unsafe { std::mem::zeroed() };
@@ -171,6 +219,10 @@ fn raw(file: &File) -> std::io::Result<()> {
     // SAFETY: as above.
     unsafe { libc::cfmakeraw(&raw mut settings) };
     settings.c_cflag |= libc::CLOCAL | libc::CREAD;
+    // SAFETY: as above; this request takes no argument.
+    if unsafe { libc::ioctl(file.as_raw_fd(), libc::TIOCEXCL) } != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
     // SAFETY: as above.
     match unsafe { libc::tcsetattr(file.as_raw_fd(), libc::TCSANOW, &raw const settings) } {
         0 => Ok(()),

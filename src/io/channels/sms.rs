@@ -4,7 +4,7 @@
 use super::Letter;
 use super::http::{Answer, Fault, Request};
 use crate::config::channels::{Gateway, To};
-use crate::duty::notices::Verdict;
+use crate::duty::notices::{Verdict, short_numbers};
 use crate::duty::roster::Roster;
 
 /// One request for each recipient; whoever holds a role now.
@@ -12,11 +12,11 @@ pub fn requests(way: &Gateway, letter: &Letter<'_>, roster: &Roster) -> Vec<Requ
     numbers(&way.to, roster).into_iter().map(|to| request(way, letter, &to)).collect()
 }
 
-/// Each number once; of whoever holds a role, his mobile.
+/// Each number once; of whoever holds a role, his number for short messages.
 pub fn numbers(to: &[To], roster: &Roster) -> Vec<String> {
     let number = |to: &To| match to {
         To::Number(number) => Some(number.clone()),
-        To::Role(role) => roster.holder(*role).and_then(|person| person.mobile.clone()),
+        To::Role(role) => roster.holder(*role).and_then(|person| person.sms.clone()),
     };
     let mut numbers: Vec<String> = vec![];
     for number in to.iter().filter_map(number) {
@@ -28,11 +28,10 @@ pub fn numbers(to: &[To], roster: &Roster) -> Vec<String> {
 }
 
 fn request(way: &Gateway, letter: &Letter<'_>, to: &str) -> Request {
-    let numbers: Vec<&str> = letter.items.iter().map(|item| item.number.as_str()).collect();
     let id = letter.name.to_string();
     let words = [
         ("to", to),
-        ("no", &numbers.join("、")),
+        ("no", &short_numbers(letter.items)),
         ("text", &letter.text.body),
         ("id", &id),
         ("line", letter.line),
@@ -138,8 +137,8 @@ pub fn verdict(way: &Gateway, answer: Result<Answer, Fault>) -> Verdict {
     }
 }
 
-/// Of several recipients: as good as the worst.
-pub fn worst(verdicts: Vec<Verdict>) -> Verdict {
+/// Of several recipients: as good as the worst, but what one of them has or may have is no failure.
+pub fn together(verdicts: Vec<Verdict>) -> Verdict {
     let rank = |verdict: &Verdict| match verdict {
         Verdict::Accepted { .. } => 0,
         Verdict::Permanent { .. } => 1,
@@ -147,8 +146,14 @@ pub fn worst(verdicts: Vec<Verdict>) -> Verdict {
         Verdict::Retry { .. } => 3,
         Verdict::Gone { .. } => 4,
     };
+    let arrived = |one: &Verdict| matches!(one, Verdict::Accepted { .. } | Verdict::Unknown { .. });
+    let may_have_arrived = verdicts.iter().any(arrived);
     let none = Verdict::Permanent { why: "nobody to write to".to_owned() };
-    verdicts.into_iter().max_by_key(rank).unwrap_or(none)
+    match verdicts.into_iter().max_by_key(rank).unwrap_or(none) {
+        accepted @ Verdict::Accepted { .. } => accepted,
+        worst if may_have_arrived => Verdict::Unknown { why: worst.why().to_owned() },
+        worst => worst,
+    }
 }
 
 #[cfg(test)]
@@ -187,7 +192,13 @@ mod tests {
         let limited = of(r#"{"Code":"isv.BUSINESS_LIMIT_CONTROL"}"#);
         assert_eq!(limited.why(), "answer isv.BUSINESS_LIMIT_CONTROL");
         assert!(matches!(of("nonsense"), Verdict::Unknown { .. }));
-        let verdicts = vec![of(r#"{"Code":"OK"}"#), limited.clone()];
-        assert_eq!(worst(verdicts), limited);
+        assert_eq!(together(vec![limited.clone(), limited.clone()]), limited);
+        let good = of(r#"{"Code":"OK"}"#);
+        assert_eq!(together(vec![good.clone(), good.clone()]), good);
+        let refused = Verdict::Permanent { why: "no such number".to_owned() };
+        for bad in [limited, refused] {
+            let mixed = together(vec![bad.clone(), good.clone()]);
+            assert_eq!(mixed, Verdict::Unknown { why: bad.why().to_owned() }, "one has it");
+        }
     }
 }

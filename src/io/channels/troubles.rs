@@ -23,6 +23,13 @@ impl Troubles {
         });
     }
 
+    /// Where nothing better is known.
+    pub fn add_unless_known(&self, channel: &str, why: &str) {
+        self.change(|known| {
+            known.entry(channel.to_owned()).or_insert_with(|| why.to_owned());
+        });
+    }
+
     pub fn clear(&self, channel: &str) {
         self.change(|known| {
             known.remove(channel);

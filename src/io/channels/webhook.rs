@@ -93,7 +93,10 @@ mod tests {
         for status in [301, 302, 307, 308, 400, 401, 403, 404, 422] {
             assert_eq!(of(status), Verdict::Permanent { why: why(status) });
         }
-        for status in [429, 500, 502, 503, 504] {
+        for status in [408, 500, 502, 504] {
+            assert_eq!(of(status), Verdict::Unknown { why: why(status) });
+        }
+        for status in [429, 501, 503] {
             assert_eq!(of(status), Verdict::Retry { after: None, why: why(status) });
         }
         assert_eq!(of(410), Verdict::Gone { why: why(410) });

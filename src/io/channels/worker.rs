@@ -3,14 +3,17 @@
 use super::Sender;
 use super::troubles::Troubles;
 use crate::duty::ids::DeliveryId;
-use crate::duty::notices::Verdict;
+use crate::duty::notices::{Kind, Verdict};
 use crate::io::clock;
 use crate::io::status::{Board, Live};
 use crate::io::store::{Look, Outgoing, Store};
 use crate::protocol::now::Deadline;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast::{
+    self,
+    error::{RecvError, TryRecvError},
+};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, trace, warn};
@@ -23,6 +26,8 @@ const GLANCE: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(500);
 /// A try that failed so often is shown.
 const SHOWN_AFTER: usize = 2;
+/// So is a provider that asks for more patience than this.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 pub struct Worker {
     pub sender: Sender,
@@ -39,11 +44,18 @@ impl Worker {
         let sender = Arc::new(self.sender);
         let (plan, store) = (sender.plan().clone(), self.store);
         let mut under_way: JoinSet<Sent> = JoinSet::new();
+        // Two messages on one serial line are none.
+        let at_once = if plan.kind == Kind::Modem { 1 } else { IN_FLIGHT };
         while !stopping.is_cancelled() {
-            let until = if under_way.len() < IN_FLIGHT {
+            // What has happened until now is seen by the look that follows.
+            while !matches!(live.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
+            let until = if under_way.len() < at_once {
                 match store.next_notice(&plan, clock::now()).await {
                     Ok(look) => {
                         let sent = look.send.is_some();
+                        if let Some(why) = look.failed {
+                            self.troubles.add_unless_known(&plan.name, why);
+                        }
                         let until = take(look, &sender, &mut under_way, &self.board);
                         if sent {
                             continue;
@@ -129,7 +141,11 @@ fn shown(channel: &str, nth: usize, verdict: &Verdict, troubles: &Troubles) {
         }
         Verdict::Retry { why, .. } | Verdict::Unknown { why } => {
             info!(channel, why, nth, "a channel did not take its message");
-            if nth >= SHOWN_AFTER {
+            let patience = match verdict {
+                Verdict::Retry { after: Some(after), .. } => *after,
+                _ => Duration::ZERO,
+            };
+            if nth >= SHOWN_AFTER || patience > PATIENCE {
                 troubles.add(channel, why);
             }
         }

@@ -268,6 +268,7 @@ pub mod tests {
             name: name.to_owned(),
             role,
             mobile: Some(mobile.to_owned()),
+            sms: None,
             office: office.map(str::to_owned),
         };
         Roster {

@@ -52,14 +52,17 @@ pub struct Look {
     pub until: Option<Deadline>,
     /// Why nothing more is sent this way until the next start.
     pub closed: Option<String>,
+    /// Why something has failed for good.
+    pub failed: Option<&'static str>,
     pub live: Vec<Live>,
 }
 
 impl Store {
     /// The channels of the configuration take the place of those of the last run. What was in
-    /// flight when that ended is tried again. Call it once, before they are served.
+    /// flight when that ended is tried again; a channel that is new is told of what is open. Call it
+    /// once, before they are served.
     pub async fn set_channels(&self, channels: Vec<Channel>, now: Now) -> Result<()> {
-        self.write(move |tx| set_channels(tx.sql, &channels, now)).await
+        self.write(move |tx| set_channels(tx, &channels, now)).await
     }
 
     /// Decides what a channel needs now, and writes each try down before it is made.
@@ -85,7 +88,8 @@ impl Store {
     }
 }
 
-fn set_channels(sql: &Connection, channels: &[Channel], now: Now) -> Result<()> {
+fn set_channels(tx: &mut Tx<'_>, channels: &[Channel], now: Now) -> Result<()> {
+    let sql = tx.sql;
     sql.execute("UPDATE channel SET current = 0, closed_ms = NULL, why = ''", [])?;
     for channel in channels {
         sql.execute(
@@ -104,6 +108,28 @@ fn set_channels(sql: &Connection, channels: &[Channel], now: Now) -> Result<()> 
          WHERE progress = 'waiting' AND channel IN (SELECT name FROM channel WHERE current = 0)",
         [ms(now.wall)],
     )?;
+    catch_up(tx, now)
+}
+
+/// A channel to which nothing is or was owed of an open matter is owed a notice of it.
+fn catch_up(tx: &mut Tx<'_>, now: Now) -> Result<()> {
+    let mut untold = tx.sql.prepare_cached(
+        "SELECT e.id, c.name, e.urgency FROM escalation e JOIN channel c ON c.current = 1
+         WHERE e.state = 'open' AND (c.least = 'urgent' OR e.urgency = 'critical')
+           AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.escalation = e.id
+             AND d.channel = c.name AND d.progress <> 'dropped')
+         ORDER BY e.id",
+    )?;
+    let untold = untold.query_map([], |row| {
+        Ok((
+            row.get::<_, Id<EscalationId>>(0)?.0,
+            row.get::<_, String>(1)?,
+            row.get::<_, Named<Urgency>>(2)?.0,
+        ))
+    })?;
+    for (escalation, channel, urgency) in untold.collect::<Result<Vec<_>, _>>()? {
+        owe(tx, escalation, &channel, What::Alert, urgency, now)?;
+    }
     Ok(())
 }
 
@@ -185,6 +211,9 @@ fn look(tx: &mut Tx<'_>, channel: &Channel, now: Now) -> Result<Look> {
             }
             Step::Settle(over) => {
                 for (id, progress, why) in over {
+                    if progress == Progress::Failed {
+                        look.failed = Some(why);
+                    }
                     look.live.extend(settle(tx.sql, &channel.name, id, progress, why, now)?);
                 }
             }

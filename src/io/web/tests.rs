@@ -419,6 +419,7 @@ async fn the_redial_of_the_leader_ends_when_the_officer_spoke_to_him() {
         name: name.to_owned(),
         role,
         mobile: Some(format!("1390013000{}", name.len())),
+        sms: None,
         office: None,
     };
     let people = vec![person("L", Role::Leader), person("SS", Role::Substitute)];

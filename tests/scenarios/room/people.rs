@@ -76,6 +76,7 @@ pub fn roster() -> Roster {
         name: name.to_owned(),
         role,
         mobile: Some(mobile.to_owned()),
+        sms: None,
         office: office.map(str::to_owned),
     };
     Roster {

@@ -32,7 +32,7 @@ struct Room {
 fn person(name: &str, role: Role, mobile: &str, office: &str) -> Person {
     let number = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let (mobile, office) = (number(mobile), number(office));
-    Person { name: name.to_owned(), role, mobile, office }
+    Person { name: name.to_owned(), role, mobile, sms: None, office }
 }
 
 fn everybody() -> Roster {

@@ -215,7 +215,7 @@ fn esc_52_what_hangs_is_given_up_and_tried_again_under_the_same_id() {
 }
 
 #[test]
-fn esc_53_a_provider_that_asks_for_patience_gets_it_and_too_much_of_it_is_a_failure() {
+fn esc_53_a_provider_that_asks_for_patience_gets_it_and_a_first_notice_outlasts_any_of_it() {
     let mut room = Room::answering(Kind::Webhook, |nth| {
         (seconds(0.1), if nth == 1 { throttled(30) } else { Ending::Accepted })
     });
@@ -223,14 +223,21 @@ fn esc_53_a_provider_that_asks_for_patience_gets_it_and_too_much_of_it_is_a_fail
     room.pass(100.0);
     assert_eq!(room.times(), [0.0, 30.1]);
 
-    let mut room = Room::answering(Kind::WecomBot, |_| (seconds(0.1), throttled(600)));
+    let mut room = Room::answering(Kind::WecomBot, |nth| {
+        (seconds(0.1), if nth <= 2 { throttled(600) } else { Ending::Accepted })
+    });
     let matter = room.flagged(Urgency::Urgent);
     room.pass(1.0);
-    assert_eq!(room.progress(matter), [(What::Alert, Progress::Failed)]);
+    assert_eq!(room.progress(matter), [(What::Alert, Progress::Waiting)]);
     let other = room.flagged(Urgency::Urgent);
     room.pass(1.0);
     assert_eq!(room.wire.len(), 2, "the first notice of another matter is tried all the same");
     assert_eq!(room.wire[1].matters, [other]);
+    room.pass(595.0);
+    assert_eq!(room.wire.len(), 2, "not before the provider said so");
+    room.pass(10.0);
+    assert_eq!((room.wire[2].at, &room.wire[2].matters), (600.1, &vec![matter]));
+    assert_eq!(room.progress(matter), [(What::Alert, Progress::Accepted)]);
 }
 
 #[test]
@@ -364,6 +371,14 @@ fn esc_41_a_withdrawal_never_comes_before_what_it_withdraws() {
         room.becomes(matter, Withdrawn);
         room.pass(400.0);
         let withdrawn = room.wire.iter().position(|sent| sent.what == What::Withdrawn);
+        let ending = |one: &Try| one.ended.map(|(_, ending)| ending);
+        let told =
+            room.queue.deliveries.iter().filter(|one| one.what != What::Withdrawn).any(|one| {
+                one.tries
+                    .iter()
+                    .any(|one| matches!(ending(one), Some(Ending::Accepted | Ending::Unknown)))
+            });
+        assert_eq!(withdrawn.is_some(), told, "run {run}: whoever may know is told");
         if let Some(at) = withdrawn {
             assert!(at > 0, "run {run}: {:?}", room.wire);
             let later = &room.wire[at..];

@@ -8,7 +8,7 @@ use crate::duty::rehearsal::Event;
 
 fn person(name: &str, role: Role, mobile: Option<&str>, office: Option<&str>) -> Person {
     let owned = |number: Option<&str>| number.map(str::to_owned);
-    Person { name: name.to_owned(), role, mobile: owned(mobile), office: owned(office) }
+    Person { name: name.to_owned(), role, mobile: owned(mobile), sms: None, office: owned(office) }
 }
 
 fn roster() -> Roster {

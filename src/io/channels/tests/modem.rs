@@ -64,8 +64,23 @@ fn modem(manner: Manner) -> (PathBuf, Receiver<String>) {
     (name, told)
 }
 
+/// Returns, and with it the line is gone, as soon as this was heard on it.
+fn hears(mut line: File, wanted: &str) {
+    let (mut heard, mut block) = (String::new(), [0; 512]);
+    while !heard.contains(wanted) {
+        match line.read(&mut block) {
+            Ok(read) => heard.push_str(&String::from_utf8_lossy(&block[..read])),
+            Err(_) => thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
 async fn sent(device: PathBuf, seconds: u64) -> Verdict {
-    let to = vec![To::Number("+8613800138000".to_owned())];
+    sent_to(&["+8613800138000"], device, seconds).await
+}
+
+async fn sent_to(to: &[&str], device: PathBuf, seconds: u64) -> Verdict {
+    let to = to.iter().map(|number| To::Number((*number).to_owned())).collect();
     let way = Modem { device, to };
     let (roster, limit) = (Roster::default(), Duration::from_secs(seconds));
     with_letter(async |letter| super::super::modem::send(&way, letter, &roster, limit).await).await
@@ -92,16 +107,31 @@ async fn esc_61_whatever_ails_a_modem_is_told_apart_and_it_needs_no_restart() {
     assert_eq!(refused, Verdict::Retry { after: None, why: why("modem error 500") });
     let (device, _told) = modem(Manner { prompt: "\r\n+CMS ERROR: 310\r\n", ..WELL });
     assert_eq!(sent(device, 20).await, Verdict::Permanent { why: why("modem error 310") });
+    // It says that all is well, and neither asks for the message nor names it.
+    let (device, _told) = modem(Manner { prompt: "\r\nOK\r\n", ..WELL });
+    let unasked = sent(device, 20).await;
+    assert_eq!(unasked, Verdict::Retry { after: None, why: why("no prompt of the modem") });
+    let (device, _told) = modem(refusing("\r\nOK\r\n"));
+    assert_eq!(sent(device, 20).await, Verdict::Unknown { why: why("no +CMGS of the modem") });
+    // One that is refused keeps nothing from the next; a flood is no answer.
+    let (device, told) = modem(refusing("\r\n+CMS ERROR: 500\r\n"));
+    let refused = sent_to(&["13800138000", "13800138001"], device, 20).await;
+    assert_eq!(refused, Verdict::Retry { after: None, why: why("modem error 500") });
+    assert_eq!(told.try_iter().filter(|said| said.starts_with("AT+CMGS=")).count(), 2);
+    let flood: &str = Box::leak("x".repeat(9000).into_boxed_str());
+    let (device, _told) = modem(Manner { prompt: flood, ..WELL });
+    let flooded = sent(device, 20).await;
+    assert_eq!(flooded, Verdict::Retry { after: None, why: why("modem babbles") });
     // No prompt: nothing was sent. No answer to the message: it may have been.
     let (device, _told) = modem(Manner { prompt: "", ..WELL });
     assert_eq!(sent(device, 1).await, Verdict::Retry { after: None, why: why("modem silent") });
-    let (device, _told) = modem(refusing(""));
-    assert_eq!(sent(device, 1).await.ending(), Ending::Unknown);
+    let (device, told) = modem(refusing(""));
+    let silent = sent(device, 3).await.ending();
+    assert!(silent == Ending::Unknown || told.try_iter().count() < 4, "{silent:?}");
     // Unplugged in the middle, and absent.
     let (line, device) = terminal();
     let unplugged = tokio::spawn(sent(device.clone(), 20));
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    drop(line);
+    tokio::task::spawn_blocking(move || hears(line, "ATE0")).await.unwrap();
     let unplugged = unplugged.await.unwrap();
     assert_eq!(unplugged, Verdict::Retry { after: None, why: why("modem unplugged") });
     let absent = sent(PathBuf::from("/dev/nowhere"), 20).await;

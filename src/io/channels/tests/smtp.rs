@@ -24,6 +24,8 @@ enum Whim {
     NoStartTls,
     /// Nothing after DATA's end.
     Silent,
+    /// An answer to EHLO that never ends.
+    Floods,
 }
 
 fn certified(expired: bool) -> (Arc<ServerConfig>, String) {
@@ -123,6 +125,9 @@ async fn talk<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
                 }
             }
             _ if in_data => continue,
+            "EHLO" if whim == Whim::Floods => loop {
+                stream.write_all(b"250-mail.test is glad to see you\r\n").await.ok()?;
+            },
             "EHLO" if secret || whim == Whim::NoStartTls => "250-mail.test\r\n250 AUTH PLAIN",
             "EHLO" => "250-mail.test\r\n250 STARTTLS",
             "STARTTLS" => {
@@ -206,6 +211,10 @@ async fn esc_63_451_is_tried_again_550_is_not_and_silence_after_the_message_is_n
     assert_eq!(never, Verdict::Permanent { why: "smtp 550".to_owned() });
     let (unknown, _) = verdict(Whim::Silent, MailSecurity::None, 2).await;
     assert_eq!(unknown, Verdict::Unknown { why: "timeout".to_owned() });
+    for security in [MailSecurity::None, MailSecurity::StartTls] {
+        let (flooded, _) = verdict(Whim::Floods, security, 30).await;
+        assert_eq!(flooded, Verdict::Retry { after: None, why: "connection lost".to_owned() });
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

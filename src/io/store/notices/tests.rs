@@ -175,6 +175,19 @@ fn esc_42_what_was_in_flight_when_the_daemon_died_leaves_again_under_its_id() {
 }
 
 #[test]
+fn a_channel_that_is_added_while_a_matter_is_open_is_told_of_it_once() {
+    let hook = channel("平台", Kind::Webhook);
+    let (store, _) = flagged(std::slice::from_ref(&hook));
+    let group = channel("群", Kind::WecomBot);
+    for second in [5.0, 6.0] {
+        wait(store.set_channels(vec![hook.clone(), group.clone()], at(second))).unwrap();
+    }
+    let sent = next(&store, &group, 7.0).send.expect("the alert");
+    assert_eq!(sent.what, What::Alert);
+    assert_eq!(one::<i64>(&store, "SELECT count(*) FROM delivery"), 2, "one for each channel");
+}
+
+#[test]
 fn esc_38_40_a_late_answer_of_the_provider_turns_nothing_back() {
     let hook = channel("平台", Kind::Webhook);
     let (store, _) = flagged(std::slice::from_ref(&hook));
