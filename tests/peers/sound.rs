@@ -13,8 +13,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 const TICK: Duration = Duration::from_millis(20);
-/// A-law of silence and of a loud sample.
+/// A-law of silence, of a voice's and of a loud sample.
 const QUIET: u8 = 0xd5;
+const VOICE: u8 = 0xba;
 const LOUD: u8 = 0xaa;
 const CALL: &str = "SELECT id FROM call";
 
@@ -65,12 +66,12 @@ fn speaks(tick: usize) -> [u8; 160] {
     std::array::from_fn(|n| {
         let loud = tick % 12 < 6;
         let phase = (tick * 160 + n) * (7 + tick % 5);
-        if loud && phase % 40 < 20 { LOUD ^ (n % 4) as u8 } else { QUIET }
+        if loud && phase % 40 < 20 { VOICE ^ (n % 4) as u8 } else { QUIET }
     })
 }
 
 fn noise(tick: usize) -> [u8; 160] {
-    let mut state = tick as u32 * 2_654_435_761 + 1;
+    let mut state = (tick as u32).wrapping_mul(2_654_435_761).wrapping_add(1);
     std::array::from_fn(|_| {
         state ^= state << 13;
         state ^= state >> 17;
@@ -100,14 +101,15 @@ fn rec_q1_rec_q2_static_and_a_side_that_is_gone_are_found_within_ten_seconds_and
     }
     talk.say(100, |_, tick| Some(speaks(tick)));
     talk.caller.hang_up();
-    let kept = |party: &str| {
+    let kept = |party: &str, fault: &str| {
         format!(
-            "SELECT json_extract(value, '$.fault') FROM recording, json_each(findings) \
-             WHERE json_extract(value, '$.party') = '{party}'"
+            "SELECT count(*) FROM recording, json_each(findings) \
+             WHERE json_extract(value, '$.party') = '{party}' \
+             AND json_extract(value, '$.fault') = '{fault}'"
         )
     };
-    talk.daemon.row_is(&kept("caller"), "static");
-    talk.daemon.row_is(&kept("officer"), "absent");
+    talk.daemon.row_is(&kept("caller", "static"), "1");
+    talk.daemon.row_is(&kept("officer", "absent"), "1");
     let gap = "SELECT json_extract(value, '$.lasts_ms') FROM recording, json_each(gaps) \
                WHERE json_extract(value, '$.lasts_ms') > 2000";
     let gap: u64 = talk.daemon.row(gap).parse().expect("a number");
