@@ -6,7 +6,7 @@ use crate::{one_phone, talking, two_phones};
 use dutyline::duty::journal::{Disposition, Fact, Joining, Stretch};
 use dutyline::duty::prompts::RINGBACK;
 use dutyline::duty::switchboard::Input;
-use dutyline::protocol::rtp::{Codec, Command, Party};
+use dutyline::protocol::rtp::{self, Codec, Command, Party, Tone};
 use dutyline::protocol::sdp::Direction;
 use dutyline::protocol::sip::{Event, LegId};
 
@@ -523,6 +523,45 @@ fn sig_16_a_call_that_is_being_handed_on_survives_kill_9() {
         assert!(world.media.contains(&Command::Join { a: ours, b: theirs }));
         world.hang_up(caller);
         assert!(world.ended(target));
+        world.assert_clean();
+    }
+}
+
+#[test]
+fn sig_16_a_transfer_to_110_gets_the_channel_that_is_kept_for_help() {
+    let mut world = World::new(&[phone("201", 20)], 4, 2, 1);
+    let (caller, _) = talking(&mut world);
+    world.officer_refers(1, "<sip:110@pbx.example>", "");
+    assert_eq!(world.answered("REFER"), 202);
+    let (target, _) = world.rung("110").expect("help is called");
+    world.pick_up(target);
+    world.hang_up(caller);
+    assert!(world.ended(target));
+    world.assert_clean();
+}
+
+#[test]
+fn sig_16_who_has_an_officers_place_and_is_nobody_of_the_room_is_no_officer() {
+    for joined in [false, true] {
+        let mut world = World::new(&[phone("201", 20)], 9, 2, 1);
+        let (caller, stranger) = if joined {
+            let [first, _, second, _] = two_callers(&mut world);
+            let names = world.names_second_officer();
+            world.officer_refers(1, &format!("<sip:8000@192.0.2.9:5060?{names}>"), "");
+            (first, second)
+        } else {
+            let (caller, _, target) = handing(&mut world);
+            world.pick_up(target);
+            (caller, target)
+        };
+        world.press(Party::Officer, '*');
+        world.press(Party::Officer, '9');
+        assert_eq!(world.count(|fact| matches!(fact, Fact::Flagged { .. })), 0, "{joined}");
+        assert!(!world.ended(caller) && !world.ended(stranger));
+        let (channel, since) = (world.channel(Party::Officer), world.now.mono);
+        let tone = Tone::Busy;
+        world.tell(Input::Media(rtp::Event::Tone { channel, tone, since }));
+        assert!(world.ended(caller) && world.ended(stranger), "the busy tone: {joined}");
         world.assert_clean();
     }
 }

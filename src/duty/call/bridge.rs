@@ -20,7 +20,7 @@ use crate::duty::ids::CallId;
 use crate::duty::journal::{Disposition, Fact, Joining, Stretch};
 use crate::duty::prompts::RINGBACK;
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
-use crate::protocol::rtp::{Codec, Command, Party};
+use crate::protocol::rtp::{Codec, Command, Party, Wanted};
 use crate::protocol::sdp::{self, Direction};
 use crate::protocol::sip::{Ending, LegId, Referred};
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,9 @@ pub struct Bridge {
     guest: Option<Guest>,
     /// The leader has the officer's place.
     led: bool,
+    /// He in the officer's place is nobody of the room: he was joined to the caller, or the call was handed to him.
+    #[serde(default)]
+    stranger: bool,
 }
 
 /// The call is over.
@@ -93,6 +96,7 @@ impl Bridge {
         if let Some(stream) = self.officer.stream.filter(|_| !self.alone) {
             let party = if self.led { Party::Leader } else { Party::Officer };
             desk.open(self.call, party, self.officer.channel, stream);
+            self.listen(desk);
         }
         self.take_up_guest(desk, now);
         self.connect(desk);
@@ -127,9 +131,29 @@ impl Bridge {
         &self.caller
     }
 
+    /// Where the trunk tells nothing of it, his busy tone says that one who is nobody of the room has hung up.
+    fn listen(&self, desk: &mut Desk) {
+        if self.stranger && !self.led {
+            desk.listen(self.officer.channel, Wanted { network: true, fax: false });
+        }
+    }
+
+    /// As a tone of his line says, he in the officer's place is gone. True: the call is over with it.
+    pub fn stranger_is_gone(&mut self, since: Now, desk: &mut Desk, now: Now) -> bool {
+        if !self.stranger || self.led {
+            return false;
+        }
+        let leg = self.officer.id;
+        if self.led_on(desk, since) {
+            desk.sip.bye(leg, now);
+            return false;
+        }
+        true
+    }
+
     /// A phone asks us to call somebody in its stead. Only the officer's may (T9).
     pub fn handle_refer(&mut self, leg: LegId, refer: &Referred, desk: &mut Desk, now: Now) {
-        if !self.is_officer(leg) || self.transfer.is_some() {
+        if !self.is_officer(leg) || self.stranger || self.transfer.is_some() {
             let phone = transfer::name_of(&refer.user, desk);
             let call = self.call;
             desk.note(Fact::Joining { call, phone: phone.clone(), how: Joining::Transfer }, now);
@@ -159,8 +183,8 @@ impl Bridge {
             LegEvent::Answered { sdp } => {
                 match transfer.leg(sdp.as_deref(), &self.caller, desk, now) {
                     Some(officer) => {
-                        let name = transfer.name.clone();
-                        self.hand_over(officer, name, desk, now);
+                        let (name, stranger) = (transfer.name.clone(), transfer.is_stranger);
+                        self.hand_over(officer, (name, stranger), desk, now);
                         false
                     }
                     None => {
@@ -189,11 +213,23 @@ impl Bridge {
     /// Another phone takes the conversation for itself.
     pub fn pick_up(&mut self, officer: Leg, phone: String, desk: &mut Desk, now: Now) {
         self.give_up_target(desk, now);
-        self.hand_over(officer, phone, desk, now);
+        self.hand_over(officer, (phone, false), desk, now);
     }
 
-    /// Another phone has the officer's place; the caller hears it from this moment on.
-    fn hand_over(&mut self, officer: Leg, phone: String, desk: &mut Desk, now: Now) {
+    /// The party of another call is joined to this one, in the officer's place.
+    pub fn join(&mut self, party: Leg, name: String, desk: &mut Desk, now: Now) {
+        self.give_up_target(desk, now);
+        self.hand_over(party, (name, true), desk, now);
+    }
+
+    /// Another phone has the officer's place, or a stranger; the caller hears it from this moment on.
+    fn hand_over(
+        &mut self,
+        officer: Leg,
+        (phone, stranger): (String, bool),
+        desk: &mut Desk,
+        now: Now,
+    ) {
         let call = self.call;
         desk.note(Fact::Joined { call, phone: phone.clone() }, now);
         self.silence(desk);
@@ -202,7 +238,8 @@ impl Bridge {
             desk.open(call, Party::Officer, officer.channel, stream);
         }
         let before = std::mem::replace(&mut self.officer, officer);
-        self.led = false;
+        (self.led, self.stranger) = (false, stranger);
+        self.listen(desk);
         self.connect(desk);
         let left = std::mem::replace(&mut self.phone, phone);
         if !alone {

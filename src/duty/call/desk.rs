@@ -128,8 +128,14 @@ impl Desk {
         if let Some(mark) = self.marks.of(channel) {
             self.media(Command::Resume { channel, mark });
         }
-        let network = !self.plan.answer_supervision && party != Party::Officer;
-        let wanted = Wanted { network, fax: party == Party::Caller };
+        let network = party != Party::Officer;
+        self.listen(channel, Wanted { network, fax: party == Party::Caller });
+    }
+
+    /// For tones; those of the network only where the trunk does not tell what they mean.
+    pub fn listen(&mut self, channel: Channel, wanted: Wanted) {
+        let network = wanted.network && !self.plan.answer_supervision;
+        let wanted = Wanted { network, ..wanted };
         if wanted.anything() {
             self.media(Command::Listen { channel, wanted });
         }

@@ -67,7 +67,7 @@ impl Call {
         desk.note(joining, now);
         desk.legs.insert(leg.id, call);
         desk.follow(leg.id, call, &name);
-        bridge.pick_up(leg, name, desk, now);
+        bridge.join(leg, name, desk, now);
     }
 }
 

@@ -7,6 +7,7 @@ use super::leg::Leg;
 use crate::duty::dial_plan;
 use crate::duty::ids::CallId;
 use crate::duty::journal::{Fact, Joining};
+use crate::duty::line_plan::Phone;
 use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::rtp::{Channel, Party};
 use crate::protocol::sdp::{self, Local, Policy, Session};
@@ -27,6 +28,9 @@ pub struct Transfer {
     until: Mono,
     /// The caller hears it ring.
     pub tone: bool,
+    /// He is at no phone of the plan.
+    #[serde(default)]
+    pub is_stranger: bool,
 }
 
 impl Transfer {
@@ -45,10 +49,13 @@ impl Transfer {
             desk.note(Fact::NotTaken { call, phone: name.clone(), status }, now);
             Err(status)
         };
-        if !may_ask(call, refer, desk, now) {
+        let ways = ways(&refer.user, desk);
+        let ways: Vec<&str> = ways.iter().map(String::as_str).collect();
+        if !may_ask(call, (refer, &ways), desk, now) {
             return refused(603, desk);
         }
-        let keep = desk.plan.reserved_channels;
+        let reserved = desk.plan.reserved_channels;
+        let keep = if dial_plan::is_emergency(&ways) { 0 } else { reserved };
         let Some(channel) = desk.channels.lend(call, Party::Officer, keep) else {
             return refused(503, desk);
         };
@@ -69,7 +76,8 @@ impl Transfer {
             headers,
         };
         let calling = Calling::dial(call, channel, &number, desk, now);
-        Ok(Self { name, calling, until: now.mono + LONGEST, tone: false })
+        let is_stranger = phone_at(&refer.user, desk).is_none();
+        Ok(Self { name, calling, until: now.mono + LONGEST, tone: false, is_stranger })
     }
 
     pub fn target(&self) -> LegId {
@@ -134,27 +142,32 @@ pub fn leg(
 
 /// A phone of the room by its name, anybody else by the number.
 pub fn name_of(number: &str, desk: &Desk) -> String {
-    let phone = desk.plan.phones.iter().find(|phone| dial_plan::user(&phone.target) == number);
+    let phone = phone_at(number, desk);
     let number = || number.chars().filter(|c| !c.is_control()).take(dial_plan::NUMBER_MAX);
     phone.map_or_else(|| number().collect(), |phone| phone.name.clone())
 }
 
+fn phone_at<'a>(number: &str, desk: &'a Desk) -> Option<&'a Phone> {
+    desk.plan.phones.iter().find(|phone| dial_plan::user(&phone.target) == number)
+}
+
 /// Whether the leg to this number is encrypted.
 pub fn policy_of(number: &str, desk: &Desk) -> Policy {
-    let phone = desk.plan.phones.iter().find(|phone| dial_plan::user(&phone.target) == number);
-    phone.and_then(|phone| phone.srtp).unwrap_or(desk.plan.srtp.line)
+    phone_at(number, desk).and_then(|phone| phone.srtp).unwrap_or(desk.plan.srtp.line)
 }
 
 /// T9: from the PBX alone or a phone of our own, to nobody but whom the site names, never to ourselves.
-fn may_ask(call: CallId, refer: &Referred, desk: &mut Desk, now: Now) -> bool {
-    let numbering = &desk.plan.callers.numbering;
-    let plain = numbering.read(&refer.user).plain;
-    let mut ways = vec![refer.user.as_str()];
-    if numbering.to_dial(&plain) == refer.user {
-        ways.push(&plain);
-    }
+fn may_ask(call: CallId, (refer, ways): (&Referred, &[&str]), desk: &mut Desk, now: Now) -> bool {
     let account = &desk.plan.account;
     (refer.ours || account.is_pbx(refer.source.addr.ip()))
         && refer.user != account.user
-        && desk.permits(call, &ways, now).is_ok()
+        && desk.permits(call, ways, now).is_ok()
+}
+
+/// How a number that is asked for may be written: with what the site dials before it, and without.
+fn ways(asked: &str, desk: &Desk) -> Vec<String> {
+    let numbering = &desk.plan.callers.numbering;
+    let plain = numbering.read(asked).plain;
+    let is_other = plain != asked && numbering.to_dial(&plain) == asked;
+    [asked.to_owned()].into_iter().chain(is_other.then_some(plain)).collect()
 }

@@ -414,7 +414,11 @@ impl Relay {
     }
 
     fn press(&mut self, channel: Channel, key: char, now: Mono) {
-        if let Some(lent) = self.lent(channel).filter(|lent| lent.stream.event_pt.is_some()) {
+        let seated = self.tables.iter().any(|table| table.seats(channel));
+        let lent = self.lent(channel).filter(|lent| lent.stream.event_pt.is_some());
+        if let Some(lent) = lent
+            && (!seated || lent.takes_key(now))
+        {
             lent.source.press(key, now);
             self.wait(channel);
         }

@@ -15,6 +15,8 @@ const FRAMES: u32 = 50;
 const SHORTEST: u128 = 10;
 /// Numbers that may pass until it is news again where they stand: 20 s of voice.
 const NEWS: i16 = 1000;
+/// Numbers that an earlier run may have sent beyond what it told, and while that was written down.
+const UNSEEN_MAX: u128 = 2 * NEWS.cast_unsigned() as u128;
 
 /// What was sent to one party so far. A machine: packets are renumbered in place.
 #[derive(Debug, Clone, Copy, Default)]
@@ -152,7 +154,8 @@ impl Mark {
     fn turn_to(&mut self, came: Numbers, clock: u32, now: Mono) {
         let passed = ticks(self.at, clock, now);
         let timestamp = self.highest.timestamp.wrapping_add(passed.max(clock / FRAMES));
-        let unseen = if self.taken_up { now.since(self.at).as_millis() / SHORTEST } else { 0 };
+        let passed = now.since(self.at).as_millis() / SHORTEST;
+        let unseen = if self.taken_up { passed.min(UNSEEN_MAX) } else { 0 };
         let sequence = self.highest.sequence.wrapping_add(1).wrapping_add(unseen as u16);
         self.source = came.ssrc;
         self.first = Some(sequence);
@@ -303,6 +306,17 @@ mod tests {
         let (ssrc, sequence, timestamp, marker) = numbers(&prompt);
         assert_eq!((ssrc, timestamp, marker), (1, 160 + 160 * 714, true));
         assert!(after(sequence, 60_001 + 699) > 0, "beyond all that may have been sent");
+    }
+
+    /// Under SRTP a number too far ahead is one that is behind (RFC 3711 §3.3.1).
+    #[test]
+    fn sig_34_however_long_nobody_ran_the_numbers_are_not_further_than_a_run_may_have_sent() {
+        let mut seam = Seam::default();
+        sent(&mut seam, 0, (1, 60_000, 0));
+        let mut again = resumed(&mut seam);
+        let prompt = sent(&mut again, 600_000, (3, 9, 9));
+        let (_, sequence, ..) = numbers(&prompt);
+        assert_eq!(after(sequence, 60_000), 2 * NEWS + 1);
     }
 
     #[test]

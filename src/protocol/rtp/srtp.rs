@@ -71,8 +71,7 @@ pub struct Guard {
 
 impl Guard {
     pub fn new(keys: Keys) -> Self {
-        let (out, heard) = (Direction::new(&keys.ours), Direction::new(&keys.theirs));
-        let heard = Direction { to_try: TRIED_MAX, ..heard };
+        let (out, heard) = (Direction::new(&keys.ours), Direction::heard(&keys.theirs));
         Self { keys, mask: 0, out, heard, before: None }
     }
 
@@ -89,7 +88,7 @@ impl Guard {
             self.out = Direction::new(&keys.ours);
         }
         if keys.theirs != self.keys.theirs {
-            self.before = Some(std::mem::replace(&mut self.heard, Direction::new(&keys.theirs)));
+            self.before = Some(std::mem::replace(&mut self.heard, Direction::heard(&keys.theirs)));
         }
         self.keys = keys;
     }
@@ -186,6 +185,11 @@ impl Direction {
         Self { cipher, senders, to_try: 0, reports: Control::new(master) }
     }
 
+    /// A peer's counter of rollovers does not begin anew with its key (RFC 3711 §3.3.1).
+    fn heard(master: &MasterKey) -> Self {
+        Self { to_try: TRIED_MAX, ..Self::new(master) }
+    }
+
     fn open(&mut self, packet: &mut [u8]) -> Result<usize, Closed> {
         let length = packet.len().checked_sub(TAG).ok_or(Closed::Unauthentic)?;
         let header = Header::of(&packet[..length]).ok_or(Closed::Unauthentic)?;
@@ -201,8 +205,8 @@ impl Direction {
         Ok(length)
     }
 
-    /// The index under which the packet is authentic. An earlier run may have heard how often the
-    /// numbers of the first sender rolled over, which nobody tells us (RFC 3711 §3.3.1): it is tried.
+    /// The index under which the packet is authentic. How often the numbers of the first sender rolled over nobody
+    /// tells us (RFC 3711 §3.3.1), an earlier run or the key before may have heard it: it is tried.
     fn index_of(&mut self, packet: &[u8], length: usize, guessed: u64) -> Option<u64> {
         let authentic = |index: &u64| {
             let tag = self.cipher.tag(&packet[..length], &rollovers(*index));
@@ -547,6 +551,21 @@ mod tests {
         assert_eq!(second.open(&mut closed(&mut peer, 1, 99)), Ok(172));
         let rolled = steps(0..100_000).map(|n| closed(&mut peer, n, 100)).last();
         assert_eq!(second.open(&mut rolled.unwrap()), Err(Closed::Unauthentic));
+    }
+
+    #[test]
+    fn sig_20_a_new_key_is_opened_however_often_the_numbers_rolled_over_before() {
+        let (mut one, mut other) = pair();
+        let keys = Keys { ours: key(50), ..one.keys };
+        let mut later = Guard::new(keys);
+        for n in steps(0..200_000) {
+            other.open(&mut closed(&mut one, n, 7)).unwrap();
+            closed(&mut later, n, 7);
+        }
+        other.rekey(Keys { theirs: keys.ours, ..other.keys });
+        for n in steps(210_000..400_000) {
+            assert_eq!(other.open(&mut closed(&mut later, n, 7)), Ok(172), "{n}");
+        }
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl Bridge {
             alone: false,
             guest: None,
             led: false,
+            stranger: false,
         }
     }
 

@@ -83,7 +83,7 @@ impl Bridge {
         self.give_up_target(desk, now);
         let before = std::mem::replace(&mut self.officer, guest.leg);
         let phone = std::mem::replace(&mut self.phone, guest.name);
-        self.led = true;
+        (self.led, self.stranger) = (true, false);
         let alone = std::mem::take(&mut self.alone);
         self.connect(desk);
         if !alone {

@@ -32,6 +32,7 @@ impl Bridge {
             }
         }
         if party == Party::Officer
+            && !self.stranger
             && self.star_nine.completed_by(key, now.mono)
             && !std::mem::replace(&mut self.flagged, true)
         {

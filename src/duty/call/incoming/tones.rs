@@ -12,6 +12,9 @@ impl Incoming {
             Tone::Busy | Tone::Congestion if party == Party::Leader => {
                 self.leader_is_gone(since, desk, now);
             }
+            Tone::Busy | Tone::Congestion if party == Party::Officer => {
+                self.stranger_is_gone(since, desk, now);
+            }
             _ if party != Party::Caller => {}
             Tone::Busy | Tone::Congestion => self.caller_is_gone(since, desk, now),
             Tone::FaxCalls | Tone::FaxAnswers => self.fax_calls(since, desk, now),
@@ -47,6 +50,16 @@ impl Incoming {
             bridge.hang_up(desk, now);
             desk.freed = true;
             let (by, why) = (Some(Party::Leader), "the leader hung up, as the busy tone says");
+            self.end(Disposition::Answered, by, 200, why, desk, since);
+        }
+    }
+
+    fn stranger_is_gone(&mut self, since: Now, desk: &mut Desk, now: Now) {
+        let State::Talking(bridge) = &mut self.state else { return };
+        if bridge.stranger_is_gone(since, desk, now) {
+            bridge.hang_up(desk, now);
+            desk.freed = true;
+            let (by, why) = (Some(Party::Officer), "who was joined hung up, as the busy tone says");
             self.end(Disposition::Answered, by, 200, why, desk, since);
         }
     }

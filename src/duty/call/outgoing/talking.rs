@@ -95,6 +95,9 @@ impl Outgoing {
         if party == Party::Leader {
             return self.leader_is_gone(since, desk, now);
         }
+        if party == Party::Officer {
+            return self.stranger_is_gone(since, desk, now);
+        }
         if party != Party::Caller {
             return;
         }
@@ -119,6 +122,16 @@ impl Outgoing {
             self.hang_up(200, desk, now);
             let why = "the leader hung up, as the busy tone says";
             let (disposition, by) = (Disposition::Answered, Some(Party::Leader));
+            self.end(&End { disposition, by, status: 200, why }, desk, since);
+        }
+    }
+
+    fn stranger_is_gone(&mut self, since: Now, desk: &mut Desk, now: Now) {
+        let State::Talking(bridge) = &mut self.state else { return };
+        if bridge.stranger_is_gone(since, desk, now) {
+            self.hang_up(200, desk, now);
+            let why = "who was joined hung up, as the busy tone says";
+            let (disposition, by) = (Disposition::Answered, Some(Party::Officer));
             self.end(&End { disposition, by, status: 200, why }, desk, since);
         }
     }

@@ -298,6 +298,26 @@ fn sig_20_sdes_keys_change_in_the_middle_of_a_call() {
     assert_eq!(events(&mut relay), [Event::Heard { channel: A }]);
 }
 
+/// The same key, and numbers that begin anew: RFC 3711 §9.1 asks for another SSRC.
+#[test]
+fn sig_20_encrypted_again_after_a_time_in_the_clear_it_is_another_sender() {
+    let keys = Keys { ours: MasterKey([7; 30]), theirs: MasterKey([9; 30]) };
+    let (plain, secret) = (stream(5000), Stream { srtp: Some(keys), ..stream(5000) });
+    let mut relay = bridge(stream(4000), secret);
+    let ssrc = |relay: &mut Relay, n: u16| {
+        let mut packet = bytes(8, n, &[0; 160]);
+        packet.resize(182, 0);
+        assert_eq!(relay.close_packet(B, &mut packet, 172, START), Some(182));
+        packet[8..12].to_vec()
+    };
+    let before = ssrc(&mut relay, 1);
+    assert_eq!(ssrc(&mut relay, 2), before);
+    for stream in [plain, secret] {
+        relay.handle_command(Command::Change { channel: B, stream }, START);
+    }
+    assert_ne!(ssrc(&mut relay, 3), before);
+}
+
 #[test]
 fn strangers_are_dropped_and_counted() {
     let mut relay = bridge(stream(4000), stream(5000));
