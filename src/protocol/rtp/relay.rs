@@ -414,11 +414,7 @@ impl Relay {
     }
 
     fn press(&mut self, channel: Channel, key: char, now: Mono) {
-        let seated = self.tables.iter().any(|table| table.seats(channel));
-        let lent = self.lent(channel).filter(|lent| lent.stream.event_pt.is_some());
-        if let Some(lent) = lent
-            && (!seated || lent.takes_key(now))
-        {
+        if let Some(lent) = self.lent(channel).filter(|lent| lent.stream.event_pt.is_some()) {
             lent.source.press(key, now);
             self.wait(channel);
         }

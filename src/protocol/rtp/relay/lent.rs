@@ -15,13 +15,10 @@ use crate::protocol::rtp::telephone_event::Keys;
 use crate::protocol::rtp::tones::Listener;
 use crate::protocol::rtp::{Channel, Counts, Party, Stream};
 use std::net::SocketAddr;
-use std::time::Duration;
 use uuid::Uuid;
 
 /// From one mask to the next: odd, so that none comes twice.
 const STEP: u32 = 0x9e37_79b9;
-/// Between two keys at a table: one takes 140 ms, the rest is left to the voices.
-const APART: Duration = Duration::from_millis(240);
 
 pub struct Lent {
     pub call: Uuid,
@@ -46,8 +43,6 @@ pub struct Lent {
     pub guard: Option<Box<Guard>>,
     /// Of the guard, and for one that is needed later.
     mask: u32,
-    /// When a key was last said to it at a table.
-    pressed: Option<Mono>,
     /// That its packets cannot be decrypted was reported.
     pub told: bool,
     /// While tones are to be reported of it.
@@ -93,7 +88,6 @@ impl Lent {
             quiet: false,
             guard: stream.srtp.map(|keys| guard(keys, mask)),
             mask,
-            pressed: None,
             told: false,
             listener: None,
             ear: Ear::default(),
@@ -125,15 +119,6 @@ impl Lent {
         self.told &= stream.srtp == self.stream.srtp;
         self.stream = Stream { remote, ..stream };
         self.gate.reopen();
-    }
-
-    /// Whether another key may be said to it at a table: whoever presses without pause would silence the others.
-    pub fn takes_key(&mut self, now: Mono) -> bool {
-        let takes = self.pressed.is_none_or(|last| now.since(last) >= APART);
-        if takes {
-            self.pressed = Some(now);
-        }
-        takes
     }
 
     /// None for a packet the party has no business to send, and for one that was there before.
