@@ -157,8 +157,8 @@ fn rel_22_a_first_start_without_dns_waits_for_it() {
     let pbx = format!("\"pbx.duty.test:{}\"", room.ports.pbx());
     let plan = Plan { pbx: Some(&pbx), line: &line, ..Plan::default() };
     let daemon = Daemon::spawn(room.folder.path(), &room.ports, &plan);
-    daemon.row_is("SELECT status FROM outage WHERE to_ms IS NULL", "503");
+    daemon.row_is("SELECT status FROM outage WHERE kind = 'line' AND to_ms IS NULL", "503");
     server.turn(Mood::Answers(1));
     wait_until("the registration", SOON, || (room.pbx.count("REGISTER 1001") > 0).then_some(()));
-    daemon.row_is("SELECT count(*) FROM outage WHERE to_ms IS NOT NULL", "1");
+    daemon.row_is("SELECT count(*) FROM outage WHERE kind = 'line' AND to_ms IS NOT NULL", "1");
 }

@@ -115,7 +115,7 @@ fn rel_34_and_sig_20_a_wrong_certificate_is_refused_with_a_reason() {
         let own = folder.join(case);
         fs::create_dir_all(&own).expect("a folder");
         let mut daemon = Daemon::spawn(&own, &room.ports, &plan);
-        let why = daemon.row("SELECT why FROM outage WHERE status = 503");
+        let why = daemon.row("SELECT why FROM outage WHERE kind = 'line' AND status = 503");
         assert!(why.starts_with("TLS") && why.contains(says), "{case}: {why}");
         // The page's alarm says the same.
         daemon.process.wait_for(says, SOON);
@@ -149,10 +149,10 @@ fn rel_34_a_rotated_certificate_works() {
     let before = room.pbx.count("REGISTER 1001");
     room.pbx.stop();
     install(&renewed_files);
-    daemon.row("SELECT why FROM outage WHERE to_ms IS NULL");
+    daemon.row("SELECT why FROM outage WHERE kind = 'line' AND to_ms IS NULL");
     room.pbx = Kamailio::set_up(&folder, &room.ports, &WITH_TLS);
     wait_until("the registration under the new certificate", Duration::from_secs(35), || {
         (room.pbx.count("REGISTER 1001") > before).then_some(())
     });
-    daemon.row_is("SELECT count(*) FROM outage WHERE to_ms IS NOT NULL", "1");
+    daemon.row_is("SELECT count(*) FROM outage WHERE kind = 'line' AND to_ms IS NOT NULL", "1");
 }

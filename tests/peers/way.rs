@@ -27,7 +27,7 @@ fn sig_04_the_second_address_is_in_use_within_five_seconds() {
     });
     println!("the second address is in use after {} ms", silent.elapsed().as_millis());
     daemon.row_is("SELECT count(*) FROM outage WHERE kind = 'line' AND to_ms IS NOT NULL", "1");
-    let row = daemon.row("SELECT why FROM outage");
+    let row = daemon.row("SELECT why FROM outage WHERE kind = 'line'");
     assert!(row.contains(&room.ports.pbx().to_string()), "{row}");
 
     // The first comes back; its minute of answers is virtual time's, in the scenarios.
@@ -49,7 +49,7 @@ fn rel_21_a_restarted_pbx_is_registered_with_within_half_a_minute() {
     room.pbx.stop();
     // The registration is refreshed at half of its 60 s: the silence is noticed 8 s later.
     wait_until("the outage", Duration::from_secs(45), || {
-        daemon.try_row("SELECT why FROM outage WHERE to_ms IS NULL").map(drop)
+        daemon.try_row("SELECT why FROM outage WHERE kind = 'line' AND to_ms IS NULL").map(drop)
     });
     let before = room.pbx.count("REGISTER 1001");
     room.pbx = Kamailio::start(room.folder.path(), &room.ports);
@@ -58,7 +58,10 @@ fn rel_21_a_restarted_pbx_is_registered_with_within_half_a_minute() {
         (room.pbx.count("REGISTER 1001") > before).then_some(())
     });
     println!("registered {} ms after the PBX's return", back.elapsed().as_millis());
-    daemon.row_is("SELECT count(*) FROM outage WHERE to_ms IS NOT NULL AND status = 408", "1");
+    daemon.row_is(
+        "SELECT count(*) FROM outage WHERE kind = 'line' AND to_ms IS NOT NULL AND status = 408",
+        "1",
+    );
 }
 
 /// The connection stands and nobody is at its other end: the missing pong tells, long before the
@@ -73,7 +76,7 @@ fn rel_21_a_dead_connection_is_noticed_by_its_keep_alives() {
     room.pbx.freeze();
     let frozen = Instant::now();
     let why = wait_until("the outage", Duration::from_secs(16), || {
-        daemon.try_row("SELECT why FROM outage WHERE to_ms IS NULL")
+        daemon.try_row("SELECT why FROM outage WHERE kind = 'line' AND to_ms IS NULL")
     });
     println!("noticed after {} ms: {why}", frozen.elapsed().as_millis());
     assert_eq!(why, "no answer to keep-alives");
