@@ -82,6 +82,7 @@ async fn tell(cycle: Cycle, orders: &mpsc::Sender<Input>, board: &Board) -> Resu
             | Input::Dial(_)
             | Input::GiveUp { .. }
             | Input::DialledToday { .. }
+            | Input::ExpectTest { .. }
             | Input::Timeout
             | Input::Written { .. }
             | Input::Shutdown

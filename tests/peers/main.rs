@@ -39,6 +39,7 @@ mod registrar;
 mod registration;
 mod rtpengine;
 mod secrecy;
+mod self_test;
 mod sipp;
 mod sound;
 mod supervision;

@@ -471,5 +471,6 @@ pub fn line_plan() -> LinePlan {
             per_day: 100,
         },
         registrar: None,
+        self_test: None,
     }
 }
