@@ -1,5 +1,5 @@
-//! What the switchboard must know again after `kill -9`: its calls, their sessions, and the facts
-//! that the log has not confirmed. Plain values, told piece by piece as they change; knows no file.
+//! What the switchboard must know again after `kill -9`: its calls, their sessions, where the
+//! phones are that registered with it, and the facts that the log has not confirmed. Plain values, told piece by piece as they change; knows no file.
 
 use super::call::Call;
 use super::ids::CallId;
@@ -9,6 +9,7 @@ use crate::protocol::rtp::seam::Mark;
 use crate::protocol::rtp::{Channel, Party};
 use crate::protocol::sip::LegId;
 use crate::protocol::sip::endpoint::checkpoint::{SavedLeg, SavedRegistration};
+use crate::protocol::sip::phones::Binding;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -26,6 +27,8 @@ const FACTS_MAX: usize = 200_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Key {
     Line,
+    /// Where our own phones are.
+    Phones,
     Leg(LegId),
     Call(CallId),
     Voice(Channel),
@@ -39,6 +42,7 @@ pub enum Piece {
         registration: SavedRegistration,
         media_address: IpAddr,
     },
+    Phones(Vec<Binding>),
     /// `call`: whose it is.
     Leg {
         leg: Box<SavedLeg>,
@@ -97,7 +101,7 @@ impl Checkpoint {
         let known = |(key, piece): (&Key, &Piece)| match (key, piece) {
             (Key::Call(call), _) => Some(*call),
             (_, Piece::Fact(noted)) => ended(&noted.fact),
-            (Key::Line | Key::Leg(_) | Key::Voice(_) | Key::Fact(_), _) => None,
+            (Key::Line | Key::Phones | Key::Leg(_) | Key::Voice(_) | Key::Fact(_), _) => None,
         };
         self.pieces.iter().filter_map(known).collect()
     }
@@ -106,7 +110,10 @@ impl Checkpoint {
     pub fn taped(&self) -> BTreeSet<CallId> {
         let taped = |(key, piece): (&Key, &Piece)| match (key, piece) {
             (Key::Call(id), Piece::Call { call, .. }) => call.is_taped().then_some(*id),
-            (Key::Line | Key::Leg(_) | Key::Call(_) | Key::Voice(_) | Key::Fact(_), _) => None,
+            (
+                Key::Line | Key::Phones | Key::Leg(_) | Key::Call(_) | Key::Voice(_) | Key::Fact(_),
+                _,
+            ) => None,
         };
         self.pieces.iter().filter_map(taped).collect()
     }
@@ -208,7 +215,9 @@ mod tests {
         unwritten.take_changes(&mut pieces);
         let number = |(key, piece): (Key, Option<Piece>)| match key {
             Key::Fact(number) => (number, piece.is_some()),
-            Key::Line | Key::Leg(_) | Key::Call(_) | Key::Voice(_) => panic!("{key:?}"),
+            Key::Line | Key::Phones | Key::Leg(_) | Key::Call(_) | Key::Voice(_) => {
+                panic!("{key:?}")
+            }
         };
         pieces.into_iter().map(number).collect()
     }

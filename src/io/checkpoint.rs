@@ -339,8 +339,8 @@ impl Log {
 
     fn end(mut self, how: End, at: Now) {
         if how == End::Stopped {
-            // Every call was ended; whether the log took every fact is not known here.
-            self.pieces.retain(|key, _| matches!(key, Key::Fact(_)));
+            // Every call was ended; whether the log took every fact is not known here. Phones stay where they are.
+            self.pieces.retain(|key, _| matches!(key, Key::Fact(_) | Key::Phones));
         }
         self.lives = 0;
         self.try_to(|log| {

@@ -1,11 +1,11 @@
 //! A real phone registered with the daemon itself, which calls out over the duty line.
 
 use crate::baresip::{Baresip, Setup};
-use crate::calls::{Room, talk};
+use crate::calls::{Room, connect, talk};
 use crate::daemon::{Daemon, Plan};
 use crate::twin::FarEnd;
 use crate::wave;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(8);
 const CALL: &str = "SELECT id FROM call WHERE direction = 'out'";
@@ -111,6 +111,42 @@ fn sig_24_a_phone_that_is_not_ours_gets_nowhere() {
     assert_eq!(daemon.row("SELECT count(*) FROM call"), "0");
 }
 
+/// Killed and started again by its supervisor: the next caller rings the phone that registered with the run before.
+#[test]
+fn sig_24_and_sig_34_a_real_phone_is_rung_by_the_run_after_a_kill() {
+    let Some(mut room) = Room::open() else { return };
+    let own = room.folder.path().join("dutyline");
+    std::fs::create_dir_all(&own).expect("a folder");
+    std::fs::write(own.join("phone-801"), "secret801\n").expect("written");
+    let plan = Plan { phones: &[("801", 20), ("2001", 20)], more: OURS, ..Plan::default() };
+    let mut daemon = room.daemon(&plan);
+    let says = wave::voice(55, 10);
+    let mut phone = ours(&room, &says);
+    let mut desk = room.phone("2001", &says);
+    let mut caller = room.phone("caller", &says);
+    daemon.process.kill();
+    daemon.restart(room.folder.path(), &room.ports, &plan);
+    connect(&mut caller, &mut phone);
+    caller.hangup();
+    phone.closed();
+    daemon.row_is("SELECT count(*) FROM call WHERE disposition = 'answered'", "1");
+
+    // Its plug is pulled: the next phone rings before the PBX gives us up.
+    phone.vanishes();
+    let dialled = Instant::now();
+    caller.dial("1001");
+    desk.incoming(Duration::from_secs(5));
+    let waited = dialled.elapsed();
+    println!("the next phone rang after {} ms", waited.as_millis());
+    assert!(waited > Duration::from_millis(900) && waited < Duration::from_millis(2000));
+    assert_eq!(room.pbx.count("FAIL-OPEN"), 0, "we did it");
+    desk.accept();
+    caller.established();
+    caller.hangup();
+    desk.closed();
+    daemon.row_is("SELECT count(*) FROM call WHERE disposition = 'answered'", "2");
+}
+
 /// The PBX is spoken to over TCP, the phone registers with us over UDP: it is rung where it is.
 #[test]
 fn sig_24_a_real_phone_that_registered_with_us_is_rung_for_callers() {
@@ -124,11 +160,7 @@ fn sig_24_a_real_phone_that_registered_with_us_is_rung_for_callers() {
     let mut phone = ours(&room, &phone_says);
     let mut caller = room.phone("caller", &caller_says);
     for phone_hangs_up in [true, false] {
-        caller.dial("1001");
-        phone.incoming(SOON);
-        phone.accept();
-        caller.established();
-        phone.established();
+        connect(&mut caller, &mut phone);
         talk(3);
         if phone_hangs_up {
             phone.hangup();

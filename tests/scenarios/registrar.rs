@@ -1,6 +1,6 @@
 //! Phones that register with the daemon itself, and call out over the duty line.
 
-use crate::room::people::{DIRECTOR, PASSWORD};
+use crate::room::people::{DESK, DIRECTOR, PASSWORD};
 use crate::room::{Post, Room, millis, minutes, seconds};
 use dutyline::demo::pbx;
 use dutyline::demo::phone::{Event, Manner, State, sound};
@@ -214,6 +214,99 @@ fn sig_24_a_phone_of_ours_is_rung_for_callers_and_for_its_officers_own_calls() {
     assert_eq!(room.entry(entry).legs, [("移动值班话机".to_owned(), Some(404))]);
 }
 
+fn rung(target: &str) -> OfficersPhone {
+    let (name, target) = (target.to_owned(), target.to_owned());
+    OfficersPhone { name, target, ring: seconds(20), begins: Begins::InTurn, srtp: None }
+}
+
+/// A caller who comes right after a kill, or after a stop, reaches the phone that registered before.
+#[test]
+fn sig_24_and_sig_34_a_phone_is_rung_by_the_run_after_the_one_it_registered_with() {
+    let mut room = evening();
+    room.plan.phones = vec![rung(OURS)];
+    for number in ["101", "102"] {
+        let registered = room.phone(OURS).story.len();
+        room.kill_daemon();
+        room.pass(millis(200));
+        room.start_daemon();
+        let entry = room.caller_dials(number);
+        room.picks_up(OURS);
+        let since = &room.phone(OURS).story[registered..];
+        assert!(since.iter().all(|(_, event)| *event != Event::Registered), "{since:?}");
+        room.are_connected(entry);
+        room.hangs_up(number);
+        room.pass(seconds(1));
+    }
+    // Too long: what holds no more is not taken up.
+    let host = room.phone(OURS).host;
+    room.network.unplug(host);
+    room.kill_daemon();
+    room.pass(minutes(3));
+    room.start_daemon();
+    room.pass(seconds(1));
+    let entry = room.caller_dials("103");
+    room.pass(seconds(1));
+    assert_eq!(room.entry(entry).legs, [(OURS.to_owned(), Some(404))], "the PBX was asked at once");
+    room.leave_as_it_is();
+}
+
+/// It was switched off and nobody told us: the caller waits a second for it, not twenty.
+#[test]
+fn sig_09_and_sig_24_a_phone_of_ours_that_is_gone_costs_the_caller_a_second() {
+    let mut room = evening();
+    room.plan.phones = vec![rung(OURS), rung(DESK)];
+    room.kill_daemon();
+    room.start_daemon();
+    let host = room.phone(OURS).host;
+    room.network.unplug(host);
+    let entry = room.caller_dials("101");
+    room.pass(millis(900));
+    assert_eq!(room.phone(DESK).rings(), 0);
+    room.rings(DESK, millis(300));
+    room.picks_up(DESK);
+    room.are_connected(entry);
+    assert_eq!(room.entry(entry).legs[0], (OURS.to_owned(), Some(404)), "not at the PBX either");
+    room.hangs_up("101");
+
+    // Within two minutes it is known to be gone.
+    room.pass(seconds(121));
+    let entry = room.caller_dials("102");
+    room.picks_up(DESK);
+    room.are_connected(entry);
+    room.hangs_up("102");
+    room.pass(seconds(1));
+    room.network.plug_in(host);
+    leaves(&mut room);
+}
+
+/// It is at the PBX meanwhile, as after somebody took it to another socket.
+#[test]
+fn sig_24_a_phone_of_ours_that_is_gone_is_rung_by_the_pbx_for_its_officers_own_calls_too() {
+    let mut room = evening();
+    let phones = &mut room.plan.registrar.as_mut().expect("phones").phones;
+    phones.push(Phone { user: DESK.to_owned(), ..phones[0].clone() });
+    room.plan.phones = vec![rung(DESK)];
+    room.kill_daemon();
+    room.start_daemon();
+    let random = room.fork_random();
+    room.posts.insert(0, Post::at_the_daemon(DESK, 2, random));
+    room.act(0, |post, now| post.phone.register(now));
+    room.pass(seconds(1));
+    let host = room.posts[0].host;
+    assert_eq!(room.posts[0].last(), Some(&Event::Registered));
+    room.network.unplug(host);
+    let entry = room.caller_dials("101");
+    room.rings(DESK, millis(1300));
+    room.picks_up(DESK);
+    room.are_connected(entry);
+    room.hangs_up("101");
+    room.pass(seconds(1));
+    assert_eq!(room.entry(entry).legs, [(DESK.to_owned(), Some(200))], "one leg, whichever way");
+    room.network.plug_in(host);
+    room.act(0, |post, now| post.phone.unregister(now));
+    leaves(&mut room);
+}
+
 #[test]
 fn sig_24_who_does_not_know_the_password_is_told_of_and_stays_a_stranger() {
     let mut room = evening_with(&[Algorithm::Sha256], "another password");
@@ -266,8 +359,7 @@ fn sig_24_and_sig_34_the_phones_conversation_survives_kill_9() {
     room.pass(seconds(1));
     assert_eq!(room.state(DIRECTOR), State::OnHook);
     assert_eq!(room.ending(call.into()), Some((Some(Party::Officer), 200)));
-    // The next run knows no registration; the phone renews it by itself.
-    room.pass(minutes(1));
+    // The next run knows where it is.
     dials(&mut room, MOBILE);
     room.rings(DIRECTOR, seconds(2));
     room.hangs_up(OURS);

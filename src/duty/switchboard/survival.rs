@@ -27,6 +27,8 @@ impl Switchboard {
             media_address: self.desk.plan.media_address,
         };
         pieces.push((Key::Line, Some(line)));
+        let phones = self.desk.sip.take_bindings();
+        pieces.extend(phones.map(|phones| (Key::Phones, Some(Piece::Phones(phones)))));
         for (id, leg) in self.desk.sip.take_changes() {
             let call = self.desk.legs.get(&id).copied();
             let leg = leg.map(|leg| Piece::Leg { leg: Box::new(leg), call });
@@ -76,6 +78,7 @@ impl Switchboard {
                 {
                     self.desk.marks.note(channel, mark);
                 }
+                (_, Piece::Phones(phones)) => self.desk.sip.restore_bindings(phones, now),
                 (_, Piece::Fact(noted)) => self.desk.tell(*noted),
                 (_, Piece::Leg { .. } | Piece::Call { .. } | Piece::Voice(_)) => {}
             }

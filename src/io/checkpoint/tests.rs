@@ -40,7 +40,7 @@ fn written(path: &Path, changes: Vec<Changes>) -> Log {
 fn numbers(left: &Left) -> Vec<u64> {
     let number = |key: &Key| match key {
         Key::Fact(number) => *number,
-        Key::Line | Key::Leg(_) | Key::Call(_) | Key::Voice(_) => panic!("{key:?}"),
+        Key::Line | Key::Phones | Key::Leg(_) | Key::Call(_) | Key::Voice(_) => panic!("{key:?}"),
     };
     left.checkpoint.pieces.keys().map(number).collect()
 }

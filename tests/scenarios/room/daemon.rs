@@ -116,7 +116,11 @@ impl Daemon {
         let (checkpoint, open) = (left.clone(), left.taped());
         let told_again = left.pieces.values().filter_map(|piece| match piece {
             Piece::Fact(noted) => Some((**noted).clone()),
-            Piece::Line { .. } | Piece::Leg { .. } | Piece::Call { .. } | Piece::Voice(_) => None,
+            Piece::Line { .. }
+            | Piece::Phones(_)
+            | Piece::Leg { .. }
+            | Piece::Call { .. }
+            | Piece::Voice(_) => None,
         });
         let told_again = told_again.collect();
         let switchboard = Switchboard::resume(plan, random, left, now);
@@ -471,6 +475,5 @@ pub fn line_plan() -> LinePlan {
             per_day: 100,
         },
         registrar: None,
-        self_test: None,
     }
 }

@@ -1,5 +1,5 @@
 //! What an endpoint must know again after a crash: its sessions with what they still owe to the
-//! wire, and the numbers of its registration. Plain values; times are those of the host's boot.
+//! wire, the numbers of its registration, and where its own phones are. Plain values; times are those of the host's boot.
 
 use super::Endpoint;
 use super::clients::{Client, ClientKey};
@@ -8,6 +8,7 @@ use super::servers::{Server, ServerKey};
 use crate::protocol::now::Now;
 use crate::protocol::sip::dialog::CSEQ_SKIP;
 use crate::protocol::sip::mark::Marks;
+use crate::protocol::sip::phones::{Binding, Phones};
 use crate::protocol::sip::transaction::{T1, T2};
 use crate::protocol::sip::{Account, LegId};
 use serde::{Deserialize, Serialize};
@@ -44,7 +45,7 @@ impl SavedRegistration {
 impl Endpoint {
     /// Whether `take_changes` has something to tell.
     pub fn is_changed(&self) -> bool {
-        self.legs.is_touched()
+        self.legs.is_touched() || self.phones.as_ref().is_some_and(Phones::is_changed)
     }
 
     /// The sessions that may have changed since this was last asked, as they are; `None` for one
@@ -52,6 +53,18 @@ impl Endpoint {
     pub fn take_changes(&mut self) -> BTreeMap<LegId, Option<SavedLeg>> {
         let touched = self.legs.take_touched();
         touched.into_iter().map(|id| (id, self.saved(id))).collect()
+    }
+
+    /// Where the phones are that have registered with us, if that may have changed since.
+    pub fn take_bindings(&mut self) -> Option<Vec<Binding>> {
+        self.phones.as_mut().and_then(Phones::take_changes)
+    }
+
+    /// They need not register again to be rung and to call.
+    pub fn restore_bindings(&mut self, saved: Vec<Binding>, now: Now) {
+        if let Some(phones) = &mut self.phones {
+            phones.restore(saved, now.mono);
+        }
     }
 
     fn saved(&self, id: LegId) -> Option<SavedLeg> {

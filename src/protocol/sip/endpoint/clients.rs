@@ -144,6 +144,15 @@ impl Client {
         }
     }
 
+    /// Nobody wants it any more, and nobody has heard it: it is not repeated, and whoever answers it
+    /// all the same is let go.
+    fn retire(&mut self, now: Now) {
+        let reliable = self.draft.peer.transport.is_reliable();
+        self.machine = Machine::Invite(InviteClient::adopt(reliable, now.mono));
+        self.purpose = Purpose::Orphan;
+        self.left = Some(now.mono + 2 * PATIENCE);
+    }
+
     fn handle_response(&mut self, status: u16, now: Now) {
         match &mut self.machine {
             Machine::Invite(machine) => machine.handle_response(status, now.mono),
@@ -412,6 +421,13 @@ impl Endpoint {
             | Purpose::Notify { .. }
             | Purpose::Bye { .. }
             | Purpose::Cancel => {}
+        }
+    }
+
+    pub(super) fn retire_invite(&mut self, key: &ClientKey, now: Now) {
+        if let Some(mut client) = self.clients.remove(key) {
+            client.retire(now);
+            self.clients.insert(key.clone(), client);
         }
     }
 

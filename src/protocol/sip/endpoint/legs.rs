@@ -109,6 +109,8 @@ pub struct Leg {
     pub taken: bool,
     /// It is with a phone that has registered with us, there.
     pub phone: Option<Peer>,
+    /// When a phone that has said nothing at all is tried by the PBX instead.
+    pub silent: Option<Mono>,
 }
 
 impl Leg {
@@ -135,6 +137,7 @@ impl Leg {
             was_referred: false,
             taken: false,
             phone: None,
+            silent: None,
         }
     }
 
@@ -150,6 +153,9 @@ impl Leg {
         let state = match self.state {
             State::Calling { cancel: Cancel::Sent { give_up }, .. } => {
                 Some((give_up, "no answer to CANCEL"))
+            }
+            State::Calling { cancel: Cancel::No, .. } if !self.heard => {
+                self.silent.map(|silent| (silent, "phone of ours says nothing"))
             }
             State::Calling { cancel: Cancel::No | Cancel::Wanted, .. } => None,
             State::Ringing { .. } => self.reliable.poll_timeout(),

@@ -166,17 +166,18 @@ impl Endpoint {
             there && matches!(client.purpose, Purpose::Invite { .. }) && client.is_unheard()
         };
         for key in self.clients.names(unheard) {
-            let Some(client) = self.clients.remove(&key) else { continue };
-            let Purpose::Invite { leg } = client.purpose else { continue };
+            let Some(client) = self.clients.get(&key) else { continue };
+            let (purpose, mut draft) = (client.purpose, client.draft.clone());
+            self.retire_invite(&key, now);
+            let Purpose::Invite { leg } = purpose else { continue };
             if self.is_call_cancelled(leg) {
                 let why = "given up before anybody heard of it".to_owned();
                 self.on_call_refused(leg, 487, why, now);
                 continue;
             }
-            let mut draft = client.draft;
             draft.peer = self.account.pbx;
             draft.headers.retain(|(name, _)| !name.ends_with("Authorization"));
-            let again = self.start_proved(draft, client.purpose, Proof::None, now);
+            let again = self.start_proved(draft, purpose, Proof::None, now);
             self.set_call_client(leg, again);
         }
     }

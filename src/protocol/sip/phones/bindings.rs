@@ -1,22 +1,25 @@
-//! Where phones are that have registered with us (RFC 3261 §10.3).
+//! Where phones are that have registered with us (RFC 3261 §10.3), in this run and the one before.
 
 use crate::protocol::now::Mono;
 use crate::protocol::sip::Peer;
 use crate::protocol::sip::address::{NameAddr, Uri};
 use crate::protocol::sip::message::Request;
 use crate::protocol::sip::wire::decimal;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Seconds of the shortest and the longest binding, and of one that asks for none.
+/// Seconds of the shortest binding and of the longest, which is also that of one that asks for none:
+/// a phone that was switched off is known to be gone, and one that a restart of the host has
+/// forgotten is there again, within this.
 const LEAST: u32 = 60;
-const MOST: u32 = 3600;
-const USUAL: u32 = 600;
+const MOST: u32 = 120;
 /// Addresses that one phone may be at: it may have changed its own and not said so.
 const PLACES: usize = 4;
 
-#[derive(Debug, Clone)]
-struct Binding {
+/// As a next run needs it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
     user: String,
     contact: Vec<u8>,
     peer: Peer,
@@ -28,6 +31,7 @@ struct Binding {
 #[derive(Debug, Default)]
 pub struct Bindings {
     all: Vec<Binding>,
+    changed: bool,
 }
 
 /// Why nothing was changed, and the status that says so.
@@ -62,6 +66,7 @@ impl Bindings {
             }
             self.is_newest(user, None, request)?;
             self.all.retain(|one| one.user != user);
+            self.changed = true;
             return Ok(vec![]);
         }
         let mut wanted = vec![];
@@ -71,7 +76,7 @@ impl Bindings {
             if !matches!(uri.scheme.as_str(), "sip" | "sips") || contact.uri.len() > 256 {
                 return Err(Unbound::Malformed);
             }
-            let asked = contact.param("expires").map(seconds).or(header).unwrap_or(USUAL);
+            let asked = contact.param("expires").map(seconds).or(header).unwrap_or(MOST);
             if (1..LEAST).contains(&asked) {
                 return Err(Unbound::TooBrief(LEAST));
             }
@@ -100,6 +105,22 @@ impl Bindings {
         here.next().map(|one| (one.contact.as_slice(), one.peer))
     }
 
+    /// What an earlier run knew, where `fits` says that it still holds.
+    pub fn restore(&mut self, saved: Vec<Binding>, fits: impl Fn(&str, Peer) -> bool, now: Mono) {
+        let fits = |one: &Binding| one.until > now && fits(&one.user, one.peer);
+        self.all.extend(saved.into_iter().filter(fits));
+        self.changed = true;
+    }
+
+    pub fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// All of them, where any has changed since this was last asked.
+    pub fn take_changes(&mut self) -> Option<Vec<Binding>> {
+        std::mem::take(&mut self.changed).then(|| self.all.clone())
+    }
+
     pub fn len(&self) -> usize {
         self.all.len()
     }
@@ -125,6 +146,7 @@ impl Bindings {
         from: Peer,
         now: Mono,
     ) {
+        self.changed = true;
         self.all.retain(|one| one.user != user || one.contact != contact);
         if granted == 0 {
             return;
@@ -157,13 +179,13 @@ impl Bindings {
     }
 }
 
-/// A number too big for us is a long time; what is no number asks for the usual (§10.2.1.1).
+/// A number too big for us is a long time; what is no number asks for none (§10.2.1.1).
 fn seconds(value: &[u8]) -> u32 {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     match decimal(value, u64::from(u32::MAX)) {
         Some(number) => u32::try_from(number).unwrap_or(u32::MAX),
         None if digits => u32::MAX,
-        None => USUAL,
+        None => MOST,
     }
 }
 
@@ -202,12 +224,12 @@ mod tests {
             bindings.register("801", &register(cseq, lines), peer(1), at(now))
         };
         let expires = |seconds: u32| format!("{HERE}Expires: {seconds}\r\n");
-        assert_eq!(texts(ask(1, HERE, 0)), ["<sip:801@192.0.2.1:5060>;expires=600"]);
+        assert_eq!(texts(ask(1, HERE, 0)), ["<sip:801@192.0.2.1:5060>;expires=120"]);
         assert_eq!(texts(ask(2, &expires(90), 10)), ["<sip:801@192.0.2.1:5060>;expires=90"]);
         assert_eq!(texts(ask(3, "", 40)), ["<sip:801@192.0.2.1:5060>;expires=60"], "asked for");
         assert_eq!(
             texts(ask(4, &expires(99_999_999), 40)),
-            ["<sip:801@192.0.2.1:5060>;expires=3600"]
+            ["<sip:801@192.0.2.1:5060>;expires=120"]
         );
         assert_eq!(ask(5, &expires(59), 40), Err(Unbound::TooBrief(60)));
         assert_eq!(ask(4, &expires(90), 41), Err(Unbound::OutOfOrder));
@@ -227,6 +249,29 @@ mod tests {
         let other_port = SocketAddr::new(peer(1).addr.ip(), 5062);
         assert_eq!(bindings.at(other_port, at(59)), None);
         assert_eq!(bindings.at(peer(1).addr, at(60)), None);
+    }
+
+    #[test]
+    fn what_an_earlier_run_knew_holds_while_it_would_have_then() {
+        let mut bindings = Bindings::default();
+        assert!(!bindings.is_changed());
+        bindings.register("801", &register(5, HERE), peer(1), at(0)).unwrap();
+        let there = "Contact: <sip:802@192.0.2.2:5060>\r\n";
+        bindings.register("802", &register(5, there), peer(2), at(0)).unwrap();
+        let saved = bindings.take_changes().expect("two bindings");
+        assert_eq!((bindings.take_changes(), saved.len()), (None, 2));
+        let next = |known: &'static str, now| {
+            let mut next = Bindings::default();
+            next.restore(saved.clone(), |user, _| user == known, at(now));
+            next
+        };
+        let mut known = next("801", 119);
+        assert_eq!(known.at(peer(1).addr, at(119)), Some("801"));
+        assert_eq!(known.at(peer(2).addr, at(119)), None, "not configured any more");
+        let older = known.register("801", &register(5, HERE), peer(1), at(119));
+        assert_eq!(older, Err(Unbound::OutOfOrder), "its numbers go on");
+        assert_eq!(known.take_changes().map(|all| all.len()), Some(1), "told to the run after");
+        assert_eq!(next("801", 120).len(), 0, "over meanwhile");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 mod bindings;
 mod nonces;
 
-pub use bindings::Unbound;
+pub use bindings::{Binding, Unbound};
 
 use super::Peer;
 use super::admission::{Admission, Pace, Summary};
@@ -31,6 +31,12 @@ pub struct Plan {
     /// What phones may prove themselves with, the strongest first.
     pub algorithms: Vec<Algorithm>,
     pub phones: Vec<Phone>,
+}
+
+impl Plan {
+    fn serves(&self, ip: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.has(ip))
+    }
 }
 
 #[derive(Clone)]
@@ -100,7 +106,7 @@ impl Phones {
 
     /// Whether phones may be there.
     pub fn serves(&self, ip: IpAddr) -> bool {
-        self.plan.networks.iter().any(|network| network.has(ip))
+        self.plan.serves(ip)
     }
 
     /// The phone that has registered from this very address.
@@ -177,6 +183,25 @@ impl Phones {
         now: Mono,
     ) -> Result<Vec<Vec<u8>>, Unbound> {
         self.bindings.register(user, request, from, now)
+    }
+
+    /// Where phones were in an earlier run; of those that are configured still.
+    pub fn restore(&mut self, saved: Vec<Binding>, now: Mono) {
+        let plan = &self.plan;
+        let fits = |user: &str, peer: Peer| {
+            plan.serves(peer.addr.ip()) && plan.phones.iter().any(|phone| phone.user == user)
+        };
+        self.bindings.restore(saved, fits, now);
+    }
+
+    /// Whether `take_changes` has something to tell.
+    pub fn is_changed(&self) -> bool {
+        self.bindings.is_changed()
+    }
+
+    /// Where phones are, if that may have changed since this was last asked.
+    pub fn take_changes(&mut self) -> Option<Vec<Binding>> {
+        self.bindings.take_changes()
     }
 
     pub fn handle_timeout(&mut self, now: Mono) {

@@ -32,7 +32,7 @@ fn pass(line: &mut Endpoint, now: &mut Now, time: Duration) -> Vec<(Peer, String
 }
 
 /// The PBX at `from` answers a request of ours.
-fn answer(line: &mut Endpoint, from: Peer, request: &str, status: u16, more: &str, now: Now) {
+pub fn answer(line: &mut Endpoint, from: Peer, request: &str, status: u16, more: &str, now: Now) {
     let line_of = |name: &str| {
         let found = request.lines().find(|line| line.starts_with(name));
         found.unwrap_or_else(|| panic!("no {name} in {request}")).to_owned()
@@ -106,6 +106,15 @@ fn sig_04_an_invite_that_nobody_heard_is_sent_to_the_second_address() {
     assert!(
         answered.into_iter().any(|e| matches!(e, Event::Answered { leg, .. } if leg == unheard))
     );
+    sent(&mut line);
+
+    // The first was only slow: nobody may be rung by both.
+    let late = &calls[0].1;
+    answer(&mut line, udp(PBX), late, 180, "", now);
+    assert_eq!(of_method(&sent(&mut line), "CANCEL")[0].0, udp(PBX));
+    answer(&mut line, udp(PBX), late, 200, &format!("Contact: <sip:200@{PBX}>\r\n"), now);
+    let last = sent(&mut line);
+    assert_eq!([of_method(&last, "ACK").len(), of_method(&last, "BYE").len()], [1, 1], "{last:?}");
 }
 
 fn large() -> Outgoing {

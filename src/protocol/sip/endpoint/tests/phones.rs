@@ -1,6 +1,7 @@
 //! Phones that register with us: digest both ways, and what is served of whom.
 
 use super::hostile::statuses;
+use super::line::answer;
 use super::*;
 use crate::protocol::sip::admission::Summary;
 use crate::protocol::sip::digest::Algorithm;
@@ -402,4 +403,90 @@ fn sig_24_a_phones_session_is_known_to_the_next_run() {
     room.settle();
     let ended = Event::Ended { leg: ours, ending: Ending::Bye };
     assert!(room.at_line.contains(&ended), "although it is not registered: {:?}", room.at_line);
+}
+
+/// The plug was pulled, or it has another address and did not say so: the PBX may know it.
+#[test]
+fn sig_24_a_phone_that_says_nothing_at_all_is_tried_by_the_pbx_after_a_second() {
+    let mut room = Room::registered();
+    let leg = room.line.invite(Outgoing { target: "801".to_owned(), ..call() }, room.now);
+    let (mut to_phone, mut to_pbx) = (vec![], vec![]);
+    let end = room.now + Duration::from_secs(4);
+    while let Some((at, _)) = room.line.poll_timeout().filter(|(at, _)| *at <= end.mono) {
+        while let Some(Transmit { to, bytes }) = room.line.poll_transmit() {
+            let text = String::from_utf8(bytes).unwrap();
+            let all = if to == udp(PHONE) { &mut to_phone } else { &mut to_pbx };
+            all.push((room.now.mono.since(start().mono), text));
+        }
+        room.now = room.now + at.since(room.now.mono);
+        room.line.handle_timeout(room.now);
+    }
+    let asked: Vec<_> = to_phone.iter().map(|(at, _)| at.as_millis()).collect();
+    assert_eq!(asked, [0, 500], "and not after it was given up");
+    let (at, by_pbx) = to_pbx.iter().find(|(_, text)| text.starts_with("INVITE ")).unwrap();
+    assert_eq!(at.as_secs_f32(), 1.0);
+    assert!(by_pbx.starts_with("INVITE sip:801@duty.example SIP/2.0"), "{by_pbx}");
+    answer(&mut room.line, udp(PBX), by_pbx, 180, "", room.now);
+
+    // It was only slow: one call does not ring twice.
+    answer(&mut room.line, udp(PHONE), &to_phone[0].1, 180, "", room.now);
+    let cancel =
+        std::iter::from_fn(|| room.line.poll_transmit()).find(|sent| sent.to == udp(PHONE));
+    assert!(cancel.expect("let go").bytes.starts_with(b"CANCEL "));
+    let more = format!("Contact: <sip:801@{PBX}>\r\n");
+    answer(&mut room.line, udp(PBX), by_pbx, 200, &more, room.now);
+    let answered = |event: &Event| matches!(event, Event::Answered { leg: of, .. } if *of == leg);
+    assert!(std::iter::from_fn(|| room.line.poll_event()).any(|event| answered(&event)));
+    room.line.bye(leg, room.now);
+    let bye = std::iter::from_fn(|| room.line.poll_transmit()).find(|sent| sent.to == udp(PBX));
+    assert!(bye.is_some(), "the session is the PBX's");
+}
+
+#[test]
+fn sig_24_a_phone_that_rings_is_not_tried_elsewhere_and_one_given_up_neither() {
+    for status in [100, 180] {
+        let mut room = Room::registered();
+        room.line.invite(Outgoing { target: "801".to_owned(), ..call() }, room.now);
+        let invite = room.line.poll_transmit().expect("an INVITE");
+        let text = String::from_utf8(invite.bytes).unwrap();
+        answer(&mut room.line, udp(PHONE), &text, status, "", room.now);
+        room.line.handle_timeout(room.now + Duration::from_secs(3));
+        let out: Vec<_> = std::iter::from_fn(|| room.line.poll_transmit()).collect();
+        assert!(!out.iter().any(|sent| sent.bytes.starts_with(b"INVITE ")), "{status}");
+    }
+    let mut room = Room::registered();
+    let leg = room.line.invite(Outgoing { target: "801".to_owned(), ..call() }, room.now);
+    room.line.cancel(leg, room.now);
+    room.line.handle_timeout(room.now + Duration::from_secs(3));
+    let out: Vec<_> = std::iter::from_fn(|| room.line.poll_transmit()).collect();
+    assert!(out.iter().all(|sent| sent.to == udp(PHONE)), "{out:?}");
+}
+
+/// `kill -9` costs no phone its place; one that the site does not name any more has none.
+#[test]
+fn sig_24_and_sig_34_where_phones_are_is_known_to_the_next_run() {
+    let mut room = Room::registered();
+    assert!(room.line.is_changed());
+    let saved = room.line.take_bindings().expect("a binding");
+    assert_eq!(room.line.take_bindings(), None, "told once");
+    let other = Plan { phones: plan(&[Algorithm::Md5]).phones.split_off(1), ..plan(&[]) };
+    let elsewhere = Network { ip: [192, 0, 2, 128].into(), bits: 26 };
+    let moved = Plan { networks: vec![elsewhere], ..plan(&[Algorithm::Md5]) };
+    for (plan, to) in [(plan(&[Algorithm::Md5]), PHONE), (other, PBX), (moved, PBX)] {
+        let mut next = endpoint(account(LINE, udp(PBX)));
+        next.serve_phones(plan);
+        next.restore_bindings(saved.clone(), room.now);
+        next.invite(Outgoing { target: "801".to_owned(), ..call() }, room.now);
+        assert_eq!(next.poll_transmit().expect("an INVITE").to, udp(to));
+    }
+    let mut next = line();
+    next.restore_bindings(saved.clone(), room.now + Duration::from_secs(60));
+    next.invite(Outgoing { target: "801".to_owned(), ..call() }, room.now);
+    assert_eq!(next.poll_transmit().expect("an INVITE").to, udp(PBX), "over meanwhile");
+
+    // Whoever knows where a phone was is not that phone.
+    let mut next = line();
+    next.restore_bindings(saved, room.now);
+    let (out, events) = ask_from(&mut next, udp(PHONE), request("INVITE", "").as_bytes());
+    assert_eq!(statuses(&out), [401], "{events:?}");
 }
