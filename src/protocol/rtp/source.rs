@@ -34,6 +34,8 @@ pub struct Source {
     pressing: Pressing,
     /// When the key that is being pressed began, in samples.
     pressed: u32,
+    /// No key begins before: others are heard between two.
+    rests: Mono,
 }
 
 #[derive(Debug, Clone)]
@@ -77,6 +79,7 @@ impl Source {
             playing: None,
             pressing: Pressing::default(),
             pressed: 0,
+            rests: Mono(0),
         }
     }
 
@@ -95,16 +98,30 @@ impl Source {
         if self.due.is_none_or(|due| due < now) {
             self.skip_to(now);
         }
+        if !self.pressing.is_on() && now > self.rests {
+            self.pressing.rest();
+        }
         self.pressing.press(key);
     }
 
     /// Whether a prompt or a key is being said.
     pub fn speaks(&self) -> bool {
-        self.playing.is_some() || self.pressing.is_on()
+        self.playing.is_some() || self.pressing.is_saying()
+    }
+
+    /// Whether what others say may be said at `now`: nothing else has this frame.
+    pub fn is_free(&self, now: Mono) -> bool {
+        let soon = now + FRAME / 2;
+        let key = self.pressing.is_on() && self.rests <= soon;
+        !key && !self.speaks() && self.due.is_none_or(|due| due <= soon)
     }
 
     pub fn due(&self) -> Option<Mono> {
-        self.due.filter(|_| self.speaks())
+        match (self.speaks(), self.pressing.is_on()) {
+            (true, _) => self.due,
+            (false, true) => self.due.map(|due| due.max(self.rests)),
+            (false, false) => None,
+        }
     }
 
     /// Takes one turn: at most one packet, written to the start of `out`.
@@ -119,7 +136,11 @@ impl Source {
         if now.since(due) > LATE_MAX {
             self.skip_to(now);
         }
-        if self.pressing.is_on() {
+        let its_turn = self.pressing.is_on() && self.rests <= now;
+        if self.pressing.is_saying() || its_turn {
+            if !self.speaks() && self.due.is_some_and(|due| due < now) {
+                self.skip_to(now);
+            }
             return self.key(stream, out).map_or(Turn::Nothing, Turn::Key);
         }
         let Some(playing) = &mut self.playing else { return Turn::Nothing };
@@ -173,12 +194,15 @@ impl Source {
         Some(Made { codec, payload_type, length })
     }
 
-    /// One packet of the key whose turn it is; none for a party that takes no keys, and in a pause.
+    /// One packet of the key whose turn it is; none for a party that takes no keys.
     fn key(&mut self, stream: &Stream, out: &mut [u8; FRAME_BYTES]) -> Option<usize> {
         let ticks = stream.event_clock / FRAMES_A_SECOND;
         let part = self.pressing.turn(u16::try_from(ticks).unwrap_or(FRAME_SAMPLES as u16));
         let at = self.timestamp;
         self.pass();
+        if let Some(due) = self.due.filter(|_| !self.pressing.is_saying()) {
+            self.rests = due + FRAME * self.pressing.pause();
+        }
         let part = part?;
         if part.first {
             self.pressed = at;
@@ -380,7 +404,6 @@ mod tests {
         source.play(Prompt(0), ramp(16_000), false, START);
         run(&mut source, Codec::Pcma, START + FRAME * 4);
         source.press('5', START + FRAME * 4);
-        assert!(source.speaks());
         let (packets, _) = run(&mut source, Codec::Pcma, START + FRAME * 13);
         let read: Vec<Packet<'_>> =
             packets.iter().map(|(_, bytes)| packet::parse(bytes).unwrap()).collect();
@@ -391,5 +414,45 @@ mod tests {
         assert!(read[..7].iter().all(|one| one.timestamp == key.timestamp));
         assert_eq!(voice.timestamp.wrapping_sub(key.timestamp), 7 * 160);
         assert_eq!(voice.sequence.wrapping_sub(key.sequence), 7);
+    }
+
+    /// What the listener hears between two keys; `typed`: how far apart they are pressed.
+    fn between_keys(keys: usize, typed: Duration) -> Vec<Duration> {
+        let (mut source, mut mouth, mut out) = (source(), Mouth::default(), [0; FRAME_BYTES]);
+        let (mut first, mut ended, mut pauses) = (vec![], None, vec![]);
+        for n in 0..keys as u32 * 40 {
+            let now = START + FRAME * n;
+            let pressed = (0..keys as u32).filter(|key| {
+                let at = START + typed * *key;
+                at <= now && now.since(at) < FRAME
+            });
+            pressed.for_each(|_| source.press('7', now));
+            while let Turn::Key(_) = source.turn(&stream(Codec::Pcma), &mut mouth, now, &mut out) {
+                let packet = packet::parse(&out).unwrap();
+                if packet.marker {
+                    first.push(packet.timestamp);
+                    pauses.extend(ended.take().map(|ended| now.since(ended)));
+                }
+                ended = Some(now + FRAME);
+                let at = (START + FRAME * n).since(START).as_millis() as u32 * 8;
+                let began = first[0];
+                let apart = packet.timestamp.wrapping_sub(began);
+                assert!(apart <= at, "no key begins before its time");
+                assert!(!source.is_free(now), "one packet in a frame");
+            }
+        }
+        assert_eq!(first.len(), keys, "none is left out");
+        pauses
+    }
+
+    #[test]
+    fn sig_22_quick_typing_is_said_whole_with_voice_between_the_keys() {
+        for typed in [40, 100, 150] {
+            let pauses = between_keys(19, Duration::from_millis(typed));
+            assert!(pauses.iter().all(|pause| *pause >= FRAME * 3), "{typed}: {pauses:?}");
+            assert!(pauses[8..].iter().all(|pause| *pause >= FRAME * 12), "{typed}: {pauses:?}");
+        }
+        let slow = between_keys(19, Duration::from_millis(400));
+        assert!(slow.iter().all(|pause| *pause == Duration::from_millis(260)), "{slow:?}");
     }
 }

@@ -40,7 +40,7 @@ impl Relay {
             while let Some((channel, frame)) = table.turn(now) {
                 let slot = self.slots.get_mut(usize::from(channel.0));
                 let lent = slot.and_then(|slot| slot.lent.as_mut());
-                let hears = lent.filter(|lent| lent.reachable() && !lent.source.speaks());
+                let hears = lent.filter(|lent| lent.reachable() && lent.source.is_free(now));
                 let Some(lent) = hears else { continue };
                 let made = lent.source.say(&lent.stream, &mut lent.mouth, &frame, now, out);
                 if let Some(made) = made {
@@ -63,6 +63,7 @@ mod tests {
     use crate::protocol::rtp::{Codec, Command, Party, Prompt, Stream, g711, packet};
     use std::net::SocketAddr;
     use std::sync::Arc;
+    use std::time::Duration;
 
     const START: Mono = Mono(3_000_000_000);
     const CALL: Uuid = Uuid::from_u128(1);
@@ -182,6 +183,63 @@ mod tests {
         assert_eq!(of_leader, [true, true], "the prompt, which is taped");
         relay.handle_command(Command::Close { channel: SEATS[2] }, START);
         assert_eq!(relay.poll_packet(START + FRAME * 9, &mut out), None);
+    }
+
+    /// Frames of voice and keys in their order, of each, while the first of three presses a key every so many frames. The
+    /// thread wakes late, now more and now less.
+    fn typed(frames: u32, every: u32) -> ([usize; 3], [String; 3]) {
+        let mut relay = relay();
+        confer(&mut relay);
+        let (mut voice, mut keys, mut first) = ([0; 3], [(); 3].map(|()| String::new()), [None; 3]);
+        for n in 0..frames + 400 {
+            for who in 0..3 {
+                says(&mut relay, who, n);
+            }
+            let late = if n == 0 { 4 } else { n * 7 % 5 };
+            let tick = START + FRAME * n + Duration::from_millis(late.into());
+            if n % every == 0 && n < frames {
+                let key = char::from(b'0' + (n / every % 10) as u8);
+                relay.pass_on_key(SEATS[0], key, tick);
+            }
+            let mut packets = [0; 3];
+            for now in [tick, tick + FRAME / 2] {
+                let mut out = [0; FRAME_BYTES];
+                while let Some(spoken) = relay.poll_packet(now, &mut out) {
+                    let who = usize::from(spoken.channel.0);
+                    let packet = packet::parse(&out).unwrap();
+                    packets[who] += 1;
+                    if packet.payload_type == stream(who).audio_pt {
+                        voice[who] += usize::from(n < frames);
+                        let (at, began) = *first[who].get_or_insert((packet.timestamp, now));
+                        let (since, passed) =
+                            (packet.timestamp.wrapping_sub(at), now.since(began).as_millis() * 8);
+                        let ahead = i64::from(since) - passed as i64;
+                        assert!(ahead.abs() <= 160, "voice keeps its time beside keys: {ahead}");
+                    } else if packet.marker {
+                        keys[who].push(char::from(b'0' + packet.payload[0]));
+                    }
+                }
+            }
+            assert!(packets.iter().all(|packets| *packets <= 2), "{n}: {packets:?}");
+        }
+        (voice, keys)
+    }
+
+    #[test]
+    fn sig_22_who_presses_without_pause_does_not_silence_the_two_others() {
+        let (voice, keys) = typed(500, 1);
+        assert!(voice[1] > 250 && voice[2] > 250, "more than half of ten seconds: {voice:?}");
+        assert!(keys[1].len() > 45 && keys[1] == keys[2], "{keys:?}");
+        assert!(voice[0] == 500 && keys[0].is_empty(), "himself not at all: {voice:?}");
+    }
+
+    #[test]
+    fn sig_22_quick_typing_reaches_the_two_others_whole_and_in_order() {
+        for every in [4, 5, 8] {
+            let (voice, keys) = typed(19 * every, every);
+            assert_eq!(keys, ["", "0123456789012345678", "0123456789012345678"].map(str::to_owned));
+            assert!(voice[1] > 0 && voice[2] > 0, "{voice:?}");
+        }
     }
 
     #[test]
