@@ -373,8 +373,10 @@ impl Relay {
         let sits = self.tables.iter().any(|table| table.seats(channel));
         let Some(lent) = self.lent(channel) else { return };
         let (other, codec) = (lent.other, lent.stream.codec);
+        let costly = lent.may_say(Codec::Opus);
         let beside = other.and_then(|other| self.lent(other)).map(|lent| lent.stream.codec);
-        if (sits || beside.is_some_and(|beside| beside != codec))
+        let turned = |codec| beside.is_some_and(|beside| beside != codec);
+        if (sits || turned(codec) || costly && turned(Codec::Opus))
             && let Some(lent) = self.lent(channel)
         {
             lent.prepare();

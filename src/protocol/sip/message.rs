@@ -1,9 +1,15 @@
 //! SIP requests and responses; the only door to rsip, whose methods and status codes are the vocabulary.
 
+mod identities;
+mod words;
+
+pub use identities::{identity, user_of};
+pub use words::reason;
+
+use super::Fault;
 use super::address::{NameAddr, Uri, Via};
-use super::text::{decode, percent_decode};
+use super::text::decode;
 use super::wire::{Message, Start, Writer, decimal, split_outside};
-use super::{Fault, Identity};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -39,66 +45,6 @@ pub mod method_name {
         let name = String::deserialize(from)?;
         method(&name).ok_or_else(|| de::Error::custom("no method of SIP"))
     }
-}
-
-/// What a status code is called (§21 and the registry); its class' word for one not listed.
-pub fn reason(status: u16) -> &'static str {
-    phrase(status).unwrap_or(match status / 100 {
-        1 => "Progress",
-        2 => "OK",
-        3 => "Redirection",
-        4 => "Request Failure",
-        5 => "Server Failure",
-        _ => "Global Failure",
-    })
-}
-
-fn phrase(status: u16) -> Option<&'static str> {
-    Some(match status {
-        100 => "Trying",
-        180 => "Ringing",
-        181 => "Call Is Being Forwarded",
-        182 => "Queued",
-        183 => "Session Progress",
-        199 => "Early Dialog Terminated",
-        200 => "OK",
-        202 => "Accepted",
-        300 => "Multiple Choices",
-        301 => "Moved Permanently",
-        302 => "Moved Temporarily",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        407 => "Proxy Authentication Required",
-        408 => "Request Timeout",
-        410 => "Gone",
-        415 => "Unsupported Media Type",
-        416 => "Unsupported URI Scheme",
-        420 => "Bad Extension",
-        422 => "Session Interval Too Small",
-        423 => "Interval Too Brief",
-        480 => "Temporarily Unavailable",
-        481 => "Call/Transaction Does Not Exist",
-        482 => "Loop Detected",
-        484 => "Address Incomplete",
-        486 => "Busy Here",
-        487 => "Request Terminated",
-        488 => "Not Acceptable Here",
-        489 => "Bad Event",
-        491 => "Request Pending",
-        500 => "Server Internal Error",
-        501 => "Not Implemented",
-        503 => "Service Unavailable",
-        504 => "Server Time-out",
-        505 => "Version Not Supported",
-        600 => "Busy Everywhere",
-        603 => "Decline",
-        604 => "Does Not Exist Anywhere",
-        _ => return None,
-    })
 }
 
 /// CSeq (§20.16).
@@ -416,41 +362,6 @@ impl Response {
     }
 }
 
-/// Who an address header names. Whatever cannot be read stays in `raw`.
-pub fn identity(value: &[u8]) -> Identity {
-    let raw = value.to_vec();
-    match NameAddr::parse(value) {
-        Some(address) => {
-            let (user, context) = subscriber(&address.uri);
-            Identity { user, context, display: decode(&address.display), raw }
-        }
-        None => Identity { raw, ..Identity::default() },
-    }
-}
-
-/// A number and its `phone-context`, in a `tel:` URI or, with the same parameters, in the user part
-/// of a `sip:` one (RFC 3966 §3, RFC 3261 §19.1.6); any other user part as it is.
-fn subscriber(uri: &[u8]) -> (String, String) {
-    let Some(parsed) = Uri::parse(uri) else { return Default::default() };
-    let user = decode(&percent_decode(&parsed.user));
-    let is_number = user.starts_with(|c: char| c == '+' || c.is_ascii_digit());
-    let (number, params) = match user.split_once(';') {
-        Some((number, params)) if is_number => (number.to_owned(), params.to_owned()),
-        Some(_) | None => (user, String::new()),
-    };
-    let written = params.split(';').find_map(|param| {
-        let (name, value) = param.split_once('=')?;
-        name.eq_ignore_ascii_case("phone-context").then(|| value.to_owned())
-    });
-    let context = written.or_else(|| parsed.param("phone-context").map(decode));
-    (number, context.unwrap_or_default())
-}
-
-/// The user part of a URI, decoded; empty when it cannot be read.
-pub fn user_of(uri: &[u8]) -> String {
-    Uri::parse(uri).map(|uri| decode(&percent_decode(&uri.user))).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -477,7 +388,7 @@ mod tests {
     fn status_words_agree_with_rsip() {
         // rsip has 202 as 201's name; RFC 6665 §8.3.1 is right.
         for status in (100..700).filter(|&status| status != 202) {
-            let Some(ours) = phrase(status) else { continue };
+            let Some(ours) = words::phrase(status) else { continue };
             let theirs = rsip::StatusCode::from(status).to_string();
             let letters = |text: &str| {
                 text.chars()
@@ -553,18 +464,5 @@ mod tests {
         assert_eq!(reply.header("from"), Some(&b"<sip:c@b>;tag=f"[..]));
         let trying = wire::parse(&seed.reply(100, b"mine").finish(None)).unwrap();
         assert_eq!(trying.header("to"), Some(&b"<sip:101@a>"[..]));
-    }
-
-    #[test]
-    fn identities_are_read_from_gbk_tel_and_escapes() {
-        let name = identity(b"\"\xd5\xc5\xce\xb0\" <tel:+861012345678;phone-context=x>;tag=1");
-        assert_eq!((name.display.as_str(), name.user.as_str()), ("张伟", "+861012345678"));
-        assert_eq!(identity(b"<sip:%31%30@b>").user, "10");
-        assert_eq!(name.context, "x");
-        let ims = identity(b"<sip:+8613800138000;npdi;phone-context=ims.example@b;user=phone>");
-        assert_eq!((ims.user.as_str(), ims.context.as_str()), ("+8613800138000", "ims.example"));
-        assert_eq!(identity(b"<sip:gate;4@b>").user, "gate;4", "a name, not a number");
-        let broken = identity(b"\"open <sip:a@b>");
-        assert_eq!((broken.user.as_str(), broken.raw.as_slice()), ("", &b"\"open <sip:a@b>"[..]));
     }
 }

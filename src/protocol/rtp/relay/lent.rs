@@ -13,7 +13,7 @@ use crate::protocol::rtp::srtp::{Closed, Guard, Keys as SrtpKeys};
 use crate::protocol::rtp::stream::Carried;
 use crate::protocol::rtp::telephone_event::Keys;
 use crate::protocol::rtp::tones::Listener;
-use crate::protocol::rtp::{Channel, Counts, Party, Stream};
+use crate::protocol::rtp::{Channel, Codec, Counts, Party, Stream};
 use std::net::SocketAddr;
 use uuid::Uuid;
 
@@ -41,6 +41,8 @@ pub struct Lent {
     pub heard: Mono,
     pub quiet: bool,
     pub guard: Option<Box<Guard>>,
+    /// While the party speaks in the clear: how far it had come.
+    rested: Option<Box<Guard>>,
     /// Of the guard, and for one that is needed later.
     mask: u32,
     /// That its packets cannot be decrypted was reported.
@@ -87,6 +89,7 @@ impl Lent {
             heard: now,
             quiet: false,
             guard: stream.srtp.map(|keys| guard(keys, mask)),
+            rested: None,
             mask,
             told: false,
             listener: None,
@@ -99,6 +102,14 @@ impl Lent {
     pub fn prepare(&mut self) {
         self.ear.prepare(self.stream.codec);
         self.mouth.prepare(self.stream.codec);
+        if self.may_say(Codec::Opus) {
+            self.ear.prepare(Codec::Opus);
+        }
+    }
+
+    /// Whether the party has named this codec: it speaks any of those whenever it likes (RFC 3264 §6.1).
+    pub fn may_say(&self, codec: Codec) -> bool {
+        self.stream.type_of(codec).is_some()
     }
 
     /// A remote of `0.0.0.0` is a hold in the old manner (RFC 3264 §8.4): what the party still sends comes from where
@@ -109,11 +120,17 @@ impl Lent {
             if stream.remote.ip().is_unspecified() { self.stream.remote } else { stream.remote };
         match (&mut self.guard, stream.srtp) {
             (Some(guard), Some(keys)) => guard.rekey(keys),
-            (guard, keys) => {
-                // Encrypted, in the clear and encrypted again, perhaps under the same key: what was counted before is
-                // forgotten, so it is another sender.
+            (guard @ Some(_), None) => self.rested = guard.take(),
+            (None, None) => {}
+            (guard @ None, Some(keys)) => {
                 self.mask = self.mask.wrapping_add(STEP);
-                *guard = keys.map(|keys| self::guard(keys, self.mask));
+                *guard = match self.rested.take() {
+                    None => Some(self::guard(keys, self.mask)),
+                    Some(mut rested) => {
+                        rested.resume(keys, self.mask);
+                        Some(rested)
+                    }
+                };
             }
         }
         self.told &= stream.srtp == self.stream.srtp;

@@ -298,6 +298,55 @@ fn sig_20_sdes_keys_change_in_the_middle_of_a_call() {
     assert_eq!(events(&mut relay), [Event::Heard { channel: A }]);
 }
 
+/// Somebody has kept what the telephone sent while it was encrypted, and sends it again.
+#[test]
+fn sig_20_encrypted_again_after_a_time_in_the_clear_nothing_old_is_let_in() {
+    let (caller, mut phone) = guarded(4000, 1);
+    let mut relay = bridge(caller, stream(5000));
+    let said = |n: u16| bytes(8, n, &[n as u8; 160]);
+    let old: Vec<Vec<u8>> = (1..100).map(|n| closed_by(&mut phone, said(n))).collect();
+    for packet in &old {
+        assert!(passed_on(&mut relay, A, caller.remote, packet).is_some());
+    }
+    let change = |relay: &mut Relay, stream| {
+        relay.handle_command(Command::Change { channel: A, stream }, START);
+    };
+    change(&mut relay, Stream { srtp: None, ..caller });
+    assert_eq!(passed_on(&mut relay, A, caller.remote, &said(100)), Some(said(100)));
+    change(&mut relay, caller);
+    for packet in &old {
+        assert_eq!(hear(&mut relay, A, caller.remote, packet), Verdict::Drop);
+    }
+    let new = closed_by(&mut phone, said(101));
+    assert_eq!(passed_on(&mut relay, A, caller.remote, &new), Some(said(101)));
+}
+
+/// It has named A-law too, in which it is spoken to; what it speaks itself is its own choice (RFC 3264 §6.1).
+#[cfg(feature = "opus")]
+#[test]
+fn sig_19_a_phone_that_answers_opus_and_a_law_is_heard_in_opus_too() {
+    use crate::protocol::rtp::narrow::Mouth;
+    let mut both = stream(5000);
+    both.also.add(111, Carried::Audio(Codec::Opus));
+    let mut relay = bridge(stream(4000), both);
+    let (mut mouth, mut loud) = (Mouth::default(), 0.0f64);
+    mouth.prepare(Codec::Opus);
+    for n in 0..50u16 {
+        let at = |sample: usize| usize::from(n) * 160 + sample;
+        let tone: Vec<i16> =
+            (0..160).map(|sample| ((at(sample) as f64 * 0.785).sin() * 8000.0) as i16).collect();
+        let mut payload = [0; 400];
+        let length = mouth.say(Codec::Opus, &tone, &mut payload).unwrap().bytes;
+        let packet = bytes(111, n, &payload[..length]);
+        let heard = passed_on(&mut relay, B, both.remote, &packet).expect("heard");
+        let read = packet::parse(&heard).unwrap();
+        assert_eq!((read.payload_type, read.payload.len()), (8, 160));
+        let power = |byte: &u8| f64::from(g711::decode(Codec::Pcma, *byte)).powi(2);
+        loud = (read.payload.iter().map(power).sum::<f64>() / 80.0).sqrt() / 8000.0;
+    }
+    assert!((0.8..1.2).contains(&loud), "{loud}");
+}
+
 /// The same key, and numbers that begin anew: RFC 3711 §9.1 asks for another SSRC.
 #[test]
 fn sig_20_encrypted_again_after_a_time_in_the_clear_it_is_another_sender() {

@@ -1,0 +1,167 @@
+//! The channels by which people are told: what is read of each kind, and what is refused.
+
+use super::*;
+
+/// The right text with channels, whose secrets are in a folder of their own.
+fn with_channels(folder: &Path, sections: &str) -> Result<Loaded, Faults> {
+    for (name, text) in [("s", "hush-hush\n"), ("two", "whsec_aaaa\nwhsec_bbbb\n"), ("empty", "\n")]
+    {
+        std::fs::write(folder.join(name), text).expect("written");
+    }
+    let sections = sections.replace("FOLDER", &folder.display().to_string());
+    let right = RIGHT.replace("\"3001\"\n", "\"3001\"\nsms = \"13900000000\"\n");
+    load(&format!("{right}{sections}"))
+}
+
+/// One of each kind.
+const CHANNELS: &str = r#"
+[[channels]]
+name = "业务平台"
+kind = "webhook"
+url = "https://oa.example.cn/duty"
+secret_file = "FOLDER/two"
+[[channels]]
+name = "值班群"
+kind = "dingtalk_bot"
+token_file = "FOLDER/s"
+secret_file = "FOLDER/s"
+least = "critical"
+repeat_minutes = 0
+[[channels]]
+name = "飞书"
+kind = "feishu_bot"
+token_file = "FOLDER/s"
+[[channels]]
+name = "企微群"
+kind = "wecom_bot"
+token_file = "FOLDER/s"
+mention = ["13800000000"]
+[[channels]]
+name = "企微"
+kind = "wecom_app"
+corp_id = "ww1"
+agent_id = 1000002
+secret_file = "FOLDER/s"
+to = ["zhangsan"]
+[[channels]]
+name = "ntfy"
+kind = "ntfy"
+url = "http://127.0.0.1:2586"
+topic = "zhiban"
+allow = ["127.0.0.1"]
+[[channels]]
+name = "gotify"
+kind = "gotify"
+url = "https://gotify.example.cn/"
+token_file = "FOLDER/s"
+[[channels]]
+name = "邮件"
+kind = "mail"
+server = "smtp.example.cn"
+user = "zhiban@example.cn"
+password_file = "FOLDER/s"
+from = "zhiban@example.cn"
+to = ["leader@example.cn"]
+[[channels]]
+name = "短信"
+kind = "sms"
+url = "https://sms.example.cn/send"
+headers = ["Authorization: APPCODE {secret}"]
+body = '{"phone":"{to}","no":"{no}"}'
+secret_file = "FOLDER/s"
+roles = ["leader"]
+success_field = "/Code"
+success_value = "OK"
+[[channels]]
+name = "短信猫"
+kind = "modem"
+device = "/dev/ttyUSB0"
+roles = ["leader"]
+"#;
+
+#[test]
+fn esc_82_channels_of_every_kind_are_read_and_no_secret_is_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let loaded = with_channels(folder.path(), CHANNELS).unwrap_or_else(|faults| panic!("{faults}"));
+    let channels = &loaded.config.channels;
+    assert_eq!(channels.len(), 10);
+    assert_eq!(channels[9].plan.repeat, Some(Duration::from_secs(3600)));
+    let repeats: Vec<_> = channels.iter().map(|one| one.plan.repeat.map(|r| r.as_secs())).collect();
+    assert_eq!(repeats[..3], [Some(600), None, Some(600)]);
+    assert_eq!(channels[1].plan.least, Urgency::Critical);
+    let channels::Way::Webhook(hook) = &channels[0].way else { panic!("{channels:?}") };
+    assert_eq!((hook.secrets.len(), hook.secrets[1].expose()), (2, "whsec_bbbb"));
+    let shown = format!("{:?}{}{}", loaded.config, loaded.config.summary(), loaded.warnings);
+    assert!(!shown.contains("hush-hush") && !shown.contains("whsec_"), "esc_87");
+    let warned: Vec<_> = loaded.warnings.list.iter().map(|one| one.field.as_str()).collect();
+    assert_eq!(warned, ["line.password"], "plain HTTP on this host is no fault");
+}
+
+#[test]
+fn a_channel_that_cannot_work_is_refused_with_its_remedy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fields = |section: &str| -> Vec<String> {
+        let faults =
+            with_channels(folder.path(), &format!("[[channels]]\nname = \"x\"\n{section}"));
+        faults.expect_err(section).list.into_iter().map(|fault| fault.field).collect()
+    };
+    let one = |key: &str| vec![format!("channels[0].{key}")];
+    assert_eq!(fields("kind = \"pager\""), one("kind"));
+    let hook = "kind = \"webhook\"\nsecret_file = \"FOLDER/s\"\n";
+    for url in [
+        "oa.example.cn",
+        "ftp://x/",
+        "https://u:p@x/",
+        "https:///x",
+        "https://x/#a",
+        "https://值班/",
+    ] {
+        assert_eq!(fields(&format!("{hook}url = \"{url}\"")), one("url"), "{url}");
+    }
+    assert_eq!(fields(&format!("{hook}url = \"https://x/\"\nallow = [\"x\"]")), one("allow"));
+    let url = "kind = \"webhook\"\nurl = \"https://x/\"\n";
+    assert_eq!(fields(url), one("secret_file"));
+    assert_eq!(fields(&format!("{url}secret_file = \"FOLDER/none\"")), one("secret_file"));
+    assert_eq!(fields(&format!("{url}secret_file = \"FOLDER/empty\"")), one("secret_file"));
+    assert_eq!(fields("kind = \"wecom_bot\"\ntoken_fil = \"FOLDER/s\"").len(), 2);
+    let mail = "kind = \"mail\"\nserver = \"smtp.x.cn\"\nfrom = \"a@x.cn\"\nto = [\"b@x.cn\"]\n";
+    assert_eq!(fields(&format!("{mail}user = \"a\"")), one("user"));
+    assert_eq!(fields(&mail.replace("b@x.cn", "b")), one("to"));
+    let clear = "user = \"a\"\npassword_file = \"FOLDER/s\"\nsecurity = \"none\"";
+    assert_eq!(fields(&format!("{mail}{clear}")), one("security"), "no password in the clear");
+    let sms = "kind = \"sms\"\nurl = \"https://x/\"\n";
+    let body = "body = '{to} {no}'\n";
+    assert_eq!(fields(&format!("{sms}{body}")), one("to"));
+    assert_eq!(fields(&format!("{sms}{body}roles = [\"head\"]")), one("roles"), "nobody holds it");
+    assert_eq!(
+        fields(&format!("{sms}body = '{{to}} {{name}} {{no}}'\nto = [\"13800000000\"]")),
+        one("body")
+    );
+    assert_eq!(fields(&format!("{sms}body = 'x'\nto = [\"13800000000\"]")), one("body"));
+    for number in ["913800000000", "3001", "sip:a@x", "23800000000", "+86138x"] {
+        assert_eq!(
+            fields(&format!("{sms}{body}roles = [\"leader\"]\nto = [\"{number}\"]")),
+            one("to"),
+            "{number}"
+        );
+    }
+    let bot = "kind = \"wecom_bot\"\ntoken_file = \"FOLDER/s\"\n";
+    assert_eq!(fields(&format!("{bot}url = \"https://x/?key=a\"")), one("url"));
+    assert_eq!(fields("kind = \"modem\"\ndevice = \"/dev/ttyUSB0\""), one("to"));
+    let twice = with_channels(
+        folder.path(),
+        "[[channels]]\nname = \"x\"\nkind = \"wecom_bot\"\ntoken_file = \"FOLDER/s\"\n\
+         [[channels]]\nname = \"x\"\nkind = \"wecom_bot\"\ntoken_file = \"FOLDER/s\"\n",
+    );
+    let twice = twice.expect_err("twice").list;
+    assert_eq!(twice[0].field, "channels[1].name");
+}
+
+#[test]
+fn what_is_sent_in_the_clear_is_warned_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "[[channels]]\nname = \"x\"\nkind = \"gotify\"\nurl = \"http://10.0.0.9\"\n\
+                token_file = \"FOLDER/s\"\n";
+    let warnings = with_channels(folder.path(), text).expect("right").warnings;
+    assert!(warnings.list.iter().any(|one| one.field == "channels[0].url"), "{warnings}");
+}
