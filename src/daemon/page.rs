@@ -35,7 +35,6 @@ pub fn page(
         line: config.line.number.clone(),
         recordings: config.storage.recordings.clone(),
         recall,
-        self_test: None,
         demo: None,
         signer: None,
         wake: Arc::default(),

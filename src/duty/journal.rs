@@ -43,8 +43,6 @@ pub enum Disposition {
     Interrupted,
     /// 留言: nobody answered, and the caller left a message.
     Message,
-    /// 录音自检: the daemon called itself.
-    SelfTest,
 }
 
 impl Disposition {
@@ -56,8 +54,7 @@ impl Disposition {
             | Self::Elsewhere
             | Self::Declined
             | Self::Failed
-            | Self::Interrupted
-            | Self::SelfTest => false,
+            | Self::Interrupted => false,
         }
     }
 }
@@ -314,9 +311,6 @@ pub struct Arrival {
     pub source: String,
     /// Why the INVITE could not be understood, where it could not.
     pub fault: Option<String>,
-    /// The daemon calls itself.
-    #[serde(default)]
-    pub test: bool,
 }
 
 /// What became of one attempt to reach a person (domain §4.3.5).

@@ -30,7 +30,4 @@ pub const URGENT_LIVE: Prompt = Prompt(10);
 /// 现在无法加入通话。
 pub const CANNOT_JOIN: Prompt = Prompt(11);
 
-/// To ourselves: 值班方已接听，录音自检。
-pub const SELF_TEST: Prompt = Prompt(12);
-
-pub const COUNT: usize = 13;
+pub const COUNT: usize = 12;

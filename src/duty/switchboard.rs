@@ -7,7 +7,6 @@ mod dialling;
 mod joining;
 mod merging;
 mod replacing;
-mod self_testing;
 mod survival;
 mod tracing;
 mod voices;
@@ -100,10 +99,6 @@ pub enum Input {
         call: CallId,
         asker: Asker,
     },
-    /// The daemon is about to call its own line; the call has this name.
-    ExpectTest {
-        call: CallId,
-    },
     /// So many calls that count have been made for others today, says the log of earlier runs.
     DialledToday {
         calls: u32,
@@ -158,14 +153,6 @@ pub struct Switchboard {
     dropped: (u64, Option<(Peer, &'static str)>),
     figures: Figures,
     checkpoint: ToTell,
-    expected: Option<Expected>,
-}
-
-/// A call that the daemon is making to its own line.
-#[derive(Debug, Clone, Copy)]
-struct Expected {
-    call: CallId,
-    until: Mono,
 }
 
 /// What the next checkpoint has to say beside what endpoint and facts have.
@@ -221,7 +208,6 @@ impl Switchboard {
             dropped: (0, None),
             figures: Figures::default(),
             checkpoint: ToTell::default(),
-            expected: None,
         }
     }
 
@@ -244,7 +230,6 @@ impl Switchboard {
             Input::GiveUp { call, asker } => {
                 self.turn(call, |call, desk| call.give_up(asker, desk, now));
             }
-            Input::ExpectTest { call } => self.expect_test(call, now),
             Input::DialledToday { calls } => self.desk.dialled.add(calls, now),
             Input::StopNotifying { attempt, why } => {
                 self.turn(attempt.into(), |call, desk| call.stop_notifying(why, desk, now));

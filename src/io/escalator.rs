@@ -82,7 +82,6 @@ async fn tell(cycle: Cycle, orders: &mpsc::Sender<Input>, board: &Board) -> Resu
             | Input::Dial(_)
             | Input::GiveUp { .. }
             | Input::DialledToday { .. }
-            | Input::ExpectTest { .. }
             | Input::Timeout
             | Input::Written { .. }
             | Input::Shutdown

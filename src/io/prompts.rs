@@ -4,13 +4,13 @@
 use super::wav_file;
 use crate::duty::prompts::{
     ALREADY_CONFIRMED, BEEP, CANNOT_JOIN, CONFIRMED, COUNT, GREETING, PLEASE_WAIT, QUEUE, RINGBACK,
-    SELF_TEST, URGENT, URGENT_LIVE, WITHDRAWN, WRONG_KEY,
+    URGENT, URGENT_LIVE, WITHDRAWN, WRONG_KEY,
 };
 use crate::protocol::rtp::{Codec, Prompt, g711};
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
-const FILES: [(Prompt, &[u8]); 11] = [
+const FILES: [(Prompt, &[u8]); 10] = [
     (URGENT, include_bytes!("prompts/urgent.wav")),
     (CONFIRMED, include_bytes!("prompts/confirmed.wav")),
     (WRONG_KEY, include_bytes!("prompts/wrong_key.wav")),
@@ -21,7 +21,6 @@ const FILES: [(Prompt, &[u8]); 11] = [
     (GREETING, include_bytes!("prompts/greeting.wav")),
     (URGENT_LIVE, include_bytes!("prompts/urgent_live.wav")),
     (CANNOT_JOIN, include_bytes!("prompts/cannot_join.wav")),
-    (SELF_TEST, include_bytes!("prompts/self_test.wav")),
 ];
 const SECOND: usize = wav_file::RATE as usize;
 /// Peak of a tone: -12 dBFS.
@@ -48,13 +47,6 @@ pub fn load(greeting: Option<Vec<i16>>) -> Vec<Arc<[i16]>> {
         prompts[usize::from(prompt.0)].iter_mut().for_each(quantised);
     }
     prompts.into_iter().map(Arc::from).collect()
-}
-
-/// What the caller of a self-test says: 一二三四五六七八九，来电方。
-pub fn of_test_caller() -> Vec<i16> {
-    let file = include_bytes!("prompts/self_test_caller.wav").as_slice();
-    let channels = wav_file::read(file).expect("it is built in and tested");
-    channels.into_iter().next().unwrap_or_default()
 }
 
 fn tone(hertz: f64, samples: usize) -> Vec<i16> {

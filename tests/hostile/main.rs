@@ -8,3 +8,4 @@ mod replay;
 mod rfc5118;
 mod seeds;
 mod targets;
+mod threats;

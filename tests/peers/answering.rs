@@ -1,7 +1,7 @@
 //! Whom the phones ring for and what becomes of callers whom nobody takes, with real phones: ring
 //! plans, queue, last resort, early media, hold, and parties that vanish without a word.
 
-use crate::calls::{Room, talk};
+use crate::calls::{Room, connect, talk};
 use crate::daemon::Plan;
 use crate::twin::{FarEnd, TrunkCaller, Voice};
 use crate::{have, wave};
@@ -89,10 +89,7 @@ fn sig_11_who_waits_hears_the_announcement_and_is_rung_through_when_the_officer_
     let mut first = room.phone("caller2", &voices[0]);
     let mut officer = room.single_phone("2001", &voices[1]);
     let mut caller = room.phone("caller", &voices[2]);
-    first.dial("1001");
-    officer.incoming(SOON);
-    officer.accept();
-    first.established();
+    connect(&mut first, &mut officer);
     caller.dial("1001");
     caller.established();
     daemon.row_is("SELECT count(*) FROM stretch WHERE kind = 'queued' AND to_ms IS NULL", "1");
@@ -185,10 +182,7 @@ fn hold_and_resume(by_officer: bool) {
     let says = wave::voice(51, 60);
     let mut caller = room.phone("caller", &says);
     let mut officer = room.phone("2001", &says);
-    caller.dial("1001");
-    officer.incoming(SOON);
-    officer.accept();
-    caller.established();
+    connect(&mut caller, &mut officer);
     talk(1);
     let party = if by_officer { "officer" } else { "caller" };
     let count = |state: &str| {
@@ -231,10 +225,7 @@ fn sig_23_a_caller_who_vanishes_without_a_bye_ends_the_call_with_its_reason() {
     let says = wave::voice(61, 60);
     let mut caller = room.phone("caller", &says);
     let mut officer = room.phone("2001", &says);
-    caller.dial("1001");
-    officer.incoming(SOON);
-    officer.accept();
-    caller.established();
+    connect(&mut caller, &mut officer);
     talk(3);
     caller.vanishes();
     officer.wait("CALL_CLOSED", Duration::from_secs(20));

@@ -164,6 +164,12 @@ impl Baresip {
         }
     }
 
+    /// Keys that it has heard since it was last asked for an event.
+    pub fn keys(&mut self) -> String {
+        let pressed = self.messages.try_iter().filter(|event| event["type"] == "CALL_DTMF_START");
+        pressed.filter_map(|event| event["param"].as_str().map(str::to_owned)).collect()
+    }
+
     pub fn incoming(&mut self, limit: Duration) -> Value {
         self.wait("CALL_INCOMING", limit)
     }

@@ -71,6 +71,22 @@ impl Room {
     }
 }
 
+/// The caller dials the duty line, and the officer picks up.
+pub fn connect(caller: &mut Baresip, officer: &mut Baresip) {
+    caller.dial("1001");
+    officer.incoming(SOON);
+    officer.accept();
+    caller.established();
+    officer.established();
+}
+
+/// The keys by which an officer calls for the leader.
+pub fn calls_for_the_leader(officer: &mut Baresip) {
+    officer.press('*');
+    talk(1);
+    officer.press('9');
+}
+
 /// Lets the two talk: the length of the conversation, not a wait for something.
 pub fn talk(seconds: u64) {
     sleep(Duration::from_secs(seconds));
@@ -205,10 +221,7 @@ fn sig_11_two_calls_at_once_keep_apart() {
     let mut second = room.phone("caller2", &voices[1]);
     let mut one = room.phone("2001", &voices[2]);
     let mut two = room.phone("2002", &voices[3]);
-    first.dial("1001");
-    one.incoming(SOON);
-    one.accept();
-    first.established();
+    connect(&mut first, &mut one);
     second.dial("1001");
     // Only the free phone takes the second call.
     two.incoming(Duration::from_secs(25));

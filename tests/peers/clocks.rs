@@ -1,14 +1,13 @@
 //! The wall clock is set while two talk, and while nobody is there: only the daemon's, by a library
 //! that is loaded before it.
 
-use crate::calls::{Room, talk};
+use crate::calls::{Room, connect, talk};
 use crate::daemon::{Daemon, Plan};
 use crate::wave;
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -59,11 +58,7 @@ fn rel_19_rec_k1_the_clock_is_set_in_a_call_and_its_durations_are_true() {
     let says = [wave::voice(71, 30), wave::voice(72, 30)];
     let mut caller = room.phone_with("caller", &says[0], "");
     let mut officer = room.phone_with("2001", &says[1], "");
-    caller.dial("1001");
-    officer.incoming(Duration::from_secs(8));
-    officer.accept();
-    caller.established();
-    officer.established();
+    connect(&mut caller, &mut officer);
     talk(3);
     clock.set(HOUR_MS);
     steps(&daemon, &[HOUR_MS]);

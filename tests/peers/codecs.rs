@@ -1,12 +1,10 @@
 //! Codecs other than G.711 with real phones through a real PBX, which hands their descriptions on.
 
-use crate::calls::{Room, talk};
+use crate::calls::{Room, connect, talk};
 use crate::daemon::{Daemon, Plan};
 use crate::wave;
 use dutyline::protocol::rtp::{Codec, g711};
-use std::time::Duration;
 
-const SOON: Duration = Duration::from_secs(8);
 const CALL: &str = "SELECT id FROM call WHERE direction = 'in'";
 
 /// The caller's samples and the officer's.
@@ -23,11 +21,7 @@ fn spoken_by(caller: &str, officer: &str, says: Sides) -> Option<(Room, Daemon, 
     let codecs = |codecs: &str| format!(";audio_codecs={codecs}");
     let mut calling = room.phone_with("caller", &says[0], &codecs(caller));
     let mut answering = room.phone_with("2001", &says[1], &codecs(officer));
-    calling.dial("1001");
-    answering.incoming(SOON);
-    answering.accept();
-    calling.established();
-    answering.established();
+    connect(&mut calling, &mut answering);
     talk(5);
     calling.hangup();
     calling.closed();
@@ -115,6 +109,19 @@ fn sig_19_opus_is_turned_into_a_law_and_back_where_the_two_share_nothing() {
             // Its decoder's 48,000 samples a second do not fall on ours: half of one is 62 us.
             assert!(likeness > 0.8, "{codecs:?}: {who} was heard: {likeness}");
         }
+    }
+}
+
+/// The officer's phone names both and speaks the first of them, whatever it is spoken to in.
+#[cfg(feature = "opus")]
+#[test]
+fn sig_19_a_phone_that_answers_opus_and_a_law_is_heard_and_recorded() {
+    let Some((_room, daemon, says, heard)) = spoken("PCMA", "opus/48000/2,PCMA") else { return };
+    assert_recorded(&daemon, &says);
+    for (who, said) in says.iter().enumerate() {
+        let likeness = wave::likeness(said, &heard[1 - who]);
+        println!("{who} was heard {likeness}");
+        assert!(likeness > 0.8, "{who} was heard: {likeness}");
     }
 }
 

@@ -1,8 +1,9 @@
 //! A leader joins caller and officer by key 6, each a real phone behind a real PBX: who hears whom, and what is
 //! recorded.
 
-use crate::calls::{Room, talk};
-use crate::daemon::Plan;
+use crate::baresip::Baresip;
+use crate::calls::{Room, calls_for_the_leader, connect, talk};
+use crate::daemon::{Daemon, Plan};
 use crate::wave;
 use std::time::Duration;
 
@@ -53,27 +54,44 @@ fn longest_quiet(sound: &[i16]) -> Duration {
     Duration::from_micros((most * 125) as u64)
 }
 
+/// Caller and officer talk, he has called for the leader, and the leader's phone rings.
+struct Three {
+    _room: Room,
+    daemon: Daemon,
+    caller: Baresip,
+    officer: Baresip,
+    leader: Baresip,
+}
+
+impl Three {
+    /// `audio_codecs`: further parameters of their accounts.
+    fn begin(audio_codecs: [&str; 3]) -> Option<Self> {
+        let mut room = Room::open()?;
+        let daemon = room.daemon(&Plan::default());
+        let [of_caller, of_officer, of_leader] = HERTZ.map(tone);
+        let mut caller = room.phone_with("caller", &of_caller, audio_codecs[0]);
+        let mut officer = room.phone_with("2001", &of_officer, audio_codecs[1]);
+        let mut leader = room.phone_with("3001", &of_leader, audio_codecs[2]);
+        connect(&mut caller, &mut officer);
+        talk(2);
+        calls_for_the_leader(&mut officer);
+        leader.incoming(SOON);
+        Some(Self { _room: room, daemon, caller, officer, leader })
+    }
+
+    /// He picks up, listens for a moment, and presses this key.
+    fn leader_presses(&mut self, key: char) {
+        self.leader.accept();
+        self.leader.established();
+        talk(2);
+        self.leader.press(key);
+    }
+}
+
 fn three(audio_codecs: [&str; 3]) {
-    let Some(mut room) = Room::open() else { return };
-    let daemon = room.daemon(&Plan::default());
-    let [of_caller, of_officer, of_leader] = HERTZ.map(tone);
-    let mut caller = room.phone_with("caller", &of_caller, audio_codecs[0]);
-    let mut officer = room.phone_with("2001", &of_officer, audio_codecs[1]);
-    let mut leader = room.phone_with("3001", &of_leader, audio_codecs[2]);
-    caller.dial("1001");
-    officer.incoming(SOON);
-    officer.accept();
-    caller.established();
-    officer.established();
-    talk(2);
-    officer.press('*');
-    talk(1);
-    officer.press('9');
-    leader.incoming(SOON);
-    leader.accept();
-    leader.established();
-    talk(2);
-    leader.press('6');
+    let Some(mut three) = Three::begin(audio_codecs) else { return };
+    three.leader_presses('6');
+    let Three { daemon, caller, officer, leader, .. } = &mut three;
     daemon.row_is("SELECT state FROM escalation", "acknowledged");
     daemon.row_is("SELECT result FROM attempt", "acknowledged");
     talk(6);
@@ -120,28 +138,12 @@ fn rec_s4_a_caller_who_speaks_nothing_but_opus_sits_at_the_table() {
 
 #[test]
 fn sig_22_and_rec_s4_what_one_of_three_presses_the_two_others_hear_once() {
-    let Some(mut room) = Room::open() else { return };
-    let daemon = room.daemon(&Plan::default());
-    let [of_caller, of_officer, of_leader] = HERTZ.map(tone);
-    let mut caller = room.phone("caller", &of_caller);
-    let mut officer = room.phone("2001", &of_officer);
-    let mut leader = room.phone("3001", &of_leader);
-    caller.dial("1001");
-    officer.incoming(SOON);
-    officer.accept();
-    caller.established();
-    talk(1);
-    officer.press('*');
-    talk(1);
-    officer.press('9');
-    leader.incoming(SOON);
-    leader.accept();
-    leader.established();
-    talk(2);
-    leader.press('6');
+    let Some(mut three) = Three::begin([""; 3]) else { return };
+    three.leader_presses('6');
+    let Three { daemon, caller, officer, leader, .. } = &mut three;
     daemon.row_is("SELECT state FROM escalation", "acknowledged");
     talk(1);
-    let hears = |phone: &mut crate::baresip::Baresip, key: char| {
+    let hears = |phone: &mut Baresip, key: char| {
         loop {
             // The officer's own keys for the daemon were heard by the caller too, before.
             let heard = phone.wait("CALL_DTMF_START", SOON);
@@ -151,11 +153,18 @@ fn sig_22_and_rec_s4_what_one_of_three_presses_the_two_others_hear_once() {
         }
     };
     caller.press('3');
-    hears(&mut officer, '3');
-    hears(&mut leader, '3');
+    hears(officer, '3');
+    hears(leader, '3');
     leader.press('4');
-    hears(&mut caller, '4');
-    hears(&mut officer, '4');
+    hears(caller, '4');
+    hears(officer, '4');
+    // As fast as it takes them: whole and in their order at both, with the leader's voice between them.
+    let typed = "1357924680#1";
+    typed.chars().for_each(|key| caller.press(key));
+    talk(8);
+    for phone in [&mut *officer, &mut *leader] {
+        assert_eq!(phone.keys(), typed, "{}", phone.user);
+    }
     caller.hangup();
     officer.closed();
     leader.closed();
@@ -174,25 +183,9 @@ fn rec_s4_three_codecs_at_one_table() {
 /// The officer hangs up and the leader has the caller; then the caller hangs up.
 #[test]
 fn rec_s4_the_leader_goes_on_alone_with_the_caller() {
-    let Some(mut room) = Room::open() else { return };
-    let daemon = room.daemon(&Plan::default());
-    let [of_caller, of_officer, of_leader] = HERTZ.map(tone);
-    let mut caller = room.phone("caller", &of_caller);
-    let mut officer = room.phone("2001", &of_officer);
-    let mut leader = room.phone("3001", &of_leader);
-    caller.dial("1001");
-    officer.incoming(SOON);
-    officer.accept();
-    caller.established();
-    officer.established();
-    officer.press('*');
-    talk(1);
-    officer.press('9');
-    leader.incoming(SOON);
-    leader.accept();
-    leader.established();
-    talk(2);
-    leader.press('6');
+    let Some(mut three) = Three::begin([""; 3]) else { return };
+    three.leader_presses('6');
+    let Three { daemon, caller, officer, leader, .. } = &mut three;
     daemon.row_is("SELECT count(*) FROM leg WHERE how = 'conference' AND taken_ms > 0", "1");
     talk(3);
     officer.hangup();
@@ -212,27 +205,11 @@ fn rec_s4_the_leader_goes_on_alone_with_the_caller() {
 /// Key 5 after the call: the desk rings, and what leader and officer say is recorded in the same entry.
 #[test]
 fn key_5_rings_the_desk_and_the_recording_of_the_leaders_call_has_both() {
-    let Some(mut room) = Room::open() else { return };
-    let daemon = room.daemon(&Plan::default());
-    let [of_caller, of_officer, of_leader] = HERTZ.map(tone);
-    let mut caller = room.phone("caller", &of_caller);
-    let mut officer = room.phone("2001", &of_officer);
-    let mut leader = room.phone("3001", &of_leader);
-    caller.dial("1001");
-    officer.incoming(SOON);
-    officer.accept();
-    caller.established();
-    officer.established();
-    officer.press('*');
-    talk(1);
-    officer.press('9');
-    leader.incoming(SOON);
-    caller.hangup();
-    officer.closed();
-    leader.accept();
-    leader.established();
-    talk(2);
-    leader.press('5');
+    let Some(mut three) = Three::begin([""; 3]) else { return };
+    three.caller.hangup();
+    three.officer.closed();
+    three.leader_presses('5');
+    let Three { daemon, officer, leader, .. } = &mut three;
     officer.incoming(SOON);
     daemon.row_is("SELECT state FROM escalation", "acknowledged");
     officer.accept();

@@ -1,7 +1,8 @@
 //! Whatever happens to the daemon, the officer's phone rings: the PBX does it itself.
 
-use crate::calls::Room;
+use crate::calls::{Room, connect};
 use crate::daemon::{Daemon, Plan};
+use crate::kamailio::Setup;
 use crate::twin::FarEnd;
 use crate::wave;
 use std::time::{Duration, Instant};
@@ -54,10 +55,7 @@ fn sig_40_answering_503() {
     let mut second = room.phone("caller2", &says);
     let mut talking = room.phone("2002", &says);
     let mut officer = room.phone("2001", &says);
-    first.dial("1001");
-    talking.incoming(Duration::from_secs(8));
-    talking.accept();
-    first.established();
+    connect(&mut first, &mut talking);
     second.dial("1001");
     officer.incoming(Duration::from_secs(3));
     assert_eq!(room.pbx.count("FAIL-OPEN 503"), 1, "the PBX did it");
@@ -80,4 +78,34 @@ fn sig_40_wedged_after_100() {
     assert_eq!(room.pbx.count("FAIL-OPEN"), 1, "the PBX did it");
     officer.accept();
     caller.established();
+}
+
+/// The daemon freezes while the phone rings: the PBX waits as long as it lets any phone ring, ten seconds here.
+#[test]
+fn sig_40_wedged_after_180() {
+    let Some(mut room) = Room::set_up(&Setup { with: &["QUICK"], ..Setup::default() }) else {
+        return;
+    };
+    let far_end = FarEnd::start(&room.ports);
+    let daemon = room.daemon(&Plan { phones: &[("9180", 60)], ..Plan::default() });
+    let says = wave::voice(1, 10);
+    let mut caller = room.phone("caller", &says);
+    let mut officer = room.phone("2001", &says);
+    caller.dial("1001");
+    caller.wait("CALL_RINGING", Duration::from_secs(8));
+    far_end.invited();
+    daemon.process.signal(libc::SIGSTOP);
+    let frozen = Instant::now();
+    officer.incoming(Duration::from_secs(12));
+    println!("the officer's phone rang after {} ms", frozen.elapsed().as_millis());
+    assert_eq!(room.pbx.count("FAIL-OPEN"), 1, "the PBX did it");
+    officer.accept();
+    caller.established();
+
+    // It wakes up: the phone it was ringing is let go, and the two who talk are left alone.
+    daemon.process.signal(libc::SIGCONT);
+    far_end.is_let_go();
+    daemon.row_is("SELECT state FROM call", "ended");
+    caller.hangup();
+    officer.closed();
 }

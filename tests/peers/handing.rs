@@ -1,6 +1,6 @@
 //! An officer's phone hands its conversation to another phone through the PBX.
 
-use crate::calls::{Room, talk};
+use crate::calls::{Room, connect, talk};
 use crate::daemon::Plan;
 use crate::officer::Officer;
 use crate::twin::{FarEnd, TrunkCaller, Voice};
@@ -22,11 +22,7 @@ fn sig_16_a_blind_transfer_between_real_phones_is_one_recording_without_a_gap() 
     let mut caller = room.phone("caller", &says[0]);
     let mut first = room.phone("2001", &says[1]);
     let mut second = room.phone("2002", &says[2]);
-    caller.dial("1001");
-    first.incoming(SOON);
-    first.accept();
-    caller.established();
-    first.established();
+    connect(&mut caller, &mut first);
     talk(3);
     first.tell("transfer", &format!("sip:2002@127.0.0.1:{}", room.ports.pbx()));
     second.incoming(SOON);
@@ -72,11 +68,7 @@ fn sig_16_a_transfer_that_fails_is_told_to_the_phone() {
         let says = wave::voice(24, 60);
         let mut caller = room.phone("caller", &says);
         let mut officer = room.phone("2001", &says);
-        caller.dial("1001");
-        officer.incoming(SOON);
-        officer.accept();
-        caller.established();
-        officer.established();
+        connect(&mut caller, &mut officer);
         officer.tell("transfer", &format!("sip:{number}@127.0.0.1:{}", room.ports.pbx()));
         if number == "2002" {
             let told = officer.wait("TRANSFER_FAILED", SOON);

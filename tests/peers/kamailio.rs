@@ -55,6 +55,7 @@ impl Kamailio {
             .replace("@FOLDER@", &folder.display().to_string())
             .replace("@LINE@", &ports.line().to_string())
             .replace("@SINK@", &ports.sink().to_string())
+            .replace("@PBX@", &format!("127.0.0.1:{}", ports.pbx()))
             .replace("@TRUNK@", TRUNK)
             .replace("@ALGORITHM@", setup.algorithm);
         let file = own.join("kamailio.cfg");

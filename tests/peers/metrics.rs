@@ -1,6 +1,6 @@
 //! Prometheus' side: a real scrape of the daemon after real calls, read as strictly as the text format is written.
 
-use crate::calls::{Room, talk};
+use crate::calls::{Room, connect, talk};
 use crate::daemon::Plan;
 use crate::process::wait_until;
 use crate::wave;
@@ -126,10 +126,7 @@ fn prometheus_reads_what_happened_on_the_line() {
     let answered = r#"direction="in",disposition="answered""#;
     assert_eq!(value(&before, "dutyline_calls_total", answered), None);
 
-    caller.dial("1001");
-    officer.incoming(Duration::from_secs(8));
-    officer.accept();
-    caller.established();
+    connect(&mut caller, &mut officer);
     talk(7);
     let during = wait_until("the call", Duration::from_secs(5), || {
         let samples = scrape(port);

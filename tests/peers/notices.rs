@@ -1,6 +1,6 @@
 //! Beside the calls, the quiet channels: the real daemon against a provider that hangs, over `kill -9`.
 
-use crate::calls::{Room, talk};
+use crate::calls::{Room, calls_for_the_leader, talk};
 use crate::daemon::{Daemon, Plan};
 use crate::wave;
 use std::io::{Read, Write};
@@ -102,9 +102,7 @@ fn esc_43_a_notice_in_flight_survives_kill_9_and_one_that_hangs_delays_neither_t
     officer.accept();
     officer.established();
     talk(1);
-    officer.press('*');
-    talk(1);
-    officer.press('9');
+    calls_for_the_leader(&mut officer);
     let (hanging, well) = (next(&told_first), next(&told_second));
     leader.incoming(SOON);
     let apart = hanging.at.max(well.at) - hanging.at.min(well.at);

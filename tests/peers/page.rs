@@ -82,7 +82,6 @@ impl Room {
                 phones: vec!["值班台话机".to_owned()],
                 roster: Roster::default(),
             },
-            self_test: None,
             demo: None,
             signer: None,
             wake: Arc::new(Notify::new()),
@@ -227,7 +226,27 @@ fn write_stereo(path: &Path, samples: &[i16]) {
     std::fs::write(path, wav).expect("written");
 }
 
-pub async fn sign_in(browser: &Browser, room: &Room) {
+/// The officer has signed in; none where there is no browser.
+async fn signed_in() -> Option<(Room, Browser)> {
+    if !have(&["chromedriver", "chromium"]) {
+        return None;
+    }
+    let room = Room::open().await;
+    let browser = Browser::start().await;
+    sign_in(&browser, &room).await;
+    Some((room, browser))
+}
+
+/// The officer has signed in and talks to a caller; none where there is no browser.
+pub async fn in_a_call() -> Option<(Room, Browser, CallId)> {
+    let (room, browser) = signed_in().await?;
+    let call = room.caller_dials("88123456", "市住建局").await;
+    browser.see("article.entry").await;
+    room.officer_answers(call).await;
+    Some((room, browser, call))
+}
+
+async fn sign_in(browser: &Browser, room: &Room) {
     browser.goto(&room.url).await;
     browser.type_into("account", "zhuban").await;
     browser.type_into("password", PASSWORD).await;
@@ -248,12 +267,7 @@ async fn watch_faults(browser: &Browser) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_urgent_call_as_the_officer_sees_it() {
-    if !have(&["chromedriver", "chromium"]) {
-        return;
-    }
-    let room = Room::open().await;
-    let browser = Browser::start().await;
-    sign_in(&browser, &room).await;
+    let Some((room, browser)) = signed_in().await else { return };
     browser.shot("02-empty-desk").await;
 
     let first = room.caller_dials("88123456", "市住建局").await;
@@ -324,12 +338,7 @@ async fn one_urgent_call_as_the_officer_sees_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_who_wait_hold_or_leave_a_message_as_the_officer_sees_them() {
-    if !have(&["chromedriver", "chromium"]) {
-        return;
-    }
-    let room = Room::open().await;
-    let browser = Browser::start().await;
-    sign_in(&browser, &room).await;
+    let Some((room, browser)) = signed_in().await else { return };
     let talking = room.caller_dials("88123456", "市住建局").await;
     room.officer_answers(talking).await;
     let waits = room.caller_dials("13800130007", "").await;
@@ -401,12 +410,7 @@ pub async fn looks_right(browser: &Browser) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_desks_and_a_server_that_goes_away() {
-    if !have(&["chromedriver", "chromium"]) {
-        return;
-    }
-    let mut room = Room::open().await;
-    let browser = Browser::start().await;
-    sign_in(&browser, &room).await;
+    let Some((mut room, browser)) = signed_in().await else { return };
     let call = room.caller_dials("88123456", "").await;
     room.officer_answers(call).await;
     browser.see("article.entry").await;
@@ -656,12 +660,7 @@ fn said(call: CallId, began: Now) -> Vec<Traced> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rec_s8_rec_s11_a_diverted_call_and_its_ladder_as_the_officer_sees_them() {
-    if !have(&["chromedriver", "chromium"]) {
-        return;
-    }
-    let room = Room::open().await;
-    let browser = Browser::start().await;
-    sign_in(&browser, &room).await;
+    let Some((room, browser)) = signed_in().await else { return };
     let began = clock::now();
     let call = CallId::new(began, &mut clock::random());
     let mut arrival = Arrival::from_number(call, "13800130007", "王主任");
@@ -727,12 +726,7 @@ const SLOW_ENTRY: &str = "
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happens_to_an_entry_on_its_way_to_the_page_is_shown() {
-    if !have(&["chromedriver", "chromium"]) {
-        return;
-    }
-    let room = Room::open().await;
-    let browser = Browser::start().await;
-    sign_in(&browser, &room).await;
+    let Some((room, browser)) = signed_in().await else { return };
     browser.script(SLOW_ENTRY).await;
     let call = room.caller_dials("88123456", "市住建局").await;
     browser
@@ -749,12 +743,7 @@ async fn what_happens_to_an_entry_on_its_way_to_the_page_is_shown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_button_that_is_held_down_while_what_was_typed_is_saved_is_clicked() {
-    if !have(&["chromedriver", "chromium"]) {
-        return;
-    }
-    let room = Room::open().await;
-    let browser = Browser::start().await;
-    sign_in(&browser, &room).await;
+    let Some((room, browser)) = signed_in().await else { return };
     let call = room.caller_dials("88123456", "市住建局").await;
     browser.see("article.entry").await;
     room.officer_answers(call).await;
@@ -780,12 +769,7 @@ async fn a_button_that_is_held_down_while_what_was_typed_is_saved_is_clicked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_number_that_was_typed_is_saved_before_it_is_called() {
-    if !have(&["chromedriver", "chromium"]) {
-        return;
-    }
-    let room = Room::open().await;
-    let browser = Browser::start().await;
-    sign_in(&browser, &room).await;
+    let Some((room, browser)) = signed_in().await else { return };
     room.caller_dials("88123456", "市住建局").await;
     browser.see("article.entry").await;
     // A server that takes its time, or refuses, over what is saved.

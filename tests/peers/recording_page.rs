@@ -1,9 +1,7 @@
 //! 录音 as the officer sees it: how much is safe and how loud each side is while he talks, what is no voice, a red word
 //! when nobody records; afterwards all of it with the entry.
 
-use crate::browser::Browser;
-use crate::have;
-use crate::page::{Room, looks_right, sign_in};
+use crate::page::{in_a_call, looks_right};
 use dutyline::duty::ids::CallId;
 use dutyline::duty::journal::Disposition;
 use dutyline::io::clock;
@@ -24,15 +22,7 @@ fn progress(call: CallId, seconds: u64, officer: Option<Fault>) -> Progress {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rec_q5_the_officer_sees_what_is_safe_who_is_not_heard_and_when_nobody_records() {
-    if !have(&["chromedriver", "chromium"]) {
-        return;
-    }
-    let room = Room::open().await;
-    let browser = Browser::start().await;
-    sign_in(&browser, &room).await;
-    let call = room.caller_dials("88123456", "市住建局").await;
-    browser.see("article.entry").await;
-    room.officer_answers(call).await;
+    let Some((room, browser, call)) = in_a_call().await else { return };
     room.board.records(vec![progress(call, 3, None)]);
     browser.see_text("[data-part=recording]", "已安全写盘 0:03").await;
     room.board.records(vec![progress(call, 14, None)]);
@@ -43,8 +33,8 @@ async fn rec_q5_the_officer_sees_what_is_safe_who_is_not_heard_and_when_nobody_r
     browser.shot("43-recording").await;
 
     room.board.records(vec![progress(call, 21, Some(Fault::Absent))]);
-    browser.see_text(".entry-marks", "■ 值班员 没有语音传来").await;
-    browser.see_text("[data-part=recording]", "■ 值班员 没有语音传来 0:07").await;
+    browser.see_text(".entry-marks", "■ 值班员收不到语音").await;
+    browser.see_text("[data-part=recording]", "■ 值班员收不到语音 0:07").await;
     browser.shot("44-one-side-is-not-heard").await;
     browser.see_text("[data-part=recording]", "未在录音，请手工记录").await;
     browser.shot("45-nobody-records").await;
@@ -52,7 +42,7 @@ async fn rec_q5_the_officer_sees_what_is_safe_who_is_not_heard_and_when_nobody_r
     browser
         .until("the recorder is back", async || {
             let text = browser.text("[data-part=recording]").await;
-            !text.contains("未在录音") && !text.contains("没有语音传来")
+            !text.contains("未在录音") && !text.contains("收不到语音")
         })
         .await;
 
@@ -77,7 +67,7 @@ async fn rec_q5_the_officer_sees_what_is_safe_who_is_not_heard_and_when_nobody_r
     assert!(room.store.recording_sealed(call, sealed, clock::now()).await.expect("written"));
     room.board.tell(dutyline::io::status::Live::Entry { entry: call.into() });
     let part = "[data-part=recording]";
-    browser.see_text(part, "■ 来电方 持续噪声，不是人声 1:00–1:20").await;
+    browser.see_text(part, "■ 来电方持续噪声，不是人声 1:00–1:20").await;
     browser.see_text(part, "按键：0:08 来电方 5").await;
     browser.see_text(part, "无语音包的空白：值班员 0:31–0:43").await;
     browser.see_text(part, "录音与通话时间不符：录音 95.0 s").await;

@@ -2,6 +2,7 @@
 
 use crate::calls::Room;
 use crate::daemon::{Daemon, Plan};
+use crate::kamailio::Setup;
 use crate::process::wait_until;
 use crate::twin::{FarEnd, TrunkCaller};
 use std::time::{Duration, Instant};
@@ -36,6 +37,27 @@ fn sig_01_sha_256() {
     far_end.invited();
     caller.hang_up();
     daemon.row_is("SELECT disposition FROM call", "answered");
+}
+
+/// Too brief (423), a proxy's challenge (407), and the right password refused once (403): told, waited for, and in.
+#[test]
+fn sig_02_and_sig_01_a_registrar_of_its_own_mind_has_us_in_the_end() {
+    let setup = Setup { with: &["ODD"], ..Setup::default() };
+    let Some(room) = Room::set_up(&setup) else { return };
+    let daemon = Daemon::spawn(room.folder.path(), &room.ports, &Plan::default());
+    wait_until("the refusal", Duration::from_secs(10), || {
+        (room.pbx.count("ODD 403") > 0).then_some(())
+    });
+    let refused = Instant::now();
+    daemon.row_is("SELECT status FROM outage WHERE kind = 'line' AND to_ms IS NULL", "403");
+    wait_until("the registration", Duration::from_secs(50), || {
+        (room.pbx.count("REGISTER 1001 expires 200") > 0).then_some(())
+    });
+    let waited = refused.elapsed();
+    println!("in after {} s", waited.as_secs());
+    assert!(waited > Duration::from_secs(25), "no storm: {waited:?}");
+    assert_eq!((room.pbx.count("ODD 423"), room.pbx.count("ODD 403")), (1, 1));
+    daemon.row_is("SELECT count(*) FROM outage WHERE kind = 'line' AND to_ms IS NOT NULL", "1");
 }
 
 #[test]

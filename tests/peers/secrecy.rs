@@ -1,11 +1,9 @@
 //! SRTP by SDES with real phones, whose libsrtp is the judge of ours.
 
-use crate::calls::{Room, talk};
+use crate::calls::{Room, connect, talk};
 use crate::daemon::Plan;
 use crate::wave;
-use std::time::Duration;
 
-const SOON: Duration = Duration::from_secs(8);
 const CALL: &str = "SELECT id FROM call WHERE direction = 'in'";
 const SECRET: &str = ";mediaenc=srtp-mand";
 
@@ -15,11 +13,7 @@ fn spoken(plan: &Plan<'_>, caller: &str, officer: &str) {
     let (caller_says, officer_says) = (wave::voice(41, 30), wave::voice(42, 30));
     let mut calling = room.phone_with("caller", &caller_says, caller);
     let mut answering = room.phone_with("2001", &officer_says, officer);
-    calling.dial("1001");
-    answering.incoming(SOON);
-    answering.accept();
-    calling.established();
-    answering.established();
+    connect(&mut calling, &mut answering);
     talk(5);
     calling.hangup();
     calling.closed();
@@ -61,11 +55,7 @@ fn sig_20_sdes_reports_go_both_ways_encrypted_and_say_what_came() {
     let daemon = room.daemon(&Plan { media: "srtp = \"require\"", ..Plan::default() });
     let mut calling = room.phone_with("caller", &wave::voice(43, 30), SECRET);
     let mut answering = room.phone_with("2001", &wave::voice(44, 30), SECRET);
-    calling.dial("1001");
-    answering.incoming(SOON);
-    answering.accept();
-    calling.established();
-    answering.established();
+    connect(&mut calling, &mut answering);
     talk(14);
     calling.hangup();
     calling.closed();

@@ -2,7 +2,7 @@
 //! supervisor does it.
 
 use crate::baresip::Baresip;
-use crate::calls::{Room, talk};
+use crate::calls::{Room, connect, talk};
 use crate::daemon::{Daemon, Plan};
 use crate::officer::Officer;
 use crate::process::wait_until;
@@ -43,11 +43,7 @@ impl Talk {
         let says = [wave::voice(51, 40), wave::voice(52, 40)];
         let mut caller = room.phone_with("caller", &says[0], account);
         let mut officer = room.phone_with("2001", &says[1], account);
-        caller.dial("1001");
-        officer.incoming(Duration::from_secs(8));
-        officer.accept();
-        caller.established();
-        officer.established();
+        connect(&mut caller, &mut officer);
         talk(4);
         Some(Self { room, daemon, caller, officer, says })
     }
@@ -368,11 +364,7 @@ fn rec_a_call_cut_by_kill_9_is_recovered() {
     let (caller_says, officer_says) = (wave::voice(41, 40), wave::voice(42, 40));
     let mut caller = room.phone("caller", &caller_says);
     let mut officer = room.phone("2001", &officer_says);
-    caller.dial("1001");
-    officer.incoming(Duration::from_secs(8));
-    officer.accept();
-    caller.established();
-    officer.established();
+    connect(&mut caller, &mut officer);
     talk(6);
     daemon.process.kill();
     drop(daemon);

@@ -4,12 +4,12 @@ use crate::calls::Room;
 use crate::daemon::{Daemon, Plan};
 use crate::kamailio::{Kamailio, Setup};
 use crate::process::wait_until;
-use crate::twin::{FarEnd, TrunkCaller};
+use crate::twin::{FarEnd, TrunkCaller, Voice};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(10);
 const NAME: &str = "pbx.duty.test";
@@ -88,6 +88,61 @@ fn sig_20_tls_with_the_right_certificate_carries_calls_both_ways() {
     caller.hang_up();
     daemon.row_is("SELECT disposition FROM call", "answered");
     assert_eq!(daemon.row("SELECT count(*) FROM leg WHERE taken_ms IS NOT NULL"), "1");
+}
+
+/// The PBX forgets everything in the middle of a call: the two talk on, and either may hang up as soon as the line is
+/// registered again, over a connection that nobody had before.
+fn restarted_in_a_call(transport: &str, officer_hangs_up: bool) {
+    let Some((mut room, authority)) = room() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let ca = authority.write(room.folder.path(), "ca.pem");
+    let line = format!("domain = \"127.0.0.1\"\ntls_ca = \"{ca}\"\ntls_name = \"{NAME}\"");
+    let (tls, phones) = (pbx(&room), [("9200", 20)]);
+    let plan = match transport {
+        "tls" => Plan { pbx: Some(&tls), line: &line, ..Plan::default() },
+        _ => Plan::default(),
+    };
+    let daemon = room.daemon(&Plan { phones: &phones, transport, ..plan });
+    let mut caller = TrunkCaller::new(&room.ports, "13800130051");
+    assert_eq!(caller.call("1001"), 200);
+    let invite = far_end.invited();
+    daemon.row_is("SELECT state FROM call", "in_call");
+    let before = room.pbx.count("REGISTER 1001");
+    room.pbx.stop();
+    daemon.row("SELECT why FROM outage WHERE kind = 'line' AND to_ms IS NULL");
+    let mut voice = Voice::new(51);
+    caller.media.set_read_timeout(Some(SOON)).expect("a timeout");
+    far_end.media.send_to(&voice.packet(&[0x51; 160]), invite.media()).expect("sent");
+    let mut heard = [0; 1500];
+    caller.media.recv(&mut heard).expect("the two hear each other without a PBX");
+    room.pbx = Kamailio::set_up(room.folder.path(), &room.ports, &WITH_TLS);
+    let back = Instant::now();
+    wait_until("the registration", Duration::from_secs(35), || {
+        (room.pbx.count("REGISTER 1001") > before).then_some(())
+    });
+    println!("{transport}: registered {} ms after the PBX's return", back.elapsed().as_millis());
+    if officer_hangs_up {
+        far_end.hangs_up(&invite);
+        caller.is_hung_up();
+    } else {
+        caller.hang_up();
+        far_end.is_let_go();
+    }
+    let by = if officer_hangs_up { "officer" } else { "caller" };
+    daemon.row_is("SELECT disposition || ' ' || ended_by FROM call", &format!("answered {by}"));
+    daemon.row_is("SELECT state FROM recording", "sealed");
+}
+
+#[test]
+fn rel_21_a_call_outlives_a_restart_of_the_pbx_over_tls() {
+    restarted_in_a_call("tls", false);
+    restarted_in_a_call("tls", true);
+}
+
+#[test]
+fn rel_21_a_call_outlives_a_restart_of_the_pbx_over_tcp() {
+    restarted_in_a_call("tcp", false);
+    restarted_in_a_call("tcp", true);
 }
 
 /// The certificate expires, is for somebody else, is from another authority, has another

@@ -1,6 +1,6 @@
 //! An analogue line behind a gateway that answers as soon as it has dialled: what is beyond it is known by tones alone.
 
-use crate::calls::{Room, talk};
+use crate::calls::{Room, calls_for_the_leader, connect, talk};
 use crate::daemon::Plan;
 use crate::wave;
 use std::time::Duration;
@@ -33,13 +33,8 @@ fn sig_37_through_the_ringing_the_sentence_is_said_and_the_key_acknowledges() {
     let mut caller = room.phone("caller", &quiet);
     let mut officer = room.phone("2001", &quiet);
     let mut gateway = room.phone("3001", &ringing);
-    caller.dial("1001");
-    officer.incoming(SOON);
-    officer.accept();
-    caller.established();
-    officer.press('*');
-    talk(1);
-    officer.press('9');
+    connect(&mut caller, &mut officer);
+    calls_for_the_leader(&mut officer);
     gateway.incoming(SOON);
     gateway.accept();
     gateway.established();
@@ -69,13 +64,8 @@ fn sig_37_busy_tone_ends_the_call_to_a_leader_and_no_key_is_no_answer() {
     let mut caller = room.phone("caller", &quiet);
     let mut officer = room.phone("2001", &quiet);
     let mut gateway = room.phone("3001", &declined);
-    caller.dial("1001");
-    officer.incoming(SOON);
-    officer.accept();
-    caller.established();
-    officer.press('*');
-    talk(1);
-    officer.press('9');
+    connect(&mut caller, &mut officer);
+    calls_for_the_leader(&mut officer);
     gateway.incoming(SOON);
     gateway.accept();
     gateway.established();
@@ -96,10 +86,7 @@ fn sig_37_a_caller_who_hung_up_is_known_by_busy_tone() {
     let speech = wave::voice(43, 4);
     let mut gateway = room.phone("caller", &[speech.clone(), busy()].concat());
     let mut officer = room.phone("2001", &wave::voice(44, 60));
-    gateway.dial("1001");
-    officer.incoming(SOON);
-    officer.accept();
-    gateway.established();
+    connect(&mut gateway, &mut officer);
     officer.wait("CALL_CLOSED", Duration::from_millis(7500));
     gateway.closed();
     daemon.row_is("SELECT disposition || ' ' || ended_by FROM call", "answered caller");

@@ -132,6 +132,20 @@ impl TrunkCaller {
         Self { sip, media, pbx, name: number.into(), from, answer: None }
     }
 
+    /// Through this proxy, not straight through the PBX.
+    pub fn by(self, proxy: SocketAddr) -> Self {
+        Self { pbx: proxy, ..self }
+    }
+
+    /// The exchange itself, with nothing between it and the line.
+    pub fn straight(ports: &Ports, number: &str) -> Self {
+        let sip = UdpSocket::bind(("127.0.0.1", ports.own(0))).expect("a port of ours");
+        let caller = Self::new(ports, number);
+        let line = SocketAddr::from(([127, 0, 0, 1], ports.line()));
+        sip.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+        Self { sip, pbx: line, ..caller }
+    }
+
     fn request(&self, method: &str, uri: &str, cseq: u32, extra: &str, sdp: Option<&str>) {
         let local = self.sip.local_addr().expect("an address");
         let to = self.answer.as_ref().map_or("<sip:1001@127.0.0.1>", |answer| answer.get("to"));
@@ -177,7 +191,80 @@ impl TrunkCaller {
 
     /// Waits until the other end hangs up.
     pub fn is_hung_up(&self) {
-        self.wait(|message| message.is("BYE"));
+        let bye = self.wait(|message| message.is("BYE"));
+        let contact = format!("sip:{}@{TRUNK}", self.name);
+        let answer = bye.response("200 OK", "", &contact, None);
+        self.sip.send_to(answer.as_bytes(), self.pbx).expect("sent");
+    }
+
+    /// Leaves the offer to the other end and answers it in its ACK; where its voice goes then.
+    pub fn answers_in_its_ack(&mut self, number: &str) -> SocketAddr {
+        let uri = format!("sip:{number}@{}", self.pbx);
+        self.request("INVITE", &uri, 1, "", None);
+        let answer = self.wait(|message| message.status() >= 200);
+        assert_eq!(answer.status(), 200);
+        let media = answer.media();
+        self.answer = Some(answer);
+        let (contact, route) = self.dialog();
+        self.request("ACK", &contact, 1, &route, Some(&offer(&self.media)));
+        media
+    }
+
+    /// A request within the dialog that only the ringing has made; the status that it gets, and what
+    /// its call gets where it is the end of that.
+    pub fn asks_while_it_rings(&mut self, method: &str, body: Option<&str>) -> (u16, Option<u16>) {
+        let ringing = self.wait(|message| message.status() == 180);
+        self.answer = Some(ringing);
+        let (contact, route) = self.dialog();
+        self.request(method, &contact, 2, &route, body);
+        let (mut own, mut call) = (None, None);
+        while own.is_none() || (method == "BYE" && call.is_none()) {
+            let answer = self.wait(|message| message.status() >= 200);
+            let of_call = answer.get("cseq").ends_with("INVITE");
+            *(if of_call { &mut call } else { &mut own }) = Some(answer.status());
+        }
+        if call.is_some() {
+            let uri = format!("sip:1001@{}", self.pbx);
+            self.request("ACK", &uri, 1, REFUSED, None);
+        }
+        self.answer = None;
+        (own.expect("an answer"), call)
+    }
+
+    /// Hands its call on to this number, in its n-th request within the session; the status that it gets.
+    pub fn refers(&self, number: &str, n: u32) -> u16 {
+        let (contact, route) = self.dialog();
+        let headers = format!("{route}Refer-To: <sip:{number}@127.0.0.1>\r\n");
+        self.request("REFER", &contact, n + 1, &headers, None);
+        let answer = |message: &Message| message.get("cseq") == format!("{} REFER", n + 1);
+        self.wait(|message| message.status() >= 200 && answer(message)).status()
+    }
+
+    /// A header of the answer to its call.
+    pub fn told(&self, header: &str) -> &str {
+        self.answer.as_ref().expect("answered").get(header)
+    }
+
+    /// As one who has not heard that it was answered.
+    pub fn cancels_after_the_answer(&self, number: &str) -> u16 {
+        let uri = format!("sip:{number}@{}", self.pbx);
+        self.request("CANCEL", &uri, 1, "", None);
+        self.wait(|message| message.status() >= 200 && message.get("cseq").ends_with("CANCEL"))
+            .status()
+    }
+
+    /// Waits for the answer to the call that it dialled before, and acknowledges it.
+    pub fn is_answered(&mut self) -> u16 {
+        self.final_answer()
+    }
+
+    pub fn dials(&self, number: &str) {
+        self.dial(number, "");
+    }
+
+    /// Proxies that want to stay on the way, as the answer has them.
+    pub fn proxies(&self) -> usize {
+        self.answer.as_ref().map_or(0, |answer| answer.all("record-route").count())
     }
 
     /// So many dial at once from here, and wait for nothing.
@@ -340,6 +427,10 @@ impl FarEnd {
     /// Wants the session of this INVITE otherwise (RFC 3311): its voice is at another port.
     pub fn updates(&self, invite: &Message, media: &UdpSocket) {
         self.asks(invite, "UPDATE", "", Some(&offer(media)));
+    }
+
+    pub fn hangs_up(&self, invite: &Message) {
+        self.asks(invite, "BYE", "", None);
     }
 
     /// The first request of its own in the dialog of this INVITE.

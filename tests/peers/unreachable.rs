@@ -1,6 +1,7 @@
 //! Ports that are closed for a while, so that the kernel answers what we send with ICMP "port unreachable": no call ends
 //! by it. And what a peer without keys in the voice presses.
 
+use crate::baresip::Baresip;
 use crate::calls::{Room, talk};
 use crate::daemon::Plan;
 use crate::kamailio::{Kamailio, Setup};
@@ -30,6 +31,19 @@ fn offer(media: &UdpSocket) -> String {
     )
 }
 
+/// The caller dials, without keys in the voice, and the officer picks up.
+fn is_answered(caller: &mut TrunkCaller, officer: &mut Baresip) {
+    let offer = offer(&caller.media);
+    let status = std::thread::scope(|scope| {
+        let call = scope.spawn(|| caller.call_offering("1001", &offer));
+        officer.incoming(SOON);
+        officer.accept();
+        call.join().expect("it was answered")
+    });
+    assert_eq!(status, 200);
+    officer.established();
+}
+
 fn hears_within(media: &UdpSocket, limit: Duration) -> bool {
     media.set_read_timeout(Some(limit)).expect("a timeout");
     media.recv(&mut [0; 1500]).is_ok()
@@ -41,16 +55,8 @@ fn rel_23_closed_ports_of_voice_and_signalling_end_no_call() {
     let daemon = room.daemon(&Plan::default());
     let mut officer = room.phone("2001", &wave::voice(71, 90));
     let mut caller = TrunkCaller::new(&room.ports, "13800130023");
-    let offer = offer(&caller.media);
     let place = caller.media.local_addr().expect("an address");
-    let status = std::thread::scope(|scope| {
-        let call = scope.spawn(|| caller.call_offering("1001", &offer));
-        officer.incoming(SOON);
-        officer.accept();
-        call.join().expect("it was answered")
-    });
-    assert_eq!(status, 200);
-    officer.established();
+    is_answered(&mut caller, &mut officer);
     assert!(hears_within(&caller.media, SOON));
 
     let before = unreachable();
@@ -82,15 +88,7 @@ fn sig_22_a_key_by_info_is_heard_by_a_phone_as_rfc_4733() {
     let daemon = room.daemon(&Plan::default());
     let mut officer = room.phone("2001", &wave::voice(72, 60));
     let mut caller = TrunkCaller::new(&room.ports, "13800130022");
-    let offer = offer(&caller.media);
-    let status = std::thread::scope(|scope| {
-        let call = scope.spawn(|| caller.call_offering("1001", &offer));
-        officer.incoming(SOON);
-        officer.accept();
-        call.join().expect("it was answered")
-    });
-    assert_eq!(status, 200);
-    officer.established();
+    is_answered(&mut caller, &mut officer);
     talk(1);
     for (n, key) in (1..).zip(['7', '7', '#']) {
         caller.presses(key, n);

@@ -1,6 +1,6 @@
 //! An urgent matter: the leader's phone rings through the PBX until a key is pressed.
 
-use crate::calls::{Room, talk};
+use crate::calls::{Room, calls_for_the_leader, connect, talk};
 use crate::daemon::Plan;
 use crate::wave;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 const SOON: Duration = Duration::from_secs(8);
 
 #[test]
-fn esc_star_nine_rings_the_leader_and_key_one_acknowledges() {
+fn sig_25_and_esc_star_nine_rings_the_leader_and_key_one_acknowledges() {
     let Some(mut room) = Room::open() else { return };
     let daemon = room.daemon(&Plan::default());
     let (caller_says, officer_says) = (wave::voice(31, 40), wave::voice(32, 40));
@@ -16,15 +16,9 @@ fn esc_star_nine_rings_the_leader_and_key_one_acknowledges() {
     let mut caller = room.phone("caller", &caller_says);
     let mut officer = room.phone("2001", &officer_says);
     let mut leader = room.phone("3001", &quiet);
-    caller.dial("1001");
-    officer.incoming(SOON);
-    officer.accept();
-    caller.established();
-    officer.established();
+    connect(&mut caller, &mut officer);
     talk(1);
-    officer.press('*');
-    talk(1);
-    officer.press('9');
+    calls_for_the_leader(&mut officer);
     leader.incoming(SOON);
     daemon.row_is("SELECT urgency FROM entry", "urgent");
     leader.accept();
@@ -47,6 +41,8 @@ fn esc_star_nine_rings_the_leader_and_key_one_acknowledges() {
     caller.hangup();
     officer.closed();
     daemon.row_is("SELECT disposition FROM call WHERE direction = 'in'", "answered");
+    let whole = "SELECT sum(lost) + sum(untaped) FROM carried";
+    daemon.row_is(whole, "0");
     let recorded = daemon.recording("SELECT id FROM call WHERE direction = 'in'");
     let found = wave::compare(&caller_says, &recorded.channels[0]).expect("the caller");
     assert!(found.is_whole(), "{found:?}");

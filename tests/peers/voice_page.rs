@@ -1,9 +1,7 @@
 //! 通话质量 as the officer sees it: a calm mark for each party while the call goes on, the figures behind it, and all of
 //! it kept with the entry.
 
-use crate::browser::Browser;
-use crate::have;
-use crate::page::{Room, looks_right, sign_in};
+use crate::page::{in_a_call, looks_right};
 use dutyline::duty::journal::{Disposition, Fact};
 use dutyline::io::clock;
 use dutyline::protocol::rtp::quality::{Far, Judgement, Mos, Quality, Tally};
@@ -21,15 +19,7 @@ fn heard(lost: u64, latest: u16, worst: u16) -> Quality {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rec_q_the_officer_sees_who_is_heard_badly_and_finds_it_with_the_entry() {
-    if !have(&["chromedriver", "chromium"]) {
-        return;
-    }
-    let room = Room::open().await;
-    let browser = Browser::start().await;
-    sign_in(&browser, &room).await;
-    let call = room.caller_dials("88123456", "市住建局").await;
-    browser.see("article.entry").await;
-    room.officer_answers(call).await;
+    let Some((room, browser, call)) = in_a_call().await else { return };
     browser.see_text(".entry-marks", "通话中").await;
     for party in [Party::Caller, Party::Officer] {
         room.board.hears(call, party, heard(0, 441, 441));

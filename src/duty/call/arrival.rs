@@ -112,7 +112,6 @@ impl Arrival {
             callee: String::new(),
             source: String::new(),
             fault: None,
-            test: false,
         }
     }
 

@@ -6,10 +6,10 @@ use super::error::Result;
 use super::writer::Tx;
 use super::{
     acknowledgements, callbacks, calls, entries, escalations, fax, outages, placed, recordings,
-    self_tests, stretches, voices,
+    stretches, voices,
 };
 use crate::duty::ids::{CallId, EntryId};
-use crate::duty::journal::{Disposition, Fact, Joining, Noted, Urgency};
+use crate::duty::journal::{Fact, Joining, Noted, Urgency};
 use crate::duty::switchboard::Input;
 use crate::io::status::Live;
 use crate::protocol::now::Now;
@@ -90,7 +90,11 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
         Fact::FaxHeard { call } => fax::heard(sql, *call, now)?,
         Fact::Ended { call, disposition, by, status, why } => {
             let live = calls::ended(sql, *call, *disposition, *by, *status, why, now)?;
-            over(sql, *call, *disposition, now)?;
+            stretches::end_all(sql, *call, true, now)?;
+            recordings::finalize(sql, *call)?;
+            if disposition.needs_callback() {
+                callbacks::make(sql, *call, now)?;
+            }
             live
         }
         Fact::NotSecret { .. } | Fact::Undecryptable { .. } => secrecy(sql, &noted.fact, now)?,
@@ -143,19 +147,6 @@ fn answered(sql: &Connection, call: CallId, phone: &str, now: Now) -> Result<App
 fn line_up(sql: &Connection, now: Now) -> Result<Applied> {
     outages::end(sql, outages::OutageKind::Line, now)?;
     Ok(Applied { escalate: true, ..Applied::tell(Some(Live::Status)) })
-}
-
-/// What follows from the end of a call.
-fn over(sql: &Connection, call: CallId, disposition: Disposition, now: Now) -> Result<()> {
-    stretches::end_all(sql, call, true, now)?;
-    recordings::finalize(sql, call)?;
-    if disposition.needs_callback() {
-        callbacks::make(sql, call, now)?;
-    }
-    if disposition == Disposition::SelfTest {
-        self_tests::over(sql, call, now)?;
-    }
-    Ok(())
 }
 
 /// What was not served, of a flood or of somebody who tries passwords: counted, not written one by
@@ -233,7 +224,7 @@ fn secrecy(sql: &rusqlite::Connection, fact: &Fact, now: Now) -> Result<Option<L
 mod tests {
     use super::*;
     use crate::config::Contact;
-    use crate::duty::journal::Stretch;
+    use crate::duty::journal::{Disposition, Stretch};
     use crate::duty::numbers::Numbering;
     use crate::io::store::tests::{arrival, at, call, note, officer, one, store};
     use crate::io::store::{CallState, CallbackState, RecordingState, Settled, StretchKind, wait};

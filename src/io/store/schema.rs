@@ -24,7 +24,6 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0012_gaps.sql"),
     include_str!("migrations/0013_notices.sql"),
     include_str!("migrations/0014_sound.sql"),
-    include_str!("migrations/0015_self_test.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

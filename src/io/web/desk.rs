@@ -22,8 +22,6 @@ struct Desk<'a> {
     opened: Option<String>,
     /// Officers' phones, of which one is rung first when he calls somebody.
     phones: &'a [String],
-    /// Whether the daemon can call itself.
-    self_test: bool,
     account: &'a str,
     officer: &'a str,
 }
@@ -62,7 +60,6 @@ pub async fn show(
         list: rows::list(shared, page, most).await,
         opened,
         phones: &shared.web.dialler.phones,
-        self_test: shared.web.self_test.is_some(),
         account: &officer.who.login,
         officer: &officer.who.name,
     };

@@ -26,7 +26,6 @@ mod period;
 mod recorded;
 mod recording;
 mod rows;
-mod self_test;
 mod strip;
 mod times;
 mod view;
@@ -79,8 +78,6 @@ pub struct Web {
     /// Of calls that go on.
     pub recall: Recall,
     pub dialler: Dialler,
-    /// Who wants the line tested; none where the daemon cannot call itself.
-    pub self_test: Option<mpsc::Sender<String>>,
     /// There in the demo only: what its button asks for.
     pub demo: Option<mpsc::Sender<DemoCommand>>,
     /// Signs what is handed out; without it nothing is.
@@ -182,7 +179,6 @@ fn routes() -> Router<Shared> {
         .route("/contacts", get(dialling::contacts))
         .route("/recordings/{call}", get(recording::get))
         .route("/recordings/{call}/recall", get(recording::recall))
-        .route("/self-test", post(self_test::ask))
         .route("/demo/call", post(demo::call))
         .route("/login", get(login::form).post(login::submit))
         .route("/logout", post(login::out))

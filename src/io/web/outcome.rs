@@ -111,8 +111,7 @@ fn failed(call: &CallRow) -> bool {
         | Disposition::Abandoned
         | Disposition::Interrupted
         | Disposition::Elsewhere
-        | Disposition::Message
-        | Disposition::SelfTest => false,
+        | Disposition::Message => false,
     })
 }
 
@@ -182,8 +181,7 @@ pub fn disposition(how: Disposition, t: &'static Messages) -> Mark {
         | Disposition::Failed
         | Disposition::Interrupted
         | Disposition::Elsewhere
-        | Disposition::Message
-        | Disposition::SelfTest => view::disposition(how, t),
+        | Disposition::Message => view::disposition(how, t),
     }
 }
 
