@@ -6,6 +6,8 @@ mod proof;
 pub mod voice;
 
 use crate::config::Config;
+use crate::duty::line_plan::Phone;
+use crate::duty::roster::{Person, Role};
 use crate::duty::switchboard::Input;
 use crate::io::checkpoint::{self, End, Keeper};
 use crate::io::line::{self, Line};
@@ -16,7 +18,7 @@ use crate::io::resolver::Pbx;
 use crate::io::status::Board;
 use crate::io::store::Store;
 use crate::io::tape::{Backlog, Tape};
-use crate::io::{channels, clock, disk, escalator, gaps, life, logbook, orphans, web};
+use crate::io::{channels, clock, disk, escalator, gaps, life, listening, logbook, orphans, web};
 use anyhow::Context;
 use log::{first_link, keep_log, open_log};
 use page::{page, serve_page};
@@ -148,7 +150,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     };
     let (web_address, serving) =
         serve_page(config.web.listen, page, board.clone(), stopping.clone()).await?;
-    let mut background = beside(&config, &readers, &stopping);
+    let mut background = beside(&config, &readers, voice.wanted, &stopping);
     background.push(serving);
     background.extend(serve_channels(&config, &readers, &stopping).await);
     background.extend(serve_metrics(&config, &readers, voice.tape.backlog(), &stopping));
@@ -180,14 +182,18 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     })
 }
 
-/// The escalator, and who looks after disk, clock and outages.
+/// The escalator, who brings leaders recordings, and who looks after disk, clock and outages.
 fn beside(
     config: &Config,
     readers: &logbook::Readers,
+    wanted: mpsc::Receiver<listening::Wanted>,
     stopping: &CancellationToken,
 ) -> Vec<JoinHandle<()>> {
     let logbook::Readers { store, board, orders, wake, .. } = readers.clone();
-    let (policy, roster) = (config.policy.clone(), config.roster.clone());
+    let (policy, mut roster) = (config.policy.clone(), config.roster.clone());
+    // Where the officer sits, for what the leaders say.
+    let desk = |phone: &Phone| Person::new(&phone.name, Role::Officer, Some(&phone.target), None);
+    roster.people.extend(config.phones.first().map(desk));
     let stopping = stopping.clone();
     let storage = &config.storage;
     let plan = disk::DiskPlan {
@@ -209,6 +215,7 @@ fn beside(
         tokio::spawn(sweeping),
         tokio::spawn(living),
         tokio::spawn(gaps),
+        bring_recordings(config, readers, wanted),
     ]
 }
 
@@ -225,6 +232,16 @@ async fn serve_channels(
         line: config.line.number.clone(),
     };
     channels::start(config.channels.clone(), office, stopping).await
+}
+
+/// Who brings leaders what they want to hear.
+fn bring_recordings(
+    config: &Config,
+    readers: &logbook::Readers,
+    wanted: mpsc::Receiver<listening::Wanted>,
+) -> JoinHandle<()> {
+    let logbook::Readers { store, board, orders, .. } = readers.clone();
+    tokio::spawn(listening::run(wanted, store, board, config.storage.recordings.clone(), orders))
 }
 
 /// For Prometheus, where an address is given.

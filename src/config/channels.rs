@@ -206,5 +206,5 @@ fn recipient(value: &DeValue<'_>) -> Result<String, Say> {
 }
 
 fn role(value: &DeValue<'_>) -> Result<Role, Say> {
-    super::check::role(value)
+    super::leaders::role(value)
 }

@@ -3,9 +3,8 @@
 use super::faults::{Fault, Say, say};
 use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
 use super::{Config, Environment, Measured, Media, Storage, Web};
-use super::{answering, callers, channels, dial, ladders, line, registrar, witness};
+use super::{answering, callers, channels, dial, ladders, leaders, line, registrar, witness};
 use crate::duty::line_plan::{Phone, SrtpPlan};
-use crate::duty::roster::{Person, Role, Roster};
 use crate::protocol::sdp::Policy;
 use crate::protocol::sip::Transport;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -50,7 +49,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
     let contacts = root.each("contacts").into_iter();
     let contacts: Vec<_> =
         contacts.filter_map(|s| callers::contact(reader, s, &callers.numbering)).collect();
-    let roster = roster(reader, root);
+    let roster = leaders::roster(reader, root);
     let policy = ladders::policy(reader, root.section("escalation"));
     let channels = channels::all(reader, root, &roster);
     if let Some(media) = &media {
@@ -237,49 +236,6 @@ fn metrics(
     Some(Measured { listen })
 }
 
-fn roster(reader: &Reader, root: &mut Section<'_>) -> Roster {
-    let mut people: Vec<Person> = vec![];
-    let mut all_read = true;
-    for mut s in root.each("leaders") {
-        let place = s.place();
-        let field = s.field("mobile");
-        let name = s.required("name", "\"李四\"", text);
-        let role = s.required("role", "\"leader\"", role);
-        let mobile = s.optional("mobile", dialled);
-        let sms = s.optional("sms", super::channels::sms_number);
-        let office = s.optional("office", dialled);
-        if s.get("mobile").is_none() && s.get("office").is_none() {
-            let fault = say(
-                "没有可拨的号码：写 mobile 或 office",
-                "no number can be dialled: write mobile or office",
-            );
-            reader.fault(Some(place), field, fault);
-        }
-        if let (Some(given), Some(role)) = (s.get("role"), role)
-            && people.iter().any(|person| person.role == role)
-        {
-            let fault = say(
-                "这个角色已有人；一个角色只能有一人",
-                "this role is taken already; one person holds it",
-            );
-            reader.fault(Some(given.place), given.field, fault);
-        }
-        s.close();
-        match (name, role) {
-            (Some(name), Some(role)) => people.push(Person { name, role, mobile, sms, office }),
-            _ => all_read = false,
-        }
-    }
-    if all_read && !people.iter().any(|person| person.role == Role::Leader) {
-        let fault = say(
-            "没有带班领导，急件无人可报。加一节：[[leaders]]，写 name、role = \"leader\"、mobile",
-            "there is no duty leader to tell of an urgent matter: add a section [[leaders]] with name, role = \"leader\" and mobile",
-        );
-        reader.fault(None, "leaders", fault);
-    }
-    Roster { people }
-}
-
 pub fn one_of<T: Copy>(value: &DeValue<'_>, choices: &[(&str, T)]) -> Result<T, Say> {
     let text = reader::any_text(value)?;
     choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice).ok_or_else(|| {
@@ -292,18 +248,6 @@ pub fn one_of<T: Copy>(value: &DeValue<'_>, choices: &[(&str, T)]) -> Result<T, 
 pub fn srtp(value: &DeValue<'_>) -> Result<Policy, Say> {
     let choices = [("off", Policy::Off), ("offer", Policy::Offer), ("require", Policy::Require)];
     one_of(value, &choices)
-}
-
-pub fn role(value: &DeValue<'_>) -> Result<Role, Say> {
-    one_of(
-        value,
-        &[
-            ("leader", Role::Leader),
-            ("substitute", Role::Substitute),
-            ("office_director", Role::OfficeDirector),
-            ("head", Role::Head),
-        ],
-    )
 }
 
 /// What can be dialled: the user part of a SIP address, or a whole `sip:` URI.

@@ -1,11 +1,14 @@
 //! The figures of an escalation: the ladders' defaults, and what the file sets otherwise.
 
-use super::check::{one_of, role};
+use super::check::one_of;
 use super::faults::say;
-use super::reader::{Reader, Section, number};
-use crate::duty::escalation::{Call, Ladder, Line, Policy, Tier};
+use super::leaders::role;
+use super::reader::{Reader, Section, boolean, number};
+use crate::duty::escalation::{After, Call, Ladder, Line, Policy, Tier};
 use crate::duty::roster::Role;
 use std::time::Duration;
+use toml::Spanned;
+use toml::de::DeValue;
 
 /// `[escalation]`, with `[[escalation.urgent]]` and `[[escalation.critical]]` in the place of the
 /// default ladders.
@@ -21,8 +24,37 @@ pub fn policy(reader: &Reader, mut s: Section<'_>) -> Policy {
     let ring = policy.ring;
     ladder(reader, &mut s, "urgent", ring, &mut policy.urgent);
     ladder(reader, &mut s, "critical", ring, &mut policy.critical);
+    policy.after = after(reader, &mut s);
     s.close();
     policy
+}
+
+/// What follows on an acknowledgement, unless the site does without.
+fn after(reader: &Reader, s: &mut Section<'_>) -> Option<After> {
+    let wanted = s.or("follow_up", true, boolean);
+    let mut after = After::default();
+    after.remind = s.or("remind_seconds", after.remind, |value| {
+        let DeValue::Array(items) = value else {
+            return Err(say("要写成列表，例如 [300, 600]", "must be a list such as [300, 600]"));
+        };
+        let each = |item: &Spanned<DeValue<'_>>| number(30..=86400)(item.get_ref());
+        let seconds: Vec<u64> = items.iter().map(each).collect::<Result<_, _>>()?;
+        if !seconds.is_sorted() {
+            return Err(say("要从小到大", "must grow from one to the next"));
+        }
+        Ok(seconds.into_iter().map(Duration::from_secs).collect())
+    });
+    seconds(s, "raise_again_seconds", &mut after.raise_again, 60, 86400);
+    seconds(s, "confirm_seconds", &mut after.confirm, 30, 3600);
+    if after.remind.last().is_some_and(|last| *last >= after.raise_again) {
+        let fault = say(
+            "再次呈报（raise_again_seconds）要晚于最后一次提醒（remind_seconds）",
+            "what is raised again (raise_again_seconds) must be so after the last reminder (remind_seconds)",
+        );
+        let place = s.get("raise_again_seconds").map_or(s.place(), |given| given.place);
+        reader.fault(Some(place), s.field("raise_again_seconds"), fault);
+    }
+    wanted.then_some(after)
 }
 
 fn seconds(s: &mut Section<'_>, key: &'static str, value: &mut Duration, low: u64, high: u64) {

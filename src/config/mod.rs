@@ -7,6 +7,7 @@ mod check;
 mod dial;
 pub mod faults;
 mod ladders;
+mod leaders;
 mod line;
 mod reader;
 mod registrar;

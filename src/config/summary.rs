@@ -65,6 +65,7 @@ fn role(role: Role) -> &'static str {
         Role::Substitute => "substitute",
         Role::OfficeDirector => "director",
         Role::Head => "head",
+        Role::Officer => "officer",
     }
 }
 

@@ -13,7 +13,7 @@ use crate::io::media::{self, Media, MediaPlan};
 use crate::io::status::Board;
 use crate::io::tape::{self, Tape, TapePlan};
 use crate::io::tls::Door;
-use crate::io::{prompts, wav_file};
+use crate::io::{listening, prompts, wav_file};
 use crate::protocol::sip::{Account, Peer};
 use anyhow::Context;
 use std::net::SocketAddr;
@@ -30,6 +30,7 @@ pub struct Voice {
     pub facts: mpsc::UnboundedReceiver<Noted>,
     pub traced: mpsc::Receiver<Traced>,
     pub recordings: mpsc::UnboundedReceiver<tape::Event>,
+    pub wanted: mpsc::Receiver<listening::Wanted>,
     pub pulse: Pulse,
     pub keeper: Keeper,
 }
@@ -66,6 +67,7 @@ pub fn start_voice(
     let (orders, to_line) = line::orders();
     let (to_log, facts) = mpsc::unbounded_channel();
     let (to_ladders, traced) = traces();
+    let (fetches, wanted) = listening::queue();
     let pulse = Pulse::default();
     let plan = line_plan(config, peers, sockets.local_addr()?, rtp_ports);
     let wiring = Wiring {
@@ -76,12 +78,13 @@ pub fn start_voice(
         traces: to_ladders,
         orders: to_line,
         door: config.line.tls.clone().map(Door::new),
+        fetches,
         pulse: pulse.clone(),
         left: left.checkpoint,
         keeper: changes,
     };
     let line = line::start(sockets, plan, wiring).context("cannot start the control thread")?;
-    Ok(Voice { media, tape, line, orders, facts, traced, recordings, pulse, keeper })
+    Ok(Voice { media, tape, line, orders, facts, traced, recordings, wanted, pulse, keeper })
 }
 
 fn media_plan(config: &Config) -> MediaPlan {

@@ -217,15 +217,7 @@ fn config(
         witness: Witness { folder: None, every: Duration::from_secs(600) },
         callers: CallerRules::default(),
         contacts: vec![contact()],
-        roster: Roster {
-            people: vec![Person {
-                name: "张局长".to_owned(),
-                role: Role::Leader,
-                mobile: Some(LEADER.to_owned()),
-                sms: None,
-                office: None,
-            }],
-        },
+        roster: Roster { people: vec![Person::new("张局长", Role::Leader, Some(LEADER), None)] },
         policy: Policy::default(),
         channels: vec![],
     })

@@ -7,6 +7,7 @@ use crate::protocol::rtp::quality::Quality;
 use crate::protocol::rtp::{Counts, Party};
 use crate::protocol::sip::claims::{ClaimHeader, Claims, Diverted};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Urgency of an entry (紧急程度, form 2.7(1)): 平, 急, 特急.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -219,6 +220,30 @@ pub enum Fact {
         attempt: AttemptId,
         entry: EntryId,
     },
+    /// Key 3 (不便，转替班): somebody else is to be called in his place.
+    HandedOn {
+        attempt: AttemptId,
+        entry: EntryId,
+    },
+    /// He listened to so much of the caller's recording.
+    AttemptHeard {
+        attempt: AttemptId,
+        lasts: Duration,
+    },
+    /// He speaks with caller and officer from now on (key 6).
+    AttemptTalks {
+        attempt: AttemptId,
+    },
+    /// He dictated an instruction (批示) from then until now: it is on the tape of his call.
+    Dictated {
+        attempt: AttemptId,
+        entry: EntryId,
+        since: Now,
+    },
+    /// Nothing was ever heard of whoever answered.
+    AttemptMute {
+        attempt: AttemptId,
+    },
     AttemptEnded {
         attempt: AttemptId,
         result: AttemptResult,
@@ -335,6 +360,10 @@ pub enum AttemptResult {
     Cancelled,
     /// 中断: the daemon stopped meanwhile
     Interrupted,
+    /// 不便，转替班: key 3
+    HandedOn,
+    /// 口令错误: three wrong PINs
+    WrongPin,
 }
 
 /// A fact with its moment and its place in the order of the switchboard's facts.

@@ -15,6 +15,7 @@ pub mod ladder;
 pub mod line_plan;
 pub mod notices;
 pub mod numbers;
+pub mod pin;
 pub mod placed;
 pub mod prompts;
 pub mod proof;

@@ -2,9 +2,9 @@
 
 use crate::protocol::rtp::Prompt;
 
-/// 值班室有紧急事项，请按 1 确认。重听请按星号。
+/// 值班室有紧急事项，确认请按 1，不便请按 3，重听请按星号。
 pub const URGENT: Prompt = Prompt(0);
-/// 已确认，谢谢。请尽快与值班室联系。
+/// 已确认。听录音按 2，通话按 5，口述批示按 9。 and then a pause.
 pub const CONFIRMED: Prompt = Prompt(1);
 /// 按键无效。
 pub const WRONG_KEY: Prompt = Prompt(2);
@@ -25,9 +25,36 @@ pub const BEEP: Prompt = Prompt(8);
 /// What a caller hears while a phone rings.
 pub const RINGBACK: Prompt = Prompt(9);
 
-/// While the caller is still there: 值班室有紧急事项，请按 1 确认。加入通话请按 6。重听请按星号。
+/// While the caller is still there: 值班室有紧急事项，确认请按 1，加入通话请按 6，不便请按 3。
 pub const URGENT_LIVE: Prompt = Prompt(10);
 /// 现在无法加入通话。
 pub const CANNOT_JOIN: Prompt = Prompt(11);
 
-pub const COUNT: usize = 12;
+/// To whoever knows: 听录音按 2，通话按 5，口述批示按 9，结束请挂机。 and then a pause.
+pub const MORE: Prompt = Prompt(12);
+/// 请输入口令，按井号键结束。
+pub const ENTER_PIN: Prompt = Prompt(13);
+/// 口令错误，请重新输入。
+pub const WRONG_PIN: Prompt = Prompt(14);
+/// 口令错误，值班室将联系其他领导。
+pub const PIN_REFUSED: Prompt = Prompt(15);
+/// 已转替班领导，谢谢。
+pub const HANDED_ON: Prompt = Prompt(16);
+/// 已记录，值班室将联系其他领导。
+pub const PASSED_ON: Prompt = Prompt(17);
+/// 请在提示音后口述批示，按井号键结束。
+pub const DICTATE: Prompt = Prompt(18);
+/// 已记录，谢谢。
+pub const TAKEN: Prompt = Prompt(19);
+/// 录音暂时无法播放，通话请按 5。
+pub const NO_RECORDING: Prompt = Prompt(20);
+/// To whoever has acknowledged and not looked at it: 您确认的紧急事项尚未阅办。听录音按 2，通话按 5，口述批示按 9，
+/// 不便请按 3。
+pub const UNREAD: Prompt = Prompt(21);
+/// To the desk: 领导已作批示，请在页面上查看，确认请按 1。
+pub const INSTRUCTION: Prompt = Prompt(22);
+
+pub const COUNT: usize = 23;
+
+/// The name under which a caller's recording is played; none of the set.
+pub const RECORDING: Prompt = Prompt(24);

@@ -5,11 +5,14 @@ mod arriving;
 mod closing;
 mod dialling;
 mod joining;
+mod leaders;
 mod merging;
 mod replacing;
 mod survival;
 mod tracing;
 mod voices;
+
+pub use leaders::{AckOutcome, Errand, LeaderCall, Unwanted};
 
 use self::closing::Closing;
 use super::call::desk::Desk;
@@ -19,53 +22,19 @@ use super::checkpoint::{Checkpoint, Key, Marks, Unwritten};
 use super::dial_plan::Dialled;
 use super::figures::{self, Figures};
 use super::ids::{AttemptId, CallId, EntryId};
-use super::journal::{Fact, Noted, Urgency};
+use super::journal::{Fact, Noted};
 use super::ladder::{Ladder, Traced};
 use super::line_plan::LinePlan;
 use super::placed::{Asker, DialOrder};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
 use crate::protocol::rtp::quality::{Course, Quality};
-use crate::protocol::rtp::{self, Channel, Party};
+use crate::protocol::rtp::{self, Channel, Party, Sound};
 use crate::protocol::sip::admission::Summary;
 use crate::protocol::sip::endpoint::Endpoint;
 use crate::protocol::sip::{self, LegId, Peer, Transmit};
 use crate::protocol::timed::Timed;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
-
-/// A call to a leader, ordered by the escalator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeaderCall {
-    pub attempt: AttemptId,
-    pub entry: EntryId,
-    /// Shown in the log where he comes into a call.
-    pub person: String,
-    pub target: String,
-    pub urgency: Urgency,
-    pub ring: Duration,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AckOutcome {
-    /// This key press acknowledged the escalation.
-    First,
-    /// Somebody else had already; this person knows now too.
-    Late,
-    /// The escalation was withdrawn meanwhile.
-    Withdrawn,
-}
-
-/// Why an attempt is no longer wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Unwanted {
-    /// Somebody else has acknowledged.
-    Acknowledged,
-    Withdrawn,
-    /// Nothing was heard of it for too long: it is made again.
-    Lost,
-}
 
 /// Everything the switchboard may be told.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,10 +54,15 @@ pub enum Input {
     Stored {
         call: CallId,
     },
-    /// The acknowledgement by this attempt is committed.
+    /// What was pressed or said in this attempt is committed.
     AckStored {
         attempt: AttemptId,
         outcome: AckOutcome,
+    },
+    /// What `Output::Fetch` asked for; `None`: it cannot be heard yet.
+    Fetched {
+        attempt: AttemptId,
+        sound: Option<Sound>,
     },
     Media(rtp::Event),
     Notify(LeaderCall),
@@ -126,8 +100,15 @@ pub enum Input {
 pub enum Output {
     Send(Transmit),
     Media(rtp::Command),
-    /// To the log; `Arrived` is answered by `Input::Stored`, `Acknowledged` by `Input::AckStored`.
+    /// To the log; `Arrived` is answered by `Input::Stored`; `Acknowledged`, `HandedOn` and
+    /// `Dictated` by `Input::AckStored`.
     Journal(Noted),
+    /// Whoever is called in this attempt wants to hear the recording of the entry's call: answered
+    /// by `Input::Fetched`.
+    Fetch {
+        attempt: AttemptId,
+        entry: EntryId,
+    },
     /// A message of a call, to be kept with it if there is room.
     Traced(Traced),
     /// How a party is heard, while the call goes on.
@@ -223,6 +204,9 @@ impl Switchboard {
             Input::Stored { call } => self.turn(call, |call, desk| call.handle_stored(desk, now)),
             Input::AckStored { attempt, outcome } => {
                 self.turn(attempt.into(), |call, desk| call.handle_ack_stored(outcome, desk, now))
+            }
+            Input::Fetched { attempt, sound } => {
+                self.turn(attempt.into(), |call, desk| call.handle_sound(sound, desk, now));
             }
             Input::Media(event) => self.on_media(event, now),
             Input::Notify(order) => self.on_notify(order, now),

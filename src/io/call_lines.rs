@@ -73,7 +73,12 @@ impl CallLines {
             | Fact::AttemptDialled { .. }
             | Fact::AttemptAnswered { .. }
             | Fact::AttemptKey { .. }
+            | Fact::AttemptHeard { .. }
+            | Fact::AttemptTalks { .. }
+            | Fact::AttemptMute { .. }
             | Fact::Acknowledged { .. }
+            | Fact::HandedOn { .. }
+            | Fact::Dictated { .. }
             | Fact::AttemptEnded { .. }
             | Fact::LineUp
             | Fact::LineDown { .. }

@@ -78,6 +78,7 @@ async fn tell(cycle: Cycle, orders: &mpsc::Sender<Input>, board: &Board) -> Resu
             | Input::Peers(_)
             | Input::Stored { .. }
             | Input::AckStored { .. }
+            | Input::Fetched { .. }
             | Input::Media(_)
             | Input::Dial(_)
             | Input::GiveUp { .. }
@@ -164,12 +165,9 @@ mod tests {
         let (board, wake) = (Board::new(), Arc::new(Notify::new()));
         let stopping = CancellationToken::new();
         let (to, orders) = mpsc::channel(8);
-        let person = |name: &str, role| Person {
-            name: name.to_owned(),
-            role,
-            mobile: Some(format!("{name}1")),
-            sms: None,
-            office: Some(format!("{name}2")),
+        let person = |name: &str, role| {
+            let number = |n: u8| format!("{name}{n}");
+            Person::new(name, role, Some(&number(1)), Some(&number(2)))
         };
         let roster =
             Roster { people: vec![person("L", Role::Leader), person("S", Role::Substitute)] };

@@ -4,12 +4,14 @@
 mod held;
 
 use crate::duty::checkpoint::Checkpoint;
+use crate::duty::ids::{AttemptId, EntryId};
 use crate::duty::journal::Noted;
 use crate::duty::line_plan::LinePlan;
 use crate::duty::switchboard::{Input, Output, Switchboard};
 use crate::io::checkpoint::Pen;
 use crate::io::clock;
 use crate::io::ladder::Traces;
+use crate::io::listening;
 use crate::io::media::Media;
 use crate::io::status::Board;
 use crate::io::streams::{self, Streams};
@@ -71,6 +73,8 @@ pub struct Wiring {
     pub orders: mpsc::Receiver<Input>,
     /// How connections over TLS are checked, where there are any.
     pub door: Option<Door>,
+    /// Recordings that leaders want to hear.
+    pub fetches: mpsc::Sender<listening::Wanted>,
     pub pulse: Pulse,
     /// What an earlier run left, and where the next one will find it.
     pub left: Checkpoint,
@@ -167,6 +171,7 @@ struct Control {
     board: Board,
     keeper: Pen,
     held: Held,
+    fetches: mpsc::Sender<listening::Wanted>,
     beats: u64,
     traces: Traces,
     /// Served besides the PBX.
@@ -192,6 +197,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
         board: wiring.board,
         keeper: wiring.keeper,
         held: Held::default(),
+        fetches: wiring.fetches,
         beats: 0,
         traces: wiring.traces,
         also_trusted,
@@ -341,6 +347,7 @@ impl Control {
                 }
                 Output::Send(transmit) => self.send(transmit),
                 Output::Traced(traced) => self.traces.put(traced),
+                Output::Fetch { attempt, entry } => self.fetch(attempt, entry),
                 Output::Heard { call, party, quality } => self.board.hears(call, party, quality),
                 Output::Media(command) => {
                     commanded = true;
@@ -361,6 +368,13 @@ impl Control {
         }
         if commanded {
             self.media.wake();
+        }
+    }
+
+    /// Never waits: where the reader of recordings is far behind, there is none to be heard.
+    fn fetch(&mut self, attempt: AttemptId, entry: EntryId) {
+        if self.fetches.try_send((attempt, entry)).is_err() {
+            self.switchboard.handle(Input::Fetched { attempt, sound: None }, clock::now());
         }
     }
 

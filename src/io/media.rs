@@ -382,6 +382,7 @@ fn touched(command: &Command) -> Vec<Channel> {
         | Command::Listen { .. }
         | Command::Join { .. }
         | Command::Play { .. }
+        | Command::Speak { .. }
         | Command::Press { .. }
         | Command::Resume { .. }
         | Command::Stop { .. }

@@ -11,6 +11,7 @@ pub mod gaps;
 pub mod ladder;
 pub mod life;
 pub mod line;
+pub mod listening;
 pub mod logbook;
 pub mod long_calls;
 pub mod media;

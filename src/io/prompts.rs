@@ -1,16 +1,17 @@
-//! What is said on the telephone: WAV files, built in, made once with espeak-ng (Mandarin, 140 to 150 words a
-//! minute) and sox, A-law quantised; and the tones.
+//! What is said on the telephone: WAV files, built in, made by `prompts/make.sh` with espeak-ng and sox, A-law
+//! quantised; and the tones.
 
 use super::wav_file;
 use crate::duty::prompts::{
-    ALREADY_CONFIRMED, BEEP, CANNOT_JOIN, CONFIRMED, COUNT, GREETING, PLEASE_WAIT, QUEUE, RINGBACK,
-    URGENT, URGENT_LIVE, WITHDRAWN, WRONG_KEY,
+    ALREADY_CONFIRMED, BEEP, CANNOT_JOIN, CONFIRMED, COUNT, DICTATE, ENTER_PIN, GREETING,
+    HANDED_ON, INSTRUCTION, MORE, NO_RECORDING, PASSED_ON, PIN_REFUSED, PLEASE_WAIT, QUEUE,
+    RINGBACK, TAKEN, UNREAD, URGENT, URGENT_LIVE, WITHDRAWN, WRONG_KEY, WRONG_PIN,
 };
 use crate::protocol::rtp::{Codec, Prompt, g711};
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
-const FILES: [(Prompt, &[u8]); 10] = [
+const FILES: [(Prompt, &[u8]); 21] = [
     (URGENT, include_bytes!("prompts/urgent.wav")),
     (CONFIRMED, include_bytes!("prompts/confirmed.wav")),
     (WRONG_KEY, include_bytes!("prompts/wrong_key.wav")),
@@ -21,6 +22,17 @@ const FILES: [(Prompt, &[u8]); 10] = [
     (GREETING, include_bytes!("prompts/greeting.wav")),
     (URGENT_LIVE, include_bytes!("prompts/urgent_live.wav")),
     (CANNOT_JOIN, include_bytes!("prompts/cannot_join.wav")),
+    (MORE, include_bytes!("prompts/more.wav")),
+    (ENTER_PIN, include_bytes!("prompts/enter_pin.wav")),
+    (WRONG_PIN, include_bytes!("prompts/wrong_pin.wav")),
+    (PIN_REFUSED, include_bytes!("prompts/pin_refused.wav")),
+    (HANDED_ON, include_bytes!("prompts/handed_on.wav")),
+    (PASSED_ON, include_bytes!("prompts/passed_on.wav")),
+    (DICTATE, include_bytes!("prompts/dictate.wav")),
+    (TAKEN, include_bytes!("prompts/taken.wav")),
+    (NO_RECORDING, include_bytes!("prompts/no_recording.wav")),
+    (UNREAD, include_bytes!("prompts/unread.wav")),
+    (INSTRUCTION, include_bytes!("prompts/instruction.wav")),
 ];
 const SECOND: usize = wav_file::RATE as usize;
 /// Peak of a tone: -12 dBFS.
@@ -41,9 +53,13 @@ pub fn load(greeting: Option<Vec<i16>>) -> Vec<Arc<[i16]>> {
     // One second of every five, as the networks of this country ring: a round ends with a pause of one.
     set(RINGBACK, [tone(450.0, SECOND), vec![0; 3 * SECOND]].concat());
     prompts[usize::from(QUEUE.0)].extend(vec![0; 5 * SECOND]);
+    // Whoever has heard which keys there are has time to press one before we hang up.
+    for told in [CONFIRMED, MORE] {
+        prompts[usize::from(told.0)].extend(vec![0; 6 * SECOND]);
+    }
     let quantised =
         |sample: &mut i16| *sample = g711::decode(Codec::Pcma, g711::encode(Codec::Pcma, *sample));
-    for prompt in [GREETING, BEEP, RINGBACK, QUEUE] {
+    for prompt in [GREETING, BEEP, RINGBACK, QUEUE, CONFIRMED, MORE] {
         prompts[usize::from(prompt.0)].iter_mut().for_each(quantised);
     }
     prompts.into_iter().map(Arc::from).collect()
@@ -72,13 +88,20 @@ mod tests {
         let prompts = load(None);
         assert_eq!(prompts.len(), COUNT);
         assert!((6.0..11.0).contains(&seconds(&prompts, URGENT)));
-        assert!((4.0..8.0).contains(&seconds(&prompts, CONFIRMED)));
+        assert!((10.0..16.0).contains(&seconds(&prompts, CONFIRMED)), "with its pause");
+        assert!((10.0..16.0).contains(&seconds(&prompts, MORE)), "with its pause");
         assert!((1.0..3.0).contains(&seconds(&prompts, WRONG_KEY)));
         assert!((1.0..2.0).contains(&seconds(&prompts, PLEASE_WAIT)));
         assert!((12.0..15.0).contains(&seconds(&prompts, QUEUE)));
         assert!((9.0..13.0).contains(&seconds(&prompts, GREETING)));
         assert!((9.0..13.0).contains(&seconds(&prompts, URGENT_LIVE)));
         assert!((2.0..4.0).contains(&seconds(&prompts, CANNOT_JOIN)));
+        for spoken in [ENTER_PIN, WRONG_PIN, PIN_REFUSED, HANDED_ON, PASSED_ON, DICTATE, TAKEN] {
+            assert!((2.0..8.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
+        }
+        for spoken in [NO_RECORDING, UNREAD, INSTRUCTION] {
+            assert!((5.0..15.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
+        }
         assert!((seconds(&prompts, BEEP) - 0.5).abs() < 0.01);
         assert!((seconds(&prompts, RINGBACK) - 4.0).abs() < 0.01);
     }

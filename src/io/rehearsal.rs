@@ -123,6 +123,7 @@ fn name(role: Role) -> &'static str {
         Role::Substitute => "替班领导",
         Role::OfficeDirector => "办公室主任",
         Role::Head => "中心主要领导",
+        Role::Officer => "值班员",
     }
 }
 
@@ -137,6 +138,8 @@ fn ended(result: AttemptResult) -> &'static str {
         AttemptResult::ChannelFailed => "线路故障 · line failed",
         AttemptResult::Cancelled => "不再需要，挂断 · no longer wanted",
         AttemptResult::Interrupted => "中断 · cut",
+        AttemptResult::HandedOn => "不便，转替班 · handed on",
+        AttemptResult::WrongPin => "口令错误 · wrong PIN",
     }
 }
 
@@ -148,13 +151,7 @@ mod tests {
 
     #[test]
     fn a_phone_is_named_by_role_or_by_number() {
-        let leader = Person {
-            name: "李四".into(),
-            role: Role::Leader,
-            mobile: Some("1001".into()),
-            sms: None,
-            office: Some("2001".into()),
-        };
+        let leader = Person::new("李四", Role::Leader, Some("1001"), Some("2001"));
         let roster = Roster { people: vec![leader] };
         let given = |text: &str| phones(&[text.to_owned()], &roster);
         let off = given("leader=off").unwrap();

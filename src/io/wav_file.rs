@@ -128,6 +128,10 @@ pub fn write_mono(path: &Path, samples: &[i16]) -> io::Result<()> {
 /// # Errors
 /// When it is anything else, or ends early.
 pub fn read(source: impl Read) -> io::Result<Vec<Vec<i16>>> {
+    take(source, usize::MAX)
+}
+
+fn take(source: impl Read, most: usize) -> io::Result<Vec<Vec<i16>>> {
     let mut reader = WavReader::new(source).map_err(plain)?;
     let spec = reader.spec();
     if spec.sample_rate != RATE
@@ -141,7 +145,7 @@ pub fn read(source: impl Read) -> io::Result<Vec<Vec<i16>>> {
     }
     let count = usize::from(spec.channels);
     let mut channels = vec![Vec::new(); count];
-    for (index, sample) in reader.samples::<i16>().enumerate() {
+    for (index, sample) in reader.samples::<i16>().take(most.saturating_mul(count)).enumerate() {
         channels[index % count].push(sample.map_err(plain)?);
     }
     Ok(channels)
@@ -153,6 +157,14 @@ pub fn read(source: impl Read) -> io::Result<Vec<Vec<i16>>> {
 /// As [`read`], and when there is no such file.
 pub fn read_file(path: &Path) -> io::Result<Vec<Vec<i16>>> {
     read(io::BufReader::new(File::open(path)?))
+}
+
+/// Reads at most so many samples of each channel.
+///
+/// # Errors
+/// As [`read_file`].
+pub fn read_start(path: &Path, most: usize) -> io::Result<Vec<Vec<i16>>> {
+    take(io::BufReader::new(File::open(path)?), most)
 }
 
 fn other_length() -> io::Error {

@@ -26,6 +26,7 @@ mod hostile;
 mod identity;
 mod idle;
 mod kamailio;
+mod leader;
 mod metrics;
 mod notices;
 mod officer;

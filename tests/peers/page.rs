@@ -88,12 +88,8 @@ impl Room {
             alive: Arc::new(|| true),
         };
         let server = Some(tokio::spawn(web::serve(listener, page.clone(), closing.clone())));
-        let person = |name: &str, role, mobile: &str, office: Option<&str>| Person {
-            name: name.to_owned(),
-            role,
-            mobile: Some(mobile.to_owned()),
-            sms: None,
-            office: office.map(str::to_owned),
+        let person = |name: &str, role, mobile: &str, office: Option<&str>| {
+            Person::new(name, role, Some(mobile), office)
         };
         let roster = Roster {
             people: vec![

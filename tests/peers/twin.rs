@@ -433,8 +433,23 @@ impl FarEnd {
         self.asks(invite, "BYE", "", None);
     }
 
+    /// A key, told beside the voice.
+    pub fn presses(&self, invite: &Message, key: char) {
+        let body = format!("Signal={key}\r\nDuration=160\r\n");
+        let tail = format!(
+            "Content-Type: application/dtmf-relay\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.sends(invite, "INFO", "", &tail);
+    }
+
     /// The first request of its own in the dialog of this INVITE.
     fn asks(&self, invite: &Message, method: &str, headers: &str, sdp: Option<&str>) {
+        let local = self.sip.local_addr().expect("an address");
+        self.sends(invite, method, headers, &tail(&format!("sip:far@{local}"), sdp));
+    }
+
+    fn sends(&self, invite: &Message, method: &str, headers: &str, tail: &str) {
         let local = self.sip.local_addr().expect("an address");
         let routes: String =
             invite.all("record-route").map(|route| format!("Route: {route}\r\n")).collect();
@@ -446,7 +461,6 @@ impl FarEnd {
             from = invite.get("to"),
             to = invite.get("from"),
             call = invite.get("call-id"),
-            tail = tail(&format!("sip:far@{local}"), sdp),
         );
         let route = inside(invite.all("record-route").next().unwrap_or(invite.get("contact")));
         let host = route.trim_start_matches("sip:").split(';').next().expect("a host");

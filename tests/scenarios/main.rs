@@ -5,6 +5,7 @@ mod conference;
 mod fax;
 mod identity;
 mod ladder;
+mod leader;
 mod line;
 mod media;
 mod outgoing;

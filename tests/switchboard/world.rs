@@ -9,7 +9,7 @@ use dutyline::duty::ids::{AttemptId, CallId};
 use dutyline::duty::journal::{AttemptResult, Disposition, Fact, Stretch, Urgency};
 use dutyline::duty::ladder::Traced;
 use dutyline::duty::line_plan::{Answering, Begins, LinePlan, Phone, SrtpPlan};
-use dutyline::duty::switchboard::{AckOutcome, Input, LeaderCall, Output, Switchboard};
+use dutyline::duty::switchboard::{AckOutcome, Errand, Input, LeaderCall, Output, Switchboard};
 use dutyline::protocol::now::{Mono, Now};
 use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::quality::{Measured, Quality, Tally};
@@ -390,6 +390,10 @@ impl World {
             }
             Output::Media(command) => self.relay(command),
             Output::Traced(traced) => self.traced.push(traced),
+            // What there is to hear is the scenarios' matter.
+            Output::Fetch { attempt, .. } => {
+                self.board.handle(Input::Fetched { attempt, sound: None }, self.now);
+            }
             Output::Heard { call, party, quality } => self.heard.push((call, party, quality)),
             Output::Journal(noted) => {
                 let reply = match &noted.fact {
@@ -439,6 +443,7 @@ impl World {
             | Command::Listen { channel, .. }
             | Command::Play { channel, .. }
             | Command::Press { channel, .. }
+            | Command::Speak { channel, .. }
             | Command::Stop { channel } => {
                 assert!(self.open.contains_key(channel), "not open: {command:?}");
             }
@@ -667,6 +672,8 @@ impl World {
             target: format!("9{number}"),
             urgency,
             ring: seconds(35),
+            errand: Errand::Tell,
+            pin: None,
         };
         self.tell(Input::Notify(order));
         attempt

@@ -9,18 +9,18 @@
 //! ```
 //! 183 is never an answer, whatever is heard in it.
 
+mod talking;
+
 use super::LegEvent;
-use super::bridge::Guest;
 use super::desk::Desk;
 use super::keys::{Keys, Via};
 use super::leg::Leg;
-use super::menu::{Menu, Step};
+use super::menu::Menu;
 use crate::duty::ids::{AttemptId, CallId};
 use crate::duty::journal::{AttemptResult, Fact, Urgency};
-use crate::duty::prompts;
-use crate::duty::switchboard::{AckOutcome, LeaderCall, Unwanted};
-use crate::protocol::now::{Deadline, Mono, Now};
-use crate::protocol::rtp::{Channel, Command, Party, Prompt, Tone};
+use crate::duty::switchboard::{LeaderCall, Unwanted};
+use crate::protocol::now::{Deadline, Mono, Now, earlier};
+use crate::protocol::rtp::{Channel, Command, Party, Sound};
 use crate::protocol::sdp::{self, Direction, Local, Session};
 use crate::protocol::sip::{LegId, Outgoing};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ use std::time::Duration;
 const NO_REPLY: Duration = Duration::from_secs(6);
 /// How long a CANCEL may take until the attempt counts as over.
 const GIVING_UP: Duration = Duration::from_secs(2);
+/// Whoever answered and sends no voice for so long is not heard.
+const MUTE: Duration = Duration::from_secs(10);
 /// Beyond the ring time: a call that rings 35 s is over 90 s after it began.
 const SPEAKING: Duration = Duration::from_secs(55);
 
@@ -46,6 +48,11 @@ pub struct Leader {
     keys: Keys,
     /// The attempt counts as answered.
     picked_up: bool,
+    /// When it is said that nothing is heard of him, unless something is.
+    mute_at: Option<Mono>,
+    /// The caller's recording, about to be played.
+    #[serde(skip)]
+    sound: Option<Sound>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -96,6 +103,8 @@ impl Leader {
             state,
             keys: Keys::default(),
             picked_up: false,
+            mute_at: None,
+            sound: None,
         }
     }
 
@@ -119,16 +128,13 @@ impl Leader {
                 State::Over => desk.sip.refuse_offer(leg, 488, now),
             },
             LegEvent::Key(key) => self.handle_key(key, Via::Info, desk, now),
-            LegEvent::Ended(_) => match &self.state {
-                State::Talking { menu, .. } => {
-                    let result = menu.result();
-                    self.end(result, 200, desk, now);
+            LegEvent::Ended(_) => {
+                if matches!(self.state, State::Talking { .. }) {
+                    self.finish(desk, now);
+                } else {
+                    self.end(AttemptResult::ChannelFailed, 503, desk, now);
                 }
-                State::Calling { .. }
-                | State::Ringing { .. }
-                | State::GivingUp { .. }
-                | State::Over => self.end(AttemptResult::ChannelFailed, 503, desk, now),
-            },
+            }
             LegEvent::Answer { sdp } => match &mut self.state {
                 State::Talking { leg, .. } => {
                     if let Ok(stream) = leg.take_answer(&sdp, None) {
@@ -144,43 +150,6 @@ impl Leader {
             LegEvent::Refer { .. } => desk.sip.refuse_refer(leg, 603, now),
             LegEvent::Cancelled { .. } | LegEvent::OfferRefused { status: _ } => {}
         }
-    }
-
-    pub fn handle_key(&mut self, key: char, via: Via, desk: &mut Desk, now: Now) {
-        if !self.keys.is_new(key, via, now.mono) {
-            return;
-        }
-        let State::Talking { menu, .. } = &mut self.state else { return };
-        let steps = menu.handle_key(key, now.mono);
-        if !steps.is_empty() && !std::mem::replace(&mut self.picked_up, true) {
-            desk.note(Fact::AttemptAnswered { attempt: self.attempt() }, now);
-        }
-        self.carry_out(steps, desk, now);
-    }
-
-    /// Listened to where the trunk tells of no answer and of no hang-up.
-    pub fn handle_tone(&mut self, tone: Tone, since: Now, desk: &mut Desk, now: Now) {
-        let State::Talking { menu, .. } = &mut self.state else { return };
-        let first = match tone {
-            Tone::Ringing => menu.handle_ringing(now.mono),
-            Tone::Busy | Tone::Congestion => {
-                let (result, status) = menu.cut_off(tone);
-                desk.sip.bye(self.leg, now);
-                return self.end(result, status, desk, since);
-            }
-            Tone::FaxCalls | Tone::FaxAnswers => false,
-        };
-        if first {
-            desk.note(Fact::AttemptRinging { attempt: self.attempt() }, since);
-        }
-    }
-
-    pub fn handle_played(&mut self, prompt: Prompt, desk: &mut Desk, now: Now) {
-        self.turn_menu(desk, now, |menu| menu.handle_played(prompt, now.mono));
-    }
-
-    pub fn handle_ack_stored(&mut self, outcome: AckOutcome, desk: &mut Desk, now: Now) {
-        self.turn_menu(desk, now, |menu| menu.handle_committed(outcome, now.mono));
     }
 
     pub fn stop_notifying(&mut self, why: Unwanted, desk: &mut Desk, now: Now) {
@@ -209,6 +178,10 @@ impl Leader {
                 self.end(AttemptResult::NoAnswer, 487, desk, now);
             }
             State::Talking { .. } => {
+                if self.mute_at.is_some_and(|at| at <= now.mono) {
+                    self.mute_at = None;
+                    desk.note(Fact::AttemptMute { attempt: self.attempt() }, now);
+                }
                 self.turn_menu(desk, now, |menu| menu.handle_timeout(now.mono))
             }
             State::Calling { .. }
@@ -219,11 +192,12 @@ impl Leader {
     }
 
     pub fn deadline(&self) -> Option<Deadline> {
+        let mute = self.mute_at.map(|at| (at, "nothing is heard of him"));
         match &self.state {
             State::Calling { until } => Some((*until, "no reply to the call to a leader")),
             State::Ringing { until, .. } => Some((*until, "leader's phone not answered")),
             State::GivingUp { until } => Some((*until, "leader's CANCEL not answered")),
-            State::Talking { menu, .. } => menu.deadline(),
+            State::Talking { menu, .. } => earlier(menu.deadline(), mute),
             State::Over => None,
         }
     }
@@ -240,7 +214,7 @@ impl Leader {
             desk.open(CallId::from(self.attempt()), Party::Leader, self.channel, stream);
         }
         desk.sip.probe(self.leg, now);
-        self.turn_menu(desk, now, |menu| menu.take_up());
+        self.turn_menu(desk, now, |menu| menu.take_up(now.mono));
     }
 
     pub fn interrupt(&mut self, desk: &mut Desk, now: Now) {
@@ -249,41 +223,17 @@ impl Leader {
                 desk.sip.cancel(self.leg, now);
                 self.end(AttemptResult::Interrupted, 487, desk, now);
             }
-            State::Talking { menu, .. } => {
-                let result = match menu.result() {
+            State::Talking { .. } => {
+                self.turn_menu(desk, now, |menu| menu.handle_gone(now.mono));
+                desk.sip.bye(self.leg, now);
+                let result = match self.result() {
                     AttemptResult::AnsweredNoKey => AttemptResult::Interrupted,
                     said => said,
                 };
-                desk.sip.bye(self.leg, now);
                 self.end(result, 200, desk, now);
             }
             State::Over => {}
         }
-    }
-
-    /// He goes over to another call, whose leg his is from now on; and he knows.
-    pub fn leave(&mut self, desk: &mut Desk, now: Now) -> Option<Guest> {
-        let State::Talking { leg, menu } = &self.state else { return None };
-        if !leg.is_convertible() {
-            return None;
-        }
-        let (leg, attempt) = (Leg::clone(leg), self.attempt());
-        let knows = menu.result() == AttemptResult::Acknowledged;
-        self.state = State::Over;
-        if !std::mem::replace(&mut self.picked_up, true) {
-            desk.note(Fact::AttemptAnswered { attempt }, now);
-        }
-        if !knows {
-            desk.note(Fact::Acknowledged { attempt, entry: self.order.entry }, now);
-        }
-        desk.media(Command::Stop { channel: self.channel });
-        let result = AttemptResult::Acknowledged;
-        desk.note(Fact::AttemptEnded { attempt, result, status: 200 }, now);
-        Some(Guest { leg, name: self.order.person.clone(), keys: Keys::default() })
-    }
-
-    pub fn handle_stays(&mut self, key: char, desk: &mut Desk, now: Now) {
-        self.turn_menu(desk, now, |menu| menu.handle_stays(key, now.mono));
     }
 
     fn attempt(&self) -> AttemptId {
@@ -334,13 +284,13 @@ impl Leader {
         let attempt = self.attempt();
         self.picked_up = desk.plan.answer_supervision;
         let ends = self.began + self.order.ring + SPEAKING;
-        let live = desk.channels.talks(CallId(self.order.entry.0));
-        let sentence = if live { prompts::URGENT_LIVE } else { prompts::URGENT };
+        let terms = self.terms(desk);
+        self.mute_at = self.picked_up.then_some(now.mono + MUTE);
         let (fact, (menu, steps)) = match self.picked_up {
-            true => (Fact::AttemptAnswered { attempt }, Menu::start(sentence, now.mono, ends)),
+            true => (Fact::AttemptAnswered { attempt }, Menu::start(terms, now.mono, ends)),
             false => {
                 let ring = self.order.ring;
-                let menu = Menu::start_unanswered(sentence, now.mono, ring, ends);
+                let menu = Menu::start_unanswered(terms, now.mono, ring, ends);
                 (Fact::AttemptDialled { attempt }, menu)
             }
         };
@@ -359,47 +309,6 @@ impl Leader {
             State::Talking { .. } | State::Over => return,
         };
         self.end(result, status, desk, now);
-    }
-
-    fn turn_menu(&mut self, desk: &mut Desk, now: Now, turn: impl FnOnce(&mut Menu) -> Vec<Step>) {
-        match &mut self.state {
-            State::Talking { menu, .. } => {
-                let steps = turn(menu);
-                self.carry_out(steps, desk, now);
-            }
-            State::Calling { .. }
-            | State::Ringing { .. }
-            | State::GivingUp { .. }
-            | State::Over => {}
-        }
-    }
-
-    fn carry_out(&mut self, steps: Vec<Step>, desk: &mut Desk, now: Now) {
-        let attempt = self.attempt();
-        let channel = self.channel;
-        for step in steps {
-            match step {
-                Step::Play(prompt) => {
-                    desk.media(Command::Play { channel, prompt, repeat: false });
-                }
-                Step::Repeat(prompt) => {
-                    desk.media(Command::Play { channel, prompt, repeat: true });
-                }
-                Step::Silence => desk.media(Command::Stop { channel }),
-                Step::Leave(key) => desk.leaving.push((attempt, self.order.entry, key)),
-                Step::Key(key) => desk.note(Fact::AttemptKey { attempt, key }, now),
-                Step::Acknowledge => {
-                    desk.note(Fact::Acknowledged { attempt, entry: self.order.entry }, now);
-                }
-                Step::HangUp => {
-                    desk.sip.bye(self.leg, now);
-                    if let State::Talking { menu, .. } = &self.state {
-                        let result = menu.result();
-                        self.end(result, 200, desk, now);
-                    }
-                }
-            }
-        }
     }
 
     fn end(&mut self, result: AttemptResult, status: u16, desk: &mut Desk, now: Now) {

@@ -4,19 +4,26 @@
 //! ```text
 //!  Prompting(2) ─Played─► Prompting(1) ─Played─► Listening ──25 s──► hang up: no key
 //!      ▲  ▲                                          │
-//!      │  └─ `*` ── any of these ── other key ─► WrongKey ─(third)─► Farewell: no key
+//!      │  └─ `*` ── any of these ── other key ─► Explaining ─(third)─► Farewell: no key
 //!      │                   │                         │
 //!      └───────────────────│──────────Played─────────┘
-//!                        key 1
+//!                       key 1, 3
 //!                          ▼            committed
-//!                     Confirming ─────────────────► Farewell ─Played─► hang up: acknowledged
+//!                     Confirming ─────────────────► Farewell ─Played─► hang up
 //! ```
-//! Key 1 counts until we hang up, in `Farewell` too; where he knows, so do 6, by which he joins the call of his entry, and
-//! 5, by which he talks to the officer. Where the trunk does not tell of an answer, the call begins in
-//! `Repeating`: the sentence is said over and over through the ringing, and any key leads to where it leads from
-//! `Prompting`.
+//! Key 1 counts until we hang up, in `Farewell` too. Where he knows, so do the keys that lead to what the matter is
+//! about: 2 (`Fetching`, `Hearing` of the caller's recording), 5 (he talks to the officer), 6 (he joins the call of
+//! his entry), 9 (`Dictating` an instruction); after his PIN (`AskingPin`) where he has one. Where the trunk does not
+//! tell of an answer, the call begins in `Repeating`: the sentence is said over and over through the ringing, and any
+//! key leads to where it leads from `Prompting`.
+
+mod content;
+mod terms;
+
+pub use terms::{Step, Terms};
 
 use crate::duty::journal::AttemptResult;
+use crate::duty::pin::Typed;
 use crate::duty::prompts;
 use crate::duty::switchboard::{AckOutcome, Unwanted};
 use crate::protocol::now::{Deadline, Mono};
@@ -37,33 +44,18 @@ const WRONG_KEYS: u8 = 3;
 /// After a ring of 1 s in 5 s another would have been heard.
 const RING_PERIOD: Duration = Duration::from_secs(6);
 
-/// What the menu asks of its call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    Play(Prompt),
-    /// Over and over, with a pause between.
-    Repeat(Prompt),
-    Silence,
-    /// Key 1 was pressed: to be committed, and answered by `handle_committed`.
-    Acknowledge,
-    /// Key 5 or 6 was pressed: `handle_stays` follows where there is nobody to talk to; where there is, nothing does.
-    Leave(char),
-    /// Another key was pressed.
-    Key(char),
-    HangUp,
-}
-
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Menu {
     state: State,
     answered_at: Mono,
-    /// What is said until a key is pressed.
-    sentence: Prompt,
+    terms: Terms,
     /// The whole call is over by then, but for the farewell.
     ends_at: Mono,
     /// A report about any other prompt is about one that was replaced.
     playing: Option<Prompt>,
     wrong: u8,
+    wrong_pins: u8,
+    proven: bool,
     acknowledged: bool,
     result: AttemptResult,
     /// When ringing was heard last.
@@ -82,7 +74,8 @@ enum State {
         more: u8,
         until: Mono,
     },
-    WrongKey {
+    /// He is told why something is not done, and then hears the sentence again.
+    Explaining {
         until: Mono,
     },
     Listening {
@@ -90,24 +83,57 @@ enum State {
     },
     /// Waits for the commit.
     Confirming {
+        what: Confirming,
         speak_at: Mono,
     },
     Farewell {
         until: Mono,
     },
+    /// The key that he pressed needs his PIN.
+    AskingPin {
+        key: char,
+        typed: Typed,
+        until: Mono,
+    },
+    Fetching {
+        until: Mono,
+    },
+    Hearing {
+        since: Mono,
+    },
+    /// He is told to speak; `beep`: now.
+    Inviting {
+        beep: bool,
+        until: Mono,
+    },
+    Dictating {
+        since: Mono,
+    },
     Over,
+}
+
+/// What is being committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Confirming {
+    Ack,
+    Handing,
+    Instruction { since: Mono },
 }
 
 impl Menu {
     /// Starts at the moment of the answer.
-    pub fn start(sentence: Prompt, now: Mono, ends_at: Mono) -> (Self, Vec<Step>) {
+    pub fn start(terms: impl Into<Terms>, now: Mono, ends_at: Mono) -> (Self, Vec<Step>) {
+        let terms = terms.into();
+        let sentence = terms.sentence;
         let menu = Self {
             state: State::Prompting { more: 1, until: now + PROMPT_AT_MOST },
             answered_at: now,
             ends_at,
-            sentence,
+            terms,
             playing: Some(sentence),
             wrong: 0,
+            wrong_pins: 0,
+            proven: false,
             acknowledged: false,
             result: AttemptResult::AnsweredNoKey,
             rings: None,
@@ -117,12 +143,13 @@ impl Menu {
 
     /// Starts when the trunk has dialled; only a key tells that somebody answered.
     pub fn start_unanswered(
-        sentence: Prompt,
+        terms: impl Into<Terms>,
         now: Mono,
         ring: Duration,
         ends_at: Mono,
     ) -> (Self, Vec<Step>) {
-        let (menu, _) = Self::start(sentence, now, ends_at);
+        let (menu, _) = Self::start(terms, now, ends_at);
+        let sentence = menu.terms.sentence;
         let state = State::Repeating { until: now + ring, more: true };
         let menu = Self { state, playing: None, result: AttemptResult::NoAnswer, ..menu };
         (menu, vec![Step::Repeat(sentence)])
@@ -137,37 +164,45 @@ impl Menu {
         if now.since(self.answered_at) < DEAF {
             return vec![];
         }
-        let hung_up_on = match self.state {
-            State::Over => true,
-            State::Farewell { .. } => !self.acknowledged,
-            State::Repeating { .. }
-            | State::Prompting { .. }
-            | State::WrongKey { .. }
-            | State::Listening { .. }
-            | State::Confirming { .. } => false,
-        };
-        if matches!(key, '5' | '6') && !hung_up_on {
-            return vec![Step::Leave(key)];
-        }
         match self.state {
+            State::AskingPin { .. } => self.pin_key(key, now),
+            State::Inviting { .. } | State::Dictating { .. } => self.dictation_key(key, now),
+            State::Fetching { .. } | State::Hearing { .. } => self.key_while_hearing(key, now),
             State::Repeating { .. }
             | State::Prompting { .. }
-            | State::WrongKey { .. }
+            | State::Explaining { .. }
             | State::Listening { .. } => self.choose(key, now),
+            State::Farewell { .. } if self.acknowledged && self.is_content(key) => {
+                self.content(key, now)
+            }
+            State::Confirming { .. } if matches!(key, '5' | '6') && self.is_content(key) => {
+                self.content(key, now)
+            }
             State::Farewell { .. } if key == '1' && !self.acknowledged => self.acknowledge(now),
             State::Confirming { .. } | State::Farewell { .. } | State::Over => vec![],
         }
     }
 
     fn choose(&mut self, key: char, now: Mono) -> Vec<Step> {
-        self.result = AttemptResult::AnsweredNoKey;
+        if self.is_content(key) {
+            return self.content(key, now);
+        }
+        self.answered();
         match key {
             '1' => self.acknowledge(now),
+            '3' if !self.terms.plain => self.hand_on(now),
             '*' => {
                 self.prompt_again(now);
-                vec![Step::Key(key), self.say(self.sentence)]
+                vec![Step::Key(key), self.say(self.terms.sentence)]
             }
             _ => self.wrong_key(key, prompts::WRONG_KEY, now),
+        }
+    }
+
+    /// A key tells that somebody is there.
+    fn answered(&mut self) {
+        if !self.acknowledged {
+            self.result = AttemptResult::AnsweredNoKey;
         }
     }
 
@@ -191,9 +226,19 @@ impl Menu {
     fn acknowledge(&mut self, now: Mono) -> Vec<Step> {
         self.acknowledged = true;
         self.result = AttemptResult::Acknowledged;
-        self.state = State::Confirming { speak_at: now + PATIENCE };
-        self.playing = None;
+        self.confirm(Confirming::Ack, now);
         vec![Step::Silence, Step::Acknowledge]
+    }
+
+    fn hand_on(&mut self, now: Mono) -> Vec<Step> {
+        self.result = AttemptResult::HandedOn;
+        self.confirm(Confirming::Handing, now);
+        vec![Step::Key('3'), Step::Silence, Step::HandOn]
+    }
+
+    fn confirm(&mut self, what: Confirming, now: Mono) {
+        self.state = State::Confirming { what, speak_at: now + PATIENCE };
+        self.playing = None;
     }
 
     /// There is no conversation to join, or nobody to ring.
@@ -201,12 +246,19 @@ impl Menu {
         match self.state {
             State::Repeating { .. }
             | State::Prompting { .. }
-            | State::WrongKey { .. }
+            | State::Explaining { .. }
             | State::Listening { .. } => {
-                self.result = AttemptResult::AnsweredNoKey;
+                self.answered();
                 self.wrong_key(key, prompts::CANNOT_JOIN, now)
             }
-            State::Confirming { .. } | State::Farewell { .. } | State::Over => vec![],
+            State::Confirming { .. }
+            | State::Farewell { .. }
+            | State::AskingPin { .. }
+            | State::Fetching { .. }
+            | State::Hearing { .. }
+            | State::Inviting { .. }
+            | State::Dictating { .. }
+            | State::Over => vec![],
         }
     }
 
@@ -214,7 +266,7 @@ impl Menu {
         self.wrong += 1;
         let until = now + PROMPT_AT_MOST;
         self.state = if self.wrong < WRONG_KEYS {
-            State::WrongKey { until }
+            State::Explaining { until }
         } else {
             State::Farewell { until }
         };
@@ -223,6 +275,20 @@ impl Menu {
 
     fn prompt_again(&mut self, now: Mono) {
         self.state = State::Prompting { more: 0, until: now + PROMPT_AT_MOST };
+    }
+
+    /// Back to where the keys are told: the sentence, or for whoever knows, the keys alone.
+    fn menu_again(&mut self, now: Mono) -> Step {
+        if self.acknowledged {
+            return self.farewell(prompts::MORE, now);
+        }
+        self.prompt_again(now);
+        self.say(self.terms.sentence)
+    }
+
+    fn farewell(&mut self, prompt: Prompt, now: Mono) -> Step {
+        self.state = State::Farewell { until: now + PROMPT_AT_MOST };
+        self.say(prompt)
     }
 
     /// A prompt of ours was spoken to its end.
@@ -242,69 +308,91 @@ impl Menu {
             }
             State::Prompting { more, .. } => {
                 self.state = State::Prompting { more: more - 1, until: now + PROMPT_AT_MOST };
-                vec![self.say(self.sentence)]
+                vec![self.say(self.terms.sentence)]
             }
-            State::WrongKey { .. } => {
-                self.prompt_again(now);
-                vec![self.say(self.sentence)]
-            }
+            State::Explaining { .. } => vec![self.menu_again(now)],
             State::Farewell { .. } => self.hang_up(),
+            State::Hearing { since } => vec![self.heard(since, now), self.menu_again(now)],
+            State::Inviting { .. } => self.invited(now),
             State::Repeating { .. }
             | State::Listening { .. }
             | State::Confirming { .. }
+            | State::AskingPin { .. }
+            | State::Fetching { .. }
+            | State::Dictating { .. }
             | State::Over => vec![],
         }
     }
 
-    /// The acknowledgement is committed: now, and only now, it is confirmed aloud.
+    /// It is committed: now, and only now, it is confirmed aloud.
     pub fn handle_committed(&mut self, outcome: AckOutcome, now: Mono) -> Vec<Step> {
-        match self.state {
-            State::Confirming { .. } => {
-                self.state = State::Farewell { until: now + PROMPT_AT_MOST };
-                vec![self.say(match outcome {
-                    AckOutcome::First => prompts::CONFIRMED,
-                    AckOutcome::Late => prompts::ALREADY_CONFIRMED,
-                    AckOutcome::Withdrawn => prompts::WITHDRAWN,
-                })]
-            }
-            State::Repeating { .. }
-            | State::Prompting { .. }
-            | State::WrongKey { .. }
-            | State::Listening { .. }
-            | State::Farewell { .. }
-            | State::Over => vec![],
-        }
+        let State::Confirming { what, .. } = self.state else { return vec![] };
+        let prompt = match (what, outcome) {
+            (Confirming::Instruction { .. }, AckOutcome::Instructed) => prompts::TAKEN,
+            (Confirming::Instruction { .. }, _) | (_, AckOutcome::Instructed) => return vec![],
+            (_, AckOutcome::First) if self.terms.plain => prompts::TAKEN,
+            (_, AckOutcome::First) => prompts::CONFIRMED,
+            (_, AckOutcome::Late) => prompts::ALREADY_CONFIRMED,
+            (_, AckOutcome::Withdrawn) => prompts::WITHDRAWN,
+            (_, AckOutcome::HandedOn) => prompts::HANDED_ON,
+            (_, AckOutcome::PassedOn) => prompts::PASSED_ON,
+        };
+        vec![self.farewell(prompt, now)]
     }
 
     /// After a crash: what was being said is said again from its beginning, what waits for its
     /// commit is asked for again. Committing twice changes nothing.
-    pub fn take_up(&mut self) -> Vec<Step> {
-        if matches!(self.state, State::Repeating { .. }) {
-            return vec![Step::Repeat(self.sentence)];
-        }
-        let waits = matches!(self.state, State::Confirming { .. });
+    pub fn take_up(&mut self, now: Mono) -> Vec<Step> {
         let again = self.playing.map(Step::Play);
-        again.into_iter().chain(waits.then_some(Step::Acknowledge)).collect()
+        let then = match self.state {
+            State::Repeating { .. } => return vec![Step::Repeat(self.terms.sentence)],
+            State::Confirming { what, .. } => Some(match what {
+                Confirming::Ack => Step::Acknowledge,
+                Confirming::Handing => Step::HandOn,
+                Confirming::Instruction { since } => Step::Dictated { since },
+            }),
+            State::Fetching { .. } | State::Hearing { .. } => return self.fetch(now),
+            State::Prompting { .. }
+            | State::Explaining { .. }
+            | State::Listening { .. }
+            | State::Farewell { .. }
+            | State::AskingPin { .. }
+            | State::Inviting { .. }
+            | State::Dictating { .. }
+            | State::Over => None,
+        };
+        again.into_iter().chain(then).collect()
     }
 
     /// The attempt is no longer wanted. One that was acknowledged already waits for its commit.
     pub fn stop(&mut self, why: Unwanted, now: Mono) -> Vec<Step> {
-        match self.state {
+        let goes_on = match self.state {
+            State::Confirming { .. } | State::Farewell { .. } | State::Over => true,
+            _ if why == Unwanted::Settled => true,
+            // Whoever is let into the matter is not cut off because another has it too.
+            State::Fetching { .. }
+            | State::Hearing { .. }
+            | State::Inviting { .. }
+            | State::Dictating { .. } => why == Unwanted::Acknowledged,
             State::Repeating { .. }
             | State::Prompting { .. }
-            | State::WrongKey { .. }
-            | State::Listening { .. } => {
-                self.result = AttemptResult::Cancelled;
-                let farewell = match why {
-                    Unwanted::Acknowledged => prompts::ALREADY_CONFIRMED,
-                    Unwanted::Withdrawn => prompts::WITHDRAWN,
-                    Unwanted::Lost => return self.hang_up(),
-                };
-                self.state = State::Farewell { until: now + PROMPT_AT_MOST };
-                vec![self.say(farewell)]
-            }
-            State::Confirming { .. } | State::Farewell { .. } | State::Over => vec![],
+            | State::Explaining { .. }
+            | State::Listening { .. }
+            | State::AskingPin { .. } => false,
+        };
+        if goes_on {
+            return vec![];
         }
+        let mut steps = self.let_go(now);
+        if !self.acknowledged {
+            self.result = AttemptResult::Cancelled;
+        }
+        match why {
+            Unwanted::Acknowledged => steps.push(self.farewell(prompts::ALREADY_CONFIRMED, now)),
+            Unwanted::Withdrawn => steps.push(self.farewell(prompts::WITHDRAWN, now)),
+            Unwanted::Lost | Unwanted::Settled => steps.extend(self.hang_up()),
+        }
+        steps
     }
 
     pub fn handle_timeout(&mut self, now: Mono) -> Vec<Step> {
@@ -320,19 +408,32 @@ impl Menu {
                 self.state = State::Repeating { until: now + KEY_WINDOW, more: false };
                 vec![]
             }
-            State::Prompting { .. } | State::WrongKey { .. } if now < self.ends_at => {
+            State::Prompting { .. } | State::Explaining { .. } if now < self.ends_at => {
                 self.spoken(now)
             }
-            State::Confirming { .. } if now < self.ends_at => {
-                self.state = State::Confirming { speak_at: now + WAIT_AGAIN };
+            State::Confirming { what, .. } if now < self.ends_at => {
+                self.state = State::Confirming { what, speak_at: now + WAIT_AGAIN };
                 vec![self.say(prompts::PLEASE_WAIT)]
             }
+            State::AskingPin { .. } if now < self.ends_at => vec![self.menu_again(now)],
+            State::Fetching { .. } if now < self.ends_at => self.handle_sound(false, now),
+            State::Hearing { .. } if now < self.ends_at => self.spoken(now),
+            State::Inviting { .. } if now < self.ends_at => self.invited(now),
+            State::Dictating { since } => self.dictated(since, now),
             State::Repeating { .. }
             | State::Prompting { .. }
-            | State::WrongKey { .. }
+            | State::Explaining { .. }
             | State::Listening { .. }
             | State::Confirming { .. }
-            | State::Farewell { .. } => self.hang_up(),
+            | State::AskingPin { .. }
+            | State::Fetching { .. }
+            | State::Hearing { .. }
+            | State::Inviting { .. }
+            | State::Farewell { .. } => {
+                let mut steps = self.let_go(now);
+                steps.extend(self.hang_up());
+                steps
+            }
             State::Over => vec![],
         }
     }
@@ -340,11 +441,16 @@ impl Menu {
     pub fn deadline(&self) -> Option<Deadline> {
         let (at, why) = match self.state {
             State::Repeating { until, .. } => (until, "nobody pressed a key while it rang"),
-            State::Prompting { until, .. } | State::WrongKey { until } => {
+            State::Prompting { until, .. } | State::Explaining { until } => {
                 (until, "prompt never ended")
             }
             State::Listening { until } => (until, "key window"),
-            State::Confirming { speak_at } => (speak_at, "acknowledgement not committed yet"),
+            State::Confirming { speak_at, .. } => (speak_at, "key not committed yet"),
+            State::AskingPin { until, .. } => (until, "no PIN"),
+            State::Fetching { until } => (until, "the recording is not there"),
+            State::Hearing { since } => (since + content::HEARING_MAX, "he has heard enough"),
+            State::Inviting { until, .. } => (until, "prompt never ended"),
+            State::Dictating { since } => (since + content::DICTATION_MAX, "dictated enough"),
             State::Farewell { until } => return Some((until, "farewell never ended")),
             State::Over => return None,
         };
@@ -371,161 +477,4 @@ impl Menu {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::duty::prompts::{
-        ALREADY_CONFIRMED, CONFIRMED, PLEASE_WAIT, URGENT, WITHDRAWN, WRONG_KEY,
-    };
-
-    fn at(ms: u64) -> Mono {
-        Mono(ms * 1_000_000)
-    }
-
-    fn answered() -> Menu {
-        let (menu, steps) = Menu::start(URGENT, at(0), at(90_000));
-        assert_eq!(steps, [Step::Play(URGENT)]);
-        menu
-    }
-
-    fn listening() -> Menu {
-        let mut menu = answered();
-        assert_eq!(menu.handle_played(URGENT, at(5_000)), [Step::Play(URGENT)]);
-        assert_eq!(menu.handle_played(URGENT, at(10_000)), []);
-        menu
-    }
-
-    #[test]
-    fn esc_06_a_machine_hears_it_twice_and_is_hung_up_on_after_the_key_window() {
-        let mut menu = listening();
-        assert_eq!(menu.deadline(), Some((at(35_000), "key window")));
-        assert_eq!(menu.handle_timeout(at(34_999)), []);
-        assert_eq!(menu.handle_timeout(at(35_000)), [Step::HangUp]);
-        assert_eq!(menu.result(), AttemptResult::AnsweredNoKey);
-        assert_eq!(menu.deadline(), None);
-    }
-
-    #[test]
-    fn esc_08_a_key_after_four_silent_seconds_acknowledges() {
-        let mut menu = answered();
-        assert_eq!(menu.handle_key('1', at(4_000)), [Step::Silence, Step::Acknowledge]);
-        assert_eq!(menu.handle_committed(AckOutcome::First, at(4_100)), [Step::Play(CONFIRMED)]);
-        assert_eq!(menu.handle_played(CONFIRMED, at(7_000)), [Step::HangUp]);
-        assert_eq!(menu.result(), AttemptResult::Acknowledged);
-    }
-
-    #[test]
-    fn esc_09_the_third_wrong_key_ends_the_call() {
-        let mut menu = answered();
-        for second in [2, 4] {
-            let steps = menu.handle_key('7', at(second * 1000));
-            assert_eq!(steps, [Step::Key('7'), Step::Play(WRONG_KEY)]);
-            assert_eq!(
-                menu.handle_played(WRONG_KEY, at(second * 1000 + 900)),
-                [Step::Play(URGENT)]
-            );
-        }
-        let steps = menu.handle_key('8', at(6_000));
-        assert_eq!(steps, [Step::Key('8'), Step::Play(WRONG_KEY)]);
-        assert_eq!(menu.handle_played(WRONG_KEY, at(7_000)), [Step::HangUp]);
-        assert_eq!(menu.result(), AttemptResult::AnsweredNoKey);
-    }
-
-    #[test]
-    fn esc_10_a_key_in_the_first_second_is_ignored() {
-        let mut menu = answered();
-        assert_eq!(menu.handle_key('1', at(400)), []);
-        assert_eq!(menu.handle_key('7', at(999)), []);
-        assert_eq!(menu.handle_key('1', at(1_200)), [Step::Silence, Step::Acknowledge]);
-    }
-
-    #[test]
-    fn esc_25_the_acknowledgement_stands_before_its_commit() {
-        let mut menu = answered();
-        menu.handle_key('1', at(2_000));
-        assert_eq!(menu.result(), AttemptResult::Acknowledged);
-    }
-
-    #[test]
-    fn esc_48_nothing_is_confirmed_before_the_commit() {
-        let mut menu = answered();
-        menu.handle_key('1', at(2_000));
-        assert_eq!(menu.handle_played(URGENT, at(2_500)), []);
-        assert_eq!(menu.handle_timeout(at(2_999)), []);
-        assert_eq!(menu.handle_timeout(at(3_000)), [Step::Play(PLEASE_WAIT)]);
-        assert_eq!(menu.handle_played(PLEASE_WAIT, at(4_000)), []);
-        assert_eq!(menu.handle_timeout(at(8_000)), [Step::Play(PLEASE_WAIT)]);
-        assert_eq!(menu.handle_committed(AckOutcome::First, at(8_100)), [Step::Play(CONFIRMED)]);
-    }
-
-    #[test]
-    fn a_late_report_about_a_replaced_prompt_does_not_cut_the_next_one() {
-        let mut menu = answered();
-        menu.handle_key('1', at(2_000));
-        menu.handle_committed(AckOutcome::First, at(2_010));
-        assert_eq!(menu.handle_played(URGENT, at(2_020)), []);
-        assert_eq!(menu.handle_played(CONFIRMED, at(4_000)), [Step::HangUp]);
-    }
-
-    #[test]
-    fn whoever_comes_late_or_after_a_withdrawal_is_told_so() {
-        for (outcome, prompt) in
-            [(AckOutcome::Late, ALREADY_CONFIRMED), (AckOutcome::Withdrawn, WITHDRAWN)]
-        {
-            let mut menu = listening();
-            menu.handle_key('1', at(12_000));
-            assert_eq!(menu.handle_committed(outcome, at(12_001)), [Step::Play(prompt)]);
-            assert_eq!(menu.handle_played(prompt, at(14_000)), [Step::HangUp]);
-        }
-    }
-
-    #[test]
-    fn a_star_repeats_the_sentence_and_gives_a_full_key_window() {
-        let mut menu = listening();
-        assert_eq!(menu.handle_key('*', at(30_000)), [Step::Key('*'), Step::Play(URGENT)]);
-        assert_eq!(menu.handle_played(URGENT, at(35_000)), []);
-        assert_eq!(menu.deadline(), Some((at(60_000), "key window")));
-    }
-
-    #[test]
-    fn keys_5_and_6_lead_away_and_are_wrong_keys_where_there_is_nowhere_to_go() {
-        let mut menu = answered();
-        for (key, second) in [('6', 2), ('5', 4)] {
-            assert_eq!(menu.handle_key(key, at(second * 1000)), [Step::Leave(key)]);
-            let steps = menu.handle_stays(key, at(second * 1000));
-            assert_eq!(steps, [Step::Key(key), Step::Play(prompts::CANNOT_JOIN)]);
-        }
-        assert_eq!(menu.handle_played(prompts::CANNOT_JOIN, at(7000)), [Step::Play(URGENT)]);
-        assert_eq!(menu.result(), AttemptResult::AnsweredNoKey);
-    }
-
-    #[test]
-    fn stars_without_end_do_not_hold_the_line() {
-        let mut menu = listening();
-        for second in (11..90).step_by(3) {
-            menu.handle_key('*', at(second * 1000));
-        }
-        assert_eq!(menu.handle_timeout(at(90_000)), [Step::HangUp]);
-    }
-
-    #[test]
-    fn a_relay_that_reports_nothing_does_not_hold_the_line() {
-        let mut menu = answered();
-        assert_eq!(menu.handle_timeout(at(20_000)), [Step::Play(URGENT)]);
-        assert_eq!(menu.handle_timeout(at(40_000)), []);
-        assert_eq!(menu.handle_timeout(at(65_000)), [Step::HangUp]);
-    }
-
-    #[test]
-    fn a_stopped_attempt_says_who_has_it_and_still_takes_key_1() {
-        let mut menu = listening();
-        assert_eq!(menu.stop(Unwanted::Acknowledged, at(11_000)), [Step::Play(ALREADY_CONFIRMED)]);
-        assert_eq!(menu.result(), AttemptResult::Cancelled);
-        assert_eq!(menu.handle_key('5', at(11_200)), []);
-        assert_eq!(menu.handle_key('1', at(11_500)), [Step::Silence, Step::Acknowledge]);
-        assert_eq!(menu.stop(Unwanted::Acknowledged, at(11_600)), []);
-        menu.handle_committed(AckOutcome::Late, at(11_700));
-        assert_eq!(menu.handle_key('1', at(11_800)), [], "acknowledges once");
-        assert_eq!(menu.handle_played(ALREADY_CONFIRMED, at(13_000)), [Step::HangUp]);
-        assert_eq!(menu.result(), AttemptResult::Acknowledged);
-    }
-}
+mod tests;

@@ -25,7 +25,7 @@ pub mod watch;
 use super::placed::Asker;
 use super::switchboard::{AckOutcome, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now};
-use crate::protocol::rtp::{Party, Prompt, Tone};
+use crate::protocol::rtp::{Party, Prompt, Sound, Tone};
 use crate::protocol::sip::{Ending, Incoming as Invite, LegId, Referred};
 use bridge::Guest;
 use desk::Desk;
@@ -111,7 +111,7 @@ impl Call {
         match self {
             Call::Incoming(call) => call.handle_voice(party, quiet_since),
             Call::Outgoing(call) => call.handle_voice(party, quiet_since),
-            Call::Leader(_) => {}
+            Call::Leader(call) => call.handle_voice(quiet_since),
         }
     }
 
@@ -136,6 +136,14 @@ impl Call {
         match self {
             Call::Incoming(_) | Call::Outgoing(_) => {}
             Call::Leader(call) => call.handle_ack_stored(outcome, desk, now),
+        }
+    }
+
+    /// The recording that a leader asked for, where there is one to hear.
+    pub fn handle_sound(&mut self, sound: Option<Sound>, desk: &mut Desk, now: Now) {
+        match self {
+            Call::Incoming(_) | Call::Outgoing(_) => {}
+            Call::Leader(call) => call.handle_sound(sound, desk, now),
         }
     }
 

@@ -1,9 +1,12 @@
 //! The decision itself. Moments are counted relative to now: negative is past, zero is due.
 
+mod after;
+
 use super::{Attempt, Decision, Escalation, Line, Moment, Place, Policy, State, Target, Tier};
 use crate::duty::ids::AttemptId;
 use crate::duty::journal::AttemptResult;
 use crate::duty::roster::{Person, Role, Roster};
+use crate::duty::switchboard::Errand;
 use crate::protocol::now::Now;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,6 +14,8 @@ use std::time::Duration;
 /// Milliseconds from now.
 type At = i64;
 
+/// Whoever listens to the recording or dictates takes at most so much longer.
+const ENGAGED: Duration = Duration::from_secs(900);
 /// A new round that is later than this begins now instead of when it should have.
 const LATE: At = 30_000;
 /// Somebody who is being called for another matter is asked for again after this at the latest;
@@ -23,8 +28,8 @@ pub fn decide(escalation: &Escalation, policy: &Policy, roster: &Roster, now: No
     let look = Look { escalation, policy, roster, now };
     match escalation.state {
         State::Withdrawn => Decision::Done,
-        State::Acknowledged if escalation.leader_reached => Decision::Done,
-        State::Acknowledged => look.leader_himself(),
+        State::Acknowledged if escalation.closed => Decision::Done,
+        State::Acknowledged => look.acknowledged(),
         State::Open => look.ladder(),
     }
 }
@@ -37,10 +42,14 @@ pub fn unwanted(escalation: &Escalation, roster: &Roster) -> Vec<AttemptId> {
     let wanted = |attempt: &Attempt| match escalation.state {
         State::Open => true,
         State::Withdrawn => false,
-        State::Acknowledged => {
-            attempt.acknowledged
-                || (!escalation.leader_reached && Some(attempt.person.as_str()) == leader)
-        }
+        State::Acknowledged => match attempt.errand {
+            Errand::Tell => {
+                attempt.acknowledged
+                    || (!escalation.leader_reached && Some(attempt.person.as_str()) == leader)
+            }
+            Errand::Remind => !escalation.read && !escalation.closed,
+            Errand::Confirm => escalation.unconfirmed.is_some(),
+        },
     };
     in_flight(escalation).filter(|attempt| !wanted(attempt)).map(|attempt| attempt.id).collect()
 }
@@ -48,7 +57,10 @@ pub fn unwanted(escalation: &Escalation, roster: &Roster) -> Vec<AttemptId> {
 /// Attempts in flight that nothing was heard of for too long.
 pub fn expired(escalation: &Escalation, policy: &Policy, now: Now) -> Vec<AttemptId> {
     in_flight(escalation)
-        .filter(|attempt| attempt.started.age(now) >= policy.lease)
+        .filter(|attempt| {
+            let engaged = if attempt.engaged { ENGAGED } else { Duration::ZERO };
+            attempt.started.age(now) >= policy.lease + engaged
+        })
         .map(|attempt| attempt.id)
         .collect()
 }
@@ -123,20 +135,6 @@ impl<'a> Look<'a> {
         self.wait(ends.into_iter().flatten().min())
     }
 
-    /// Somebody has acknowledged; the duty leader commands personally (5.2).
-    fn leader_himself(&self) -> Decision {
-        let mut wants: Vec<Want> = self.redial_leader().into_iter().collect();
-        if let Some(leader) = self.roster.holder(Role::Leader) {
-            wants.extend(self.follow_up(Role::Leader, leader, None, false));
-        }
-        let (calls, next) = self.sort_out(wants);
-        if !calls.is_empty() {
-            return Decision::Notify(calls);
-        }
-        let none = (millis(self.policy.redial_leader), "no number of the leader works");
-        self.wait(Some(next.unwrap_or(none)))
-    }
-
     /// When each tier begins, and when all have been tried. A tier ends early when its person
     /// cannot be reached at all or declines.
     fn tiers(&self) -> (Vec<Begun<'a>>, At) {
@@ -167,13 +165,23 @@ impl<'a> Look<'a> {
         self.declined(person)
     }
 
+    /// He has said that it is not for him (key 3), in this escalation.
+    fn handed_on(&self, person: &Person) -> Option<At> {
+        let handed = self.attempts_of(person).filter_map(|attempt| attempt.handed_on);
+        handed.map(|at| self.rel(at)).min()
+    }
+
     fn declined(&self, person: &Person) -> Option<At> {
+        if let Some(at) = self.handed_on(person) {
+            return Some(at);
+        }
         let this_round =
             self.attempts_of(person).filter(|attempt| attempt.round == self.escalation.round);
         this_round
             .filter_map(|attempt| {
                 let (at, result) = attempt.ended?;
-                (result == AttemptResult::Declined).then(|| self.rel(at))
+                let gives_up = matches!(result, AttemptResult::Declined | AttemptResult::WrongPin);
+                gives_up.then(|| self.rel(at))
             })
             .min()
     }
@@ -181,7 +189,10 @@ impl<'a> Look<'a> {
     /// Whoever declined is left alone for this round; not so the duty leader, whose other calls
     /// go on (esc_19).
     fn has_declined(&self, tier: &Begun<'_>, person: &Person) -> bool {
-        tier.tier.role != Role::Leader && self.declined(person).is_some()
+        match tier.tier.role {
+            Role::Leader => self.handed_on(person).is_some(),
+            _ => self.declined(person).is_some(),
+        }
     }
 
     /// The tier's calls that have not been made in this round.
@@ -200,6 +211,7 @@ impl<'a> Look<'a> {
                 person: person.name.clone(),
                 number: number.to_owned(),
                 ring: call.ring,
+                errand: Errand::Tell,
                 why: "the ladder says so",
             };
             wants.push(Want { at, target });
@@ -249,7 +261,10 @@ impl<'a> Look<'a> {
             AttemptResult::NoAnswer | AttemptResult::Cancelled => {
                 (repeat?, other, "again within his time")
             }
-            AttemptResult::Declined | AttemptResult::Acknowledged => return None,
+            AttemptResult::Declined
+            | AttemptResult::Acknowledged
+            | AttemptResult::HandedOn
+            | AttemptResult::WrongPin => return None,
         };
         // What was cut goes before anything else that has fallen due meanwhile.
         let from = if result == AttemptResult::Interrupted { last.started } else { ended };
@@ -271,7 +286,7 @@ impl<'a> Look<'a> {
 
     fn redial_leader(&self) -> Option<Want> {
         let leader = self.roster.holder(Role::Leader)?;
-        if self.escalation.leader_reached {
+        if self.escalation.leader_reached || self.handed_on(leader).is_some() {
             return None;
         }
         let number = self.least_tried(leader)?;
@@ -289,7 +304,8 @@ impl<'a> Look<'a> {
 
     fn repetition(&self, role: Role, person: &Person, number: &str, why: &'static str) -> Target {
         let (person, number) = (person.name.clone(), number.to_owned());
-        Target { place: None, role, person, number, ring: self.policy.ring, why }
+        let (ring, errand) = (self.policy.ring, Errand::Tell);
+        Target { place: None, role, person, number, ring, errand, why }
     }
 
     /// One call for each person at most: those due now, and when the next falls due.
@@ -344,12 +360,15 @@ impl<'a> Look<'a> {
         }
     }
 
+    /// To tell him of it, oldest first.
     fn attempts_of(
         &self,
         person: &Person,
     ) -> impl DoubleEndedIterator<Item = &'a Attempt> + use<'a> {
         let name = person.name.clone();
-        self.escalation.attempts.iter().filter(move |attempt| attempt.person == name)
+        let of_him =
+            move |attempt: &&Attempt| attempt.person == name && attempt.errand == Errand::Tell;
+        self.escalation.attempts.iter().filter(of_him)
     }
 
     /// His numbers that have not turned out dead in this escalation, mobile first.

@@ -4,11 +4,12 @@ mod decide;
 mod policy;
 
 pub use decide::{decide, expired, unwanted};
-pub use policy::{Call, Ladder, Line, Policy, Tier};
+pub use policy::{After, Call, Ladder, Line, Policy, Tier};
 
 use super::ids::{AttemptId, EntryId, EscalationId};
 use super::journal::{AttemptResult, Urgency};
 use super::roster::Role;
+use super::switchboard::Errand;
 use crate::protocol::now::{Mono, Now};
 use chrono::{DateTime, Utc};
 use std::time::Duration;
@@ -56,11 +57,25 @@ pub struct Escalation {
     pub siren: bool,
     /// The duty leader himself has pressed the key (I-7).
     pub leader_reached: bool,
+    pub acked: Option<Acked>,
+    /// 阅件: what it is about has come to a leader's knowledge.
+    pub read: bool,
+    /// The oldest instruction (批示) that the officer has not confirmed.
+    pub unconfirmed: Option<Moment>,
+    /// Nothing more follows, ever.
+    pub closed: bool,
     /// Oldest first. Of a long history: at least this round, whatever is in flight, and every
     /// attempt that found its number dead.
     pub attempts: Vec<Attempt>,
     /// People and numbers that are being called for other escalations.
     pub occupied: Vec<String>,
+}
+
+/// The acknowledgement that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acked {
+    pub at: Moment,
+    pub person: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +100,13 @@ pub struct Attempt {
     pub started: Moment,
     /// `None`: in flight.
     pub ended: Option<(Moment, AttemptResult)>,
+    pub errand: Errand,
     /// He has pressed the key; the confirmation is being spoken.
     pub acknowledged: bool,
+    /// He has pressed 3: somebody else is to be called.
+    pub handed_on: Option<Moment>,
+    /// He has pressed a key that leads to what the matter is about: the call may take longer.
+    pub engaged: bool,
     /// The line failed him, and has come back since.
     pub line_is_back: bool,
 }
@@ -106,6 +126,7 @@ pub struct Target {
     pub person: String,
     pub number: String,
     pub ring: Duration,
+    pub errand: Errand,
     pub why: &'static str,
 }
 
@@ -117,6 +138,8 @@ pub enum Decision {
     Siren,
     /// Begin the ladder again, as from this moment.
     Repeat { began: Moment },
+    /// It was acknowledged and never looked at: raise it again (escalation.md, M).
+    RaiseAgain,
     /// Nothing to do before this moment unless something happens.
     Wait { until: Mono, why: &'static str },
     /// Nothing more to do, ever.

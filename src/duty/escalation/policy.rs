@@ -24,6 +24,29 @@ pub struct Policy {
     pub channel_retry: Duration,
     /// An attempt that has not been heard of for so long is lost: it is made again.
     pub lease: Duration,
+    /// What follows on an acknowledgement; `None`: nothing.
+    pub after: Option<After>,
+}
+
+/// What follows on an acknowledgement until the matter is known and an instruction confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After {
+    /// Whoever has acknowledged and not looked at it is called so long after, each in turn.
+    pub remind: Vec<Duration>,
+    /// Not looked at by then, it is raised again.
+    pub raise_again: Duration,
+    /// The desk rings when an instruction was not confirmed for so long, again and again.
+    pub confirm: Duration,
+}
+
+impl Default for After {
+    fn default() -> Self {
+        Self {
+            remind: vec![seconds(300), seconds(600)],
+            raise_again: seconds(900),
+            confirm: seconds(120),
+        }
+    }
 }
 
 /// Tiers, one after the other. When all have been tried, the siren sounds.
@@ -108,6 +131,7 @@ impl Default for Policy {
             no_key_redial: seconds(15),
             channel_retry: seconds(5),
             lease: seconds(180),
+            after: Some(After::default()),
         }
     }
 }

@@ -86,6 +86,7 @@ fn name(role: Role) -> (&'static str, &'static str) {
         Role::Substitute => ("替班领导", "substitute"),
         Role::OfficeDirector => ("办公室主任", "office director"),
         Role::Head => ("中心主要领导", "head"),
+        Role::Officer => ("值班员", "duty officer"),
     }
 }
 

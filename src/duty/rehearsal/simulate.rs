@@ -92,6 +92,11 @@ pub fn simulate(plan: &Plan<'_>) -> Vec<Event> {
         round_began: plan.start.into(),
         siren: false,
         leader_reached: false,
+        acked: None,
+        // Who is told is rehearsed, not what follows.
+        read: true,
+        unconfirmed: None,
+        closed: false,
         attempts: vec![],
         occupied: vec![],
     };
@@ -135,7 +140,7 @@ impl Rehearsal<'_> {
                     continue;
                 }
                 Decision::Wait { until, .. } => Some(until),
-                Decision::Done => None,
+                Decision::RaiseAgain | Decision::Done => None,
             };
             let next = self.coming.iter().map(|one| one.0).chain(until).min();
             let Some(next) = next.filter(|next| *next <= end) else { return };
@@ -176,7 +181,10 @@ impl Rehearsal<'_> {
             number: target.number,
             started: self.now.into(),
             ended: None,
+            errand: target.errand,
             acknowledged: false,
+            handed_on: None,
+            engaged: false,
             line_is_back: false,
         });
     }

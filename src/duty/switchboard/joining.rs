@@ -5,7 +5,8 @@ use crate::duty::call::Call;
 use crate::duty::call::bridge::Guest;
 use crate::duty::call::caller::Caller;
 use crate::duty::call::incoming::Incoming;
-use crate::duty::ids::CallId;
+use crate::duty::ids::{AttemptId, CallId};
+use crate::duty::journal::Fact;
 use crate::duty::prompts::RINGBACK;
 use crate::protocol::now::Now;
 use crate::protocol::rtp::{Command, Party};
@@ -34,6 +35,7 @@ impl Switchboard {
         self.desk.channels.pass_on(guest.leg.channel, call, Party::Leader);
         self.turn(call, |call, desk| call.seat(guest, desk, now));
         self.desk.media(Command::Finish { call: leader.0 });
+        self.desk.note(Fact::AttemptTalks { attempt: AttemptId(leader.0) }, now);
         Some(())
     }
 

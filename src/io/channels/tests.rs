@@ -71,13 +71,9 @@ impl Room {
     }
 
     fn office(&self) -> Office {
-        let leader = Person {
-            name: "张局长".to_owned(),
-            role: Role::Leader,
-            mobile: Some("913900000001".to_owned()),
-            sms: Some("13900000001".to_owned()),
-            office: None,
-        };
+        let sms = Some("13900000001".to_owned());
+        let leader = Person::new("张局长", Role::Leader, Some("913900000001"), None);
+        let leader = Person { sms, ..leader };
         Office {
             store: self.store.clone(),
             board: self.board.clone(),

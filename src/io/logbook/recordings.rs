@@ -90,7 +90,11 @@ async fn written(write: Write, store: &Store, board: &Board, give_up: &Cancellat
         }
     }
     if let Write::Bind(sealed) = write {
-        board.tell(Live::Entry { entry: EntryId::from(CallId(sealed.call)) });
+        let call = CallId(sealed.call);
+        match store.entry_of_attempt(call).await {
+            Ok(Some(entry)) => board.tell(Live::Escalation { entry }),
+            Ok(None) | Err(_) => board.tell(Live::Entry { entry: EntryId::from(call) }),
+        }
     }
 }
 

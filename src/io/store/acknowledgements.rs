@@ -2,11 +2,12 @@
 
 use super::audit::{self, Actor};
 use super::error::Result;
-use super::text::{Id, Named, ms};
+use super::text::{Id, Named, mono, ms, name};
+use super::{duty, following};
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Disposition};
 use crate::duty::roster::Role;
-use crate::duty::switchboard::AckOutcome;
+use crate::duty::switchboard::{AckOutcome, Errand};
 use crate::protocol::now::Now;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -14,6 +15,7 @@ struct Attempt {
     escalation: EscalationId,
     person: String,
     role: Role,
+    errand: Errand,
 }
 
 pub(super) fn acknowledge(
@@ -30,24 +32,22 @@ pub(super) fn acknowledge(
         return Ok(AckOutcome::Withdrawn);
     };
     let id = called.escalation;
-    let won = sql
-        .prepare_cached(
-            "UPDATE escalation SET state = 'acknowledged' WHERE id = ?1 AND state = 'open'",
-        )?
-        .execute([Id(id)])?;
-    let outcome = if won > 0 {
+    if called.errand == Errand::Confirm {
+        following::confirm(sql, id, &Actor::phone(&called.person), now)?;
+        return Ok(AckOutcome::First);
+    }
+    let won = win(sql, id, (&called.person, called.role), ("phone_key", ""), now)?;
+    let outcome = if won {
         AckOutcome::First
     } else if is_withdrawn(sql, id)? {
         AckOutcome::Withdrawn
     } else {
         AckOutcome::Late
     };
-    if called.role == Role::Leader && outcome != AckOutcome::Withdrawn {
-        sql.prepare_cached(
-            "UPDATE escalation SET leader_reached_ms = ?2
-             WHERE id = ?1 AND leader_reached_ms IS NULL",
-        )?
-        .execute(params![Id(id), ms(now.wall)])?;
+    // Whoever led when he was called may not lead any more: then the one who does is told too.
+    let leads = called.role == Role::Leader && duty::leads(sql, &called.person, now)?;
+    if leads && outcome != AckOutcome::Withdrawn {
+        leader_reached(sql, id, now)?;
     }
     sql.prepare_cached(
         "INSERT INTO acknowledgement (attempt, escalation, person, role, channel, at_ms, outcome)
@@ -58,6 +58,33 @@ pub(super) fn acknowledge(
     let outcome_name = outcome_name(outcome);
     audit::append(sql, now, &actor, "escalation.acknowledge", &id.to_string(), outcome_name)?;
     Ok(outcome)
+}
+
+pub(super) fn leader_reached(sql: &Connection, id: EscalationId, now: Now) -> Result<()> {
+    sql.prepare_cached(
+        "UPDATE escalation SET leader_reached_ms = ?2
+         WHERE id = ?1 AND leader_reached_ms IS NULL",
+    )?
+    .execute(params![Id(id), ms(now.wall)])?;
+    Ok(())
+}
+
+/// Whether this is the first acknowledgement of an open escalation.
+pub(super) fn win(
+    sql: &Connection,
+    id: EscalationId,
+    (person, role): (&str, Role),
+    (channel, how): (&str, &str),
+    now: Now,
+) -> Result<bool> {
+    let won = sql
+        .prepare_cached(
+            "UPDATE escalation SET state = 'acknowledged', acked_ms = ?2, acked_mono = ?3,
+               acked_by = ?4, acked_role = ?5, acked_channel = ?6, acked_how = ?7
+             WHERE id = ?1 AND state = 'open'",
+        )?
+        .execute(params![Id(id), ms(now.wall), mono(now), person, name(role), channel, how])?;
+    Ok(won > 0)
 }
 
 fn known(sql: &Connection, attempt: AttemptId) -> Result<Option<AckOutcome>> {
@@ -74,35 +101,42 @@ fn known(sql: &Connection, attempt: AttemptId) -> Result<Option<AckOutcome>> {
 
 fn called(sql: &Connection, attempt: AttemptId) -> Result<Option<Attempt>> {
     Ok(sql
-        .prepare_cached("SELECT escalation, person, role FROM attempt WHERE id = ?1")?
+        .prepare_cached("SELECT escalation, person, role, errand FROM attempt WHERE id = ?1")?
         .query_row([Id(attempt)], |row| {
             Ok(Attempt {
                 escalation: row.get::<_, Id<EscalationId>>(0)?.0,
                 person: row.get(1)?,
                 role: row.get::<_, Named<Role>>(2)?.0,
+                errand: row.get::<_, Named<Errand>>(3)?.0,
             })
         })
         .optional()?)
 }
 
-fn is_withdrawn(sql: &Connection, id: EscalationId) -> Result<bool> {
+pub(super) fn is_withdrawn(sql: &Connection, id: EscalationId) -> Result<bool> {
     Ok(sql
         .prepare_cached("SELECT 1 FROM escalation WHERE id = ?1 AND state = 'withdrawn'")?
         .exists([Id(id)])?)
 }
 
-fn outcome_name(outcome: AckOutcome) -> &'static str {
+pub(super) fn outcome_name(outcome: AckOutcome) -> &'static str {
     match outcome {
         AckOutcome::First => "first",
         AckOutcome::Late => "late",
-        AckOutcome::Withdrawn => "withdrawn",
+        AckOutcome::Withdrawn
+        | AckOutcome::HandedOn
+        | AckOutcome::PassedOn
+        | AckOutcome::Instructed => "withdrawn",
     }
 }
 
 /// How the call of an attempt ended, told by what became of the attempt.
 pub(super) fn disposition(result: AttemptResult) -> Disposition {
     match result {
-        AttemptResult::Acknowledged | AttemptResult::AnsweredNoKey => Disposition::Answered,
+        AttemptResult::Acknowledged
+        | AttemptResult::AnsweredNoKey
+        | AttemptResult::HandedOn
+        | AttemptResult::WrongPin => Disposition::Answered,
         AttemptResult::Busy => Disposition::BusyMissed,
         AttemptResult::Declined => Disposition::Declined,
         AttemptResult::NoAnswer | AttemptResult::Cancelled => Disposition::Missed,

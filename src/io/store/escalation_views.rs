@@ -8,6 +8,7 @@ use super::text::{Id, Ms, Named, instant, optional};
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Urgency};
 use crate::duty::roster::Role;
+use crate::duty::switchboard::Errand;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
@@ -38,9 +39,53 @@ pub struct EscalationRow {
     pub acknowledged: Option<AckRow>,
     /// When the duty leader himself was reached.
     pub leader_reached: Option<DateTime<Utc>>,
+    /// 阅件
+    pub read: Option<ReadRow>,
+    /// Nothing more follows since then.
+    pub closed: Option<DateTime<Utc>>,
+    /// Raised again because that one was acknowledged and not looked at.
+    pub again: bool,
     pub withdrawn: Option<DateTime<Utc>>,
     pub withdrawn_by: Option<String>,
     pub reason: String,
+}
+
+/// How what a matter is about came to a leader's knowledge first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReadRow {
+    pub at: DateTime<Utc>,
+    pub by: String,
+    pub how: ReadHow,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadHow {
+    /// On his page.
+    Page,
+    /// He listened to the recording.
+    Recording,
+    /// He spoke with the officer or the caller.
+    Talk,
+    /// He gave an instruction.
+    Instruction,
+    /// The officer told him by another way.
+    ByHand,
+}
+
+/// 批示, dictated on the telephone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InstructionRow {
+    pub attempt: AttemptId,
+    pub person: String,
+    pub role: Role,
+    pub from: DateTime<Utc>,
+    pub lasts_ms: i64,
+    /// Where it begins in the recording of the call.
+    pub offset_ms: i64,
+    pub recording: Option<RecordingState>,
+    /// 回执: when, by whom.
+    pub confirmed: Option<(DateTime<Utc>, String)>,
 }
 
 /// Escalations that nobody has acknowledged.
@@ -70,6 +115,17 @@ pub struct AckRow {
     pub at: DateTime<Utc>,
     /// `false`: somebody else had acknowledged already.
     pub first: bool,
+    pub channel: AckChannel,
+    /// By hand: who says so, and how.
+    pub how: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AckChannel {
+    PhoneKey,
+    Page,
+    ByHand,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -87,6 +143,13 @@ pub struct AttemptRow {
     pub ended: Option<DateTime<Utc>>,
     pub result: Option<AttemptResult>,
     pub status: Option<u16>,
+    pub errand: Errand,
+    /// Nothing was ever heard of whoever answered.
+    pub mute: Option<DateTime<Utc>>,
+    /// He holds the role in the place of this one.
+    pub instead_of: Option<String>,
+    /// How much he listened to the caller's recording.
+    pub heard_ms: i64,
     /// Keys other than the acknowledging one.
     pub keys: String,
     pub recording: Option<RecordingState>,
@@ -100,6 +163,8 @@ pub struct EscalationView {
     pub acknowledgements: Vec<AckRow>,
     /// Of the quiet channels, newest first.
     pub notices: Vec<NoticeRow>,
+    /// Oldest first.
+    pub instructions: Vec<InstructionRow>,
 }
 
 pub const MOST_ATTEMPTS: i64 = 200;
@@ -121,9 +186,9 @@ const ESCALATION: &str = "
   SELECT e.id, e.entry, e.urgency, e.state, e.raised_ms, e.raised_by, e.round,
     CASE WHEN e.state = 'open' THEN e.siren_ms END, e.leader_reached_ms, e.withdrawn_ms,
     e.withdrawn_by, e.reason, (SELECT count(*) FROM attempt a WHERE a.escalation = e.id),
-    k.person, k.role, k.at_ms
-  FROM escalation e
-  LEFT JOIN acknowledgement k ON k.escalation = e.id AND k.outcome = 'first'";
+    e.acked_by, e.acked_role, e.acked_ms, e.acked_channel, e.acked_how, e.read_ms, e.read_by, e.read_how, e.closed_ms,
+    e.again_of IS NOT NULL
+  FROM escalation e";
 
 pub(super) fn rows(sql: &Connection, entry: EntryId, most: i64) -> Result<Vec<EscalationRow>> {
     let query =
@@ -141,6 +206,8 @@ fn one(row: &Row<'_>) -> rusqlite::Result<EscalationRow> {
             role: row.get::<_, Named<Role>>(14)?.0,
             at: row.get::<_, Ms>(15)?.0,
             first: true,
+            channel: row.get::<_, Named<AckChannel>>(16)?.0,
+            how: row.get(17)?,
         }),
         None => None,
     };
@@ -154,6 +221,14 @@ fn one(row: &Row<'_>) -> rusqlite::Result<EscalationRow> {
         round: row.get(6)?,
         siren: instant(row, 7)?,
         leader_reached: instant(row, 8)?,
+        read: match (instant(row, 18)?, optional(row, 20)?) {
+            (Some(at), Some(how)) => {
+                Some(ReadRow { at, by: row.get::<_, Option<String>>(19)?.unwrap_or_default(), how })
+            }
+            (None, _) | (_, None) => None,
+        },
+        closed: instant(row, 21)?,
+        again: row.get(22)?,
         withdrawn: instant(row, 9)?,
         withdrawn_by: row.get(10)?,
         reason: row.get(11)?,
@@ -167,16 +242,20 @@ pub(super) fn view(sql: &Connection, row: EscalationRow) -> Result<EscalationVie
         "SELECT a.id, a.seq, a.round, a.role, a.person, a.target, a.why, a.started_ms, a.ringing_ms,
            a.answered_ms, a.ended_ms, a.result, a.status,
            (SELECT group_concat(key, '' ORDER BY at_mono) FROM attempt_key k
-             WHERE k.attempt = a.id), r.state
+             WHERE k.attempt = a.id), r.state, a.errand, a.mute_ms, s.absent,
+           (SELECT coalesce(sum(lasts_ms), 0) FROM heard h WHERE h.attempt = a.id)
          FROM attempt a LEFT JOIN recording r ON r.call = a.id
+           LEFT JOIN substitution s ON s.id = a.substitution
          WHERE a.escalation = ?1 ORDER BY a.seq DESC LIMIT ?2",
     )?;
     let attempts = attempts.query_map(params![Id(row.id), MOST_ATTEMPTS], attempt_row)?;
     let mut attempts = attempts.collect::<Result<Vec<_>, _>>()?;
     attempts.reverse();
     let mut acks = sql.prepare_cached(
-        "SELECT person, role, at_ms, outcome = 'first' FROM acknowledgement
-         WHERE escalation = ?1 ORDER BY at_ms",
+        "SELECT person, role, at_ms, outcome = 'first', channel, '' FROM acknowledgement
+           WHERE escalation = ?1
+         UNION ALL SELECT person, role, at_ms, outcome = 'first', channel, how FROM told
+           WHERE escalation = ?1 ORDER BY 3",
     )?;
     let acks = acks.query_map([Id(row.id)], |row| {
         Ok(AckRow {
@@ -184,11 +263,38 @@ pub(super) fn view(sql: &Connection, row: EscalationRow) -> Result<EscalationVie
             role: row.get::<_, Named<Role>>(1)?.0,
             at: row.get::<_, Ms>(2)?.0,
             first: row.get(3)?,
+            channel: row.get::<_, Named<AckChannel>>(4)?.0,
+            how: row.get(5)?,
         })
     })?;
     let acknowledgements = acks.collect::<Result<_, _>>()?;
     let notices = notice_views::rows(sql, row.id)?;
-    Ok(EscalationView { attempts, acknowledgements, notices, row })
+    let instructions = instructions(sql, row.id)?;
+    Ok(EscalationView { attempts, acknowledgements, instructions, notices, row })
+}
+
+fn instructions(sql: &Connection, id: EscalationId) -> Result<Vec<InstructionRow>> {
+    let mut rows = sql.prepare_cached(
+        "SELECT i.attempt, i.person, i.role, i.from_ms, i.lasts_ms,
+           max(0, i.from_ms - coalesce(r.started_ms, i.from_ms)), r.state, i.confirmed_ms,
+           i.confirmed_by
+         FROM instruction i LEFT JOIN recording r ON r.call = i.attempt
+         WHERE i.escalation = ?1 ORDER BY i.from_ms",
+    )?;
+    let rows = rows.query_map([Id(id)], |row| {
+        let by: Option<String> = row.get(8)?;
+        Ok(InstructionRow {
+            attempt: row.get::<_, Id<AttemptId>>(0)?.0,
+            person: row.get(1)?,
+            role: row.get::<_, Named<Role>>(2)?.0,
+            from: row.get::<_, Ms>(3)?.0,
+            lasts_ms: row.get(4)?,
+            offset_ms: row.get(5)?,
+            recording: optional(row, 6)?,
+            confirmed: instant(row, 7)?.map(|at| (at, by.unwrap_or_default())),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
@@ -208,5 +314,9 @@ fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
         status: row.get(12)?,
         keys: row.get::<_, Option<String>>(13)?.unwrap_or_default(),
         recording: optional(row, 14)?,
+        errand: row.get::<_, Named<Errand>>(15)?.0,
+        mute: instant(row, 16)?,
+        instead_of: row.get(17)?,
+        heard_ms: row.get(18)?,
     })
 }

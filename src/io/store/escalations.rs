@@ -6,17 +6,19 @@ use super::entries::Withdrawn;
 use super::error::Result;
 use super::text::{Id, Ms, Named, moment, mono, mono_of, ms, name};
 use super::writer::Tx;
-use super::{Store, Who, acknowledgements, notices};
+use super::{Store, acknowledgements, duty, following, notices};
 use crate::duty::escalation::{
-    Attempt, Decision, Escalation, Place, Policy, State, Target, decide, expired, unwanted,
+    Acked, Attempt, Decision, Escalation, Place, Policy, State, Target, decide, expired, unwanted,
 };
 use crate::duty::ids::{AttemptId, CallId, EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Urgency};
-use crate::duty::roster::{Role, Roster};
-use crate::duty::switchboard::{Input, LeaderCall, Unwanted};
+use crate::duty::roster::{Person, Role, Roster};
+use crate::duty::switchboard::{Errand, Input, LeaderCall, Unwanted};
 use crate::io::status::Live;
 use crate::protocol::now::{Deadline, Now, earlier};
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::time::Duration;
 
 /// Decisions in one cycle about one escalation before the rest waits for the next cycle.
 const DECISIONS: usize = 8;
@@ -55,23 +57,6 @@ impl Store {
     ) -> impl Future<Output = Result<Cycle>> + Send + use<> {
         let (policy, roster) = (policy.clone(), roster.clone());
         self.write(move |tx| cycle(tx, now, &policy, &roster))
-    }
-
-    /// The officer has spoken to the duty leader by another way, after somebody else had
-    /// acknowledged: his redial ends. `how` is mandatory; wake the escalator. `false`: there is no
-    /// such redial.
-    pub async fn leader_spoken_to(
-        &self,
-        who: &Who,
-        entry: EntryId,
-        how: &str,
-        now: Now,
-    ) -> Result<bool> {
-        let (actor, how) = (Actor::from(who), how.trim().to_owned());
-        if how.is_empty() {
-            return Ok(false);
-        }
-        self.write(move |tx| reached(tx.sql, &actor, entry, &how, now)).await
     }
 
     /// As [`Store::next_calls`], for a thread that may wait.
@@ -155,24 +140,20 @@ pub(super) fn withdraw(
     Ok(acknowledged.map_or(Withdrawn::NothingOpen, |id| Withdrawn::Acknowledged(id.0)))
 }
 
-fn reached(sql: &Connection, actor: &Actor, entry: EntryId, how: &str, now: Now) -> Result<bool> {
-    let reached: Option<Id<EscalationId>> = sql
-        .prepare_cached(
-            "UPDATE escalation SET leader_reached_ms = ?2 WHERE entry = ?1
-               AND state = 'acknowledged' AND leader_reached_ms IS NULL RETURNING id",
-        )?
-        .query_row(params![Id(entry), ms(now.wall)], |row| row.get(0))
-        .optional()?;
-    if let Some(Id(id)) = &reached {
-        audit::append(sql, now, actor, "escalation.leader_reached", &id.to_string(), how)?;
-    }
-    Ok(reached.is_some())
-}
-
 fn cycle(tx: &mut Tx<'_>, now: Now, policy: &Policy, roster: &Roster) -> Result<Cycle> {
     let mut cycle = Cycle::default();
-    for id in unfinished(tx.sql)? {
+    let unfinished = unfinished(tx.sql)?;
+    if unfinished.is_empty() {
+        return Ok(cycle);
+    }
+    let version = duty::put_in_force(tx.sql, policy, roster, now)?;
+    let roster = &duty::in_force(tx.sql, roster, now)?;
+    let change = duty::next_change(tx.sql, now)?.map(|at| now.mono + until(at, now));
+    cycle.until = change.map(|at| (at, "somebody else is on duty"));
+    for id in unfinished {
         let before = cycle.inputs.len();
+        let own = own_policy(tx.sql, id, version)?;
+        let policy = own.as_ref().unwrap_or(policy);
         let entry = advance(tx, id, now, policy, roster, &mut cycle)?;
         if cycle.inputs.len() > before {
             cycle.live.push(Live::Escalation { entry });
@@ -192,11 +173,28 @@ fn cycle(tx: &mut Tx<'_>, now: Now, policy: &Policy, roster: &Roster) -> Result<
     Ok(cycle)
 }
 
+fn until(at: DateTime<Utc>, now: Now) -> Duration {
+    (at - now.wall).to_std().unwrap_or_default().max(Duration::from_millis(1))
+}
+
+/// The figures that it began with, where they are others than those of today.
+fn own_policy(sql: &Connection, id: EscalationId, today: i64) -> Result<Option<Policy>> {
+    sql.prepare_cached("UPDATE escalation SET policy = ?2 WHERE id = ?1 AND policy IS NULL")?
+        .execute(params![Id(id), today])?;
+    let version: i64 = sql
+        .prepare_cached("SELECT policy FROM escalation WHERE id = ?1")?
+        .query_row([Id(id)], |row| row.get(0))?;
+    if version == today {
+        return Ok(None);
+    }
+    duty::figures(sql, version)
+}
+
 /// Costs as much as there is unfinished, however much is finished.
 const UNFINISHED: &str = "
   SELECT e.id FROM escalation e WHERE e.id IN (
     SELECT id FROM escalation
-      WHERE state = 'open' OR (state = 'acknowledged' AND leader_reached_ms IS NULL)
+      WHERE state = 'open' OR (state = 'acknowledged' AND closed_ms IS NULL)
     UNION SELECT escalation FROM attempt WHERE ended_ms IS NULL)
   ORDER BY coalesce((SELECT max(a.started_ms) FROM attempt a WHERE a.escalation = e.id), 0),
     e.urgency, e.raised_ms";
@@ -225,9 +223,12 @@ fn advance(
     }
     for attempt in unwanted(&escalation, roster) {
         if stop(tx.sql, attempt, now)? {
-            let why = match escalation.state {
-                State::Withdrawn => Unwanted::Withdrawn,
-                State::Open | State::Acknowledged => Unwanted::Acknowledged,
+            let of = |one: &&Attempt| one.id == attempt;
+            let errand = escalation.attempts.iter().find(of).map(|one| one.errand);
+            let why = match (escalation.state, errand) {
+                (_, Some(Errand::Remind | Errand::Confirm)) => Unwanted::Settled,
+                (State::Withdrawn, _) => Unwanted::Withdrawn,
+                (State::Open | State::Acknowledged, _) => Unwanted::Acknowledged,
             };
             cycle.inputs.push(Input::StopNotifying { attempt, why });
         }
@@ -237,7 +238,7 @@ fn advance(
         match decide(&escalation, policy, roster, now) {
             Decision::Notify(targets) => {
                 for target in targets {
-                    cycle.inputs.push(claim(tx, &escalation, target, now)?);
+                    cycle.inputs.push(claim(tx, &escalation, target, roster, now)?);
                 }
             }
             Decision::Siren => {
@@ -260,7 +261,16 @@ fn advance(
                 cycle.until = earlier(cycle.until, Some((until, why)));
                 return Ok(escalation.entry);
             }
-            Decision::Done => return Ok(escalation.entry),
+            Decision::RaiseAgain => {
+                following::raise_again(tx, &escalation, now)?;
+                cycle.until = earlier(cycle.until, Some((now.mono, "raised again")));
+                cycle.live.push(Live::Escalation { entry: escalation.entry });
+                return Ok(escalation.entry);
+            }
+            Decision::Done => {
+                following::close(tx.sql, &escalation, now)?;
+                return Ok(escalation.entry);
+            }
         }
     }
     cycle.until = earlier(cycle.until, Some((now.mono, "more is to be decided")));
@@ -269,16 +279,25 @@ fn advance(
 
 /// The attempt's row comes before its call: a crash in between makes the call again, never
 /// forgets it.
-fn claim(tx: &mut Tx<'_>, escalation: &Escalation, target: Target, now: Now) -> Result<Input> {
+fn claim(
+    tx: &mut Tx<'_>,
+    escalation: &Escalation,
+    target: Target,
+    roster: &Roster,
+    now: Now,
+) -> Result<Input> {
+    let holds = |one: &&Person| one.role == target.role && one.name == target.person;
+    let person = roster.people.iter().find(holds).or_else(|| roster.named(&target.person));
+    let record = person.and_then(|person| person.stands_in.as_ref()).map(|held| held.record);
     let attempt = AttemptId::new(now, tx.random);
     calls::placed(tx.sql, CallId::from(attempt), escalation.entry, &target.number, now)?;
     let column = |part: usize| i64::try_from(part).unwrap_or(i64::MAX);
     tx.sql
         .prepare_cached(
             "INSERT INTO attempt (id, escalation, seq, round, tier, call_of_tier, role, person,
-               target, why, started_ms, started_mono)
-             SELECT ?1, ?2, coalesce(max(seq), 0) + 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
-             FROM attempt WHERE escalation = ?2",
+               target, why, started_ms, started_mono, errand, substitution)
+             SELECT ?1, ?2, coalesce(max(seq), 0) + 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
+               ?13 FROM attempt WHERE escalation = ?2",
         )?
         .execute(params![
             Id(attempt),
@@ -292,6 +311,8 @@ fn claim(tx: &mut Tx<'_>, escalation: &Escalation, target: Target, now: Now) -> 
             target.why,
             ms(now.wall),
             mono(now),
+            name(target.errand),
+            record,
         ])?;
     Ok(Input::Notify(LeaderCall {
         attempt,
@@ -300,6 +321,8 @@ fn claim(tx: &mut Tx<'_>, escalation: &Escalation, target: Target, now: Now) -> 
         target: target.number,
         urgency: escalation.urgency,
         ring: target.ring,
+        errand: target.errand,
+        pin: person.and_then(|person| person.pin.clone()),
     }))
 }
 
@@ -314,7 +337,8 @@ pub(super) fn load(sql: &Connection, id: EscalationId) -> Result<Escalation> {
     let mut escalation = sql
         .prepare_cached(
             "SELECT entry, urgency, state, round, round_ms, round_mono, siren_ms IS NOT NULL,
-               leader_reached_ms IS NOT NULL FROM escalation WHERE id = ?1",
+               leader_reached_ms IS NOT NULL, acked_ms, acked_mono, read_ms IS NOT NULL,
+               closed_ms IS NOT NULL, acked_by FROM escalation WHERE id = ?1",
         )?
         .query_row([Id(id)], |row| {
             Ok(Escalation {
@@ -330,17 +354,28 @@ pub(super) fn load(sql: &Connection, id: EscalationId) -> Result<Escalation> {
                 round_began: moment(row.get(4)?, row.get(5)?),
                 siren: row.get(6)?,
                 leader_reached: row.get(7)?,
+                acked: match (row.get::<_, Option<Ms>>(8)?, row.get::<_, Option<String>>(12)?) {
+                    (Some(at), Some(person)) => Some(Acked { at: moment(at, row.get(9)?), person }),
+                    (None, _) | (_, None) => None,
+                },
+                read: row.get(10)?,
+                closed: row.get(11)?,
+                unconfirmed: None,
                 attempts: vec![],
                 occupied: vec![],
             })
         })?;
+    escalation.unconfirmed = following::unconfirmed(sql, id)?;
     let mut rows = sql.prepare_cached(
         "SELECT a.id, a.round, a.tier, a.call_of_tier, a.role, a.person, a.target, a.started_ms,
            a.started_mono, a.ended_ms, a.ended_mono, a.result,
            EXISTS (SELECT 1 FROM acknowledgement k WHERE k.attempt = a.id),
            a.result = 'channel_failed' AND EXISTS (SELECT 1 FROM outage o
-             WHERE o.kind = 'line' AND o.to_ms >= a.ended_ms)
-         FROM attempt a WHERE a.escalation = ?1 AND (a.ended_ms IS NULL OR a.result = 'unreachable'
+             WHERE o.kind = 'line' AND o.to_ms >= a.ended_ms),
+           a.errand, h.at_ms, h.at_mono,
+           EXISTS (SELECT 1 FROM attempt_key k WHERE k.attempt = a.id AND k.key IN ('2', '9'))
+         FROM attempt a LEFT JOIN handing h ON h.attempt = a.id WHERE a.escalation = ?1 AND (a.ended_ms IS NULL
+           OR a.result = 'unreachable' OR h.at_ms IS NOT NULL
            OR a.seq > (SELECT max(seq) FROM attempt WHERE escalation = ?1) - ?2)
          ORDER BY a.seq",
     )?;
@@ -374,7 +409,13 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         number: row.get(6)?,
         started: moment(row.get(7)?, row.get(8)?),
         ended,
+        errand: row.get::<_, Named<Errand>>(14)?.0,
         acknowledged: row.get(12)?,
+        handed_on: match row.get::<_, Option<Ms>>(15)? {
+            Some(at) => Some(moment(at, row.get(16)?)),
+            None => None,
+        },
+        engaged: row.get(17)?,
         line_is_back: row.get::<_, Option<bool>>(13)?.unwrap_or(false),
     })
 }

@@ -5,12 +5,12 @@ use super::audit::{self, Actor};
 use super::error::Result;
 use super::writer::Tx;
 use super::{
-    acknowledgements, callbacks, calls, entries, escalations, fax, outages, placed, recordings,
-    stretches, voices,
+    acknowledgements, callbacks, calls, duty, entries, escalations, fax, following, outages,
+    placed, recordings, stretches, voices,
 };
-use crate::duty::ids::{CallId, EntryId};
+use crate::duty::ids::{AttemptId, CallId, EntryId};
 use crate::duty::journal::{Fact, Joining, Noted, Urgency};
-use crate::duty::switchboard::Input;
+use crate::duty::switchboard::{AckOutcome, Input};
 use crate::io::status::Live;
 use crate::protocol::now::Now;
 use rusqlite::Connection;
@@ -88,15 +88,7 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
         Fact::Over { call, stretch } => stretches::end(sql, *call, *stretch, now)?,
         Fact::LongCall { call } => calls::changed(sql, *call)?,
         Fact::FaxHeard { call } => fax::heard(sql, *call, now)?,
-        Fact::Ended { call, disposition, by, status, why } => {
-            let live = calls::ended(sql, *call, *disposition, *by, *status, why, now)?;
-            stretches::end_all(sql, *call, true, now)?;
-            recordings::finalize(sql, *call)?;
-            if disposition.needs_callback() {
-                callbacks::make(sql, *call, now)?;
-            }
-            live
-        }
+        Fact::Ended { .. } => ended(sql, &noted.fact, now)?,
         Fact::NotSecret { .. } | Fact::Undecryptable { .. } => secrecy(sql, &noted.fact, now)?,
         Fact::Carried { .. } => voices::carried(sql, &noted.fact, now)?,
         Fact::Flagged { entry, urgency, phone } => {
@@ -107,10 +99,17 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
         Fact::AttemptRinging { .. }
         | Fact::AttemptDialled { .. }
         | Fact::AttemptAnswered { .. }
-        | Fact::AttemptKey { .. } => on_attempt(sql, &noted.fact, now)?,
-        Fact::Acknowledged { attempt, entry } => {
-            let outcome = acknowledgements::acknowledge(sql, *attempt, *entry, now)?;
-            let input = Some(Input::AckStored { attempt: *attempt, outcome });
+        | Fact::AttemptKey { .. }
+        | Fact::AttemptMute { .. } => on_attempt(sql, &noted.fact, now)?,
+        Fact::AttemptHeard { .. } | Fact::AttemptTalks { .. } => {
+            let live = following::learnt(sql, &noted.fact, now)?;
+            return Ok(Applied { escalate: true, ..Applied::tell(live) });
+        }
+        Fact::Acknowledged { attempt, entry }
+        | Fact::HandedOn { attempt, entry }
+        | Fact::Dictated { attempt, entry, .. } => {
+            let outcome = pressed(sql, &noted.fact, now)?;
+            let input = outcome.map(|outcome| Input::AckStored { attempt: *attempt, outcome });
             let live = vec![Live::Escalation { entry: *entry }];
             return Ok(Applied { input, live, escalate: true });
         }
@@ -141,7 +140,21 @@ fn answered(sql: &Connection, call: CallId, phone: &str, now: Now) -> Result<App
     stretches::end_all(sql, call, false, now)?;
     recordings::begin(sql, call, now)?;
     let about = placed::reached(sql, call, now)?.map(|entry| Live::Entry { entry });
-    Ok(Applied { live: live.into_iter().chain(about).collect(), ..Applied::default() })
+    // A leader who had the desk rung (key 5) speaks with the officer.
+    let talks = following::learnt(sql, &Fact::AttemptTalks { attempt: AttemptId(call.0) }, now)?;
+    let live = live.into_iter().chain(about).chain(talks).collect();
+    Ok(Applied { live, ..Applied::default() })
+}
+
+fn ended(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<Live>> {
+    let Fact::Ended { call, disposition, by, status, why } = fact else { return Ok(None) };
+    let live = calls::ended(sql, *call, *disposition, *by, *status, why, now)?;
+    stretches::end_all(sql, *call, true, now)?;
+    recordings::finalize(sql, *call)?;
+    if disposition.needs_callback() {
+        callbacks::make(sql, *call, now)?;
+    }
+    Ok(live)
 }
 
 fn line_up(sql: &Connection, now: Now) -> Result<Applied> {
@@ -164,6 +177,18 @@ fn counted(
     Ok(Some(Live::Status))
 }
 
+/// What a leader has pressed or said, and waits for its commit.
+fn pressed(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<AckOutcome>> {
+    Ok(Some(match fact {
+        Fact::Acknowledged { attempt, entry } => {
+            acknowledgements::acknowledge(sql, *attempt, *entry, now)?
+        }
+        Fact::HandedOn { attempt, entry } => duty::hand_on(sql, *attempt, *entry, now)?,
+        Fact::Dictated { attempt, since, .. } => following::dictated(sql, *attempt, *since, now)?,
+        _ => return Ok(None),
+    }))
+}
+
 /// What is heard of a leader before his attempt is over.
 fn on_attempt(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<Live>> {
     match fact {
@@ -178,6 +203,7 @@ fn on_attempt(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<Live>> {
             Ok(live)
         }
         Fact::AttemptKey { attempt, key } => escalations::key(sql, *attempt, *key, now),
+        Fact::AttemptMute { attempt } => following::mute(sql, *attempt, now),
         _ => Ok(None),
     }
 }

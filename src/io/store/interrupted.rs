@@ -73,7 +73,12 @@ fn forget_other_boots(sql: &Connection, boot: &str) -> Result<()> {
         "INSERT INTO boot (one, id) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET id = ?1",
         [boot],
     )?;
-    sql.execute("UPDATE escalation SET raised_mono = NULL, round_mono = NULL", [])?;
+    sql.execute(
+        "UPDATE escalation SET raised_mono = NULL, round_mono = NULL, acked_mono = NULL",
+        [],
+    )?;
+    sql.execute("UPDATE handing SET at_mono = NULL", [])?;
+    sql.execute("UPDATE instruction SET at_mono = NULL", [])?;
     sql.execute("UPDATE attempt SET started_mono = NULL, ended_mono = NULL", [])?;
     sql.execute("UPDATE delivery SET made_mono = NULL", [])?;
     sql.execute("UPDATE delivery_try SET started_mono = NULL, ended_mono = NULL", [])?;

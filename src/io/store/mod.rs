@@ -10,6 +10,7 @@ mod calls;
 mod chain;
 mod claims;
 mod contacts;
+mod duty;
 mod entries;
 mod error;
 mod escalation_views;
@@ -17,6 +18,7 @@ mod escalations;
 mod facts;
 mod fax;
 mod folder;
+mod following;
 mod gather;
 mod heads;
 mod interrupted;
@@ -43,6 +45,7 @@ mod writer;
 pub use callbacks::{CallbackRow, CallbackState, Settled};
 pub use claims::{ClaimRow, DivertedRow};
 pub use contacts::ContactRow;
+pub use duty::{DutyKind, DutyRow, Given, OnDuty, SubstitutionRow};
 pub use entries::{Completed, Flagged, Saved, Withdrawn};
 pub use error::{Result, StoreError};
 pub use escalation_views::*;
@@ -264,12 +267,8 @@ pub mod tests {
     }
 
     pub fn roster() -> Roster {
-        let person = |name: &str, role, mobile: &str, office: Option<&str>| Person {
-            name: name.to_owned(),
-            role,
-            mobile: Some(mobile.to_owned()),
-            sms: None,
-            office: office.map(str::to_owned),
+        let person = |name: &str, role, mobile: &str, office: Option<&str>| {
+            Person::new(name, role, Some(mobile), office)
         };
         Roster {
             people: vec![

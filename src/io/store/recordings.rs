@@ -4,7 +4,7 @@ use super::audit::{self, Actor};
 use super::error::Result;
 use super::text::{Id, Ms, count, json, ms};
 use super::{Store, Who};
-use crate::duty::ids::CallId;
+use crate::duty::ids::{CallId, EntryId};
 use crate::protocol::now::Now;
 use crate::protocol::rtp::sound::Fault;
 use chrono::{DateTime, Utc};
@@ -221,6 +221,34 @@ impl Store {
         let detail = format!("{} s", length.as_secs());
         self.write(move |tx| {
             audit::append(tx.sql, now, &actor, "recording.recall", &call.to_string(), &detail)
+        })
+        .await
+    }
+
+    /// The call is over and its recording not bound yet.
+    pub async fn recording_is_coming(&self, call: CallId) -> Result<bool> {
+        self.read(move |sql| {
+            Ok(sql
+                .prepare_cached(
+                    "SELECT 1 FROM recording r JOIN call c ON c.id = r.call
+                     WHERE r.call = ?1 AND r.digest IS NULL AND r.state <> 'missing'
+                       AND c.state = 'ended'",
+                )?
+                .exists([Id(call)])?)
+        })
+        .await
+    }
+
+    /// Of a call to a leader: the entry that it was about.
+    pub async fn entry_of_attempt(&self, call: CallId) -> Result<Option<EntryId>> {
+        self.read(move |sql| {
+            Ok(sql
+                .prepare_cached(
+                    "SELECT e.entry FROM attempt a JOIN escalation e ON e.id = a.escalation
+                     WHERE a.id = ?1",
+                )?
+                .query_row([Id(call)], |row| Ok(row.get::<_, Id<EntryId>>(0)?.0))
+                .optional()?)
         })
         .await
     }

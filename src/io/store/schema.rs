@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0012_gaps.sql"),
     include_str!("migrations/0013_notices.sql"),
     include_str!("migrations/0014_sound.sql"),
+    include_str!("migrations/0015_leaders.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

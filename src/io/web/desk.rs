@@ -7,6 +7,7 @@ use super::rows::{self, List};
 use super::strip::{self, Strip};
 use super::{Shared, entry_page};
 use crate::duty::ids::EntryId;
+use crate::io::store::Account;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -23,6 +24,8 @@ struct Desk<'a> {
     /// Officers' phones, of which one is rung first when he calls somebody.
     phones: &'a [String],
     account: &'a str,
+    /// Leaders acknowledge, officers do not.
+    leads: bool,
     officer: &'a str,
 }
 
@@ -61,6 +64,7 @@ pub async fn show(
         opened,
         phones: &shared.web.dialler.phones,
         account: &officer.who.login,
+        leads: officer.who.account == Account::Leader,
         officer: &officer.who.name,
     };
     Ok(Html(desk.render()?).into_response())

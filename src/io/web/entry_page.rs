@@ -12,7 +12,7 @@ use crate::duty::ids::EntryId;
 use crate::duty::journal::Urgency;
 use crate::io::clock;
 use crate::io::status::Live;
-use crate::io::store::{Completed, Flagged, Saved, Withdrawn};
+use crate::io::store::{Account, Completed, Flagged, Saved};
 use askama::Template;
 use axum::Json;
 use axum::extract::{Form, Path, State};
@@ -59,6 +59,13 @@ pub async fn get(
     Path(entry): Path<EntryId>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
+    // A leader has the matter before him: that is 阅件.
+    if officer.who.account == Account::Leader
+        && shared.web.store.entry_opened(&officer.who, entry, clock::now()).await?
+    {
+        shared.web.wake.notify_one();
+        shared.web.board.tell(Live::Escalation { entry });
+    }
     if headers.contains_key("hx-request") {
         return shown(&shared, &page, entry).await;
     }
@@ -231,50 +238,4 @@ impl Reason {
     pub fn tidy(&self) -> String {
         self.reason.chars().filter(|c| !c.is_control()).take(REASON).collect()
     }
-}
-
-/// `POST /entries/{entry}/withdraw`: ends the calling of leaders, with a reason.
-pub async fn withdraw(
-    State(shared): State<Shared>,
-    officer: Officer,
-    page: Page,
-    Path(entry): Path<EntryId>,
-    Form(given): Form<Reason>,
-) -> Result<Response, Failure> {
-    let reason = given.tidy();
-    match shared.web.store.withdraw(&officer.who, entry, &reason, clock::now()).await? {
-        Withdrawn::Withdrawn(_) => {
-            shared.web.wake.notify_one();
-            shared.web.board.tell(Live::Entry { entry });
-            shared.web.board.tell(Live::Escalation { entry });
-        }
-        Withdrawn::NoReason => return Err(refused(page.t.reason_needed.to_owned())),
-        Withdrawn::Acknowledged(_) => {
-            return Err(refused(page.t.escalation_acknowledged.to_owned()));
-        }
-        Withdrawn::NothingOpen => return Err(refused(page.t.escalation_none.to_owned())),
-    }
-    shown(&shared, &page, entry).await
-}
-
-/// `POST /entries/{entry}/leader`: the officer spoke to the duty leader by another way; his redial
-/// ends.
-pub async fn leader_spoken_to(
-    State(shared): State<Shared>,
-    officer: Officer,
-    page: Page,
-    Path(entry): Path<EntryId>,
-    Form(given): Form<Reason>,
-) -> Result<Response, Failure> {
-    let how = given.tidy();
-    if how.trim().is_empty() {
-        return Err(refused(page.t.reason_needed.to_owned()));
-    }
-    let store = &shared.web.store;
-    if !store.leader_spoken_to(&officer.who, entry, &how, clock::now()).await? {
-        return Err(refused(page.t.leader_not_redialled.to_owned()));
-    }
-    shared.web.wake.notify_one();
-    shared.web.board.tell(Live::Escalation { entry });
-    shown(&shared, &page, entry).await
 }

@@ -2,8 +2,8 @@
 
 use super::caller_view::{self, ClaimView, Way};
 use super::course::{self, CallbackView, LegView, StretchView};
+use super::escalation_view::{self, EscalationView};
 use super::messages::{Messages, fill};
-use super::notices::{self, NoticeView};
 use super::outcome::{self, Out};
 use super::page::Page;
 use super::recorded::{self, RecordingView};
@@ -11,10 +11,10 @@ use super::rows;
 use super::times;
 use super::view::{self, Mark};
 use super::voices::{self, VoiceView};
-use crate::duty::entry::{Category, EntryState, Field, urgency_label};
+use crate::duty::entry::{Category, EntryState, Field};
 use crate::duty::journal::Urgency;
 use crate::io::store::{
-    AckRow, AttemptRow, CallRow, CallState, Change, EntryView as Found, EscalationState,
+    CallRow, CallState, Change, EntryView as Found, EscalationState,
     EscalationView as FoundEscalation, RevisionKind, RevisionRow,
 };
 use crate::io::tape::Progress;
@@ -47,8 +47,12 @@ pub struct EntryView {
     pub missing: Vec<&'static str>,
     pub escalations: Vec<EscalationView>,
     pub withdrawable: bool,
-    /// Somebody knows, and the duty leader himself is still called.
-    pub leader_redialled: bool,
+    /// 人工已联系: the duty leader may have been told by another way.
+    pub by_hand: bool,
+    /// How he may have been told.
+    pub ways: [&'static str; 3],
+    /// An instruction waits for its confirmation.
+    pub unconfirmed: bool,
     pub legs: Vec<LegView>,
     pub stretches: Vec<StretchView>,
     pub voices: Vec<VoiceView>,
@@ -84,36 +88,6 @@ pub enum FieldKind {
 pub struct Choice {
     pub value: &'static str,
     pub text: &'static str,
-}
-
-pub struct EscalationView {
-    pub mark: Mark,
-    pub lines: Vec<Line>,
-    /// Newest first: what happens now is at the top.
-    pub attempts: Vec<AttemptView>,
-    /// Of the quiet channels.
-    pub notices: Vec<NoticeView>,
-}
-
-pub struct Line {
-    pub class: &'static str,
-    pub text: String,
-}
-
-pub struct AttemptView {
-    pub id: String,
-    /// What the leader heard and pressed was recorded.
-    pub playable: bool,
-    pub time: String,
-    pub full_time: String,
-    pub person: String,
-    pub role: &'static str,
-    pub target: String,
-    pub mark: Mark,
-    pub keys: String,
-    /// While it goes on: since when it is as it is.
-    pub since: Option<i64>,
-    pub seconds: i64,
 }
 
 pub struct RevisionView {
@@ -172,11 +146,15 @@ pub fn of(
             .into_iter()
             .map(|field| page.pick(outcome::label(field, placed)))
             .collect(),
-        leader_redialled: found.escalations.iter().any(|one| {
-            one.row.state == EscalationState::Acknowledged && one.row.leader_reached.is_none()
-        }),
+        by_hand: found.escalations.first().is_some_and(escalation_view::may_be_told),
+        ways: [t.by_mobile, t.by_office_phone, t.in_person],
+        unconfirmed: found.escalations.iter().any(escalation_view::is_unconfirmed),
         withdrawable: found.escalations.iter().any(open),
-        escalations: found.escalations.iter().map(|one| escalation(one, page, now)).collect(),
+        escalations: found
+            .escalations
+            .iter()
+            .map(|one| escalation_view::of(one, page, now))
+            .collect(),
         legs: course::legs(&found.legs, t, now),
         stretches: found.stretches.iter().map(|one| course::stretch(one, placed, t, now)).collect(),
         voices: voices::all(&found.voices, heard, placed, t, now),
@@ -319,76 +297,6 @@ fn kind(field: Field, page: &Page) -> FieldKind {
         | Field::EventTime
         | Field::EventPlace
         | Field::Undertaker => FieldKind::Line,
-    }
-}
-
-fn escalation(found: &FoundEscalation, page: &Page, now: DateTime<Utc>) -> EscalationView {
-    let t = page.t;
-    let row = &found.row;
-    let raised = format!("{} · {}", times::short(row.raised, now), row.raised_by);
-    let mut lines = vec![Line {
-        class: "muted",
-        text: format!("{} · {} {raised}", page.pick(urgency_label(row.urgency)), t.raised_at),
-    }];
-    lines.extend(row.acknowledged.as_ref().map(|ack| acknowledged(ack, row.raised, t, now)));
-    for late in found.acknowledgements.iter().filter(|ack| !ack.first) {
-        lines.push(acknowledged(late, row.raised, t, now));
-    }
-    if row.state == EscalationState::Acknowledged && row.leader_reached.is_none() {
-        lines.push(Line { class: "warn", text: t.escalation_still_leader.to_owned() });
-    }
-    if let Some(at) = row.withdrawn {
-        let by = row.withdrawn_by.as_deref().unwrap_or_default();
-        let text =
-            format!("{} {} · {by}：{}", t.escalation_withdrawn, times::short(at, now), row.reason);
-        lines.push(Line { class: "muted", text });
-    }
-    if row.state == EscalationState::Open && row.siren.is_some() {
-        lines.push(Line { class: "problem", text: t.escalation_exhausted.to_owned() });
-    }
-    let plain = row.siren.is_some() && row.state == EscalationState::Open;
-    let attempts = found.attempts.iter().rev().map(|one| attempt(one, plain, t, now));
-    let notices = found.notices.iter().map(|one| notices::view(one, t, now)).collect();
-    let mark = rows::escalation_mark(row, t);
-    EscalationView { mark, lines, attempts: attempts.collect(), notices }
-}
-
-fn acknowledged(
-    ack: &AckRow,
-    raised: DateTime<Utc>,
-    t: &'static Messages,
-    now: DateTime<Utc>,
-) -> Line {
-    let (who, role) = (&ack.person, view::role(ack.role, t));
-    let (at, took) = (times::short(ack.at, now), times::span(raised, ack.at));
-    let text = format!("{role} {who} {} {at}（{took}）", t.escalation_acknowledged);
-    Line { class: if ack.first { "ack" } else { "muted" }, text }
-}
-
-/// `plain`: numbers are shown whole, for a person has to dial them.
-fn attempt(row: &AttemptRow, plain: bool, t: &'static Messages, now: DateTime<Utc>) -> AttemptView {
-    let going = match (row.answered, row.ringing) {
-        (Some(at), _) => (Mark::new("◆", "calling", t.attempt_answered), at),
-        (None, Some(at)) => (Mark::new("◆", "calling", t.attempt_ringing), at),
-        (None, None) => (Mark::new("◇", "calling", t.calling), row.started),
-    };
-    let mark = match (row.result, row.ended) {
-        (Some(result), _) => view::attempt_result(result, t),
-        (None, _) => going.0,
-    };
-    let since = row.ended.is_none().then_some(going.1.timestamp_millis());
-    AttemptView {
-        id: row.id.to_string(),
-        playable: row.recording.is_some_and(recorded::is_playable),
-        time: times::short(row.started, now),
-        full_time: times::full(row.started),
-        person: row.person.clone(),
-        role: view::role(row.role, t),
-        target: if plain { row.target.clone() } else { view::masked(&row.target) },
-        mark,
-        keys: row.keys.clone(),
-        since,
-        seconds: (row.ended.unwrap_or(now) - row.started).num_seconds().max(0),
     }
 }
 

@@ -11,6 +11,8 @@ mod desk;
 mod dialling;
 mod entry_page;
 mod entry_view;
+mod escalation_page;
+mod escalation_view;
 mod events;
 mod export;
 mod failure;
@@ -25,6 +27,7 @@ mod page;
 mod period;
 mod recorded;
 mod recording;
+mod roster;
 mod rows;
 mod strip;
 mod times;
@@ -167,8 +170,10 @@ fn routes() -> Router<Shared> {
         .route("/entries/{entry}/class", post(entry_page::classify))
         .route("/entries/{entry}/register", post(entry_page::register))
         .route("/entries/{entry}/close", post(entry_page::close))
-        .route("/entries/{entry}/withdraw", post(entry_page::withdraw))
-        .route("/entries/{entry}/leader", post(entry_page::leader_spoken_to))
+        .route("/entries/{entry}/withdraw", post(escalation_page::withdraw))
+        .route("/entries/{entry}/leader", post(escalation_page::leader_spoken_to))
+        .route("/entries/{entry}/confirm", post(escalation_page::confirm))
+        .route("/entries/{entry}/acknowledge", post(escalation_page::acknowledge))
         .route("/entries/{entry}/callback", post(course::settle))
         .route("/entries/{entry}/ladder", get(ladder::get))
         .route("/entries/{entry}/hangup", post(dialling::hang_up))
@@ -177,6 +182,10 @@ fn routes() -> Router<Shared> {
         .route("/period/export", post(export::period))
         .route("/dial", post(dialling::dial))
         .route("/contacts", get(dialling::contacts))
+        .route("/roster", get(roster::get))
+        .route("/roster/duty", post(roster::put_on_duty))
+        .route("/roster/substitution", post(roster::substitute))
+        .route("/roster/withdraw", post(roster::withdraw))
         .route("/recordings/{call}", get(recording::get))
         .route("/recordings/{call}/recall", get(recording::recall))
         .route("/demo/call", post(demo::call))

@@ -1,6 +1,7 @@
 //! The page's answers, asked in-process, on a real log.
 
 mod dialling;
+mod escalation;
 mod period;
 
 use super::*;
@@ -415,12 +416,8 @@ async fn the_redial_of_the_leader_ends_when_the_officer_spoke_to_him() {
     let too_early = room.post(&path, "reason=in+person").await;
     assert_eq!(too_early.status, StatusCode::UNPROCESSABLE_ENTITY);
     room.post(&format!("/entries/{entry}/urgency"), "urgency=critical").await;
-    let person = |name: &str, role| Person {
-        name: name.to_owned(),
-        role,
-        mobile: Some(format!("1390013000{}", name.len())),
-        sms: None,
-        office: None,
+    let person = |name: &str, role| {
+        Person::new(name, role, Some(&format!("1390013000{}", name.len())), None)
     };
     let people = vec![person("L", Role::Leader), person("SS", Role::Substitute)];
     let (policy, mut now, mut by) = (Policy::default(), clock::now(), None);

@@ -72,6 +72,8 @@ pub fn attempt_result(result: AttemptResult, t: &'static Messages) -> Mark {
         AttemptResult::ChannelFailed => Mark::new("■", "bad", t.result_channel_failed),
         AttemptResult::Cancelled => Mark::new("○", "cancelled", t.result_cancelled),
         AttemptResult::Interrupted => Mark::new("■", "bad", t.result_interrupted),
+        AttemptResult::HandedOn => Mark::new("▲", "warn", t.result_handed_on),
+        AttemptResult::WrongPin => Mark::new("■", "bad", t.result_wrong_pin),
     }
 }
 
@@ -114,6 +116,7 @@ pub fn role(role: Role, t: &'static Messages) -> &'static str {
         Role::Substitute => t.substitute,
         Role::OfficeDirector => t.office_director,
         Role::Head => t.head,
+        Role::Officer => t.officer,
     }
 }
 

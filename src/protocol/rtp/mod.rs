@@ -32,6 +32,7 @@ use crate::protocol::now::Mono;
 use quality::Measured;
 use seam::Mark;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// One RTP port of ours, lent to one party at a time: an index into the ports bound at start.
@@ -51,6 +52,16 @@ pub enum Party {
 /// A prompt of the set that was loaded at start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Prompt(pub u8);
+
+/// Something to be heard that is no prompt: 8 kHz samples.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sound(pub Arc<[i16]>);
+
+impl std::fmt::Debug for Sound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sound({} samples)", self.0.len())
+    }
+}
 
 /// What the relay is told. A command that names a closed channel has no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +106,12 @@ pub enum Command {
         channel: Channel,
         prompt: Prompt,
         repeat: bool,
+    },
+    /// Plays this once, as a prompt of that name is played.
+    Speak {
+        channel: Channel,
+        sound: Sound,
+        name: Prompt,
     },
     /// Silences the prompt.
     Stop {

@@ -152,7 +152,13 @@ impl Relay {
                     (lent.call, lent.party) = (call, party);
                 }
             }
-            Command::Play { channel, prompt, repeat } => self.play(channel, prompt, repeat, now),
+            Command::Play { channel, prompt, repeat } => {
+                let samples = self.prompts.get(usize::from(prompt.0)).cloned();
+                self.play(channel, (prompt, samples), repeat, now);
+            }
+            Command::Speak { channel, sound, name } => {
+                self.play(channel, (name, Some(sound.0)), false, now);
+            }
             Command::Stop { channel } => {
                 if let Some(lent) = self.lent(channel) {
                     lent.source.stop();
@@ -407,8 +413,14 @@ impl Relay {
         }
     }
 
-    fn play(&mut self, channel: Channel, prompt: Prompt, repeat: bool, now: Mono) {
-        let Some(samples) = self.prompts.get(usize::from(prompt.0)).cloned() else { return };
+    fn play(
+        &mut self,
+        channel: Channel,
+        (prompt, samples): (Prompt, Option<Arc<[i16]>>),
+        repeat: bool,
+        now: Mono,
+    ) {
+        let Some(samples) = samples else { return };
         let Some(lent) = self.lent(channel) else { return };
         lent.source.play(prompt, samples, repeat, now);
         lent.prepare();

@@ -6,10 +6,11 @@ use dutyline::duty::call::arrival::CallerRules;
 use dutyline::duty::checkpoint::{Checkpoint, Piece};
 use dutyline::duty::dial_plan::DialPlan;
 use dutyline::duty::escalation::Policy;
-use dutyline::duty::ids::CallId;
+use dutyline::duty::ids::{CallId, EntryId};
 use dutyline::duty::journal::{Fact, Noted, Urgency};
 use dutyline::duty::line_plan::SrtpPlan;
 use dutyline::duty::line_plan::{Answering, LinePlan, SilencePlan};
+use dutyline::duty::roster::Roster;
 use dutyline::duty::switchboard::{Input, Output, Switchboard};
 use dutyline::io::checkpoint;
 use dutyline::io::status::Live;
@@ -20,7 +21,7 @@ use dutyline::protocol::rtp::quality::Quality;
 use dutyline::protocol::rtp::relay::{Relay, Verdict};
 use dutyline::protocol::rtp::source::FRAME_BYTES;
 use dutyline::protocol::rtp::srtp::TAG;
-use dutyline::protocol::rtp::{Channel, Party};
+use dutyline::protocol::rtp::{Channel, Party, Sound};
 use dutyline::protocol::sip::{Account, Habits, Peer, Transmit, Transport};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -36,7 +37,9 @@ const FIRST_PORT: u16 = 20_000;
 const ALIVE: Duration = Duration::from_secs(1);
 const PROMPT_SAMPLES: usize = 4000;
 /// The samples of prompt n are all this, n + 1 times.
-pub const PROMPT_LEVEL: i16 = 1000;
+pub const PROMPT_LEVEL: i16 = 640;
+/// What a leader hears of a recording is all this, so many seconds.
+const RECORDING_SECONDS: usize = 20;
 
 /// A packet on the tape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +69,8 @@ pub struct Daemon {
     pub switchboard: Switchboard,
     relay: Relay,
     store: Store,
-    policy: Policy,
+    /// The figures of an escalation, and whom it may call.
+    pub rules: (Policy, Roster),
     /// What is on its way to the log, and when the log has time for it.
     waiting: VecDeque<(Mono, Write)>,
     pub store_speed: Duration,
@@ -99,7 +103,7 @@ pub struct Daemon {
 
 impl Daemon {
     pub fn start(
-        plan: LinePlan,
+        (plan, rules): (LinePlan, (Policy, Roster)),
         store: Store,
         store_speed: Duration,
         left: Left,
@@ -128,7 +132,7 @@ impl Daemon {
             switchboard,
             relay,
             store,
-            policy: Policy::default(),
+            rules,
             waiting: VecDeque::new(),
             store_speed,
             stalled_until: Mono(0),
@@ -267,6 +271,13 @@ impl Daemon {
         self.escalate_at = Some(now.mono);
     }
 
+    /// Where the recorder has finished the entry's call.
+    fn recording_of(&self, entry: EntryId) -> Option<Sound> {
+        let level = PROMPT_LEVEL * (i16::from(dutyline::duty::prompts::RECORDING.0) + 1);
+        let there = self.finished.contains(&entry.0);
+        there.then(|| Sound(vec![level; RECORDING_SECONDS * 8000].into()))
+    }
+
     pub fn has_unwritten_facts(&self) -> bool {
         !self.waiting.is_empty()
     }
@@ -288,7 +299,7 @@ impl Daemon {
     }
 
     fn escalate(&mut self, now: Now) {
-        let cycle = self.store.escalate(now, &self.policy, &people::roster());
+        let cycle = self.store.escalate(now, &self.rules.0, &self.rules.1);
         let cycle = cycle.expect("the log in memory is read and written");
         self.escalate_at = cycle.until.map(|(at, _)| at);
         self.live.extend(cycle.live.into_iter().map(|live| (now.mono, live)));
@@ -350,6 +361,10 @@ impl Daemon {
             Output::Send(transmit) => self.sip.push_back(transmit),
             Output::Traced(traced) => {
                 wait(self.store.trace(vec![traced])).expect("the log in memory takes it");
+            }
+            Output::Fetch { attempt, entry } => {
+                let input = Input::Fetched { attempt, sound: self.recording_of(entry) };
+                self.switchboard.handle(input, now);
             }
             Output::Heard { call, party, quality } => {
                 self.heard.push((now.mono, call, party, quality));

@@ -25,9 +25,11 @@ use chrono::TimeDelta;
 use clock::Clock;
 use dutyline::demo::pbx::{Algorithm, Event as PbxEvent, Pbx};
 use dutyline::demo::phone::{Event as PhoneEvent, State};
+use dutyline::duty::escalation::Policy;
 use dutyline::duty::ids::EntryId;
 use dutyline::duty::journal::Noted;
 use dutyline::duty::line_plan::LinePlan;
+use dutyline::duty::roster::Roster;
 use dutyline::io::store::{Store, Who};
 use dutyline::protocol::now::{Deadline, Mono, Now};
 use dutyline::protocol::random::Random;
@@ -52,6 +54,9 @@ pub struct Room {
     pub standby_story: Vec<PbxEvent>,
     /// What the daemon is started with.
     pub plan: LinePlan,
+    /// The ladders end with the acknowledgement unless a scenario says what follows.
+    pub policy: Policy,
+    pub roster: Roster,
     pub pbx_story: Vec<(Mono, PbxEvent)>,
     pub posts: Vec<Post>,
     pub daemon: Option<Daemon>,
@@ -134,6 +139,8 @@ impl Room {
             standby: pbx::build(people::standby(), algorithm, Random::from_seed([99; 32])),
             standby_story: vec![],
             plan: daemon::line_plan(),
+            policy: Policy { after: None, ..Policy::default() },
+            roster: people::roster(),
             pbx_story: vec![],
             posts: vec![],
             daemon: None,
@@ -157,6 +164,16 @@ impl Room {
             room.act(at, |post, now| post.phone.register(now));
         }
         room
+    }
+
+    /// Other figures of an escalation, or other people, from now on.
+    pub fn rules(&mut self, change: impl FnOnce(&mut Policy, &mut Roster)) {
+        change(&mut self.policy, &mut self.roster);
+        let rules = (self.policy.clone(), self.roster.clone());
+        self.order(|daemon, now| {
+            daemon.rules = rules;
+            daemon.wake_escalator(now);
+        });
     }
 
     pub fn now(&self) -> Now {
@@ -183,7 +200,8 @@ impl Room {
         let now = self.now();
         let random = self.random.fork();
         let left = std::mem::take(&mut self.left);
-        let (plan, store) = (self.plan.clone(), self.store.clone());
+        let rules = (self.policy.clone(), self.roster.clone());
+        let (plan, store) = ((self.plan.clone(), rules), self.store.clone());
         let daemon = Daemon::start(plan, store, self.store_speed, left, random, now);
         self.daemon = Some(daemon);
         self.tap.started.push(now.mono);

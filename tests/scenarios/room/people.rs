@@ -72,12 +72,8 @@ pub fn ring_plan() -> Vec<Phone> {
 }
 
 pub fn roster() -> Roster {
-    let person = |name: &str, role, mobile: &str, office: Option<&str>| Person {
-        name: name.to_owned(),
-        role,
-        mobile: Some(mobile.to_owned()),
-        sms: None,
-        office: office.map(str::to_owned),
+    let person = |name: &str, role, mobile: &str, office: Option<&str>| {
+        Person::new(name, role, Some(mobile), office)
     };
     Roster {
         people: vec![
@@ -85,6 +81,7 @@ pub fn roster() -> Roster {
             person("李副局", Role::Substitute, SUBSTITUTE, None),
             person("赵主任", Role::OfficeDirector, DIRECTOR, None),
             person("周主任", Role::Head, HEAD, None),
+            person("值班台话机", Role::Officer, DESK, None),
         ],
     }
 }

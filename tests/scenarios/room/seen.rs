@@ -62,6 +62,18 @@ pub enum Prompt {
     Queue,
     Greeting,
     Beep,
+    More,
+    EnterPin,
+    WrongPin,
+    PinRefused,
+    HandedOn,
+    PassedOn,
+    Dictate,
+    Taken,
+    NoRecording,
+    Unread,
+    Instruction,
+    Recording,
 }
 
 impl Room {
@@ -148,6 +160,14 @@ impl Room {
         let withdrawn = wait(self.store.withdraw(&who, entry, reason, now));
         let withdrawn = withdrawn.expect("the log is written");
         assert!(matches!(withdrawn, Withdrawn::Withdrawn(_)), "{withdrawn:?}");
+        self.order(|daemon, now| daemon.wake_escalator(now));
+    }
+
+    /// 人工已联系, on the page.
+    pub fn officer_spoke_to_the_leader(&mut self, entry: EntryId) {
+        let (who, now) = (self.officer(), self.now());
+        let told = wait(self.store.leader_spoken_to(&who, entry, "手机", now));
+        assert!(told.expect("the log is written"));
         self.order(|daemon, now| daemon.wake_escalator(now));
     }
 
@@ -247,6 +267,18 @@ fn prompt_of(byte: u8) -> Option<Prompt> {
         prompts::QUEUE => Some(Prompt::Queue),
         prompts::GREETING => Some(Prompt::Greeting),
         prompts::BEEP => Some(Prompt::Beep),
+        prompts::MORE => Some(Prompt::More),
+        prompts::ENTER_PIN => Some(Prompt::EnterPin),
+        prompts::WRONG_PIN => Some(Prompt::WrongPin),
+        prompts::PIN_REFUSED => Some(Prompt::PinRefused),
+        prompts::HANDED_ON => Some(Prompt::HandedOn),
+        prompts::PASSED_ON => Some(Prompt::PassedOn),
+        prompts::DICTATE => Some(Prompt::Dictate),
+        prompts::TAKEN => Some(Prompt::Taken),
+        prompts::NO_RECORDING => Some(Prompt::NoRecording),
+        prompts::UNREAD => Some(Prompt::Unread),
+        prompts::INSTRUCTION => Some(Prompt::Instruction),
+        prompts::RECORDING => Some(Prompt::Recording),
         _ => None,
     }
 }

@@ -1,6 +1,9 @@
 //! The ladder, step by step, at each moment that it may be asked.
 
+mod after;
+
 use super::*;
+use crate::duty::escalation::Acked;
 use crate::duty::ids::{EntryId, EscalationId};
 use crate::duty::journal::Urgency;
 use crate::protocol::now::Mono;
@@ -27,12 +30,12 @@ struct Room {
     calls: Vec<(f64, String)>,
     sirens: Vec<f64>,
     rounds: Vec<f64>,
+    raised_again: Option<f64>,
 }
 
-fn person(name: &str, role: Role, mobile: &str, office: &str) -> Person {
-    let number = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let (mobile, office) = (number(mobile), number(office));
-    Person { name: name.to_owned(), role, mobile, sms: None, office }
+fn person(name: &str, role: Role, mobile: &'static str, office: &'static str) -> Person {
+    let number = |text: &'static str| (!text.is_empty()).then_some(text);
+    Person::new(name, role, number(mobile), number(office))
 }
 
 fn everybody() -> Roster {
@@ -59,12 +62,16 @@ impl Room {
             round_began: now.into(),
             siren: false,
             leader_reached: false,
+            acked: None,
+            read: false,
+            unconfirmed: None,
+            closed: false,
             attempts: vec![],
             occupied: vec![],
         };
         Self {
             escalation,
-            policy: Policy::default(),
+            policy: Policy { after: None, ..Policy::default() },
             roster: everybody(),
             people: Box::new(people),
             random,
@@ -74,6 +81,7 @@ impl Room {
             calls: vec![],
             sirens: vec![],
             rounds: vec![0.0],
+            raised_again: None,
         }
     }
 
@@ -106,6 +114,10 @@ impl Room {
                     assert!(until < self.seconds + 3600.0, "waits for ever");
                     self.pass(until.min(end));
                 }
+                Decision::RaiseAgain => {
+                    self.raised_again = Some(self.seconds);
+                    self.escalation.closed = true;
+                }
                 Decision::Done => return,
             }
         }
@@ -136,7 +148,10 @@ impl Room {
             number: target.number,
             started: self.now().into(),
             ended: None,
+            errand: target.errand,
             acknowledged: false,
+            handed_on: None,
+            engaged: false,
             line_is_back: false,
         });
     }
@@ -153,8 +168,11 @@ impl Room {
             let mut attempts = self.escalation.attempts.iter_mut();
             let attempt = attempts.find(|attempt| attempt.id == id).unwrap();
             attempt.ended = Some((now.into(), result));
+            attempt.handed_on = (result == HandedOn).then(|| now.into());
             if result == Acknowledged {
                 attempt.acknowledged = true;
+                let (at, person) = (now.into(), attempt.person.clone());
+                self.escalation.acked.get_or_insert(Acked { at, person });
                 self.escalation.state = State::Acknowledged;
                 self.escalation.leader_reached |=
                     leader.is_some_and(|leader| leader.name == attempt.person);
@@ -435,10 +453,14 @@ fn fate() -> impl Strategy<Value = Fate> {
         ChannelFailed,
         Cancelled,
         Interrupted,
+        HandedOn,
+        WrongPin,
     ]);
     (0.0..80.0_f64, results).prop_map(|(takes, result)| match result {
         Busy | Declined | Unreachable | ChannelFailed => (takes / 20.0, result),
-        AnsweredNoKey | NoAnswer | Cancelled | Interrupted | Acknowledged => (takes, result),
+        AnsweredNoKey | NoAnswer | Cancelled | Interrupted | Acknowledged | HandedOn | WrongPin => {
+            (takes, result)
+        }
     })
 }
 

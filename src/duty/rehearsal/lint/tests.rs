@@ -7,8 +7,7 @@ use crate::duty::notices::Kind;
 use crate::duty::rehearsal::Event;
 
 fn person(name: &str, role: Role, mobile: Option<&str>, office: Option<&str>) -> Person {
-    let owned = |number: Option<&str>| number.map(str::to_owned);
-    Person { name: name.to_owned(), role, mobile: owned(mobile), sms: None, office: owned(office) }
+    Person::new(name, role, mobile, office)
 }
 
 fn roster() -> Roster {

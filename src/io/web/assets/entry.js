@@ -121,7 +121,7 @@ function mountPlayers(shown) {
   for (const audio of shown.querySelectorAll("audio[data-play]:not([src])")) {
     const renew = () => {
       const name = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(16).padStart(8, "0")).join("");
-      audio.src = `${audio.dataset.play}?play=${name}`;
+      audio.src = `${audio.dataset.play}?play=${name}${audio.dataset.part ?? ""}`;
     };
     renew();
     audio.addEventListener("ended", renew);

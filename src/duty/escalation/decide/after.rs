@@ -1,0 +1,97 @@
+//! What follows on an acknowledgement: the duty leader is reached himself, the matter is looked at, an instruction is
+//! confirmed (escalation.md, rule 6, M).
+
+use super::{At, Look, Want, millis};
+use crate::duty::escalation::{After, Attempt, Decision, Target};
+use crate::duty::journal::AttemptResult;
+use crate::duty::roster::{Person, Role};
+use crate::duty::switchboard::Errand;
+
+impl Look<'_> {
+    /// Somebody has acknowledged.
+    pub(super) fn acknowledged(&self) -> Decision {
+        let mut wants = vec![];
+        let mut ends = vec![];
+        let leader = self.roster.holder(Role::Leader);
+        let declined = leader.is_some_and(|leader| self.handed_on(leader).is_some());
+        if !self.escalation.leader_reached && !declined {
+            wants.extend(self.leader_himself());
+            ends.push((millis(self.policy.redial_leader), "no number of the leader works"));
+        }
+        if let Some(after) = &self.policy.after {
+            if !self.escalation.read {
+                let raise = self.acked() + millis(after.raise_again);
+                if raise <= 0 {
+                    return Decision::RaiseAgain;
+                }
+                ends.push((raise, "nobody has looked at it"));
+                wants.extend(self.reminder(after));
+            }
+            if let Some(since) = self.escalation.unconfirmed {
+                wants.extend(self.desk(self.rel(since), after));
+                ends.push((millis(after.confirm), "the instruction is not confirmed"));
+            }
+        }
+        if ends.is_empty() {
+            return Decision::Done;
+        }
+        let (calls, next) = self.sort_out(wants);
+        if !calls.is_empty() {
+            return Decision::Notify(calls);
+        }
+        self.wait(ends.into_iter().chain(next).min())
+    }
+
+    /// The duty leader commands personally (5.2): he is called until he presses the key himself.
+    fn leader_himself(&self) -> Vec<Want> {
+        let mut wants: Vec<Want> = self.redial_leader().into_iter().collect();
+        let leader = self.roster.holder(Role::Leader);
+        wants.extend(leader.and_then(|leader| self.follow_up(Role::Leader, leader, None, false)));
+        wants
+    }
+
+    fn acked(&self) -> At {
+        self.escalation.acked.as_ref().map_or(0, |acked| self.rel(acked.at))
+    }
+
+    /// Whoever has acknowledged is called when he has not looked at it for so long.
+    fn reminder(&self, after: &After) -> Option<Want> {
+        let acked = self.escalation.acked.as_ref()?;
+        let person = self.roster.named(&acked.person);
+        let person = person.or_else(|| self.roster.holder(Role::Leader))?;
+        let (made, again) = self.made(Errand::Remind);
+        let due = self.acked() + millis(*after.remind.get(made)?);
+        self.errand(person, Errand::Remind, due.max(again), "he has not looked at it")
+    }
+
+    fn desk(&self, since: At, after: &After) -> Option<Want> {
+        let officer = self.roster.holder(Role::Officer)?;
+        let of_desk = |attempt: &&Attempt| attempt.errand == Errand::Confirm;
+        let last = self.escalation.attempts.iter().rev().find(of_desk);
+        let last = last.map_or(since, |last| self.rel(last.started).max(since));
+        let (_, again) = self.made(Errand::Confirm);
+        let due = (last + millis(after.confirm)).max(again);
+        self.errand(officer, Errand::Confirm, due, "the instruction is not confirmed")
+    }
+
+    /// How many calls of this kind came to something, and when one that did not may be made again.
+    fn made(&self, errand: Errand) -> (usize, At) {
+        let failed = |attempt: &Attempt| {
+            matches!(
+                attempt.ended,
+                Some((_, AttemptResult::ChannelFailed | AttemptResult::Interrupted))
+            )
+        };
+        let calls = self.escalation.attempts.iter().filter(|attempt| attempt.errand == errand);
+        let (lost, made): (Vec<&Attempt>, Vec<&Attempt>) = calls.partition(|one| failed(one));
+        let again = lost.last().and_then(|last| last.ended).map(|(at, _)| self.rel(at));
+        (made.len(), again.map_or(At::MIN / 4, |at| at + millis(self.policy.channel_retry)))
+    }
+
+    fn errand(&self, person: &Person, errand: Errand, at: At, why: &'static str) -> Option<Want> {
+        let number = self.living(person).first().copied()?.to_owned();
+        let (role, ring) = (person.role, self.policy.ring);
+        let person = person.name.clone();
+        Some(Want { at, target: Target { place: None, role, person, number, ring, errand, why } })
+    }
+}

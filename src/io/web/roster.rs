@@ -1,0 +1,246 @@
+//! `/roster`: who is on duty and who stands in for whom, over the list of the configuration.
+
+use super::Shared;
+use super::auth::Officer;
+use super::failure::Failure;
+use super::page::Page;
+use super::times;
+use super::view;
+use crate::duty::entry::beijing;
+use crate::duty::roster::{Person, Role, Roster};
+use crate::io::clock;
+use crate::io::store::{DutyKind, Given, OnDuty};
+use askama::Template;
+use axum::extract::{Form, State};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use serde::Deserialize;
+
+/// The roles that are held by turns.
+const ROLES: [Role; 4] = [Role::Leader, Role::Substitute, Role::OfficeDirector, Role::Head];
+/// Characters of a reason.
+const REASON: usize = 200;
+
+#[derive(Template)]
+#[template(path = "roster.html")]
+struct RosterPage<'a> {
+    page: &'a Page,
+    problem: String,
+    holders: Vec<Holder>,
+    entered: Vec<Row>,
+    people: Vec<String>,
+    roles: Vec<(&'static str, &'static str)>,
+}
+
+struct Holder {
+    role: &'static str,
+    name: String,
+    numbers: String,
+    /// For whom he stands in.
+    instead_of: String,
+}
+
+struct Row {
+    id: i64,
+    kind: &'static str,
+    what: String,
+    from: String,
+    to: String,
+    detail: String,
+}
+
+pub async fn get(
+    State(shared): State<Shared>,
+    _: Officer,
+    page: Page,
+) -> Result<Response, Failure> {
+    show(&shared, &page, String::new()).await
+}
+
+async fn show(shared: &Shared, page: &Page, problem: String) -> Result<Response, Failure> {
+    let (t, now) = (page.t, clock::now());
+    let list = &shared.web.dialler.roster;
+    let in_force = shared.web.store.roster_now(list, now).await?;
+    let (duties, substitutions) = shared.web.store.duties(now).await?;
+    let shown = |at: DateTime<Utc>| times::full(at)[..16].to_owned();
+    let holders = ROLES.into_iter().filter_map(|role| {
+        let person = in_force.holder(role)?;
+        let numbers = [&person.mobile, &person.office].into_iter().flatten();
+        let numbers: Vec<String> = numbers.map(|number| view::masked(number)).collect();
+        let absent = person.stands_in.as_ref().map(|held| held.absent.clone());
+        Some(Holder {
+            role: view::role(role, t),
+            name: person.name.clone(),
+            numbers: numbers.join(" · "),
+            instead_of: absent.unwrap_or_default(),
+        })
+    });
+    let duties = duties.into_iter().map(|row| Row {
+        id: row.id,
+        kind: "duty",
+        what: format!("{} {}", view::role(row.role, t), row.person),
+        from: shown(row.from),
+        to: row.to.map_or_else(|| t.until_changed.to_owned(), shown),
+        detail: row.entered_by,
+    });
+    let substitutions = substitutions.into_iter().map(|row| Row {
+        id: row.id,
+        kind: "substitution",
+        what: format!("{} → {}", row.given.absent, row.given.stands_in),
+        from: shown(row.given.from),
+        to: shown(row.given.to),
+        detail: [row.given.reason, row.given.approved_by, row.entered_by].join(" · "),
+    });
+    let mut people: Vec<String> = list.people.iter().map(|person| person.name.clone()).collect();
+    people.dedup();
+    let body = RosterPage {
+        page,
+        problem,
+        holders: holders.collect(),
+        entered: substitutions.chain(duties).collect(),
+        people,
+        roles: vec![
+            ("leader", t.leader),
+            ("substitute", t.substitute),
+            ("office_director", t.office_director),
+            ("head", t.head),
+        ],
+    };
+    Ok(Html(body.render()?).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewDuty {
+    role: Role,
+    person: String,
+    from: String,
+    #[serde(default)]
+    to: String,
+}
+
+/// `POST /roster/duty`
+pub async fn put_on_duty(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Form(new): Form<NewDuty>,
+) -> Result<Response, Failure> {
+    let t = page.t;
+    let list = &shared.web.dialler.roster;
+    let (from, to) = (moment(&new.from), moment(&new.to));
+    let problem = match (list.named(&new.person), from, &to) {
+        (None, ..) => t.roster_unknown,
+        (_, None, _) => t.roster_when,
+        (_, Some(from), Some(to)) if *to <= from => t.roster_when,
+        (Some(person), ..) if !has_number(person) => t.roster_no_number,
+        (Some(_), Some(from), _) => {
+            let on_duty = OnDuty { role: new.role, person: new.person, from, to };
+            shared.web.store.put_on_duty(&officer.who, on_duty, clock::now()).await?;
+            shared.web.wake.notify_one();
+            return Ok(Redirect::to("/roster").into_response());
+        }
+    };
+    show(&shared, &page, problem.to_owned()).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewSubstitution {
+    absent: String,
+    stands_in: String,
+    from: String,
+    to: String,
+    reason: String,
+    #[serde(default)]
+    approved_by: String,
+}
+
+/// `POST /roster/substitution`: of a lower rank only where the head allows it (esc_73).
+pub async fn substitute(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Form(new): Form<NewSubstitution>,
+) -> Result<Response, Failure> {
+    let t = page.t;
+    let list = &shared.web.dialler.roster;
+    let tidy = |text: &str| -> String {
+        text.trim().chars().filter(|c| !c.is_control()).take(REASON).collect()
+    };
+    let (reason, approved_by) = (tidy(&new.reason), tidy(&new.approved_by));
+    let now = clock::now();
+    let from = if new.from.is_empty() { Some(now.wall) } else { moment(&new.from) };
+    let people = list.named(&new.absent).zip(list.named(&new.stands_in));
+    let problem = match (people, from, moment(&new.to)) {
+        (None, ..) => t.roster_unknown,
+        (Some((absent, stands_in)), ..) if absent.name == stands_in.name => t.roster_unknown,
+        (Some((_, stands_in)), ..) if !has_number(stands_in) => t.roster_no_number,
+        (Some(_), Some(from), Some(to)) if to <= from || to <= now.wall => t.roster_when,
+        (Some(_), None, _) | (Some(_), _, None) => t.roster_when,
+        _ if reason.is_empty() => t.reason_needed,
+        (Some((absent, stands_in)), ..)
+            if stands_in.rank > absent.rank && !is_head(list, &approved_by) =>
+        {
+            t.roster_rank
+        }
+        (Some(_), Some(from), Some(to)) => {
+            let (absent, stands_in) = (new.absent, new.stands_in);
+            let given = Given { absent, stands_in, from, to, reason, approved_by };
+            shared.web.store.substitute(&officer.who, given, now).await?;
+            shared.web.wake.notify_one();
+            return Ok(Redirect::to("/roster").into_response());
+        }
+    };
+    show(&shared, &page, problem.to_owned()).await
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Withdrawn {
+    kind: String,
+    id: i64,
+}
+
+/// `POST /roster/withdraw`: what was entered counts no more.
+pub async fn withdraw(
+    State(shared): State<Shared>,
+    officer: Officer,
+    Form(what): Form<Withdrawn>,
+) -> Result<Response, Failure> {
+    let kind = match what.kind.as_str() {
+        "duty" => DutyKind::Duty,
+        _ => DutyKind::Substitution,
+    };
+    shared.web.store.withdraw_duty(&officer.who, kind, what.id, clock::now()).await?;
+    shared.web.wake.notify_one();
+    Ok(Redirect::to("/roster").into_response())
+}
+
+fn has_number(person: &Person) -> bool {
+    person.mobile.is_some() || person.office.is_some()
+}
+
+fn is_head(list: &Roster, name: &str) -> bool {
+    list.people.iter().any(|person| person.role == Role::Head && person.name == name)
+}
+
+/// As a form gives it, in Beijing's time.
+fn moment(text: &str) -> Option<DateTime<Utc>> {
+    let civil = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").ok()?;
+    let at = civil.and_local_timezone(beijing()).single()?;
+    Some(at.with_timezone(&Utc))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn esc_67_a_moment_of_the_form_is_beijings_whatever_the_servers_zone() {
+        let at = moment("2026-10-04T08:30").unwrap();
+        assert_eq!(at.to_rfc3339(), "2026-10-04T00:30:00+00:00");
+        for wrong in ["", "2026-10-04", "2026-13-04T08:30", "08:30", "2026-10-04T08:30Z"] {
+            assert_eq!(moment(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What leaders and officers do about an escalation on the page.
+
+use super::*;
+use crate::duty::escalation::Policy;
+use crate::duty::ids::AttemptId;
+use crate::duty::journal::AttemptResult;
+use crate::duty::roster::{Person, Role, Roster};
+
+const LEADER: &str = "张局";
+
+fn roster() -> Roster {
+    Roster { people: vec![Person::new(LEADER, Role::Leader, Some("13900000001"), None)] }
+}
+
+impl Room {
+    /// A flagged entry, and the attempt that is on its way to the leader.
+    async fn flagged(&self) -> (EntryId, AttemptId) {
+        let entry = self.caller_dials("13800130007", "").await;
+        let flagged = self.post(&format!("/entries/{entry}/urgency"), "urgency=urgent").await;
+        assert_eq!(flagged.status, StatusCode::OK);
+        let attempt = self.calls(Duration::ZERO).await;
+        (entry, attempt.expect("the leader is called"))
+    }
+
+    /// Whoever is called so much later.
+    async fn calls(&self, later: Duration) -> Option<AttemptId> {
+        let now = clock::now() + later;
+        let cycle = self.web.store.next_calls(now, &Policy::default(), &roster()).await.unwrap();
+        cycle.inputs.into_iter().find_map(|input| match input {
+            Input::Notify(call) => Some(call.attempt),
+            _ => None,
+        })
+    }
+
+    async fn leader_signs_in(&mut self) {
+        let leader = NewPerson {
+            login: "zhang".to_owned(),
+            name: LEADER.to_owned(),
+            account: Account::Leader,
+            password: PASSWORD.to_owned(),
+        };
+        self.web.store.add_person(leader, "test", clock::now()).await.unwrap();
+        self.cookie = cookie(&self.sign_in("zhang", PASSWORD).await);
+    }
+}
+
+#[tokio::test]
+async fn esc_16_a_link_that_is_followed_acknowledges_nothing_and_neither_does_a_stranger() {
+    let mut room = Room::open().await;
+    let (entry, _) = room.flagged().await;
+    let path = format!("/entries/{entry}/acknowledge");
+    let officers = std::mem::take(&mut room.cookie);
+    for _ in 0..100 {
+        assert_ne!(room.get(&path).await.status, StatusCode::OK, "a preview of a chat");
+        let _ = room.get(&format!("/entries/{entry}")).await;
+    }
+    assert_eq!(room.post(&path, "").await.status, StatusCode::UNAUTHORIZED);
+    room.cookie = officers;
+    assert_eq!(room.get(&path).await.status, StatusCode::METHOD_NOT_ALLOWED);
+    let officer = room.post(&path, "").await;
+    assert_eq!(officer.status, StatusCode::UNPROCESSABLE_ENTITY, "he is no leader");
+    let open = room.web.store.open_escalations().await.unwrap();
+    assert_eq!(open.len(), 1, "nobody has acknowledged");
+
+    room.leader_signs_in().await;
+    for _ in 0..2 {
+        assert_eq!(room.post(&path, "").await.status, StatusCode::OK);
+    }
+    let found = room.web.store.entry(entry).await.unwrap().unwrap();
+    let escalation = &found.escalations[0];
+    let ack = escalation.row.acknowledged.as_ref().unwrap();
+    assert_eq!((ack.person.as_str(), ack.role), (LEADER, Role::Leader));
+    assert!(escalation.row.leader_reached.is_some() && escalation.row.read.is_some());
+    assert_eq!(escalation.acknowledgements.len(), 1, "pressed twice it is one");
+}
+
+#[tokio::test]
+async fn esc_77_a_leader_who_opens_the_entry_on_his_page_has_read_it() {
+    let mut room = Room::open().await;
+    let (entry, attempt) = room.flagged().await;
+    room.happens(Fact::Acknowledged { attempt, entry }).await;
+    let result = AttemptResult::Acknowledged;
+    room.happens(Fact::AttemptEnded { attempt, result, status: 200 }).await;
+    let page = format!("/entries/{entry}");
+    let _ = room.fragment(&page).await;
+    let read = async || {
+        let found = room.web.store.entry(entry).await.unwrap().unwrap();
+        found.escalations[0].row.read.clone()
+    };
+    assert_eq!(read().await, None, "the officer is not the leader");
+    assert!(room.calls(Duration::from_secs(301)).await.is_some(), "he is reminded");
+    room.leader_signs_in().await;
+    let shown = room.fragment(&page).await.text;
+    assert!(shown.contains("阅件"), "{shown}");
+    let found = room.web.store.entry(entry).await.unwrap().unwrap();
+    let read = found.escalations[0].row.read.clone().expect("read");
+    assert_eq!(read.by, LEADER);
+    assert_eq!(room.calls(Duration::from_secs(901)).await, None, "nothing is raised again");
+}
+
+#[tokio::test]
+async fn esc_77_acknowledged_and_never_looked_at_it_is_raised_again_with_its_reason() {
+    let room = Room::open().await;
+    let (entry, attempt) = room.flagged().await;
+    room.happens(Fact::Acknowledged { attempt, entry }).await;
+    let result = AttemptResult::Acknowledged;
+    room.happens(Fact::AttemptEnded { attempt, result, status: 200 }).await;
+    for seconds in [301, 602] {
+        let again = room.calls(Duration::from_secs(seconds)).await.expect("a reminder");
+        room.happens(Fact::AttemptEnded { attempt: again, result, status: 200 }).await;
+    }
+    assert_eq!(room.calls(Duration::from_secs(901)).await, None, "it is raised again");
+    let call = room.calls(Duration::from_secs(901)).await;
+    assert!(call.is_some(), "and he is called");
+    let shown = room.fragment(&format!("/entries/{entry}")).await.text;
+    assert!(shown.contains("知悉后一直未阅件"), "{shown}");
+    let found = room.web.store.entry(entry).await.unwrap().unwrap();
+    assert_eq!(found.escalations.len(), 2);
+    assert!(room.web.store.verify_audit().await.is_ok());
+}
+
+#[tokio::test]
+async fn esc_04_the_officer_confirms_on_the_page_what_was_dictated() {
+    let room = Room::open().await;
+    let (entry, attempt) = room.flagged().await;
+    let confirm = format!("/entries/{entry}/confirm");
+    assert_eq!(room.post(&confirm, "").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    room.happens(Fact::AttemptAnswered { attempt }).await;
+    room.happens(Fact::Acknowledged { attempt, entry }).await;
+    room.happens(Fact::Dictated { attempt, entry, since: clock::now() }).await;
+    let shown = room.fragment(&format!("/entries/{entry}")).await.text;
+    assert!(shown.contains("待确认") && shown.contains("确认收到批示"), "{shown}");
+    let confirmed = room.post(&confirm, "").await;
+    assert_eq!(confirmed.status, StatusCode::OK);
+    let text = confirmed.text;
+    assert!(text.contains("主班员") && !text.contains("确认收到批示"), "{text}");
+    assert_eq!(room.post(&confirm, "").await.status, StatusCode::UNPROCESSABLE_ENTITY, "once");
+}
+
+#[tokio::test]
+async fn told_by_hand_before_anybody_acknowledged_it_is_acknowledged_and_says_how() {
+    let room = Room::open().await;
+    let (entry, attempt) = room.flagged().await;
+    let told = room.post(&format!("/entries/{entry}/leader"), "reason=%E5%BD%93%E9%9D%A2").await;
+    assert_eq!(told.status, StatusCode::OK);
+    assert!(told.text.contains("当面") && told.text.contains("主班员"), "{}", told.text);
+    let cycle = room.web.store.next_calls(clock::now(), &Policy::default(), &roster()).await;
+    let stops = cycle.unwrap().inputs;
+    assert!(
+        matches!(stops[..], [Input::StopNotifying { attempt: stopped, .. }] if stopped == attempt)
+    );
+    let found = room.web.store.entry(entry).await.unwrap().unwrap();
+    let row = &found.escalations[0].row;
+    assert_eq!(row.acknowledged.as_ref().map(|ack| ack.person.as_str()), Some(LEADER));
+}
+
+fn list() -> Roster {
+    let person = |name: &str, role, mobile| Person::new(name, role, mobile, None);
+    let mut people = vec![
+        person(LEADER, Role::Leader, Some("13900000001")),
+        person("李副局", Role::Substitute, Some("13900000002")),
+        person("赵科长", Role::OfficeDirector, Some("13900000003")),
+        person("周主任", Role::Head, Some("13900000004")),
+        person("新人", Role::Substitute, None),
+    ];
+    people[2].rank = 4;
+    Roster { people }
+}
+
+#[tokio::test]
+async fn esc_73_a_substitute_of_a_lower_rank_needs_the_head_and_a_reason() {
+    let mut room = Room::open().await;
+    room.web.dialler.roster = list();
+    room.app = build(room.web.clone(), room.closing.clone());
+    let enter = async |stands_in: &str, reason: &str, approved_by: &str| {
+        let body = format!(
+            "absent={LEADER}&stands_in={stands_in}&from=&to=2099-01-01T08:30&reason={reason}&approved_by={approved_by}"
+        );
+        room.post("/roster/substitution", &body).await
+    };
+    let refused = |answer: Answer, why: &str| {
+        assert_eq!(answer.status, StatusCode::OK, "shown again");
+        assert!(answer.text.contains(why), "{}", answer.text);
+    };
+    refused(enter("赵科长", "出差", "").await, "职级较低");
+    refused(enter("赵科长", "出差", "李副局").await, "职级较低");
+    refused(enter("李副局", "", "").await, "必须填写原因");
+    refused(enter("谁", "出差", "").await, "配置文件");
+    refused(enter(LEADER, "出差", "").await, "配置文件");
+    refused(enter("新人", "出差", "").await, "没有可拨的号码");
+    let early = format!("absent={LEADER}&stands_in=李副局&from=&to=2000-01-01T08:30&reason=x");
+    refused(room.post("/roster/substitution", &early).await, "时间不对");
+    let holder = async || {
+        let now = room.web.store.roster_now(&list(), clock::now()).await.unwrap();
+        now.holder(Role::Leader).unwrap().name.clone()
+    };
+    assert_eq!(holder().await, LEADER, "nothing was entered");
+    assert_eq!(enter("赵科长", "出差", "周主任").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(holder().await, "赵科长", "at that second");
+    let shown = room.get("/roster").await.text;
+    assert!(shown.contains("周主任") && shown.contains("出差"), "{shown}");
+    let id: i64 = shown
+        .split("name=\"id\" value=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    room.post("/roster/withdraw", &format!("kind=substitution&id={id}")).await;
+    assert_eq!(holder().await, LEADER);
+    room.web.store.verify_audit().await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_is_put_on_duty_holds_the_role_from_then_on() {
+    let mut room = Room::open().await;
+    room.web.dialler.roster = list();
+    room.app = build(room.web.clone(), room.closing.clone());
+    let body = "role=leader&person=周主任&from=2026-01-01T08:30&to=";
+    assert_eq!(room.post("/roster/duty", body).await.status, StatusCode::SEE_OTHER);
+    let now = room.web.store.roster_now(&list(), clock::now()).await.unwrap();
+    assert_eq!(now.holder(Role::Leader).unwrap().name, "周主任");
+    let later = "role=leader&person=新人&from=2026-01-01T08:30&to=";
+    assert!(room.post("/roster/duty", later).await.text.contains("没有可拨的号码"));
+    let never = "role=leader&person=周主任&from=&to=";
+    assert!(room.post("/roster/duty", never).await.text.contains("时间不对"));
+}

@@ -1,0 +1,179 @@
+//! What a leader does in his call beside key 1, with a real phone behind a real PBX: he hears the caller, dictates,
+//! proves who he is; and telephones that are nobody.
+
+use crate::calls::{Room, talk};
+use crate::daemon::{Daemon, Plan};
+use crate::process::wait_until;
+use crate::twin::FarEnd;
+use crate::wave;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(8);
+const ATTEMPT: &str = "SELECT id FROM call WHERE direction = 'to_leader'";
+
+/// A call that was flagged and is over, its recording sealed.
+fn flagged(room: &mut Room, daemon: &Daemon, caller_says: &[i16]) {
+    let officer_says = wave::voice(42, 30);
+    let mut caller = room.phone("caller", caller_says);
+    let mut officer = room.phone("2001", &officer_says);
+    caller.dial("1001");
+    officer.incoming(SOON);
+    officer.accept();
+    caller.established();
+    officer.established();
+    talk(4);
+    officer.press('*');
+    talk(1);
+    officer.press('9');
+    daemon.row_is("SELECT urgency FROM entry", "urgent");
+    caller.hangup();
+    officer.closed();
+    let sealed =
+        "SELECT state FROM recording r JOIN call c ON c.id = r.call WHERE direction = 'in'";
+    daemon.row_is(sealed, "sealed");
+}
+
+#[test]
+fn esc_03_esc_04_the_leader_hears_the_caller_and_what_he_dictates_can_be_heard() {
+    let Some(mut room) = Room::open() else { return };
+    let daemon = room.daemon(&Plan::default());
+    let (caller_says, leader_says) = (wave::voice(41, 30), wave::voice(43, 60));
+    let mut leader = room.phone("3001", &leader_says);
+    flagged(&mut room, &daemon, &caller_says);
+    leader.incoming(SOON);
+    leader.accept();
+    leader.established();
+    talk(2);
+    leader.press('1');
+    daemon.row_is("SELECT state FROM escalation", "acknowledged");
+    talk(1);
+    leader.press('2');
+    talk(4);
+    leader.press('2');
+    daemon.row_is("SELECT lasts_ms BETWEEN 3000 AND 6000 FROM heard", "1");
+    daemon.row_is("SELECT read_how FROM escalation", "recording");
+    talk(1);
+    leader.press('9');
+    talk(1);
+    leader.press('#');
+    talk(5);
+    leader.press('#');
+    daemon.row_is("SELECT lasts_ms BETWEEN 3500 AND 6500 FROM instruction", "1");
+    let said = std::time::Instant::now();
+    leader.wait("CALL_CLOSED", Duration::from_secs(15));
+    let recorded = daemon.recording(ATTEMPT);
+    println!("the instruction can be played {:?} after it was said", said.elapsed());
+    assert!(said.elapsed() < Duration::from_secs(10));
+
+    let heard = leader.heard();
+    let loudest = (0..heard.len().saturating_sub(3 * wave::RATE))
+        .step_by(wave::RATE / 2)
+        .map(|at| wave::frames_said(&caller_says, &heard[at..at + 3 * wave::RATE]))
+        .fold(0.0, f64::max);
+    println!("of three seconds that the leader heard {loudest:.2} are the caller's");
+    assert!(loudest > 0.5, "the leader heard the caller: {loudest}");
+
+    let offset =
+        "SELECT i.from_ms - r.started_ms FROM instruction i JOIN recording r ON r.call = i.attempt";
+    let from: usize = daemon.row(offset).parse().expect("a number");
+    let lasts: usize = daemon.row("SELECT lasts_ms FROM instruction").parse().expect("a number");
+    let part = from * 8..((from + lasts) * 8).min(recorded.channels[0].len());
+    let dictated = wave::frames_said(&leader_says, &recorded.channels[0][part]);
+    println!("of what was dictated {dictated:.3} is there");
+    assert!(dictated > 0.95, "{dictated}");
+    let audited = "SELECT group_concat(action) FROM (SELECT action FROM audit WHERE action LIKE
+        'escalation.%' ORDER BY id)";
+    let trail = "escalation.raise,escalation.acknowledge,escalation.read,escalation.instruct";
+    daemon.row_is(audited, trail);
+}
+
+#[test]
+fn esc_14_a_real_phone_types_a_pin_wrong_three_times_and_right_the_next_time() {
+    let Some(mut room) = Room::open() else { return };
+    let folder = room.folder.path().join("dutyline");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("pin"), "4711\n").expect("written");
+    let more = "[[leaders]]\nname = \"leader\"\nrole = \"leader\"\nmobile = \"3001\"\npin_file = \"pin\"\n";
+    let daemon = room.daemon(&Plan { leaders: &[], more, ..Plan::default() });
+    let caller_says = wave::voice(44, 30);
+    let mut leader = room.phone("3001", &vec![0; 60 * wave::RATE]);
+    flagged(&mut room, &daemon, &caller_says);
+    leader.incoming(SOON);
+    leader.accept();
+    leader.established();
+    talk(2);
+    leader.press('2');
+    for _ in 0..3 {
+        talk(1);
+        "1234#".chars().for_each(|key| leader.press(key));
+    }
+    daemon.row_is("SELECT result FROM attempt WHERE seq = 1", "wrong_pin");
+    assert_eq!(daemon.row("SELECT state FROM escalation"), "open");
+    assert_eq!(daemon.row("SELECT count(*) FROM heard"), "0");
+    assert_eq!(daemon.row("SELECT count(*) FROM attempt_key"), "0", "no digit is written down");
+    let _ = leader.closed();
+    leader.incoming(Duration::from_secs(70));
+    leader.accept();
+    leader.established();
+    talk(2);
+    leader.press('2');
+    talk(1);
+    "4711#".chars().for_each(|key| leader.press(key));
+    talk(3);
+    leader.press('1');
+    daemon.row_is("SELECT count(*) FROM heard WHERE lasts_ms > 1500", "1");
+    daemon.row_is("SELECT state FROM escalation", "acknowledged");
+    leader.hangup();
+    let log = daemon.process.log();
+    assert!(!log.contains("4711"), "the PIN is not in the log");
+}
+
+/// It takes every call at once, sends no voice, and presses nothing: nobody is there. Then a key comes beside the voice.
+#[test]
+fn esc_15_esc_26_a_phone_that_answers_by_itself_is_nobody_until_a_key_comes_by_info() {
+    let Some(mut room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let daemon = room.daemon(&Plan { leaders: &[("leader", "9200")], ..Plan::default() });
+    flagged(&mut room, &daemon, &wave::voice(45, 30));
+    let invite = far_end.invited();
+    daemon.row_is("SELECT count(*) FROM attempt WHERE mute_ms > 0", "1");
+    assert_eq!(daemon.row("SELECT state FROM escalation"), "open", "esc_15");
+    let late = "SELECT (mute_ms - answered_ms) BETWEEN 9500 AND 11000 FROM attempt";
+    assert_eq!(daemon.row(late), "1", "said after ten seconds");
+    far_end.presses(&invite, '1');
+    daemon.row_is("SELECT state FROM escalation", "acknowledged");
+    far_end.is_let_go();
+    daemon.row_is("SELECT result FROM attempt", "acknowledged");
+}
+
+#[test]
+fn esc_75_key_3_on_a_real_phone_rings_the_substitute_at_once() {
+    let Some(mut room) = Room::open() else { return };
+    let leaders = [("leader", "3001"), ("substitute", "2002")];
+    let daemon = room.daemon(&Plan { leaders: &leaders, ..Plan::default() });
+    let quiet = vec![0; 60 * wave::RATE];
+    let mut leader = room.phone("3001", &quiet);
+    let mut substitute = room.phone("2002", &quiet);
+    flagged(&mut room, &daemon, &wave::voice(46, 30));
+    leader.incoming(SOON);
+    leader.accept();
+    leader.established();
+    talk(2);
+    leader.press('3');
+    daemon.row_is("SELECT outcome FROM handing", "handed_on");
+    let pressed = std::time::Instant::now();
+    substitute.incoming(SOON);
+    println!("the substitute's phone rings {:?} after the record", pressed.elapsed());
+    assert!(pressed.elapsed() < Duration::from_secs(2));
+    substitute.accept();
+    substitute.established();
+    talk(2);
+    substitute.press('1');
+    let by = "SELECT k.person || ' for ' || s.absent FROM acknowledgement k
+        JOIN attempt a ON a.id = k.attempt JOIN substitution s ON s.id = a.substitution";
+    daemon.row_is(by, "substitute for leader");
+    wait_until("nobody is called any more", Duration::from_secs(25), || {
+        (daemon.row("SELECT count(*) FROM attempt WHERE ended_ms IS NULL") == "0").then_some(())
+    });
+    assert_eq!(daemon.row("SELECT count(*) FROM attempt"), "2");
+}
