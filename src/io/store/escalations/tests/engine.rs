@@ -345,6 +345,7 @@ fn finish(store: &Store, random: &mut Random, call: &LeaderCall, now: f64) {
             note(store, now, Fact::AttemptHeard { attempt, lasts });
             if random.below(4) == 0 {
                 note(store, now, Fact::Dictated { attempt, entry, since: at(now - 3.0) });
+                assert!(wait(store.confirm_instructions(&officer(), entry, at(now))).unwrap());
             }
             AttemptResult::Acknowledged
         }
