@@ -136,6 +136,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         metrics: Metrics::default(),
         orders: voice.orders.clone(),
         wake: Arc::clone(&wake),
+        memory: escalator::Remembered::new(config.roster.clone()),
     };
     let (recordings, traced) = (voice.recordings, voice.traced);
     let log = keep_log(voice.facts, recordings, traced, readers.clone(), &stopping);
@@ -189,7 +190,7 @@ fn beside(
     wanted: mpsc::Receiver<listening::Wanted>,
     stopping: &CancellationToken,
 ) -> Vec<JoinHandle<()>> {
-    let logbook::Readers { store, board, orders, wake, .. } = readers.clone();
+    let logbook::Readers { store, board, orders, wake, memory, .. } = readers.clone();
     let (policy, mut roster) = (config.policy.clone(), config.roster.clone());
     // Where the officer sits, for what the leaders say.
     let desk = |phone: &Phone| Person::new(&phone.name, Role::Officer, Some(&phone.target), None);
@@ -208,7 +209,8 @@ fn beside(
     let data = storage.data.clone();
     let living = life::keep(data, store.clone(), board.clone(), stopping.clone());
     let gaps = gaps::keep(store.clone(), board.clone(), stopping.clone());
-    let escalating = escalator::run(store, policy, roster, orders, wake, board, stopping);
+    let office = escalator::Office { store, policy, roster, orders, wake, board, memory };
+    let escalating = escalator::run(office, stopping);
     vec![
         tokio::spawn(escalating),
         tokio::spawn(watching),

@@ -1,7 +1,10 @@
 //! What happened, as facts for the log; and the rules of an entry: urgency, completeness, states.
 
+use super::escalation::Place;
 use super::ids::{AttemptId, CallId, EntryId};
 use super::placed::{Asker, Placed, Refusal};
+use super::roster::Role;
+use super::switchboard::Errand;
 use crate::protocol::now::Now;
 use crate::protocol::rtp::quality::Quality;
 use crate::protocol::rtp::{Counts, Party};
@@ -198,6 +201,8 @@ pub enum Fact {
         urgency: Urgency,
         phone: String,
     },
+    /// A call to somebody was ordered while the log could not be written.
+    AttemptMade(Box<Made>),
     /// The leader's phone rings.
     AttemptRinging {
         attempt: AttemptId,
@@ -297,6 +302,20 @@ impl Fact {
                 | Self::AttemptAnswered { .. }
         )
     }
+}
+
+/// A call in an urgent matter, as its row says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    pub attempt: AttemptId,
+    pub entry: EntryId,
+    pub round: u32,
+    pub place: Option<Place>,
+    pub role: Role,
+    pub person: String,
+    pub number: String,
+    pub errand: Errand,
+    pub why: String,
 }
 
 /// Which header value the shown number was taken from: its place among [`Arrival::claims`].

@@ -65,7 +65,16 @@ impl Person {
     pub fn new(name: &str, role: Role, mobile: Option<&str>, office: Option<&str>) -> Self {
         let (mobile, office) = (mobile.map(str::to_owned), office.map(str::to_owned));
         let name = name.to_owned();
-        Self { name, role, rank: role.rank(), mobile, sms: None, office, pin: None, stands_in: None }
+        Self {
+            name,
+            role,
+            rank: role.rank(),
+            mobile,
+            sms: None,
+            office,
+            pin: None,
+            stands_in: None,
+        }
     }
 }
 

@@ -66,6 +66,8 @@ pub enum Input {
     },
     Media(rtp::Event),
     Notify(LeaderCall),
+    /// What the log did not take from whoever had to tell it: it is told with everything else.
+    Note(Fact),
     /// An officer wants to call somebody.
     Dial(DialOrder),
     /// He does not want this call any more.
@@ -210,6 +212,7 @@ impl Switchboard {
             }
             Input::Media(event) => self.on_media(event, now),
             Input::Notify(order) => self.on_notify(order, now),
+            Input::Note(fact) => self.desk.note(fact, now),
             Input::Dial(order) => self.on_dial(order, now),
             Input::GiveUp { call, asker } => {
                 self.turn(call, |call, desk| call.give_up(asker, desk, now));

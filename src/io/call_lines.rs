@@ -69,6 +69,7 @@ impl CallLines {
             | Fact::LongCall { .. }
             | Fact::FaxHeard { .. }
             | Fact::Flagged { .. }
+            | Fact::AttemptMade(_)
             | Fact::AttemptRinging { .. }
             | Fact::AttemptDialled { .. }
             | Fact::AttemptAnswered { .. }

@@ -1,14 +1,16 @@
 //! Carries out what the escalation decides: has the attempts written down, orders their calls,
 //! wakes when the next is due.
 
-use crate::duty::escalation::Policy;
+use crate::duty::escalation::{Memory, Policy};
+use crate::duty::journal::{AttemptResult, Fact};
 use crate::duty::roster::Roster;
 use crate::duty::switchboard::Input;
 use crate::io::clock;
 use crate::io::status::{Alarm, Board};
-use crate::io::store::{Cycle, Store, StoreError};
-use crate::protocol::now::{Deadline, Now};
-use std::sync::Arc;
+use crate::io::store::{Cycle, Store};
+use crate::protocol::now::{Deadline, Mono, Now, earlier};
+use crate::protocol::random::Random;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -19,81 +21,185 @@ use tracing::{error, info, trace};
 const GLANCE: Duration = Duration::from_secs(1);
 /// How long a log that refused is left alone.
 const AGAIN: Duration = Duration::from_millis(500);
+/// Leaders are called from memory when the log has refused, or has not answered, for so long.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Runs until `stopping`. Every order is committed before it is sent: whatever is cut in between
-/// is found at the next start and made again.
-pub async fn run(
-    store: Store,
-    policy: Policy,
-    roster: Roster,
-    orders: mpsc::Sender<Input>,
-    wake: Arc<Notify>,
-    board: Board,
-    stopping: CancellationToken,
-) {
-    let mut failing = false;
-    while !stopping.is_cancelled() {
-        let now = clock::now();
-        match store.next_calls(now, &policy, &roster).await {
-            Ok(cycle) => {
-                if std::mem::take(&mut failing) {
-                    info!("the escalation goes on");
-                    board.update(|status| drop(status.alarms.remove("escalator")));
-                }
-                let until = cycle.until;
-                show(&board, &cycle, now);
-                if tell(cycle, &orders, &board).await.is_err() {
-                    return;
-                }
-                tokio::select! {
-                    () = due(until) => {}
-                    () = wake.notified() => {}
-                    () = stopping.cancelled() => return,
-                }
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut failing, true) {
-                    error!(%error, "the escalation cannot read or write its rows");
-                    board.update(|status| drop(status.alarms.insert("escalator", stuck(&error))));
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(AGAIN) => {}
-                    () = stopping.cancelled() => return,
-                }
-            }
-        }
+/// What the logbook and the escalator both know of open escalations.
+#[derive(Clone, Default)]
+pub struct Remembered(Arc<Mutex<Memory>>);
+
+impl Remembered {
+    pub fn new(roster: Roster) -> Self {
+        Self(Arc::new(Mutex::new(Memory::new(roster))))
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// `Err`: the switchboard is gone.
-async fn tell(cycle: Cycle, orders: &mpsc::Sender<Input>, board: &Board) -> Result<(), ()> {
-    for input in cycle.inputs {
-        match &input {
-            Input::Notify(call) => {
-                info!(attempt = %call.attempt, entry = %call.entry, "calling a leader");
+/// What the escalator needs of the daemon.
+pub struct Office {
+    pub store: Store,
+    pub policy: Policy,
+    pub roster: Roster,
+    pub orders: mpsc::Sender<Input>,
+    pub wake: Arc<Notify>,
+    pub board: Board,
+    pub memory: Remembered,
+}
+
+/// Runs until `stopping`. Every order is committed before it is sent: whatever is cut in between
+/// is found at the next start and made again. While the log cannot be used, it is done from memory,
+/// and the log is told afterwards.
+pub async fn run(office: Office, stopping: CancellationToken) {
+    let _ = Escalator { office, random: clock::random(), failing: None }.run(&stopping).await;
+}
+
+struct Escalator {
+    office: Office,
+    random: Random,
+    /// Since when the log cannot be used.
+    failing: Option<Mono>,
+}
+
+/// The switchboard is gone.
+struct Gone;
+
+impl Escalator {
+    async fn run(mut self, stopping: &CancellationToken) -> Result<(), Gone> {
+        let wake = Arc::clone(&self.office.wake);
+        while !stopping.is_cancelled() {
+            let until = match self.behind() {
+                true => self.remember().await?,
+                false => self.look(stopping).await?,
+            };
+            tokio::select! {
+                () = due(until) => {}
+                () = wake.notified() => {}
+                () = stopping.cancelled() => return Ok(()),
             }
-            Input::StopNotifying { attempt, why } => info!(%attempt, ?why, "no longer wanted"),
-            Input::Message { .. }
-            | Input::Unreachable { .. }
-            | Input::Peers(_)
-            | Input::Stored { .. }
-            | Input::AckStored { .. }
-            | Input::Fetched { .. }
-            | Input::Media(_)
-            | Input::Dial(_)
-            | Input::GiveUp { .. }
-            | Input::DialledToday { .. }
-            | Input::Timeout
-            | Input::Written { .. }
-            | Input::Shutdown
-            | Input::HandOver => {}
         }
-        orders.send(input).await.map_err(drop)?;
+        Ok(())
     }
-    for live in cycle.live {
-        board.tell(live);
+
+    /// The log lacks what must be known to decide, for so long that it is not waited for.
+    fn behind(&mut self) -> bool {
+        let memory = self.office.memory.lock();
+        let (settled, needed) = (memory.is_settled(), memory.is_needed());
+        let waits = memory.waits_since();
+        drop(memory);
+        let late = waits.filter(|since| clock::mono().since(*since) >= PATIENCE);
+        if let Some(since) = late.filter(|_| needed) {
+            self.fails("what happened is not written", since);
+        }
+        self.failing.is_some() && !settled
     }
-    Ok(())
+
+    /// At the log; while it does not answer, from memory.
+    async fn look(&mut self, stopping: &CancellationToken) -> Result<Option<Deadline>, Gone> {
+        let Office { store, policy, roster, .. } = &self.office;
+        let (mark, now) = (self.office.memory.lock().mark(), clock::now());
+        let mut looking = Box::pin(store.next_calls(now, policy, roster));
+        loop {
+            let looked = tokio::select! {
+                looked = &mut looking => looked,
+                () = tokio::time::sleep(PATIENCE) => {
+                    self.fails("no answer", now.mono);
+                    self.remember().await?;
+                    continue;
+                }
+                () = stopping.cancelled() => return Ok(None),
+            };
+            return match looked {
+                Ok(cycle) => self.works(cycle, mark, now).await,
+                Err(error) => {
+                    let (zh, en) = error.remedy();
+                    self.fails(&format!("{zh} · {en}"), now.mono);
+                    self.remember().await
+                }
+            };
+        }
+    }
+
+    async fn works(
+        &mut self,
+        mut cycle: Cycle,
+        mark: usize,
+        now: Now,
+    ) -> Result<Option<Deadline>, Gone> {
+        if self.failing.take().is_some() {
+            info!("the escalation goes on with the log");
+            self.office.board.update(|status| drop(status.alarms.remove("escalator")));
+        }
+        let known = std::mem::take(&mut cycle.known);
+        let inputs = std::mem::take(&mut cycle.inputs);
+        cycle.inputs = self.without_twins(inputs);
+        let roster = std::mem::take(&mut cycle.roster);
+        self.office.memory.lock().looked(known, roster, mark);
+        show(&self.office.board, cycle.sirens, &cycle.dead, now);
+        let waits = self.office.memory.lock().waits_since();
+        let late = waits.map(|since| (since + PATIENCE, "the log is behind"));
+        let until = earlier(cycle.until, late);
+        self.order(cycle.inputs).await?;
+        cycle.live.into_iter().for_each(|live| self.office.board.tell(live));
+        Ok(until)
+    }
+
+    /// Calls that the log ordered late, and that were made from memory meanwhile, are not made twice.
+    fn without_twins(&self, inputs: Vec<Input>) -> Vec<Input> {
+        let memory = self.office.memory.lock();
+        if memory.is_settled() {
+            return inputs;
+        }
+        let twin = |input| match input {
+            Input::Notify(call) if memory.calls(&call.person, &call.target) => {
+                let result = AttemptResult::Cancelled;
+                Input::Note(Fact::AttemptEnded { attempt: call.attempt, result, status: 487 })
+            }
+            other => other,
+        };
+        inputs.into_iter().map(twin).collect()
+    }
+
+    fn fails(&mut self, why: &str, since: Mono) {
+        if self.failing.is_some() {
+            return;
+        }
+        let now = clock::now();
+        self.failing = Some(since);
+        error!(why, "the escalation cannot read or write its rows");
+        self.office.board.update(|status| drop(status.alarms.insert("escalator", stuck(why, now))));
+    }
+
+    /// Calls whom the memory says, once the log has had its time.
+    async fn remember(&mut self) -> Result<Option<Deadline>, Gone> {
+        let now = clock::now();
+        let again = Some((now.mono + AGAIN, "the log may be back"));
+        if self.failing.is_none_or(|since| now.mono.since(since) < PATIENCE) {
+            return Ok(again);
+        }
+        let look = self.office.memory.lock().look(&self.office.policy, now, &mut self.random);
+        if look.sirens > 0 {
+            show(&self.office.board, look.sirens, &[], now);
+        }
+        self.order(look.inputs).await?;
+        Ok(earlier(look.until, again))
+    }
+
+    async fn order(&self, inputs: Vec<Input>) -> Result<(), Gone> {
+        for input in inputs {
+            match &input {
+                Input::Notify(call) => {
+                    info!(attempt = %call.attempt, entry = %call.entry, "calling a leader");
+                }
+                Input::StopNotifying { attempt, why } => info!(%attempt, ?why, "no longer wanted"),
+                _ => {}
+            }
+            self.office.orders.send(input).await.map_err(|_| Gone)?;
+        }
+        Ok(())
+    }
 }
 
 /// Ends when the deadline has come on the host's clock; never without one.
@@ -109,16 +215,16 @@ async fn due(until: Option<Deadline>) {
     }
 }
 
-fn show(board: &Board, cycle: &Cycle, now: Now) {
-    let siren = (cycle.sirens > 0).then(|| Alarm {
+fn show(board: &Board, sirens: u32, dead: &[String], now: Now) {
+    let siren = (sirens > 0).then(|| Alarm {
         since: now.wall,
         zh: "所有联系人均未应答，请人工处置".to_owned(),
         en: "nobody on the ladder has acknowledged: act by hand".to_owned(),
     });
-    let dead = (!cycle.dead.is_empty()).then(|| Alarm {
+    let dead = (!dead.is_empty()).then(|| Alarm {
         since: now.wall,
-        zh: format!("以下人员的号码无法接通，请核对值班表：{}", cycle.dead.join("、")),
-        en: format!("a number cannot be reached, check the roster: {}", cycle.dead.join(", ")),
+        zh: format!("以下人员的号码无法接通，请核对值班表：{}", dead.join("、")),
+        en: format!("a number cannot be reached, check the roster: {}", dead.join(", ")),
     });
     board.update(|status| {
         for (key, alarm) in [("siren", siren), ("dead_number", dead)] {
@@ -131,12 +237,15 @@ fn show(board: &Board, cycle: &Cycle, now: Now) {
     });
 }
 
-fn stuck(error: &StoreError) -> Alarm {
-    let (zh, en) = error.remedy();
+fn stuck(why: &str, now: Now) -> Alarm {
     Alarm {
-        since: clock::now().wall,
-        zh: format!("紧急呈报无法进行，请立即人工联系带班领导。{zh}"),
-        en: format!("the escalation is stuck: call the duty leader by hand; {en}"),
+        since: now.wall,
+        zh: format!(
+            "值班记录无法读写，紧急呈报改按内存继续呼叫领导；请同时人工联系带班领导。{why}"
+        ),
+        en: format!(
+            "the log cannot be used: leaders are called from memory; call the duty leader by hand as well. {why}"
+        ),
     }
 }
 
@@ -171,15 +280,16 @@ mod tests {
         };
         let roster =
             Roster { people: vec![person("L", Role::Leader), person("S", Role::Substitute)] };
-        let task = tokio::spawn(run(
-            store.clone(),
-            Policy::default(),
-            roster,
-            to,
-            Arc::clone(&wake),
-            board.clone(),
-            stopping.clone(),
-        ));
+        let office = Office {
+            store: store.clone(),
+            policy: Policy::default(),
+            roster: roster.clone(),
+            orders: to,
+            wake: Arc::clone(&wake),
+            board: board.clone(),
+            memory: Remembered::new(roster),
+        };
+        let task = tokio::spawn(run(office, stopping.clone()));
         Running { store, board, wake, stopping, orders, task }
     }
 

@@ -10,6 +10,7 @@ use crate::duty::journal::{Fact, Noted};
 use crate::duty::switchboard::Input;
 use crate::io::call_lines::CallLines;
 use crate::io::clock;
+use crate::io::escalator::Remembered;
 use crate::io::long_calls::LongCalls;
 use crate::io::metrics::Metrics;
 use crate::io::status::{Alarm, Board, LineState, Live, PartState};
@@ -38,6 +39,8 @@ pub struct Readers {
     pub orders: mpsc::Sender<Input>,
     /// Wakes the escalator.
     pub wake: Arc<Notify>,
+    /// Of open escalations, for the time without a log.
+    pub memory: Remembered,
 }
 
 /// Writes the switchboard's facts until it is gone and everything is written, or `give_up` says
@@ -56,7 +59,7 @@ pub async fn keep_facts(
         lines.take(&noted);
         long.take(&noted, &to.board);
         to.metrics.take(&noted);
-        keep(noted, waiting, &to.board);
+        keep(noted, waiting, &to);
     };
     loop {
         if waiting.is_empty() {
@@ -80,13 +83,14 @@ pub async fn keep_facts(
                 waiting.drain(..batch.len());
                 entered(&batch, &to.metrics);
                 log.works(&to).await;
-                settled.more(batch.len(), &to).await;
+                settled.more(&batch, &to).await;
                 for applied in applied {
                     hand_on(applied, &to).await;
                 }
             }
             Err(error) if error.may_pass() => {
                 log.fails(&error, &batch, &to.board);
+                to.wake.notify_one();
                 tokio::select! {
                     () = tokio::time::sleep(AGAIN) => {}
                     () = give_up.cancelled() => {
@@ -98,7 +102,8 @@ pub async fn keep_facts(
             Err(error) => {
                 log.fails(&error, &batch, &to.board);
                 one_by_one(&mut waiting, batch.len(), &to).await;
-                settled.more(batch.len(), &to).await;
+                to.wake.notify_one();
+                settled.more(&batch, &to).await;
             }
         }
     }
@@ -115,8 +120,9 @@ fn entered(batch: &[Noted], metrics: &Metrics) {
 struct Settled(u64);
 
 impl Settled {
-    async fn more(&mut self, count: usize, to: &Readers) {
-        self.0 += count as u64;
+    async fn more(&mut self, facts: &[Noted], to: &Readers) {
+        self.0 += facts.len() as u64;
+        to.memory.lock().written(facts);
         // The control task is gone: the next run tells them again.
         let _ = to.orders.send(Input::Written { through: self.0 - 1 }).await;
     }
@@ -134,7 +140,8 @@ async fn one_by_one(waiting: &mut VecDeque<Noted>, count: usize, to: &Readers) {
     }
 }
 
-fn keep(noted: Noted, waiting: &mut VecDeque<Noted>, board: &Board) {
+fn keep(noted: Noted, waiting: &mut VecDeque<Noted>, to: &Readers) {
+    let board = &to.board;
     show_line(&noted, board);
     intruder::show(&noted, board);
     show_secrecy(&noted, board);
@@ -145,6 +152,7 @@ fn keep(noted: Noted, waiting: &mut VecDeque<Noted>, board: &Board) {
         _ => {}
     }
     if waiting.len() < KEPT {
+        to.memory.lock().take(&noted);
         waiting.push_back(noted);
     } else {
         error!(fact = name(&noted.fact), "too many facts wait for the log: this one is lost");

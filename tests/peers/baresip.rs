@@ -182,6 +182,16 @@ impl Baresip {
         self.wait("CALL_CLOSED", Duration::from_secs(10))
     }
 
+    /// Nobody calls it for so long.
+    pub fn stays_idle(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while let Ok(message) =
+            self.messages.recv_timeout(end.saturating_duration_since(Instant::now()))
+        {
+            assert_ne!(message["type"], "CALL_INCOMING", "{} is called again", self.user);
+        }
+    }
+
     /// What it heard in its last call, once the file is closed.
     pub fn heard(&self) -> Vec<i16> {
         self.record("-dec.wav")

@@ -150,6 +150,14 @@ impl Daemon {
         database.execute_batch(statements).expect("edited");
     }
 
+    /// Its database is locked until this is dropped.
+    pub fn lock(&self) -> Connection {
+        let database = Connection::open(self.folder.join("data/dutyline.db")).expect("opened");
+        database.busy_timeout(Duration::from_secs(5)).expect("set");
+        database.execute_batch("BEGIN IMMEDIATE").expect("locked");
+        database
+    }
+
     /// The one-time link of its first account.
     pub fn first_link(&mut self) -> String {
         self.process.wait_for("/first/", Duration::from_secs(10));

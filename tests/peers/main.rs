@@ -27,6 +27,7 @@ mod identity;
 mod idle;
 mod kamailio;
 mod leader;
+mod log_lost;
 mod metrics;
 mod notices;
 mod officer;

@@ -151,10 +151,10 @@ fn rel_12_rec_d1_killed_at_random_points_each_call_has_its_row_and_all_but_a_mom
 }
 
 /// A file system of its own, gone with it.
-struct SmallDisk(PathBuf);
+pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(at: &Path, size: &str) -> Option<Self> {
+    pub fn mount(at: &Path, size: &str) -> Option<Self> {
         fs::create_dir_all(at).expect("a folder");
         let done = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"])

@@ -1,9 +1,11 @@
 //! Who is told next, and when: a stored row and one pure decision.
 
 mod decide;
+mod memory;
 mod policy;
 
 pub use decide::{decide, expired, unwanted};
+pub use memory::{Look, Memory};
 pub use policy::{After, Call, Ladder, Line, Policy, Tier};
 
 use super::ids::{AttemptId, EntryId, EscalationId};
@@ -12,6 +14,7 @@ use super::roster::Role;
 use super::switchboard::Errand;
 use crate::protocol::now::{Mono, Now};
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A moment that was written down. `mono` counts within the boot of the host it was written in;
@@ -112,7 +115,7 @@ pub struct Attempt {
 }
 
 /// Call `call` of tier `tier` of the ladder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
     pub tier: usize,
     pub call: usize,

@@ -137,6 +137,8 @@ pub struct Sender {
     channel: Channel,
     http: Http,
     tokens: wecom::Tokens,
+    store: Store,
+    /// The list of the configuration.
     roster: Roster,
     line: String,
 }
@@ -146,7 +148,8 @@ impl Sender {
         let guard = Guard { allow: channel.allow.clone() };
         let http = Http::new(guard, channel.ca.as_deref())?;
         let (roster, line) = (office.roster.clone(), office.line.clone());
-        Ok(Self { channel, http, tokens: wecom::Tokens::default(), roster, line })
+        let (tokens, store) = (wecom::Tokens::default(), office.store.clone());
+        Ok(Self { channel, http, tokens, store, roster, line })
     }
 
     pub fn plan(&self) -> &notices::Channel {
@@ -196,10 +199,10 @@ impl Sender {
                 let guard = self.http.guard();
                 mail::send(way, letter, guard, ca, limit).await
             }
-            Way::Modem(way) => modem::send(way, letter, &self.roster, limit).await,
+            Way::Modem(way) => modem::send(way, letter, &self.roster().await, limit).await,
             Way::Sms(way) => {
                 let mut under_way = JoinSet::new();
-                for request in sms::requests(way, letter, &self.roster) {
+                for request in sms::requests(way, letter, &self.roster().await) {
                     let http = self.http.clone();
                     under_way.spawn(async move { http.send(request, limit).await });
                 }
@@ -208,6 +211,17 @@ impl Sender {
                 sms::together(verdicts.collect())
             }
         }
+    }
+}
+
+impl Sender {
+    /// Who holds each role now; the list itself where the log does not say.
+    async fn roster(&self) -> Roster {
+        let now = self.store.roster_now(&self.roster, clock::now()).await;
+        now.unwrap_or_else(|error| {
+            error!(%error, "who is on duty cannot be read: the list of the configuration counts");
+            self.roster.clone()
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use super::entries::Withdrawn;
 use super::error::Result;
 use super::text::{Id, Ms, Named, moment, mono, mono_of, ms, name};
 use super::writer::Tx;
-use super::{Store, acknowledgements, duty, following, notices};
+use super::{Store, attempts, duty, following, notices};
 use crate::duty::escalation::{
     Acked, Attempt, Decision, Escalation, Place, Policy, State, Target, decide, expired, unwanted,
 };
@@ -38,6 +38,17 @@ pub struct Cycle {
     pub sirens: u32,
     /// People one of whose numbers turned out dead in an open escalation.
     pub dead: Vec<String>,
+    /// What is open, and who holds each role: gone by while the log cannot be read.
+    pub known: Vec<Escalation>,
+    pub roster: Roster,
+}
+
+impl Cycle {
+    fn knows(&mut self, escalation: Escalation) -> EntryId {
+        let entry = escalation.entry;
+        self.known.push(escalation);
+        entry
+    }
 }
 
 pub(super) enum Raised {
@@ -143,11 +154,12 @@ pub(super) fn withdraw(
 fn cycle(tx: &mut Tx<'_>, now: Now, policy: &Policy, roster: &Roster) -> Result<Cycle> {
     let mut cycle = Cycle::default();
     let unfinished = unfinished(tx.sql)?;
+    cycle.roster = duty::in_force(tx.sql, roster, now)?;
     if unfinished.is_empty() {
         return Ok(cycle);
     }
     let version = duty::put_in_force(tx.sql, policy, roster, now)?;
-    let roster = &duty::in_force(tx.sql, roster, now)?;
+    let roster = &cycle.roster.clone();
     let change = duty::next_change(tx.sql, now)?.map(|at| now.mono + until(at, now));
     cycle.until = change.map(|at| (at, "somebody else is on duty"));
     for id in unfinished {
@@ -218,7 +230,7 @@ fn advance(
     let escalation = load(tx.sql, id)?;
     for attempt in expired(&escalation, policy, now) {
         tracing::error!(%attempt, "nothing was heard of a call to a leader: making it again");
-        ended(tx.sql, attempt, AttemptResult::Interrupted, 0, now)?;
+        attempts::ended(tx.sql, attempt, AttemptResult::Interrupted, 0, now)?;
         cycle.inputs.push(Input::StopNotifying { attempt, why: Unwanted::Lost });
     }
     for attempt in unwanted(&escalation, roster) {
@@ -259,13 +271,13 @@ fn advance(
             }
             Decision::Wait { until, why } => {
                 cycle.until = earlier(cycle.until, Some((until, why)));
-                return Ok(escalation.entry);
+                return Ok(cycle.knows(escalation));
             }
             Decision::RaiseAgain => {
                 following::raise_again(tx, &escalation, now)?;
                 cycle.until = earlier(cycle.until, Some((now.mono, "raised again")));
                 cycle.live.push(Live::Escalation { entry: escalation.entry });
-                return Ok(escalation.entry);
+                return Ok(cycle.knows(escalation));
             }
             Decision::Done => {
                 following::close(tx.sql, &escalation, now)?;
@@ -418,70 +430,6 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         engaged: row.get(17)?,
         line_is_back: row.get::<_, Option<bool>>(13)?.unwrap_or(false),
     })
-}
-
-pub(super) fn changed(sql: &Connection, attempt: AttemptId) -> Result<Option<Live>> {
-    let entry: Option<Id<EntryId>> = sql
-        .prepare_cached(
-            "SELECT e.entry FROM attempt a JOIN escalation e ON e.id = a.escalation
-             WHERE a.id = ?1",
-        )?
-        .query_row([Id(attempt)], |row| row.get(0))
-        .optional()?;
-    Ok(entry.map(|entry| Live::Escalation { entry: entry.0 }))
-}
-
-pub(super) fn ringing(sql: &Connection, attempt: AttemptId, now: Now) -> Result<Option<Live>> {
-    sql.prepare_cached("UPDATE attempt SET ringing_ms = ?2 WHERE id = ?1 AND ringing_ms IS NULL")?
-        .execute(params![Id(attempt), ms(now.wall)])?;
-    changed(sql, attempt)
-}
-
-pub(super) fn answered(sql: &Connection, attempt: AttemptId, now: Now) -> Result<Option<Live>> {
-    sql.prepare_cached(
-        "UPDATE attempt SET answered_ms = ?2 WHERE id = ?1 AND answered_ms IS NULL",
-    )?
-    .execute(params![Id(attempt), ms(now.wall)])?;
-    let person: Option<String> = sql
-        .prepare_cached("SELECT person FROM attempt WHERE id = ?1")?
-        .query_row([Id(attempt)], |row| row.get(0))
-        .optional()?;
-    calls::answered(sql, attempt.into(), &person.unwrap_or_default(), now)?;
-    changed(sql, attempt)
-}
-
-pub(super) fn key(
-    sql: &Connection,
-    attempt: AttemptId,
-    key: char,
-    now: Now,
-) -> Result<Option<Live>> {
-    let live = changed(sql, attempt)?;
-    if live.is_some() {
-        sql.prepare_cached(
-            "INSERT OR IGNORE INTO attempt_key (attempt, at_ms, at_mono, key)
-             VALUES (?1, ?2, ?3, ?4)",
-        )?
-        .execute(params![Id(attempt), ms(now.wall), mono(now), key.to_string()])?;
-    }
-    Ok(live)
-}
-
-pub(super) fn ended(
-    sql: &Connection,
-    attempt: AttemptId,
-    result: AttemptResult,
-    status: u16,
-    now: Now,
-) -> Result<Option<Live>> {
-    sql.prepare_cached(
-        "UPDATE attempt SET ended_ms = ?2, ended_mono = ?3, result = ?4, status = ?5
-         WHERE id = ?1 AND ended_ms IS NULL",
-    )?
-    .execute(params![Id(attempt), ms(now.wall), mono(now), name(result), status])?;
-    let disposition = acknowledgements::disposition(result);
-    calls::ended(sql, attempt.into(), disposition, None, status, &name(result), now)?;
-    changed(sql, attempt)
 }
 
 #[cfg(test)]

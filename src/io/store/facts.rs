@@ -5,8 +5,8 @@ use super::audit::{self, Actor};
 use super::error::Result;
 use super::writer::Tx;
 use super::{
-    acknowledgements, callbacks, calls, duty, entries, escalations, fax, following, outages,
-    placed, recordings, stretches, voices,
+    acknowledgements, attempts, callbacks, calls, duty, entries, fax, following, outages, placed,
+    recordings, stretches, voices,
 };
 use crate::duty::ids::{AttemptId, CallId, EntryId};
 use crate::duty::journal::{Fact, Joining, Noted, Urgency};
@@ -96,6 +96,7 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
             let live = vec![Live::Entry { entry: *entry }, Live::Escalation { entry: *entry }];
             return Ok(Applied { input: None, live, escalate: true });
         }
+        Fact::AttemptMade(made) => attempts::made(sql, made, now)?,
         Fact::AttemptRinging { .. }
         | Fact::AttemptDialled { .. }
         | Fact::AttemptAnswered { .. }
@@ -114,7 +115,7 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
             return Ok(Applied { input, live, escalate: true });
         }
         Fact::AttemptEnded { attempt, result, status } => {
-            let live = escalations::ended(sql, *attempt, *result, *status, now)?;
+            let live = attempts::ended(sql, *attempt, *result, *status, now)?;
             recordings::finalize(sql, (*attempt).into())?;
             return Ok(Applied { escalate: true, ..Applied::tell(live) });
         }
@@ -192,17 +193,17 @@ fn pressed(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<AckOutcome>
 /// What is heard of a leader before his attempt is over.
 fn on_attempt(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<Live>> {
     match fact {
-        Fact::AttemptRinging { attempt } => escalations::ringing(sql, *attempt, now),
+        Fact::AttemptRinging { attempt } => attempts::ringing(sql, *attempt, now),
         Fact::AttemptDialled { attempt } => {
             recordings::begin(sql, (*attempt).into(), now)?;
-            escalations::changed(sql, *attempt)
+            attempts::changed(sql, *attempt)
         }
         Fact::AttemptAnswered { attempt } => {
-            let live = escalations::answered(sql, *attempt, now)?;
+            let live = attempts::answered(sql, *attempt, now)?;
             recordings::begin(sql, (*attempt).into(), now)?;
             Ok(live)
         }
-        Fact::AttemptKey { attempt, key } => escalations::key(sql, *attempt, *key, now),
+        Fact::AttemptKey { attempt, key } => attempts::key(sql, *attempt, *key, now),
         Fact::AttemptMute { attempt } => following::mute(sql, *attempt, now),
         _ => Ok(None),
     }

@@ -5,7 +5,7 @@ use super::audit::{self, Actor};
 use super::error::Result;
 use super::text::{Id, Ms, moment, mono, ms, name};
 use super::writer::Tx;
-use super::{Store, Who, acknowledgements, duty, escalations, notices};
+use super::{Store, Who, acknowledgements, attempts, duty, notices};
 use crate::duty::escalation::{Escalation, Moment, State};
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
 use crate::duty::journal::Fact;
@@ -44,7 +44,7 @@ pub(super) fn learnt(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<L
     if let (Some(how), Some((id, person))) = (how, escalation_of(sql, attempt)?) {
         read(sql, id, &person, how, now)?;
     }
-    escalations::changed(sql, attempt)
+    attempts::changed(sql, attempt)
 }
 
 /// Once: who came to know first.
@@ -65,7 +65,7 @@ fn read(sql: &Connection, id: EscalationId, person: &str, how: &str, now: Now) -
 pub(super) fn mute(sql: &Connection, attempt: AttemptId, now: Now) -> Result<Option<Live>> {
     sql.prepare_cached("UPDATE attempt SET mute_ms = ?2 WHERE id = ?1 AND mute_ms IS NULL")?
         .execute(params![Id(attempt), ms(now.wall)])?;
-    escalations::changed(sql, attempt)
+    attempts::changed(sql, attempt)
 }
 
 /// An instruction, from `since` until now on the tape of the attempt's call.

@@ -4,7 +4,7 @@ use super::Store;
 use super::audit::{self, Actor};
 use super::error::Result;
 use super::text::Id;
-use super::{calls, escalations, stretches};
+use super::{attempts, calls, stretches};
 use crate::duty::ids::{AttemptId, CallId};
 use crate::duty::journal::{AttemptResult, Disposition};
 use crate::protocol::now::Now;
@@ -50,7 +50,7 @@ fn interrupt(sql: &Connection, go_on: &BTreeSet<CallId>, now: Now) -> Result<Vec
         if go_on.contains(&CallId::from(attempt.0)) {
             continue;
         }
-        escalations::ended(sql, attempt.0, AttemptResult::Interrupted, 0, now)?;
+        attempts::ended(sql, attempt.0, AttemptResult::Interrupted, 0, now)?;
     }
     let mut rows = sql.prepare("SELECT id FROM call WHERE state <> 'ended' ORDER BY arrived_ms")?;
     let calls = rows.query_map([], |row| row.get::<_, Id<CallId>>(0))?;

@@ -4,6 +4,7 @@
 //! answer comes after the commit. Reads see one moment each. One file per noun.
 
 mod acknowledgements;
+mod attempts;
 mod audit;
 mod callbacks;
 mod calls;

@@ -9,7 +9,8 @@ use super::ladder::{self, Drawing};
 use super::page::Page;
 use crate::duty::entry::{Category, Field};
 use crate::duty::ids::EntryId;
-use crate::duty::journal::Urgency;
+use crate::duty::journal::{Fact, Urgency};
+use crate::duty::switchboard::Input;
 use crate::io::clock;
 use crate::io::status::Live;
 use crate::io::store::{Account, Completed, Flagged, Saved};
@@ -20,6 +21,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
+use std::time::Duration;
+
+/// How long the log may take to have a flag before the telephone notes it.
+const FLAG_WITHIN: Duration = Duration::from_secs(3);
 
 #[derive(Template)]
 #[template(path = "entry.html")]
@@ -135,7 +140,11 @@ pub async fn flag(
     Form(flag): Form<Flag>,
 ) -> Result<Response, Failure> {
     let store = &shared.web.store;
-    match store.flag(&officer.who, entry, flag.urgency, clock::now()).await? {
+    let flagged = store.flag(&officer.who, entry, flag.urgency, clock::now());
+    let Ok(Ok(flagged)) = tokio::time::timeout(FLAG_WITHIN, flagged).await else {
+        return Err(flag_aside(&shared, officer, entry, flag.urgency, &page).await);
+    };
+    match flagged {
         Flagged::Raised(_) | Flagged::Upgraded(_) => {
             shared.web.wake.notify_one();
             shared.web.board.tell(Live::Entry { entry });
@@ -146,6 +155,25 @@ pub async fn flag(
         Flagged::NotFound => return Err(gone(&page)),
     }
     shown(&shared, &page, entry).await
+}
+
+/// The log does not take it: the switchboard tells it with everything else, and the leaders are
+/// called from memory.
+async fn flag_aside(
+    shared: &Shared,
+    officer: Officer,
+    entry: EntryId,
+    urgency: Urgency,
+    page: &Page,
+) -> Failure {
+    let fact = Fact::Flagged { entry, urgency, phone: officer.who.name };
+    match shared.web.dialler.orders.send(Input::Note(fact)).await {
+        Ok(()) => {
+            let words = page.t.flagged_aside.to_owned();
+            Failure::Refused(StatusCode::SERVICE_UNAVAILABLE, words)
+        }
+        Err(_) => Failure::Unavailable,
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -238,6 +238,7 @@ messages! {
     routine: "平", "Routine";
     urgent: "急", "Urgent";
     critical: "特急", "Critical";
+    flagged_aside: "值班记录暂时无法写入，标记已由电话系统记下，正在直接呼叫领导；请同时人工联系", "The log takes nothing just now; the telephone has noted the flag and calls the leaders; call them by hand as well";
     flag_urgent_hint: "标为急并立即呼叫带班领导", "Flag urgent and call the duty leader now";
     flag_critical_hint: "标为特急并立即呼叫带班领导", "Flag critical and call the duty leader now";
     wrong_number: "打错", "Wrong number";

@@ -1,0 +1,381 @@
+//! What the escalation goes by while the log cannot be read or written: what the log last had, and what happened
+//! since. Knows no log.
+
+use super::{
+    Acked, Attempt, Decision, Escalation, Policy, State, Target, decide, expired, unwanted,
+};
+use crate::duty::ids::{AttemptId, EntryId, EscalationId};
+use crate::duty::journal::{AttemptResult, Fact, Made, Noted, Urgency};
+use crate::duty::roster::{Role, Roster};
+use crate::duty::switchboard::{Errand, Input, LeaderCall, Unwanted};
+use crate::protocol::now::{Deadline, Mono, Now, earlier};
+use crate::protocol::random::Random;
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// Decisions about one escalation in one look.
+const DECISIONS: usize = 8;
+/// Attempts that are remembered of one escalation: more than the fullest round has.
+const RECENT: usize = 400;
+/// Who hears less of a recording has heard nothing of the matter.
+const HEARD: Duration = Duration::from_secs(2);
+/// What only the log can do is asked for again so long after.
+const LATER: Duration = Duration::from_secs(5);
+
+/// **Facts are taken in their order, each once; those that the log has are counted off in the same order.**
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    known: Vec<Escalation>,
+    roster: Roster,
+    /// What happened since the log was looked at, the first `written` of it in the log by now.
+    facts: VecDeque<Noted>,
+    written: usize,
+    /// Calls that were ordered without the log, and of which it has not been told yet.
+    untold: BTreeSet<AttemptId>,
+    /// Calls that were told to stop.
+    stopped: BTreeSet<AttemptId>,
+}
+
+/// What one look came to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Look {
+    pub inputs: Vec<Input>,
+    pub until: Option<Deadline>,
+    /// Open escalations whose siren sounds.
+    pub sirens: u32,
+}
+
+impl Memory {
+    /// Before the log has ever been looked at, these people are called.
+    pub fn new(roster: Roster) -> Self {
+        Self { roster, ..Self::default() }
+    }
+
+    pub fn take(&mut self, noted: &Noted) {
+        if concerns_leaders(&noted.fact) {
+            self.apply(noted);
+            self.facts.push_back(noted.clone());
+        }
+    }
+
+    /// The log has these, or has refused them for good.
+    pub fn written<'a>(&mut self, facts: impl IntoIterator<Item = &'a Noted>) {
+        for noted in facts {
+            if concerns_leaders(&noted.fact) {
+                self.written = (self.written + 1).min(self.facts.len());
+            }
+            if let Fact::AttemptMade(made) = &noted.fact {
+                self.untold.remove(&made.attempt);
+            }
+        }
+    }
+
+    /// Before the log is looked at: hand it to `looked`.
+    pub fn mark(&self) -> usize {
+        self.written
+    }
+
+    /// The log was looked at: it has these open escalations, and whatever was written before `mark`.
+    pub fn looked(&mut self, known: Vec<Escalation>, roster: Roster, mark: usize) {
+        self.facts.drain(..mark.min(self.facts.len()));
+        self.written = self.written.saturating_sub(mark);
+        self.known = known;
+        self.roster = roster;
+        self.stopped.clear();
+        let since: Vec<Noted> = self.facts.iter().cloned().collect();
+        since.iter().for_each(|noted| self.apply(noted));
+    }
+
+    /// Nothing has happened that the log does not have.
+    pub fn is_settled(&self) -> bool {
+        self.written == self.facts.len() && self.untold.is_empty()
+    }
+
+    /// Since when the log lacks something.
+    pub fn waits_since(&self) -> Option<Mono> {
+        self.facts.get(self.written).map(|noted| noted.at.mono)
+    }
+
+    /// Somebody is to be told of something.
+    pub fn is_needed(&self) -> bool {
+        self.known.iter().any(|one| !one.closed && one.state != State::Withdrawn)
+    }
+
+    /// Whether a call to this person or number is under way.
+    pub fn calls(&self, person: &str, number: &str) -> bool {
+        let flying = |attempt: &Attempt| attempt.ended.is_none();
+        let to = |attempt: &Attempt| attempt.person == person || attempt.number == number;
+        let mut attempts = self.known.iter().flat_map(|one| &one.attempts);
+        attempts.any(|attempt| flying(attempt) && to(attempt))
+    }
+
+    /// What every open escalation needs now. Each call is preceded by the fact that it is made.
+    pub fn look(&mut self, policy: &Policy, now: Now, random: &mut Random) -> Look {
+        let mut look = Look::default();
+        let last = |one: &Escalation| one.attempts.iter().map(|attempt| attempt.started.wall).max();
+        self.known.sort_by_key(|one| (last(one), one.urgency));
+        for index in 0..self.known.len() {
+            self.stop_and_expire(index, policy, now, &mut look);
+            self.occupy(index);
+            self.advance(index, policy, now, random, &mut look);
+        }
+        let sounds = |one: &&Escalation| one.state == State::Open && one.siren;
+        look.sirens = u32::try_from(self.known.iter().filter(sounds).count()).unwrap_or(u32::MAX);
+        look
+    }
+
+    fn stop_and_expire(&mut self, index: usize, policy: &Policy, now: Now, look: &mut Look) {
+        let one = &mut self.known[index];
+        for attempt in expired(one, policy, now) {
+            let result = AttemptResult::Interrupted;
+            end(one, attempt, result, now);
+            look.inputs.push(Input::Note(Fact::AttemptEnded { attempt, result, status: 0 }));
+            look.inputs.push(Input::StopNotifying { attempt, why: Unwanted::Lost });
+        }
+        for attempt in unwanted(one, &self.roster) {
+            if self.stopped.insert(attempt) {
+                let of = |known: &&Attempt| known.id == attempt;
+                let errand = one.attempts.iter().find(of).map(|known| known.errand);
+                let why = match (one.state, errand) {
+                    (_, Some(Errand::Remind | Errand::Confirm)) => Unwanted::Settled,
+                    (State::Withdrawn, _) => Unwanted::Withdrawn,
+                    (State::Open | State::Acknowledged, _) => Unwanted::Acknowledged,
+                };
+                look.inputs.push(Input::StopNotifying { attempt, why });
+            }
+        }
+    }
+
+    /// Whoever is on the telephone for another matter.
+    fn occupy(&mut self, index: usize) {
+        let others = self.known.iter().enumerate().filter(|(nth, _)| *nth != index);
+        let flying = others.flat_map(|(_, one)| &one.attempts).filter(|one| one.ended.is_none());
+        let occupied = flying.flat_map(|one| [one.person.clone(), one.number.clone()]).collect();
+        self.known[index].occupied = occupied;
+    }
+
+    fn advance(
+        &mut self,
+        index: usize,
+        policy: &Policy,
+        now: Now,
+        random: &mut Random,
+        look: &mut Look,
+    ) {
+        for _ in 0..DECISIONS {
+            match decide(&self.known[index], policy, &self.roster, now) {
+                Decision::Notify(targets) => {
+                    for target in targets {
+                        let attempt = AttemptId::new(now, random);
+                        look.inputs.extend(self.call(index, attempt, target, now));
+                    }
+                }
+                Decision::Siren => self.known[index].siren = true,
+                Decision::Repeat { began } => {
+                    let one = &mut self.known[index];
+                    (one.round, one.round_began) = (one.round + 1, began);
+                }
+                Decision::Wait { until, why } => {
+                    look.until = earlier(look.until, Some((until, why)));
+                    return;
+                }
+                Decision::RaiseAgain => {
+                    let later = (now.mono + LATER, "the log is to raise it again");
+                    look.until = earlier(look.until, Some(later));
+                    return;
+                }
+                Decision::Done => {
+                    self.known[index].closed = true;
+                    return;
+                }
+            }
+        }
+        look.until = earlier(look.until, Some((now.mono, "more is to be decided")));
+    }
+
+    fn call(&mut self, index: usize, attempt: AttemptId, target: Target, now: Now) -> [Input; 2] {
+        let one = &mut self.known[index];
+        let person = self.roster.people.iter().find(|person| person.name == target.person);
+        let made = Made {
+            attempt,
+            entry: one.entry,
+            round: one.round,
+            place: target.place,
+            role: target.role,
+            person: target.person.clone(),
+            number: target.number.clone(),
+            errand: target.errand,
+            why: target.why.to_owned(),
+        };
+        one.attempts.push(Attempt {
+            id: attempt,
+            round: one.round,
+            place: target.place,
+            role: target.role,
+            person: target.person.clone(),
+            number: target.number.clone(),
+            started: now.into(),
+            ended: None,
+            errand: target.errand,
+            acknowledged: false,
+            handed_on: None,
+            engaged: false,
+            line_is_back: false,
+        });
+        forget_the_oldest(&mut one.attempts);
+        self.untold.insert(attempt);
+        let order = LeaderCall {
+            attempt,
+            entry: one.entry,
+            person: target.person,
+            target: target.number,
+            urgency: one.urgency,
+            ring: target.ring,
+            errand: target.errand,
+            pin: person.and_then(|person| person.pin.clone()),
+        };
+        [Input::Note(Fact::AttemptMade(Box::new(made))), Input::Notify(order)]
+    }
+
+    fn apply(&mut self, noted: &Noted) {
+        let now = noted.at;
+        match &noted.fact {
+            Fact::Flagged { entry, urgency, .. } => self.flag(*entry, *urgency, now),
+            Fact::Arrived(arrival) => {
+                if let Some(urgency) = arrival.urgency {
+                    self.flag(arrival.call.into(), urgency, now);
+                }
+            }
+            Fact::AttemptEnded { attempt, result, .. } => {
+                self.known.iter_mut().for_each(|one| end(one, *attempt, *result, now));
+            }
+            Fact::Acknowledged { attempt, .. } => self.acknowledged(*attempt, now),
+            Fact::HandedOn { attempt, .. } => {
+                self.of(*attempt, |_, attempt| attempt.handed_on = Some(now.into()));
+            }
+            Fact::AttemptKey { attempt, key: '2' | '9' } => {
+                self.of(*attempt, |_, attempt| attempt.engaged = true);
+            }
+            Fact::AttemptHeard { attempt, lasts } if *lasts >= HEARD => {
+                self.of(*attempt, |read, _| *read = true);
+            }
+            Fact::AttemptTalks { attempt } => self.of(*attempt, |read, _| *read = true),
+            Fact::Dictated { attempt, .. } => {
+                let has = |one: &&mut Escalation| one.attempts.iter().any(|a| a.id == *attempt);
+                if let Some(one) = self.known.iter_mut().find(has) {
+                    (one.read, one.closed) = (true, false);
+                    one.unconfirmed.get_or_insert(now.into());
+                }
+            }
+            Fact::LineUp => {
+                let attempts = self.known.iter_mut().flat_map(|one| &mut one.attempts);
+                attempts.for_each(|attempt| attempt.line_is_back |= failed(attempt));
+            }
+            _ => {}
+        }
+    }
+
+    fn of(&mut self, id: AttemptId, change: impl FnOnce(&mut bool, &mut Attempt)) {
+        for one in &mut self.known {
+            if let Some(attempt) = one.attempts.iter_mut().find(|attempt| attempt.id == id) {
+                return change(&mut one.read, attempt);
+            }
+        }
+    }
+
+    fn flag(&mut self, entry: EntryId, urgency: Urgency, now: Now) {
+        let of_entry = |one: &&mut Escalation| one.entry == entry && one.state != State::Withdrawn;
+        let before = self.known.iter_mut().filter(of_entry).max_by_key(|one| one.urgency);
+        match before {
+            Some(one) if urgency <= one.urgency => {}
+            Some(one) if one.state == State::Open => {
+                (one.urgency, one.siren) = (urgency, false);
+                (one.round, one.round_began) = (one.round + 1, now.into());
+            }
+            Some(_) | None => self.known.push(raised(entry, urgency, now)),
+        }
+    }
+
+    fn acknowledged(&mut self, id: AttemptId, now: Now) {
+        let leader = self.roster.holder(Role::Leader).map(|leader| leader.name.clone());
+        for one in &mut self.known {
+            let Some(attempt) = one.attempts.iter_mut().find(|attempt| attempt.id == id) else {
+                continue;
+            };
+            if attempt.errand == Errand::Confirm {
+                one.unconfirmed = None;
+                return;
+            }
+            attempt.acknowledged = true;
+            let leads = leader.as_ref().is_none_or(|leader| *leader == attempt.person);
+            one.leader_reached |= attempt.role == Role::Leader && leads;
+            if one.state == State::Open {
+                one.state = State::Acknowledged;
+                one.acked = Some(Acked { at: now.into(), person: attempt.person.clone() });
+            }
+        }
+    }
+}
+
+/// An escalation that the log does not know yet has the name of its entry.
+fn raised(entry: EntryId, urgency: Urgency, now: Now) -> Escalation {
+    Escalation {
+        id: EscalationId(entry.0),
+        entry,
+        urgency,
+        state: State::Open,
+        round: 0,
+        round_began: now.into(),
+        siren: false,
+        leader_reached: false,
+        acked: None,
+        read: false,
+        unconfirmed: None,
+        closed: false,
+        attempts: vec![],
+        occupied: vec![],
+    }
+}
+
+fn end(one: &mut Escalation, id: AttemptId, result: AttemptResult, now: Now) {
+    let of = |attempt: &&mut Attempt| attempt.id == id && attempt.ended.is_none();
+    if let Some(attempt) = one.attempts.iter_mut().find(of) {
+        attempt.ended = Some((now.into(), result));
+    }
+}
+
+fn failed(attempt: &Attempt) -> bool {
+    matches!(attempt.ended, Some((_, AttemptResult::ChannelFailed)))
+}
+
+/// Of a long history the latest is kept, whatever is in flight, and what a number or a person turned out to be.
+fn forget_the_oldest(attempts: &mut Vec<Attempt>) {
+    let mut over = attempts.len().saturating_sub(RECENT);
+    attempts.retain(|attempt| {
+        let dead = matches!(attempt.ended, Some((_, AttemptResult::Unreachable)));
+        let kept = attempt.ended.is_none() || dead || attempt.handed_on.is_some();
+        let goes = over > 0 && !kept;
+        over -= usize::from(goes);
+        !goes
+    });
+}
+
+fn concerns_leaders(fact: &Fact) -> bool {
+    match fact {
+        Fact::Arrived(arrival) => arrival.urgency.is_some(),
+        Fact::Flagged { .. }
+        | Fact::AttemptMade(_)
+        | Fact::AttemptKey { .. }
+        | Fact::Acknowledged { .. }
+        | Fact::HandedOn { .. }
+        | Fact::AttemptHeard { .. }
+        | Fact::AttemptTalks { .. }
+        | Fact::Dictated { .. }
+        | Fact::AttemptEnded { .. }
+        | Fact::LineUp => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

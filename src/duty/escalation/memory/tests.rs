@@ -1,0 +1,186 @@
+//! A log that is away: who is called, what is told afterwards.
+
+use super::*;
+use crate::duty::ids::CallId;
+use crate::duty::roster::Person;
+use chrono::DateTime;
+
+fn at(seconds: f64) -> Now {
+    let (mono, wall) = (Mono(1 << 50), DateTime::from_timestamp(1_790_000_000, 0).unwrap());
+    Now { mono, wall } + Duration::from_secs_f64(seconds)
+}
+
+fn people() -> Roster {
+    let person = |name: &str, role| Person::new(name, role, Some(name), None);
+    let people =
+        vec![person("L", Role::Leader), person("S", Role::Substitute), person("H", Role::Head)];
+    Roster { people }
+}
+
+fn entry() -> EntryId {
+    EntryId(CallId::new(at(0.0), &mut Random::from_seed([1; 32])).0)
+}
+
+struct Room {
+    memory: Memory,
+    random: Random,
+    policy: Policy,
+}
+
+impl Room {
+    fn new() -> Self {
+        let memory = Memory::new(people());
+        Self { memory, random: Random::from_seed([2; 32]), policy: Policy::default() }
+    }
+
+    fn take(&mut self, seconds: f64, fact: Fact) -> Noted {
+        let noted = Noted { at: at(seconds), fact };
+        self.memory.take(&noted);
+        noted
+    }
+
+    fn flag(&mut self, seconds: f64) -> Noted {
+        let phone = "值班台话机".to_owned();
+        self.take(seconds, Fact::Flagged { entry: entry(), urgency: Urgency::Urgent, phone })
+    }
+
+    fn ended(&mut self, seconds: f64, attempt: AttemptId, result: AttemptResult) -> Noted {
+        self.take(seconds, Fact::AttemptEnded { attempt, result, status: 480 })
+    }
+
+    fn look(&mut self, seconds: f64) -> Look {
+        self.memory.look(&self.policy, at(seconds), &mut self.random)
+    }
+
+    /// Whoever is called, each preceded by the fact that he is.
+    fn calls(&mut self, seconds: f64) -> Vec<(String, AttemptId)> {
+        let look = self.look(seconds);
+        let mut calls = vec![];
+        for pair in look.inputs.windows(2) {
+            if let [Input::Note(Fact::AttemptMade(made)), Input::Notify(call)] = pair {
+                assert_eq!((made.attempt, made.entry), (call.attempt, call.entry));
+                calls.push((call.target.clone(), call.attempt));
+            }
+        }
+        let ordered = look.inputs.iter().filter(|input| matches!(input, Input::Notify(_))).count();
+        assert_eq!(ordered, calls.len(), "no call without its fact");
+        calls
+    }
+}
+
+#[test]
+fn esc_50_without_a_log_the_ladder_is_climbed_and_key_1_ends_it() {
+    let mut room = Room::new();
+    assert!(!room.memory.is_needed());
+    room.flag(0.0);
+    room.flag(1.0);
+    assert!(room.memory.is_needed());
+    let first = room.calls(2.0);
+    assert_eq!(first.len(), 1, "flagged twice it is one matter: {first:?}");
+    assert_eq!(first[0].0, "L");
+    assert_eq!(room.calls(3.0), [], "once");
+    room.ended(35.0, first[0].1, AttemptResult::NoAnswer);
+    let again = room.calls(61.0);
+    assert_eq!(again[0].0, "L");
+    room.ended(96.0, again[0].1, AttemptResult::Declined);
+    let substitute = room.calls(96.5);
+    assert_eq!(substitute[0].0, "S", "esc_19: at once");
+    let redial = room.calls(130.0);
+    assert_eq!(redial[0].0, "L");
+    room.take(140.0, Fact::Acknowledged { attempt: redial[0].1, entry: entry() });
+    let stops = room.look(140.1).inputs;
+    let why = Unwanted::Acknowledged;
+    assert_eq!(stops, [Input::StopNotifying { attempt: substitute[0].1, why }]);
+    assert_eq!(room.look(140.2).inputs, [], "stopped once");
+    room.ended(141.0, substitute[0].1, AttemptResult::Cancelled);
+    room.ended(150.0, redial[0].1, AttemptResult::Acknowledged);
+    for minute in 3..14 {
+        let calls = room.calls(f64::from(minute) * 60.0);
+        assert!(calls.iter().all(|(target, _)| target == "L"), "reminders alone: {calls:?}");
+        calls.iter().for_each(|(_, call)| {
+            room.ended(f64::from(minute) * 60.0 + 30.0, *call, AttemptResult::NoAnswer);
+        });
+    }
+}
+
+#[test]
+fn esc_50_it_never_stops_and_its_memory_is_bounded() {
+    let mut room = Room::new();
+    room.flag(0.0);
+    let (mut seconds, mut count, mut siren) = (0.0, 0, false);
+    while seconds < 24.0 * 3600.0 {
+        for (_, call) in room.calls(seconds) {
+            count += 1;
+            room.ended(seconds + 30.0, call, AttemptResult::NoAnswer);
+        }
+        let look = room.look(seconds + 30.0);
+        siren |= look.sirens > 0;
+        for input in look.inputs {
+            if let Input::Notify(call) = input {
+                count += 1;
+                room.ended(seconds + 60.0, call.attempt, AttemptResult::NoAnswer);
+            }
+        }
+        seconds += 60.0;
+    }
+    assert!(siren, "the desk is told that nobody has it");
+    assert!(count > 1400, "the leader is redialled each minute: {count}");
+    assert!(room.memory.known[0].attempts.len() <= RECENT + 3);
+}
+
+#[test]
+fn esc_49_the_log_is_looked_at_again_when_it_has_everything() {
+    let mut room = Room::new();
+    let flagged = room.flag(0.0);
+    assert!(!room.memory.is_settled());
+    assert_eq!(room.memory.waits_since(), Some(at(0.0).mono));
+    room.memory.written([&flagged]);
+    assert!(room.memory.is_settled() && room.memory.waits_since().is_none());
+    let call = room.calls(1.0).remove(0).1;
+    assert!(!room.memory.is_settled(), "the log has not heard of this call");
+    let made = Made {
+        attempt: call,
+        entry: entry(),
+        round: 0,
+        place: None,
+        role: Role::Leader,
+        person: "L".to_owned(),
+        number: "L".to_owned(),
+        errand: Errand::Tell,
+        why: String::new(),
+    };
+    let made = room.take(1.1, Fact::AttemptMade(Box::new(made)));
+    let other = Noted { at: at(1.2), fact: Fact::AttemptRinging { attempt: call } };
+    room.memory.take(&other);
+    let ended = room.ended(36.0, call, AttemptResult::NoAnswer);
+    room.memory.written([&made, &other]);
+    assert!(!room.memory.is_settled());
+    room.memory.written([&ended]);
+    assert!(room.memory.is_settled());
+    let mark = room.memory.mark();
+    let key = room.take(40.0, Fact::Acknowledged { attempt: call, entry: entry() });
+    let known = room.memory.known.clone();
+    room.memory.looked(known, people(), mark);
+    assert!(!room.memory.is_settled(), "what came after the look is still to be written");
+    assert_eq!(room.memory.known[0].state, State::Acknowledged, "and counts");
+    room.memory.written([&key]);
+    assert!(room.memory.is_settled());
+    assert_eq!(room.memory.facts.len(), 1, "kept until the log is looked at");
+    let mark = room.memory.mark();
+    room.memory.looked(vec![], people(), mark);
+    assert!(room.memory.facts.is_empty() && !room.memory.is_needed());
+}
+
+#[test]
+fn esc_71_one_leader_is_never_called_for_two_matters_at_once() {
+    let mut room = Room::new();
+    room.flag(0.0);
+    let other = EntryId(CallId::new(at(0.0), &mut Random::from_seed([9; 32])).0);
+    let phone = "值班台话机".to_owned();
+    room.take(0.5, Fact::Flagged { entry: other, urgency: Urgency::Critical, phone });
+    let first = room.calls(1.0);
+    assert_eq!(first.len(), 1, "{first:?}");
+    assert!(room.memory.calls("L", "L") && !room.memory.calls("S", "S"));
+    room.ended(20.0, first[0].1, AttemptResult::Acknowledged);
+    assert_eq!(room.calls(20.5).len(), 1, "the other matter");
+}

@@ -1,0 +1,110 @@
+//! Rows of the attempts to reach somebody: what became of each.
+
+use super::error::Result;
+use super::text::{Id, mono, ms, name};
+use super::{acknowledgements, calls};
+use crate::duty::ids::{AttemptId, EntryId, EscalationId};
+use crate::duty::journal::{AttemptResult, Made};
+use crate::io::status::Live;
+use crate::protocol::now::Now;
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// A call that was ordered while the log could not be written; once.
+pub(super) fn made(sql: &Connection, made: &Made, now: Now) -> Result<Option<Live>> {
+    let column = |part: usize| i64::try_from(part).unwrap_or(i64::MAX);
+    let escalation: Option<Id<EscalationId>> = sql
+        .prepare_cached(
+            "SELECT id FROM escalation WHERE entry = ?1 ORDER BY raised_ms DESC, id DESC LIMIT 1",
+        )?
+        .query_row([Id(made.entry)], |row| row.get(0))
+        .optional()?;
+    let known =
+        sql.prepare_cached("SELECT 1 FROM attempt WHERE id = ?1")?.exists([Id(made.attempt)])?;
+    let Some(escalation) = escalation.filter(|_| !known) else { return Ok(None) };
+    calls::placed(sql, made.attempt.into(), made.entry, &made.number, now)?;
+    sql.prepare_cached(
+        "INSERT INTO attempt (id, escalation, seq, round, tier, call_of_tier, role, person,
+           target, why, started_ms, started_mono, errand)
+         SELECT ?1, ?2, coalesce(max(seq), 0) + 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+           FROM attempt WHERE escalation = ?2",
+    )?
+    .execute(params![
+        Id(made.attempt),
+        escalation,
+        made.round,
+        made.place.map(|place| column(place.tier)),
+        made.place.map(|place| column(place.call)),
+        name(made.role),
+        made.person,
+        made.number,
+        made.why,
+        ms(now.wall),
+        mono(now),
+        name(made.errand),
+    ])?;
+    changed(sql, made.attempt)
+}
+
+pub(super) fn changed(sql: &Connection, attempt: AttemptId) -> Result<Option<Live>> {
+    let entry: Option<Id<EntryId>> = sql
+        .prepare_cached(
+            "SELECT e.entry FROM attempt a JOIN escalation e ON e.id = a.escalation
+             WHERE a.id = ?1",
+        )?
+        .query_row([Id(attempt)], |row| row.get(0))
+        .optional()?;
+    Ok(entry.map(|entry| Live::Escalation { entry: entry.0 }))
+}
+
+pub(super) fn ringing(sql: &Connection, attempt: AttemptId, now: Now) -> Result<Option<Live>> {
+    sql.prepare_cached("UPDATE attempt SET ringing_ms = ?2 WHERE id = ?1 AND ringing_ms IS NULL")?
+        .execute(params![Id(attempt), ms(now.wall)])?;
+    changed(sql, attempt)
+}
+
+pub(super) fn answered(sql: &Connection, attempt: AttemptId, now: Now) -> Result<Option<Live>> {
+    sql.prepare_cached(
+        "UPDATE attempt SET answered_ms = ?2 WHERE id = ?1 AND answered_ms IS NULL",
+    )?
+    .execute(params![Id(attempt), ms(now.wall)])?;
+    let person: Option<String> = sql
+        .prepare_cached("SELECT person FROM attempt WHERE id = ?1")?
+        .query_row([Id(attempt)], |row| row.get(0))
+        .optional()?;
+    calls::answered(sql, attempt.into(), &person.unwrap_or_default(), now)?;
+    changed(sql, attempt)
+}
+
+pub(super) fn key(
+    sql: &Connection,
+    attempt: AttemptId,
+    key: char,
+    now: Now,
+) -> Result<Option<Live>> {
+    let live = changed(sql, attempt)?;
+    if live.is_some() {
+        sql.prepare_cached(
+            "INSERT OR IGNORE INTO attempt_key (attempt, at_ms, at_mono, key)
+             VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![Id(attempt), ms(now.wall), mono(now), key.to_string()])?;
+    }
+    Ok(live)
+}
+
+pub(super) fn ended(
+    sql: &Connection,
+    attempt: AttemptId,
+    result: AttemptResult,
+    status: u16,
+    now: Now,
+) -> Result<Option<Live>> {
+    sql.prepare_cached(
+        "UPDATE attempt SET ended_ms = ?2, ended_mono = ?3, result = ?4, status = ?5
+         WHERE id = ?1 AND ended_ms IS NULL",
+    )?
+    .execute(params![Id(attempt), ms(now.wall), mono(now), name(result), status])?;
+    let disposition = acknowledgements::disposition(result);
+    calls::ended(sql, attempt.into(), disposition, None, status, &name(result), now)?;
+    changed(sql, attempt)
+}

@@ -1,0 +1,134 @@
+//! The log is locked, its disk is full, or it cannot be used at all: the leader is called through the PBX all the same,
+//! and what was done is in the log as soon as it takes it.
+
+use crate::baresip::Baresip;
+use crate::calls::{Room, talk};
+use crate::daemon::{Daemon, Plan};
+use crate::process::wait_until;
+use crate::recorder::SmallDisk;
+use crate::wave;
+use std::fs;
+use std::time::{Duration, Instant};
+
+const SOON: Duration = Duration::from_secs(8);
+/// From `*9` until the leader's phone rings without a log.
+const RINGS_WITHIN: Duration = Duration::from_secs(6);
+const LEADERS: [(&str, &str); 2] = [("leader", "3001"), ("substitute", "2002")];
+
+/// Two who talk; and a leader, who says nothing.
+struct Matter {
+    daemon: Daemon,
+    _caller: Baresip,
+    officer: Baresip,
+    leader: Baresip,
+}
+
+impl Matter {
+    fn begin(room: &mut Room) -> Self {
+        let daemon = room.daemon(&Plan { leaders: &LEADERS, ..Plan::default() });
+        let quiet = vec![0; 60 * wave::RATE];
+        let mut caller = room.phone("caller", &wave::voice(71, 60));
+        let mut officer = room.phone("2001", &quiet);
+        let leader = room.phone("3001", &quiet);
+        caller.dial("1001");
+        officer.incoming(SOON);
+        officer.accept();
+        caller.established();
+        officer.established();
+        talk(1);
+        Self { daemon, _caller: caller, officer, leader }
+    }
+
+    fn flag(&mut self) {
+        self.officer.press('*');
+        talk(1);
+        self.officer.press('9');
+        let pressed = Instant::now();
+        self.leader.incoming(SOON);
+        println!("without a log the leader's phone rings after {:?}", pressed.elapsed());
+        assert!(pressed.elapsed() <= RINGS_WITHIN, "{:?}", pressed.elapsed());
+        self.leader.accept();
+        self.leader.established();
+        talk(2);
+    }
+
+    fn acknowledge(&mut self) {
+        self.leader.press('1');
+        talk(3);
+    }
+
+    /// Once each, and in one piece.
+    fn is_in_the_log(&mut self) {
+        self.daemon.row_is("SELECT state FROM escalation", "acknowledged");
+        self.leader.wait("CALL_CLOSED", Duration::from_secs(20));
+        self.daemon.row_is("SELECT result FROM attempt", "acknowledged");
+        let rows = |table: &str| self.daemon.row(&format!("SELECT count(*) FROM {table}"));
+        assert_eq!([rows("escalation"), rows("attempt"), rows("acknowledgement")], ["1", "1", "1"]);
+        let own = "SELECT r.state FROM recording r JOIN attempt a ON a.id = r.call";
+        self.daemon.row_is(own, "sealed");
+        self.daemon.row_is("SELECT count(*) FROM outage WHERE kind = 'log'", "1");
+    }
+}
+
+#[test]
+fn esc_48_esc_49_while_the_log_is_locked_the_leader_is_called_and_acknowledges() {
+    let Some(mut room) = Room::open() else { return };
+    let mut matter = Matter::begin(&mut room);
+    let lock = matter.daemon.lock();
+    matter.flag();
+    matter.acknowledge();
+    let log = matter.daemon.process.log();
+    assert!(log.contains("the escalation cannot read or write its rows"), "the officer is told");
+    assert_eq!(matter.daemon.row("SELECT count(*) FROM attempt"), "0");
+    talk(12);
+    let released = Instant::now();
+    drop(lock);
+    matter.daemon.row_is("SELECT state FROM escalation", "acknowledged");
+    println!("in the log {:?} after the lock", released.elapsed());
+    assert!(released.elapsed() <= Duration::from_secs(2), "{:?}", released.elapsed());
+    matter.is_in_the_log();
+}
+
+#[test]
+fn esc_50_on_a_full_disk_the_leader_is_called_and_the_log_has_it_once_there_is_room() {
+    let mut disk = None;
+    let before = |folder: &std::path::Path| {
+        disk = SmallDisk::mount(&folder.join("dutyline/data"), "24m");
+    };
+    let Some(mut room) = Room::set_up_with(&crate::kamailio::Setup::default(), before) else {
+        return;
+    };
+    if disk.is_none() {
+        return;
+    }
+    let mut matter = Matter::begin(&mut room);
+    let filler = room.folder.path().join("dutyline/data/filler");
+    let mut file = fs::File::create(&filler).expect("a file");
+    while std::io::Write::write_all(&mut file, &[7; 4096]).is_ok() {}
+    wait_until("the log says so", Duration::from_secs(10), || {
+        matter.daemon.process.log().contains("cannot").then_some(())
+    });
+    matter.flag();
+    matter.acknowledge();
+    drop(file);
+    fs::remove_file(&filler).expect("removed");
+    matter.is_in_the_log();
+    matter.daemon.process.kill();
+}
+
+/// Nothing that the log is asked for can be had of it, and nothing is taken.
+#[test]
+fn esc_71_with_a_log_that_is_of_no_use_the_leader_is_called_until_he_knows() {
+    let Some(mut room) = Room::open() else { return };
+    let mut matter = Matter::begin(&mut room);
+    matter.daemon.edit("ALTER TABLE escalation RENAME TO lost");
+    matter.flag();
+    matter.leader.hangup();
+    matter.leader.incoming(Duration::from_secs(25));
+    matter.leader.accept();
+    matter.leader.established();
+    talk(2);
+    matter.acknowledge();
+    matter.leader.hangup();
+    matter.leader.stays_idle(Duration::from_secs(25));
+}
