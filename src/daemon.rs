@@ -129,15 +129,8 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     };
 
     tell_dialled(&store, &voice.orders).await;
-    let wake = Arc::new(Notify::new());
-    let readers = logbook::Readers {
-        store: store.clone(),
-        board: board.clone(),
-        metrics: Metrics::default(),
-        orders: voice.orders.clone(),
-        wake: Arc::clone(&wake),
-        memory: escalator::Remembered::new(config.roster.clone()),
-    };
+    let readers = readers(&config, &store, &board, &voice);
+    let wake = Arc::clone(&readers.wake);
     let (recordings, traced) = (voice.recordings, voice.traced);
     let log = keep_log(voice.facts, recordings, traced, readers.clone(), &stopping);
     let pulse = voice.pulse;
@@ -181,6 +174,17 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         background,
         log,
     })
+}
+
+fn readers(config: &Config, store: &Store, board: &Board, voice: &Voice) -> logbook::Readers {
+    logbook::Readers {
+        store: store.clone(),
+        board: board.clone(),
+        metrics: Metrics::default(),
+        orders: voice.orders.clone(),
+        wake: Arc::new(Notify::new()),
+        memory: escalator::Remembered::new(config.roster.clone()),
+    }
 }
 
 /// The escalator, who brings leaders recordings, and who looks after disk, clock and outages.

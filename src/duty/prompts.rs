@@ -53,8 +53,10 @@ pub const NO_RECORDING: Prompt = Prompt(20);
 pub const UNREAD: Prompt = Prompt(21);
 /// To the desk: 领导已作批示，请在页面上查看，确认请按 1。
 pub const INSTRUCTION: Prompt = Prompt(22);
+/// To whoever was called before: 刚才的电话中断了。值班室有紧急事项，确认请按 1，不便请按 3。
+pub const URGENT_CUT: Prompt = Prompt(23);
 
-pub const COUNT: usize = 23;
+pub const COUNT: usize = 24;
 
 /// The name under which a caller's recording is played; none of the set.
 pub const RECORDING: Prompt = Prompt(24);

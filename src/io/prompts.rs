@@ -5,13 +5,13 @@ use super::wav_file;
 use crate::duty::prompts::{
     ALREADY_CONFIRMED, BEEP, CANNOT_JOIN, CONFIRMED, COUNT, DICTATE, ENTER_PIN, GREETING,
     HANDED_ON, INSTRUCTION, MORE, NO_RECORDING, PASSED_ON, PIN_REFUSED, PLEASE_WAIT, QUEUE,
-    RINGBACK, TAKEN, UNREAD, URGENT, URGENT_LIVE, WITHDRAWN, WRONG_KEY, WRONG_PIN,
+    RINGBACK, TAKEN, UNREAD, URGENT, URGENT_CUT, URGENT_LIVE, WITHDRAWN, WRONG_KEY, WRONG_PIN,
 };
 use crate::protocol::rtp::{Codec, Prompt, g711};
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
-const FILES: [(Prompt, &[u8]); 21] = [
+const FILES: [(Prompt, &[u8]); 22] = [
     (URGENT, include_bytes!("prompts/urgent.wav")),
     (CONFIRMED, include_bytes!("prompts/confirmed.wav")),
     (WRONG_KEY, include_bytes!("prompts/wrong_key.wav")),
@@ -33,6 +33,7 @@ const FILES: [(Prompt, &[u8]); 21] = [
     (NO_RECORDING, include_bytes!("prompts/no_recording.wav")),
     (UNREAD, include_bytes!("prompts/unread.wav")),
     (INSTRUCTION, include_bytes!("prompts/instruction.wav")),
+    (URGENT_CUT, include_bytes!("prompts/urgent_cut.wav")),
 ];
 const SECOND: usize = wav_file::RATE as usize;
 /// Peak of a tone: -12 dBFS.
@@ -99,7 +100,7 @@ mod tests {
         for spoken in [ENTER_PIN, WRONG_PIN, PIN_REFUSED, HANDED_ON, PASSED_ON, DICTATE, TAKEN] {
             assert!((2.0..8.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
         }
-        for spoken in [NO_RECORDING, UNREAD, INSTRUCTION] {
+        for spoken in [NO_RECORDING, UNREAD, INSTRUCTION, URGENT_CUT] {
             assert!((5.0..15.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
         }
         assert!((seconds(&prompts, BEEP) - 0.5).abs() < 0.01);

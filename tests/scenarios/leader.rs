@@ -218,6 +218,27 @@ fn esc_14_after_the_right_pin_he_hears_it() {
     assert_eq!(escalation(&room, entry).attempts[0].keys, "2");
 }
 
+#[test]
+fn esc_44_whoever_was_cut_off_is_called_again_and_told_so() {
+    let mut room = Room::open();
+    let entry = flagged(&mut room);
+    room.leader_answers();
+    assert_eq!(room.heard(LEADER), [Prompt::Urgent]);
+    room.kill_daemon();
+    room.hangs_up_unheard(LEADER);
+    room.pass(seconds(40));
+    room.start_daemon();
+    room.rings(LEADER, seconds(10));
+    room.leader_answers();
+    assert_eq!(room.heard(LEADER).last(), Some(&Prompt::UrgentCut));
+    room.presses(LEADER, "1");
+    room.pass(seconds(5));
+    assert!(room.is_acknowledged(entry));
+    let attempts = room.attempts(entry);
+    assert_eq!(attempts[0].result, Some(AttemptResult::Interrupted));
+    assert_eq!(attempts.len(), 2, "{attempts:?}");
+}
+
 /// An assistant of his telephone answers, talks, asks, and presses nothing.
 #[test]
 fn esc_07_a_machine_that_talks_for_a_minute_acknowledges_nothing() {

@@ -673,6 +673,7 @@ impl World {
             urgency,
             ring: seconds(35),
             errand: Errand::Tell,
+            after_cut: false,
             pin: None,
         };
         self.tell(Input::Notify(order));

@@ -212,6 +212,7 @@ impl<'a> Look<'a> {
                 number: number.to_owned(),
                 ring: call.ring,
                 errand: Errand::Tell,
+                after_cut: false,
                 why: "the ladder says so",
             };
             wants.push(Want { at, target });
@@ -267,9 +268,11 @@ impl<'a> Look<'a> {
             | AttemptResult::WrongPin => return None,
         };
         // What was cut goes before anything else that has fallen due meanwhile.
-        let from = if result == AttemptResult::Interrupted { last.started } else { ended };
+        let after_cut = result == AttemptResult::Interrupted;
+        let from = if after_cut { last.started } else { ended };
         let at = self.rel(from) + millis(after);
-        Some(Want { at, target: self.repetition(role, person, number?, why) })
+        let target = self.repetition(role, person, number?, why);
+        Some(Want { at, target: Target { after_cut, ..target } })
     }
 
     /// Doubles with every failure in a row; over as soon as the line is back.
@@ -305,7 +308,8 @@ impl<'a> Look<'a> {
     fn repetition(&self, role: Role, person: &Person, number: &str, why: &'static str) -> Target {
         let (person, number) = (person.name.clone(), number.to_owned());
         let (ring, errand) = (self.policy.ring, Errand::Tell);
-        Target { place: None, role, person, number, ring, errand, why }
+        let after_cut = false;
+        Target { place: None, role, person, number, ring, errand, after_cut, why }
     }
 
     /// One call for each person at most: those due now, and when the next falls due.

@@ -232,6 +232,7 @@ impl Memory {
             urgency: one.urgency,
             ring: target.ring,
             errand: target.errand,
+            after_cut: target.after_cut,
             pin: person.and_then(|person| person.pin.clone()),
         };
         [Input::Note(Fact::AttemptMade(Box::new(made))), Input::Notify(order)]

@@ -130,6 +130,8 @@ pub struct Target {
     pub number: String,
     pub ring: Duration,
     pub errand: Errand,
+    /// The call before was cut.
+    pub after_cut: bool,
     pub why: &'static str,
 }
 

@@ -17,6 +17,8 @@ pub struct LeaderCall {
     pub urgency: Urgency,
     pub ring: Duration,
     pub errand: Errand,
+    /// His last call in this matter was cut by a crash: he is told so.
+    pub after_cut: bool,
     /// Content follows it.
     pub pin: Option<Pin>,
 }

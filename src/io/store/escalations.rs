@@ -334,6 +334,7 @@ fn claim(
         urgency: escalation.urgency,
         ring: target.ring,
         errand: target.errand,
+        after_cut: target.after_cut,
         pin: person.and_then(|person| person.pin.clone()),
     }))
 }

@@ -73,6 +73,7 @@ pub enum Prompt {
     NoRecording,
     Unread,
     Instruction,
+    UrgentCut,
     Recording,
 }
 
@@ -278,6 +279,7 @@ fn prompt_of(byte: u8) -> Option<Prompt> {
         prompts::NO_RECORDING => Some(Prompt::NoRecording),
         prompts::UNREAD => Some(Prompt::Unread),
         prompts::INSTRUCTION => Some(Prompt::Instruction),
+        prompts::URGENT_CUT => Some(Prompt::UrgentCut),
         prompts::RECORDING => Some(Prompt::Recording),
         _ => None,
     }

@@ -93,6 +93,7 @@ impl Leader {
     pub(super) fn terms(&self, desk: &Desk) -> Terms {
         let sentence = match self.order.errand {
             Errand::Tell if desk.channels.talks(CallId(self.order.entry.0)) => prompts::URGENT_LIVE,
+            Errand::Tell if self.order.after_cut => prompts::URGENT_CUT,
             Errand::Tell => prompts::URGENT,
             Errand::Remind => prompts::UNREAD,
             Errand::Confirm => prompts::INSTRUCTION,

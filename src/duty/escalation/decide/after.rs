@@ -92,6 +92,8 @@ impl Look<'_> {
         let number = self.living(person).first().copied()?.to_owned();
         let (role, ring) = (person.role, self.policy.ring);
         let person = person.name.clone();
-        Some(Want { at, target: Target { place: None, role, person, number, ring, errand, why } })
+        let (place, after_cut) = (None, false);
+        let target = Target { place, role, person, number, ring, errand, after_cut, why };
+        Some(Want { at, target })
     }
 }
