@@ -14,6 +14,7 @@ use crate::duty::journal::{Fact, Noted, Urgency};
 use crate::duty::notices::Kind;
 use crate::duty::roster::{Person, Role};
 use crate::duty::switchboard::Input;
+use crate::io::store::OnDuty;
 use crate::io::store::tests::{add_officer, arrival, call, officer, one};
 use crate::protocol::random::Random;
 use crate::protocol::sip::phones::Network;
@@ -179,6 +180,35 @@ async fn esc_51_52_a_channel_that_hangs_or_fails_delays_no_other_and_is_tried_ag
         "http 500|http 500|timeout",
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn esc_68_a_short_message_goes_to_whoever_leads_now() {
+    let stub = Stub::start(vec![status(200, "")]);
+    let way = Gateway {
+        url: stub.url("/sms"),
+        content_type: "text/plain".to_owned(),
+        headers: vec![],
+        body: "{to} {no}".to_owned(),
+        secret: None,
+        to: vec![To::Role(Role::Leader)],
+        success: None,
+    };
+    let room = Room::with(vec![]).await;
+    let mut office = room.office();
+    let sms = Some("13900000002".to_owned());
+    let other = Person::new("李副局", Role::Substitute, Some("913900000002"), None);
+    office.roster.people.push(Person { sms, ..other });
+    let person = "李副局".to_owned();
+    let from = clock::now().wall - Duration::from_secs(60);
+    let duty = OnDuty { role: Role::Leader, person, from, to: None };
+    room.store.put_on_duty(&officer(), duty, clock::now()).await.unwrap();
+    let sms = channel("短信", Kind::Sms, Way::Sms(way));
+    drop(start(vec![sms], office, &room.stopping).await);
+    room.flag(1).await;
+    let sent = stub.next().body;
+    assert!(sent.starts_with("13900000002 记-"), "{sent}");
+    assert!(stub.is_quiet_for(Duration::from_millis(300)), "and to nobody else");
 }
 
 #[tokio::test(flavor = "multi_thread")]

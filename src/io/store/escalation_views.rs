@@ -150,6 +150,8 @@ pub struct AttemptRow {
     pub instead_of: Option<String>,
     /// How much he listened to the caller's recording.
     pub heard_ms: i64,
+    /// Key 1 was pressed in it.
+    pub acknowledged: bool,
     /// Keys other than the acknowledging one.
     pub keys: String,
     pub recording: Option<RecordingState>,
@@ -243,7 +245,8 @@ pub(super) fn view(sql: &Connection, row: EscalationRow) -> Result<EscalationVie
            a.answered_ms, a.ended_ms, a.result, a.status,
            (SELECT group_concat(key, '' ORDER BY at_mono) FROM attempt_key k
              WHERE k.attempt = a.id), r.state, a.errand, a.mute_ms, s.absent,
-           (SELECT coalesce(sum(lasts_ms), 0) FROM heard h WHERE h.attempt = a.id)
+           (SELECT coalesce(sum(lasts_ms), 0) FROM heard h WHERE h.attempt = a.id),
+           EXISTS (SELECT 1 FROM acknowledgement k WHERE k.attempt = a.id)
          FROM attempt a LEFT JOIN recording r ON r.call = a.id
            LEFT JOIN substitution s ON s.id = a.substitution
          WHERE a.escalation = ?1 ORDER BY a.seq DESC LIMIT ?2",
@@ -316,6 +319,7 @@ fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
         recording: optional(row, 14)?,
         errand: row.get::<_, Named<Errand>>(15)?.0,
         mute: instant(row, 16)?,
+        acknowledged: row.get(19)?,
         instead_of: row.get(17)?,
         heard_ms: row.get(18)?,
     })

@@ -245,6 +245,14 @@ pub mod tests {
         }
     }
 
+    /// Another process keeps the log locked until this is dropped.
+    pub fn locked(path: &Path) -> Connection {
+        let other = Connection::open(path).unwrap();
+        other.busy_timeout(Duration::from_secs(5)).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        other
+    }
+
     pub fn call(n: u8) -> CallId {
         let mut random = Random::from_seed([n; 32]);
         CallId::new(at(0.0), &mut random)

@@ -9,6 +9,7 @@ use super::rows;
 use super::times;
 use super::view::{self, Mark};
 use crate::duty::entry::urgency_label;
+use crate::duty::journal::AttemptResult;
 use crate::duty::switchboard::Errand;
 use crate::io::store::{
     AckChannel, AckRow, AttemptRow, EscalationState, EscalationView as Found, InstructionRow,
@@ -264,6 +265,7 @@ fn attempt(row: &AttemptRow, plain: bool, t: &'static Messages, now: DateTime<Ut
     };
     let mark = match (row.result, row.ended) {
         (Some(result), _) => view::attempt_result(result, t),
+        (None, _) if row.acknowledged => view::attempt_result(AttemptResult::Acknowledged, t),
         (None, _) => going.0,
     };
     let since = row.ended.is_none().then_some(going.1.timestamp_millis());

@@ -5,6 +5,7 @@ use crate::duty::escalation::Policy;
 use crate::duty::ids::AttemptId;
 use crate::duty::journal::AttemptResult;
 use crate::duty::roster::{Person, Role, Roster};
+use crate::io::store::tests::locked;
 
 const LEADER: &str = "张局";
 
@@ -44,6 +45,24 @@ impl Room {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn esc_49_a_flag_that_the_log_does_not_take_goes_by_the_telephone() {
+    let room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    let path = format!("/entries/{entry}/urgency");
+    let lock = locked(&room.folder.path().join("dutyline.db"));
+    let told = room.post(&path, "urgency=critical").await;
+    assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(told.text.contains("正在直接呼叫领导"), "{}", told.text);
+    let Some(Input::Note(fact)) = room.ordered.lock().await.recv().await else { panic!("none") };
+    let phone = "主班员".to_owned();
+    assert_eq!(fact, Fact::Flagged { entry, urgency: Urgency::Critical, phone });
+    drop(lock);
+    let once = room.post(&path, "urgency=critical").await;
+    assert_eq!(once.status, StatusCode::OK);
+    assert!(room.ordered.lock().await.try_recv().is_err(), "the log has it");
+}
+
 #[tokio::test]
 async fn esc_16_a_link_that_is_followed_acknowledges_nothing_and_neither_does_a_stranger() {
     let mut room = Room::open().await;
@@ -78,10 +97,14 @@ async fn esc_16_a_link_that_is_followed_acknowledges_nothing_and_neither_does_a_
 async fn esc_77_a_leader_who_opens_the_entry_on_his_page_has_read_it() {
     let mut room = Room::open().await;
     let (entry, attempt) = room.flagged().await;
+    let page = format!("/entries/{entry}");
+    room.happens(Fact::AttemptAnswered { attempt }).await;
+    assert!(room.fragment(&page).await.text.contains("等待按键"));
     room.happens(Fact::Acknowledged { attempt, entry }).await;
+    let pressed = room.fragment(&page).await.text;
+    assert!(pressed.contains("按键确认") && !pressed.contains("等待按键"), "{pressed}");
     let result = AttemptResult::Acknowledged;
     room.happens(Fact::AttemptEnded { attempt, result, status: 200 }).await;
-    let page = format!("/entries/{entry}");
     let _ = room.fragment(&page).await;
     let read = async || {
         let found = room.web.store.entry(entry).await.unwrap().unwrap();
