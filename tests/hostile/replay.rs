@@ -2,6 +2,7 @@
 
 use crate::line::worked;
 use crate::targets::{ALL, Target};
+use dutyline::protocol::random::Random;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -64,4 +65,53 @@ fn sig_33_fuzz_targets_and_replay_are_the_same() {
     files.sort();
     names.sort();
     assert_eq!(files, names);
+}
+
+/// What reliability.md wants to be fuzzed, and what it is called here. Ranges of HTTP are read by tower-http.
+const WANTED: [(&str, &str); 13] = [
+    ("sip_message", "message"),
+    ("sip_tcp_framer", "framer"),
+    ("uri", "uri"),
+    ("digest_challenge", "digest_challenge"),
+    ("sdp", "sdp"),
+    ("rtp", "rtp"),
+    ("rtcp", "rtcp"),
+    ("rfc4733", "telephone_event"),
+    ("transaction/dialog event sequence", "dialog_events"),
+    ("wav_recovery", "wav"),
+    ("journal_recovery", "tape"),
+    ("config", "configuration"),
+    ("canonical-record", "canonical_record"),
+];
+/// For each target, in a debug build; `cargo fuzz` has the rest.
+const SPOILING: Duration = Duration::from_millis(500);
+
+/// The seeds of each target, cut, spoiled and put together by chance, the same ones each time.
+#[test]
+fn rel_41_whatever_is_read_from_outside_is_a_target_and_seeds_spoiled_by_chance_break_none() {
+    assert_eq!(WANTED.len(), ALL.len());
+    for (wanted, name) in WANTED {
+        let (_, target) = ALL.into_iter().find(|(known, _)| *known == name).expect(wanted);
+        let seeds = inputs(&tests().join("fuzz_corpus").join(name));
+        let mut random = Random::from_seed([41; 32]);
+        let mut below = |limit: usize| random.u32() as usize % limit.max(1);
+        let begin = worked();
+        while worked() - begin < SPOILING {
+            let mut bytes = seeds[below(seeds.len())].1.clone();
+            for _ in 0..=below(6) {
+                let (at, other) = (below(bytes.len()), &seeds[below(seeds.len())].1);
+                match below(4) {
+                    0 if !bytes.is_empty() => bytes[at] = below(256) as u8,
+                    1 => bytes.truncate(at),
+                    2 => bytes.extend_from_slice(&other[below(other.len())..]),
+                    _ => drop(bytes.splice(at..at, other[..below(other.len())].iter().copied())),
+                }
+            }
+            bytes.truncate(64 * 1024);
+            let begin = worked();
+            target(&bytes);
+            let took = worked() - begin;
+            assert!(took < 4 * LONGEST, "{name} took {took:?} for {} bytes", bytes.len());
+        }
+    }
 }

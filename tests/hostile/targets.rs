@@ -2,6 +2,11 @@
 //! Any input may come; a panic is a fault.
 
 use chrono::DateTime;
+use dutyline::config::Config;
+use dutyline::duty::proof::Value;
+use dutyline::duty::proof::item::row;
+use dutyline::io::tape::record;
+use dutyline::io::wav_file;
 use dutyline::protocol::now::{Mono, Now};
 use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::gate::Gate;
@@ -27,7 +32,7 @@ use std::time::Duration;
 
 pub type Target = fn(&[u8]);
 
-pub const ALL: [(&str, Target); 9] = [
+pub const ALL: [(&str, Target); 13] = [
     ("message", message),
     ("framer", framer),
     ("uri", uri),
@@ -37,6 +42,10 @@ pub const ALL: [(&str, Target); 9] = [
     ("rtcp", rtcp),
     ("telephone_event", telephone_event),
     ("dialog_events", dialog_events),
+    ("tape", tape),
+    ("wav", wav),
+    ("configuration", configuration),
+    ("canonical_record", canonical_record),
 ];
 
 /// Read as a request and as a response, and heard by the line; what it answers can be read.
@@ -236,6 +245,63 @@ fn endpoint(local: &str, pbx: &str) -> Endpoint {
         agent: "dutyline".into(),
     };
     Endpoint::new(account, Random::from_seed([7; 32]))
+}
+
+/// Record after record, as the recovery reads a tape that was cut or damaged: what is read is what was written.
+pub fn tape(bytes: &[u8]) {
+    let (mut rest, mut again) = (bytes, vec![]);
+    while !rest.is_empty() {
+        let Some((head, packet)) = record::read(rest) else {
+            rest = &rest[1..];
+            continue;
+        };
+        let length = head.record_length();
+        again.clear();
+        record::write(&head, packet, &mut again);
+        assert_eq!(again, rest[..length]);
+        rest = &rest[length..];
+    }
+}
+
+/// A greeting of the site, and our own recordings.
+pub fn wav(bytes: &[u8]) {
+    if let Ok(channels) = wav_file::read(bytes) {
+        let samples: usize = channels.iter().map(Vec::len).sum();
+        assert!(2 * samples <= bytes.len(), "no more than there is");
+    }
+}
+
+/// Whoever wrote it is told what is wrong, in words; files that it names are none of this.
+pub fn configuration(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if text.contains("_file") || text.contains('/') {
+        return;
+    }
+    if let Err(faults) = Config::parse("fuzzed.toml", &text, &Default::default()) {
+        assert!(!faults.to_string().is_empty());
+    }
+}
+
+/// Three columns, cut where the first bytes say: another cut, another name or another kind is another row.
+pub fn canonical_record(bytes: &[u8]) {
+    let [a, b, rest @ ..] = bytes else { return };
+    if rest.is_empty() {
+        return;
+    }
+    let mut cuts = [usize::from(*a) % rest.len(), usize::from(*b) % rest.len()];
+    cuts.sort_unstable();
+    let digest = |cuts: [usize; 2], name: &str, as_text: bool| {
+        let parts = [&rest[..cuts[0]], &rest[cuts[0]..cuts[1]], &rest[cuts[1]..]];
+        let value = |part| if as_text { Value::Text(part) } else { Value::Blob(part) };
+        row([(name, value(parts[0])), ("b", value(parts[1])), ("c", value(parts[2]))].into_iter())
+    };
+    let ours = digest(cuts, "a", true);
+    assert_eq!(ours, digest(cuts, "a", true));
+    assert_ne!(ours, digest(cuts, "ab", true));
+    assert_ne!(ours, digest(cuts, "a", false));
+    if cuts[1] > cuts[0] {
+        assert_ne!(ours, digest([cuts[0] + 1, cuts[1]], "a", true));
+    }
 }
 
 /// Two ends of a wire in virtual time. Each pair of bytes is one act of one end: what, and which of
