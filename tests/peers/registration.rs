@@ -5,6 +5,7 @@ use crate::daemon::{Daemon, Plan};
 use crate::kamailio::Setup;
 use crate::process::wait_until;
 use crate::twin::{FarEnd, TrunkCaller};
+use crate::wave;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -69,4 +70,24 @@ fn sig_05_the_registration_is_given_back_at_the_stop() {
     let last = last.lines().rfind(|line| line.contains("REGISTER 1001"));
     let last = last.expect("registered before").trim_end();
     assert!(last.contains("expires 0") || last.ends_with(" 0"), "{last}");
+}
+
+/// Nothing gives the binding back: it ends by itself, and then the officer's phone rings at once.
+#[test]
+fn sig_05_killed_the_registration_lapses_by_itself() {
+    let Some(mut room) = Room::open() else { return };
+    let mut daemon = room.daemon(&Plan::default());
+    let says = wave::voice(1, 10);
+    let mut caller = room.phone("caller", &says);
+    let mut officer = room.phone("2001", &says);
+    daemon.process.kill();
+    let killed = Instant::now();
+    wait_until("a minute", Duration::from_secs(63), || {
+        (killed.elapsed() > Duration::from_secs(61)).then_some(())
+    });
+    let dialled = Instant::now();
+    caller.dial("1001");
+    officer.incoming(Duration::from_secs(2));
+    println!("it rang after {} ms", dialled.elapsed().as_millis());
+    assert_eq!(room.pbx.count("FAIL-OPEN not registered"), 1, "the PBX did it at once");
 }

@@ -4,10 +4,11 @@
 use crate::calls::Room;
 use crate::daemon::{Daemon, Plan};
 use crate::kamailio::{Kamailio, Setup, TRUNK};
-use crate::twin::{FarEnd, TrunkCaller, Voice};
+use crate::twin::{FarEnd, Seen, TrunkCaller, Voice};
+use dutyline::protocol::rtp::{Codec, g711};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(8);
 const HOW: &str = "SELECT disposition || ' ' || coalesce(ended_by, '') FROM call";
@@ -199,4 +200,106 @@ fn sig_30_a_refer_by_the_town_calls_nobody() {
     far_end.is_let_go();
     daemon.row_is(HOW, "answered caller");
     assert_eq!(daemon.row("SELECT count(*) FROM leg WHERE status = 200"), "1");
+}
+
+/// The PBX's own hold music or another phone behind it: A-law becomes mu-law within the call.
+#[test]
+fn sig_19_a_caller_who_changes_to_mu_law_within_the_call_is_heard_and_recorded() {
+    let Some((room, far_end, daemon)) = room("9200") else { return };
+    let mut caller = TrunkCaller::new(&room.ports, "13800130049");
+    assert_eq!(caller.call("1001"), 200);
+    let invite = far_end.invited();
+    is_heard(&far_end.media, invite.media(), &caller.media, 0x38);
+    let mu_law = caller.offer().replace("RTP/AVP 8", "RTP/AVP 0").replace("8 PCMA", "0 PCMU");
+    let (status, answer) = caller.changes_to(&mu_law.replace("- 1 1 IN", "- 1 2 IN"), 1);
+    assert!(status == 200 && answer.contains("m=audio ") && answer.contains(" 0 101"), "{answer}");
+    let (mut voice, mut packet) = (Voice::new(0x39), [0; 1500]);
+    let to = caller.remote_media();
+    let said = g711::encode(Codec::Pcmu, 8000);
+    let heard = g711::encode(Codec::Pcma, g711::decode(Codec::Pcmu, said));
+    far_end.media.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+    let reached = (0..200).any(|_| {
+        let mut bytes = voice.packet(&[said; 160]);
+        bytes[1] = 0;
+        caller.media.send_to(&bytes, to).expect("sent");
+        far_end.media.recv(&mut packet).is_ok() && packet[1] == 8 && packet[12..172] == [heard; 160]
+    });
+    assert!(reached, "the officer's phone hears A-law");
+    caller.hang_up_after(2);
+    far_end.is_let_go();
+    daemon.row_is(HOW, "answered caller");
+    let recorded = daemon.recording("SELECT id FROM call");
+    let level = g711::decode(Codec::Pcmu, said);
+    assert!(recorded.channels[0].contains(&level), "mu-law is in the recording");
+}
+
+/// Whoever has seen the signalling and is not the PBX: right names, right tags, another address.
+#[test]
+fn sig_28_what_is_forged_from_another_address_is_not_even_answered() {
+    let Some((room, far_end, daemon)) = room("9200") else { return };
+    let mut caller = TrunkCaller::new(&room.ports, "13800130050");
+    assert_eq!(caller.call("1001"), 200);
+    let invite = far_end.invited();
+    let forger = UdpSocket::bind("127.0.0.77:0").expect("a port");
+    forger.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+    let here = forger.local_addr().expect("an address");
+    for (n, method) in (50..).zip(["BYE", "CANCEL", "INVITE", "UPDATE", "REFER", "INFO"]) {
+        let text = format!(
+            "{method} sip:1001@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bKf{n}\r\n\
+             Max-Forwards: 70\r\nFrom: {};tag=far\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {n} {method}\r\n\
+             Contact: <sip:evil@{here}>\r\nRefer-To: <sip:9180@127.0.0.1>\r\nContent-Length: 0\r\n\r\n",
+            invite.get("to"),
+            invite.get("from"),
+            invite.get("call-id"),
+        );
+        forger.send_to(text.as_bytes(), ("127.0.0.1", room.ports.line())).expect("sent");
+    }
+    assert!(forger.recv(&mut [0; 1500]).is_err(), "nothing is answered");
+    is_heard(&far_end.media, invite.media(), &caller.media, 0x3a);
+    is_heard(&caller.media, caller.remote_media(), &far_end.media, 0x3b);
+    daemon.row_is("SELECT state FROM call", "in_call");
+    caller.hang_up();
+    far_end.is_let_go();
+    daemon.row_is(HOW, "answered caller");
+    assert_eq!(daemon.row("SELECT count(*) FROM leg"), "1");
+}
+
+/// The digest leak: a phone that asks for a proof of our BYE, in the PBX's realm, gets none.
+#[test]
+fn sig_29_a_phone_that_challenges_our_bye_is_shown_no_proof() {
+    let Some((room, far_end, daemon)) = room("9201") else { return };
+    let mut caller = TrunkCaller::new(&room.ports, "13800130051");
+    assert_eq!(caller.call("1001"), 200);
+    far_end.invited();
+    caller.hang_up();
+    daemon.row_is(HOW, "answered caller");
+    let limit = Instant::now() + Duration::from_secs(3);
+    let mut byes = 0;
+    while let Ok(seen) = far_end.seen.recv_timeout(limit.saturating_duration_since(Instant::now()))
+    {
+        if let Seen::Answered(401, proof) = seen {
+            byes += 1;
+            assert_eq!(proof, "", "no Authorization");
+        }
+    }
+    assert_eq!(byes, 1, "and it is not asked again");
+}
+
+/// A phone that is forwarded elsewhere by itself (302) is passed over: whom we dial says the site.
+#[test]
+fn sig_30_a_phone_that_redirects_us_is_passed_over() {
+    let Some(room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let phones = [("9302", 60), ("9200", 60)];
+    let daemon = room.daemon(&Plan { phones: &phones, ..Plan::default() });
+    let mut caller = TrunkCaller::new(&room.ports, "13800130052");
+    assert_eq!(caller.call("1001"), 200);
+    let rung = [far_end.invited(), far_end.invited()]
+        .map(|invite| invite.first.split([':', '@']).nth(1).map(str::to_owned).unwrap_or_default());
+    assert_eq!(rung, ["9302", "9200"], "and nobody else");
+    caller.hang_up();
+    far_end.is_let_go();
+    daemon.row_is(HOW, "answered caller");
+    let legs = "SELECT group_concat(phone || ' ' || coalesce(status, 0)) FROM leg";
+    assert_eq!(daemon.row(legs), "话机9302 302,话机9200 200");
 }

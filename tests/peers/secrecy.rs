@@ -2,7 +2,11 @@
 
 use crate::calls::{Room, connect, talk};
 use crate::daemon::Plan;
+use crate::twin::{FarEnd, TrunkCaller, Voice};
 use crate::wave;
+use base64::prelude::{BASE64_STANDARD, Engine};
+use dutyline::protocol::rtp::srtp::{Guard, Keys, MasterKey, TAG};
+use std::time::Duration;
 
 const CALL: &str = "SELECT id FROM call WHERE direction = 'in'";
 const SECRET: &str = ";mediaenc=srtp-mand";
@@ -79,4 +83,54 @@ fn sig_20_sdes_demanded_of_a_caller_in_clear_is_refused_and_logged() {
     calling.closed();
     daemon.row_is("SELECT disposition FROM call", "failed");
     daemon.row_is("SELECT count(*) FROM audit WHERE action = 'call.not_secret'", "1");
+}
+
+/// By hand: SRTP, RTP and SRTP under the same key within one call. What somebody kept of the first is not let in again.
+#[test]
+fn sig_20_encrypted_in_the_clear_and_encrypted_again_by_hand() {
+    let Some(room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let plan = Plan { phones: &[("9200", 60)], media: "srtp = \"offer\"", ..Plan::default() };
+    let daemon = room.daemon(&plan);
+    let mut caller = TrunkCaller::new(&room.ports, "13800130053");
+    let key = MasterKey(std::array::from_fn(|n| n as u8 * 7));
+    let inline = BASE64_STANDARD.encode(key.0);
+    let version = |n: u32, sdp: String| sdp.replace("- 1 1 IN", &format!("- 1 {n} IN"));
+    let crypto = format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{inline}\r\n");
+    let secret = caller.offer().replace("RTP/AVP", "RTP/SAVP") + &crypto;
+    assert_eq!(caller.call_offering("1001", &secret), 200);
+    far_end.invited();
+    let answer = caller.answered_with();
+    let theirs = answer.split("inline:").nth(1).and_then(|rest| rest.split(['|', '\r']).next());
+    let theirs = BASE64_STANDARD.decode(theirs.expect("its key")).expect("base64");
+    let theirs = MasterKey(theirs.try_into().expect("30 bytes"));
+    let mut guard = Guard::new(Keys { ours: key, theirs });
+    let (mut voice, to) = (Voice::new(61), caller.remote_media());
+    far_end.media.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+    let heard = |packet: &[u8]| {
+        let mut bytes = [0; 1500];
+        caller.media.send_to(packet, to).expect("sent");
+        far_end.media.recv(&mut bytes).map(|length| bytes[12..length].to_vec()).ok()
+    };
+    let closed = |guard: &mut Guard, mut packet: Vec<u8>| {
+        packet.resize(172 + TAG, 0);
+        assert_eq!(guard.close(&mut packet, 172), Some(172 + TAG));
+        packet
+    };
+    let kept: Vec<_> = (0..20u8).map(|n| closed(&mut guard, voice.packet(&[n; 160]))).collect();
+    for (n, packet) in (0..).zip(&kept) {
+        assert_eq!(heard(packet), Some(vec![n; 160]), "encrypted");
+    }
+    assert_eq!(caller.reinvite(&version(2, caller.offer())), 200);
+    assert_eq!(heard(&voice.packet(&[0x41; 160])), Some(vec![0x41; 160]), "in the clear");
+    let (status, answer) = caller.changes_to(&version(3, secret), 2);
+    assert!(status == 200 && answer.contains("RTP/SAVP"), "{answer}");
+    for packet in &kept {
+        assert_eq!(heard(packet), None, "what was kept is let in again");
+    }
+    let new = closed(&mut guard, voice.packet(&[0x42; 160]));
+    assert_eq!(heard(&new), Some(vec![0x42; 160]), "encrypted again");
+    caller.hang_up_after(3);
+    far_end.is_let_go();
+    daemon.row_is("SELECT disposition FROM call", "answered");
 }

@@ -324,14 +324,19 @@ impl TrunkCaller {
 
     /// Wants the session changed to this; the status that it gets.
     pub fn reinvite(&self, sdp: &str) -> u16 {
+        self.changes_to(sdp, 1).0
+    }
+
+    /// As [`TrunkCaller::reinvite`], in its n-th request within the session; the answer too.
+    pub fn changes_to(&self, sdp: &str, n: u32) -> (u16, String) {
         let (contact, route) = self.dialog();
-        self.request("INVITE", &contact, 2, &route, Some(sdp));
+        self.request("INVITE", &contact, n + 1, &route, Some(sdp));
+        let of_this = format!("{} INVITE", n + 1);
         let is_final = |message: &Message| message.status() >= 200;
-        let status =
-            self.wait(|message| is_final(message) && message.get("cseq") == "2 INVITE").status();
-        let mark = if status < 300 { "" } else { REFUSED };
-        self.request("ACK", &contact, 2, &format!("{mark}{route}"), None);
-        status
+        let answer = self.wait(|message| is_final(message) && message.get("cseq") == of_this);
+        let mark = if answer.status() < 300 { "" } else { REFUSED };
+        self.request("ACK", &contact, n + 1, &format!("{mark}{route}"), None);
+        (answer.status(), answer.body)
     }
 
     /// Presses a key by INFO; the n-th request within the session.
@@ -399,7 +404,10 @@ pub enum Seen {
     Notified(String),
 }
 
-/// Answers what is dialled as 9xxx: 9200 is taken at once, 9180 rings for ever, 9183 plays a tone of
+/// Where the far end wants what is within the calls to 9201, which is not the PBX's address.
+const SUSPICIOUS: &str = "127.0.0.5";
+
+/// Answers what is dialled as 9xxx: 9200 is taken at once, 9201 too, whose BYE is challenged, 9180 rings for ever, 9183 plays a tone of
 /// its own meanwhile, 9184 does so reliably, any other is refused with its last three digits. Speaks with whoever called
 /// last.
 pub struct FarEnd {
@@ -415,7 +423,10 @@ impl FarEnd {
         let sdp = offer(&media);
         let (sender, seen) = channel();
         let served = sip.try_clone().expect("a second handle");
+        let suspicious = UdpSocket::bind((SUSPICIOUS, ports.sink())).expect("a port of ours");
+        let told = sender.clone();
         thread::spawn(move || serve(&served, &sdp, &sender));
+        thread::spawn(move || challenge(&suspicious, &told));
         Self { sip, media, seen }
     }
 
@@ -532,6 +543,10 @@ fn serve(sip: &UdpSocket, sdp: &str, seen: &Sender<Seen>) {
         let happened = if message.is("INVITE") {
             let code = message.first.split(['@', ':', ';']).nth(1).unwrap_or("9500").to_string();
             match code.trim_start_matches('9') {
+                "201" => {
+                    let there = contact.replace("127.0.0.1", SUSPICIOUS);
+                    send(message.response("200 OK", "far", &there, Some(sdp)));
+                }
                 "200" => send(message.response("200 OK", "far", &contact, Some(sdp))),
                 "183" => send(message.response("183 Progress", "far", &contact, Some(sdp))),
                 // Reliably (RFC 3262).
@@ -569,6 +584,23 @@ fn serve(sip: &UdpSocket, sdp: &str, seen: &Sender<Seen>) {
             continue;
         };
         if !again && seen.send(happened).is_err() {
+            return;
+        }
+    }
+}
+
+/// Asks for a proof of every BYE, in the PBX's realm; what it is shown is told.
+fn challenge(sip: &UdpSocket, seen: &Sender<Seen>) {
+    const CHALLENGE: &str =
+        "401 Prove it\r\nWWW-Authenticate: Digest realm=\"127.0.0.1\", nonce=\"n\", qop=\"auth\"";
+    let mut bytes = [0; 65536];
+    while let Ok((length, from)) = sip.recv_from(&mut bytes) {
+        let message = Message::parse(&bytes[..length]).filter(|message| message.is("BYE"));
+        let Some(message) = message else { continue };
+        let answer = message.response(CHALLENGE, "far", "sip:far@127.0.0.5", None);
+        sip.send_to(answer.as_bytes(), from).expect("sent");
+        let proof = ["authorization", "proxy-authorization"].map(|name| message.get(name));
+        if seen.send(Seen::Answered(401, proof.concat())).is_err() {
             return;
         }
     }

@@ -79,7 +79,7 @@ fn passed_on(
     };
     let forward = forward?;
     buffer.truncate(length);
-    buffer.resize(length + TAG, 0);
+    buffer.resize((length + TAG).max(400), 0);
     let length = relay.carry(&forward, &mut buffer, length, START)?;
     buffer.truncate(length);
     Some(buffer)
