@@ -33,8 +33,8 @@ async fn rec_q5_the_officer_sees_what_is_safe_who_is_not_heard_and_when_nobody_r
     browser.shot("43-recording").await;
 
     room.board.records(vec![progress(call, 21, Some(Fault::Absent))]);
-    browser.see_text(".entry-marks", "■ 值班员收不到语音").await;
-    browser.see_text("[data-part=recording]", "■ 值班员收不到语音 0:07").await;
+    browser.see_text(".entry-marks", "■ 值班员 没有语音传来").await;
+    browser.see_text("[data-part=recording]", "■ 值班员 没有语音传来 0:07").await;
     browser.shot("44-one-side-is-not-heard").await;
     browser.see_text("[data-part=recording]", "未在录音，请手工记录").await;
     browser.shot("45-nobody-records").await;
@@ -42,7 +42,7 @@ async fn rec_q5_the_officer_sees_what_is_safe_who_is_not_heard_and_when_nobody_r
     browser
         .until("the recorder is back", async || {
             let text = browser.text("[data-part=recording]").await;
-            !text.contains("未在录音") && !text.contains("收不到语音")
+            !text.contains("未在录音") && !text.contains("没有语音传来")
         })
         .await;
 
@@ -67,7 +67,7 @@ async fn rec_q5_the_officer_sees_what_is_safe_who_is_not_heard_and_when_nobody_r
     assert!(room.store.recording_sealed(call, sealed, clock::now()).await.expect("written"));
     room.board.tell(dutyline::io::status::Live::Entry { entry: call.into() });
     let part = "[data-part=recording]";
-    browser.see_text(part, "■ 来电方持续噪声，不是人声 1:00–1:20").await;
+    browser.see_text(part, "■ 来电方 持续噪声，不是人声 1:00–1:20").await;
     browser.see_text(part, "按键：0:08 来电方 5").await;
     browser.see_text(part, "无语音包的空白：值班员 0:31–0:43").await;
     browser.see_text(part, "录音与通话时间不符：录音 95.0 s").await;

@@ -95,7 +95,7 @@ fn rec_q1_rec_q2_static_and_a_side_that_is_gone_are_found_within_ten_seconds_and
         assert!(found, "{said} in\n{log}");
     }
     let shown = officer.reads(&talk.daemon.row(CALL));
-    for said in ["来电方持续噪声，不是人声", "值班员收不到语音", "已安全写盘"]
+    for said in ["来电方 持续噪声，不是人声", "值班员 没有语音传来", "已安全写盘"]
     {
         assert!(shown.contains(said), "{said} in {shown}");
     }

@@ -405,7 +405,7 @@ messages! {
     recording_gaps: "无语音包的空白", "Gaps without packets";
     recording_other_length: "录音与通话时间不符：录音 {}，通话 {}", "The recording does not fit the call: recording {}, call {}";
     last_good: "上次完好录音 {}", "Last good recording {}";
-    fault_absent: "收不到语音", "no voice arrives";
+    fault_absent: "没有语音传来", "no voice arrives";
     fault_undecodable: "语音无法解码", "not decodable";
     fault_silent: "完全静音", "dead silence";
     fault_static: "持续噪声，不是人声", "static, no voice";
