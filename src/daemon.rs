@@ -15,6 +15,7 @@ use crate::io::media::Media;
 use crate::io::metrics::{self, Metrics};
 use crate::io::proof::witness::Witness;
 use crate::io::resolver::Pbx;
+use crate::io::self_test::SelfTest;
 use crate::io::status::Board;
 use crate::io::store::Store;
 use crate::io::tape::{Backlog, Tape};
@@ -30,7 +31,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use voice::{Voice, start_voice};
+use voice::{Voice, self_test_plan, start_voice};
 
 /// How long calls and the registration have to end properly.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
@@ -134,9 +135,11 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let (recordings, traced) = (voice.recordings, voice.traced);
     let log = keep_log(voice.facts, recordings, traced, readers.clone(), &stopping);
     let pulse = voice.pulse;
+    let (self_test, testing) = serve_self_test(&config, &pbx, &readers, &stopping).unzip();
     let witness = proof::witness(&config, &store, &board).await;
     let page = web::Web {
         demo: options.demo,
+        self_test,
         signer: witness.as_ref().map(|witness| Arc::clone(&witness.key)),
         wake,
         alive: Arc::new(move || pulse.age() < ALIVE_WITHIN),
@@ -145,14 +148,11 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let (web_address, serving) =
         serve_page(config.web.listen, page, board.clone(), stopping.clone()).await?;
     let mut background = beside(&config, &readers, voice.wanted, &stopping);
-    background.push(serving);
     background.extend(serve_channels(&config, &readers, &stopping).await);
     background.extend(serve_metrics(&config, &readers, voice.tape.backlog(), &stopping));
-    background.extend(
-        witness
-            .clone()
-            .map(|witness| tokio::spawn(witness.keep(config.witness.every, stopping.clone()))),
-    );
+    let sign = |witness: Witness| witness.keep(config.witness.every, stopping.clone());
+    background.extend(witness.clone().map(sign).map(tokio::spawn));
+    background.extend(testing.into_iter().chain([serving]));
     background.extend(pbx.keep(&voice.orders, &board, &stopping));
     let first_link = first_link(&store, web_address).await;
     info!(%web_address, line = %config.line.number, "dutyline is up");
@@ -248,6 +248,20 @@ fn bring_recordings(
 ) -> JoinHandle<()> {
     let logbook::Readers { store, board, orders, .. } = readers.clone();
     tokio::spawn(listening::run(wanted, store, board, config.storage.recordings.clone(), orders))
+}
+
+/// Who wants the line tested, and who does it, where an extension is configured for it.
+fn serve_self_test(
+    config: &Config,
+    pbx: &Pbx,
+    readers: &logbook::Readers,
+    stopping: &CancellationToken,
+) -> Option<(mpsc::Sender<String>, JoinHandle<()>)> {
+    let plan = self_test_plan(config, &pbx.peers)?;
+    let (wants, wanted) = mpsc::channel(1);
+    let logbook::Readers { store, board, orders, .. } = readers.clone();
+    let test = SelfTest { plan, store, board, orders, wanted };
+    Some((wants, tokio::spawn(test.keep(stopping.clone()))))
 }
 
 /// For Prometheus, where an address is given.

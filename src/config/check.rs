@@ -3,7 +3,9 @@
 use super::faults::{Fault, Say, say};
 use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
 use super::{Config, Environment, Measured, Media, Storage, Web};
-use super::{answering, callers, channels, dial, ladders, leaders, line, registrar, witness};
+use super::{
+    answering, callers, channels, dial, ladders, leaders, line, registrar, self_test, witness,
+};
 use crate::duty::line_plan::{Phone, SrtpPlan};
 use crate::protocol::sdp::Policy;
 use crate::protocol::sip::Transport;
@@ -59,7 +61,15 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
     let directory = (contacts.as_slice(), &callers.numbering);
     let dial = dial::plan(root.section("dial"), &phones, &roster, directory);
     let registrar = registrar::plan(reader, root);
+    let self_test = self_test::plan(reader, root);
     let (line, media) = (line?, media?);
+    if self_test.is_some() && line.transport == Transport::Tls {
+        let fault = say(
+            "自检电话走 UDP，line.transport 为 \"tls\" 时用不了；请删去 [self_test]",
+            "the test call goes by UDP, and a PBX that is spoken to by TLS does not take it: remove [self_test]",
+        );
+        reader.fault(None, "self_test", fault);
+    }
     if line.transport != Transport::Tls {
         warn_of_readable_keys(reader, media.srtp, &phones);
     }
@@ -75,6 +85,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         web,
         metrics,
         witness,
+        self_test,
         contacts,
         callers,
         roster,

@@ -12,10 +12,12 @@ mod line;
 mod reader;
 mod registrar;
 mod secret;
+mod self_test;
 mod summary;
 mod witness;
 
 pub use secret::Secret;
+pub use self_test::SelfTest;
 
 use crate::duty::call::arrival::CallerRules;
 use crate::duty::dial_plan::DialPlan;
@@ -47,6 +49,8 @@ pub struct Config {
     /// None: nothing is served to Prometheus.
     pub metrics: Option<Measured>,
     pub witness: Witness,
+    /// None: the daemon does not call itself.
+    pub self_test: Option<SelfTest>,
     pub contacts: Vec<Contact>,
     pub callers: CallerRules,
     pub roster: Roster,

@@ -51,6 +51,10 @@ impl Config {
                 format!("{}, every {} s", folder.display(), self.witness.every.as_secs()),
             );
         }
+        if let Some(test) = &self.self_test {
+            let every = test.every.map(|every| format!(", every {} min", every.as_secs() / 60));
+            row("self-test", format!("by {}{}", test.user, every.unwrap_or_default()));
+        }
         let site = &self.callers.numbering;
         let prefixes = site.outside_prefixes.join(", ");
         row("callers", format!("area code {:?}, outside prefix {prefixes:?}", site.area_code));

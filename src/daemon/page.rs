@@ -35,6 +35,7 @@ pub fn page(
         line: config.line.number.clone(),
         recordings: config.storage.recordings.clone(),
         recall,
+        self_test: None,
         demo: None,
         signer: None,
         wake: Arc::default(),

@@ -13,8 +13,8 @@ use crate::io::media::{self, Media, MediaPlan};
 use crate::io::status::Board;
 use crate::io::tape::{self, Tape, TapePlan};
 use crate::io::tls::Door;
-use crate::io::{listening, prompts, wav_file};
-use crate::protocol::sip::{Account, Peer};
+use crate::io::{listening, prompts, self_test, wav_file};
+use crate::protocol::sip::{Account, Habits, Peer, Transport};
 use anyhow::Context;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -87,6 +87,38 @@ pub fn start_voice(
     Ok(Voice { media, tape, line, orders, facts, traced, recordings, wanted, pulse, keeper })
 }
 
+/// How the daemon calls itself, where an extension is configured for it.
+pub fn self_test_plan(config: &Config, peers: &[Peer]) -> Option<self_test::Plan> {
+    let (test, line) = (config.self_test.as_ref()?, &config.line);
+    let peers: Vec<Peer> =
+        peers.iter().map(|peer| Peer { transport: Transport::Udp, ..*peer }).collect();
+    let pbx = peers.first().copied().unwrap_or(Peer::nowhere(Transport::Udp));
+    Some(self_test::Plan {
+        account: Account {
+            local: line.listen,
+            pbx,
+            peers,
+            habits: Habits { trunk: false, ..line.habits.clone() },
+            domain: line.domain.clone(),
+            user: test.user.clone(),
+            display: String::new(),
+            auth_user: test.auth_user.clone(),
+            password: test.password.clone(),
+            realm: line.realm.clone(),
+            expires: 60,
+            session_expires: 0,
+            also_trusted: line.trusted.clone(),
+            agent: concat!("dutyline/", env!("CARGO_PKG_VERSION")).into(),
+        },
+        dial: test.dial.clone().unwrap_or_else(|| line.user.clone()),
+        listen: line.listen.ip(),
+        media: config.media.listen,
+        advertise: line.advertise,
+        every: test.every,
+        recordings: config.storage.recordings.clone(),
+    })
+}
+
 fn media_plan(config: &Config) -> MediaPlan {
     MediaPlan {
         listen: config.media.listen,
@@ -132,6 +164,7 @@ fn line_plan(
         srtp: config.media.srtp,
         dial: config.dial.clone(),
         registrar: config.registrar.clone(),
+        self_test: config.self_test.as_ref().map(|test| test.shown_as.clone()),
     }
 }
 

@@ -214,6 +214,7 @@ fn config(
         storage: storage(folder),
         web: Web { listen: SocketAddr::new(LOOPBACK, web) },
         metrics: None,
+        self_test: None,
         witness: Witness { folder: None, every: Duration::from_secs(600) },
         callers: CallerRules::default(),
         contacts: vec![contact()],

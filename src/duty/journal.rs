@@ -47,6 +47,8 @@ pub enum Disposition {
     Interrupted,
     /// 留言: nobody answered, and the caller left a message.
     Message,
+    /// 录音自检: the daemon called itself.
+    SelfTest,
 }
 
 impl Disposition {
@@ -58,7 +60,8 @@ impl Disposition {
             | Self::Elsewhere
             | Self::Declined
             | Self::Failed
-            | Self::Interrupted => false,
+            | Self::Interrupted
+            | Self::SelfTest => false,
         }
     }
 }
@@ -355,6 +358,9 @@ pub struct Arrival {
     pub source: String,
     /// Why the INVITE could not be understood, where it could not.
     pub fault: Option<String>,
+    /// The daemon calls itself.
+    #[serde(default)]
+    pub test: bool,
 }
 
 /// What became of one attempt to reach a person (domain §4.3.5).

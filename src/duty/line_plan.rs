@@ -35,6 +35,8 @@ pub struct LinePlan {
     pub dial: DialPlan,
     /// Phones that may register with us and call out; none: nobody may.
     pub registrar: Option<phones::Plan>,
+    /// The number from which the daemon calls itself (录音自检); none: it does not.
+    pub self_test: Option<String>,
 }
 
 /// Which legs are encrypted (RFC 4568).

@@ -21,4 +21,5 @@ pub mod prompts;
 pub mod proof;
 pub mod rehearsal;
 pub mod roster;
+pub mod self_test;
 pub mod switchboard;

@@ -56,7 +56,10 @@ pub const INSTRUCTION: Prompt = Prompt(22);
 /// To whoever was called before: 刚才的电话中断了。值班室有紧急事项，确认请按 1，不便请按 3。
 pub const URGENT_CUT: Prompt = Prompt(23);
 
-pub const COUNT: usize = 24;
+/// To ourselves: 值班方已接听，录音自检。
+pub const SELF_TEST: Prompt = Prompt(24);
+
+pub const COUNT: usize = 25;
 
 /// The name under which a caller's recording is played; none of the set.
-pub const RECORDING: Prompt = Prompt(24);
+pub const RECORDING: Prompt = Prompt(25);

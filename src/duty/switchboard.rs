@@ -8,6 +8,7 @@ mod joining;
 mod leaders;
 mod merging;
 mod replacing;
+mod self_testing;
 mod survival;
 mod tracing;
 mod voices;
@@ -75,6 +76,10 @@ pub enum Input {
         call: CallId,
         asker: Asker,
     },
+    /// The daemon is about to call its own line; the call has this name.
+    ExpectTest {
+        call: CallId,
+    },
     /// So many calls that count have been made for others today, says the log of earlier runs.
     DialledToday {
         calls: u32,
@@ -136,6 +141,14 @@ pub struct Switchboard {
     dropped: (u64, Option<(Peer, &'static str)>),
     figures: Figures,
     checkpoint: ToTell,
+    expected: Option<Expected>,
+}
+
+/// A call that the daemon is making to its own line.
+#[derive(Debug, Clone, Copy)]
+struct Expected {
+    call: CallId,
+    until: Mono,
 }
 
 /// What the next checkpoint has to say beside what endpoint and facts have.
@@ -191,6 +204,7 @@ impl Switchboard {
             dropped: (0, None),
             figures: Figures::default(),
             checkpoint: ToTell::default(),
+            expected: None,
         }
     }
 
@@ -217,6 +231,7 @@ impl Switchboard {
             Input::GiveUp { call, asker } => {
                 self.turn(call, |call, desk| call.give_up(asker, desk, now));
             }
+            Input::ExpectTest { call } => self.expect_test(call, now),
             Input::DialledToday { calls } => self.desk.dialled.add(calls, now),
             Input::StopNotifying { attempt, why } => {
                 self.turn(attempt.into(), |call, desk| call.stop_notifying(why, desk, now));

@@ -21,6 +21,7 @@ pub mod prompts;
 pub mod proof;
 pub mod rehearsal;
 pub mod resolver;
+pub mod self_test;
 pub mod status;
 pub mod store;
 pub mod streams;

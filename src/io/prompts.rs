@@ -5,13 +5,13 @@ use super::wav_file;
 use crate::duty::prompts::{
     ALREADY_CONFIRMED, BEEP, CANNOT_JOIN, CONFIRMED, COUNT, DICTATE, ENTER_PIN, GREETING,
     HANDED_ON, INSTRUCTION, MORE, NO_RECORDING, PASSED_ON, PIN_REFUSED, PLEASE_WAIT, QUEUE,
-    RINGBACK, TAKEN, UNREAD, URGENT, URGENT_CUT, URGENT_LIVE, WITHDRAWN, WRONG_KEY, WRONG_PIN,
+    RINGBACK, SELF_TEST, TAKEN, UNREAD, URGENT, URGENT_CUT, URGENT_LIVE, WITHDRAWN, WRONG_KEY, WRONG_PIN,
 };
 use crate::protocol::rtp::{Codec, Prompt, g711};
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
-const FILES: [(Prompt, &[u8]); 22] = [
+const FILES: [(Prompt, &[u8]); 23] = [
     (URGENT, include_bytes!("prompts/urgent.wav")),
     (CONFIRMED, include_bytes!("prompts/confirmed.wav")),
     (WRONG_KEY, include_bytes!("prompts/wrong_key.wav")),
@@ -34,6 +34,7 @@ const FILES: [(Prompt, &[u8]); 22] = [
     (UNREAD, include_bytes!("prompts/unread.wav")),
     (INSTRUCTION, include_bytes!("prompts/instruction.wav")),
     (URGENT_CUT, include_bytes!("prompts/urgent_cut.wav")),
+    (SELF_TEST, include_bytes!("prompts/self_test.wav")),
 ];
 const SECOND: usize = wav_file::RATE as usize;
 /// Peak of a tone: -12 dBFS.
@@ -64,6 +65,13 @@ pub fn load(greeting: Option<Vec<i16>>) -> Vec<Arc<[i16]>> {
         prompts[usize::from(prompt.0)].iter_mut().for_each(quantised);
     }
     prompts.into_iter().map(Arc::from).collect()
+}
+
+/// What the caller of a self-test says: 一二三四五六七八九，来电方。
+pub fn of_test_caller() -> Vec<i16> {
+    let file = include_bytes!("prompts/self_test_caller.wav").as_slice();
+    let channels = wav_file::read(file).expect("it is built in and tested");
+    channels.into_iter().next().unwrap_or_default()
 }
 
 fn tone(hertz: f64, samples: usize) -> Vec<i16> {

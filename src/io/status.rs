@@ -26,6 +26,8 @@ pub struct Status {
     pub disk: DiskState,
     /// What is wrong now and how to mend it, by a stable key; shown until it is mended.
     pub alarms: BTreeMap<&'static str, Alarm>,
+    /// When the line was tested last by this run.
+    pub self_tested: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

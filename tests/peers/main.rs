@@ -42,6 +42,7 @@ mod registration;
 mod rtpengine;
 mod rude;
 mod secrecy;
+mod self_test;
 mod sipp;
 mod sound;
 mod supervision;

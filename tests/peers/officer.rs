@@ -41,6 +41,17 @@ impl Officer {
         Ok(body["entry"].as_str().expect("an entry").to_owned())
     }
 
+    /// 录音自检
+    pub fn wants_a_test(&self) {
+        let answer = self.post("/self-test", "");
+        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    }
+
+    /// What stands at the top of the page.
+    pub fn looks_up(&self) -> String {
+        self.ask("GET", "/strip", "HX-Request: true\r\n", "")
+    }
+
     pub fn gives_up(&self, entry: &str) {
         let answer = self.post(&format!("/entries/{entry}/hangup"), "");
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

@@ -8,6 +8,7 @@ mod flood;
 mod handing;
 mod random_shift;
 mod secrecy;
+mod self_test;
 mod unanswered;
 mod world;
 

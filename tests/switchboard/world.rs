@@ -162,6 +162,7 @@ impl World {
                 per_day: 3,
             },
             registrar: None,
+            self_test: None,
         };
         let mut world = Self {
             board: Switchboard::new(plan.clone(), random.fork(), now),
@@ -185,6 +186,15 @@ impl World {
         };
         world.settle();
         world
+    }
+
+    /// The daemon may call itself from this number.
+    pub fn may_test_itself(mut self, user: &str) -> Self {
+        self.plan.self_test = Some(user.to_owned());
+        let random = Random::from_seed([98; 32]);
+        self.board = Switchboard::new(self.plan.clone(), random, self.now);
+        self.settle();
+        self
     }
 
     /// `kill -9`, and the next run takes up what the last one had written down.

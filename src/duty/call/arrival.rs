@@ -112,6 +112,7 @@ impl Arrival {
             callee: String::new(),
             source: String::new(),
             fault: None,
+            test: false,
         }
     }
 

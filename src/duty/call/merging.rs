@@ -27,7 +27,7 @@ impl Call {
         match self {
             Call::Incoming(call) => call.bridge(),
             Call::Outgoing(call) => call.bridge(),
-            Call::Leader(_) => None,
+            Call::Leader(_) | Call::Testing(_) => None,
         }
     }
 
@@ -51,7 +51,7 @@ impl Call {
         match self {
             Call::Incoming(call) => call.gave_away(desk, now),
             Call::Outgoing(call) => call.gave_away(desk, now),
-            Call::Leader(_) => {}
+            Call::Leader(_) | Call::Testing(_) => {}
         }
         Some(Merged { leg, name })
     }

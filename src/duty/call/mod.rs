@@ -1,5 +1,5 @@
 //! One call: a caller bridged to an officer ([`incoming`]), an officer to whom he calls ([`outgoing`]),
-//! or a leader who is told ([`leader`]).
+//! a leader who is told ([`leader`]), or one that the daemon makes to itself ([`testing`]).
 //! Knows no socket and no clock; asks everything of the [`desk`].
 
 pub mod arrival;
@@ -19,6 +19,7 @@ pub mod outgoing;
 pub mod queued;
 pub mod ring_plan;
 pub mod ringing;
+pub mod testing;
 pub mod transfer;
 pub mod watch;
 
@@ -34,6 +35,7 @@ use keys::Via;
 use leader::Leader;
 use outgoing::Outgoing;
 use serde::{Deserialize, Serialize};
+use testing::Testing;
 
 /// What may happen to a leg of a call; [`crate::protocol::sip::Event`] says what each means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,7 @@ pub enum Call {
     Incoming(Box<Incoming>),
     Leader(Box<Leader>),
     Outgoing(Box<Outgoing>),
+    Testing(Box<Testing>),
 }
 
 impl Call {
@@ -63,6 +66,7 @@ impl Call {
             Call::Incoming(call) => call.handle_leg(leg, event, desk, now),
             Call::Leader(call) => call.handle_leg(leg, event, desk, now),
             Call::Outgoing(call) => call.handle_leg(leg, event, desk, now),
+            Call::Testing(call) => call.handle_leg(leg, event, desk, now),
         }
     }
 
@@ -76,7 +80,9 @@ impl Call {
     ) {
         match self {
             Call::Incoming(call) => call.handle_replaced(replaced, (leg, invite), desk, now),
-            Call::Leader(_) | Call::Outgoing(_) => desk.refuse(leg, 603, None, now),
+            Call::Leader(_) | Call::Outgoing(_) | Call::Testing(_) => {
+                desk.refuse(leg, 603, None, now);
+            }
         }
     }
 
@@ -86,6 +92,7 @@ impl Call {
             Call::Incoming(call) => call.handle_key(party, key, Via::Rtp, desk, now),
             Call::Leader(call) => call.handle_key(key, Via::Rtp, desk, now),
             Call::Outgoing(call) => call.handle_key(party, key, desk, now),
+            Call::Testing(_) => {}
         }
     }
 
@@ -95,6 +102,7 @@ impl Call {
             Call::Incoming(call) => call.handle_tone(party, tone, since, desk, now),
             Call::Leader(call) => call.handle_tone(tone, since, desk, now),
             Call::Outgoing(call) => call.handle_tone(party, tone, since, desk, now),
+            Call::Testing(_) => {}
         }
     }
 
@@ -103,6 +111,7 @@ impl Call {
             Call::Incoming(call) => call.handle_played(prompt, desk, now),
             Call::Leader(call) => call.handle_played(prompt, desk, now),
             Call::Outgoing(call) => call.handle_played(prompt),
+            Call::Testing(call) => call.handle_played(prompt),
         }
     }
 
@@ -112,6 +121,7 @@ impl Call {
             Call::Incoming(call) => call.handle_voice(party, quiet_since),
             Call::Outgoing(call) => call.handle_voice(party, quiet_since),
             Call::Leader(call) => call.handle_voice(quiet_since),
+            Call::Testing(_) => {}
         }
     }
 
@@ -119,7 +129,7 @@ impl Call {
     pub fn its_turn(&mut self, desk: &mut Desk, now: Now) {
         match self {
             Call::Incoming(call) => call.its_turn(desk, now),
-            Call::Leader(_) | Call::Outgoing(_) => {}
+            Call::Leader(_) | Call::Outgoing(_) | Call::Testing(_) => {}
         }
     }
 
@@ -128,13 +138,14 @@ impl Call {
         match self {
             Call::Incoming(call) => call.handle_stored(desk, now),
             Call::Outgoing(call) => call.handle_stored(desk, now),
+            Call::Testing(call) => call.handle_stored(desk, now),
             Call::Leader(_) => {}
         }
     }
 
     pub fn handle_ack_stored(&mut self, outcome: AckOutcome, desk: &mut Desk, now: Now) {
         match self {
-            Call::Incoming(_) | Call::Outgoing(_) => {}
+            Call::Incoming(_) | Call::Outgoing(_) | Call::Testing(_) => {}
             Call::Leader(call) => call.handle_ack_stored(outcome, desk, now),
         }
     }
@@ -142,14 +153,14 @@ impl Call {
     /// The recording that a leader asked for, where there is one to hear.
     pub fn handle_sound(&mut self, sound: Option<Sound>, desk: &mut Desk, now: Now) {
         match self {
-            Call::Incoming(_) | Call::Outgoing(_) => {}
+            Call::Incoming(_) | Call::Outgoing(_) | Call::Testing(_) => {}
             Call::Leader(call) => call.handle_sound(sound, desk, now),
         }
     }
 
     pub fn stop_notifying(&mut self, why: Unwanted, desk: &mut Desk, now: Now) {
         match self {
-            Call::Incoming(_) | Call::Outgoing(_) => {}
+            Call::Incoming(_) | Call::Outgoing(_) | Call::Testing(_) => {}
             Call::Leader(call) => call.stop_notifying(why, desk, now),
         }
     }
@@ -159,6 +170,7 @@ impl Call {
             Call::Incoming(call) => call.handle_timeout(desk, now),
             Call::Leader(call) => call.handle_timeout(desk, now),
             Call::Outgoing(call) => call.handle_timeout(desk, now),
+            Call::Testing(call) => call.handle_timeout(desk, now),
         }
     }
 
@@ -168,6 +180,7 @@ impl Call {
             Call::Incoming(call) => call.take_up(desk, now),
             Call::Leader(call) => call.take_up(desk, now),
             Call::Outgoing(call) => call.take_up(desk, now),
+            Call::Testing(call) => call.interrupt(desk, now),
         }
     }
 
@@ -177,13 +190,14 @@ impl Call {
             Call::Incoming(call) => call.is_taped(),
             Call::Leader(call) => call.is_taped(),
             Call::Outgoing(call) => call.is_taped(),
+            Call::Testing(call) => call.is_taped(),
         }
     }
 
     /// An officer does not want a call of ours any more.
     pub fn give_up(&mut self, asker: Asker, desk: &mut Desk, now: Now) {
         match self {
-            Call::Incoming(_) | Call::Leader(_) => {}
+            Call::Incoming(_) | Call::Leader(_) | Call::Testing(_) => {}
             Call::Outgoing(call) => call.give_up(asker, desk, now),
         }
     }
@@ -193,7 +207,7 @@ impl Call {
         match self {
             Call::Incoming(call) => call.has_room(),
             Call::Outgoing(call) => call.has_room(),
-            Call::Leader(_) => false,
+            Call::Leader(_) | Call::Testing(_) => false,
         }
     }
 
@@ -202,14 +216,14 @@ impl Call {
         match self {
             Call::Incoming(call) => call.seat(guest, desk, now),
             Call::Outgoing(call) => call.seat(guest, desk, now),
-            Call::Leader(_) => desk.sip.bye(guest.leg.id, now),
+            Call::Leader(_) | Call::Testing(_) => desk.sip.bye(guest.leg.id, now),
         }
     }
 
     /// He goes over to another call, and this one is over.
     pub fn leave(&mut self, desk: &mut Desk, now: Now) -> Option<Guest> {
         match self {
-            Call::Incoming(_) | Call::Outgoing(_) => None,
+            Call::Incoming(_) | Call::Outgoing(_) | Call::Testing(_) => None,
             Call::Leader(call) => call.leave(desk, now),
         }
     }
@@ -217,7 +231,7 @@ impl Call {
     /// There is nowhere for him to go with that key.
     pub fn handle_stays(&mut self, key: char, desk: &mut Desk, now: Now) {
         match self {
-            Call::Incoming(_) | Call::Outgoing(_) => {}
+            Call::Incoming(_) | Call::Outgoing(_) | Call::Testing(_) => {}
             Call::Leader(call) => call.handle_stays(key, desk, now),
         }
     }
@@ -228,6 +242,7 @@ impl Call {
             Call::Incoming(call) => call.interrupt(desk, now),
             Call::Leader(call) => call.interrupt(desk, now),
             Call::Outgoing(call) => call.interrupt(desk, now),
+            Call::Testing(call) => call.interrupt(desk, now),
         }
     }
 
@@ -236,6 +251,7 @@ impl Call {
             Call::Incoming(call) => call.deadline(desk),
             Call::Leader(call) => call.deadline(),
             Call::Outgoing(call) => call.deadline(desk),
+            Call::Testing(call) => call.deadline(),
         }
     }
 
@@ -243,6 +259,7 @@ impl Call {
     pub fn caller_leg(&self) -> Option<LegId> {
         match self {
             Call::Incoming(call) => Some(call.caller_leg()),
+            Call::Testing(call) => Some(call.caller_leg()),
             Call::Leader(_) | Call::Outgoing(_) => None,
         }
     }
@@ -252,6 +269,7 @@ impl Call {
             Call::Incoming(call) => call.is_over(),
             Call::Leader(call) => call.is_over(),
             Call::Outgoing(call) => call.is_over(),
+            Call::Testing(call) => call.is_over(),
         }
     }
 }

@@ -24,7 +24,12 @@ impl Switchboard {
             return self.on_phone_dials(leg, phone, &invite, now);
         }
         let id = CallId::new(now, &mut self.desk.random);
-        let arrival = Box::new(Arrival::of(id, &invite, &self.desk.plan.callers));
+        let arrival = Arrival::of(id, &invite, &self.desk.plan.callers);
+        let in_service = invite.fault.is_none() && self.closing == Closing::No;
+        if let Some(call) = in_service.then(|| self.test_of(&arrival, now)).flatten() {
+            return self.on_test(leg, &invite, Arrival { call, ..arrival }, now);
+        }
+        let arrival = Box::new(arrival);
         let shown = arrival.shown();
         self.desk.follow(leg, id, "");
         self.desk.note(Fact::Arrived(arrival), now);

@@ -151,7 +151,7 @@ fn state(sql: &Connection, entry: EntryId) -> Result<Option<EntryState>> {
         .map(|state| state.0))
 }
 
-fn save_field(
+pub(super) fn save_field(
     sql: &Connection,
     actor: &Actor,
     entry: EntryId,
@@ -200,7 +200,12 @@ fn save_field(
     Ok(Saved::Saved { completeness: form.completeness() })
 }
 
-fn complete(sql: &Connection, actor: &Actor, entry: EntryId, now: Now) -> Result<Completed> {
+pub(super) fn complete(
+    sql: &Connection,
+    actor: &Actor,
+    entry: EntryId,
+    now: Now,
+) -> Result<Completed> {
     let (Some(form), Some(state)) = (form(sql, entry)?, state(sql, entry)?) else {
         return Ok(Completed::NotFound);
     };

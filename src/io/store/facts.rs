@@ -6,10 +6,10 @@ use super::error::Result;
 use super::writer::Tx;
 use super::{
     acknowledgements, attempts, callbacks, calls, duty, entries, fax, following, outages, placed,
-    recordings, stretches, voices,
+    recordings, self_tests, stretches, voices,
 };
 use crate::duty::ids::{AttemptId, CallId, EntryId};
-use crate::duty::journal::{Fact, Joining, Noted, Urgency};
+use crate::duty::journal::{Disposition, Fact, Joining, Noted, Urgency};
 use crate::duty::switchboard::{AckOutcome, Input};
 use crate::io::status::Live;
 use crate::protocol::now::Now;
@@ -155,6 +155,9 @@ fn ended(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<Live>> {
     if disposition.needs_callback() {
         callbacks::make(sql, *call, now)?;
     }
+    if *disposition == Disposition::SelfTest {
+        self_tests::over(sql, *call, now)?;
+    }
     Ok(live)
 }
 
@@ -251,7 +254,7 @@ fn secrecy(sql: &rusqlite::Connection, fact: &Fact, now: Now) -> Result<Option<L
 mod tests {
     use super::*;
     use crate::config::Contact;
-    use crate::duty::journal::{Disposition, Stretch};
+    use crate::duty::journal::Stretch;
     use crate::duty::numbers::Numbering;
     use crate::io::store::tests::{arrival, at, call, note, officer, one, store};
     use crate::io::store::{CallState, CallbackState, RecordingState, Settled, StretchKind, wait};

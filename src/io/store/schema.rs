@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0013_notices.sql"),
     include_str!("migrations/0014_sound.sql"),
     include_str!("migrations/0015_leaders.sql"),
+    include_str!("migrations/0016_self_test.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

@@ -23,6 +23,8 @@ struct Desk<'a> {
     opened: Option<String>,
     /// Officers' phones, of which one is rung first when he calls somebody.
     phones: &'a [String],
+    /// Whether the daemon can call itself.
+    self_test: bool,
     account: &'a str,
     /// Leaders acknowledge, officers do not.
     leads: bool,
@@ -63,6 +65,7 @@ pub async fn show(
         list: rows::list(shared, page, most).await,
         opened,
         phones: &shared.web.dialler.phones,
+        self_test: shared.web.self_test.is_some(),
         account: &officer.who.login,
         leads: officer.who.account == Account::Leader,
         officer: &officer.who.name,

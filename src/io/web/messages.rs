@@ -405,6 +405,11 @@ messages! {
     recording_gaps: "无语音包的空白", "Gaps without packets";
     recording_other_length: "录音与通话时间不符：录音 {}，通话 {}", "The recording does not fit the call: recording {}, call {}";
     last_good: "上次完好录音 {}", "Last good recording {}";
+    self_test: "录音自检", "Self-test";
+    self_test_hint: "给值班电话打一个自检电话，核对录音，约 10 秒，话机不响。每班接班时做一次。", "Calls the duty line and checks the recording: ten seconds, no telephone rings. Once at the start of each shift.";
+    self_test_good: "通过", "good";
+    self_test_bad: "未通过", "NOT GOOD";
+    self_test_never: "未做过", "never done";
     fault_absent: "没有语音传来", "no voice arrives";
     fault_undecodable: "语音无法解码", "not decodable";
     fault_silent: "完全静音", "dead silence";

@@ -29,6 +29,7 @@ mod recorded;
 mod recording;
 mod roster;
 mod rows;
+mod self_test;
 mod strip;
 mod times;
 mod view;
@@ -81,6 +82,8 @@ pub struct Web {
     /// Of calls that go on.
     pub recall: Recall,
     pub dialler: Dialler,
+    /// Who wants the line tested; none where the daemon cannot call itself.
+    pub self_test: Option<mpsc::Sender<String>>,
     /// There in the demo only: what its button asks for.
     pub demo: Option<mpsc::Sender<DemoCommand>>,
     /// Signs what is handed out; without it nothing is.
@@ -188,6 +191,7 @@ fn routes() -> Router<Shared> {
         .route("/roster/withdraw", post(roster::withdraw))
         .route("/recordings/{call}", get(recording::get))
         .route("/recordings/{call}/recall", get(recording::recall))
+        .route("/self-test", post(self_test::ask))
         .route("/demo/call", post(demo::call))
         .route("/login", get(login::form).post(login::submit))
         .route("/logout", post(login::out))

@@ -111,7 +111,8 @@ fn failed(call: &CallRow) -> bool {
         | Disposition::Abandoned
         | Disposition::Interrupted
         | Disposition::Elsewhere
-        | Disposition::Message => false,
+        | Disposition::Message
+        | Disposition::SelfTest => false,
     })
 }
 
@@ -181,7 +182,8 @@ pub fn disposition(how: Disposition, t: &'static Messages) -> Mark {
         | Disposition::Failed
         | Disposition::Interrupted
         | Disposition::Elsewhere
-        | Disposition::Message => view::disposition(how, t),
+        | Disposition::Message
+        | Disposition::SelfTest => view::disposition(how, t),
     }
 }
 

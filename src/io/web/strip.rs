@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::messages::{Messages, fill};
 use super::page::Page;
 use super::rows;
+use super::self_test;
 use super::times;
 use super::view::Mark;
 use crate::duty::entry::urgency_label;
@@ -91,11 +92,9 @@ pub async fn strip(shared: &Shared, page: &Page) -> Strip {
     if let Ok(Some(at)) = shared.web.store.last_good_recording().await {
         recorder.note = fill(t.last_good, times::short(at, now));
     }
-    Strip {
-        chips: vec![line, recorder, part_chip(t.log, &status.log, t), disk_chip(&status, t)],
-        alarms: alarms(&status, &open, page, now),
-        open,
-    }
+    let mut chips = vec![line, recorder, part_chip(t.log, &status.log, t), disk_chip(&status, t)];
+    chips.extend(self_test::chip(shared, page, now).await);
+    Strip { chips, alarms: alarms(&status, &open, page, now), open }
 }
 
 /// Leaders are being called: in sight until somebody acknowledges, whichever entry is open.

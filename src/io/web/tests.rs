@@ -81,6 +81,7 @@ impl Room {
                 phones: vec!["值班台话机".to_owned(), "备用话机".to_owned()],
                 roster: Roster::default(),
             },
+            self_test: None,
             demo: None,
             signer: None,
             wake: Arc::new(Notify::new()),

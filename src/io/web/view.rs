@@ -50,6 +50,7 @@ pub fn disposition(how: Disposition, t: &'static Messages) -> Mark {
         Disposition::Failed => Mark::new("■", "bad", t.failed),
         Disposition::Interrupted => Mark::new("■", "bad", t.interrupted),
         Disposition::Message => Mark::new("▲", "bad", t.left_message),
+        Disposition::SelfTest => Mark::new("○", "ended", t.self_test),
     }
 }
 

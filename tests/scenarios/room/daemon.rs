@@ -490,5 +490,6 @@ pub fn line_plan() -> LinePlan {
             per_day: 100,
         },
         registrar: None,
+        self_test: None,
     }
 }

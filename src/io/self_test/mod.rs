@@ -1,0 +1,196 @@
+//! 录音自检: the daemon calls its own line through the PBX, at somebody's wish and on a schedule, and listens to the
+//! recording of it. What is wrong is an alarm until a test is good again.
+
+mod probe;
+
+use crate::duty::ids::CallId;
+use crate::duty::prompts::SELF_TEST;
+use crate::duty::self_test::{Evidence, Failing, Measured, judge};
+use crate::duty::switchboard::Input;
+use crate::io::status::{Alarm, Board};
+use crate::io::store::{RecordingState, SelfTestRow, Store};
+use crate::io::{clock, prompts, wav_file};
+use crate::protocol::sip::Account;
+use chrono::{DateTime, Utc};
+use probe::{Ended, Spoken};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// After the start; the line is registered by then.
+const FIRST: Duration = Duration::from_secs(60);
+/// A test does not begin while somebody talks.
+const BUSY_AGAIN: Duration = Duration::from_secs(60);
+/// How long a recording may take to be sealed.
+const SEALED_WITHIN: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How the daemon calls itself.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Of the second extension; `local` is filled in for each call.
+    pub account: Account,
+    /// The number that is dialled.
+    pub dial: String,
+    /// Where its sockets are bound, and the address that the PBX is told.
+    pub listen: IpAddr,
+    pub media: IpAddr,
+    pub advertise: IpAddr,
+    pub every: Option<Duration>,
+    pub recordings: PathBuf,
+}
+
+pub struct SelfTest {
+    pub plan: Plan,
+    pub store: Store,
+    pub board: Board,
+    pub orders: mpsc::Sender<Input>,
+    /// Who wants a test now.
+    pub wanted: mpsc::Receiver<String>,
+}
+
+impl SelfTest {
+    /// Until the daemon stops.
+    pub async fn keep(mut self, stopping: CancellationToken) {
+        let mut wait = FIRST;
+        loop {
+            let due = async {
+                match self.plan.every {
+                    Some(_) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let asked = tokio::select! {
+                asked = self.wanted.recv() => match asked {
+                    Some(asked) => asked,
+                    None => return,
+                },
+                () = due => String::new(),
+                () = stopping.cancelled() => return,
+            };
+            if asked.is_empty() && self.board.figures().calls > 0 {
+                wait = BUSY_AGAIN;
+                continue;
+            }
+            wait = self.plan.every.unwrap_or(FIRST);
+            tokio::select! {
+                () = self.once(asked) => {}
+                () = stopping.cancelled() => return,
+            }
+            // Whoever asked meanwhile has his answer.
+            while self.wanted.try_recv().is_ok() {}
+        }
+    }
+
+    async fn once(&self, asked_by: String) {
+        let now = clock::now();
+        let call = CallId::new(now, &mut clock::random());
+        let (measured, failing, detail) = self.test(call).await;
+        match failing {
+            None => info!(%call, ?measured, "the self-test is good"),
+            Some(failing) => {
+                warn!(%call, ?failing, ?measured, %detail, "the self-test is not good")
+            }
+        }
+        let row = SelfTestRow { call, at: now.wall, asked_by, failing, measured, detail };
+        if let Err(error) = self.store.self_tested(row, clock::now()).await {
+            warn!(%error, "the self-test is not in the log");
+        }
+        self.tell(failing, now.wall);
+    }
+
+    fn tell(&self, failing: Option<Failing>, since: DateTime<Utc>) {
+        self.board.update(|status| {
+            status.self_tested = Some(since);
+            match failing {
+                None => drop(status.alarms.remove("self_test")),
+                Some(failing) => {
+                    let (zh, en) = failing.remedy();
+                    let zh = format!("录音自检未通过：{zh}");
+                    let en = format!("The recording self-test is not good: {en}");
+                    status.alarms.insert("self_test", Alarm { since, zh, en });
+                }
+            }
+        });
+    }
+
+    async fn test(&self, call: CallId) -> (Measured, Option<Failing>, String) {
+        let nothing = Measured::default();
+        let of_caller = prompts::of_test_caller();
+        if self.orders.send(Input::ExpectTest { call }).await.is_err() {
+            return (nothing, Some(Failing::NotArrived), "the line is not served".to_owned());
+        }
+        let spoken = match probe::call(&self.plan, &of_caller).await {
+            Ok(spoken) => spoken,
+            Err(fault) => return (nothing, Some(Failing::Refused), fault.to_string()),
+        };
+        let arrived = matches!(self.store.entry_row(call.into()).await, Ok(Some(_)));
+        match (&spoken.ended, arrived) {
+            (Ended::Talked, true) => self.listen(call, spoken, of_caller).await,
+            (Ended::Talked, false) => {
+                (nothing, Some(Failing::Elsewhere), "answered elsewhere".to_owned())
+            }
+            (Ended::Refused(why), _) => (nothing, Some(Failing::Refused), why.clone()),
+            (Ended::Unanswered, _) => {
+                (nothing, Some(Failing::NotArrived), "nobody answered".to_owned())
+            }
+        }
+    }
+
+    /// Waits for the recording, and judges it.
+    async fn listen(
+        &self,
+        call: CallId,
+        spoken: Spoken,
+        of_caller: Vec<i16>,
+    ) -> (Measured, Option<Failing>, String) {
+        let failed = |failing, why: String| (Measured::default(), Some(failing), why);
+        let until = tokio::time::Instant::now() + SEALED_WITHIN;
+        let (file, started) = loop {
+            match self.store.recording(call).await {
+                Ok(Some(row)) if row.state == RecordingState::Sealed => {
+                    match self.store.recording_file(call).await {
+                        Ok(Some(file)) => break (self.plan.recordings.join(file.wav), row.started),
+                        Ok(None) => {}
+                        Err(error) => return failed(Failing::NotFound, error.to_string()),
+                    }
+                }
+                Ok(Some(row)) if row.state == RecordingState::Missing => {
+                    return failed(Failing::NotRecorded, row.reason);
+                }
+                Ok(_) => {}
+                Err(error) => return failed(Failing::NotFound, error.to_string()),
+            }
+            if tokio::time::Instant::now() >= until {
+                return failed(Failing::NotRecorded, "no recording was sealed".to_owned());
+            }
+            tokio::time::sleep(LOOK).await;
+        };
+        let judged = tokio::task::spawn_blocking(move || {
+            let channels = wav_file::read_file(&file).map_err(|error| error.to_string())?;
+            let [left, right]: [Vec<i16>; 2] =
+                channels.try_into().map_err(|_| "not of two channels".to_owned())?;
+            let ours: Arc<[i16]> = Arc::clone(&prompts::load(None)[usize::from(SELF_TEST.0)]);
+            Ok::<_, String>(judge(&Evidence {
+                recorded: [&left, &right],
+                said: [&of_caller, &ours],
+                heard: &spoken.heard,
+                spoke_ms: (spoken.spoke - started).num_milliseconds(),
+            }))
+        });
+        match judged.await {
+            Ok(Ok((measured, None))) => match self.store.entry_row(call.into()).await {
+                Ok(Some(row)) if row.call.is_some() => (measured, None, String::new()),
+                Ok(_) => (measured, Some(Failing::NotFound), "no entry".to_owned()),
+                Err(error) => (measured, Some(Failing::NotFound), error.to_string()),
+            },
+            Ok(Ok((measured, failing))) => (measured, failing, String::new()),
+            Ok(Err(why)) => failed(Failing::NotRecorded, why),
+            Err(error) => failed(Failing::NotRecorded, error.to_string()),
+        }
+    }
+}
