@@ -19,7 +19,9 @@ use crate::io::self_test::SelfTest;
 use crate::io::status::Board;
 use crate::io::store::Store;
 use crate::io::tape::{Backlog, Tape};
-use crate::io::{channels, clock, disk, escalator, gaps, life, listening, logbook, orphans, web};
+use crate::io::{
+    channels, clock, copies, disk, escalator, gaps, life, listening, logbook, orphans, web,
+};
 use anyhow::Context;
 use log::{first_link, keep_log, open_log};
 use page::{page, serve_page};
@@ -210,19 +212,25 @@ fn beside(
     let watching = disk::watch(plan, board.clone());
     let (recordings, until) = (storage.recordings.clone(), stopping.clone());
     let sweeping = orphans::keep_sweeping(store.clone(), recordings, board.clone(), until);
+    let copying = storage.copies.clone().map(|copies| {
+        let plan = copies::Plan { recordings: storage.recordings.clone(), copies };
+        copies::keep(plan, store.clone(), board.clone(), stopping.clone())
+    });
     let data = storage.data.clone();
     let living = life::keep(data, store.clone(), board.clone(), stopping.clone());
     let gaps = gaps::keep(store.clone(), board.clone(), stopping.clone());
     let office = escalator::Office { store, policy, roster, orders, wake, board, memory };
     let escalating = escalator::run(office, stopping);
-    vec![
+    let mut tasks = vec![
         tokio::spawn(escalating),
         tokio::spawn(watching),
         tokio::spawn(sweeping),
         tokio::spawn(living),
         tokio::spawn(gaps),
         bring_recordings(config, readers, wanted),
-    ]
+    ];
+    tasks.extend(copying.map(tokio::spawn));
+    tasks
 }
 
 /// The quiet channels. Without them the telephone goes on.

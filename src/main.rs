@@ -15,7 +15,7 @@ use dutyline::io::proof::bundle::Order;
 use dutyline::io::proof::key::SigningKey;
 use dutyline::io::proof::{PublicKey, handed, verify};
 use dutyline::io::store::{Account, Added, NewPerson, Scope, Store, wait};
-use dutyline::io::{clock, rehearsal as shown, terminal};
+use dutyline::io::{backup, call_list, clock, rehearsal as shown, terminal};
 use dutyline::protocol::now::Now;
 use std::io::{IsTerminal, stderr, stdout};
 use std::path::{Path, PathBuf};
@@ -80,6 +80,34 @@ enum Command {
     /// Works while the daemon runs; each time is noted in the audit. `verify FOLDER` checks it on
     /// any machine.
     Export(Export),
+    /// Compare the PBX's list of calls (CSV) with the log. 话单核对
+    ///
+    /// What never reached the daemon and nobody answered becomes an entry that is to be called back.
+    /// Exit code 1 where something was not recorded or was missed.
+    Reconcile(Reconcile),
+    /// Copy log, key and recordings into a new folder while the daemon works. 备份
+    ///
+    /// Every recording is read back. Exit code 1 where one is not what the log says.
+    Backup(Backup),
+}
+
+#[derive(Args)]
+struct Backup {
+    /// The new folder; on a new host, `data` and `recordings` in it are those of [storage]. 放到哪里
+    into: PathBuf,
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+#[derive(Args)]
+struct Reconcile {
+    /// The list, as Asterisk writes it or as [call_list] says. 话单
+    list: PathBuf,
+    /// Show only, write nothing. 只看不写
+    #[arg(long)]
+    trial: bool,
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 #[derive(Args)]
@@ -250,6 +278,19 @@ fn main() -> ExitCode {
             Some(folder) => check_folder(folder, &wanted),
             None => with_config(&wanted.file, |config| check(&wanted, &config)),
         },
+        Command::Reconcile(wanted) => with_config(&wanted.file, |config| {
+            let store = open_beside(&config)?;
+            let report = call_list::import(&wanted.list, &config, &store, wanted.trial)?;
+            print!("{}", report.text);
+            Ok(if report.fits { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }),
+        Command::Backup(wanted) => with_config(&wanted.file, |config| {
+            let report = backup::back_up(&config, &open_beside(&config)?, &wanted.into)?;
+            report.faults.iter().for_each(|fault| eprintln!("{fault}"));
+            println!("{} 个录音文件 · recordings and tapes copied", report.files);
+            let whole = report.faults.is_empty();
+            Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }),
         Command::Export(wanted) => with_config(&wanted.file, |config| export(&wanted, &config)),
     };
     done.unwrap_or_else(|fault| {

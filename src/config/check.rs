@@ -4,7 +4,8 @@ use super::faults::{Fault, Say, say};
 use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
 use super::{Config, Environment, Measured, Media, Storage, Web};
 use super::{
-    answering, callers, channels, dial, ladders, leaders, line, registrar, self_test, witness,
+    answering, call_list, callers, channels, dial, ladders, leaders, line, registrar, self_test,
+    witness,
 };
 use crate::duty::line_plan::{Phone, SrtpPlan};
 use crate::protocol::sdp::Policy;
@@ -43,11 +44,12 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
     let read = answering::read(reader, root);
     let sip = line.as_ref().map(|line| line.listen);
     let media = media(reader, root.section("media"), sip);
-    let storage = storage(root.section("storage"));
+    let storage = storage(reader, root.section("storage"));
     let web = web(reader, root.section("web"), sip);
     let metrics = metrics(reader, root.section("metrics"), sip, web.listen);
     let witness = witness::witness(root.section("witness"));
     let callers = callers::rules(root.section("callers"));
+    let call_list = call_list::columns(root.section("call_list"));
     let contacts = root.each("contacts").into_iter();
     let contacts: Vec<_> =
         contacts.filter_map(|s| callers::contact(reader, s, &callers.numbering)).collect();
@@ -88,6 +90,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         self_test,
         contacts,
         callers,
+        call_list,
         roster,
         policy,
         channels,
@@ -177,9 +180,19 @@ fn meet(a: IpAddr, b: IpAddr) -> bool {
     a == b || a.is_unspecified() || b.is_unspecified()
 }
 
-fn storage(mut s: Section<'_>) -> Storage {
+fn storage(reader: &Reader, mut s: Section<'_>) -> Storage {
     let data = s.or("data", "data".into(), text);
     let recordings = s.or("recordings", "recordings".into(), text);
+    let copies = s.optional("copies", text);
+    if let Some(given) = s.get("copies")
+        && copies.as_ref().is_some_and(|copies| PathBuf::from(copies).starts_with(&recordings))
+    {
+        let fault = say(
+            "第二份录音不能放在 recordings 里；请放到另一块磁盘",
+            "the second copy cannot be inside recordings: give it another disk",
+        );
+        reader.fault(Some(given.place), given.field, fault);
+    }
     let budget = s.or("entry_budget_ms", 150, number(10..=5000));
     let low_space = s.or("low_space_gib", 5, number(0..=1 << 20));
     let ballast = s.or("ballast_mib", 64, number(0..=4096));
@@ -187,6 +200,7 @@ fn storage(mut s: Section<'_>) -> Storage {
     Storage {
         data: PathBuf::from(data),
         recordings: PathBuf::from(recordings),
+        copies: copies.map(PathBuf::from),
         entry_budget: Duration::from_millis(budget),
         low_space: low_space * GIB,
         ballast: ballast << 20,

@@ -1,6 +1,7 @@
 //! The configuration file, checked once, with every fault named at its line.
 
 mod answering;
+mod call_list;
 mod callers;
 pub mod channels;
 mod check;
@@ -20,6 +21,7 @@ pub use secret::Secret;
 pub use self_test::SelfTest;
 
 use crate::duty::call::arrival::CallerRules;
+use crate::duty::call_list::Columns;
 use crate::duty::dial_plan::DialPlan;
 use crate::duty::escalation::Policy;
 use crate::duty::line_plan::{Answering, Phone, SrtpPlan};
@@ -53,6 +55,8 @@ pub struct Config {
     pub self_test: Option<SelfTest>,
     pub contacts: Vec<Contact>,
     pub callers: CallerRules,
+    /// How the PBX writes its list of calls.
+    pub call_list: Columns,
     pub roster: Roster,
     pub policy: Policy,
     /// Besides the telephone.
@@ -145,6 +149,8 @@ pub struct Storage {
     /// Database and tape.
     pub data: PathBuf,
     pub recordings: PathBuf,
+    /// Another disk, where every recording is a second time.
+    pub copies: Option<PathBuf>,
     /// How long a call may wait for its entry before it rings all the same.
     pub entry_budget: Duration,
     /// Free bytes below which the page warns.

@@ -41,6 +41,9 @@ impl Config {
         row("voice", format!("{ports}, {calls} calls, {} channels for leaders", media.reserved));
         row("data", self.storage.data.display().to_string());
         row("recordings", self.storage.recordings.display().to_string());
+        if let Some(copies) = &self.storage.copies {
+            row("copies", copies.display().to_string());
+        }
         row("page", format!("http://{}", self.web.listen));
         if let Some(metrics) = &self.metrics {
             row("metrics", format!("http://{}/metrics", metrics.listen));

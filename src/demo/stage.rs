@@ -7,6 +7,7 @@ use super::socket::{Exchange, Handset, Ports, exchange, handset};
 use super::{DemoOptions, tell};
 use crate::config::{Config, Contact, Line, Media, PbxAddress, Storage, Web, Witness};
 use crate::duty::call::arrival::CallerRules;
+use crate::duty::call_list::Columns;
 use crate::duty::dial_plan::DialPlan;
 use crate::duty::escalation::Policy;
 use crate::duty::line_plan::{self, Answering, Begins};
@@ -217,6 +218,7 @@ fn config(
         self_test: None,
         witness: Witness { folder: None, every: Duration::from_secs(600) },
         callers: CallerRules::default(),
+        call_list: Columns::default(),
         contacts: vec![contact()],
         roster: Roster { people: vec![Person::new("张局长", Role::Leader, Some(LEADER), None)] },
         policy: Policy::default(),
@@ -228,6 +230,7 @@ fn storage(folder: &Path) -> Storage {
     Storage {
         data: folder.join("data"),
         recordings: folder.join("recordings"),
+        copies: None,
         entry_budget: Duration::from_millis(150),
         low_space: 0,
         ballast: 0,

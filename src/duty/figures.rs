@@ -1,6 +1,7 @@
 //! What the switchboard has counted since the start, for whoever measures it. Every name is one of ours: nothing that a
 //! peer writes becomes one.
 
+use super::ids::CallId;
 use crate::protocol::sip::traffic::Traffic;
 use std::collections::BTreeMap;
 
@@ -22,6 +23,8 @@ pub struct Figures {
     pub channels: usize,
     pub transactions: usize,
     pub sessions: usize,
+    /// A call that the daemon is about to make to itself.
+    pub expected: Option<CallId>,
 }
 
 pub fn add(sums: &mut Sums, name: &'static str, count: u64) {

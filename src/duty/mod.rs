@@ -2,6 +2,7 @@
 //! thread: the same inputs and the same `now` give the same answer.
 
 pub mod call;
+pub mod call_list;
 pub mod channels;
 pub mod checkpoint;
 pub mod dial_plan;

@@ -311,7 +311,8 @@ impl Switchboard {
     pub fn figures(&self) -> Figures {
         let (transactions, sessions) = self.load();
         let (calls, channels) = (self.calls(), self.channels_in_use());
-        Figures { calls, channels, transactions, sessions, ..self.figures.clone() }
+        let expected = self.expected.map(|expected| expected.call);
+        Figures { calls, channels, transactions, sessions, expected, ..self.figures.clone() }
     }
 
     fn turn(&mut self, id: CallId, turn: impl FnOnce(&mut Call, &mut Desk)) {

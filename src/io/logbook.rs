@@ -336,7 +336,9 @@ impl LogState {
 }
 
 fn announce(noted: &Noted, board: &Board) {
-    if let Fact::Arrived(arrival) = &noted.fact {
+    if let Fact::Arrived(arrival) = &noted.fact
+        && !arrival.test
+    {
         board.tell(Live::ringing(arrival, &arrival.display, noted.at));
     }
 }

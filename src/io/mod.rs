@@ -1,9 +1,12 @@
 //! Touches the world: clocks, sockets, files, the database, the page. Carries out; decides nothing.
 
+pub mod backup;
 pub mod call_lines;
+pub mod call_list;
 pub mod channels;
 pub mod checkpoint;
 pub mod clock;
+pub mod copies;
 pub mod disk;
 pub mod durable;
 pub mod escalator;

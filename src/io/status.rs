@@ -28,6 +28,14 @@ pub struct Status {
     pub alarms: BTreeMap<&'static str, Alarm>,
     /// When the line was tested last by this run.
     pub self_tested: Option<DateTime<Utc>>,
+    /// None where there is no second copy of recordings.
+    pub copies: Option<CopyState>,
+}
+
+/// Files that have no second copy yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CopyState {
+    pub left: u64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

@@ -32,9 +32,13 @@ pub struct Plan<'a> {
     /// Keys of `[answering]`.
     pub answering: &'a str,
     pub channels: u16,
+    /// In the place of the test's own.
+    pub first_port: Option<u16>,
     /// Further keys of `[media]`, and of each of `[[phones]]`.
     pub media: &'a str,
     pub of_phones: &'a str,
+    /// Further keys of `[storage]`.
+    pub storage: &'a str,
     /// Further sections.
     pub more: &'a str,
     pub environment: &'a [(&'a str, &'a str)],
@@ -53,8 +57,10 @@ impl Default for Plan<'_> {
             line: "",
             answering: "",
             channels: 11,
+            first_port: None,
             media: "",
             of_phones: "",
+            storage: "",
             more: "",
             environment: &[],
         }
@@ -206,6 +212,7 @@ reserved = 2
 [storage]
 low_space_gib = 0
 ballast_mib = 0
+{of_storage}
 
 [web]
 listen = "127.0.0.1:{page}"
@@ -214,8 +221,9 @@ listen = "127.0.0.1:{page}"
         more = plan.line,
         transport = plan.transport,
         line = plan.listen.map_or_else(|| format!("127.0.0.1:{}", ports.line()), str::to_owned),
-        media = ports.media(),
+        media = plan.first_port.unwrap_or_else(|| ports.media()),
         of_media = plan.media,
+        of_storage = plan.storage,
         channels = plan.channels,
         page = ports.page(),
     );

@@ -74,6 +74,11 @@ impl Officer {
         answer[head + 4..].to_vec()
     }
 
+    /// Whatever the answer is.
+    pub fn asks(&self, method: &str, path: &str) -> Vec<u8> {
+        self.ask_raw(method, path, "", "")
+    }
+
     fn post(&self, path: &str, form: &str) -> String {
         self.ask("POST", path, "Content-Type: application/x-www-form-urlencoded\r\n", form)
     }

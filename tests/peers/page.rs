@@ -173,6 +173,28 @@ impl Room {
         self.board.tell(Live::Entry { entry });
     }
 
+    /// So much of silence, most of which the disk need not keep.
+    pub async fn is_recorded_for_long(&self, call: CallId, seconds: u32) {
+        let path = self.folder.path().join("recordings").join(format!("{call}.wav"));
+        write_stereo(&path, &[]);
+        let mut head = std::fs::read(&path).expect("there");
+        let bytes = seconds * 32_000;
+        head[4..8].copy_from_slice(&(36 + bytes).to_le_bytes());
+        head[40..44].copy_from_slice(&bytes.to_le_bytes());
+        std::fs::write(&path, head).expect("written");
+        let file = std::fs::File::options().write(true).open(&path).expect("opened");
+        file.set_len(44 + u64::from(bytes)).expect("long");
+        let sealed = Sealed {
+            wav: format!("{call}.wav").into(),
+            sha256: "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8".to_owned(),
+            bytes: 44 + u64::from(bytes),
+            duration: Duration::from_secs(seconds.into()),
+            ..Sealed::default()
+        };
+        assert!(self.store.recording_sealed(call, sealed, clock::now()).await.expect("written"));
+        self.board.tell(Live::Entry { entry: call.into() });
+    }
+
     async fn is_recorded(&self, call: CallId, seconds: u64) {
         let samples: Vec<i16> = (0..8000 * seconds)
             .flat_map(|at| {

@@ -243,3 +243,43 @@ fn rel_31_deleted_and_replaced_folders_cost_nothing_of_what_is_being_said() {
     assert!(line.recorded(&call) >= Duration::from_millis(900));
     assert!(wave::read(&line.daemon.recording_path("SELECT max(id) FROM call")).is_some());
 }
+
+/// The other disk is gone while they talk, and comes back.
+#[test]
+fn rec_d15_rec_d9_a_disk_that_is_pulled_in_a_call_costs_neither_copy() {
+    let Some(room) = Room::open() else { return };
+    let copies = room.folder.path().join("second");
+    fs::create_dir(&copies).expect("a folder");
+    let storage = format!("copies = \"{}\"", copies.display());
+    let plan = Plan { storage: &storage, ..plan() };
+    let far_end = FarEnd::start(&room.ports);
+    far_end.media.set_nonblocking(true).expect("a socket");
+    let daemon = room.daemon(&plan);
+    let mut line = Line { room, far_end, daemon, calls: 0 };
+    let mut first = line.call();
+    line.talk(&mut first, Duration::from_secs(2));
+    first.caller.hang_up();
+    drop(first);
+    line.daemon.row_is("SELECT count(*) FROM copy", "2");
+    let mut second = line.call();
+    line.talk(&mut second, Duration::from_secs(1));
+    let away = line.room.folder.path().join("pulled");
+    fs::rename(&copies, &away).expect("pulled");
+    line.talk(&mut second, Duration::from_secs(2));
+    second.caller.hang_up();
+    line.daemon.row_is("SELECT count(*) FROM recording WHERE state = 'sealed'", "2");
+    line.daemon.process.wait_for("no second copy is made", Duration::from_secs(15));
+    assert_eq!(line.daemon.row("SELECT count(*) FROM copy"), "2");
+    fs::rename(&away, &copies).expect("back");
+    let both = "SELECT count(*) FROM copy";
+    wait_until("both copies", Duration::from_secs(25), || {
+        (line.daemon.try_row(both)? == "4").then_some(())
+    });
+    for call in ["ASC", "DESC"] {
+        let query = format!("SELECT id FROM call ORDER BY arrived_ms {call} LIMIT 1");
+        let own = line.daemon.recording_path(&query);
+        let inside = own.strip_prefix(line.room.folder.path().join("dutyline/recordings"));
+        let copy = copies.join(inside.expect("below the recordings"));
+        assert_eq!(fs::read(&own).expect("there"), fs::read(&copy).expect("there"));
+    }
+}

@@ -146,6 +146,16 @@ impl TrunkCaller {
         Self { sip, pbx: line, ..caller }
     }
 
+    /// As [`TrunkCaller::new`], one of many at once who share their voice's socket.
+    pub fn beside(ports: &Ports, number: &str, media: &UdpSocket) -> Self {
+        let sip = UdpSocket::bind((TRUNK, 0)).expect("a port");
+        sip.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+        let media = media.try_clone().expect("a second handle");
+        let pbx = SocketAddr::from(([127, 0, 0, 1], ports.pbx()));
+        let from = format!("sip:{number}@{TRUNK}");
+        Self { sip, media, pbx, name: number.into(), from, answer: None }
+    }
+
     fn request(&self, method: &str, uri: &str, cseq: u32, extra: &str, sdp: Option<&str>) {
         let local = self.sip.local_addr().expect("an address");
         let to = self.answer.as_ref().map_or("<sip:1001@127.0.0.1>", |answer| answer.get("to"));

@@ -48,7 +48,7 @@ fn rec_q4_nobody_else_is_taken_for_it_and_it_comes_in_time_or_is_a_call_like_oth
     assert!(world.rung("201").is_some(), "another number rings");
     let mut late = self::world();
     expects(&mut late);
-    late.pass(seconds(16));
+    late.pass(seconds(31));
     late.dial("109");
     assert!(late.rung("201").is_some(), "too late");
     let mut twice = self::world();

@@ -12,7 +12,7 @@ use crate::protocol::sip::{self, LegId};
 use std::time::Duration;
 
 /// A test call that has not come by then is one like others.
-const COMES_WITHIN: Duration = Duration::from_secs(15);
+const COMES_WITHIN: Duration = Duration::from_secs(30);
 
 impl Switchboard {
     pub(super) fn expect_test(&mut self, call: CallId, now: Now) {

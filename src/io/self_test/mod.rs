@@ -27,6 +27,8 @@ const FIRST: Duration = Duration::from_secs(60);
 const BUSY_AGAIN: Duration = Duration::from_secs(60);
 /// How long a recording may take to be sealed.
 const SEALED_WITHIN: Duration = Duration::from_secs(20);
+/// The line tells what it knows once a second.
+const TOLD_WITHIN: Duration = Duration::from_secs(8);
 const LOOK: Duration = Duration::from_millis(200);
 
 /// How the daemon calls itself.
@@ -121,7 +123,7 @@ impl SelfTest {
     async fn test(&self, call: CallId) -> (Measured, Option<Failing>, String) {
         let nothing = Measured::default();
         let of_caller = prompts::of_test_caller();
-        if self.orders.send(Input::ExpectTest { call }).await.is_err() {
+        if !self.is_expected(call).await {
             return (nothing, Some(Failing::NotArrived), "the line is not served".to_owned());
         }
         let spoken = match probe::call(&self.plan, &of_caller).await {
@@ -139,6 +141,19 @@ impl SelfTest {
                 (nothing, Some(Failing::NotArrived), "nobody answered".to_owned())
             }
         }
+    }
+
+    /// Tells the line, and waits until it says so: else it would ring the officer.
+    async fn is_expected(&self, call: CallId) -> bool {
+        let told = self.orders.send(Input::ExpectTest { call }).await.is_ok();
+        let until = tokio::time::Instant::now() + TOLD_WITHIN;
+        while told && tokio::time::Instant::now() < until {
+            if self.board.figures().expected == Some(call) {
+                return true;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        false
     }
 
     /// Waits for the recording, and judges it.

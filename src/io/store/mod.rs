@@ -6,11 +6,13 @@
 mod acknowledgements;
 mod attempts;
 mod audit;
+mod call_lists;
 mod callbacks;
 mod calls;
 mod chain;
 mod claims;
 mod contacts;
+mod copies;
 mod duty;
 mod entries;
 mod error;
@@ -44,9 +46,11 @@ mod views;
 mod voices;
 mod writer;
 
+pub use call_lists::CallList;
 pub use callbacks::{CallbackRow, CallbackState, Settled};
 pub use claims::{ClaimRow, DivertedRow};
 pub use contacts::ContactRow;
+pub use copies::{CheckRow, FileKind, SealedFile};
 pub use duty::{DutyKind, DutyRow, Given, OnDuty, SubstitutionRow};
 pub use entries::{Completed, Flagged, Saved, Withdrawn};
 pub use error::{Result, StoreError};

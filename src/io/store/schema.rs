@@ -26,6 +26,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0014_sound.sql"),
     include_str!("migrations/0015_leaders.sql"),
     include_str!("migrations/0016_self_test.sql"),
+    include_str!("migrations/0017_copies.sql"),
+    include_str!("migrations/0018_call_lists.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

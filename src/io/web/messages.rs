@@ -1,5 +1,7 @@
 //! Every text the page shows, in Chinese and English; a text that lacks one does not compile.
 
+pub use super::language::Language;
+
 macro_rules! messages {
     ($($(#[$doc:meta])* $key:ident: $zh:literal, $en:literal;)*) => {
         /// The page's texts in one language.
@@ -10,53 +12,6 @@ macro_rules! messages {
         pub static ZH: Messages = Messages { $($key: $zh,)* };
         pub static EN: Messages = Messages { $($key: $en,)* };
     };
-}
-
-/// A language of the page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    Chinese,
-    English,
-}
-
-impl Language {
-    pub const COOKIE: &'static str = "dutyline_language";
-
-    /// What the visitor chose, or what the browser prefers; Chinese where neither says.
-    pub fn choose(cookie: Option<&str>, accept: Option<&str>) -> Self {
-        match cookie {
-            Some("zh") => Self::Chinese,
-            Some("en") => Self::English,
-            _ => accept.map_or(Self::Chinese, Self::preferred),
-        }
-    }
-
-    /// The first of our languages in `Accept-Language`; browsers list them by preference
-    /// (RFC 9110 §12.5.4).
-    fn preferred(accept: &str) -> Self {
-        accept
-            .split(',')
-            .find_map(|part| match part.trim().get(..2)? {
-                "zh" => Some(Self::Chinese),
-                "en" => Some(Self::English),
-                _ => None,
-            })
-            .unwrap_or(Self::Chinese)
-    }
-
-    pub fn messages(self) -> &'static Messages {
-        match self {
-            Self::Chinese => &ZH,
-            Self::English => &EN,
-        }
-    }
-
-    pub fn tag(self) -> &'static str {
-        match self {
-            Self::Chinese => "zh-CN",
-            Self::English => "en",
-        }
-    }
 }
 
 /// Puts `value` where the text says `{}`.
@@ -405,6 +360,9 @@ messages! {
     recording_gaps: "无语音包的空白", "Gaps without packets";
     recording_other_length: "录音与通话时间不符：录音 {}，通话 {}", "The recording does not fit the call: recording {}, call {}";
     last_good: "上次完好录音 {}", "Last good recording {}";
+    copies: "第二份录音", "Second copy";
+    copies_whole: "齐全", "whole";
+    copies_left: "还差 {} 个文件", "{} files missing";
     self_test: "录音自检", "Self-test";
     self_test_hint: "给值班电话打一个自检电话，核对录音，约 10 秒，话机不响。每班接班时做一次。", "Calls the duty line and checks the recording: ten seconds, no telephone rings. Once at the start of each shift.";
     self_test_good: "通过", "good";

@@ -19,6 +19,7 @@ mod failure;
 mod first;
 mod health;
 mod ladder;
+mod language;
 mod login;
 mod messages;
 mod notices;

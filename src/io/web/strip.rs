@@ -93,6 +93,7 @@ pub async fn strip(shared: &Shared, page: &Page) -> Strip {
         recorder.note = fill(t.last_good, times::short(at, now));
     }
     let mut chips = vec![line, recorder, part_chip(t.log, &status.log, t), disk_chip(&status, t)];
+    chips.extend(copy_chip(&status, t));
     chips.extend(self_test::chip(shared, page, now).await);
     Strip { chips, alarms: alarms(&status, &open, page, now), open }
 }
@@ -185,6 +186,24 @@ fn disk_chip(status: &Status, t: &Messages) -> Chip {
     };
     let title = format!("{} MiB", status.disk.free / (1024 * 1024));
     Chip { label: t.storage.to_owned(), text, note: String::new(), title, mark }
+}
+
+/// None where there is no second copy.
+fn copy_chip(status: &Status, t: &Messages) -> Option<Chip> {
+    let left = status.copies?.left;
+    let failed = ["copies", "copies_differ"].iter().any(|key| status.alarms.contains_key(key));
+    let mark = match left {
+        _ if failed => Mark::new("■", "bad", ""),
+        0 => Mark::new("●", "ok", ""),
+        _ => Mark::new("▲", "warn", ""),
+    };
+    let text = match left {
+        0 if failed => t.part_failed.to_owned(),
+        0 => t.copies_whole.to_owned(),
+        _ => fill(t.copies_left, left),
+    };
+    let (note, title) = (String::new(), String::new());
+    Some(Chip { label: t.copies.to_owned(), text, note, title, mark })
 }
 
 fn alarms(status: &Status, open: &[Open], page: &Page, now: DateTime<Utc>) -> Vec<Alarm> {

@@ -7,6 +7,12 @@ pub fn decode(bytes: &[u8]) -> String {
     read(bytes).chars().filter(|&c| !is_unwanted(c)).collect()
 }
 
+/// As [`decode`], of a file with lines and tabs.
+pub fn lines(bytes: &[u8]) -> String {
+    let kept = |c: &char| matches!(c, '\n' | '\r' | '\t') || !is_unwanted(*c);
+    read(bytes).chars().filter(kept).collect()
+}
+
 /// As [`decode`], with a sign in the place of everything that is left out there: for a person who
 /// wants to know what was sent.
 pub fn visible(bytes: &[u8]) -> String {

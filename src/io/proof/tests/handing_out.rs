@@ -245,6 +245,42 @@ async fn a_list_that_leads_out_of_the_folder_leads_nowhere() {
 }
 
 #[tokio::test]
+async fn rec_e4_no_row_and_no_link_leads_an_export_out_of_the_recordings() {
+    let log = log().await;
+    let wav = super::recording(&log, "wav");
+    let store = log.open();
+    let refused = async || {
+        let mut refused = 0;
+        for n in 1..=3 {
+            let handed = bundle(&log, &store, Scope::Entry(call(n).into())).await;
+            refused += usize::from(handed.is_err());
+        }
+        refused
+    };
+    assert_eq!(refused().await, 0);
+    // The same bytes, by a link instead of the file.
+    let elsewhere = log.path("elsewhere.wav");
+    fs::rename(&wav, &elsewhere).unwrap();
+    symlink(&elsewhere, &wav).unwrap();
+    assert_eq!(refused().await, 1, "a link for a file");
+    fs::remove_file(&wav).unwrap();
+    fs::rename(&elsewhere, &wav).unwrap();
+    assert_eq!(refused().await, 0);
+    // A row that names another file, which has the right bytes.
+    fs::copy(&wav, log.path("stolen.wav")).unwrap();
+    let stolen = log.path("stolen.wav");
+    symlink(log.folder.path(), log.path("recordings/through")).unwrap();
+    for path in ["../stolen.wav", stolen.to_str().unwrap(), "./../stolen.wav", "through/stolen.wav"]
+    {
+        let name = wav.strip_prefix(log.path("recordings")).unwrap().display().to_string();
+        log.edit(&format!("UPDATE recording SET wav = '{path}' WHERE wav = '{name}'"));
+        assert_eq!(refused().await, 1, "{path}");
+        log.edit(&format!("UPDATE recording SET wav = '{name}' WHERE wav = '{path}'"));
+        assert_eq!(refused().await, 0);
+    }
+}
+
+#[tokio::test]
 async fn a_recording_that_was_altered_is_not_handed_out_as_the_real_one() {
     let log = log().await;
     flip(&super::recording(&log, "wav"), 9);

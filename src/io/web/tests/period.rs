@@ -92,3 +92,26 @@ async fn rec_e5_an_entry_is_handed_out_as_a_zip_and_that_is_audited() {
     let get = room.get(&path).await;
     assert_eq!(get.status, StatusCode::METHOD_NOT_ALLOWED, "a link alone hands out nothing");
 }
+
+#[tokio::test]
+async fn what_is_too_large_for_a_browser_is_refused_and_the_command_named() {
+    let mut room = Room::open().await;
+    room.web.signer = Some(signer(&room).await);
+    room.app = build(room.web.clone(), room.closing.clone());
+    let entry = room.caller_dials("13800130007", "").await;
+    let path = format!("/entries/{entry}/export");
+    let sealed = |bytes| crate::io::store::Sealed {
+        wav: "a.wav".into(),
+        sha256: "00".repeat(32),
+        bytes,
+        ..Default::default()
+    };
+    let call = CallId(entry.0);
+    let large = sealed(4_000_000_001);
+    assert!(room.web.store.recording_sealed(call, large, clock::now()).await.unwrap());
+    let before = room.audited().await;
+    let refused = room.post(&path, "").await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", refused.text);
+    assert!(refused.text.contains("dutyline export"), "{}", refused.text);
+    assert_eq!(room.audited().await, before, "nothing was handed out");
+}

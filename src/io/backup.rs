@@ -1,0 +1,71 @@
+//! `dutyline backup`: log, key, heads and sealed recordings as they are now, into a new folder, while the daemon works.
+
+use crate::config::Config;
+use crate::io::copies::copy_file;
+use crate::io::store::{Store, wait};
+use anyhow::{Context, bail};
+use std::fs::{self, DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+const PAGE: u32 = 500;
+
+/// What was copied, and what could not be.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub files: u64,
+    pub faults: Vec<String>,
+}
+
+/// Copies everything that a new host needs; each recording is read back and compared with the log.
+///
+/// # Errors
+/// When the folder is there already, or the log cannot be copied.
+pub fn back_up(config: &Config, store: &Store, into: &Path) -> anyhow::Result<Report> {
+    if into.symlink_metadata().is_ok() {
+        bail!("{}: 已存在，请给出新文件夹 · is there already: name a new folder", into.display());
+    }
+    let (data, recordings) = (into.join("data"), into.join("recordings"));
+    for folder in [&data, &recordings, &data.join("heads")] {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .with_context(|| format!("{}", folder.display()))?;
+    }
+    // Before the log: a head of what it does not have would look like an old copy put back.
+    for name in ["signing.key", "signing.pub"] {
+        let from = config.storage.data.join(name);
+        if from.exists() {
+            copy(&from, &data.join(name))?;
+        }
+    }
+    if let Ok(heads) = fs::read_dir(config.storage.data.join("heads")) {
+        for head in heads.flatten().filter(|head| head.path().is_file()) {
+            copy(&head.path(), &data.join("heads").join(head.file_name()))?;
+        }
+    }
+    wait(store.back_up_to(data.join("dutyline.db"))).context("dutyline.db")?;
+    let copied = Store::open_beside(&data.join("dutyline.db"), crate::io::clock::random())?;
+    let mut report = Report::default();
+    let mut after = None;
+    loop {
+        let files = wait(copied.sealed_files(after, PAGE))?;
+        let Some(last) = files.last().map(|file| file.call) else { break };
+        for file in &files {
+            let own = &config.storage.recordings;
+            match copy_file(own, &recordings, &file.path, &file.sha256) {
+                Ok(()) => report.files += 1,
+                Err(why) => report.faults.push(why),
+            }
+        }
+        after = Some(last);
+    }
+    Ok(report)
+}
+
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::copy(from, to)
+        .and_then(|_| File::open(to)?.sync_all())
+        .with_context(|| format!("{}", from.display()))
+}

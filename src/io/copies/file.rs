@@ -1,0 +1,119 @@
+//! One file, copied to another disk and read back from there: only then is it a copy.
+
+use crate::io::durable::{self, Durable, Readable};
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::path::{Component, Path, PathBuf};
+
+const PIECE: usize = 256 * 1024;
+
+/// Which of the two disks is at fault, and how.
+#[derive(Debug)]
+pub enum Fault {
+    /// The recording itself cannot be read, or is not what the log says.
+    Own(String),
+    Copy(String),
+}
+
+/// Copies `path` of `own` to the same place of `other`, unless the same content is there already. What is there and is
+/// another content is put aside under a name of its own.
+///
+/// # Errors
+/// Which disk is at fault. What is not whole has no name that anybody could take for a copy.
+pub fn copy(own: &Path, other: &Path, path: &Path, sha256: &str) -> Result<(), Fault> {
+    let from = below(own, path).map_err(Fault::Own)?;
+    let to = below(other, path).map_err(Fault::Copy)?;
+    let copying = |fault: io::Error| Fault::Copy(format!("{}: {fault}", to.display()));
+    // A folder that is gone is a disk that is not mounted.
+    fs::metadata(other).map_err(copying)?;
+    let folder = to.parent().unwrap_or(other);
+    if !folder.is_dir() {
+        durable::make_folders(folder).map_err(copying)?;
+    }
+    match digest(&to) {
+        Ok(there) if there == sha256 => return Ok(()),
+        Ok(_) => put_aside(&to).map_err(copying)?,
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => {}
+        Err(fault) => return Err(copying(fault)),
+    }
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    let part = folder.join(format!(".{name}.part"));
+    if part.symlink_metadata().is_ok() {
+        durable::remove(&part).map_err(copying)?;
+    }
+    write(&from, &part, sha256)?;
+    let back = digest(&part).map_err(copying)?;
+    if back != sha256 {
+        let _ = durable::remove(&part);
+        let why = format!("{}: what was written is read back otherwise", to.display());
+        return Err(Fault::Copy(why));
+    }
+    durable::rename_noreplace(&part, &to).map_err(copying)?;
+    durable::sync_folder(folder).map_err(copying)
+}
+
+fn write(from: &Path, part: &Path, sha256: &str) -> Result<(), Fault> {
+    let reading = |fault: io::Error| Fault::Own(format!("{}: {fault}", from.display()));
+    let copying = |fault: io::Error| Fault::Copy(format!("{}: {fault}", part.display()));
+    let mut source = Readable::open(from).map_err(reading)?;
+    let mut out = Durable::create(part).map_err(copying)?;
+    let (mut hash, mut piece) = (Sha256::new(), vec![0; PIECE]);
+    loop {
+        let read = source.read(&mut piece).map_err(reading)?;
+        if read == 0 {
+            break;
+        }
+        hash.update(&piece[..read]);
+        out.write_all(&piece[..read]).map_err(copying)?;
+    }
+    out.sync_all().map_err(copying)?;
+    if hex::encode(hash.finalize()) == sha256 {
+        return Ok(());
+    }
+    let _ = durable::remove(part);
+    Err(Fault::Own(format!("{}: is not what the log says", from.display())))
+}
+
+/// SHA-256 in hex of what is on the disk, not of what the system still remembers of it.
+///
+/// # Errors
+/// What the disk says.
+pub fn digest(path: &Path) -> io::Result<String> {
+    forget(path)?;
+    let (mut file, mut hash, mut piece) = (Readable::open(path)?, Sha256::new(), vec![0; PIECE]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hex::encode(hash.finalize())),
+            read => hash.update(&piece[..read]),
+        }
+    }
+}
+
+/// What is remembered of a file that is synced is dropped, where the system does so.
+fn forget(path: &Path) -> io::Result<()> {
+    let file = File::open(path)?;
+    // SAFETY: the descriptor is that of the open file; it is an advice.
+    let _ = unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+    Ok(())
+}
+
+/// Kept for examination, never overwritten.
+fn put_aside(path: &Path) -> io::Result<()> {
+    for count in 1..100 {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".damaged-{count}"));
+        match durable::rename_noreplace(path, Path::new(&name)) {
+            Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => {}
+            done => return done,
+        }
+    }
+    Err(io::Error::other("too many damaged files of this name"))
+}
+
+/// No row leads out of the folder.
+pub fn below(folder: &Path, path: &Path) -> Result<PathBuf, String> {
+    let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
+    if inside { Ok(folder.join(path)) } else { Err(format!("{}: leads elsewhere", path.display())) }
+}
