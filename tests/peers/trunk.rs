@@ -42,9 +42,11 @@ fn sig_37_through_the_ringing_the_sentence_is_said_and_the_key_acknowledges() {
     let answered = "SELECT coalesce(answered_ms, 'no') || ' ' || (ringing_ms > 0) FROM attempt";
     daemon.row_is(answered, "no 1");
     gateway.press('1');
+    daemon.row_is("SELECT state FROM escalation", "acknowledged");
+    // He is told which keys there are, and has time to press one.
+    gateway.wait("CALL_CLOSED", Duration::from_secs(20));
     daemon.row_is("SELECT result FROM attempt", "acknowledged");
     daemon.row_is("SELECT answered_ms - started_ms > 10000 FROM attempt", "1");
-    gateway.wait("CALL_CLOSED", Duration::from_secs(20));
     let heard = gateway.heard();
     let loud = |second: usize| {
         let samples = heard.iter().skip(second * wave::RATE).take(wave::RATE / 2);
