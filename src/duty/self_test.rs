@@ -10,7 +10,9 @@ const OFF_MAX_MS: i64 = 200;
 const COARSE: usize = 4;
 /// Samples of a sentence that are searched for.
 const PROBE: usize = 12_000;
-/// Samples a second, and a millisecond.
+/// What is said before the answer has found its way back to the caller: a second.
+const UNHEARD: usize = 8_000;
+/// Samples a millisecond.
 const RATE_MS: i64 = 8;
 
 /// Why a self-test is not good.
@@ -110,7 +112,8 @@ pub struct Measured {
 
 pub fn judge(evidence: &Evidence<'_>) -> (Measured, Option<Failing>) {
     let Evidence { recorded: [left, right], said: [caller, ours], .. } = *evidence;
-    let found = [place(caller, left), place(ours, right), place(ours, evidence.heard)];
+    let later = ours.get(UNHEARD..).unwrap_or(ours);
+    let found = [place(caller, left), place(ours, right), place(later, evidence.heard)];
     let off = found[0].at as i64 / RATE_MS - evidence.spoke_ms;
     let measured = Measured {
         likeness: found.map(|place| (place.likeness.clamp(0.0, 1.0) * 1000.0) as u16),
@@ -250,5 +253,7 @@ mod tests {
         assert_eq!(judged([&left, &right], &right, 3000), Some(Failing::Time));
         assert_eq!(judged([&left, &right], &silence, 1000), Some(Failing::NotHeard));
         assert_eq!(judged([&left, &right], &right, 1000), None);
+        let late = &right[1_600 + 4_000..];
+        assert_eq!(judged([&left, &right], late, 1000), None, "he heard it from its middle on");
     }
 }
