@@ -190,6 +190,7 @@ impl Daemon {
 }
 
 fn config(ports: &Ports, plan: &Plan<'_>) -> String {
+    assert!(plan.channels <= 11 || plan.first_port.is_some(), "a block has room for eleven");
     let mut text = format!(
         r#"
 [line]

@@ -73,6 +73,11 @@ impl Ports {
         self.base + 78
     }
 
+    /// First of a hundred, fifty channels: of a block that is taken for nothing else.
+    pub fn all_for_media(&self) -> u16 {
+        self.base
+    }
+
     /// A port for a test of its own, two of them.
     pub fn own(&self, order: u16) -> u16 {
         assert!(order < 2);

@@ -5,6 +5,7 @@ use crate::baresip::Baresip;
 use crate::calls::{Room, connect, talk};
 use crate::daemon::{Daemon, Plan};
 use crate::officer::Officer;
+use crate::ports::Ports;
 use crate::process::wait_until;
 use crate::twin::{FarEnd, Seen, TrunkCaller};
 use crate::wave::{self, Stretch};
@@ -305,7 +306,13 @@ fn sig_36_killed_while_it_rings_the_phone_is_cancelled_and_the_pbx_serves_the_ca
 fn sig_36_whoever_is_invited_is_written_down_within_a_second() {
     let Some(room) = Room::open() else { return };
     let far_end = FarEnd::start(&room.ports);
-    let plan = Plan { phones: &[("9180", 30)], channels: 30, ..Plan::default() };
+    let wide = Ports::take();
+    let plan = Plan {
+        phones: &[("9180", 30)],
+        channels: 30,
+        first_port: Some(wide.all_for_media()),
+        ..Plan::default()
+    };
     let daemon = room.daemon(&plan);
     let kept = room.folder.path().join("dutyline/data/calls.checkpoint");
     let mut caller = TrunkCaller::new(&room.ports, "1380013");
