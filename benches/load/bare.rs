@@ -1,6 +1,7 @@
 //! The bare UDP relay that everything is compared with: receives, sends on, and nothing else. With the priority that
 //! the media thread has, since on a virtual machine how a thread is woken costs more than what it does.
 
+use crate::cores;
 use crate::phones::{FRAME, HERE, Phones, Run, cpu_of};
 use dutyline::io::media;
 use mio::net::UdpSocket;
@@ -57,11 +58,12 @@ impl Bare {
 /// As a thread beside the phones.
 pub fn thread(calls: usize, seconds: u64) -> Run {
     let phones = Phones::new(calls);
-    let bare = Bare::new(phones.addresses());
-    let ports = bare.ports();
+    let relay = Bare::new(phones.addresses());
+    let ports = relay.ports();
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
-    let relay = thread::Builder::new().name("bare".into()).spawn(move || bare.run(&stopped));
+    let bare = thread::Builder::new().name("bare".into());
+    let relay = cores::apart(|| bare.spawn(move || relay.run(&stopped)));
     let (sent, received, delays) = phones.talk(&ports, seconds);
     let cpu = vec![("bare", cpu_of("bare"))];
     stop.store(true, Ordering::Relaxed);
@@ -72,12 +74,9 @@ pub fn thread(calls: usize, seconds: u64) -> Run {
 /// As a process of its own, as the daemon is one.
 pub fn process(calls: usize, seconds: u64) -> Run {
     let phones = Phones::new(calls);
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .arg(ALONE)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg(ALONE).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = cores::apart(|| command.spawn()).unwrap();
     let mut asked = child.stdin.take().unwrap();
     let targets: Vec<String> = phones.addresses().iter().map(SocketAddr::to_string).collect();
     writeln!(asked, "{}", targets.join(" ")).unwrap();

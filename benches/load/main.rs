@@ -7,6 +7,7 @@
 mod awake;
 mod bare;
 mod calls;
+mod cores;
 mod crowd;
 mod daemon;
 mod phones;

@@ -1,7 +1,7 @@
 //! What a call's voice costs: the real media, tape and recorder threads beside a bare UDP relay of the same shape.
 
-use crate::bare;
 use crate::phones::{HERE, Phones, Run, cpu_of, percent};
+use crate::{bare, cores};
 use dutyline::io::clock;
 use dutyline::io::media::{self, MediaPlan};
 use dutyline::io::tape::{self, TapePlan};
@@ -38,9 +38,11 @@ fn ours(calls: usize, seconds: u64) -> Run {
     let (told, _heard) = mpsc::unbounded_channel();
     let media =
         MediaPlan { listen: HERE, first_port: 12_000, channels: calls as u16 * 2, realtime: true };
-    let (media, feed, ports) = media::start(media, Vec::new(), told).unwrap();
     let (events, mut sealed) = mpsc::unbounded_channel();
-    let tape = tape::start(plan, feed, events);
+    let (media, tape, ports) = cores::apart(|| {
+        let (media, feed, ports) = media::start(media, Vec::new(), told).unwrap();
+        (media, tape::start(plan, feed, events), ports)
+    });
     let phones = Phones::new(calls);
     let before = resident();
     let addresses = phones.addresses();

@@ -1,6 +1,7 @@
 //! The whole daemon while call after call comes: how long until the entry is durable and the officer rung, and what a
 //! call costs, log and recording included.
 
+use crate::cores;
 use crate::crowd::{Crowd, HOLD, spread};
 use crate::daemon::{Daemon, config};
 use rusqlite::{Connection, OpenFlags};
@@ -15,7 +16,8 @@ pub fn run(per_second: u32, seconds: u64) {
     println!("\nthe whole daemon: {per_second} calls a second for {seconds} s, {HOLD:?} each");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let pbx = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    let daemon = Daemon::start(&config(folder.path(), per_second as usize, &pbx));
+    let config = config(folder.path(), per_second as usize, &pbx);
+    let daemon = cores::apart(|| Daemon::start(&config));
     let mut crowd = Crowd::new(pbx, daemon.sip);
     crowd.wait_for_registration();
     crowd.pass(Duration::from_secs(1));

@@ -1,6 +1,7 @@
 //! What a call's signalling costs: the daemon's telephone as the configuration makes it, without log and page; whoever
 //! stands for the log confirms each fact at once.
 
+use crate::cores;
 use crate::crowd::{Crowd, HOLD, spread};
 use crate::daemon::config_with;
 use crate::phones::cpu_of;
@@ -35,9 +36,10 @@ pub fn run(per_second: u32, seconds: u64) {
     let peer = Peer { transport: Transport::Udp, addr: address };
     let left = checkpoint::load(&folder.path().join("calls.checkpoint"));
     std::fs::create_dir_all(&loaded.config.storage.data).expect("a folder of ours");
-    let voice = start_voice(&loaded.config, vec![peer], sockets, left, Board::new());
-    let voice = voice.expect("the telephone");
-    confirm(voice);
+    cores::apart(|| {
+        let voice = start_voice(&loaded.config, vec![peer], sockets, left, Board::new());
+        confirm(voice.expect("the telephone"));
+    });
 
     let mut crowd = Crowd::new(pbx, loaded.config.line.listen);
     crowd.wait_for_registration();
@@ -70,10 +72,11 @@ fn confirm(voice: Voice) {
     thread::spawn(move || while recordings.blocking_recv().is_some() {});
     thread::spawn(move || {
         let mut through = 0;
-        let mut batch = vec![];
-        while facts.blocking_recv_many(&mut batch, GATHERED) > 0 {
+        let waits = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let waits = waits.expect("a runtime needs only an epoll descriptor");
+        while let Some(batch) = waits.block_on(facts.next()) {
             through += batch.len() as u64;
-            for noted in batch.drain(..) {
+            for noted in batch {
                 if let Fact::Arrived(arrival) = noted.fact {
                     let stored = Input::Stored { call: arrival.call };
                     orders.blocking_send(stored).expect("the control task runs");

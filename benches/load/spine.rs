@@ -1,9 +1,9 @@
 //! The whole daemon as it is installed, in a process of its own: from the INVITE to the sealed WAV.
 
-use crate::bare;
 use crate::daemon::{Daemon, config};
 use crate::phones::{Phones, Run, percent};
 use crate::town::{SETTLED, Town};
+use crate::{bare, cores};
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 const PACE: u32 = 10;
 /// Calls before those that count.
 const WARM: usize = 20;
+/// Seconds that these talk.
+const WARM_TALK: u64 = 2;
 
 pub fn run(calls: usize, seconds: u64) {
     println!("\nthe whole daemon: {calls} calls at {PACE}/s, then {seconds} s of talk each way");
@@ -20,11 +22,13 @@ pub fn run(calls: usize, seconds: u64) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let pbx = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let config = config(folder.path(), calls, &pbx);
-    let daemon = Daemon::start(&config);
+    let daemon = cores::apart(|| Daemon::start(&config));
     let mut town = Town::new(pbx, daemon.sip);
     town.wait_for_registration();
     // What the daemon keeps from its first calls on, such as the log's cache, is no part of a call.
-    town.call(&Phones::new(WARM).addresses(), PACE);
+    let first = Phones::new(WARM);
+    let ports = town.call(&first.addresses(), PACE);
+    town.while_talking(|| first.talk(&ports, WARM_TALK));
     town.hang_up();
     town.pass(SETTLED);
     let (idle, cpu_before, threads) = (daemon.resident(), daemon.cpu(), daemon.threads());
