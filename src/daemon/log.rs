@@ -3,7 +3,6 @@
 use crate::config::Config;
 use crate::duty::gaps::{self, Life};
 use crate::duty::ids::CallId;
-use crate::duty::journal::Noted;
 use crate::duty::ladder::Traced;
 use crate::io::store::{OutageKind, Store, StoreError};
 use crate::io::{clock, ladder, life, logbook, tape};
@@ -71,7 +70,7 @@ async fn note_away(
 }
 
 pub fn keep_log(
-    facts: mpsc::UnboundedReceiver<Noted>,
+    facts: logbook::Told,
     recordings: mpsc::UnboundedReceiver<tape::Event>,
     traced: mpsc::Receiver<Traced>,
     readers: logbook::Readers,

@@ -2,13 +2,13 @@
 
 use super::DRAIN_WITHIN;
 use crate::config::Config;
-use crate::duty::journal::Noted;
 use crate::duty::ladder::Traced;
 use crate::duty::line_plan::LinePlan;
 use crate::duty::switchboard::Input;
 use crate::io::checkpoint::{self, Keeper, Left};
 use crate::io::ladder::traces;
 use crate::io::line::{self, Line, Pulse, Wiring};
+use crate::io::logbook::{Told, facts};
 use crate::io::media::{self, Media, MediaPlan};
 use crate::io::status::Board;
 use crate::io::tape::{self, Tape, TapePlan};
@@ -27,7 +27,7 @@ pub struct Voice {
     pub tape: Tape,
     pub line: Line,
     pub orders: mpsc::Sender<Input>,
-    pub facts: mpsc::UnboundedReceiver<Noted>,
+    pub facts: Told,
     pub traced: mpsc::Receiver<Traced>,
     pub recordings: mpsc::UnboundedReceiver<tape::Event>,
     pub wanted: mpsc::Receiver<listening::Wanted>,
@@ -65,7 +65,7 @@ pub fn start_voice(
     let tape = tape::start(tape_plan, feed, tape_events);
     let (changes, keeper) = checkpoint::start(config.storage.data.join("calls.checkpoint"), &left);
     let (orders, to_line) = line::orders();
-    let (to_log, facts) = mpsc::unbounded_channel();
+    let (to_log, facts) = facts();
     let (to_ladders, traced) = traces();
     let (fetches, wanted) = listening::queue();
     let pulse = Pulse::default();

@@ -5,13 +5,13 @@ mod held;
 
 use crate::duty::checkpoint::Checkpoint;
 use crate::duty::ids::{AttemptId, EntryId};
-use crate::duty::journal::Noted;
 use crate::duty::line_plan::LinePlan;
 use crate::duty::switchboard::{Input, Output, Switchboard};
 use crate::io::checkpoint::Pen;
 use crate::io::clock;
 use crate::io::ladder::Traces;
 use crate::io::listening;
+use crate::io::logbook::Teller;
 use crate::io::media::Media;
 use crate::io::status::Board;
 use crate::io::streams::{self, Streams};
@@ -34,6 +34,8 @@ use tracing::{debug, error, info, trace, warn};
 const DATAGRAM: usize = 65_536;
 /// Orders from other parts that may wait; more than a duty room can ever cause.
 const INPUTS: usize = 1_024;
+/// What has come meanwhile needs no waking of its own, up to so much of it.
+const AT_ONCE: usize = 64;
 const BEAT: Duration = Duration::from_secs(1);
 /// Beats between two lines about messages that were dropped.
 const DROPPED_BEATS: u64 = 60;
@@ -67,7 +69,7 @@ pub struct Sockets {
 pub struct Wiring {
     pub media: Arc<Media>,
     pub media_events: mpsc::UnboundedReceiver<rtp::Event>,
-    pub facts: mpsc::UnboundedSender<Noted>,
+    pub facts: Teller,
     pub board: Board,
     pub traces: Traces,
     pub orders: mpsc::Receiver<Input>,
@@ -167,7 +169,7 @@ struct Control {
     udp: UdpSocket,
     streams: Streams,
     media: Arc<Media>,
-    facts: mpsc::UnboundedSender<Noted>,
+    facts: Teller,
     board: Board,
     keeper: Pen,
     held: Held,
@@ -224,11 +226,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
             () = control.keeper.kept.more(), if !control.held.is_empty() => Event::Kept,
         };
         match event {
-            Event::Datagram(addr, length) => {
-                let from = Peer { transport: Transport::Udp, addr };
-                trace!(target: "dutyline::wire", %addr, text = %show(&datagram[..length]), "in");
-                control.handle(Input::Message { from, bytes: datagram[..length].to_vec() });
-            }
+            Event::Datagram(from, length) => control.on_datagram(from, &datagram[..length]),
             Event::Broken(error) => debug!(%error, "the SIP socket reported an error"),
             Event::Stream(event) => control.on_stream(event),
             Event::Media(event) => control.handle(Input::Media(event)),
@@ -240,6 +238,15 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
             }
             Event::Keeper => control.keep(),
             Event::Kept => {}
+        }
+        for _ in 0..AT_ONCE {
+            if let Ok((length, from)) = control.udp.try_recv_from(&mut datagram) {
+                control.on_datagram(from, &datagram[..length]);
+            } else if let Ok(event) = wiring.media_events.try_recv() {
+                control.handle(Input::Media(event));
+            } else {
+                break;
+            }
         }
         control.release();
     }
@@ -256,6 +263,12 @@ impl Control {
             self.keep();
         }
         self.drain();
+    }
+
+    fn on_datagram(&mut self, addr: SocketAddr, bytes: &[u8]) {
+        let from = Peer { transport: Transport::Udp, addr };
+        trace!(target: "dutyline::wire", %addr, text = %show(bytes), "in");
+        self.handle(Input::Message { from, bytes: bytes.to_vec() });
     }
 
     fn on_order(&mut self, input: Input) {
@@ -356,7 +369,7 @@ impl Control {
                     }
                 }
                 Output::Journal(noted) => {
-                    if self.facts.send(noted).is_err() {
+                    if !self.facts.tell(noted) {
                         warn!("a fact came after the log had closed");
                     }
                 }

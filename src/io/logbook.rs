@@ -1,9 +1,11 @@
 //! Writes what happened to the store, in order, until it is written; tells the pages, the
 //! switchboard and the escalator what follows.
 
+mod facts;
 mod intruder;
 mod recordings;
 
+pub use facts::{Teller, Told, facts};
 pub use recordings::keep_recordings;
 
 use crate::duty::journal::{Fact, Noted};
@@ -23,8 +25,6 @@ use tracing::{error, info, warn};
 
 /// How long the store is left alone after it refused.
 const AGAIN: Duration = Duration::from_millis(500);
-/// How long facts for which nobody waits are gathered for one commit.
-const GATHER: Duration = Duration::from_millis(20);
 /// Facts written by one commit at most.
 const BATCH: usize = 256;
 /// Facts kept for a store that cannot write: weeks of a busy duty room.
@@ -46,7 +46,7 @@ pub struct Readers {
 /// Writes the switchboard's facts until it is gone and everything is written, or `give_up` says
 /// that waiting for a store that refuses is over.
 pub async fn keep_facts(
-    mut facts: mpsc::UnboundedReceiver<Noted>,
+    mut facts: Told,
     to: Readers,
     give_up: tokio_util::sync::CancellationToken,
 ) {
@@ -63,20 +63,10 @@ pub async fn keep_facts(
     };
     loop {
         if waiting.is_empty() {
-            match facts.recv().await {
-                Some(noted) => take(noted, &mut waiting),
-                None => return,
-            }
+            let Some(told) = facts.next().await else { return };
+            told.into_iter().for_each(|noted| take(noted, &mut waiting));
         }
-        while let Ok(noted) = facts.try_recv() {
-            take(noted, &mut waiting);
-        }
-        let gathered = tokio::time::Instant::now() + GATHER;
-        while !waiting.iter().any(|noted| noted.fact.is_awaited())
-            && let Ok(Some(noted)) = tokio::time::timeout_at(gathered, facts.recv()).await
-        {
-            take(noted, &mut waiting);
-        }
+        facts.rest().for_each(|noted| take(noted, &mut waiting));
         let batch: Vec<Noted> = waiting.iter().take(BATCH).cloned().collect();
         match to.store.note_all(batch.clone()).await {
             Ok(applied) => {

@@ -84,6 +84,7 @@ pub fn start(
         beside,
         relay: Relay::new(plan.channels, prompts, clock::random()),
         commands,
+        buffer: vec![0; packet::BYTES_MAX + srtp::TAG].into(),
         tape,
         marks: VecDeque::with_capacity(COMMANDS_MAX),
         unread: Vec::with_capacity(usize::from(plan.channels)),
@@ -154,6 +155,8 @@ struct Turner {
     beside: Vec<UdpSocket>,
     relay: Relay,
     commands: Receiver<Command>,
+    /// For one packet, and what encrypting adds.
+    buffer: Box<[u8]>,
     tape: TapeHead,
     /// Beginnings and ends of channels and calls that the full ring had no room for: they must not be lost.
     marks: VecDeque<Mark>,
@@ -270,19 +273,20 @@ impl Turner {
     }
 
     fn receive(&mut self, index: usize) {
-        let mut buffer = [0; packet::BYTES_MAX + srtp::TAG];
         let channel = Channel(index as u16);
-        for _ in 0..PACKETS_PER_TURN {
-            let Some((length, from)) = self
-                .sockets
-                .get(index)
-                .and_then(|socket| socket.recv_from(&mut buffer[..packet::BYTES_MAX]).ok())
-            else {
-                return;
-            };
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut left = PACKETS_PER_TURN;
+        while left > 0
+            && let Some(socket) = self.sockets.get(index)
+            && let Ok((length, from)) = socket.recv_from(&mut buffer[..packet::BYTES_MAX])
+        {
             self.take(channel, from, &mut buffer, length, clock::mono());
+            left -= 1;
         }
-        self.unread.push(index);
+        self.buffer = buffer;
+        if left == 0 {
+            self.unread.push(index);
+        }
     }
 
     /// What is left after that many is read with the next one that comes.
@@ -497,6 +501,14 @@ pub mod tests {
         out.to_vec()
     }
 
+    /// What the media thread left on the tape.
+    fn taped(feed: TapeFeed) -> Vec<Head> {
+        let (mut spill, mut frames) = tape::tests::spilled(feed);
+        assert!(!spill.turn(), "the media thread is gone");
+        let chunks = std::iter::from_fn(|| frames.pop());
+        chunks.flat_map(|chunk| chunk.frames().map(|(head, _)| head).collect::<Vec<_>>()).collect()
+    }
+
     #[test]
     fn a_taken_port_is_named_with_its_remedy() {
         let taken = phone();
@@ -545,12 +557,7 @@ pub mod tests {
         }
         let counts = counts.expect("the channel was closed");
         assert_eq!((counts.received, counts.lost, counts.strangers, counts.untaped), (50, 0, 0, 0));
-        let (mut kinds, mut packet) = (Vec::new(), Vec::new());
-        let (mut spill, mut frames) = tape::tests::spilled(feed);
-        assert!(!spill.turn(), "the media thread is gone");
-        while let Some(head) = frames.pop(&mut packet) {
-            kinds.push(head.kind);
-        }
+        let kinds: Vec<_> = taped(feed).iter().map(|head| head.kind).collect();
         assert_eq!(kinds.iter().filter(|kind| **kind == Kind::Packet).count(), 100);
         assert_eq!(kinds.first(), Some(&Kind::Opened));
         assert_eq!(kinds.last(), Some(&Kind::Finished));
@@ -577,12 +584,7 @@ pub mod tests {
         let played = told.find(|event| !matches!(event, Event::Marked { .. }));
         assert_eq!(played, Some(Event::Played { channel: Channel(0), prompt: Prompt(0) }));
         media.stop();
-        let mut packet = Vec::new();
-        let (mut spill, mut frames) = tape::tests::spilled(feed);
-        assert!(!spill.turn(), "the media thread is gone");
-        let taped = std::iter::from_fn(|| frames.pop(&mut packet))
-            .filter(|head| head.party == Party::Prompt)
-            .count();
-        assert_eq!(taped, 10);
+        let taped = taped(feed);
+        assert_eq!(taped.iter().filter(|head| head.party == Party::Prompt).count(), 10);
     }
 }

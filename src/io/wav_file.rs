@@ -1,9 +1,8 @@
 //! WAV files; the only door to hound.
 
-use super::durable::Durable;
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, IntoInnerError, Read, Write};
 use std::path::Path;
 
 pub const RATE: u32 = 8000;
@@ -22,19 +21,19 @@ const HEAD: u64 = 44;
 
 /// A stereo recording being written: 8 kHz, 16 bit. Its length is known beforehand, so its head is right from the first
 /// byte on; what was not finished is no WAV.
-pub struct StereoWriter {
-    file: BufWriter<Durable>,
+pub struct StereoWriter<W: Write> {
+    file: BufWriter<W>,
     block: Vec<u8>,
     /// Samples of each side that are still to come.
     left: u64,
 }
 
-impl StereoWriter {
+impl<W: Write> StereoWriter<W> {
     /// Writes from the start of `file`, which will have so many samples of each side.
     ///
     /// # Errors
     /// What the disk says.
-    pub fn new(file: Durable, samples: u64) -> io::Result<Self> {
+    pub fn new(file: W, samples: u64) -> io::Result<Self> {
         let mut file = BufWriter::with_capacity(64 * 1024, file);
         file.write_all(&head(samples))?;
         Ok(Self { file, block: Vec::new(), left: samples })
@@ -47,34 +46,22 @@ impl StereoWriter {
     pub fn write(&mut self, left: &[i16], right: &[i16]) -> io::Result<()> {
         let samples = left.len().min(right.len()) as u64;
         self.left = self.left.checked_sub(samples).ok_or_else(other_length)?;
-        self.block.clear();
-        for (left, right) in left.iter().zip(right) {
-            self.block.extend_from_slice(&left.to_le_bytes());
-            self.block.extend_from_slice(&right.to_le_bytes());
+        self.block.resize(left.len().min(right.len()) * FRAME as usize, 0);
+        let places = self.block.chunks_exact_mut(FRAME as usize);
+        for ((left, right), place) in left.iter().zip(right).zip(places) {
+            let ([l0, l1], [r0, r1]) = (left.to_le_bytes(), right.to_le_bytes());
+            place.copy_from_slice(&[l0, l1, r0, r1]);
         }
         self.file.write_all(&self.block)
     }
 
-    /// Writes everything to disk.
+    /// Gives the whole file back.
     ///
     /// # Errors
     /// What the disk says, and when there are fewer samples than was said.
-    pub fn finish(mut self) -> io::Result<()> {
-        self.end()?;
-        self.file.get_ref().sync_all()
-    }
-
-    /// As [`StereoWriter::finish`], for what need not outlive a power cut.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn finish_for_now(mut self) -> io::Result<()> {
-        self.end()
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        self.file.flush()?;
-        if self.left == 0 { Ok(()) } else { Err(other_length()) }
+    pub fn finish(self) -> io::Result<W> {
+        let file = self.file.into_inner().map_err(IntoInnerError::into_error)?;
+        if self.left == 0 { Ok(file) } else { Err(other_length()) }
     }
 }
 
@@ -181,6 +168,7 @@ fn plain(fault: hound::Error) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::durable::Durable;
 
     #[test]
     fn both_sides_are_read_back_as_written() {

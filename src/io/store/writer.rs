@@ -162,7 +162,7 @@ impl Writer {
 fn commit(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
     let Desk { sql: connection, chain, random, unproved } = desk;
     while !waiting.is_empty() {
-        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        if let Err(error) = step(connection, "BEGIN IMMEDIATE") {
             give_up(&mut waiting, &error.into());
             return;
         }
@@ -183,7 +183,7 @@ fn commit(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
             continue;
         }
         prove(connection, chain, unproved);
-        match connection.execute_batch("COMMIT") {
+        match step(connection, "COMMIT") {
             Ok(()) => done.iter_mut().for_each(|work| work.finish(Ok(()))),
             Err(error) => {
                 if !connection.is_autocommit() {
@@ -202,11 +202,12 @@ fn prove(connection: &Connection, chain: &Chain, unproved: &watch::Sender<Option
         if chain.is_idle(connection)? {
             return Ok(());
         }
-        connection.execute_batch("SAVEPOINT proof")?;
+        step(connection, "SAVEPOINT proof")?;
         let appended = chain.append(connection);
-        let close =
-            if appended.is_ok() { "RELEASE proof" } else { "ROLLBACK TO proof; RELEASE proof" };
-        connection.execute_batch(close)?;
+        if appended.is_err() {
+            step(connection, "ROLLBACK TO proof")?;
+        }
+        step(connection, "RELEASE proof")?;
         appended
     })();
     let why = proved.err().map(|error| error.to_string());
@@ -223,6 +224,11 @@ fn prove(connection: &Connection, chain: &Chain, unproved: &watch::Sender<Option
     });
 }
 
+/// A statement of the transaction itself, prepared once.
+fn step(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
+}
+
 fn give_up(waiting: &mut VecDeque<Box<dyn Work>>, error: &StoreError) {
     for mut work in waiting.drain(..) {
         work.finish(Err(error.clone()));
@@ -234,15 +240,15 @@ fn in_savepoint(
     random: &mut Random,
     work: &mut (dyn Work + 'static),
 ) -> Result<()> {
-    connection.execute_batch("SAVEPOINT work")?;
+    step(connection, "SAVEPOINT work")?;
     let mut tx = Tx { sql: connection, random };
     let outcome = catch_unwind(AssertUnwindSafe(|| work.run(&mut tx)))
         .unwrap_or_else(|_| Err(StoreError::Bug("a write panicked".to_owned())));
     if connection.is_autocommit() {
         return outcome.and(Err(StoreError::Bug("a write ended its transaction".to_owned())));
     }
-    let close = if outcome.is_ok() { "RELEASE work" } else { "ROLLBACK TO work; RELEASE work" };
-    if let Err(error) = connection.execute_batch(close) {
+    let taken_back = if outcome.is_ok() { Ok(()) } else { step(connection, "ROLLBACK TO work") };
+    if let Err(error) = taken_back.and_then(|()| step(connection, "RELEASE work")) {
         // What cannot be taken back alone is taken back with everything around it.
         let _ = connection.execute_batch("ROLLBACK");
         return outcome.and(Err(error.into()));

@@ -40,7 +40,7 @@ pub fn create(path: &Path) -> io::Result<Durable> {
 }
 
 /// Gives a finished, synced file its name `stem.extension` in its folder; `stem-2` and so on where that is taken by
-/// another content. The same content that is there already is left as it is.
+/// another content. The same content that is there already is left as it is. The name lasts once the folder is synced.
 ///
 /// # Errors
 /// What the disk says.
@@ -54,14 +54,10 @@ pub fn publish(part: &Path, stem: &str, extension: &str) -> io::Result<PathBuf> 
         };
         let path = folder.join(name);
         match durable::rename_noreplace(part, &path) {
-            Ok(()) => {
-                durable::sync_folder(folder)?;
-                return Ok(path);
-            }
+            Ok(()) => return Ok(path),
             Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => {
                 if sha256(part)? == sha256(&path)? {
                     durable::remove(part)?;
-                    durable::sync_folder(folder)?;
                     return Ok(path);
                 }
             }

@@ -6,7 +6,7 @@ use crate::protocol::rtp::decimate::{Decimator, REACH};
 use crate::protocol::rtp::ear::Ear;
 use crate::protocol::rtp::sound::Measure;
 use crate::protocol::rtp::timeline::{Placed, RATE};
-use crate::protocol::rtp::{Codec, g711, packet};
+use crate::protocol::rtp::{Codec, g711};
 use std::io;
 use std::path::Path;
 
@@ -36,6 +36,8 @@ pub struct Lane<'a> {
     spots: &'a [Spot],
     narrow: &'a [Placed],
     wide: Option<Wide<'a>>,
+    /// What the packet in hand says.
+    said: Vec<i16>,
     /// What was heard since it was last asked for.
     measure: Box<Measure>,
 }
@@ -80,7 +82,7 @@ impl<'a> Lane<'a> {
     /// Mixed to the left where `side` is 0, else to the right.
     pub fn new(side: usize, spots: &'a [Spot], placed: &'a [Placed]) -> Self {
         let wide = spots.iter().any(|spot| Ear::hears(spot.codec)).then(|| Wide::new(placed));
-        Self { side, spots, narrow: placed, wide, measure: Box::default() }
+        Self { side, spots, narrow: placed, wide, said: Vec::new(), measure: Box::default() }
     }
 
     fn add_narrow(&mut self, at: i64, sums: &mut [i32], window: &mut Window) -> io::Result<()> {
@@ -95,15 +97,12 @@ impl<'a> Lane<'a> {
                 let length = (to - from).max(0) as usize;
                 let bytes = window.read(spot.offset + skipped.unsigned_abs(), length)?;
                 let table = g711::decoding(spot.codec);
-                let mut said = [0; packet::BYTES_MAX];
-                for (sample, byte) in said.iter_mut().zip(bytes) {
-                    *sample = table[usize::from(*byte)];
-                }
-                let said = said.get(..bytes.len()).unwrap_or_default();
-                for (sum, sample) in sums[(from - at) as usize..].iter_mut().zip(said) {
+                self.said.clear();
+                self.said.extend(bytes.iter().map(|byte| table[usize::from(*byte)]));
+                for (sum, sample) in sums[(from - at) as usize..].iter_mut().zip(&self.said) {
                     *sum += i32::from(*sample);
                 }
-                self.measure.add(said);
+                self.measure.add(&self.said);
             }
             if piece.end() > end {
                 break;

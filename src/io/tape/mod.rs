@@ -212,7 +212,6 @@ fn parts(plan: TapePlan, feed: TapeFeed, faults: Faults) -> (Spill, Writer, Reco
         frames: Vec::new(),
         unsynced: Vec::new(),
         ended: Vec::new(),
-        spare: Vec::new(),
         kept: VecDeque::new(),
         times: Times::default(),
         alive,

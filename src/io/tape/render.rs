@@ -1,12 +1,13 @@
 //! The stereo WAV as a view of a sealed tape: the far end left, everybody on our side right, gaps as silence. What
 //! cannot be decoded is silence too, and said.
 
+use super::files::{self, Hashing};
 use super::mixer::{BLOCK, Lane, Mixer, Spot};
 use super::presence::Presence;
 use super::record::{HEAD, Head, Kind};
 use super::scan::Scan;
 use super::sounds::Sounds;
-use super::{Finding, Gap, Key, Obstacle, Undecoded, files};
+use super::{Finding, Gap, Key, Obstacle, Undecoded};
 use crate::io::wav_file::StereoWriter;
 use crate::protocol::now::Mono;
 use crate::protocol::rtp::relay::Secrecy;
@@ -41,6 +42,8 @@ pub enum Lasts {
 pub struct Rendered {
     /// Of the WAV; 0 when no audio is on the tape, and there is no WAV then.
     pub samples: u64,
+    /// Of the WAV, in hex.
+    pub sha256: Option<String>,
     /// The moment of its first sample; of the first record where there is no audio.
     pub started: DateTime<Utc>,
     /// The tape does not say that the call was finished.
@@ -71,6 +74,7 @@ pub fn render(tape: &Path, wav: &Path, lasts: Lasts) -> io::Result<Rendered> {
     let end = last.map_or(start, |last| last.max(finished)).min(start + SAMPLES_MAX);
     let mut rendered = Rendered {
         samples: (end - start).unsigned_abs(),
+        sha256: None,
         started: content.first.map_or(scan.header.anchor.wall, |at| scan.header.wall_at(at)),
         interrupted: content.finished.is_none() && !content.presence.is_over(),
         packets: content.packets.clone().into_iter().collect(),
@@ -82,7 +86,8 @@ pub fn render(tape: &Path, wav: &Path, lasts: Lasts) -> io::Result<Rendered> {
     if first.is_none() {
         return Ok(rendered);
     }
-    rendered.findings = content.write(&tracks, (start, end), tape, (wav, lasts))?;
+    let (sha256, findings) = content.write(&tracks, (start, end), tape, (wav, lasts))?;
+    (rendered.sha256, rendered.findings) = (Some(sha256), findings);
     rendered.started = scan.header.wall_at(Mono(start.unsigned_abs() * (1_000_000_000 / RATE)));
     rendered.gaps = content.gaps(&tracks, start, end);
     Ok(rendered)
@@ -193,15 +198,16 @@ impl Content {
         self.pressed.iter().map(key).collect()
     }
 
-    /// Writes the samples, and says what was wrong with them.
+    /// Writes the samples; gives the file's hash, and what was wrong with them.
     fn write(
         &self,
         tracks: &[Track],
         (start, end): (i64, i64),
         tape: &Path,
         (wav, lasts): (&Path, Lasts),
-    ) -> io::Result<Vec<Finding>> {
-        let mut writer = StereoWriter::new(files::create(wav)?, (end - start).unsigned_abs())?;
+    ) -> io::Result<(String, Vec<Finding>)> {
+        let file = Hashing::new(files::create(wav)?);
+        let mut writer = StereoWriter::new(file, (end - start).unsigned_abs())?;
         let mut mixer = Mixer::new(self.lanes(tracks), tape)?;
         let parties = tracks.iter().map(|track| track.party);
         let mut sounds = Sounds::new(parties, &self.presence);
@@ -215,11 +221,11 @@ impl Content {
             }
             at += block as i64;
         }
-        match lasts {
-            Lasts::Yes => writer.finish()?,
-            Lasts::No => writer.finish_for_now()?,
+        let file = writer.finish()?;
+        if lasts == Lasts::Yes {
+            file.inner.sync_all()?;
         }
-        Ok(sounds.finish())
+        Ok((file.hex(), sounds.finish()))
     }
 
     /// Packets that are each longer than their own timestamps say, by just what SRTP adds, are encrypted with a key

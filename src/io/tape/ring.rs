@@ -10,6 +10,7 @@ const BYTES_MIN: usize = 64 * 1024;
 /// The media thread's end.
 pub struct TapeHead {
     ring: Producer<u8>,
+    frame: Box<[u8; RECORD_MAX]>,
 }
 
 /// The end that is emptied beside the media thread.
@@ -24,13 +25,16 @@ pub fn ring(channels: u16) -> (TapeHead, TapeFeed) {
 
 fn with_capacity(channels: u16, bytes: usize) -> (TapeHead, TapeFeed) {
     let (producer, consumer) = RingBuffer::new(bytes);
-    (TapeHead { ring: producer }, TapeFeed { ring: consumer, channels })
+    (
+        TapeHead { ring: producer, frame: Box::new([0; RECORD_MAX]) },
+        TapeFeed { ring: consumer, channels },
+    )
 }
 
 impl TapeHead {
     /// False when there is no room, or the packet is longer than any we take.
     pub fn push(&mut self, head: &Head, packet: &[u8]) -> bool {
-        let mut frame = [0; RECORD_MAX];
+        let frame = &mut *self.frame;
         let length = HEAD + packet.len();
         let Some(body) = frame.get_mut(HEAD..length) else { return false };
         body.copy_from_slice(packet);

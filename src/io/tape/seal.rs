@@ -4,7 +4,7 @@ use super::header::{self, Header};
 use super::record::{self, HEAD, Head, Place, TAIL};
 use super::render::{Lasts, render};
 use super::{Sealed, files, segments};
-use crate::io::durable::Readable;
+use crate::io::durable::{self, Readable};
 use chrono::Local;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -57,11 +57,12 @@ pub fn seal(folder: &Path, recordings: &Path, call: Uuid, spots: &[Spot]) -> io:
         0 => None,
         _ => Some(files::publish(&part("wav"), &call.to_string(), "wav")?),
     };
+    durable::sync_folder(&inside)?;
     let relative =
         |path: &Path| path.strip_prefix(recordings).unwrap_or(path).to_string_lossy().into_owned();
     Ok(Sealed {
         call,
-        wav_sha256: wav.as_deref().map(files::sha256).transpose()?,
+        wav_sha256: rendered.sha256,
         bytes: wav
             .as_deref()
             .map(|wav| wav.metadata().map(|file| file.len()))

@@ -77,14 +77,17 @@ impl Segments {
     ///
     /// # Errors
     /// What the disk says; the next try goes to a new file.
-    pub fn append(&mut self, frames: &[(Head, Vec<u8>)]) -> io::Result<Vec<(Uuid, Place)>> {
+    pub fn append(
+        &mut self,
+        frames: &[(Head, impl AsRef<[u8]>)],
+    ) -> io::Result<Vec<(Uuid, Place)>> {
         self.make_room()?;
         let Some(current) = &mut self.current else {
             return Err(io::Error::other("no segment is open"));
         };
         self.encoded.clear();
         // The records of one call stand together, so that sealing reads them together.
-        let mut order: Vec<&(Head, Vec<u8>)> = frames.iter().collect();
+        let mut order: Vec<_> = frames.iter().collect();
         order.sort_by_key(|(head, _)| head.call);
         let mut last: BTreeMap<Uuid, Place> = BTreeMap::new();
         let mut finished = Vec::new();
@@ -93,7 +96,7 @@ impl Segments {
             let mut previous = self.last.get(call).copied().unwrap_or_default();
             for (head, packet) in group {
                 let offset = current.length + self.encoded.len() as u32;
-                record::write(&Head { previous, ..*head }, packet, &mut self.encoded);
+                record::write(&Head { previous, ..*head }, packet.as_ref(), &mut self.encoded);
                 previous = Place { segment: current.number, offset };
                 if head.kind == record::Kind::Finished {
                     finished.push((*call, previous));

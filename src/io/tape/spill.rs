@@ -24,25 +24,27 @@ pub struct Spill {
     feed: TapeFeed,
     faults: Faults,
     tape: Alive,
-    chunks: Sender<Vec<u8>>,
+    chunks: Sender<Chunk>,
     /// Bytes that wait. Each end sees by its count whether the other is still there.
     waiting: Arc<AtomicUsize>,
     most: usize,
 }
 
-/// What was taken from the ring, frame by frame.
+/// What was taken from the ring and waits for the disk.
 pub struct Frames {
-    chunks: Receiver<Vec<u8>>,
+    chunks: Receiver<Chunk>,
     waiting: Arc<AtomicUsize>,
-    current: Vec<u8>,
-    at: usize,
 }
+
+/// Frames that were taken from the ring at once, each whole.
+#[derive(Debug)]
+pub struct Chunk(Vec<u8>);
 
 pub fn spill(feed: TapeFeed, faults: Faults, tape: Alive) -> (Spill, Frames) {
     let most = usize::from(feed.channels()) * BYTES_PER_CHANNEL;
     let (sender, chunks) = channel();
     let waiting = Arc::new(AtomicUsize::new(0));
-    let frames = Frames { chunks, waiting: Arc::clone(&waiting), current: Vec::new(), at: 0 };
+    let frames = Frames { chunks, waiting: Arc::clone(&waiting) };
     (Spill { feed, faults, tape, chunks: sender, waiting, most }, frames)
 }
 
@@ -76,7 +78,7 @@ impl Spill {
             && let Some(frames) = self.feed.take()
         {
             self.waiting.fetch_add(frames.len(), Ordering::AcqRel);
-            if self.chunks.send(frames).is_err() {
+            if self.chunks.send(Chunk(frames)).is_err() {
                 return false;
             }
         }
@@ -84,25 +86,27 @@ impl Spill {
     }
 }
 
+impl Chunk {
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn frames(&self) -> impl Iterator<Item = (Head, &[u8])> {
+        let mut rest = &self.0[..];
+        std::iter::from_fn(move || {
+            let head = Head::from_bytes(rest)?;
+            let (frame, after) = rest.split_at_checked(HEAD + usize::from(head.length))?;
+            rest = after;
+            Some((head, &frame[HEAD..]))
+        })
+    }
+}
+
 impl Frames {
-    /// The next frame; its packet is put into `packet`.
-    pub fn pop(&mut self, packet: &mut Vec<u8>) -> Option<Head> {
-        if self.at == self.current.len() {
-            self.current = self.chunks.try_recv().ok()?;
-            self.at = 0;
-        }
-        let frame = &self.current[self.at..];
-        let head = Head::from_bytes(frame)?;
-        let length = HEAD + usize::from(head.length);
-        packet.clear();
-        packet.extend_from_slice(&frame[HEAD..length]);
-        self.at += length;
-        if self.at == self.current.len() {
-            self.waiting.fetch_sub(self.current.len(), Ordering::AcqRel);
-            self.current = Vec::new();
-            self.at = 0;
-        }
-        Some(head)
+    pub fn pop(&mut self) -> Option<Chunk> {
+        let chunk = self.chunks.try_recv().ok()?;
+        self.waiting.fetch_sub(chunk.bytes(), Ordering::AcqRel);
+        Some(chunk)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -135,17 +139,16 @@ mod tests {
     fn frames_come_out_as_they_went_in() {
         let (mut tape, feed) = ring(2);
         let (mut spill, mut frames) = spilled(feed);
-        let mut packet = Vec::new();
         for round in 0..20u8 {
             for n in 0..100 {
                 assert!(tape.push(&head(n), &vec![round; n]));
             }
-            assert!(spill.turn());
-            for n in 0..100 {
-                assert_eq!(frames.pop(&mut packet), Some(head(n)));
-                assert_eq!(packet, vec![round; n]);
-            }
-            assert!(frames.is_empty() && frames.pop(&mut packet).is_none());
+            assert!(spill.turn() && !frames.is_empty());
+            let chunk = frames.pop().unwrap();
+            let sent: Vec<_> = (0..100).map(|n| (head(n), vec![round; n])).collect();
+            let came: Vec<_> = chunk.frames().map(|(head, body)| (head, body.to_vec())).collect();
+            assert_eq!(came, sent);
+            assert!(frames.is_empty() && frames.pop().is_none());
         }
         tape.push(&head(3), &[1, 2, 3]);
         drop(tape);
@@ -153,7 +156,8 @@ mod tests {
         assert!(!frames.ended());
         drop(spill);
         assert!(frames.ended() && !frames.is_empty());
-        assert_eq!(frames.pop(&mut packet), Some(head(3)));
+        let last = frames.pop().unwrap();
+        assert_eq!(last.frames().collect::<Vec<_>>(), [(head(3), &[1, 2, 3][..])]);
         assert!(frames.is_empty());
     }
 
@@ -168,8 +172,7 @@ mod tests {
             spill.turn();
         }
         assert!(taken > 2 * 50 * 90, "{taken} packets of two parties");
-        let mut packet = Vec::new();
-        while frames.pop(&mut packet).is_some() {}
+        while frames.pop().is_some() {}
         spill.turn();
         assert!(tape.push(&head(172), &voice), "there is room again");
         drop(frames);

@@ -1,12 +1,11 @@
-//! The tape thread: from the spill to the running tape, every 100 ms, with one `fdatasync` a second.
+//! The tape thread: from the spill to the running tape, every 100 ms, with one `fdatasync` a second, four where many speak.
 
 use super::ears::Ears;
 use super::faults::{Faults, Matter, remedy};
 use super::recall::Recall;
-use super::record::Head;
 use super::recorder::Finished;
 use super::segments::Segments;
-use super::spill::Frames;
+use super::spill::{Chunk, Frames};
 use super::{Backlog, Event};
 use crate::io::clock;
 use crate::protocol::now::Mono;
@@ -24,17 +23,17 @@ use uuid::Uuid;
 /// together on the tape.
 const TURN: Duration = Duration::from_millis(100);
 const SYNC: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 1000 });
+/// So many bytes that are not safe yet wait for a quarter of that: they are kept in memory too.
+const MUCH: usize = 512 * 1024;
 /// After a write that failed memory keeps what comes, up to its measure.
 const AGAIN: Duration = Duration::from_millis(if cfg!(test) { 30 } else { 1000 });
 /// How long a stopping daemon waits for a disk that does not take the rest.
 const LAST_TRIES: Duration = Duration::from_secs(5);
 /// How long a sealed call stays on the tape: if the daemon dies before the log knows of it, the next start tells again.
 const KEEP: Duration = Duration::from_secs(60);
-/// Frames written at once, and written before they are made safe.
-const BATCH: usize = 2048;
-const UNSYNCED: usize = 4 * BATCH;
-/// Buffers that are kept for what comes next.
-const SPARE: usize = 2 * BATCH;
+/// Bytes written at once, and written before they are made safe.
+const BATCH: usize = 512 * 1024;
+const UNSYNCED: usize = 8 * BATCH;
 
 pub struct Writer {
     pub feed: Frames,
@@ -47,12 +46,11 @@ pub struct Writer {
     pub recall: Recall,
     pub folder: PathBuf,
     /// What is taken from the feed and not written yet.
-    pub frames: Vec<(Head, Vec<u8>)>,
+    pub frames: Vec<Chunk>,
     /// What is written and not safe yet: a disk that fails may have lost it, and is not asked again.
-    pub unsynced: Vec<(Head, Vec<u8>)>,
+    pub unsynced: Vec<Chunk>,
     /// Calls whose end is among those.
     pub ended: Vec<Finished>,
-    pub spare: Vec<Vec<u8>>,
     /// Sealed calls, and when the tape may forget each.
     pub kept: VecDeque<(Mono, Uuid)>,
     pub times: Times,
@@ -98,7 +96,8 @@ impl Writer {
         if self.times.again.is_none_or(|again| now >= again) {
             self.times.again = (!self.drain()).then_some(now + AGAIN);
         }
-        if self.times.synced.is_none_or(|synced| now.since(synced) >= SYNC) {
+        let patience = if bytes_of(&self.unsynced) >= MUCH { SYNC / 4 } else { SYNC };
+        if self.times.synced.is_none_or(|synced| now.since(synced) >= patience) {
             self.times.synced = Some(now);
             self.sync();
         }
@@ -132,23 +131,19 @@ impl Writer {
     /// False when the disk does not take it.
     fn drain(&mut self) -> bool {
         loop {
-            while self.frames.len() < BATCH {
-                let mut packet = self.spare.pop().unwrap_or_default();
-                match self.feed.pop(&mut packet) {
-                    Some(head) => self.frames.push((head, packet)),
-                    None => {
-                        self.spare.push(packet);
-                        break;
-                    }
-                }
+            while bytes_of(&self.frames) < BATCH
+                && let Some(chunk) = self.feed.pop()
+            {
+                self.frames.push(chunk);
             }
             if self.frames.is_empty() {
                 return true;
             }
-            match self.segments.append(&self.frames) {
+            let frames: Vec<_> = self.frames.iter().flat_map(Chunk::frames).collect();
+            match self.segments.append(&frames) {
                 Ok(finished) => {
                     self.recall.set(self.segments.last());
-                    self.ears.hear(&self.frames);
+                    self.ears.hear(&frames);
                     self.unsynced.append(&mut self.frames);
                     let finished = finished.into_iter();
                     self.ended.extend(finished.map(|(call, last)| Finished { call, last }));
@@ -158,7 +153,7 @@ impl Writer {
                     return false;
                 }
             }
-            if self.unsynced.len() >= UNSYNCED && !self.sync() {
+            if bytes_of(&self.unsynced) >= UNSYNCED && !self.sync() {
                 return false;
             }
         }
@@ -170,8 +165,7 @@ impl Writer {
             self.fail(&fault);
             return false;
         }
-        self.spare.extend(self.unsynced.drain(..).map(|(_, packet)| packet));
-        self.spare.truncate(SPARE);
+        self.unsynced.clear();
         if self.frames.is_empty() {
             self.ears.synced();
             self.faults.mended(Matter::Tape);
@@ -205,4 +199,8 @@ impl Writer {
             Err(RecvTimeoutError::Disconnected) => thread::sleep(TURN),
         }
     }
+}
+
+fn bytes_of(chunks: &[Chunk]) -> usize {
+    chunks.iter().map(Chunk::bytes).sum()
 }

@@ -30,6 +30,8 @@ const SPEECH: usize = 12;
 const FAINT: usize = 42;
 /// Coefficients with which a sample is foretold: enough for two tones at a time.
 const ORDER: usize = 4;
+/// Samples that are multiplied at once.
+const LANES: usize = 8;
 /// Findings kept of a party.
 const FOUND_MAX: usize = 50;
 
@@ -118,18 +120,18 @@ impl Measure {
     }
 
     fn add_frame(&mut self, frame: &[i16]) {
-        let mut values = [0.0; FRAME];
+        // What a frame is too short for, and what stands after it, is zero and adds nothing.
+        let mut values = [0.0; FRAME + LANES];
         for (value, sample) in values.iter_mut().zip(frame) {
             *value = f32::from(*sample);
-            self.least = self.least.min(*sample);
-            self.most = self.most.max(*sample);
-            self.clipped += u32::from(sample.unsigned_abs() >= CLIP);
         }
-        let values = &values[..frame.len()];
+        self.least = frame.iter().fold(self.least, |least, sample| least.min(*sample));
+        self.most = frame.iter().fold(self.most, |most, sample| most.max(*sample));
+        let clipped = frame.iter().map(|sample| u16::from(sample.unsigned_abs() >= CLIP));
+        self.clipped += u32::from(clipped.sum::<u16>());
         let before = self.products[0];
         for (lag, product) in self.products.iter_mut().enumerate() {
-            let pairs = values.iter().zip(values.get(lag..).unwrap_or_default());
-            *product += pairs.map(|(one, other)| one * other).sum::<f32>();
+            *product += product_of(&values, lag);
         }
         self.samples += frame.len() as u32;
         if 2 * frame.len() >= FRAME {
@@ -165,6 +167,18 @@ impl Measure {
         }
         left / self.products[0]
     }
+}
+
+/// Of each value with the one `lag` after it, summed up in lanes: as many at once as the processor multiplies.
+fn product_of(values: &[f32; FRAME + LANES], lag: usize) -> f32 {
+    let mut sums = [0.0; LANES];
+    let (ones, others) = (values[..FRAME].chunks_exact(LANES), values[lag..].chunks_exact(LANES));
+    for (one, other) in ones.zip(others) {
+        for ((sum, one), other) in sums.iter_mut().zip(one).zip(other) {
+            *sum += one * other;
+        }
+    }
+    sums.iter().sum()
 }
 
 /// Of a mean square.

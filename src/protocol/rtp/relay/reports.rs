@@ -17,6 +17,8 @@ use std::time::Duration;
 const LEAST: Duration = Duration::from_secs(5);
 /// §6.3.1: what the wait is divided by, because a random one is shorter on the average than it looks (e − 3/2).
 const COMPENSATION: f64 = 1.218_28;
+/// Reports that are due within so long are sent together: looking for them, and a timer for each, costs more than they do.
+const TOGETHER: Duration = Duration::from_millis(100);
 /// A way that takes longer there and back is a mistake of somebody's clock.
 const RTT_MOST: Duration = Duration::from_secs(10);
 const REPORT: &str = "a report to a party";
@@ -168,7 +170,7 @@ impl Relay {
             let due = lent.reports.due;
             next = Some(next.map_or(due, |next| next.min(due)));
         }
-        next
+        next.map(|next| next.max(now + TOGETHER))
     }
 }
 
