@@ -33,6 +33,7 @@ use crate::protocol::rtp::quality::{Course, Quality};
 use crate::protocol::rtp::{self, Channel, Party, Sound};
 use crate::protocol::sip::admission::Summary;
 use crate::protocol::sip::endpoint::Endpoint;
+use crate::protocol::sip::endpoint::checkpoint::SavedRegistration;
 use crate::protocol::sip::{self, LegId, Peer, Transmit};
 use crate::protocol::timed::Timed;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -157,6 +158,8 @@ struct ToTell {
     calls: BTreeSet<CallId>,
     /// What an earlier run left; whatever is still true is told again.
     stale: Vec<Key>,
+    /// The registration as it was told.
+    told: Option<SavedRegistration>,
 }
 
 impl Switchboard {

@@ -41,7 +41,7 @@ const GROWTH: usize = 1024 * 1024;
 const CHUNK: usize = 64 * 1024;
 const NICENESS: libc::c_int = -15;
 /// Records written at once in a window; what changes after these waits for the next one.
-const BURST: u32 = 20;
+const BURST: u32 = 8;
 const WINDOW: Duration = Duration::from_millis(100);
 /// A daemon that dies this often in a row, each time younger than `CALM`, dies of its calls.
 const LIVES: u32 = 3;

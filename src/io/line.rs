@@ -239,15 +239,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
             Event::Keeper => control.keep(),
             Event::Kept => {}
         }
-        for _ in 0..AT_ONCE {
-            if let Ok((length, from)) = control.udp.try_recv_from(&mut datagram) {
-                control.on_datagram(from, &datagram[..length]);
-            } else if let Ok(event) = wiring.media_events.try_recv() {
-                control.handle(Input::Media(event));
-            } else {
-                break;
-            }
-        }
+        control.take_more(&mut datagram, &mut wiring.media_events);
         control.release();
     }
     control.keep_last().await;
@@ -263,6 +255,18 @@ impl Control {
             self.keep();
         }
         self.drain();
+    }
+
+    fn take_more(&mut self, datagram: &mut [u8], media: &mut mpsc::UnboundedReceiver<rtp::Event>) {
+        for _ in 0..AT_ONCE {
+            if let Ok((length, from)) = self.udp.try_recv_from(datagram) {
+                self.on_datagram(from, &datagram[..length]);
+            } else if let Ok(event) = media.try_recv() {
+                self.handle(Input::Media(event));
+            } else {
+                break;
+            }
+        }
     }
 
     fn on_datagram(&mut self, addr: SocketAddr, bytes: &[u8]) {

@@ -22,11 +22,13 @@ impl Switchboard {
     pub fn take_changes(&mut self, now: Now) -> Changes {
         let stale = std::mem::take(&mut self.checkpoint.stale);
         let mut pieces: Vec<_> = stale.into_iter().map(|key| (key, None)).collect();
-        let line = Piece::Line {
-            registration: self.desk.sip.saved_registration(),
-            media_address: self.desk.plan.media_address,
-        };
-        pieces.push((Key::Line, Some(line)));
+        let registration = self.desk.sip.saved_registration();
+        if self.checkpoint.told.as_ref() != Some(&registration) {
+            let media_address = self.desk.plan.media_address;
+            let line = Piece::Line { registration: registration.clone(), media_address };
+            self.checkpoint.told = Some(registration);
+            pieces.push((Key::Line, Some(line)));
+        }
         let phones = self.desk.sip.take_bindings();
         pieces.extend(phones.map(|phones| (Key::Phones, Some(Piece::Phones(phones)))));
         for (id, leg) in self.desk.sip.take_changes() {

@@ -167,8 +167,14 @@ fn commit(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
             return;
         }
         let mut done = VecDeque::new();
+        // Whoever is alone is taken back with the whole.
+        let alone = waiting.len() == 1;
         while let Some(mut work) = waiting.pop_front() {
-            match in_savepoint(connection, random, work.as_mut()) {
+            let outcome = match alone {
+                true => by_itself(connection, random, work.as_mut()),
+                false => in_savepoint(connection, random, work.as_mut()),
+            };
+            match outcome {
                 Ok(()) => done.push_back(work),
                 Err(error) => {
                     work.finish(Err(error.clone()));
@@ -235,15 +241,39 @@ fn give_up(waiting: &mut VecDeque<Box<dyn Work>>, error: &StoreError) {
     }
 }
 
+/// The transaction is its own, and gone where it fails.
+fn by_itself(
+    connection: &Connection,
+    random: &mut Random,
+    work: &mut (dyn Work + 'static),
+) -> Result<()> {
+    let outcome = run(connection, random, work);
+    if connection.is_autocommit() {
+        return outcome.and(Err(StoreError::Bug("a write ended its transaction".to_owned())));
+    }
+    if outcome.is_err() {
+        step(connection, "ROLLBACK")?;
+    }
+    outcome
+}
+
+fn run(
+    connection: &Connection,
+    random: &mut Random,
+    work: &mut (dyn Work + 'static),
+) -> Result<()> {
+    let mut tx = Tx { sql: connection, random };
+    catch_unwind(AssertUnwindSafe(|| work.run(&mut tx)))
+        .unwrap_or_else(|_| Err(StoreError::Bug("a write panicked".to_owned())))
+}
+
 fn in_savepoint(
     connection: &Connection,
     random: &mut Random,
     work: &mut (dyn Work + 'static),
 ) -> Result<()> {
     step(connection, "SAVEPOINT work")?;
-    let mut tx = Tx { sql: connection, random };
-    let outcome = catch_unwind(AssertUnwindSafe(|| work.run(&mut tx)))
-        .unwrap_or_else(|_| Err(StoreError::Bug("a write panicked".to_owned())));
+    let outcome = run(connection, random, work);
     if connection.is_autocommit() {
         return outcome.and(Err(StoreError::Bug("a write ended its transaction".to_owned())));
     }

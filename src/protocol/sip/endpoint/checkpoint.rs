@@ -12,7 +12,6 @@ use crate::protocol::sip::phones::{Binding, Phones};
 use crate::protocol::sip::transaction::{T1, T2};
 use crate::protocol::sip::{Account, LegId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// One session, or what is left to be done on the wire after its end.
@@ -50,7 +49,7 @@ impl Endpoint {
 
     /// The sessions that may have changed since this was last asked, as they are; `None` for one
     /// of which nothing is left.
-    pub fn take_changes(&mut self) -> BTreeMap<LegId, Option<SavedLeg>> {
+    pub fn take_changes(&mut self) -> Vec<(LegId, Option<SavedLeg>)> {
         let touched = self.legs.take_touched();
         touched.into_iter().map(|id| (id, self.saved(id))).collect()
     }
