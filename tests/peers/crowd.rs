@@ -71,6 +71,8 @@ impl Crowd {
             phones: &[("9200", 20)],
             first_port: Some(PORTS),
             channels: u16::try_from(2 * calls + 2).expect("not so many"),
+            // They come at once, from one PBX.
+            line: "calls_per_second = 400",
             ..Plan::default()
         };
         let daemon = room.daemon(&plan);

@@ -29,6 +29,7 @@ mod idle;
 mod kamailio;
 mod leader;
 mod log_lost;
+mod limits;
 mod metrics;
 mod notices;
 mod officer;

@@ -426,6 +426,21 @@ pub struct FarEnd {
     pub seen: Receiver<Seen>,
 }
 
+/// Both of its threads end with it, and their ports are others' again.
+impl Drop for FarEnd {
+    fn drop(&mut self) {
+        let port = self.sip.local_addr().expect("bound").port();
+        for ip in ["127.0.0.1", SUSPICIOUS] {
+            self.sip.send_to(&[], (ip, port)).expect("sent");
+        }
+    }
+}
+
+/// None once the far end is to end: nothing in a datagram says so.
+fn received(sip: &UdpSocket, bytes: &mut [u8]) -> Option<(usize, SocketAddr)> {
+    sip.recv_from(bytes).ok().filter(|(length, _)| *length > 0)
+}
+
 impl FarEnd {
     pub fn start(ports: &Ports) -> Self {
         let sip = UdpSocket::bind(("127.0.0.1", ports.sink())).expect("a port of ours");
@@ -542,8 +557,7 @@ fn serve(sip: &UdpSocket, sdp: &str, seen: &Sender<Seen>) {
     let mut bytes = [0; 65536];
     let mut ringing: Option<Message> = None;
     let mut last = String::new();
-    // Ends with the process: the test's thread holds no more than its receiver.
-    while let Ok((length, from)) = sip.recv_from(&mut bytes) {
+    while let Some((length, from)) = received(sip, &mut bytes) {
         let Some(message) = Message::parse(&bytes[..length]) else { continue };
         let again = message.first.clone() + message.get("via") == last;
         last = message.first.clone() + message.get("via");
@@ -604,7 +618,7 @@ fn challenge(sip: &UdpSocket, seen: &Sender<Seen>) {
     const CHALLENGE: &str =
         "401 Prove it\r\nWWW-Authenticate: Digest realm=\"127.0.0.1\", nonce=\"n\", qop=\"auth\"";
     let mut bytes = [0; 65536];
-    while let Ok((length, from)) = sip.recv_from(&mut bytes) {
+    while let Some((length, from)) = received(sip, &mut bytes) {
         let message = Message::parse(&bytes[..length]).filter(|message| message.is("BYE"));
         let Some(message) = message else { continue };
         let answer = message.response(CHALLENGE, "far", "sip:far@127.0.0.5", None);
