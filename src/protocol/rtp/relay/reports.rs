@@ -21,6 +21,8 @@ const COMPENSATION: f64 = 1.218_28;
 const TOGETHER: Duration = Duration::from_millis(100);
 /// A way that takes longer there and back is a mistake of somebody's clock.
 const RTT_MOST: Duration = Duration::from_secs(10);
+/// Who counts in coarse steps says that he has held a report for longer than it was away; in units of 1/65,536 s.
+const GRAIN: i32 = 65_536 / 50;
 const REPORT: &str = "a report to a party";
 /// The longest report, encrypted.
 pub const ROOM: usize = BYTES_MAX + GROWS;
@@ -244,8 +246,9 @@ fn rtt(block: &Block, now: Mono) -> Option<u32> {
     if block.last == 0 {
         return None;
     }
-    let units = middle(ntp(now)).wrapping_sub(block.last).wrapping_sub(block.delay);
-    let us = u64::from(units) * 1_000_000 / 65_536;
+    let units = middle(ntp(now)).wrapping_sub(block.last).wrapping_sub(block.delay).cast_signed();
+    let units = if (-GRAIN..0).contains(&units) { 0 } else { units };
+    let us = i64::from(units) * 1_000_000 / 65_536;
     u32::try_from(us).ok().filter(|us| u128::from(*us) <= RTT_MOST.as_micros())
 }
 
@@ -363,6 +366,11 @@ mod tests {
         assert_eq!((far.lost, far.jitter_us), (3, 2000));
 
         let later = |block| (answer(block), now + Duration::from_secs(1));
+        let held = (65_536 * 31 / 100) as u32;
+        let coarse = Block { delay: held, ..block };
+        assert_eq!(rtt(&coarse, now), Some(0), "10 ms longer than it was away");
+        assert_eq!(rtt(&Block { delay: 2 * held, ..block }, now), None);
+
         let other_source = Block { ssrc: 9, lost: 99, ..block };
         let (mut bytes, then) = later(other_source);
         relay.handle_report(B, remote(5001), &mut bytes, then);
