@@ -236,3 +236,46 @@ fn rec_e2_what_the_command_hands_out_is_checked_by_the_command_without_any_confi
     assert_eq!(export(&["--from", "2026-01-01T00:00"]).status.code(), Some(2), "no end");
     drop(store);
 }
+
+#[test]
+fn a_list_of_calls_with_none_of_ours_is_refused_and_a_backup_is_noted() {
+    use dutyline::duty::ids::CallId;
+    use dutyline::duty::journal::{Arrival, Fact, Noted};
+    use dutyline::io::clock;
+    let storage = "[storage]\ndata = \".\"\nrecordings = \".\"\n[[phones]]";
+    let folder = folder_with(&RIGHT.replace("[[phones]]", storage));
+    let database = folder.path().join("dutyline.db");
+    let store = dutyline::io::store::Store::open(&database, clock::random()).expect("opened");
+    let now = clock::now();
+    let call = CallId::new(now, &mut clock::random());
+    let arrival = Box::new(Arrival::from_number(call, "13800130007", ""));
+    store.apply(&Noted { at: now, fact: Fact::Arrived(arrival) }).expect("written");
+    let list = |caller: &str| {
+        let at = now.wall.to_rfc3339();
+        let row = format!("x,{caller},1001,4,5,6,7,8,9,{at},11,12,13,14,NO ANSWER\n");
+        fs::write(folder.path().join("Master.csv"), row.repeat(3)).expect("written");
+    };
+    let run = |arguments: &[&str]| {
+        dutyline(folder.path(), &[arguments, &["--config", "d.toml"]].concat(), "")
+    };
+    let count = |table: &str| -> i64 {
+        let log = rusqlite::Connection::open(&database).expect("opened");
+        let query = format!("SELECT count(*) FROM {table}");
+        log.query_row(&query, [], |row| row.get(0)).expect("a number")
+    };
+    list("13900000002");
+    let refused = run(&["reconcile", "Master.csv"]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(text(&refused.stderr).contains("没有一条与本机通话对得上"), "{refused:?}");
+    let trial = run(&["reconcile", "Master.csv", "--trial"]);
+    assert!(text(&trial.stdout).contains("没有一条与本机通话对得上"), "{trial:?}");
+    assert_eq!((count("call_list"), count("entry")), (0, 1), "nothing is written");
+    list("13800130007");
+    let taken = run(&["reconcile", "Master.csv"]);
+    assert_eq!(taken.status.code(), Some(0), "three rows of one call: {taken:?}");
+    assert_eq!((count("call_list"), count("entry")), (1, 1));
+    let done = run(&["backup", "kept"]);
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert_eq!(count("audit WHERE action = 'backup' AND object = 'kept'"), 1);
+    drop(store);
+}

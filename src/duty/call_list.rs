@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 
 /// Records of one list; a PBX of a town writes fewer in a year.
 const ROWS_MAX: usize = 1_000_000;
+/// Fields of one record; a column's number goes as far.
+const FIELDS_MAX: usize = 1_000;
+/// Of so many calls in a list one at least is among ours, or the list is read wrongly.
+const FEW: usize = 3;
 /// Forms in which a PBX writes a local time.
 const TIMES: [&str; 5] = [
     "%Y-%m-%d %H:%M:%S%.f",
@@ -146,7 +150,8 @@ pub fn read(
     Ok(listed)
 }
 
-/// Each listed call with ours: of the same caller, the nearest in time within `tolerance`, each of ours once.
+/// Each listed call with ours: of the same caller, the nearest in time within `tolerance`, each of ours once. What is left
+/// beside one that is found already is another row of the same call.
 pub fn reconcile(listed: &[Listed], ours: &[Ours], tolerance: TimeDelta) -> Vec<Match> {
     let mut pairs = vec![];
     for (a, one) in listed.iter().enumerate() {
@@ -164,10 +169,18 @@ pub fn reconcile(listed: &[Listed], ours: &[Ours], tolerance: TimeDelta) -> Vec<
             (of_listed[a], taken[b]) = (Some(b), true);
         }
     }
+    let again = |listed: &Listed| {
+        let near = ours.iter().filter(|other| {
+            listed.caller == other.caller && (listed.at - other.at).abs() <= tolerance
+        });
+        near.min_by_key(|other| (listed.at - other.at).abs())
+    };
     let judged = listed.iter().zip(of_listed).map(|(listed, of)| {
-        let ours = of.map(|index| &ours[index]);
+        let own = of.map(|index| &ours[index]);
+        let ours = own.or_else(|| again(listed));
         let found = match ours {
-            Some(ours) if ours.recorded || !ours.answered && !listed.answered => Found::Matched,
+            Some(ours) if ours.recorded => Found::Matched,
+            Some(ours) if !listed.answered && (own.is_none() || !ours.answered) => Found::Matched,
             Some(_) => Found::Unrecorded,
             None if listed.answered => Found::Unrecorded,
             None => Found::Missed,
@@ -175,6 +188,11 @@ pub fn reconcile(listed: &[Listed], ours: &[Ours], tolerance: TimeDelta) -> Vec<
         Match { listed: listed.clone(), found, call: ours.map(|ours| ours.call) }
     });
     judged.collect()
+}
+
+/// Whether a list and our calls in its time have nothing in common: its clock or its columns are others than we think.
+pub fn nothing_fits(matches: &[Match], ours: &[Ours]) -> bool {
+    matches.len() >= FEW && !ours.is_empty() && matches.iter().all(|one| one.call.is_none())
 }
 
 fn moment(text: &str) -> Option<DateTime<Utc>> {
@@ -215,7 +233,14 @@ fn records(text: &str, separator: char) -> Result<Vec<(usize, Vec<String>)>, Unr
                 line += 1;
                 begin = line;
             }
-            c if c == separator && !quoted => fields.push(std::mem::take(&mut field)),
+            c if c == separator && !quoted => {
+                if fields.len() + 1 == FIELDS_MAX {
+                    let zh = format!("一行超过 {FIELDS_MAX} 列，请核对分隔符");
+                    let en = format!("more than {FIELDS_MAX} columns: look at the separator");
+                    return Err(Unreadable { line: begin, zh, en });
+                }
+                fields.push(std::mem::take(&mut field));
+            }
             c => {
                 line += usize::from(c == '\n');
                 field.push(c);
@@ -311,6 +336,60 @@ mod tests {
         assert_eq!(found(&[other_day])[0], (Found::Unrecorded, None));
         let by_somebody_else = ours(3, "2026-11-26 03:00:00", "13900000001", true, false);
         assert_eq!(found(&[by_somebody_else])[1].0, Found::Unrecorded);
+    }
+
+    #[test]
+    fn several_rows_of_one_call_are_that_call_and_nothing_is_missed() {
+        let row = |line, time: &str, answered| Listed {
+            line,
+            at: at(time),
+            caller: "8001".to_owned(),
+            answered,
+        };
+        let listed = [
+            row(1, "2026-11-26 03:00:00", false),
+            row(2, "2026-11-26 03:00:05", true),
+            row(3, "2026-11-26 03:00:20", false),
+            row(4, "2026-11-26 03:05:00", false),
+        ];
+        let found = |recorded| {
+            let ours = [ours(7, "2026-11-26 03:00:05", "8001", true, recorded)];
+            let matches = reconcile(&listed, &ours, TimeDelta::seconds(30));
+            matches.iter().map(|one| (one.found, one.call)).collect::<Vec<_>>()
+        };
+        let same = (Found::Matched, Some(call(7)));
+        assert_eq!(found(true), [same, same, same, (Found::Missed, None)]);
+        let unrecorded = (Found::Unrecorded, Some(call(7)));
+        assert_eq!(found(false), [same, unrecorded, same, (Found::Missed, None)]);
+        let listed = [row(1, "2026-11-26 03:00:05", true), row(2, "2026-11-26 03:00:06", true)];
+        let silent = [ours(7, "2026-11-26 03:00:05", "8001", false, false)];
+        let matches = reconcile(&listed, &silent, TimeDelta::seconds(30));
+        assert!(matches.iter().all(|one| one.found == Found::Unrecorded), "answered elsewhere");
+    }
+
+    #[test]
+    fn a_list_with_nothing_of_ours_is_read_wrongly() {
+        let listed = list(MASTER);
+        let mut more = listed.clone();
+        more.extend(listed.iter().map(|one| Listed { line: one.line + 9, ..one.clone() }));
+        let fits_not = |listed: &[Listed], ours: &[Ours]| {
+            nothing_fits(&reconcile(listed, ours, TimeDelta::seconds(30)), ours)
+        };
+        let other = ours(1, "2026-11-26 02:40:00", "13800130007", true, true);
+        let one = ours(2, "2026-11-26 02:10:00", "13800130007", true, true);
+        assert!(fits_not(&more, std::slice::from_ref(&other)));
+        assert!(!fits_not(&more, &[other.clone(), one]));
+        assert!(!fits_not(&more, &[]), "the daemon was away");
+        assert!(!fits_not(&listed, &[other]), "too few to say");
+    }
+
+    #[test]
+    fn a_record_with_more_fields_than_any_is_named() {
+        let row = |fields: usize| format!("\n{}", ",".repeat(fields - 1) + "x");
+        assert_eq!(records(&row(FIELDS_MAX), ',').unwrap()[0].1.len(), FIELDS_MAX);
+        let fault = records(&row(FIELDS_MAX + 1), ',').unwrap_err();
+        assert_eq!(fault.line, 2);
+        assert!(fault.zh.contains("1000 列"), "{}", fault.zh);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub enum Failing {
     Elsewhere,
     /// It rang nowhere that we know of, and nobody answered.
     NotArrived,
+    /// It reached our line, and was not answered there.
+    NotServed,
     /// The caller did not hear us.
     NotHeard,
     /// No recording of it was sealed in time, or none that can be read.
@@ -56,6 +58,10 @@ impl Failing {
             Self::NotArrived => (
                 "自检电话没有打到本线路，请用手机拨打值班电话核实，并检查交换机",
                 "the call did not reach the line: dial the duty number by another telephone and look at the PBX",
+            ),
+            Self::NotServed => (
+                "自检电话打到了本线路，但没有接通，也没有录音，请手工记录，并联系维护人员",
+                "the call reached the line, was not answered and is not recorded: write by hand, and call maintenance",
             ),
             Self::NotHeard => (
                 "自检时来电一侧听不到值班一侧，请检查网络和交换机的语音通路",

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::io::copies::copy_file;
 use crate::io::store::{Store, wait};
+use crate::io::{clock, durable};
 use anyhow::{Context, bail};
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
@@ -17,7 +18,8 @@ pub struct Report {
     pub faults: Vec<String>,
 }
 
-/// Copies everything that a new host needs; each recording is read back and compared with the log.
+/// Copies the log, the signing key, the heads and every sealed recording with its tape; each of these is read back and
+/// compared with the log. Configuration and passwords are not copied, nor what is still being recorded.
 ///
 /// # Errors
 /// When the folder is there already, or the log cannot be copied.
@@ -46,7 +48,7 @@ pub fn back_up(config: &Config, store: &Store, into: &Path) -> anyhow::Result<Re
         }
     }
     wait(store.back_up_to(data.join("dutyline.db"))).context("dutyline.db")?;
-    let copied = Store::open_beside(&data.join("dutyline.db"), crate::io::clock::random())?;
+    let copied = Store::open_beside(&data.join("dutyline.db"), clock::random())?;
     let mut report = Report::default();
     let mut after = None;
     loop {
@@ -61,6 +63,15 @@ pub fn back_up(config: &Config, store: &Store, into: &Path) -> anyhow::Result<Re
         }
         after = Some(last);
     }
+    drop(copied);
+    let around = into.canonicalize().ok();
+    let above = around.as_deref().and_then(Path::parent);
+    for folder in [&*data.join("heads"), &data, &recordings, into].into_iter().chain(above) {
+        durable::sync_folder(folder).with_context(|| format!("{}", folder.display()))?;
+    }
+    let detail = format!("{} files, {} faults", report.files, report.faults.len());
+    let noted = store.backed_up(into.display().to_string(), detail, clock::now());
+    wait(noted).context("审计 · audit")?;
     Ok(report)
 }
 

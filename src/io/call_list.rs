@@ -1,7 +1,7 @@
 //! `dutyline reconcile`: the PBX's list of calls is read, compared, written down, and what does not fit is shown.
 
 use crate::config::Config;
-use crate::duty::call_list::{Found, Listed, Match, read, reconcile};
+use crate::duty::call_list::{Found, Listed, Match, nothing_fits, read, reconcile};
 use crate::duty::ids::CallId;
 use crate::io::clock;
 use crate::io::store::{CallList, Store, wait};
@@ -18,6 +18,7 @@ use std::path::Path;
 const TOLERANCE: TimeDelta = TimeDelta::seconds(60);
 /// Larger is no list of a duty line.
 const BYTES_MAX: u64 = 256 << 20;
+const NOTHING_FITS: &str = "没有一条与本机通话对得上，请核对时间和主叫列；先用 --trial · none of its calls is among ours: look at the columns of time and caller; use --trial first";
 /// Shown one by one; more are counted.
 const SHOWN: usize = 200;
 
@@ -31,7 +32,7 @@ pub struct Report {
 /// Compares the list at `path`, and writes it down but for a trial.
 ///
 /// # Errors
-/// When the list cannot be read, or the log.
+/// When the list cannot be read, or the log; when nothing in it is of ours, but for a trial.
 pub fn import(path: &Path, config: &Config, store: &Store, trial: bool) -> anyhow::Result<Report> {
     let shown = path.display();
     let size = path.metadata().with_context(|| format!("{shown}"))?.len();
@@ -56,6 +57,12 @@ pub fn import(path: &Path, config: &Config, store: &Store, trial: bool) -> anyho
     let ours = wait(store.calls_between(from - TOLERANCE, to + TOLERANCE))?;
     let matches = reconcile(&listed, &ours, TOLERANCE);
     let mut text = format!("{} – {}\n", local(from), local(to));
+    if nothing_fits(&matches, &ours) {
+        if !trial {
+            bail!("{shown}: {NOTHING_FITS}");
+        }
+        writeln!(text, "{NOTHING_FITS}")?;
+    }
     let mut known = false;
     if !trial {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -141,6 +141,14 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
     if asked(Asked::SyncFolder(path))? { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
+/// Makes the content of a file last that is there already.
+///
+/// # Errors
+/// What the disk says, and where there is none.
+pub fn sync_file(path: &Path) -> io::Result<()> {
+    if asked(Asked::Sync(path))? { File::open(path)?.sync_all() } else { Ok(()) }
+}
+
 /// # Errors
 /// What the disk says.
 pub fn remove(path: &Path) -> io::Result<()> {

@@ -1,10 +1,12 @@
 //! One file, copied to another disk and read back from there: only then is it a copy.
 
 use crate::io::durable::{self, Durable, Readable};
+use crate::io::tape::files;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 const PIECE: usize = 256 * 1024;
@@ -18,7 +20,8 @@ pub enum Fault {
 }
 
 /// Copies `path` of `own` to the same place of `other`, unless the same content is there already. What is there and is
-/// another content is put aside under a name of its own.
+/// another content is put aside under a name of its own. Nothing is touched where both places are one, whatever their
+/// names.
 ///
 /// # Errors
 /// Which disk is at fault. What is not whole has no name that anybody could take for a copy.
@@ -28,12 +31,12 @@ pub fn copy(own: &Path, other: &Path, path: &Path, sha256: &str) -> Result<(), F
     let copying = |fault: io::Error| Fault::Copy(format!("{}: {fault}", to.display()));
     // A folder that is gone is a disk that is not mounted.
     fs::metadata(other).map_err(copying)?;
-    let folder = to.parent().unwrap_or(other);
-    if !folder.is_dir() {
-        durable::make_folders(folder).map_err(copying)?;
-    }
-    match digest(&to) {
-        Ok(there) if there == sha256 => return Ok(()),
+    apart(own, other, path).map_err(Fault::Copy)?;
+    let inside = path.parent().unwrap_or(Path::new(""));
+    let folder = &files::make_folder(other, inside).map_err(copying)?;
+    // What an earlier run left may never have reached the disk.
+    match durable::sync_file(&to).and_then(|()| digest(&to)) {
+        Ok(there) if there == sha256 => return durable::sync_folder(folder).map_err(copying),
         Ok(_) => put_aside(&to).map_err(copying)?,
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => {}
         Err(fault) => return Err(copying(fault)),
@@ -52,6 +55,66 @@ pub fn copy(own: &Path, other: &Path, path: &Path, sha256: &str) -> Result<(), F
     }
     durable::rename_noreplace(&part, &to).map_err(copying)?;
     durable::sync_folder(folder).map_err(copying)
+}
+
+/// A recording that is found under the copies' name is no copy of itself: another spelling, a link, a mount.
+///
+/// # Errors
+/// What is one.
+pub fn apart(own: &Path, other: &Path, path: &Path) -> Result<(), String> {
+    if same(own, other) {
+        return Err(format!("{}: is the recordings' own folder", other.display()));
+    }
+    let (from, to) = (own.join(path), other.join(path));
+    if same(&from, &to) {
+        return Err(format!("{}: is the recording itself", to.display()));
+    }
+    Ok(())
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    let of = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    of(a).is_some_and(|a| of(b) == Some(a))
+}
+
+/// Whether both folders are on one disk, which is lost with both.
+pub fn on_one_disk(own: &Path, other: &Path) -> bool {
+    let of = |path: &Path| fs::metadata(path).ok().map(|folder| folder.dev());
+    of(own).is_some_and(|own| of(other) == Some(own))
+}
+
+/// What can be seen of the copies without reading them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    Whole,
+    /// The newest counted copy is not there.
+    Lacking,
+}
+
+/// Looks at both folders, and at the newest copy that was counted.
+///
+/// # Errors
+/// Which disk is at fault. Copies that are gone with their folders, on the recordings' own disk, are a lost mount: what
+/// is written there would be on one disk twice.
+pub fn look(own: &Path, other: &Path, newest: Option<&Path>) -> Result<Sight, Fault> {
+    let at = |path: &Path, fault: io::Error| format!("{}: {fault}", path.display());
+    fs::metadata(own).map_err(|fault| Fault::Own(at(own, fault)))?;
+    fs::metadata(other).map_err(|fault| Fault::Copy(at(other, fault)))?;
+    apart(own, other, Path::new("")).map_err(Fault::Copy)?;
+    let Some(newest) = newest else { return Ok(Sight::Whole) };
+    let missing = |path: &Path| match fs::metadata(path) {
+        Ok(_) => Ok(false),
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(fault) => Err(Fault::Copy(at(path, fault))),
+    };
+    if !missing(&below(other, newest).map_err(Fault::Copy)?)? {
+        return Ok(Sight::Whole);
+    }
+    let first = newest.components().next().map_or(other.to_owned(), |first| other.join(first));
+    if missing(&first)? && on_one_disk(own, other) {
+        return Err(Fault::Copy(format!("{}: empty, is it mounted?", other.display())));
+    }
+    Ok(Sight::Lacking)
 }
 
 fn write(from: &Path, part: &Path, sha256: &str) -> Result<(), Fault> {

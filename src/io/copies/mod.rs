@@ -2,16 +2,20 @@
 //! compared with the log once a day, as is the first. Nothing here ever removes a recording.
 
 mod file;
+mod patience;
 
 use crate::duty::ids::CallId;
 use crate::io::clock;
 use crate::io::status::{Alarm, Board, CopyState};
-use crate::io::store::{CheckRow, SealedFile, Store, StoreError};
+use crate::io::store::{CheckRow, FileKind, SealedFile, Store, StoreError};
 use chrono::{DateTime, TimeDelta, Utc};
-use file::Fault;
+use file::{Fault, Sight};
+use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -24,6 +28,10 @@ const RECENT: TimeDelta = TimeDelta::minutes(90);
 const CHECK_EVERY: TimeDelta = TimeDelta::hours(24);
 const CHECK_LOOK: Duration = Duration::from_secs(300);
 const PAGE: u32 = 200;
+/// A disk that does not answer for this time is told of.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Shorter than the hour, so that the hourly look tries anew what was found bad in the one before.
+const KNOWN_FOR: TimeDelta = TimeDelta::minutes(50);
 
 /// From where to where.
 #[derive(Debug, Clone)]
@@ -35,7 +43,7 @@ pub struct Plan {
 
 /// Until the daemon stops.
 pub async fn keep(plan: Plan, store: Store, board: Board, stopping: CancellationToken) {
-    let copier = Copier { plan: Arc::new(plan), store, board };
+    let copier = Copier::new(plan, store, board);
     tokio::select! {
         () = keep_copying(copier.clone()) => {}
         () = keep_checking(copier) => {}
@@ -45,6 +53,7 @@ pub async fn keep(plan: Plan, store: Store, board: Board, stopping: Cancellation
 
 /// What is sealed is copied, also while everything is compared.
 async fn keep_copying(copier: Copier) {
+    copier.begin().await;
     let mut all: Option<DateTime<Utc>> = None;
     let mut wait = Duration::ZERO;
     loop {
@@ -52,29 +61,29 @@ async fn keep_copying(copier: Copier) {
         let now = clock::now().wall;
         let everything = all.is_none_or(|last| now - last >= ALL_EVERY || now < last);
         let since = if everything { DateTime::UNIX_EPOCH } else { now - RECENT };
-        wait = match copier.turn(since).await {
-            Ok(true) => {
-                all = if everything { Some(now) } else { all };
-                LOOK_EVERY
-            }
-            Ok(false) => AGAIN,
-            Err(error) => {
-                warn!(%error, "what has no second copy cannot be read");
-                AGAIN
-            }
-        };
+        let turn = copier.turn(since).await;
+        wait = if matches!(turn, Ok(Turn::Well)) { LOOK_EVERY } else { AGAIN };
+        match turn {
+            Ok(Turn::Well | Turn::Faulty) => all = if everything { Some(now) } else { all },
+            Ok(Turn::Stopped) => {}
+            Err(error) => warn!(%error, "what has no second copy cannot be read"),
+        }
     }
 }
 
-/// Once a day, since whenever it was done last.
+/// Once a day, since whenever it was done last, and at once when a copy is missed.
 async fn keep_checking(copier: Copier) {
     loop {
-        tokio::time::sleep(CHECK_LOOK).await;
+        let missed = tokio::time::timeout(CHECK_LOOK, copier.check_now.notified()).await.is_ok();
         let due = match copier.store.last_copy_check().await {
-            Ok(last) => last.is_none_or(|last| clock::now().wall - last >= CHECK_EVERY),
+            Ok(last) => last.is_none_or(|last| clock::now().wall - last.to >= CHECK_EVERY),
             Err(_) => false,
         };
-        if due && let Err(error) = copier.check().await {
+        // A disk that is away is an alarm already; it is not one of every file.
+        if !(missed || due) || !matches!(copier.look().await, Ok(Ok(_))) {
+            continue;
+        }
+        if let Err(error) = copier.check().await {
             warn!(%error, "the two copies could not be compared");
         }
     }
@@ -95,45 +104,141 @@ struct Copier {
     plan: Arc<Plan>,
     store: Store,
     board: Board,
+    known: Arc<Mutex<Known>>,
+    check_now: Arc<Notify>,
+    patience: Duration,
+}
+
+/// What this run has found out.
+#[derive(Default)]
+struct Known {
+    /// Recordings without a second copy that are not what the log says: since when, and how.
+    bad: BTreeMap<(CallId, FileKind), (DateTime<Utc>, String)>,
+    /// The newest counted copy, where it is gone: a check was asked for.
+    lacking: Option<PathBuf>,
+    /// Threads whose disk does not answer.
+    hanging: usize,
+}
+
+/// What became of a look at what has no second copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Well,
+    /// All was looked at, and something is wrong.
+    Faulty,
+    /// By the disk.
+    Stopped,
 }
 
 impl Copier {
-    /// Copies what has no second copy. Whether nothing went wrong.
-    async fn turn(&self, since: DateTime<Utc>) -> Result<bool, StoreError> {
-        loop {
-            let files = self.store.uncopied(since, PAGE).await?;
-            if files.is_empty() {
-                break;
+    fn new(plan: Plan, store: Store, board: Board) -> Self {
+        let (plan, known, check_now) = (Arc::new(plan), Arc::default(), Arc::default());
+        Self { plan, store, board, known, check_now, patience: PATIENCE }
+    }
+
+    /// What the run before found, and what is no other disk.
+    async fn begin(&self) {
+        match self.store.last_copy_check().await {
+            Ok(last) => last.iter().for_each(|row| self.compared(row)),
+            Err(error) => warn!(%error, "the last comparison cannot be read"),
+        }
+        let one = self.at_the_disk(|plan| file::on_one_disk(&plan.recordings, &plan.copies)).await;
+        if one.unwrap_or(false) {
+            let copies = self.plan.copies.display();
+            warn!(%copies, "the second copies are on the disk of the first: both are lost with it");
+        }
+    }
+
+    /// Copies what has no second copy.
+    async fn turn(&self, since: DateTime<Utc>) -> Result<Turn, StoreError> {
+        let lacking = match self.look().await? {
+            Ok(lacking) => lacking,
+            Err(Fault::Copy(why)) => {
+                self.fails(&why);
+                return Ok(Turn::Stopped);
             }
-            self.show(files.len());
-            let mut fault = None;
+            Err(Fault::Own(why)) => {
+                // Whoever looks after that disk tells of it.
+                warn!(%why, "the recordings are away");
+                return Ok(Turn::Stopped);
+            }
+        };
+        let mut after = None;
+        loop {
+            let mut files = self.store.uncopied(since, after, PAGE).await?;
+            let Some(last) = files.last() else { break };
+            after = Some((last.call, last.kind));
+            files.retain(|file| !self.is_bad(file));
+            self.show(files.len() + self.known().bad.len());
             for file in files {
                 match self.copy(&file).await {
-                    Ok(()) => self.store.copied(file.call, file.kind, clock::now()).await?,
+                    Ok(()) => {
+                        self.store.copied(file.call, file.kind, clock::now()).await?;
+                        self.known().bad.remove(&(file.call, file.kind));
+                    }
                     Err(Fault::Copy(why)) => {
                         // The disk is the same for the others.
-                        fault = Some(why);
-                        break;
+                        self.fails(&why);
+                        return Ok(Turn::Stopped);
                     }
-                    Err(Fault::Own(why)) => fault = Some(why),
+                    Err(Fault::Own(why)) => self.is_spoiled(&file, why),
                 }
             }
-            if let Some(why) = fault {
-                self.fails(&why);
-                return Ok(false);
-            }
         }
-        self.show(0);
-        self.works();
-        Ok(true)
+        let bad = self.known().bad.len();
+        self.show(bad);
+        self.tell_bad();
+        match &lacking {
+            Some(path) => self.fails(&format!("{}: 不见了 · is gone", path.display())),
+            None => self.works(),
+        }
+        Ok(if bad == 0 && lacking.is_none() { Turn::Well } else { Turn::Faulty })
+    }
+
+    /// The newest copy that was counted, where it is not there. A check is asked for then, once.
+    async fn look(&self) -> Result<Result<Option<PathBuf>, Fault>, StoreError> {
+        let newest = self.store.newest_copy().await?.map(|file| file.path);
+        let path = newest.clone();
+        let looking =
+            move |plan: &Plan| file::look(&plan.recordings, &plan.copies, path.as_deref());
+        let seen = self.at_the_disk(looking).await;
+        let lacking = match seen.unwrap_or_else(|error| Err(Fault::Copy(error.to_string()))) {
+            Ok(Sight::Whole) => Ok(None),
+            Ok(Sight::Lacking) => Ok(newest),
+            Err(fault) => Err(fault),
+        };
+        let now = lacking.as_ref().ok().cloned().flatten();
+        let before = std::mem::replace(&mut self.known().lacking, now.clone());
+        if now.is_some() && now != before {
+            self.check_now.notify_one();
+        }
+        Ok(lacking)
     }
 
     async fn copy(&self, sealed: &SealedFile) -> Result<(), Fault> {
-        let (plan, sealed) = (Arc::clone(&self.plan), sealed.clone());
-        let copying = tokio::task::spawn_blocking(move || {
+        let sealed = sealed.clone();
+        let copying = self.at_the_disk(move |plan| {
             file::copy(&plan.recordings, &plan.copies, &sealed.path, &sealed.sha256)
         });
         copying.await.unwrap_or_else(|error| Err(Fault::Copy(error.to_string())))
+    }
+
+    async fn at_the_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Plan) -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let plan = Arc::clone(&self.plan);
+        let mut hung = false;
+        let hangs = || {
+            hung = true;
+            self.known().hanging += 1;
+            self.fails(&format!("{}: 无应答 · no answer", self.plan.copies.display()));
+        };
+        let done = patience::wait(self.patience, move || work(&plan), hangs).await;
+        if hung {
+            self.known().hanging -= 1;
+        }
+        done
     }
 
     /// Reads both copies of everything and compares them with the log. A copy that is no longer one is put aside and
@@ -146,13 +251,18 @@ impl Copier {
             let Some(last) = files.last().map(|file| file.call) else { break };
             after = Some(last);
             for sealed in files {
-                let plan = Arc::clone(&self.plan);
                 let begin = tokio::time::Instant::now();
-                let looked = tokio::task::spawn_blocking(move || compare(&plan, &sealed)).await;
-                let (own, copies, faults) = looked.unwrap_or_default();
-                row.own += own;
-                row.copies += copies;
-                for fault in faults {
+                let looked = self.at_the_disk(move |plan| compare(plan, &sealed)).await;
+                let seen = looked.unwrap_or_else(|error| Compared {
+                    faults: vec![error.to_string()],
+                    ..Compared::default()
+                });
+                row.own += seen.own;
+                row.copies += seen.copies;
+                for mended in seen.mended {
+                    warn!(%mended, "a second copy was not what the log says, and is copied again");
+                }
+                for fault in seen.faults {
                     error!(%fault, "a recording is not what the log says");
                     row.faults += 1;
                     if row.named.is_empty() {
@@ -166,6 +276,11 @@ impl Copier {
         row.to = clock::now().wall;
         info!(own = row.own, copies = row.copies, faults = row.faults, "both copies compared");
         self.store.copies_checked(row.clone()).await?;
+        self.compared(&row);
+        Ok(row)
+    }
+
+    fn compared(&self, row: &CheckRow) {
         self.board.update(|status| match row.faults {
             0 => drop(status.alarms.remove("copies_differ")),
             faults => {
@@ -182,7 +297,46 @@ impl Copier {
                 status.alarms.insert("copies_differ", alarm);
             }
         });
-        Ok(row)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_bad(&self, file: &SealedFile) -> bool {
+        let now = clock::now().wall;
+        let known = self.known();
+        let seen = known.bad.get(&(file.call, file.kind));
+        seen.is_some_and(|(at, _)| now - *at < KNOWN_FOR && now >= *at)
+    }
+
+    fn is_spoiled(&self, file: &SealedFile, why: String) {
+        error!(%why, "a recording without a second copy is not what the log says");
+        self.known().bad.insert((file.call, file.kind), (clock::now().wall, why));
+        self.tell_bad();
+    }
+
+    fn tell_bad(&self) {
+        let (count, first) = {
+            let known = self.known();
+            (known.bad.len(), known.bad.values().next().cloned())
+        };
+        self.board.update(|status| {
+            let Some((since, why)) = first else {
+                return drop(status.alarms.remove("copies_own"));
+            };
+            let since = status.alarms.get("copies_own").map_or(since, |before| before.since);
+            let alarm = Alarm {
+                since,
+                zh: format!(
+                    "本机录音缺失或与记录不符，且没有第二份：{count} 个文件（{why}），请勿删除任何文件"
+                ),
+                en: format!(
+                    "{count} recordings are missing or not what the log says, and have no second copy ({why}): delete nothing"
+                ),
+            };
+            status.alarms.insert("copies_own", alarm);
+        });
     }
 
     fn show(&self, left: usize) {
@@ -191,6 +345,10 @@ impl Copier {
     }
 
     fn works(&self) {
+        // Whoever waits for the disk tells of it.
+        if self.known().hanging > 0 {
+            return;
+        }
         self.board.update(|status| drop(status.alarms.remove("copies")));
     }
 
@@ -212,10 +370,19 @@ impl Copier {
     }
 }
 
-/// How many files were read on each disk, and what is wrong.
-fn compare(plan: &Plan, sealed: &SealedFile) -> (u64, u64, Vec<String>) {
+/// How many files were read on each disk, what is wrong, and what was and is copied again.
+#[derive(Default)]
+struct Compared {
+    own: u64,
+    copies: u64,
+    faults: Vec<String>,
+    mended: Vec<String>,
+}
+
+fn compare(plan: &Plan, sealed: &SealedFile) -> Compared {
+    let (recordings, copies, path) = (&plan.recordings, &plan.copies, &sealed.path);
     let look = |folder: &Path| -> Option<String> {
-        let path = match file::below(folder, &sealed.path) {
+        let path = match file::below(folder, path) {
             Ok(path) => path,
             Err(why) => return Some(why),
         };
@@ -225,20 +392,28 @@ fn compare(plan: &Plan, sealed: &SealedFile) -> (u64, u64, Vec<String>) {
             Err(fault) => Some(format!("{}: {fault}", path.display())),
         }
     };
-    let own = look(&plan.recordings);
+    let own = look(recordings);
     let own_is_good = own.is_none();
-    let mut faults: Vec<String> = own.into_iter().collect();
+    let mut seen = Compared { own: 1, faults: own.into_iter().collect(), ..Compared::default() };
     if !sealed.copied {
-        return (1, 0, faults);
+        for fault in &mut seen.faults {
+            fault.push_str(" (没有第二份 · no second copy)");
+        }
+        return seen;
     }
-    let copy = look(&plan.copies);
-    if let Some(why) = copy {
-        let again = own_is_good
-            .then(|| file::copy(&plan.recordings, &plan.copies, &sealed.path, &sealed.sha256));
-        let mended = matches!(again, Some(Ok(())));
-        faults.push(if mended { format!("{why} (copied again)") } else { why });
+    if let Err(why) = file::apart(recordings, copies, path) {
+        seen.faults.push(why);
+        return seen;
     }
-    (1, 1, faults)
+    seen.copies = 1;
+    if let Some(why) = look(copies) {
+        // Not where the disk has gone meanwhile.
+        let mended = own_is_good
+            && file::look(recordings, copies, Some(path)).is_ok()
+            && file::copy(recordings, copies, path, &sealed.sha256).is_ok();
+        if mended { &mut seen.mended } else { &mut seen.faults }.push(why);
+    }
+    seen
 }
 
 #[cfg(test)]

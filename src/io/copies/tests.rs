@@ -22,7 +22,7 @@ impl Site {
         };
         fs::create_dir_all(plan.recordings.join("2026/11/26")).unwrap();
         fs::create_dir(&plan.copies).unwrap();
-        let copier = Copier { plan: Arc::new(plan), store, board: Board::new() };
+        let copier = Copier::new(plan, store, Board::new());
         let mut site = Self { folder, copier, calls: vec![] };
         for n in 0..calls {
             site.seal(n).await;
@@ -51,11 +51,11 @@ impl Site {
     }
 
     async fn turn(&self) -> bool {
-        self.copier.turn(DateTime::UNIX_EPOCH).await.unwrap()
+        self.copier.turn(DateTime::UNIX_EPOCH).await.unwrap() == Turn::Well
     }
 
     async fn left(&self) -> usize {
-        self.copier.store.uncopied(DateTime::UNIX_EPOCH, 1000).await.unwrap().len()
+        self.copier.store.uncopied(DateTime::UNIX_EPOCH, None, 1000).await.unwrap().len()
     }
 
     fn alarm(&self, key: &str) -> Option<String> {
@@ -86,7 +86,7 @@ async fn rec_d15_every_recording_and_tape_is_on_both_disks() {
     }
     site.seal(3).await;
     let recent = clock::now().wall - RECENT;
-    assert!(site.copier.turn(recent).await.unwrap(), "and what is sealed later");
+    assert_eq!(site.copier.turn(recent).await, Ok(Turn::Well), "and what is sealed later");
     assert!(site.copy(3).is_file());
 }
 
@@ -157,7 +157,12 @@ async fn rec_d9_a_recording_that_is_not_what_the_log_says_is_not_copied_and_name
     let site = Site::with(2).await;
     fs::write(site.own(0), "another").unwrap();
     assert!(!site.turn().await);
-    assert!(site.alarm("copies").unwrap().contains(&site.calls[0].0.to_string()));
+    let alarm = site.alarm("copies_own").unwrap();
+    assert!(
+        alarm.contains(&site.calls[0].0.to_string()) && alarm.contains("没有第二份"),
+        "{alarm}"
+    );
+    assert_eq!(site.alarm("copies"), None, "nothing says that the first is kept");
     assert!(!site.copy(0).exists());
     assert!(site.copy(1).is_file(), "the others are");
     assert_eq!(fs::read(site.own(0)).unwrap(), b"another", "kept for examination");
@@ -178,7 +183,8 @@ async fn rec_d15_both_copies_are_compared_with_the_log_and_what_is_spoiled_is_na
     fs::remove_file(site.copy(2)).unwrap();
     fs::write(site.own(3), "spoiled").unwrap();
     let row = site.copier.check().await.unwrap();
-    assert_eq!(row.faults, 3, "{}", row.named);
+    assert_eq!(row.faults, 1, "what is mended is no fault: {}", row.named);
+    assert!(row.named.contains(&site.calls[3].0.to_string()), "{}", row.named);
     assert!(site.alarm("copies_differ").unwrap().contains("勿删除"));
     for n in [1, 2] {
         assert_eq!(fs::read(site.copy(n)).unwrap(), fs::read(site.own(n)).unwrap());
@@ -189,6 +195,199 @@ async fn rec_d15_both_copies_are_compared_with_the_log_and_what_is_spoiled_is_na
     fs::copy(site.copy(3), site.own(3)).unwrap();
     assert_eq!(site.copier.check().await.unwrap().faults, 0);
     assert_eq!(site.alarm("copies_differ"), None);
+}
+
+/// Whatever its name: a link to the folder, or to one in it.
+#[tokio::test]
+async fn rec_d15_a_recording_is_never_its_own_second_copy() {
+    let site = Site::with(1).await;
+    let plan = &site.copier.plan;
+    let (call, path) = &site.calls[0];
+    fs::remove_dir(&plan.copies).unwrap();
+    std::os::unix::fs::symlink(&plan.recordings, &plan.copies).unwrap();
+    assert_eq!(site.copier.turn(DateTime::UNIX_EPOCH).await, Ok(Turn::Stopped));
+    assert!(site.alarm("copies").unwrap().contains("own folder"));
+    assert_eq!(site.left().await, 2);
+    let again = plan.recordings.join("../recordings");
+    let done = file::copy(&plan.recordings, &again, path, "another");
+    assert!(matches!(done, Err(Fault::Copy(why)) if why.contains("own folder")));
+    fs::remove_file(&plan.copies).unwrap();
+    fs::create_dir(&plan.copies).unwrap();
+    std::os::unix::fs::symlink(plan.recordings.join("2026"), plan.copies.join("2026")).unwrap();
+    let done = file::copy(&plan.recordings, &plan.copies, path, "another");
+    assert!(matches!(done, Err(Fault::Copy(why)) if why.contains("recording itself")));
+    site.copier.store.copied(*call, FileKind::Wav, clock::now()).await.unwrap();
+    let row = site.copier.check().await.unwrap();
+    assert_eq!((row.copies, row.faults), (0, 1), "{}", row.named);
+    fs::write(site.own(0), "spoiled").unwrap();
+    assert_eq!(site.copier.check().await.unwrap().faults, 2);
+    let names = fs::read_dir(site.own(0).parent().unwrap()).unwrap();
+    assert_eq!(names.count(), 2, "nothing is renamed, nothing is added");
+    assert_eq!(fs::read(site.own(0)).unwrap(), b"spoiled");
+}
+
+#[test]
+fn rec_d9_a_copy_counts_when_its_content_and_its_name_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let (own, other) = (folder.path().join("own"), folder.path().join("other"));
+    fs::create_dir_all(own.join("2026/11")).unwrap();
+    fs::create_dir(&other).unwrap();
+    let path = Path::new("2026/11/a.wav");
+    fs::write(own.join(path), vec![7; 1000]).unwrap();
+    let sha256 = file::digest(&own.join(path)).unwrap();
+    let synced = || {
+        let (seen, told) = std::sync::mpsc::channel();
+        durable::watch(Some(Box::new(move |asked| {
+            if let Asked::Sync(path) | Asked::SyncFolder(path) = asked {
+                seen.send(path.to_owned()).unwrap();
+            }
+            Ok(true)
+        })));
+        file::copy(&own, &other, path, &sha256).unwrap();
+        durable::watch(None);
+        told.iter().collect::<Vec<_>>()
+    };
+    let (to, day) = (other.join(path), other.join("2026/11"));
+    let first = synced();
+    for folder in [&other, &other.join("2026"), &day] {
+        assert!(first.contains(folder), "{} in {first:?}", folder.display());
+    }
+    assert_eq!(synced(), [to, day], "what is there already may never have been synced");
+}
+
+/// Of two files each, they are more than are looked at together.
+#[tokio::test]
+async fn rec_d9_spoiled_recordings_hold_up_no_other_and_are_not_read_again_at_each_turn() {
+    let spoiled = PAGE as usize / 2 + 1;
+    let mut site = Site::with(spoiled).await;
+    for n in 0..spoiled {
+        for path in [site.own(n), site.own(n).with_extension("tape")] {
+            fs::write(path, "another").unwrap();
+        }
+    }
+    site.seal(spoiled).await;
+    assert_eq!(site.copier.turn(DateTime::UNIX_EPOCH).await, Ok(Turn::Faulty));
+    assert!(site.copy(spoiled).is_file(), "the newest of all is copied");
+    let alarm = site.alarm("copies_own").unwrap();
+    assert!(alarm.contains(&format!("{} 个文件", 2 * spoiled)), "{alarm}");
+    assert!(alarm.contains("请勿删除任何文件"), "{alarm}");
+    assert_eq!(site.alarm("copies"), None);
+    for n in 0..spoiled {
+        for path in [site.calls[n].1.clone(), site.calls[n].1.with_extension("tape")] {
+            let path = site.copier.plan.recordings.join(path);
+            fs::write(&path, format!("{} of {n}", path.display())).unwrap();
+        }
+    }
+    assert!(!site.turn().await, "known for an hour");
+    assert_eq!(site.left().await, 2 * spoiled);
+    for (at, _) in site.copier.known().bad.values_mut() {
+        *at -= KNOWN_FOR;
+    }
+    assert!(site.turn().await);
+    assert_eq!((site.left().await, site.alarm("copies_own")), (0, None));
+}
+
+/// A pipe without a writer is opened as a file on a lost mount: not at all.
+#[tokio::test]
+async fn rec_d9_a_mount_that_hangs_is_told_and_waited_for() {
+    use std::os::unix::ffi::OsStrExt;
+    let mut site = Site::with(1).await;
+    site.copier.patience = Duration::from_millis(20);
+    fs::create_dir_all(site.copy(0).parent().unwrap()).unwrap();
+    let pipes = [site.copy(0), site.copy(0).with_extension("tape")];
+    for pipe in &pipes {
+        let name = std::ffi::CString::new(pipe.as_os_str().as_bytes()).unwrap();
+        // SAFETY: a NUL-terminated path that lives through the call.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    }
+    let copier = site.copier.clone();
+    let turn = tokio::spawn(async move { copier.turn(DateTime::UNIX_EPOCH).await });
+    while site.alarm("copies").is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert!(site.alarm("copies").unwrap().contains("无应答"));
+    assert!(!turn.is_finished(), "nothing is tried beside it");
+    let open = |pipe| fs::OpenOptions::new().read(true).write(true).open(pipe).unwrap();
+    let opened = pipes.each_ref().map(open);
+    assert_eq!(turn.await.unwrap(), Ok(Turn::Stopped), "a pipe is no copy");
+    drop(opened);
+    pipes.iter().for_each(|pipe| fs::remove_file(pipe).unwrap());
+    assert!(site.turn().await);
+    assert_eq!(site.alarm("copies"), None);
+}
+
+#[test]
+fn rec_d9_a_mount_that_hangs_for_good_keeps_nobody_from_leaving() {
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let hanging = patience::wait(Duration::ZERO, move || gate.recv(), || ());
+        let left = tokio::time::timeout(Duration::from_millis(20), hanging).await;
+        assert!(left.is_err(), "it hangs");
+    });
+    drop(runtime);
+    drop(open);
+}
+
+#[tokio::test]
+async fn rec_d9_a_mount_that_is_empty_is_told_at_once_and_nothing_is_written_there() {
+    let mut site = Site::with(2).await;
+    assert!(site.turn().await);
+    let copies = site.copier.plan.copies.clone();
+    let away = site.folder.path().join("away");
+    fs::rename(copies.join("2026"), &away).unwrap();
+    site.seal(2).await;
+    assert_eq!(site.copier.turn(DateTime::UNIX_EPOCH).await, Ok(Turn::Stopped));
+    assert!(site.alarm("copies").unwrap().contains("mounted"));
+    assert_eq!(site.copier.check().await.unwrap().faults, 4, "nothing is mended there");
+    assert_eq!(fs::read_dir(&copies).unwrap().count(), 0);
+    fs::rename(&away, copies.join("2026")).unwrap();
+    assert!(site.turn().await);
+    assert_eq!((site.left().await, site.alarm("copies")), (0, None));
+}
+
+#[tokio::test]
+async fn rec_d9_a_counted_copy_that_is_gone_is_told_and_everything_is_compared_at_once() {
+    let site = Site::with(3).await;
+    assert!(site.turn().await);
+    let newest = &site.calls.iter().max().unwrap().1;
+    let newest = site.copier.plan.copies.join(newest);
+    fs::remove_file(&newest).unwrap();
+    fs::remove_file(newest.with_extension("tape")).unwrap();
+    let wanted = || tokio::time::timeout(Duration::ZERO, site.copier.check_now.notified());
+    assert!(wanted().await.is_err());
+    assert_eq!(site.copier.turn(DateTime::UNIX_EPOCH).await, Ok(Turn::Faulty));
+    assert!(site.alarm("copies").unwrap().contains("不见了"));
+    assert!(wanted().await.is_ok());
+    assert!(!site.turn().await);
+    assert!(wanted().await.is_err(), "once");
+    assert_eq!(site.copier.check().await.unwrap().faults, 0, "it is mended");
+    assert!(newest.is_file());
+    assert!(site.turn().await);
+    assert_eq!(site.alarm("copies"), None);
+}
+
+#[tokio::test]
+async fn rec_d15_what_was_compared_before_a_restart_is_an_alarm_after_it() {
+    let site = Site::with(1).await;
+    assert!(site.turn().await);
+    fs::write(site.own(0), "spoiled").unwrap();
+    assert_eq!(site.copier.check().await.unwrap().faults, 1);
+    let (plan, store) = (Plan::clone(&site.copier.plan), site.copier.store.clone());
+    let again = Copier::new(plan, store, Board::new());
+    again.begin().await;
+    let alarms = again.board.status().alarms;
+    assert_eq!(
+        alarms.get("copies_differ").map(|alarm| alarm.zh.clone()),
+        site.alarm("copies_differ")
+    );
+    assert!(alarms["copies_differ"].zh.contains("1 个文件"));
+    fs::copy(site.copy(0), site.own(0)).unwrap();
+    site.copier.check().await.unwrap();
+    let again =
+        Copier::new(Plan::clone(&site.copier.plan), site.copier.store.clone(), Board::new());
+    again.begin().await;
+    assert!(again.board.status().alarms.is_empty());
 }
 
 #[test]

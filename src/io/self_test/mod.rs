@@ -58,6 +58,7 @@ pub struct SelfTest {
 impl SelfTest {
     /// Until the daemon stops.
     pub async fn keep(mut self, stopping: CancellationToken) {
+        recall(&self.store, &self.board).await;
         let mut wait = FIRST;
         loop {
             let due = async {
@@ -106,18 +107,8 @@ impl SelfTest {
     }
 
     fn tell(&self, failing: Option<Failing>, since: DateTime<Utc>) {
-        self.board.update(|status| {
-            status.self_tested = Some(since);
-            match failing {
-                None => drop(status.alarms.remove("self_test")),
-                Some(failing) => {
-                    let (zh, en) = failing.remedy();
-                    let zh = format!("录音自检未通过：{zh}");
-                    let en = format!("The recording self-test is not good: {en}");
-                    status.alarms.insert("self_test", Alarm { since, zh, en });
-                }
-            }
-        });
+        self.board.update(|status| status.self_tested = Some(since));
+        warn_of(&self.board, failing, since);
     }
 
     async fn test(&self, call: CallId) -> (Measured, Option<Failing>, String) {
@@ -130,16 +121,10 @@ impl SelfTest {
             Ok(spoken) => spoken,
             Err(fault) => return (nothing, Some(Failing::Refused), fault.to_string()),
         };
-        let arrived = matches!(self.store.entry_row(call.into()).await, Ok(Some(_)));
-        match (&spoken.ended, arrived) {
-            (Ended::Talked, true) => self.listen(call, spoken, of_caller).await,
-            (Ended::Talked, false) => {
-                (nothing, Some(Failing::Elsewhere), "answered elsewhere".to_owned())
-            }
-            (Ended::Refused(why), _) => (nothing, Some(Failing::Refused), why.clone()),
-            (Ended::Unanswered, _) => {
-                (nothing, Some(Failing::NotArrived), "nobody answered".to_owned())
-            }
+        let arrived = arrived(&self.store, call, SEALED_WITHIN).await;
+        match without_voice(&spoken.ended, arrived) {
+            Some((failing, detail)) => (nothing, Some(failing), detail),
+            None => self.listen(call, spoken, of_caller).await,
         }
     }
 
@@ -207,5 +192,116 @@ impl SelfTest {
             Ok(Err(why)) => failed(Failing::NotRecorded, why),
             Err(error) => failed(Failing::NotRecorded, error.to_string()),
         }
+    }
+}
+
+/// What was wrong before the start is wrong until a test is good.
+async fn recall(store: &Store, board: &Board) {
+    match store.last_self_test().await {
+        Ok(last) => last.iter().for_each(|last| warn_of(board, last.failing, last.at)),
+        Err(error) => warn!(%error, "the last self-test cannot be read"),
+    }
+}
+
+fn warn_of(board: &Board, failing: Option<Failing>, since: DateTime<Utc>) {
+    board.update(|status| match failing {
+        None => drop(status.alarms.remove("self_test")),
+        Some(failing) => {
+            let (zh, en) = failing.remedy();
+            let zh = format!("录音自检未通过：{zh}");
+            let en = format!("The recording self-test is not good: {en}");
+            status.alarms.insert("self_test", Alarm { since, zh, en });
+        }
+    });
+}
+
+/// Whether the line had the call: the log may be slower than the telephone.
+async fn arrived(store: &Store, call: CallId, within: Duration) -> Result<bool, String> {
+    let until = tokio::time::Instant::now() + within;
+    loop {
+        match store.entry_row(call.into()).await {
+            Ok(Some(_)) => return Ok(true),
+            Ok(None) if tokio::time::Instant::now() >= until => return Ok(false),
+            Ok(None) => tokio::time::sleep(LOOK).await,
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// What is wrong before anything is listened to. A log that cannot be read says nothing of where the call went.
+fn without_voice(ended: &Ended, arrived: Result<bool, String>) -> Option<(Failing, String)> {
+    match (ended, arrived) {
+        (Ended::Talked, Ok(true)) => None,
+        (Ended::Talked, Ok(false)) => Some((Failing::Elsewhere, "answered elsewhere".to_owned())),
+        (Ended::Refused(why), Ok(false)) => Some((Failing::Refused, why.clone())),
+        (Ended::Unanswered, Ok(false)) => Some((Failing::NotArrived, "nobody answered".to_owned())),
+        (Ended::Refused(why), Ok(true)) => Some((Failing::NotServed, why.clone())),
+        (Ended::Unanswered, Ok(true)) => Some((Failing::NotServed, "not answered".to_owned())),
+        (_, Err(why)) => Some((Failing::NotFound, why)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::duty::journal::{Arrival, Fact, Noted};
+    use crate::io::store::tests::{random, store};
+
+    #[test]
+    fn rec_q4_only_a_call_that_the_log_does_not_have_went_elsewhere() {
+        let judged = |ended: Ended, arrived| without_voice(&ended, arrived).map(|one| one.0);
+        let refused = || Ended::Refused("INVITE 486 Busy Here".to_owned());
+        let locked = || Err("another process keeps the log locked".to_owned());
+        assert_eq!(judged(Ended::Talked, Ok(true)), None);
+        assert_eq!(judged(Ended::Talked, Ok(false)), Some(Failing::Elsewhere));
+        assert_eq!(judged(refused(), Ok(false)), Some(Failing::Refused));
+        assert_eq!(judged(Ended::Unanswered, Ok(false)), Some(Failing::NotArrived));
+        for ended in [refused(), Ended::Unanswered] {
+            assert_eq!(judged(ended, Ok(true)), Some(Failing::NotServed));
+        }
+        for ended in [refused(), Ended::Unanswered, Ended::Talked] {
+            assert_eq!(judged(ended, locked()), Some(Failing::NotFound));
+        }
+        let said = without_voice(&Ended::Talked, locked()).unwrap().1;
+        assert!(said.contains("locked"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn rec_q4_a_log_that_is_slow_is_asked_again() {
+        let (store, call) = (store(), CallId::new(clock::now(), &mut random()));
+        assert_eq!(arrived(&store, call, Duration::ZERO).await, Ok(false));
+        let asking = tokio::spawn({
+            let store = store.clone();
+            async move { arrived(&store, call, Duration::from_secs(60)).await }
+        });
+        tokio::task::yield_now().await;
+        let fact = Fact::Arrived(Box::new(Arrival::from_number(call, "13800130007", "")));
+        store.note(Noted { at: clock::now(), fact }).await.unwrap();
+        assert_eq!(asking.await.unwrap(), Ok(true));
+    }
+
+    #[tokio::test]
+    async fn rec_q4_what_a_test_found_before_a_restart_is_an_alarm_after_it() {
+        let (store, board) = (store(), Board::new());
+        let at = clock::now();
+        let row = |failing, wall| SelfTestRow {
+            call: CallId::new(at, &mut clock::random()),
+            at: wall,
+            asked_by: String::new(),
+            failing,
+            measured: Measured::default(),
+            detail: String::new(),
+        };
+        recall(&store, &board).await;
+        assert!(board.status().alarms.is_empty(), "nothing was tested");
+        store.self_tested(row(Some(Failing::Left), at.wall), at).await.unwrap();
+        recall(&store, &board).await;
+        let alarm = board.status().alarms["self_test"].clone();
+        assert_eq!(alarm.since, store.last_self_test().await.unwrap().unwrap().at);
+        assert!(alarm.zh.contains("来电一侧"), "{}", alarm.zh);
+        let later = at.wall + chrono::TimeDelta::seconds(1);
+        store.self_tested(row(None, later), at).await.unwrap();
+        recall(&store, &board).await;
+        assert!(board.status().alarms.is_empty());
     }
 }

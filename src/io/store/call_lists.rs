@@ -98,13 +98,42 @@ impl Store {
     }
 }
 
-/// As of when it came; its entry is made once, however many lists name it.
+/// As of when it came, and recorded now; its entry is made once, however many lists name it.
 fn missed(sql: &rusqlite::Connection, call: CallId, one: &Match, now: Now) -> Result<()> {
     let then = Now { wall: one.listed.at, ..now };
     let arrival = Arrival::from_number(call, &one.listed.caller, "");
-    if calls::arrived(sql, &arrival, then)?.is_some() {
+    if calls::heard_of(sql, &arrival, then, now)?.is_some() {
         calls::ended(sql, call, Disposition::Missed, None, 0, WHY, then)?;
         callbacks::make(sql, call, now)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::duty::call_list::Listed;
+    use crate::io::store::tests::{at, call, one, store};
+    use crate::io::store::wait;
+
+    #[test]
+    fn what_a_list_tells_of_is_recorded_when_it_is_imported_and_occurred_before() {
+        let (store, then, now) = (store(), at(0.0), at(90_000.0));
+        let listed = Listed { line: 1, at: then.wall, caller: "8001".to_owned(), answered: false };
+        let missed = Match { listed, found: Found::Missed, call: None };
+        let list = CallList {
+            name: "Master.csv".to_owned(),
+            sha256: "00".to_owned(),
+            from: then.wall,
+            to: then.wall,
+            matches: vec![(missed, call(1))],
+        };
+        assert!(wait(store.take_call_list(list, now)).unwrap());
+        let number = |query| one::<i64>(&store, query);
+        assert_eq!(number("SELECT occurred_ms FROM entry"), ms(then.wall));
+        assert_eq!(number("SELECT recorded_ms FROM entry"), ms(now.wall));
+        assert_eq!(number("SELECT at_ms FROM revision WHERE no = 0"), ms(now.wall));
+        assert_eq!(number("SELECT arrived_ms FROM call"), ms(then.wall));
+        wait(store.verify_entry(call(1).into())).unwrap();
+    }
 }

@@ -16,6 +16,16 @@ use crate::protocol::rtp::Party;
 use rusqlite::{Connection, OptionalExtension, params};
 
 pub(super) fn arrived(sql: &Connection, arrival: &Arrival, now: Now) -> Result<Option<Live>> {
+    heard_of(sql, arrival, now, now)
+}
+
+/// As [`arrived`], of a call that is heard of later: its entry says when that was.
+pub(super) fn heard_of(
+    sql: &Connection,
+    arrival: &Arrival,
+    now: Now,
+    recorded: Now,
+) -> Result<Option<Live>> {
     let entry = EntryId::from(arrival.call);
     let known =
         sql.prepare_cached("SELECT 1 FROM call WHERE id = ?1")?.exists([Id(arrival.call)])?;
@@ -29,7 +39,7 @@ pub(super) fn arrived(sql: &Connection, arrival: &Arrival, now: Now) -> Result<O
     };
     sql.prepare_cached(
         "INSERT INTO entry (id, number, source, occurred_ms, recorded_ms, caller_unit, caller_name,
-           caller_duty, caller_phone) VALUES (?1, ?2, 'call_in', ?3, ?3, ?4, ?5, ?6, ?7)",
+           caller_duty, caller_phone) VALUES (?1, ?2, 'call_in', ?3, ?8, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
         Id(entry),
@@ -39,6 +49,7 @@ pub(super) fn arrived(sql: &Connection, arrival: &Arrival, now: Now) -> Result<O
         called,
         duty,
         arrival.caller,
+        ms(recorded.wall),
     ])?;
     insert(sql, arrival, contact.as_ref(), now)?;
     claims::insert(sql, arrival)?;
@@ -54,7 +65,7 @@ pub(super) fn arrived(sql: &Connection, arrival: &Arrival, now: Now) -> Result<O
         .map(|(field, text)| Change::new(field.name(), "", *text))
         .collect();
     let actor = Actor::system("I-1");
-    revisions::append(sql, entry, RevisionKind::System, &actor, now, &changes, "")?;
+    revisions::append(sql, entry, RevisionKind::System, &actor, recorded, &changes, "")?;
     if arrival.fault.is_some() || arrival.test {
         return Ok(Some(Live::Entry { entry }));
     }

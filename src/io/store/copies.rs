@@ -1,12 +1,13 @@
 //! Second copies of recordings: what has none yet, what has, and the daily comparison of both.
 
 use super::Store;
-use super::error::Result;
+use super::audit::{self, Actor};
+use super::error::{Result, StoreError};
 use super::text::{Id, Ms, Named, count, ms, name};
 use crate::duty::ids::CallId;
 use crate::protocol::now::Now;
 use chrono::{DateTime, Utc};
-use rusqlite::backup::Backup;
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -51,12 +52,30 @@ const FILES: &str = "
   ) AS f LEFT JOIN copy c ON c.call = f.call AND c.kind = f.kind";
 
 impl Store {
-    /// Files sealed since then that have no second copy, the oldest first.
-    pub async fn uncopied(&self, since: DateTime<Utc>, most: u32) -> Result<Vec<SealedFile>> {
+    /// Files sealed since then that have no second copy and come after this one, the oldest first.
+    pub async fn uncopied(
+        &self,
+        since: DateTime<Utc>,
+        after: Option<(CallId, FileKind)>,
+        most: u32,
+    ) -> Result<Vec<SealedFile>> {
         let query = format!(
-            "{FILES} WHERE f.sealed_ms >= ?1 AND c.call IS NULL ORDER BY f.call, f.kind LIMIT ?2"
+            "{FILES} WHERE f.sealed_ms >= ?1 AND c.call IS NULL AND (f.call, f.kind) > (?3, ?4)
+             ORDER BY f.call, f.kind LIMIT ?2"
         );
-        self.files(query, (ms(since), most)).await
+        let (call, kind) =
+            after.map_or_else(Default::default, |(call, kind)| (call.to_string(), name(kind)));
+        self.files(query, (ms(since), most, call, kind)).await
+    }
+
+    /// Of the newest call of which a second copy was counted.
+    pub async fn newest_copy(&self) -> Result<Option<SealedFile>> {
+        let newest = "SELECT max(call) FROM copy";
+        let newest: Option<String> =
+            self.read(move |sql| Ok(sql.query_row(newest, [], |row| row.get(0))?)).await?;
+        let Some(call) = newest else { return Ok(None) };
+        let query = format!("{FILES} WHERE f.call = ?1 AND c.call IS NOT NULL LIMIT 1");
+        Ok(self.files(query, [call]).await?.pop())
     }
 
     /// The sealed files of so many calls after this one, in their order.
@@ -95,10 +114,19 @@ impl Store {
     pub async fn back_up_to(&self, path: PathBuf) -> Result<()> {
         self.read(move |sql| {
             let mut to = Connection::open(&path)?;
-            Backup::new(sql, &mut to)?.step(-1)?;
-            Ok(())
+            // Where it is kept from the locks it needs, nothing is copied, and that is no error of its own.
+            match Backup::new(sql, &mut to)?.step(-1)? {
+                StepResult::Done => Ok(()),
+                _ => Err(StoreError::Locked),
+            }
         })
         .await
+    }
+
+    /// What was copied to where.
+    pub async fn backed_up(&self, into: String, detail: String, now: Now) -> Result<()> {
+        let actor = Actor::system("backup");
+        self.write(move |tx| audit::append(tx.sql, now, &actor, "backup", &into, &detail)).await
     }
 
     /// It was read back, and is the same.
@@ -132,13 +160,48 @@ impl Store {
         .await
     }
 
-    /// When everything was compared last.
-    pub async fn last_copy_check(&self) -> Result<Option<DateTime<Utc>>> {
+    /// How everything was compared last.
+    pub async fn last_copy_check(&self) -> Result<Option<CheckRow>> {
         self.read(|sql| {
-            let mut row =
-                sql.prepare_cached("SELECT to_ms FROM copy_check ORDER BY id DESC LIMIT 1")?;
-            Ok(row.query_row([], |row| row.get::<_, Ms>(0)).optional()?.map(|at| at.0))
+            let mut row = sql.prepare_cached(
+                "SELECT from_ms, to_ms, own, copies, faults, named FROM copy_check
+                 ORDER BY id DESC LIMIT 1",
+            )?;
+            let one = |row: &rusqlite::Row<'_>| {
+                let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+                Ok(CheckRow {
+                    from: row.get::<_, Ms>(0)?.0,
+                    to: row.get::<_, Ms>(1)?.0,
+                    own: count(2)?,
+                    copies: count(3)?,
+                    faults: count(4)?,
+                    named: row.get(5)?,
+                })
+            };
+            Ok(row.query_row([], one).optional()?)
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::store::tests::{at, locked, one, random};
+    use crate::io::store::wait;
+
+    #[test]
+    fn rel_36_a_log_that_could_not_be_copied_is_no_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("a.db"), random()).unwrap();
+        let to = folder.path().join("b.db");
+        let other = locked(&to);
+        assert_eq!(wait(store.back_up_to(to.clone())), Err(StoreError::Locked));
+        drop(other);
+        wait(store.back_up_to(to.clone())).unwrap();
+        wait(store.backed_up("b".to_owned(), "2 files, 0 faults".to_owned(), at(0.0))).unwrap();
+        let row = "SELECT action || ' ' || object || ' ' || detail FROM audit ORDER BY id DESC";
+        assert_eq!(one::<String>(&store, row), "backup b 2 files, 0 faults");
+        wait(store.verify_audit()).unwrap();
     }
 }

@@ -11,7 +11,7 @@
 mod earlier;
 mod ears;
 mod faults;
-mod files;
+pub(in crate::io) mod files;
 mod header;
 mod mixer;
 mod presence;

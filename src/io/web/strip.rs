@@ -191,7 +191,8 @@ fn disk_chip(status: &Status, t: &Messages) -> Chip {
 /// None where there is no second copy.
 fn copy_chip(status: &Status, t: &Messages) -> Option<Chip> {
     let left = status.copies?.left;
-    let failed = ["copies", "copies_differ"].iter().any(|key| status.alarms.contains_key(key));
+    let failed =
+        ["copies", "copies_differ", "copies_own"].iter().any(|key| status.alarms.contains_key(key));
     let mark = match left {
         _ if failed => Mark::new("■", "bad", ""),
         0 => Mark::new("●", "ok", ""),
