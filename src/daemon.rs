@@ -116,7 +116,8 @@ enum Why {
 pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let sockets = line::bind(config.line.listen)?;
     make_folders(&config)?;
-    let left = checkpoint::load(&config.storage.data.join("calls.checkpoint"));
+    let mut left = checkpoint::load(&config.storage.data.join("calls.checkpoint"));
+    left.checkpoint.give_pins(&config.roster);
     let (go_on, down) = (left.checkpoint.calls(), left.down);
     let life = life::last(&config.storage.data);
     let board = Board::new();

@@ -4,6 +4,7 @@
 use super::call::Call;
 use super::ids::CallId;
 use super::journal::{Fact, Noted};
+use super::roster::Roster;
 use crate::protocol::now::Now;
 use crate::protocol::rtp::seam::Mark;
 use crate::protocol::rtp::{Channel, Party};
@@ -16,7 +17,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// To be raised with every change that an older or newer program would misread.
-pub const FORMAT: u32 = 9;
+pub const FORMAT: u32 = 10;
 /// A call goes on after an outage of at most this: so long a peer repeats its BYE (RFC 3261
 /// Timer F), so that we still hear of an end that we have missed.
 pub const GOES_ON: Duration = Duration::from_secs(32);
@@ -87,6 +88,17 @@ impl Checkpoint {
                 Some(piece) => self.pieces.insert(key, piece),
                 None => self.pieces.remove(&key),
             };
+        }
+    }
+
+    /// PINs are never written down: they are these people's.
+    pub fn give_pins(&mut self, roster: &Roster) {
+        for piece in self.pieces.values_mut() {
+            if let Piece::Call { call, .. } = piece
+                && let Call::Leader(leader) = call.as_mut()
+            {
+                leader.give_pin(roster);
+            }
         }
     }
 

@@ -1,10 +1,42 @@
-//! The number that a leader proves himself with on the telephone. It is never shown or logged.
+//! The number that a leader proves himself with on the telephone. It is never shown, logged or written down.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pin(String);
+#[serde(from = "Kept", into = "Kept")]
+pub enum Pin {
+    Digits(String),
+    /// There is one; a checkpoint has left it out.
+    Away,
+    /// Guessed at too often: nothing opens the content any more.
+    Refused,
+}
+
+/// What is written down of it.
+#[derive(Serialize, Deserialize)]
+enum Kept {
+    Away,
+    Refused,
+}
+
+impl From<Pin> for Kept {
+    fn from(pin: Pin) -> Self {
+        match pin {
+            Pin::Digits(_) | Pin::Away => Kept::Away,
+            Pin::Refused => Kept::Refused,
+        }
+    }
+}
+
+impl From<Kept> for Pin {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::Away => Pin::Away,
+            Kept::Refused => Pin::Refused,
+        }
+    }
+}
 
 /// Digits of a PIN.
 pub const DIGITS: std::ops::RangeInclusive<usize> = 4..=12;
@@ -13,11 +45,16 @@ impl Pin {
     /// `None` where it is not 4 to 12 digits.
     pub fn new(digits: &str) -> Option<Self> {
         let fits = DIGITS.contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-        fits.then(|| Self(digits.to_owned()))
+        fits.then(|| Self::Digits(digits.to_owned()))
     }
 
     pub fn is(&self, typed: &str) -> bool {
-        self.0 == typed
+        matches!(self, Pin::Digits(digits) if digits == typed)
+    }
+
+    /// Whatever is typed is wrong.
+    pub fn is_locked(&self) -> bool {
+        !matches!(self, Pin::Digits(_))
     }
 }
 
@@ -27,9 +64,20 @@ impl fmt::Debug for Pin {
     }
 }
 
-/// What was typed so far, while the keys of a PIN are awaited.
+/// What was typed so far, while the keys of a PIN are awaited. A checkpoint leaves it out.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "()", into = "()")]
 pub struct Typed(String);
+
+impl From<()> for Typed {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+impl From<Typed> for () {
+    fn from(_: Typed) {}
+}
 
 impl Typed {
     /// More than any PIN has counts for nothing, and is wrong.
@@ -53,6 +101,21 @@ impl fmt::Debug for Typed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn esc_87_of_a_pin_only_that_there_is_one_is_written_down() {
+        let mut typed = Typed::default();
+        "47".chars().for_each(|digit| typed.push(digit));
+        let written = serde_json::to_string(&(Pin::new("4711"), Pin::Refused, typed)).unwrap();
+        assert!(!written.contains("47"), "{written}");
+        let (pin, refused, typed): (Option<Pin>, Pin, Typed) =
+            serde_json::from_str(&written).unwrap();
+        assert_eq!((pin, refused), (Some(Pin::Away), Pin::Refused));
+        assert_eq!(typed.as_str(), "");
+        for locked in [Pin::Away, Pin::Refused] {
+            assert!(locked.is_locked() && !locked.is("") && !locked.is("4711"));
+        }
+    }
 
     #[test]
     fn esc_87_a_pin_is_digits_and_shows_nothing() {

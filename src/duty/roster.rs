@@ -93,6 +93,12 @@ impl Roster {
         self.people.iter().find(|person| person.name == name)
     }
 
+    /// The first of the roles that this person holds, as the ladder has them.
+    pub fn role_of(&self, name: &str) -> Option<Role> {
+        let held = self.people.iter().filter(|person| person.name == name);
+        held.map(|person| person.role).min()
+    }
+
     /// As it is in force: `on_duty` hold their roles in the place of whoever has them in the list,
     /// and each of `stand_ins` every role of the person that he stands in for. Whoever is not in the
     /// list cannot be called, and changes nothing.

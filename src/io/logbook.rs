@@ -25,6 +25,8 @@ use tracing::{error, info, warn};
 
 /// How long the store is left alone after it refused.
 const AGAIN: Duration = Duration::from_millis(500);
+/// While the store does not answer, what happens is heard of this often.
+const MEANWHILE: Duration = Duration::from_millis(200);
 /// Facts written by one commit at most.
 const BATCH: usize = 256;
 /// Facts kept for a store that cannot write: weeks of a busy duty room.
@@ -68,7 +70,11 @@ pub async fn keep_facts(
         }
         facts.rest().for_each(|noted| take(noted, &mut waiting));
         let batch: Vec<Noted> = waiting.iter().take(BATCH).cloned().collect();
-        match to.store.note_all(batch.clone()).await {
+        let written = meanwhile(to.store.note_all(batch.clone()), || {
+            facts.rest().for_each(|noted| take(noted, &mut waiting));
+            to.wake.notify_one();
+        });
+        match written.await {
             Ok(applied) => {
                 waiting.drain(..batch.len());
                 entered(&batch, &to.metrics);
@@ -95,6 +101,17 @@ pub async fn keep_facts(
                 to.wake.notify_one();
                 settled.more(&batch, &to).await;
             }
+        }
+    }
+}
+
+/// A log that does not answer keeps nobody from hearing what happens.
+async fn meanwhile<T>(writing: impl Future<Output = T>, mut hear: impl FnMut()) -> T {
+    let mut writing = std::pin::pin!(writing);
+    loop {
+        tokio::select! {
+            written = &mut writing => return written,
+            () = tokio::time::sleep(MEANWHILE) => hear(),
         }
     }
 }
@@ -336,6 +353,9 @@ fn announce(noted: &Noted, board: &Board) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::duty::ids::CallId;
+    use crate::duty::journal::Urgency;
+    use crate::io::store::tests::stalled;
 
     #[test]
     fn sig_20_and_rel_34_a_refused_certificate_is_an_alarm_on_the_page() {
@@ -348,6 +368,42 @@ mod tests {
         assert!(alarm.en.contains("has expired"), "{alarm:?}");
         tell(Fact::LineUp);
         assert!(board.status().alarms.is_empty());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn esc_49_a_log_that_does_not_answer_keeps_nobody_from_hearing_of_an_urgent_call() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("log.db"), clock::random()).unwrap();
+        let (orders, mut ordered) = mpsc::channel(64);
+        let to = Readers {
+            store: store.clone(),
+            board: Board::new(),
+            metrics: Metrics::default(),
+            orders,
+            wake: Arc::new(Notify::new()),
+            memory: Remembered::default(),
+        };
+        let hangs = stalled(&store);
+        let (teller, told) = facts();
+        let give_up = tokio_util::sync::CancellationToken::new();
+        let keeping = tokio::spawn(keep_facts(told, to.clone(), give_up));
+        let tell = |fact| assert!(teller.tell(Noted { at: clock::now(), fact }));
+        tell(Fact::LineUp);
+        let heard = tokio::time::timeout(Duration::from_secs(10), async {
+            to.wake.notified().await;
+            let call = CallId::new(clock::now(), &mut clock::random());
+            let phone = "值班台话机".to_owned();
+            tell(Fact::Flagged { entry: call.into(), urgency: Urgency::Urgent, phone });
+            while !to.memory.lock().is_needed() {
+                to.wake.notified().await;
+            }
+        });
+        heard.await.expect("the escalator is woken while the log hangs");
+        assert!(ordered.try_recv().is_err(), "nothing is written yet");
+        drop(hangs);
+        drop(teller);
+        keeping.await.unwrap();
+        assert!(matches!(ordered.recv().await, Some(Input::Written { .. })));
     }
 
     #[test]

@@ -338,3 +338,23 @@ fn esc_30_of_five_matters_in_a_minute_each_reaches_him() {
     }
     room.expect_rings(&[LEADER, LEADER_OFFICE, SUBSTITUTE, HEAD]);
 }
+
+#[test]
+fn esc_14_after_a_crash_his_pin_is_that_of_the_roster() {
+    let mut room = room_with_pin();
+    let entry = flagged(&mut room);
+    room.leader_answers();
+    room.kill_daemon();
+    room.pass(seconds(2));
+    room.start_daemon();
+    room.pass(seconds(2));
+    presses(&mut room, "24711#");
+    room.pass(seconds(5));
+    // The new run of this room has no recording to play.
+    let heard = [Prompt::Urgent, Prompt::EnterPin, Prompt::NoRecording, Prompt::Urgent];
+    assert_eq!(room.heard(LEADER), heard, "his PIN is right");
+    room.presses(LEADER, "1");
+    room.pass(seconds(3));
+    assert!(room.is_acknowledged(entry));
+    assert_eq!(room.attempts(entry).len(), 1);
+}

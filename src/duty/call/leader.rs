@@ -18,6 +18,8 @@ use super::leg::Leg;
 use super::menu::Menu;
 use crate::duty::ids::{AttemptId, CallId};
 use crate::duty::journal::{AttemptResult, Fact, Urgency};
+use crate::duty::pin::Pin;
+use crate::duty::roster::Roster;
 use crate::duty::switchboard::{LeaderCall, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::rtp::{Channel, Command, Party, Sound};
@@ -215,6 +217,19 @@ impl Leader {
         }
         desk.sip.probe(self.leg, now);
         self.turn_menu(desk, now, |menu| menu.take_up(now.mono));
+    }
+
+    /// A checkpoint leaves the PIN out; where the roster has none for him, the content stays locked.
+    pub fn give_pin(&mut self, roster: &Roster) {
+        let his = roster.people.iter().filter(|person| person.name == self.order.person);
+        let Some(pin) = his.filter_map(|person| person.pin.as_ref()).next() else { return };
+        if self.order.pin != Some(Pin::Away) {
+            return;
+        }
+        self.order.pin = Some(pin.clone());
+        if let State::Talking { menu, .. } = &mut self.state {
+            menu.give_pin(pin.clone());
+        }
     }
 
     pub fn interrupt(&mut self, desk: &mut Desk, now: Now) {

@@ -94,6 +94,9 @@ enum State {
         key: char,
         typed: Typed,
         until: Mono,
+        /// He was silent, and has been asked again.
+        #[serde(default)]
+        again: bool,
     },
     Fetching {
         until: Mono,
@@ -175,7 +178,8 @@ impl Menu {
             State::Farewell { .. } if self.acknowledged && self.is_content(key) => {
                 self.content(key, now)
             }
-            State::Confirming { .. } if matches!(key, '5' | '6') && self.is_content(key) => {
+            // Else the question for the PIN would drown the confirmation.
+            State::Confirming { .. } if matches!(key, '5' | '6') && self.is_open(key) => {
                 self.content(key, now)
             }
             State::Farewell { .. } if key == '1' && !self.acknowledged => self.acknowledge(now),
@@ -270,7 +274,12 @@ impl Menu {
         } else {
             State::Farewell { until }
         };
-        vec![Step::Key(key), self.say(answer)]
+        let said = self.say(answer);
+        // A digit of the PIN, it may be, pressed too late.
+        match self.is_proven() {
+            true => vec![Step::Key(key), said],
+            false => vec![said],
+        }
     }
 
     fn prompt_again(&mut self, now: Mono) {
@@ -352,11 +361,14 @@ impl Menu {
                 Confirming::Instruction { since } => Step::Dictated { since },
             }),
             State::Fetching { .. } | State::Hearing { .. } => return self.fetch(now),
+            State::AskingPin { key, again, .. } if self.is_content(key) => {
+                return vec![self.ask_pin(key, again, prompts::ENTER_PIN, now)];
+            }
+            State::AskingPin { .. } => return vec![self.menu_again(now)],
             State::Prompting { .. }
             | State::Explaining { .. }
             | State::Listening { .. }
             | State::Farewell { .. }
-            | State::AskingPin { .. }
             | State::Inviting { .. }
             | State::Dictating { .. }
             | State::Over => None,
@@ -415,7 +427,7 @@ impl Menu {
                 self.state = State::Confirming { what, speak_at: now + WAIT_AGAIN };
                 vec![self.say(prompts::PLEASE_WAIT)]
             }
-            State::AskingPin { .. } if now < self.ends_at => vec![self.menu_again(now)],
+            State::AskingPin { .. } if now < self.ends_at => self.no_pin(now),
             State::Fetching { .. } if now < self.ends_at => self.handle_sound(false, now),
             State::Hearing { .. } if now < self.ends_at => self.spoken(now),
             State::Inviting { .. } if now < self.ends_at => self.invited(now),

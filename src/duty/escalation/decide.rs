@@ -39,6 +39,7 @@ pub fn decide(escalation: &Escalation, policy: &Policy, roster: &Roster, now: No
 /// was pressed.
 pub fn unwanted(escalation: &Escalation, roster: &Roster) -> Vec<AttemptId> {
     let leader = roster.holder(Role::Leader).map(|person| person.name.as_str());
+    let leader = leader.filter(|leader| !escalation.knows(leader));
     let wanted = |attempt: &Attempt| match escalation.state {
         State::Open => true,
         State::Withdrawn => false,
@@ -57,12 +58,13 @@ pub fn unwanted(escalation: &Escalation, roster: &Roster) -> Vec<AttemptId> {
 /// Attempts in flight that nothing was heard of for too long.
 pub fn expired(escalation: &Escalation, policy: &Policy, now: Now) -> Vec<AttemptId> {
     in_flight(escalation)
-        .filter(|attempt| {
-            let engaged = if attempt.engaged { ENGAGED } else { Duration::ZERO };
-            attempt.started.age(now) >= policy.lease + engaged
-        })
+        .filter(|attempt| attempt.started.age(now) >= lease(attempt, policy))
         .map(|attempt| attempt.id)
         .collect()
+}
+
+fn lease(attempt: &Attempt, policy: &Policy) -> Duration {
+    policy.lease + if attempt.engaged { ENGAGED } else { Duration::ZERO }
 }
 
 fn in_flight(escalation: &Escalation) -> impl Iterator<Item = &Attempt> {
@@ -289,7 +291,8 @@ impl<'a> Look<'a> {
 
     fn redial_leader(&self) -> Option<Want> {
         let leader = self.roster.holder(Role::Leader)?;
-        if self.escalation.leader_reached || self.handed_on(leader).is_some() {
+        let knows = self.escalation.leader_reached || self.escalation.knows(&leader.name);
+        if knows || self.handed_on(leader).is_some() {
             return None;
         }
         let number = self.least_tried(leader)?;
@@ -326,7 +329,8 @@ impl<'a> Look<'a> {
         let mut calls: Vec<Want> = vec![];
         let mut next = in_flight(self.escalation)
             .map(|attempt| {
-                (self.rel(attempt.started) + millis(self.policy.lease), "an attempt is in flight")
+                let lease = millis(lease(attempt, self.policy));
+                (self.rel(attempt.started) + lease, "an attempt is in flight")
             })
             .min();
         for want in first.into_values() {

@@ -79,11 +79,31 @@ impl Memory {
     pub fn looked(&mut self, known: Vec<Escalation>, roster: Roster, mark: usize) {
         self.facts.drain(..mark.min(self.facts.len()));
         self.written = self.written.saturating_sub(mark);
-        self.known = known;
+        let before = std::mem::replace(&mut self.known, known);
         self.roster = roster;
         self.stopped.clear();
         let since: Vec<Noted> = self.facts.iter().cloned().collect();
         since.iter().for_each(|noted| self.apply(noted));
+        for one in before {
+            for made in one.attempts {
+                if self.untold.contains(&made.id) {
+                    self.made(one.entry, made);
+                }
+            }
+        }
+    }
+
+    /// A call that the log may not know yet is under way all the same.
+    fn made(&mut self, entry: EntryId, made: Attempt) {
+        let mut attempts = self.known.iter().flat_map(|one| &one.attempts);
+        if attempts.any(|attempt| attempt.id == made.id) {
+            return;
+        }
+        let of_entry = |one: &&mut Escalation| one.entry == entry && one.state != State::Withdrawn;
+        let of_entry = self.known.iter_mut().filter(of_entry);
+        if let Some(one) = of_entry.max_by_key(|one| one.state == State::Open) {
+            one.attempts.push(made);
+        }
     }
 
     /// Nothing has happened that the log does not have.
@@ -196,6 +216,7 @@ impl Memory {
     fn call(&mut self, index: usize, attempt: AttemptId, target: Target, now: Now) -> [Input; 2] {
         let one = &mut self.known[index];
         let person = self.roster.people.iter().find(|person| person.name == target.person);
+        let pin = person.and_then(|person| one.pin_of(person));
         let made = Made {
             attempt,
             entry: one.entry,
@@ -207,21 +228,7 @@ impl Memory {
             errand: target.errand,
             why: target.why.to_owned(),
         };
-        one.attempts.push(Attempt {
-            id: attempt,
-            round: one.round,
-            place: target.place,
-            role: target.role,
-            person: target.person.clone(),
-            number: target.number.clone(),
-            started: now.into(),
-            ended: None,
-            errand: target.errand,
-            acknowledged: false,
-            handed_on: None,
-            engaged: false,
-            line_is_back: false,
-        });
+        one.attempts.push(self::attempt(&made, now));
         forget_the_oldest(&mut one.attempts);
         self.untold.insert(attempt);
         let order = LeaderCall {
@@ -233,7 +240,7 @@ impl Memory {
             ring: target.ring,
             errand: target.errand,
             after_cut: target.after_cut,
-            pin: person.and_then(|person| person.pin.clone()),
+            pin,
         };
         [Input::Note(Fact::AttemptMade(Box::new(made))), Input::Notify(order)]
     }
@@ -241,6 +248,7 @@ impl Memory {
     fn apply(&mut self, noted: &Noted) {
         let now = noted.at;
         match &noted.fact {
+            Fact::AttemptMade(made) => self.made(made.entry, attempt(made, now)),
             Fact::Flagged { entry, urgency, .. } => self.flag(*entry, *urgency, now),
             Fact::Arrived(arrival) => {
                 if let Some(urgency) = arrival.urgency {
@@ -335,6 +343,24 @@ fn raised(entry: EntryId, urgency: Urgency, now: Now) -> Escalation {
         closed: false,
         attempts: vec![],
         occupied: vec![],
+    }
+}
+
+fn attempt(made: &Made, now: Now) -> Attempt {
+    Attempt {
+        id: made.attempt,
+        round: made.round,
+        place: made.place,
+        role: made.role,
+        person: made.person.clone(),
+        number: made.number.clone(),
+        started: now.into(),
+        ended: None,
+        errand: made.errand,
+        acknowledged: false,
+        handed_on: None,
+        engaged: false,
+        line_is_back: false,
     }
 }
 

@@ -10,7 +10,8 @@ pub use policy::{After, Call, Ladder, Line, Policy, Tier};
 
 use super::ids::{AttemptId, EntryId, EscalationId};
 use super::journal::{AttemptResult, Urgency};
-use super::roster::Role;
+use super::pin::Pin;
+use super::roster::{Person, Role};
 use super::switchboard::Errand;
 use crate::protocol::now::{Mono, Now};
 use chrono::{DateTime, Utc};
@@ -72,6 +73,29 @@ pub struct Escalation {
     pub attempts: Vec<Attempt>,
     /// People and numbers that are being called for other escalations.
     pub occupied: Vec<String>,
+}
+
+/// So many calls of one person may end with wrong PINs.
+const GUESSED: usize = 2;
+
+impl Escalation {
+    /// This person has acknowledged it, in whichever capacity.
+    pub fn knows(&self, person: &str) -> bool {
+        let acknowledged = |one: &Attempt| one.acknowledged && one.errand != Errand::Confirm;
+        let mut attempts = self.attempts.iter().filter(|one| one.person == person);
+        self.acked.as_ref().is_some_and(|acked| acked.person == person)
+            || attempts.any(acknowledged)
+    }
+
+    /// What opens the content in his next call: nothing, where calls of his have been guesses.
+    pub fn pin_of(&self, person: &Person) -> Option<Pin> {
+        let guesses = self.attempts.iter().filter(|one| {
+            let wrong = matches!(one.ended, Some((_, AttemptResult::WrongPin)));
+            wrong && one.person == person.name
+        });
+        let refused = guesses.count() >= GUESSED;
+        person.pin.clone().map(|pin| if refused { Pin::Refused } else { pin })
+    }
 }
 
 /// The acknowledgement that counts.

@@ -351,12 +351,12 @@ impl Store {
         self.read(move |sql| in_force(sql, &list, now)).await
     }
 
-    /// The role that this person holds now.
+    /// The first role that this person holds now.
     pub async fn role_of(&self, person: &str, now: Now) -> Result<Option<Role>> {
         let person = person.to_owned();
         self.read(move |sql| {
             let roster = in_force(sql, &listed(sql)?, now)?;
-            Ok(roster.named(&person).map(|person| person.role))
+            Ok(roster.role_of(&person))
         })
         .await
     }

@@ -71,6 +71,8 @@ pub enum ReadHow {
     Instruction,
     /// The officer told him by another way.
     ByHand,
+    /// It was acknowledged before this was kept.
+    Before,
 }
 
 /// 批示, dictated on the telephone.

@@ -335,7 +335,7 @@ fn claim(
         ring: target.ring,
         errand: target.errand,
         after_cut: target.after_cut,
-        pin: person.and_then(|person| person.pin.clone()),
+        pin: person.and_then(|person| escalation.pin_of(person)),
     }))
 }
 

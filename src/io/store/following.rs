@@ -170,8 +170,8 @@ pub(super) fn raise_again(tx: &mut Tx<'_>, escalation: &Escalation, now: Now) ->
 
 impl Store {
     /// The officer has spoken to the duty leader by another way (人工已联系): the leader knows, and
-    /// what it is about. `how` is mandatory; wake the escalator. `false`: there is nothing to tell
-    /// him of, or he knows.
+    /// what it is about; whoever has pressed the key himself knows now what it is about. `how` is
+    /// mandatory; wake the escalator. `false`: there is nothing to tell him of, or he knows it all.
     pub async fn leader_spoken_to(
         &self,
         who: &Who,
@@ -250,17 +250,24 @@ fn latest(sql: &Connection, entry: EntryId) -> Result<Option<(EscalationId, Stri
 
 fn by_hand(sql: &Connection, actor: &Actor, entry: EntryId, how: &str, now: Now) -> Result<bool> {
     let Some((id, state)) = latest(sql, entry)? else { return Ok(false) };
-    let known: bool = sql
-        .prepare_cached("SELECT leader_reached_ms IS NOT NULL FROM escalation WHERE id = ?1")?
-        .query_row([Id(id)], |row| row.get(0))?;
-    if state == "withdrawn" || known {
+    let (reached, unread): (bool, bool) = sql
+        .prepare_cached(
+            "SELECT leader_reached_ms IS NOT NULL,
+               state = 'acknowledged' AND read_ms IS NULL AND closed_ms IS NULL
+             FROM escalation WHERE id = ?1",
+        )?
+        .query_row([Id(id)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if state == "withdrawn" || (reached && !unread) {
         return Ok(false);
     }
     let leader = duty::leader(sql, now)?;
     let said = format!("{}：{how}", actor.name);
-    without_a_call(sql, id, (actor, &leader), Role::Leader, ("by_hand", &said), now)?;
+    if !reached {
+        without_a_call(sql, id, (actor, &leader), Role::Leader, ("by_hand", &said), now)?;
+    }
     read(sql, id, &leader, "by_hand", now)?;
-    audit::append(sql, now, actor, "escalation.leader_reached", &id.to_string(), how)?;
+    let action = if reached { "escalation.told_more" } else { "escalation.leader_reached" };
+    audit::append(sql, now, actor, action, &id.to_string(), how)?;
     Ok(true)
 }
 

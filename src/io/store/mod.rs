@@ -259,6 +259,16 @@ pub mod tests {
         other
     }
 
+    /// The log does not answer until this is dropped.
+    pub fn stalled(store: &Store) -> std::sync::mpsc::Sender<()> {
+        let (held, hangs) = std::sync::mpsc::channel();
+        drop(store.write(move |_| {
+            let _ = hangs.recv();
+            Ok(())
+        }));
+        held
+    }
+
     pub fn call(n: u8) -> CallId {
         let mut random = Random::from_seed([n; 32]);
         CallId::new(at(0.0), &mut random)

@@ -120,6 +120,12 @@ fn back_up(connection: &Connection, to: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::duty::escalation::{Decision, Policy, decide};
+    use crate::duty::ids::EscalationId;
+    use crate::duty::roster::{Person, Role, Roster};
+    use crate::io::store::escalations::load;
+    use crate::protocol::now::{Mono, Now};
+    use chrono::{DateTime, Utc};
 
     #[test]
     fn a_file_is_backed_up_before_it_is_migrated() {
@@ -165,6 +171,50 @@ mod tests {
         let level: i64 =
             connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
         assert_eq!(level, 2, "FULL");
+    }
+
+    #[test]
+    fn esc_77_what_was_acknowledged_in_an_older_log_is_never_raised_again() {
+        let mut old = Connection::open_in_memory().unwrap();
+        prepare(&old).unwrap();
+        migrate(&mut old, None, &MIGRATIONS[..1]).unwrap();
+        let ids = [1, 2].map(|n| EscalationId(uuid::Uuid::from_u128(n)));
+        for (id, reached) in ids.iter().zip(["NULL", "9000"]) {
+            old.execute_batch(&format!(
+                "INSERT INTO entry (id, number, source, occurred_ms, recorded_ms)
+                   VALUES ('{id}', '{id}', 'call_in', 0, 0);
+                 INSERT INTO call (id, number, entry, direction, state, arrived_ms, arrived_mono)
+                   VALUES ('{id}', '{id}', '{id}', 'to_leader', 'ended', 0, 0);
+                 INSERT INTO escalation (id, entry, urgency, state, raised_by, raised_ms,
+                   round_ms, leader_reached_ms)
+                   VALUES ('{id}', '{id}', 'urgent', 'acknowledged', '王值班', 0, 0, {reached});
+                 INSERT INTO attempt (id, escalation, seq, round, role, person, target, why,
+                   started_ms, ended_ms, result)
+                   VALUES ('{id}', '{id}', 1, 0, 'substitute', 'S', '1002', '', 0, 9000,
+                     'acknowledged');
+                 INSERT INTO acknowledgement VALUES
+                   ('{id}', '{id}', 'S', 'substitute', 'phone_key', 9000, 'first');"
+            ))
+            .unwrap();
+        }
+        migrate(&mut old, None, MIGRATIONS).unwrap();
+        let read = "SELECT group_concat(read_ms || read_by || read_how) FROM escalation";
+        let read: String = old.query_row(read, [], |row| row.get(0)).unwrap();
+        assert_eq!(read, "9000Sbefore,9000Sbefore");
+        let person = |name: &str, role| Person::new(name, role, Some(name), None);
+        let mut roster =
+            Roster { people: vec![person("L", Role::Leader), person("S", Role::Substitute)] };
+        let wall: DateTime<Utc> = "2026-10-03T13:42:00Z".parse().unwrap();
+        let next = |nth: usize, roster: &Roster| {
+            let now = Now { mono: Mono(1 << 50), wall };
+            decide(&load(&old, ids[nth]).unwrap(), &Policy::default(), roster, now)
+        };
+        assert_eq!(next(1, &roster), Decision::Done);
+        let Decision::Notify(calls) = next(0, &roster) else { panic!("{:?}", next(0, &roster)) };
+        assert!(calls.iter().all(|call| call.person == "L"), "as before: {calls:?}");
+        roster.people.remove(0);
+        roster.people[0].role = Role::Leader;
+        assert_eq!(next(0, &roster), Decision::Done, "he knows");
     }
 
     #[test]

@@ -83,9 +83,12 @@ pub struct AttemptView {
     pub seconds: i64,
 }
 
-/// The officer may say that he has told the duty leader by another way.
+/// The officer may say that he has told the duty leader by another way: of the matter, or what it is about.
 pub fn may_be_told(found: &Found) -> bool {
-    found.row.state != EscalationState::Withdrawn && found.row.leader_reached.is_none()
+    let row = &found.row;
+    let unread =
+        row.state == EscalationState::Acknowledged && row.read.is_none() && row.closed.is_none();
+    row.state != EscalationState::Withdrawn && (row.leader_reached.is_none() || unread)
 }
 
 pub fn is_unconfirmed(found: &Found) -> bool {
@@ -123,7 +126,8 @@ fn lines(found: &Found, page: &Page, now: DateTime<Utc>) -> Vec<Line> {
     for late in found.acknowledgements.iter().filter(|ack| !ack.first) {
         lines.push(acknowledged(late, row.raised, t, now));
     }
-    if row.state == EscalationState::Acknowledged && row.leader_reached.is_none() {
+    let going_on = row.state == EscalationState::Acknowledged && row.closed.is_none();
+    if going_on && row.leader_reached.is_none() {
         lines.push(Line { class: "warn", text: t.escalation_still_leader.to_owned() });
     }
     if let Some(at) = row.withdrawn {
@@ -178,6 +182,7 @@ fn evidence(found: &Found, t: &'static Messages, now: DateTime<Utc>) -> Vec<Evid
         ReadHow::Talk => t.read_talk,
         ReadHow::Instruction => t.read_instruction,
         ReadHow::ByHand => t.leader_spoken_to,
+        ReadHow::Before => t.read_before,
     };
     let said = found.instructions.first();
     let confirmed = found.instructions.iter().filter_map(|one| one.confirmed.as_ref()).next_back();

@@ -278,6 +278,7 @@ messages! {
     read_recording: "听录音", "by the recording";
     read_talk: "通话", "talking";
     read_instruction: "批示", "instructing";
+    read_before: "升级前已知悉", "known before the update";
     going_tell: "正在呼叫 {} 第 {} 次", "Calling {}, call {}";
     going_remind: "正在提醒 {} 阅件 第 {} 次", "Reminding {}, call {}";
     going_confirm: "正在呼叫 {} 确认批示 第 {} 次", "Calling {} to confirm, call {}";
@@ -321,6 +322,8 @@ messages! {
     roster_unknown: "人员不在配置文件里，或替班的是本人。", "Not in the configuration, or the same person.";
     roster_when: "时间不对：结束要晚于开始，也要晚于现在。", "The times do not fit: the end comes after the beginning and after now.";
     roster_no_number: "此人没有可拨的号码，急件时找不到。", "This person has no number that can be dialled.";
+    roster_lower: "职级低于带班领导，不能排班带班；请登记为替班，由中心主要领导批准。", "Of a lower rank than the duty leader: enter him as a substitute, whom the head approves.";
+    roster_role_unknown: "没有这个角色。", "There is no such role.";
     roster_rank: "替班的人职级较低，须由中心主要领导批准（填写姓名和原因）。", "Of a lower rank: the head must approve (his name and the reason).";
     officer: "值班员", "Duty officer";
     calling: "正在呼叫", "Calling";

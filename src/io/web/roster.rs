@@ -91,7 +91,7 @@ async fn show(shared: &Shared, page: &Page, problem: String) -> Result<Response,
         to: shown(row.given.to),
         detail: [row.given.reason, row.given.approved_by, row.entered_by].join(" · "),
     });
-    let mut people: Vec<String> = list.people.iter().map(|person| person.name.clone()).collect();
+    let mut people: Vec<String> = leaders(list).map(|person| person.name.clone()).collect();
     people.dedup();
     let body = RosterPage {
         page,
@@ -129,11 +129,13 @@ pub async fn put_on_duty(
     let t = page.t;
     let list = &shared.web.dialler.roster;
     let (from, to) = (moment(&new.from), moment(&new.to));
-    let problem = match (list.named(&new.person), from, &to) {
+    let problem = match (named(list, &new.person), from, &to) {
+        _ if !ROLES.contains(&new.role) => t.roster_role_unknown,
         (None, ..) => t.roster_unknown,
         (_, None, _) => t.roster_when,
         (_, Some(from), Some(to)) if *to <= from => t.roster_when,
         (Some(person), ..) if !has_number(person) => t.roster_no_number,
+        (Some(person), ..) if new.role == Role::Leader && is_lower(list, person) => t.roster_lower,
         (Some(_), Some(from), _) => {
             let on_duty = OnDuty { role: new.role, person: new.person, from, to };
             shared.web.store.put_on_duty(&officer.who, on_duty, clock::now()).await?;
@@ -171,7 +173,7 @@ pub async fn substitute(
     let (reason, approved_by) = (tidy(&new.reason), tidy(&new.approved_by));
     let now = clock::now();
     let from = if new.from.is_empty() { Some(now.wall) } else { moment(&new.from) };
-    let people = list.named(&new.absent).zip(list.named(&new.stands_in));
+    let people = named(list, &new.absent).zip(named(list, &new.stands_in));
     let problem = match (people, from, moment(&new.to)) {
         (None, ..) => t.roster_unknown,
         (Some((absent, stands_in)), ..) if absent.name == stands_in.name => t.roster_unknown,
@@ -214,6 +216,21 @@ pub async fn withdraw(
     shared.web.store.withdraw_duty(&officer.who, kind, what.id, clock::now()).await?;
     shared.web.wake.notify_one();
     Ok(Redirect::to("/roster").into_response())
+}
+
+/// Without the desk, which takes no turns.
+fn leaders(list: &Roster) -> impl Iterator<Item = &Person> {
+    list.people.iter().filter(|person| ROLES.contains(&person.role))
+}
+
+fn named<'a>(list: &'a Roster, name: &str) -> Option<&'a Person> {
+    leaders(list).find(|person| person.name == name)
+}
+
+/// He leads only as a substitute, with the reason and the approval that this needs.
+fn is_lower(list: &Roster, person: &Person) -> bool {
+    let listed = list.holder(Role::Leader).map_or(0, |leader| leader.rank);
+    person.rank > listed.max(Role::Leader.rank())
 }
 
 fn has_number(person: &Person) -> bool {

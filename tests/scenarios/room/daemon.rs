@@ -110,7 +110,8 @@ impl Daemon {
         mut random: Random,
         now: Now,
     ) -> Self {
-        let Left { tape, checkpoint: left } = left;
+        let Left { tape, checkpoint: mut left } = left;
+        left.give_pins(&rules.1);
         wait(store.interrupted_calls(left.calls(), now)).expect("the log is written");
         if let Some(at) = left.at {
             let noted = store.outage_was(OutageKind::Service, at.wall, "the daemon died", now);

@@ -3,9 +3,10 @@
 
 use super::{Confirming, Menu, PROMPT_AT_MOST, State, Step};
 use crate::duty::journal::AttemptResult;
-use crate::duty::pin::Typed;
+use crate::duty::pin::{Pin, Typed};
 use crate::duty::prompts;
 use crate::protocol::now::Mono;
+use crate::protocol::rtp::Prompt;
 use std::time::Duration;
 
 /// Between two keys of a PIN, and before the first, which the prompt precedes.
@@ -23,17 +24,29 @@ const CALL_MAX: Duration = Duration::from_secs(780);
 
 impl Menu {
     pub(super) fn is_content(&self, key: char) -> bool {
-        matches!(key, '2' | '5' | '6' | '9') && !self.terms.plain
+        let locked = self.terms.pin.as_ref().is_some_and(Pin::is_locked);
+        matches!(key, '2' | '5' | '6' | '9') && !self.terms.plain && (self.proven || !locked)
+    }
+
+    /// Content that needs no PIN any more.
+    pub(super) fn is_open(&self, key: char) -> bool {
+        self.is_content(key) && self.is_proven()
+    }
+
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven || self.terms.pin.is_none()
+    }
+
+    /// The number that a checkpoint leaves out.
+    pub fn give_pin(&mut self, pin: Pin) {
+        self.terms.pin = Some(pin);
     }
 
     /// One of those keys was pressed where it counts.
     pub(super) fn content(&mut self, key: char, now: Mono) -> Vec<Step> {
-        if self.terms.pin.is_some() && !self.proven {
+        if !self.is_proven() {
             self.answered();
-            let state =
-                State::AskingPin { key, typed: Typed::default(), until: now + NEXT_DIGIT * 2 };
-            self.state = state;
-            return vec![self.say(prompts::ENTER_PIN)];
+            return vec![self.ask_pin(key, false, prompts::ENTER_PIN, now)];
         }
         match key {
             '2' => {
@@ -57,19 +70,39 @@ impl Menu {
         self.ends_at = self.ends_at.max((now + time).min(self.answered_at + CALL_MAX));
     }
 
+    /// From its first digit.
+    pub(super) fn ask_pin(&mut self, key: char, again: bool, how: Prompt, now: Mono) -> Step {
+        let until = now + NEXT_DIGIT * 2;
+        self.state = State::AskingPin { key, typed: Typed::default(), until, again };
+        self.say(how)
+    }
+
+    /// He has typed nothing, or not to the end: in the menu his next digits would be keys.
+    pub(super) fn no_pin(&mut self, now: Mono) -> Vec<Step> {
+        match self.state {
+            State::AskingPin { key, again: false, .. } => {
+                vec![self.ask_pin(key, true, prompts::ENTER_PIN, now)]
+            }
+            _ => vec![self.menu_again(now)],
+        }
+    }
+
+    /// `*` begins again, `#` ends it.
     pub(super) fn pin_key(&mut self, key: char, now: Mono) -> Vec<Step> {
-        let State::AskingPin { key: wanted, typed, until } = &mut self.state else {
+        let State::AskingPin { key: wanted, typed, until, again } = &mut self.state else {
             return vec![];
         };
-        let wanted = *wanted;
+        let (wanted, again) = (*wanted, *again);
         if key.is_ascii_digit() {
             typed.push(key);
             *until = now + NEXT_DIGIT;
             let silence = self.playing.take().map(|_| Step::Silence);
             return silence.into_iter().collect();
         }
-        if key != '#' {
-            return vec![self.menu_again(now)];
+        match key {
+            '#' => {}
+            '*' => return vec![self.ask_pin(wanted, again, prompts::ENTER_PIN, now)],
+            _ => return vec![],
         }
         if self.terms.pin.as_ref().is_none_or(|pin| pin.is(typed.as_str())) {
             self.proven = true;
@@ -90,10 +123,7 @@ impl Menu {
             self.terms.plain = true;
             return vec![self.farewell(prompts::PIN_REFUSED, now)];
         }
-        let state =
-            State::AskingPin { key: wanted, typed: Typed::default(), until: now + NEXT_DIGIT * 2 };
-        self.state = state;
-        vec![self.say(prompts::WRONG_PIN)]
+        vec![self.ask_pin(wanted, again, prompts::WRONG_PIN, now)]
     }
 
     pub(super) fn fetch(&mut self, now: Mono) -> Vec<Step> {

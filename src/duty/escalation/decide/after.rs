@@ -1,7 +1,7 @@
 //! What follows on an acknowledgement: the duty leader is reached himself, the matter is looked at, an instruction is
 //! confirmed (escalation.md, rule 6, M).
 
-use super::{At, Look, Want, millis};
+use super::{ASK_AGAIN, At, Look, Want, in_flight, millis};
 use crate::duty::escalation::{After, Attempt, Decision, Target};
 use crate::duty::journal::AttemptResult;
 use crate::duty::roster::{Person, Role};
@@ -13,18 +13,24 @@ impl Look<'_> {
         let mut wants = vec![];
         let mut ends = vec![];
         let leader = self.roster.holder(Role::Leader);
-        let declined = leader.is_some_and(|leader| self.handed_on(leader).is_some());
-        if !self.escalation.leader_reached && !declined {
+        let settled = leader.is_some_and(|leader| {
+            self.handed_on(leader).is_some() || self.escalation.knows(&leader.name)
+        });
+        if !self.escalation.leader_reached && !settled {
             wants.extend(self.leader_himself());
             ends.push((millis(self.policy.redial_leader), "no number of the leader works"));
         }
         if let Some(after) = &self.policy.after {
             if !self.escalation.read {
                 let raise = self.acked() + millis(after.raise_again);
-                if raise <= 0 {
+                let busy = in_flight(self.escalation).any(|one| one.engaged);
+                if raise <= 0 && !busy {
                     return Decision::RaiseAgain;
                 }
-                ends.push((raise, "nobody has looked at it"));
+                ends.push(match raise <= 0 {
+                    true => (ASK_AGAIN, "somebody is listening to it"),
+                    false => (raise, "nobody has looked at it"),
+                });
                 wants.extend(self.reminder(after));
             }
             if let Some(since) = self.escalation.unconfirmed {
@@ -90,7 +96,11 @@ impl Look<'_> {
 
     fn errand(&self, person: &Person, errand: Errand, at: At, why: &'static str) -> Option<Want> {
         let number = self.living(person).first().copied()?.to_owned();
-        let (role, ring) = (person.role, self.policy.ring);
+        let role = match errand {
+            Errand::Confirm => person.role,
+            Errand::Tell | Errand::Remind => self.roster.role_of(&person.name)?,
+        };
+        let ring = self.policy.ring;
         let person = person.name.clone();
         let (place, after_cut) = (None, false);
         let target = Target { place, role, person, number, ring, errand, after_cut, why };

@@ -184,3 +184,34 @@ fn esc_71_one_leader_is_never_called_for_two_matters_at_once() {
     room.ended(20.0, first[0].1, AttemptResult::Acknowledged);
     assert_eq!(room.calls(20.5).len(), 1, "the other matter");
 }
+
+#[test]
+fn esc_49_a_look_at_a_log_that_has_not_heard_of_a_call_does_not_forget_it() {
+    let mut room = Room::new();
+    let flagged = room.flag(0.0);
+    room.memory.written([&flagged]);
+    let mut log = room.memory.known.clone();
+    let made = room.look(1.0).inputs.into_iter().find_map(|input| match input {
+        Input::Note(Fact::AttemptMade(made)) => Some(made),
+        _ => None,
+    });
+    let made = made.expect("the leader is called");
+    let mark = room.memory.mark();
+    room.memory.looked(log.clone(), people(), mark);
+    assert!(room.memory.calls("L", "L"), "ordered, and not told yet");
+    assert_eq!(room.calls(2.0), [], "he is not called twice");
+    let attempt = made.attempt;
+    let made = room.take(2.0, Fact::AttemptMade(made));
+    let ended = room.ended(30.0, attempt, AttemptResult::Declined);
+    let mark = room.memory.mark();
+    room.memory.looked(log.clone(), people(), mark);
+    assert_eq!(room.memory.known[0].attempts.len(), 1, "told, and not written yet");
+    let declined = room.memory.known[0].attempts[0].ended.map(|(_, result)| result);
+    assert_eq!(declined, Some(AttemptResult::Declined));
+    room.memory.written([&made, &ended]);
+    log[0].attempts.clone_from(&room.memory.known[0].attempts);
+    let mark = room.memory.mark();
+    room.memory.looked(log, people(), mark);
+    assert_eq!(room.memory.known[0].attempts.len(), 1, "the log has it now");
+    assert!(room.memory.is_settled());
+}

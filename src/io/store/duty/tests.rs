@@ -142,6 +142,17 @@ fn esc_38_who_led_a_minute_ago_acknowledges_in_his_capacity_and_the_new_leader_i
 }
 
 #[test]
+fn esc_68_whoever_leads_beside_another_role_acknowledges_as_the_leader() {
+    let store = store();
+    flagged(&store);
+    calls(&store, 0.0);
+    let role = |seconds| wait(store.role_of("H", at(seconds))).unwrap();
+    assert_eq!(role(0.5), Some(Role::Head));
+    wait(store.put_on_duty(&officer(), on_duty("H", 1.0, None), at(0.0))).unwrap();
+    assert_eq!(role(2.0), Some(Role::Leader));
+}
+
+#[test]
 fn what_was_entered_is_withdrawn_and_never_deleted() {
     let store = store();
     wait(store.put_on_duty(&officer(), on_duty("H", -9.0, None), at(0.0))).unwrap();

@@ -4,6 +4,7 @@ mod engine;
 
 use super::*;
 use crate::duty::journal::{Fact, Noted};
+use crate::duty::pin::Pin;
 use crate::duty::switchboard::AckOutcome;
 use crate::io::store::entries::Flagged;
 use crate::io::store::tests::{at, entry, note, officer, one, roster, store};
@@ -179,7 +180,8 @@ fn i_7_another_ones_key_stops_the_others_but_not_the_leaders_redial() {
         |how: &str| wait(store.leader_spoken_to(&officer(), entry, how, at(174.0))).unwrap();
     assert!(!spoken(" "));
     assert_eq!(acknowledge(&store, &redial[0], 175.0), AckOutcome::Late);
-    assert!(!spoken("当面"), "he has pressed the key himself");
+    assert!(spoken("当面"), "he has pressed the key himself, and hears what it is about");
+    assert!(!spoken("当面"), "once");
     end(&store, &redial[0], AttemptResult::Acknowledged, 180.0);
     cycle(&store, 8999.0);
     let last = store.escalate(at(9000.0), &ladders(), &roster()).unwrap();
@@ -204,6 +206,26 @@ fn the_leaders_redial_ends_when_the_officer_has_spoken_to_him() {
     end(&store, redial, AttemptResult::Cancelled, 200.0);
     end(&store, substitute, AttemptResult::Acknowledged, 200.0);
     assert_eq!(cycle(&store, 9000.0), (vec![], vec![]));
+}
+
+#[test]
+fn esc_14_after_two_calls_of_wrong_pins_his_next_calls_offer_no_content() {
+    let store = store();
+    let entry = entry(&store, 1, 0.0);
+    flag(&store, entry, Urgency::Urgent, 0.0);
+    let mut people = roster();
+    people.people[0].pin = Pin::new("4711");
+    let pins = [0.0, 60.0, 120.0].map(|seconds| {
+        let cycle = store.escalate(at(seconds), &ladders(), &people).unwrap();
+        let to_him = |input| match input {
+            Input::Notify(call) if call.person == "L" => Some(call),
+            _ => None,
+        };
+        let call = cycle.inputs.into_iter().find_map(to_him).expect("he is called");
+        end(&store, &call, AttemptResult::WrongPin, seconds + 20.0);
+        call.pin
+    });
+    assert_eq!(pins, [Pin::new("4711"), Pin::new("4711"), Some(Pin::Refused)]);
 }
 
 #[test]

@@ -145,9 +145,12 @@ BEGIN SELECT RAISE(ABORT, 'acknowledgements are never changed'); END;
 CREATE TRIGGER told_is_kept BEFORE DELETE ON told
 BEGIN SELECT RAISE(ABORT, 'acknowledgements are never deleted'); END;
 CREATE INDEX acknowledgement_by_escalation ON acknowledgement (escalation);
--- What was acknowledged before is over: nobody is reminded of it.
-UPDATE escalation SET closed_ms = acked_ms, closed_why = '' WHERE state = 'acknowledged'
-  AND leader_reached_ms IS NOT NULL;
+-- What was acknowledged before counts as looked at: nobody is reminded of it, nothing is raised
+-- again. Where the duty leader himself was reached, it is over.
+UPDATE escalation SET read_ms = coalesce(acked_ms, raised_ms), read_by = coalesce(acked_by, ''),
+  read_how = 'before' WHERE state = 'acknowledged';
+UPDATE escalation SET closed_ms = coalesce(acked_ms, raised_ms), closed_why = ''
+  WHERE state = 'acknowledged' AND leader_reached_ms IS NOT NULL;
 
 DROP INDEX escalation_unfinished;
 CREATE INDEX escalation_unfinished ON escalation (raised_ms)

@@ -5,6 +5,7 @@ use crate::duty::escalation::Policy;
 use crate::duty::ids::AttemptId;
 use crate::duty::journal::AttemptResult;
 use crate::duty::roster::{Person, Role, Roster};
+use crate::io::store::ReadHow;
 use crate::io::store::tests::locked;
 
 const LEADER: &str = "张局";
@@ -249,4 +250,60 @@ async fn whoever_is_put_on_duty_holds_the_role_from_then_on() {
     assert!(room.post("/roster/duty", later).await.text.contains("没有可拨的号码"));
     let never = "role=leader&person=周主任&from=&to=";
     assert!(room.post("/roster/duty", never).await.text.contains("时间不对"));
+}
+
+#[tokio::test]
+async fn the_desk_takes_no_turns_and_whoever_is_of_a_lower_rank_leads_only_as_a_substitute() {
+    let mut room = Room::open().await;
+    let mut people = list();
+    people.people.push(Person::new("值班台话机", Role::Officer, Some("2001"), None));
+    room.web.dialler.roster = people;
+    room.app = build(room.web.clone(), room.closing.clone());
+    let shown = room.get("/roster").await.text;
+    assert!(!shown.contains("<option>值班台话机") && shown.contains("<option>赵科长"), "{shown}");
+    for (role, person, why) in [
+        ("leader", "值班台话机", "配置文件"),
+        ("officer", "周主任", "没有这个角色"),
+        ("leader", "赵科长", "职级低于带班领导"),
+    ] {
+        let body = format!("role={role}&person={person}&from=2026-01-01T08:30&to=");
+        let answer = room.post("/roster/duty", &body).await;
+        assert_eq!(answer.status, StatusCode::OK, "shown again");
+        assert!(answer.text.contains(why), "{}", answer.text);
+    }
+    let until = "from=&to=2099-01-01T08:30&reason=x&approved_by=周主任";
+    for pair in [
+        format!("absent={LEADER}&stands_in=值班台话机"),
+        "absent=值班台话机&stands_in=李副局".to_owned(),
+    ] {
+        let answer = room.post("/roster/substitution", &format!("{pair}&{until}")).await;
+        assert!(answer.text.contains("配置文件"), "{}", answer.text);
+    }
+    let (duties, substitutions) = room.web.store.duties(clock::now()).await.unwrap();
+    assert!(duties.is_empty() && substitutions.is_empty());
+    let director = "role=office_director&person=赵科长&from=2026-01-01T08:30&to=";
+    assert_eq!(room.post("/roster/duty", director).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn esc_77_whoever_pressed_1_and_was_then_told_by_another_way_has_read_it() {
+    let room = Room::open().await;
+    let (entry, attempt) = room.flagged().await;
+    room.happens(Fact::Acknowledged { attempt, entry }).await;
+    let result = AttemptResult::Acknowledged;
+    room.happens(Fact::AttemptEnded { attempt, result, status: 200 }).await;
+    let form = format!("action=\"/entries/{entry}/leader\"");
+    let page = format!("/entries/{entry}");
+    assert!(room.fragment(&page).await.text.contains(&form));
+    let tell = async || room.post(&format!("{page}/leader"), "reason=%E5%BD%93%E9%9D%A2").await;
+    let told = tell().await;
+    assert_eq!(told.status, StatusCode::OK);
+    assert!(!told.text.contains(&form), "{}", told.text);
+    let found = room.web.store.entry(entry).await.unwrap().unwrap();
+    let row = &found.escalations[0].row;
+    assert_eq!(row.read.as_ref().map(|read| read.how), Some(ReadHow::ByHand));
+    assert_eq!(found.escalations[0].acknowledgements.len(), 1, "he had acknowledged himself");
+    assert_eq!(tell().await.status, StatusCode::UNPROCESSABLE_ENTITY, "once");
+    assert_eq!(room.calls(Duration::from_secs(301)).await, None, "nobody reminds him");
+    room.web.store.verify_audit().await.unwrap();
 }

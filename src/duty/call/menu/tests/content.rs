@@ -177,10 +177,66 @@ fn esc_14_a_pin_that_does_not_come_leads_back() {
     menu.handle_key('2', at(2_000));
     assert_eq!(types(&mut menu, "47", 3_000), [Step::Silence]);
     assert_eq!(menu.handle_timeout(at(17_999)), []);
-    assert_eq!(menu.handle_timeout(at(18_000)), [Step::Play(URGENT)]);
-    menu.handle_key('2', at(20_000));
-    assert_eq!(menu.handle_key('*', at(21_000)), [Step::Play(URGENT)]);
-    assert_eq!(menu.handle_key('1', at(22_000)), [Step::Silence, Step::Acknowledge]);
+    assert_eq!(menu.handle_timeout(at(18_000)), [Step::Play(ENTER_PIN)], "once more");
+    assert_eq!(types(&mut menu, "47", 20_000), [Step::Silence]);
+    assert_eq!(menu.handle_timeout(at(35_000)), [Step::Play(URGENT)]);
+    let late = menu.handle_key('7', at(36_000));
+    assert_eq!(late, [Step::Play(WRONG_KEY)], "no digit of a PIN is written down");
+    assert_eq!(menu.handle_key('1', at(37_000)), [Step::Silence, Step::Acknowledge]);
+}
+
+#[test]
+fn esc_14_a_star_begins_the_pin_again_and_its_digits_are_no_keys() {
+    let mut menu = with_pin();
+    menu.handle_key('2', at(2_000));
+    assert_eq!(types(&mut menu, "13*", 3_000), [Step::Silence, Step::Play(ENTER_PIN)]);
+    assert_eq!(types(&mut menu, "31A", 4_000), [Step::Silence]);
+    assert_eq!(types(&mut menu, "*", 5_000), [Step::Play(ENTER_PIN)]);
+    let steps = types(&mut menu, "4711#", 6_000);
+    assert_eq!(steps, [Step::Silence, Step::Key('2'), Step::Silence, Step::Fetch]);
+    assert_eq!(menu.result(), AttemptResult::AnsweredNoKey);
+}
+
+#[test]
+fn esc_48_the_question_for_the_pin_does_not_drown_the_confirmation() {
+    for key in ['5', '6'] {
+        let mut menu = with_pin();
+        menu.handle_key('1', at(2_000));
+        assert_eq!(menu.handle_key(key, at(2_200)), []);
+        assert_eq!(menu.handle_committed(AckOutcome::First, at(2_300)), [Step::Play(CONFIRMED)]);
+        assert_eq!(menu.handle_key(key, at(2_500)), [Step::Play(ENTER_PIN)]);
+        let mut menu = answered();
+        menu.handle_key('1', at(2_000));
+        assert_eq!(menu.handle_key(key, at(2_200)), [Step::Leave(key)], "nothing to ask for");
+    }
+}
+
+#[test]
+fn esc_14_without_a_pin_that_could_be_right_there_is_no_content_but_1_and_3() {
+    for pin in [Pin::Refused, Pin::Away] {
+        let terms = || Terms { sentence: URGENT, pin: Some(pin.clone()), plain: false };
+        let start = || Menu::start(terms(), at(0), at(90_000)).0;
+        for key in ['2', '5', '6', '9'] {
+            assert_eq!(start().handle_key(key, at(2_000)), [Step::Play(WRONG_KEY)]);
+        }
+        assert_eq!(start().handle_key('1', at(2_000)), [Step::Silence, Step::Acknowledge]);
+        assert_eq!(start().handle_key('3', at(2_000)).last(), Some(&Step::HandOn));
+    }
+}
+
+#[test]
+fn esc_87_what_a_checkpoint_keeps_of_a_pin_is_that_there_is_one() {
+    let mut menu = with_pin();
+    menu.handle_key('2', at(2_000));
+    types(&mut menu, "47", 3_000);
+    let written = serde_json::to_string(&menu).unwrap();
+    assert!(!written.contains("47"), "{written}");
+    let read = || serde_json::from_str::<Menu>(&written).unwrap();
+    let mut next = read();
+    next.give_pin(Pin::new("4711").unwrap());
+    assert_eq!(next.take_up(at(9_000)), [Step::Play(ENTER_PIN)], "from its first digit");
+    assert_eq!(types(&mut next, "4711#", 10_000).last(), Some(&Step::Fetch));
+    assert_eq!(read().take_up(at(9_000)), [Step::Play(URGENT)], "the roster has none");
 }
 
 #[test]

@@ -174,3 +174,69 @@ fn esc_78_of_a_hundred_thousand_histories_none_sends_after_its_end() {
         assert_eq!(kept.next(), None, "a telephone would ring on");
     }
 }
+
+#[test]
+fn esc_77_while_somebody_listens_to_it_nothing_is_raised_again() {
+    let mut calls = 0;
+    let mut room = followed(move |_, _| {
+        calls += 1;
+        (if calls == 3 { 400.0 } else { 10.0 }, Acknowledged)
+    });
+    room.run(620.0);
+    room.escalation.attempts.last_mut().unwrap().engaged = true;
+    room.run(1009.0);
+    assert_eq!(room.raised_again, None, "he is on the telephone for it");
+    room.run(1020.0);
+    assert_eq!(room.raised_again, Some(1010.0), "and has not listened after all");
+}
+
+#[test]
+fn the_call_of_somebody_who_listens_is_waited_for_without_asking_all_the_time() {
+    let mut room = Room::new(Urgency::Urgent, |_, _| (600.0, AnsweredNoKey));
+    room.run(10.0);
+    room.escalation.attempts[0].engaged = true;
+    room.seconds = 400.0;
+    let decision = decide(&room.escalation, &room.policy, &room.roster, room.now());
+    if let Decision::Notify(targets) = decision {
+        targets.into_iter().for_each(|target| room.call(target));
+    }
+    let decision = decide(&room.escalation, &room.policy, &room.roster, room.now());
+    let Decision::Wait { until, .. } = decision else { panic!("{decision:?}") };
+    assert!(until.since(room.now().mono) >= Duration::from_secs(1), "{decision:?}");
+}
+
+#[test]
+fn i_7_whoever_has_acknowledged_and_leads_since_is_not_rung_again() {
+    for after in [None, Some(After::default())] {
+        let mut room = Room::new(Urgency::Urgent, |number, _| match number {
+            "Sm" => (10.0, Acknowledged),
+            _ => (0.0, NoAnswer),
+        });
+        room.policy.after = after;
+        room.run(195.0);
+        assert_eq!(room.escalation.state, State::Acknowledged);
+        room.escalation.read = true;
+        let now = room.now();
+        let mut ringing = room.escalation.attempts[0].clone();
+        ringing.id = AttemptId::new(now, &mut room.random);
+        (ringing.person, ringing.number) = ("S".to_owned(), "So".to_owned());
+        (ringing.started, ringing.ended) = (now.into(), None);
+        room.escalation.attempts.push(ringing.clone());
+        room.roster = room.roster.in_force(&[(Role::Leader, "S".to_owned())], &[]);
+        assert!(unwanted(&room.escalation, &room.roster).contains(&ringing.id));
+        room.escalation.attempts.pop();
+        room.run(10_000.0);
+        assert_eq!((room.calls_to("Sm"), room.calls_to("So")), (vec![180.0], vec![]));
+        let last = decide(&room.escalation, &room.policy, &room.roster, room.now());
+        assert_eq!(last, Decision::Done);
+    }
+}
+
+#[test]
+fn a_reminder_reaches_him_in_the_first_of_his_roles() {
+    let mut room = followed(acknowledges);
+    room.roster.people.insert(0, person("L", Role::Head, "Lm", "Lo"));
+    room.run(320.0);
+    let last = room.escalation.attempts.last().unwrap();
+    assert_eq!((last.errand, last.role), (Errand::Remind, Role::Leader));
+}
