@@ -61,6 +61,8 @@ pub struct Daemon {
     /// How long calls may go on when it is told to stop.
     finish: Duration,
     stopping: CancellationToken,
+    /// Leaders are called until then.
+    finishing: CancellationToken,
     background: Vec<JoinHandle<()>>,
     log: Vec<JoinHandle<()>>,
 }
@@ -150,7 +152,9 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     };
     let (web_address, serving) =
         serve_page(config.web.listen, page, board.clone(), stopping.clone()).await?;
-    let mut background = beside(&config, &readers, voice.wanted, &stopping);
+    let finishing = stopping.child_token();
+    let until = (&stopping, &finishing);
+    let mut background = beside(&config, &readers, voice.wanted, until);
     background.extend(serve_channels(&config, &readers, &stopping).await);
     background.extend(serve_metrics(&config, &readers, voice.tape.backlog(), &stopping));
     let sign = |witness: Witness| witness.keep(config.witness.every, stopping.clone());
@@ -174,6 +178,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         witness,
         finish: config.line.finish,
         stopping,
+        finishing,
         background,
         log,
     })
@@ -195,7 +200,7 @@ fn beside(
     config: &Config,
     readers: &logbook::Readers,
     wanted: mpsc::Receiver<listening::Wanted>,
-    stopping: &CancellationToken,
+    (stopping, finishing): (&CancellationToken, &CancellationToken),
 ) -> Vec<JoinHandle<()>> {
     let logbook::Readers { store, board, orders, wake, memory, .. } = readers.clone();
     let (policy, mut roster) = (config.policy.clone(), config.roster.clone());
@@ -220,7 +225,9 @@ fn beside(
     let data = storage.data.clone();
     let living = life::keep(data, store.clone(), board.clone(), stopping.clone());
     let gaps = gaps::keep(store.clone(), board.clone(), stopping.clone());
-    let office = escalator::Office { store, policy, roster, orders, wake, board, memory };
+    let finishing = finishing.clone();
+    let office =
+        escalator::Office { store, policy, roster, orders, wake, board, memory, finishing };
     let escalating = escalator::run(office, stopping);
     let mut tasks = vec![
         tokio::spawn(escalating),
@@ -306,6 +313,7 @@ impl Daemon {
     /// As [`Daemon::stop`]; calls that may still finish are ended when `hurry` is over.
     pub async fn stop_unless(mut self, hurry: impl Future<Output = ()>) {
         let orders = self.orders.clone();
+        self.finishing.cancel();
         let mut drained = orders.send(Input::Shutdown).await.is_err()
             || tokio::select! {
                 within = tokio::time::timeout(self.finish + DRAIN_WITHIN, self.line.ended()) => {

@@ -206,6 +206,12 @@ pub enum Fact {
     },
     /// A call to somebody was ordered while the log could not be written.
     AttemptMade(Box<Made>),
+    /// It was to be told of in another call, and is told of in this one from now on; `None`: in a
+    /// call of its own.
+    AttemptMoved {
+        attempt: AttemptId,
+        into: Option<AttemptId>,
+    },
     /// The leader's phone rings.
     AttemptRinging {
         attempt: AttemptId,
@@ -319,6 +325,8 @@ pub struct Made {
     pub number: String,
     pub errand: Errand,
     pub why: String,
+    #[serde(default)]
+    pub joins: Option<AttemptId>,
 }
 
 /// Which header value the shown number was taken from: its place among [`Arrival::claims`].

@@ -38,6 +38,9 @@ impl From<Kept> for Pin {
     }
 }
 
+/// How a wrong PIN is written down among the keys, not what was typed.
+pub const WRONG: char = '✗';
+
 /// Digits of a PIN.
 pub const DIGITS: std::ops::RangeInclusive<usize> = 4..=12;
 

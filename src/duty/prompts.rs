@@ -59,7 +59,16 @@ pub const URGENT_CUT: Prompt = Prompt(23);
 /// To ourselves: 值班方已接听，录音自检。
 pub const SELF_TEST: Prompt = Prompt(24);
 
-pub const COUNT: usize = 25;
+/// 没有收到口令，返回请按星号键。
+pub const PIN_LATE: Prompt = Prompt(25);
+/// Before the first of several matters: 值班室有多件紧急事项，逐件播报，确认后按井号键转下一件。
+pub const SEVERAL: Prompt = Prompt(26);
+/// While he hears of one: 又有一件紧急事项，随后播报。
+pub const ALSO: Prompt = Prompt(27);
+/// Before the sentence of another one: 下面是另一件紧急事项。
+pub const NEXT: Prompt = Prompt(28);
+
+pub const COUNT: usize = 29;
 
 /// The name under which a caller's recording is played; none of the set.
-pub const RECORDING: Prompt = Prompt(25);
+pub const RECORDING: Prompt = Prompt(29);

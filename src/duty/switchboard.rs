@@ -190,6 +190,7 @@ impl Switchboard {
             legs: BTreeMap::new(),
             queue: BTreeSet::new(),
             leaving: vec![],
+            afresh: vec![],
             freed: false,
             dialled: Dialled::default(),
             random,
@@ -221,12 +222,12 @@ impl Switchboard {
             }
             Input::Peers(peers) => self.desk.sip.set_peers(&peers, now),
             Input::Stored { call } => self.turn(call, |call, desk| call.handle_stored(desk, now)),
-            Input::AckStored { attempt, outcome } => {
-                self.turn(attempt.into(), |call, desk| call.handle_ack_stored(outcome, desk, now))
-            }
-            Input::Fetched { attempt, sound } => {
-                self.turn(attempt.into(), |call, desk| call.handle_sound(sound, desk, now));
-            }
+            Input::AckStored { attempt, outcome } => self.on_leader(attempt, |leader, desk| {
+                leader.handle_ack_stored(attempt, outcome, desk, now);
+            }),
+            Input::Fetched { attempt, sound } => self.on_leader(attempt, |leader, desk| {
+                leader.handle_sound(attempt, sound, desk, now);
+            }),
             Input::Media(event) => self.on_media(event, now),
             Input::Notify(order) => self.on_notify(order, now),
             Input::Note(fact) => self.desk.note(fact, now),
@@ -236,9 +237,9 @@ impl Switchboard {
             }
             Input::ExpectTest { call } => self.expect_test(call, now),
             Input::DialledToday { calls } => self.desk.dialled.add(calls, now),
-            Input::StopNotifying { attempt, why } => {
-                self.turn(attempt.into(), |call, desk| call.stop_notifying(why, desk, now));
-            }
+            Input::StopNotifying { attempt, why } => self.on_leader(attempt, |leader, desk| {
+                leader.stop_notifying(attempt, why, desk, now);
+            }),
             Input::Written { through } => self.desk.unwritten.written(through),
             Input::Timeout => self.on_timeout(now),
             Input::Shutdown => self.on_shutdown(now),
@@ -255,6 +256,7 @@ impl Switchboard {
                 self.on_sip(event, now);
             }
             self.on_leaving(now);
+            self.call_afresh(now);
             if !std::mem::take(&mut self.desk.freed) {
                 return;
             }

@@ -70,6 +70,7 @@ impl CallLines {
             | Fact::FaxHeard { .. }
             | Fact::Flagged { .. }
             | Fact::AttemptMade(_)
+            | Fact::AttemptMoved { .. }
             | Fact::AttemptRinging { .. }
             | Fact::AttemptDialled { .. }
             | Fact::AttemptAnswered { .. }

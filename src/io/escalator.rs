@@ -4,12 +4,13 @@
 use crate::duty::escalation::{Memory, Policy};
 use crate::duty::journal::{AttemptResult, Fact};
 use crate::duty::roster::Roster;
-use crate::duty::switchboard::Input;
+use crate::duty::switchboard::{Input, LeaderCall};
 use crate::io::clock;
 use crate::io::status::{Alarm, Board};
 use crate::io::store::{Cycle, Store};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -47,6 +48,8 @@ pub struct Office {
     pub wake: Arc<Notify>,
     pub board: Board,
     pub memory: Remembered,
+    /// The daemon is told to stop, and calls may finish: nobody is called any more.
+    pub finishing: CancellationToken,
 }
 
 /// Runs until `stopping`. Every order is committed before it is sent: whatever is cut in between
@@ -100,7 +103,11 @@ impl Escalator {
     async fn look(&mut self, stopping: &CancellationToken) -> Result<Option<Deadline>, Gone> {
         let Office { store, policy, roster, .. } = &self.office;
         let (mark, now) = (self.office.memory.lock().mark(), clock::now());
-        let mut looking = Box::pin(store.next_calls(now, policy, roster));
+        let finishing = self.office.finishing.is_cancelled();
+        let mut looking: Pin<Box<dyn Future<Output = _> + Send>> = match finishing {
+            false => Box::pin(store.next_calls(now, policy, roster)),
+            true => Box::pin(store.last_stops(now, policy, roster)),
+        };
         loop {
             let looked = tokio::select! {
                 looked = &mut looking => looked,
@@ -153,7 +160,7 @@ impl Escalator {
             return inputs;
         }
         let twin = |input| match input {
-            Input::Notify(call) if memory.calls(&call.person, &call.target) => {
+            Input::Notify(call) if has_twin(&memory, &call) => {
                 let result = AttemptResult::Cancelled;
                 Input::Note(Fact::AttemptEnded { attempt: call.attempt, result, status: 487 })
             }
@@ -176,7 +183,8 @@ impl Escalator {
     async fn remember(&mut self) -> Result<Option<Deadline>, Gone> {
         let now = clock::now();
         let again = Some((now.mono + AGAIN, "the log may be back"));
-        if self.failing.is_none_or(|since| now.mono.since(since) < PATIENCE) {
+        let finishing = self.office.finishing.is_cancelled();
+        if finishing || self.failing.is_none_or(|since| now.mono.since(since) < PATIENCE) {
             return Ok(again);
         }
         let look = self.office.memory.lock().look(&self.office.policy, now, &mut self.random);
@@ -199,6 +207,14 @@ impl Escalator {
             self.office.orders.send(input).await.map_err(|_| Gone)?;
         }
         Ok(())
+    }
+}
+
+/// A call in which somebody is told of several matters is made once for each.
+fn has_twin(memory: &Memory, call: &LeaderCall) -> bool {
+    match call.joins {
+        Some(_) => memory.tells(&call.person, call.entry),
+        None => memory.calls(&call.person, &call.target),
     }
 }
 
@@ -255,7 +271,7 @@ mod tests {
     use crate::duty::ids::CallId;
     use crate::duty::journal::{Arrival, AttemptResult, Fact, Noted, Urgency};
     use crate::duty::roster::{Person, Role};
-    use crate::duty::switchboard::{LeaderCall, Unwanted};
+    use crate::duty::switchboard::Unwanted;
     use crate::protocol::random::Random;
     use std::path::Path;
     use tokio::task::JoinHandle;
@@ -265,6 +281,7 @@ mod tests {
         board: Board,
         wake: Arc<Notify>,
         stopping: CancellationToken,
+        finishing: CancellationToken,
         orders: mpsc::Receiver<Input>,
         task: JoinHandle<()>,
     }
@@ -288,9 +305,11 @@ mod tests {
             wake: Arc::clone(&wake),
             board: board.clone(),
             memory: Remembered::new(roster),
+            finishing: CancellationToken::new(),
         };
+        let finishing = office.finishing.clone();
         let task = tokio::spawn(run(office, stopping.clone()));
-        Running { store, board, wake, stopping, orders, task }
+        Running { store, board, wake, stopping, finishing, orders, task }
     }
 
     impl Running {
@@ -381,6 +400,30 @@ mod tests {
         let mut room = start(folder.path());
         let again = room.next_call().await;
         assert_eq!((again.target.as_str(), again.entry), ("L1", before.entry));
+        room.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn esc_46_once_told_to_stop_nobody_is_called_any_more_but_whoever_rings_may_be_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut room = start(folder.path());
+        room.flagged().await;
+        let leader = room.next_call().await;
+        room.finishing.cancel();
+        let (attempt, entry) = (leader.attempt, leader.entry);
+        room.note(Fact::AttemptEnded { attempt, result: AttemptResult::Declined, status: 603 })
+            .await;
+        let silent = tokio::time::timeout(Duration::from_secs(1), room.orders.recv()).await;
+        assert!(silent.is_err(), "the substitute is called by the next run: {silent:?}");
+        room.stop().await;
+        let mut room = start(folder.path());
+        let substitute = room.next_call().await;
+        assert_eq!(substitute.target, "S1");
+        room.finishing.cancel();
+        room.note(Fact::Acknowledged { attempt, entry }).await;
+        let attempt = substitute.attempt;
+        let why = Unwanted::Acknowledged;
+        assert_eq!(room.next().await, Input::StopNotifying { attempt, why });
         room.stop().await;
     }
 }

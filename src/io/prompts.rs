@@ -3,16 +3,16 @@
 
 use super::wav_file;
 use crate::duty::prompts::{
-    ALREADY_CONFIRMED, BEEP, CANNOT_JOIN, CONFIRMED, COUNT, DICTATE, ENTER_PIN, GREETING,
-    HANDED_ON, INSTRUCTION, MORE, NO_RECORDING, PASSED_ON, PIN_REFUSED, PLEASE_WAIT, QUEUE,
-    RINGBACK, SELF_TEST, TAKEN, UNREAD, URGENT, URGENT_CUT, URGENT_LIVE, WITHDRAWN, WRONG_KEY,
-    WRONG_PIN,
+    ALREADY_CONFIRMED, ALSO, BEEP, CANNOT_JOIN, CONFIRMED, COUNT, DICTATE, ENTER_PIN, GREETING,
+    HANDED_ON, INSTRUCTION, MORE, NEXT, NO_RECORDING, PASSED_ON, PIN_LATE, PIN_REFUSED,
+    PLEASE_WAIT, QUEUE, RINGBACK, SELF_TEST, SEVERAL, TAKEN, UNREAD, URGENT, URGENT_CUT,
+    URGENT_LIVE, WITHDRAWN, WRONG_KEY, WRONG_PIN,
 };
 use crate::protocol::rtp::{Codec, Prompt, g711};
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
-const FILES: [(Prompt, &[u8]); 23] = [
+const FILES: [(Prompt, &[u8]); 27] = [
     (URGENT, include_bytes!("prompts/urgent.wav")),
     (CONFIRMED, include_bytes!("prompts/confirmed.wav")),
     (WRONG_KEY, include_bytes!("prompts/wrong_key.wav")),
@@ -36,6 +36,10 @@ const FILES: [(Prompt, &[u8]); 23] = [
     (INSTRUCTION, include_bytes!("prompts/instruction.wav")),
     (URGENT_CUT, include_bytes!("prompts/urgent_cut.wav")),
     (SELF_TEST, include_bytes!("prompts/self_test.wav")),
+    (PIN_LATE, include_bytes!("prompts/pin_late.wav")),
+    (SEVERAL, include_bytes!("prompts/several.wav")),
+    (ALSO, include_bytes!("prompts/also.wav")),
+    (NEXT, include_bytes!("prompts/next.wav")),
 ];
 const SECOND: usize = wav_file::RATE as usize;
 /// Peak of a tone: -12 dBFS.
@@ -102,15 +106,18 @@ mod tests {
         assert!((10.0..16.0).contains(&seconds(&prompts, MORE)), "with its pause");
         assert!((1.0..3.0).contains(&seconds(&prompts, WRONG_KEY)));
         assert!((1.0..2.0).contains(&seconds(&prompts, PLEASE_WAIT)));
-        assert!((12.0..15.0).contains(&seconds(&prompts, QUEUE)));
+        assert!((14.0..17.0).contains(&seconds(&prompts, QUEUE)));
         assert!((9.0..13.0).contains(&seconds(&prompts, GREETING)));
-        assert!((9.0..13.0).contains(&seconds(&prompts, URGENT_LIVE)));
+        assert!((6.0..11.0).contains(&seconds(&prompts, URGENT_LIVE)));
         assert!((2.0..4.0).contains(&seconds(&prompts, CANNOT_JOIN)));
         for spoken in [ENTER_PIN, WRONG_PIN, PIN_REFUSED, HANDED_ON, PASSED_ON, DICTATE, TAKEN] {
-            assert!((2.0..8.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
+            assert!((1.5..8.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
         }
-        for spoken in [NO_RECORDING, UNREAD, INSTRUCTION, URGENT_CUT] {
-            assert!((5.0..15.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
+        for spoken in [PIN_LATE, ALSO, NEXT] {
+            assert!((3.0..5.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
+        }
+        for spoken in [NO_RECORDING, UNREAD, INSTRUCTION, URGENT_CUT, SEVERAL] {
+            assert!((4.0..15.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
         }
         assert!((seconds(&prompts, BEEP) - 0.5).abs() < 0.01);
         assert!((seconds(&prompts, RINGBACK) - 4.0).abs() < 0.01);

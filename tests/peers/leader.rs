@@ -110,7 +110,8 @@ fn esc_14_a_real_phone_types_a_pin_wrong_three_times_and_right_the_next_time() {
     daemon.row_is("SELECT result FROM attempt WHERE seq = 1", "wrong_pin");
     assert_eq!(daemon.row("SELECT state FROM escalation"), "open");
     assert_eq!(daemon.row("SELECT count(*) FROM heard"), "0");
-    assert_eq!(daemon.row("SELECT count(*) FROM attempt_key"), "0", "no digit is written down");
+    let keys = daemon.row("SELECT group_concat(key, '') FROM attempt_key");
+    assert_eq!(keys, "✗✗✗", "no digit is written down");
     let _ = leader.closed();
     leader.incoming(Duration::from_secs(70));
     leader.accept();
@@ -146,6 +147,55 @@ fn esc_15_esc_26_a_phone_that_answers_by_itself_is_nobody_until_a_key_comes_by_i
     talk(9);
     far_end.is_let_go();
     daemon.row_is("SELECT result FROM attempt", "acknowledged");
+}
+
+/// The second matter is flagged while his phone rings for the first: it rings once.
+#[test]
+fn esc_27_a_real_phone_rings_once_for_two_matters_and_each_has_its_key() {
+    let Some(mut room) = Room::open() else { return };
+    let daemon = room.daemon(&Plan::default());
+    let quiet = vec![0; 60 * wave::RATE];
+    let mut caller = room.phone("caller", &wave::voice(47, 30));
+    let mut officer = room.phone("2001", &quiet);
+    let mut leader = room.phone("3001", &quiet);
+    for matter in ["1", "2"] {
+        caller.dial("1001");
+        officer.incoming(SOON);
+        officer.accept();
+        caller.established();
+        officer.established();
+        talk(1);
+        officer.press('*');
+        officer.press('9');
+        daemon.row_is("SELECT count(*) FROM escalation", matter);
+        caller.hangup();
+        officer.closed();
+        if matter == "1" {
+            leader.incoming(SOON);
+        }
+    }
+    daemon.row_is("SELECT count(*) FROM attempt WHERE joined IS NOT NULL", "1");
+    let rung = "SELECT count(*) FROM attempt WHERE ringing_ms IS NOT NULL";
+    daemon.row_is(rung, "2");
+    leader.accept();
+    leader.established();
+    talk(2);
+    leader.press('1');
+    daemon.row_is("SELECT group_concat(state) FROM escalation", "acknowledged,open");
+    talk(2);
+    leader.press('#');
+    daemon.row_is("SELECT count(*) FROM attempt WHERE ended_ms IS NOT NULL", "1");
+    talk(2);
+    leader.press('1');
+    daemon.row_is("SELECT group_concat(state) FROM escalation", "acknowledged,acknowledged");
+    let late = "SELECT max(a.answered_ms - e.raised_ms) < 60000 FROM attempt a
+        JOIN escalation e ON e.id = a.escalation";
+    assert_eq!(daemon.row(late), "1", "both are announced within a minute of their flags");
+    leader.wait("CALL_CLOSED", Duration::from_secs(20));
+    daemon.row_is("SELECT group_concat(result) FROM attempt", "acknowledged,acknowledged");
+    let recorded = "SELECT count(*) FROM recording r JOIN call c ON c.id = r.call
+        WHERE c.direction = 'to_leader' AND r.state = 'sealed'";
+    daemon.row_is(recorded, "1");
 }
 
 #[test]

@@ -187,7 +187,7 @@ fn esc_14_three_wrong_pins_and_the_next_person_rings() {
     assert!(heard.contains(&Prompt::PinRefused) && !heard.contains(&Prompt::Recording));
     assert!(!room.is_acknowledged(entry));
     assert_eq!(room.attempts(entry)[0].result, Some(AttemptResult::WrongPin));
-    assert_eq!(room.attempts(entry)[0].keys, "", "no digit of a PIN is written down");
+    assert_eq!(room.attempts(entry)[0].keys, "✗✗✗", "no digit of a PIN is written down");
     room.answers_and_listens(SUBSTITUTE);
     room.presses(SUBSTITUTE, "1");
     room.pass(seconds(4));
@@ -287,7 +287,7 @@ fn esc_15_a_telephone_that_answers_by_itself_is_nobody() {
 
 /// A second urgent matter while he is on the telephone for the first.
 #[test]
-fn esc_28_a_second_matter_reaches_him_as_soon_as_he_has_hung_up() {
+fn esc_28_a_second_matter_is_told_of_in_the_call_and_its_turn_comes() {
     let mut room = Room::open();
     let first = flagged(&mut room);
     room.leader_answers();
@@ -296,15 +296,38 @@ fn esc_28_a_second_matter_reaches_him_as_soon_as_he_has_hung_up() {
     let second = room.caller_dials("102");
     room.officer_answers(second);
     room.officer_flags_urgent(second);
-    room.pass(seconds(10));
-    assert_eq!(room.attempts(second).len(), 0, "he listens to the first");
+    room.until("he is told", seconds(2), |room| room.heard(LEADER).contains(&Prompt::Also));
+    room.pass(seconds(1));
     room.presses(LEADER, "1");
-    room.rings(LEADER, seconds(5));
+    room.until("its turn", seconds(5), |room| room.heard(LEADER).contains(&Prompt::Next));
     assert!(room.is_acknowledged(first) && !room.is_acknowledged(second));
+    room.pass(millis(600));
+    room.presses(LEADER, "1");
+    room.pass(seconds(5));
+    assert!(room.is_acknowledged(second));
+    assert_eq!((room.attempts(first).len(), room.attempts(second).len()), (1, 1));
+    room.caller_hangs_up(second);
+}
+
+/// He has hung up before he could be told.
+#[test]
+fn esc_28_a_second_matter_reaches_him_as_soon_as_he_has_hung_up() {
+    let mut room = Room::open();
+    let first = flagged(&mut room);
+    room.leader_answers();
+    let second = room.caller_dials("102");
+    room.officer_answers(second);
+    room.log_takes(seconds(3));
+    room.presses(LEADER, "1");
+    room.officer_flags_urgent(second);
+    room.pass(millis(100));
+    room.hangs_up(LEADER);
+    room.log_takes(millis(3));
+    room.rings(LEADER, seconds(5));
     room.leader_answers();
     room.leader_presses('1');
     room.pass(seconds(5));
-    assert!(room.is_acknowledged(second));
+    assert!(room.is_acknowledged(first) && room.is_acknowledged(second));
     room.caller_hangs_up(second);
 }
 

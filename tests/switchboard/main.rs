@@ -9,6 +9,7 @@ mod handing;
 mod random_shift;
 mod secrecy;
 mod self_test;
+mod sharing;
 mod unanswered;
 mod world;
 

@@ -674,6 +674,21 @@ impl World {
 
     /// A leader is told of the entry of this call.
     pub fn notify_of(&mut self, call: CallId, number: u128, urgency: Urgency) -> AttemptId {
+        self.orders(call, number, urgency, None)
+    }
+
+    /// A leader is told of the entry of this call too, in the call that began for another.
+    pub fn joins_of(&mut self, call: CallId, number: u128, host: AttemptId) -> AttemptId {
+        self.orders(call, number, Urgency::Urgent, Some(host))
+    }
+
+    fn orders(
+        &mut self,
+        call: CallId,
+        number: u128,
+        urgency: Urgency,
+        joins: Option<AttemptId>,
+    ) -> AttemptId {
         let attempt = AttemptId(Uuid::from_u128(number));
         let order = LeaderCall {
             person: "张局".to_owned(),
@@ -685,6 +700,7 @@ impl World {
             errand: Errand::Tell,
             after_cut: false,
             pin: None,
+            joins,
         };
         self.tell(Input::Notify(order));
         attempt

@@ -9,7 +9,7 @@ use crate::duty::ids::{AttemptId, CallId, EntryId};
 use crate::duty::journal::{Fact, Noted};
 use crate::duty::ladder::{Ladder, Way};
 use crate::duty::line_plan::LinePlan;
-use crate::duty::switchboard::Output;
+use crate::duty::switchboard::{LeaderCall, Output};
 use crate::protocol::now::Now;
 use crate::protocol::random::Random;
 use crate::protocol::rtp::srtp::MasterKey;
@@ -29,6 +29,8 @@ pub struct Desk {
     pub queue: BTreeSet<CallId>,
     /// Leaders who have pressed 5 or 6: to talk to the officer, to join the call of their entry.
     pub leaving: Vec<(AttemptId, EntryId, char)>,
+    /// What leaders were to be told of in a call that has ended before: each is called for it now.
+    pub afresh: Vec<LeaderCall>,
     /// A phone may have become free since the queue was last looked at.
     pub freed: bool,
     /// Calls made for others today.

@@ -7,8 +7,9 @@
 //!     │                  GivingUp ────────────┘
 //!     └───────────────────┴── refused, not wanted any more ─► Over
 //! ```
-//! 183 is never an answer, whatever is heard in it.
+//! 183 is never an answer, whatever is heard in it. Other matters for him join the call ([`Waiting`]).
 
+mod matters;
 mod talking;
 
 use super::LegEvent;
@@ -20,12 +21,14 @@ use crate::duty::ids::{AttemptId, CallId};
 use crate::duty::journal::{AttemptResult, Fact, Urgency};
 use crate::duty::pin::Pin;
 use crate::duty::roster::Roster;
-use crate::duty::switchboard::{LeaderCall, Unwanted};
+use crate::duty::switchboard::LeaderCall;
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::rtp::{Channel, Command, Party, Sound};
 use crate::protocol::sdp::{self, Direction, Local, Session};
 use crate::protocol::sip::{LegId, Outgoing};
+use matters::Waiting;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The PBX has said nothing at all: it or the trunk is dead.
@@ -39,7 +42,14 @@ const SPEAKING: Duration = Duration::from_secs(55);
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Leader {
+    /// What he is told of now.
     order: LeaderCall,
+    /// The attempt that the call began for, and has its name from, where that is another.
+    #[serde(default)]
+    host: Option<AttemptId>,
+    /// What he is told of afterwards.
+    #[serde(default)]
+    waiting: VecDeque<Waiting>,
     leg: LegId,
     channel: Channel,
     local: Local,
@@ -97,6 +107,8 @@ impl Leader {
         let state = State::Calling { until: now.mono + NO_REPLY.min(order.ring) };
         Self {
             order,
+            host: None,
+            waiting: VecDeque::new(),
             leg,
             channel,
             local,
@@ -154,18 +166,6 @@ impl Leader {
         }
     }
 
-    pub fn stop_notifying(&mut self, why: Unwanted, desk: &mut Desk, now: Now) {
-        match self.state {
-            State::Calling { .. } | State::Ringing { .. } => {
-                desk.sip.cancel(self.leg, now);
-                self.end(AttemptResult::Cancelled, 487, desk, now);
-            }
-            State::GivingUp { .. } => self.end(AttemptResult::Cancelled, 487, desk, now),
-            State::Talking { .. } => self.turn_menu(desk, now, |menu| menu.stop(why, now.mono)),
-            State::Over => {}
-        }
-    }
-
     pub fn handle_timeout(&mut self, desk: &mut Desk, now: Now) {
         match self.state {
             State::Calling { until } if until <= now.mono => {
@@ -213,21 +213,23 @@ impl Leader {
     pub fn take_up(&mut self, desk: &mut Desk, now: Now) {
         let State::Talking { leg, .. } = &self.state else { return };
         if let Some(stream) = leg.stream {
-            desk.open(CallId::from(self.attempt()), Party::Leader, self.channel, stream);
+            desk.open(self.call(), Party::Leader, self.channel, stream);
         }
         desk.sip.probe(self.leg, now);
         self.turn_menu(desk, now, |menu| menu.take_up(now.mono));
     }
 
-    /// A checkpoint leaves the PIN out; where the roster has none for him, the content stays locked.
+    /// A checkpoint leaves the PINs out; where the roster has none for him, the content stays locked.
     pub fn give_pin(&mut self, roster: &Roster) {
         let his = roster.people.iter().filter(|person| person.name == self.order.person);
         let Some(pin) = his.filter_map(|person| person.pin.as_ref()).next() else { return };
-        if self.order.pin != Some(Pin::Away) {
-            return;
+        let away = self.order.pin == Some(Pin::Away);
+        for order in self.orders().filter(|order| order.pin == Some(Pin::Away)) {
+            order.pin = Some(pin.clone());
         }
-        self.order.pin = Some(pin.clone());
-        if let State::Talking { menu, .. } = &mut self.state {
+        if let State::Talking { menu, .. } = &mut self.state
+            && away
+        {
             menu.give_pin(pin.clone());
         }
     }
@@ -273,7 +275,7 @@ impl Leader {
             | State::Over => return,
         }
         if rings {
-            desk.note(Fact::AttemptRinging { attempt: self.attempt() }, now);
+            self.all().for_each(|attempt| desk.note(Fact::AttemptRinging { attempt }, now));
         }
     }
 
@@ -301,16 +303,17 @@ impl Leader {
         let ends = self.began + self.order.ring + SPEAKING;
         let terms = self.terms(desk);
         self.mute_at = self.picked_up.then_some(now.mono + MUTE);
-        let (fact, (menu, steps)) = match self.picked_up {
-            true => (Fact::AttemptAnswered { attempt }, Menu::start(terms, now.mono, ends)),
-            false => {
-                let ring = self.order.ring;
-                let menu = Menu::start_unanswered(terms, now.mono, ring, ends);
-                (Fact::AttemptDialled { attempt }, menu)
-            }
+        let (mut menu, steps) = match self.picked_up {
+            true => Menu::start(terms, now.mono, ends),
+            false => Menu::start_unanswered(terms, now.mono, self.order.ring, ends),
         };
-        desk.note(fact, now);
-        desk.open(CallId::from(attempt), Party::Leader, self.channel, stream);
+        if self.picked_up {
+            self.all().for_each(|attempt| desk.note(Fact::AttemptAnswered { attempt }, now));
+        } else {
+            desk.note(Fact::AttemptDialled { attempt }, now);
+        }
+        desk.open(self.call(), Party::Leader, self.channel, stream);
+        let steps = self.begin(&mut menu, steps, now);
         self.state = State::Talking { leg: Box::new(leg), menu };
         self.carry_out(steps, desk, now);
     }
@@ -332,13 +335,13 @@ impl Leader {
             State::Calling { .. } | State::Ringing { .. } | State::GivingUp { .. } => false,
             State::Over => return,
         };
+        self.dismiss(result, status, taped, desk, now);
         self.state = State::Over;
         desk.close(self.channel, now);
-        let attempt = self.attempt();
         if taped {
-            desk.media(Command::Finish { call: attempt.0 });
+            desk.media(Command::Finish { call: self.call().0 });
         }
-        desk.note(Fact::AttemptEnded { attempt, result, status }, now);
+        desk.note(Fact::AttemptEnded { attempt: self.attempt(), result, status }, now);
     }
 }
 

@@ -13,11 +13,14 @@
 //! ```
 //! Key 1 counts until we hang up, in `Farewell` too. Where he knows, so do the keys that lead to what the matter is
 //! about: 2 (`Fetching`, `Hearing` of the caller's recording), 5 (he talks to the officer), 6 (he joins the call of
-//! his entry), 9 (`Dictating` an instruction); after his PIN (`AskingPin`) where he has one. Where the trunk does not
+//! his entry), 9 (`Dictating` an instruction); after his PIN (`AskingPin`, `PinLate`) where he has one. Of several matters
+//! each has its turn, and instead of hanging up the next one begins ([`Menu::next`]). Where the trunk does not
 //! tell of an answer, the call begins in `Repeating`: the sentence is said over and over through the ringing, and any
 //! key leads to where it leads from `Prompting`.
 
 mod content;
+mod others;
+mod silence;
 mod terms;
 
 pub use terms::{Step, Terms};
@@ -26,7 +29,7 @@ use crate::duty::journal::AttemptResult;
 use crate::duty::pin::Typed;
 use crate::duty::prompts;
 use crate::duty::switchboard::{AckOutcome, Unwanted};
-use crate::protocol::now::{Deadline, Mono};
+use crate::protocol::now::Mono;
 use crate::protocol::rtp::{Prompt, Tone};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -60,6 +63,12 @@ pub struct Menu {
     result: AttemptResult,
     /// When ringing was heard last.
     rings: Option<Mono>,
+    /// He is to hear of other matters in this call.
+    #[serde(default)]
+    others: bool,
+    /// And has not been told so.
+    #[serde(default)]
+    unsaid: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -74,9 +83,12 @@ enum State {
         more: u8,
         until: Mono,
     },
-    /// He is told why something is not done, and then hears the sentence again.
+    /// He is told why something is not done, or what else there is, and then hears the sentence again, and `more` times
+    /// after that.
     Explaining {
         until: Mono,
+        #[serde(default)]
+        more: u8,
     },
     Listening {
         until: Mono,
@@ -97,6 +109,10 @@ enum State {
         /// He was silent, and has been asked again.
         #[serde(default)]
         again: bool,
+    },
+    /// The PIN has not come: what he may still type is no key, until he presses `*`.
+    PinLate {
+        until: Mono,
     },
     Fetching {
         until: Mono,
@@ -140,6 +156,8 @@ impl Menu {
             acknowledged: false,
             result: AttemptResult::AnsweredNoKey,
             rings: None,
+            others: false,
+            unsaid: false,
         };
         (menu, vec![Step::Play(sentence)])
     }
@@ -169,6 +187,7 @@ impl Menu {
         }
         match self.state {
             State::AskingPin { .. } => self.pin_key(key, now),
+            State::PinLate { .. } if key == '*' => vec![self.menu_again(now)],
             State::Inviting { .. } | State::Dictating { .. } => self.dictation_key(key, now),
             State::Fetching { .. } | State::Hearing { .. } => self.key_while_hearing(key, now),
             State::Repeating { .. }
@@ -183,7 +202,13 @@ impl Menu {
                 self.content(key, now)
             }
             State::Farewell { .. } if key == '1' && !self.acknowledged => self.acknowledge(now),
-            State::Confirming { .. } | State::Farewell { .. } | State::Over => vec![],
+            State::Farewell { .. } if key == '#' && self.others && self.acknowledged => {
+                self.hang_up()
+            }
+            State::Confirming { .. }
+            | State::Farewell { .. }
+            | State::PinLate { .. }
+            | State::Over => vec![],
         }
     }
 
@@ -258,6 +283,7 @@ impl Menu {
             State::Confirming { .. }
             | State::Farewell { .. }
             | State::AskingPin { .. }
+            | State::PinLate { .. }
             | State::Fetching { .. }
             | State::Hearing { .. }
             | State::Inviting { .. }
@@ -270,7 +296,7 @@ impl Menu {
         self.wrong += 1;
         let until = now + PROMPT_AT_MOST;
         self.state = if self.wrong < WRONG_KEYS {
-            State::Explaining { until }
+            State::Explaining { until, more: 0 }
         } else {
             State::Farewell { until }
         };
@@ -283,7 +309,11 @@ impl Menu {
     }
 
     fn prompt_again(&mut self, now: Mono) {
-        self.state = State::Prompting { more: 0, until: now + PROMPT_AT_MOST };
+        let more = match self.state {
+            State::Explaining { more, .. } => more,
+            _ => 0,
+        };
+        self.state = State::Prompting { more, until: now + PROMPT_AT_MOST };
     }
 
     /// Back to where the keys are told: the sentence, or for whoever knows, the keys alone.
@@ -327,6 +357,7 @@ impl Menu {
             | State::Listening { .. }
             | State::Confirming { .. }
             | State::AskingPin { .. }
+            | State::PinLate { .. }
             | State::Fetching { .. }
             | State::Dictating { .. }
             | State::Over => vec![],
@@ -368,6 +399,7 @@ impl Menu {
             State::Prompting { .. }
             | State::Explaining { .. }
             | State::Listening { .. }
+            | State::PinLate { .. }
             | State::Farewell { .. }
             | State::Inviting { .. }
             | State::Dictating { .. }
@@ -390,7 +422,8 @@ impl Menu {
             | State::Prompting { .. }
             | State::Explaining { .. }
             | State::Listening { .. }
-            | State::AskingPin { .. } => false,
+            | State::AskingPin { .. }
+            | State::PinLate { .. } => false,
         };
         if goes_on {
             return vec![];
@@ -405,76 +438,6 @@ impl Menu {
             Unwanted::Lost | Unwanted::Settled => steps.extend(self.hang_up()),
         }
         steps
-    }
-
-    pub fn handle_timeout(&mut self, now: Mono) -> Vec<Step> {
-        let (due, _) = match self.deadline() {
-            Some(deadline) => deadline,
-            None => return vec![],
-        };
-        if now < due {
-            return vec![];
-        }
-        match self.state {
-            State::Repeating { more: true, .. } if now < self.ends_at && !self.is_ringing(now) => {
-                self.state = State::Repeating { until: now + KEY_WINDOW, more: false };
-                vec![]
-            }
-            State::Prompting { .. } | State::Explaining { .. } if now < self.ends_at => {
-                self.spoken(now)
-            }
-            State::Confirming { what, .. } if now < self.ends_at => {
-                self.state = State::Confirming { what, speak_at: now + WAIT_AGAIN };
-                vec![self.say(prompts::PLEASE_WAIT)]
-            }
-            State::AskingPin { .. } if now < self.ends_at => self.no_pin(now),
-            State::Fetching { .. } if now < self.ends_at => self.handle_sound(false, now),
-            State::Hearing { .. } if now < self.ends_at => self.spoken(now),
-            State::Inviting { .. } if now < self.ends_at => self.invited(now),
-            State::Dictating { since } => self.dictated(since, now),
-            State::Repeating { .. }
-            | State::Prompting { .. }
-            | State::Explaining { .. }
-            | State::Listening { .. }
-            | State::Confirming { .. }
-            | State::AskingPin { .. }
-            | State::Fetching { .. }
-            | State::Hearing { .. }
-            | State::Inviting { .. }
-            | State::Farewell { .. } => {
-                let mut steps = self.let_go(now);
-                steps.extend(self.hang_up());
-                steps
-            }
-            State::Over => vec![],
-        }
-    }
-
-    pub fn deadline(&self) -> Option<Deadline> {
-        let (at, why) = match self.state {
-            State::Repeating { until, .. } => (until, "nobody pressed a key while it rang"),
-            State::Prompting { until, .. } | State::Explaining { until } => {
-                (until, "prompt never ended")
-            }
-            State::Listening { until } => (until, "key window"),
-            State::Confirming { speak_at, .. } => (speak_at, "key not committed yet"),
-            State::AskingPin { until, .. } => (until, "no PIN"),
-            State::Fetching { until } => (until, "the recording is not there"),
-            State::Hearing { since } => (since + content::HEARING_MAX, "he has heard enough"),
-            State::Inviting { until, .. } => (until, "prompt never ended"),
-            State::Dictating { since } => (since + content::DICTATION_MAX, "dictated enough"),
-            State::Farewell { until } => return Some((until, "farewell never ended")),
-            State::Over => return None,
-        };
-        Some(if self.ends_at < at {
-            (self.ends_at, "call to leader takes too long")
-        } else {
-            (at, why)
-        })
-    }
-
-    fn is_ringing(&self, now: Mono) -> bool {
-        self.rings.is_some_and(|at| now.since(at) < RING_PERIOD)
     }
 
     fn say(&mut self, prompt: Prompt) -> Step {

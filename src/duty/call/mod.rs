@@ -23,10 +23,10 @@ pub mod testing;
 pub mod transfer;
 pub mod watch;
 
+use super::ids::AttemptId;
 use super::placed::Asker;
-use super::switchboard::{AckOutcome, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now};
-use crate::protocol::rtp::{Party, Prompt, Sound, Tone};
+use crate::protocol::rtp::{Party, Prompt, Tone};
 use crate::protocol::sip::{Ending, Incoming as Invite, LegId, Referred};
 use bridge::Guest;
 use desk::Desk;
@@ -143,25 +143,19 @@ impl Call {
         }
     }
 
-    pub fn handle_ack_stored(&mut self, outcome: AckOutcome, desk: &mut Desk, now: Now) {
+    /// A call to a leader.
+    pub fn to_leader(&mut self) -> Option<&mut Leader> {
         match self {
-            Call::Incoming(_) | Call::Outgoing(_) | Call::Testing(_) => {}
-            Call::Leader(call) => call.handle_ack_stored(outcome, desk, now),
+            Call::Incoming(_) | Call::Outgoing(_) | Call::Testing(_) => None,
+            Call::Leader(call) => Some(call),
         }
     }
 
-    /// The recording that a leader asked for, where there is one to hear.
-    pub fn handle_sound(&mut self, sound: Option<Sound>, desk: &mut Desk, now: Now) {
+    /// He is told of it, or will be.
+    pub fn tells_of(&self, attempt: AttemptId) -> bool {
         match self {
-            Call::Incoming(_) | Call::Outgoing(_) | Call::Testing(_) => {}
-            Call::Leader(call) => call.handle_sound(sound, desk, now),
-        }
-    }
-
-    pub fn stop_notifying(&mut self, why: Unwanted, desk: &mut Desk, now: Now) {
-        match self {
-            Call::Incoming(_) | Call::Outgoing(_) | Call::Testing(_) => {}
-            Call::Leader(call) => call.stop_notifying(why, desk, now),
+            Call::Incoming(_) | Call::Outgoing(_) | Call::Testing(_) => false,
+            Call::Leader(call) => call.tells_of(attempt),
         }
     }
 

@@ -2,7 +2,9 @@
 
 mod after;
 
-use super::{Attempt, Decision, Escalation, Line, Moment, Place, Policy, State, Target, Tier};
+use super::{
+    Attempt, Decision, Elsewhere, Escalation, Line, Moment, Place, Policy, State, Target, Tier,
+};
 use crate::duty::ids::AttemptId;
 use crate::duty::journal::AttemptResult;
 use crate::duty::roster::{Person, Role, Roster};
@@ -63,8 +65,10 @@ pub fn expired(escalation: &Escalation, policy: &Policy, now: Now) -> Vec<Attemp
         .collect()
 }
 
+/// Whoever shares a call waits for his turn in it.
 fn lease(attempt: &Attempt, policy: &Policy) -> Duration {
-    policy.lease + if attempt.engaged { ENGAGED } else { Duration::ZERO }
+    let longer = attempt.engaged || attempt.joined.is_some();
+    policy.lease + if longer { ENGAGED } else { Duration::ZERO }
 }
 
 fn in_flight(escalation: &Escalation) -> impl Iterator<Item = &Attempt> {
@@ -215,6 +219,7 @@ impl<'a> Look<'a> {
                 ring: call.ring,
                 errand: Errand::Tell,
                 after_cut: false,
+                joins: None,
                 why: "the ladder says so",
             };
             wants.push(Want { at, target });
@@ -311,8 +316,8 @@ impl<'a> Look<'a> {
     fn repetition(&self, role: Role, person: &Person, number: &str, why: &'static str) -> Target {
         let (person, number) = (person.name.clone(), number.to_owned());
         let (ring, errand) = (self.policy.ring, Errand::Tell);
-        let after_cut = false;
-        Target { place: None, role, person, number, ring, errand, after_cut, why }
+        let (place, after_cut, joins) = (None, false, None);
+        Target { place, role, person, number, ring, errand, after_cut, joins, why }
     }
 
     /// One call for each person at most: those due now, and when the next falls due.
@@ -342,19 +347,34 @@ impl<'a> Look<'a> {
                 continue;
             }
             let twice = calls.iter().any(|other| other.target.number == target.number);
-            let elsewhere = [&target.person, &target.number];
-            let occupied =
-                elsewhere.iter().any(|name| self.escalation.occupied.contains(name)) || twice;
-            match (want.at <= 0, occupied) {
-                (true, false) => calls.push(want),
-                (true, true) => {
+            if want.at > 0 {
+                next = earlier(next, (want.at, target.why));
+                continue;
+            }
+            match self.shared(target) {
+                Some(target) if !twice => calls.push(Want { target, ..want }),
+                Some(_) | None => {
                     next = earlier(next, (ASK_AGAIN, "he is on the phone for another matter"));
                 }
-                (false, _) => next = earlier(next, (want.at, target.why)),
             }
         }
         calls.sort_by_key(|want| want.at);
         (calls.into_iter().map(|want| want.target).collect(), next)
+    }
+
+    /// Where he is on the telephone for another matter, he is told of this one too; `None`: somebody else is there, or it
+    /// is no call that tells of anything.
+    fn shared(&self, target: &Target) -> Option<Target> {
+        let there =
+            |other: &&Elsewhere| other.person == target.person || other.number == target.number;
+        if !self.escalation.occupied.iter().any(|other| there(&other)) {
+            return Some(target.clone());
+        }
+        let shares = |other: &&Elsewhere| other.joinable && other.person == target.person;
+        let other = self.escalation.occupied.iter().find(shares)?;
+        let (number, joins) = (other.number.clone(), Some(other.call));
+        let tells = target.errand == Errand::Tell;
+        tells.then(|| Target { number, joins, ..target.clone() })
     }
 
     /// Whoever hung up without a key is left alone for a moment.

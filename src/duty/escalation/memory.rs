@@ -6,6 +6,7 @@ use super::{
 };
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Fact, Made, Noted, Urgency};
+use crate::duty::pin;
 use crate::duty::roster::{Role, Roster};
 use crate::duty::switchboard::{Errand, Input, LeaderCall, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
@@ -121,6 +122,13 @@ impl Memory {
         self.known.iter().any(|one| !one.closed && one.state != State::Withdrawn)
     }
 
+    /// Whether this person is being told of this entry.
+    pub fn tells(&self, person: &str, entry: EntryId) -> bool {
+        let flying = |attempt: &Attempt| attempt.ended.is_none() && attempt.person == person;
+        let mut known = self.known.iter().filter(|one| one.entry == entry);
+        known.any(|one| one.attempts.iter().any(flying))
+    }
+
     /// Whether a call to this person or number is under way.
     pub fn calls(&self, person: &str, number: &str) -> bool {
         let flying = |attempt: &Attempt| attempt.ended.is_none();
@@ -170,7 +178,7 @@ impl Memory {
     fn occupy(&mut self, index: usize) {
         let others = self.known.iter().enumerate().filter(|(nth, _)| *nth != index);
         let flying = others.flat_map(|(_, one)| &one.attempts).filter(|one| one.ended.is_none());
-        let occupied = flying.flat_map(|one| [one.person.clone(), one.number.clone()]).collect();
+        let occupied = flying.map(Attempt::elsewhere).collect();
         self.known[index].occupied = occupied;
     }
 
@@ -227,6 +235,7 @@ impl Memory {
             number: target.number.clone(),
             errand: target.errand,
             why: target.why.to_owned(),
+            joins: target.joins,
         };
         one.attempts.push(self::attempt(&made, now));
         forget_the_oldest(&mut one.attempts);
@@ -241,6 +250,7 @@ impl Memory {
             errand: target.errand,
             after_cut: target.after_cut,
             pin,
+            joins: target.joins,
         };
         [Input::Note(Fact::AttemptMade(Box::new(made))), Input::Notify(order)]
     }
@@ -264,6 +274,12 @@ impl Memory {
             }
             Fact::AttemptKey { attempt, key: '2' | '9' } => {
                 self.of(*attempt, |_, attempt| attempt.engaged = true);
+            }
+            Fact::AttemptKey { attempt, key: pin::WRONG } => {
+                self.of(*attempt, |_, attempt| attempt.guesses += 1);
+            }
+            Fact::AttemptMoved { attempt, into } => {
+                self.of(*attempt, |_, attempt| attempt.joined = *into);
             }
             Fact::AttemptHeard { attempt, lasts } if *lasts >= HEARD => {
                 self.of(*attempt, |read, _| *read = true);
@@ -361,6 +377,8 @@ fn attempt(made: &Made, now: Now) -> Attempt {
         handed_on: None,
         engaged: false,
         line_is_back: false,
+        guesses: 0,
+        joined: made.joins,
     }
 }
 
@@ -393,6 +411,7 @@ fn concerns_leaders(fact: &Fact) -> bool {
         Fact::Flagged { .. }
         | Fact::AttemptMade(_)
         | Fact::AttemptKey { .. }
+        | Fact::AttemptMoved { .. }
         | Fact::Acknowledged { .. }
         | Fact::HandedOn { .. }
         | Fact::AttemptHeard { .. }

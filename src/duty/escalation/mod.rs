@@ -71,12 +71,24 @@ pub struct Escalation {
     /// Oldest first. Of a long history: at least this round, whatever is in flight, and every
     /// attempt that found its number dead.
     pub attempts: Vec<Attempt>,
-    /// People and numbers that are being called for other escalations.
-    pub occupied: Vec<String>,
+    /// Calls that are under way for other escalations.
+    pub occupied: Vec<Elsewhere>,
 }
 
-/// So many calls of one person may end with wrong PINs.
+/// Somebody is being called for another matter, or listens to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// The one that the call has its name from.
+    pub call: AttemptId,
+    pub person: String,
+    pub number: String,
+    /// He can be told of more in the same call.
+    pub joinable: bool,
+}
+
+/// So many calls of one person may end with wrong PINs, and so many wrong ones may be typed in all.
 const GUESSED: usize = 2;
+const GUESSES: u32 = 6;
 
 impl Escalation {
     /// This person has acknowledged it, in whichever capacity.
@@ -89,11 +101,10 @@ impl Escalation {
 
     /// What opens the content in his next call: nothing, where calls of his have been guesses.
     pub fn pin_of(&self, person: &Person) -> Option<Pin> {
-        let guesses = self.attempts.iter().filter(|one| {
-            let wrong = matches!(one.ended, Some((_, AttemptResult::WrongPin)));
-            wrong && one.person == person.name
-        });
-        let refused = guesses.count() >= GUESSED;
+        let his = || self.attempts.iter().filter(|one| one.person == person.name);
+        let wrong = |one: &&Attempt| matches!(one.ended, Some((_, AttemptResult::WrongPin)));
+        let guesses: u32 = his().map(|one| one.guesses).sum();
+        let refused = his().filter(wrong).count() >= GUESSED || guesses >= GUESSES;
         person.pin.clone().map(|pin| if refused { Pin::Refused } else { pin })
     }
 }
@@ -136,6 +147,27 @@ pub struct Attempt {
     pub engaged: bool,
     /// The line failed him, and has come back since.
     pub line_is_back: bool,
+    /// Wrong PINs that were typed in it.
+    pub guesses: u32,
+    /// The one whose call it shares.
+    pub joined: Option<AttemptId>,
+}
+
+impl Attempt {
+    /// The one that the call has its name from.
+    pub fn call(&self) -> AttemptId {
+        self.joined.unwrap_or(self.id)
+    }
+
+    /// What is under way, as another escalation sees it.
+    pub fn elsewhere(&self) -> Elsewhere {
+        Elsewhere {
+            call: self.call(),
+            person: self.person.clone(),
+            number: self.number.clone(),
+            joinable: self.errand != Errand::Confirm,
+        }
+    }
 }
 
 /// Call `call` of tier `tier` of the ladder.
@@ -156,6 +188,8 @@ pub struct Target {
     pub errand: Errand,
     /// The call before was cut.
     pub after_cut: bool,
+    /// He is on the telephone in this attempt already, and is told of both.
+    pub joins: Option<AttemptId>,
     pub why: &'static str,
 }
 

@@ -186,6 +186,8 @@ impl Rehearsal<'_> {
             handed_on: None,
             engaged: false,
             line_is_back: false,
+            guesses: 0,
+            joined: target.joins,
         });
     }
 

@@ -1,15 +1,14 @@
-//! A new call: a caller who reaches the line, or a leader who is to be told.
+//! A new call: a caller who reaches the line.
 
+use super::Switchboard;
 use super::closing::Closing;
-use super::{LeaderCall, Switchboard};
 use crate::duty::call::Call;
 use crate::duty::call::caller::Caller;
 use crate::duty::call::incoming::Incoming;
-use crate::duty::call::leader::Leader;
 use crate::duty::call::ring_plan::RETRY_AFTER;
 use crate::duty::figures;
 use crate::duty::ids::CallId;
-use crate::duty::journal::{Arrival, AttemptResult, Disposition, Fact};
+use crate::duty::journal::{Arrival, Disposition, Fact};
 use crate::protocol::now::Now;
 use crate::protocol::rtp::{Channel, Party};
 use crate::protocol::sip::{self, LegId};
@@ -105,23 +104,5 @@ impl Switchboard {
             channels.give_back(caller, now.mono);
         }
         officer.map(|officer| (caller, officer))
-    }
-
-    pub(super) fn on_notify(&mut self, order: LeaderCall, now: Now) {
-        let id = CallId::from(order.attempt);
-        if self.calls.contains_key(&id) {
-            return;
-        }
-        let attempt = order.attempt;
-        let failed = |result, status| Fact::AttemptEnded { attempt, result, status };
-        if self.places_no_calls() {
-            return self.desk.note(failed(AttemptResult::Interrupted, 503), now);
-        }
-        let Some(channel) = self.desk.channels.lend(id, Party::Leader, 0) else {
-            return self.desk.note(failed(AttemptResult::ChannelFailed, 503), now);
-        };
-        let call = Leader::dial(order, channel, &mut self.desk, now);
-        self.checkpoint.calls.insert(id);
-        self.calls.insert(id, Call::Leader(Box::new(call)));
     }
 }

@@ -57,9 +57,9 @@ impl Switchboard {
         }
     }
 
-    /// Escalations go on while calls finish: they are decided anew at once anyway.
+    /// Whoever is called goes on being called; whoever is due is called by the next run, at once.
     pub(super) fn places_no_calls(&self) -> bool {
-        matches!(self.closing, Closing::Draining { .. } | Closing::Drained)
+        self.closing != Closing::No
     }
 
     pub(super) fn finish_closing(&mut self, now: Now) {

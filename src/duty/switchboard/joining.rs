@@ -15,11 +15,11 @@ impl Switchboard {
     /// Whoever has pressed one of the two keys. Where the officer is in the call, he is talked to by joining it.
     pub(super) fn on_leaving(&mut self, now: Now) {
         while let Some((attempt, entry, key)) = self.desk.leaving.pop() {
-            let (leader, call) = (CallId::from(attempt), CallId(entry.0));
+            let (leader, call) = (self.call_of(attempt), CallId(entry.0));
             let joins = self.calls.get(&call).is_some_and(Call::has_room);
             let gone = match key {
                 '6' if !joins => None,
-                _ if joins => self.join(leader, call, now),
+                _ if joins => self.join(attempt, leader, call, now),
                 _ => self.ring_desk(leader, now),
             };
             if gone.is_none() {
@@ -28,14 +28,14 @@ impl Switchboard {
         }
     }
 
-    fn join(&mut self, leader: CallId, call: CallId, now: Now) -> Option<()> {
+    fn join(&mut self, attempt: AttemptId, leader: CallId, call: CallId, now: Now) -> Option<()> {
         let guest = self.leaves(leader, now)?;
         self.desk.legs.insert(guest.leg.id, call);
         self.desk.follow(guest.leg.id, call, &guest.name);
         self.desk.channels.pass_on(guest.leg.channel, call, Party::Leader);
         self.turn(call, |call, desk| call.seat(guest, desk, now));
         self.desk.media(Command::Finish { call: leader.0 });
-        self.desk.note(Fact::AttemptTalks { attempt: AttemptId(leader.0) }, now);
+        self.desk.note(Fact::AttemptTalks { attempt }, now);
         Some(())
     }
 

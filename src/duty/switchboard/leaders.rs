@@ -1,8 +1,14 @@
 //! Calls to leaders as the escalator orders them, and what becomes of what they press.
 
-use crate::duty::ids::{AttemptId, EntryId};
-use crate::duty::journal::Urgency;
+use super::Switchboard;
+use crate::duty::call::Call;
+use crate::duty::call::desk::Desk;
+use crate::duty::call::leader::Leader;
+use crate::duty::ids::{AttemptId, CallId, EntryId};
+use crate::duty::journal::{AttemptResult, Fact, Urgency};
 use crate::duty::pin::Pin;
+use crate::protocol::now::Now;
+use crate::protocol::rtp::Party;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -21,6 +27,9 @@ pub struct LeaderCall {
     pub after_cut: bool,
     /// Content follows it.
     pub pin: Option<Pin>,
+    /// He is on the telephone, or being called, in this attempt, and is told of both.
+    #[serde(default)]
+    pub joins: Option<AttemptId>,
 }
 
 /// What somebody is called for.
@@ -62,4 +71,72 @@ pub enum Unwanted {
     Lost,
     /// What it was to remind of is done.
     Settled,
+}
+
+impl Switchboard {
+    /// The call in which a leader is told of this, which may have begun for another matter.
+    pub(super) fn call_of(&self, attempt: AttemptId) -> CallId {
+        let own = CallId::from(attempt);
+        if self.calls.get(&own).is_some_and(|call| call.tells_of(attempt)) {
+            return own;
+        }
+        let mut calls = self.calls.iter();
+        calls.find(|(_, call)| call.tells_of(attempt)).map_or(own, |(id, _)| *id)
+    }
+
+    pub(super) fn on_leader(
+        &mut self,
+        attempt: AttemptId,
+        turn: impl FnOnce(&mut Leader, &mut Desk),
+    ) {
+        self.turn(self.call_of(attempt), |call, desk| {
+            if let Some(leader) = call.to_leader() {
+                turn(leader, desk);
+            }
+        });
+    }
+
+    pub(super) fn on_notify(&mut self, order: LeaderCall, now: Now) {
+        let attempt = order.attempt;
+        let id = CallId::from(attempt);
+        if self.calls.contains_key(&self.call_of(attempt)) {
+            return;
+        }
+        let failed = |result, status| Fact::AttemptEnded { attempt, result, status };
+        if self.places_no_calls() {
+            return self.desk.note(failed(AttemptResult::Interrupted, 503), now);
+        }
+        let Some(order) = self.joins_another(order, now) else { return };
+        let Some(channel) = self.desk.channels.lend(id, Party::Leader, 0) else {
+            return self.desk.note(failed(AttemptResult::ChannelFailed, 503), now);
+        };
+        let call = Leader::dial(order, channel, &mut self.desk, now);
+        self.checkpoint.calls.insert(id);
+        self.calls.insert(id, Call::Leader(Box::new(call)));
+    }
+
+    /// Given back where there is no such call any more: then it is a call of its own.
+    fn joins_another(&mut self, order: LeaderCall, now: Now) -> Option<LeaderCall> {
+        let Some(other) = order.joins else { return Some(order) };
+        let attempt = order.attempt;
+        let mut order = Some(order);
+        self.on_leader(other, |leader, desk| {
+            order = order.take().and_then(|order| leader.join(order, desk, now));
+        });
+        let order = order?;
+        self.desk.note(Fact::AttemptMoved { attempt, into: None }, now);
+        Some(LeaderCall { joins: None, ..order })
+    }
+
+    /// Whom a call has ended for before he was told of everything: one call for the rest.
+    pub(super) fn call_afresh(&mut self, now: Now) {
+        let mut first = None;
+        for order in std::mem::take(&mut self.desk.afresh) {
+            let attempt = order.attempt;
+            let into = *first.get_or_insert(attempt);
+            let joins = Some(into).filter(|into| *into != attempt);
+            self.desk.note(Fact::AttemptMoved { attempt, into: joins }, now);
+            self.on_notify(LeaderCall { joins, ..order }, now);
+        }
+    }
 }

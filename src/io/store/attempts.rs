@@ -2,8 +2,8 @@
 
 use super::error::Result;
 use super::text::{Id, mono, ms, name};
-use super::{acknowledgements, calls};
-use crate::duty::ids::{AttemptId, EntryId, EscalationId};
+use super::{acknowledgements, calls, recordings};
+use crate::duty::ids::{AttemptId, CallId, EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Made};
 use crate::io::status::Live;
 use crate::protocol::now::Now;
@@ -24,8 +24,8 @@ pub(super) fn made(sql: &Connection, made: &Made, now: Now) -> Result<Option<Liv
     calls::placed(sql, made.attempt.into(), made.entry, &made.number, now)?;
     sql.prepare_cached(
         "INSERT INTO attempt (id, escalation, seq, round, tier, call_of_tier, role, person,
-           target, why, started_ms, started_mono, errand)
-         SELECT ?1, ?2, coalesce(max(seq), 0) + 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+           target, why, started_ms, started_mono, errand, joined)
+         SELECT ?1, ?2, coalesce(max(seq), 0) + 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
            FROM attempt WHERE escalation = ?2",
     )?
     .execute(params![
@@ -41,8 +41,54 @@ pub(super) fn made(sql: &Connection, made: &Made, now: Now) -> Result<Option<Liv
         ms(now.wall),
         mono(now),
         name(made.errand),
+        made.joins.map(Id),
     ])?;
     changed(sql, made.attempt)
+}
+
+/// It is told of in the call of another attempt from now on, or in its own.
+pub(super) fn moved(
+    sql: &Connection,
+    attempt: AttemptId,
+    into: Option<AttemptId>,
+) -> Result<Option<Live>> {
+    sql.prepare_cached("UPDATE attempt SET joined = ?2 WHERE id = ?1 AND ended_ms IS NULL")?
+        .execute(params![Id(attempt), into.map(Id)])?;
+    changed(sql, attempt)
+}
+
+/// Whether it is told of in the call of another, where it would be recorded too.
+pub(super) fn is_joined(sql: &Connection, attempt: AttemptId) -> Result<bool> {
+    Ok(sql
+        .prepare_cached("SELECT 1 FROM attempt WHERE id = ?1 AND joined IS NOT NULL")?
+        .exists([Id(attempt)])?)
+}
+
+/// The call of an attempt that is over, where nothing else is told of in it any more.
+pub(super) fn over(sql: &Connection, attempt: AttemptId) -> Result<Option<CallId>> {
+    let host: Option<Id<AttemptId>> = sql
+        .prepare_cached("SELECT coalesce(joined, id) FROM attempt WHERE id = ?1")?
+        .query_row([Id(attempt)], |row| row.get(0))
+        .optional()?;
+    let host = host.map_or(attempt, |host| host.0);
+    let goes_on = sql
+        .prepare_cached(
+            "SELECT 1 FROM attempt WHERE (id = ?1 OR joined = ?1) AND ended_ms IS NULL",
+        )?
+        .exists([Id(host)])?;
+    Ok((!goes_on).then(|| host.into()))
+}
+
+/// What was told of last in a call: the one that counts for whatever follows in it.
+pub(super) fn latest(sql: &Connection, call: CallId) -> Result<AttemptId> {
+    let latest: Option<Id<AttemptId>> = sql
+        .prepare_cached(
+            "SELECT id FROM attempt WHERE id = ?1 OR joined = ?1
+             ORDER BY result = 'acknowledged' DESC, ended_ms DESC LIMIT 1",
+        )?
+        .query_row([Id(call)], |row| row.get(0))
+        .optional()?;
+    Ok(latest.map_or(AttemptId(call.0), |latest| latest.0))
 }
 
 pub(super) fn changed(sql: &Connection, attempt: AttemptId) -> Result<Option<Live>> {
@@ -105,6 +151,24 @@ pub(super) fn ended(
     )?
     .execute(params![Id(attempt), ms(now.wall), mono(now), name(result), status])?;
     let disposition = acknowledgements::disposition(result);
-    calls::ended(sql, attempt.into(), disposition, None, status, &name(result), now)?;
+    let own = is_joined(sql, attempt)?.then(|| CallId::from(attempt));
+    for call in own.into_iter().chain(over(sql, attempt)?) {
+        calls::ended(sql, call, disposition, None, status, &name(result), now)?;
+    }
     changed(sql, attempt)
+}
+
+/// As the switchboard tells it: the recording of its call is finished then, too.
+pub(super) fn hung_up(
+    sql: &Connection,
+    attempt: AttemptId,
+    result: AttemptResult,
+    status: u16,
+    now: Now,
+) -> Result<Option<Live>> {
+    let live = ended(sql, attempt, result, status, now)?;
+    if let Some(call) = over(sql, attempt)? {
+        recordings::finalize(sql, call)?;
+    }
+    Ok(live)
 }

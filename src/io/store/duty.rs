@@ -304,6 +304,11 @@ pub enum DutyKind {
 }
 
 impl Store {
+    /// Who leads, by name.
+    pub async fn leader_now(&self, now: Now) -> Result<String> {
+        self.read(move |sql| leader(sql, now)).await
+    }
+
     /// Wake the escalator afterwards.
     pub async fn put_on_duty(&self, who: &Who, on_duty: OnDuty, now: Now) -> Result<()> {
         let actor = Actor::from(who);

@@ -78,7 +78,8 @@ pub enum ReadHow {
 /// 批示, dictated on the telephone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InstructionRow {
-    pub attempt: AttemptId,
+    /// The one that its call, and the recording of that, has its name from.
+    pub call: AttemptId,
     pub person: String,
     pub role: Role,
     pub from: DateTime<Utc>,
@@ -157,6 +158,8 @@ pub struct AttemptRow {
     /// Keys other than the acknowledging one.
     pub keys: String,
     pub recording: Option<RecordingState>,
+    /// He was told of it in the call of this attempt for another matter.
+    pub joined: Option<AttemptId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -248,8 +251,8 @@ pub(super) fn view(sql: &Connection, row: EscalationRow) -> Result<EscalationVie
            (SELECT group_concat(key, '' ORDER BY at_mono) FROM attempt_key k
              WHERE k.attempt = a.id), r.state, a.errand, a.mute_ms, s.absent,
            (SELECT coalesce(sum(lasts_ms), 0) FROM heard h WHERE h.attempt = a.id),
-           EXISTS (SELECT 1 FROM acknowledgement k WHERE k.attempt = a.id)
-         FROM attempt a LEFT JOIN recording r ON r.call = a.id
+           EXISTS (SELECT 1 FROM acknowledgement k WHERE k.attempt = a.id), a.joined
+         FROM attempt a LEFT JOIN recording r ON r.call = coalesce(a.joined, a.id)
            LEFT JOIN substitution s ON s.id = a.substitution
          WHERE a.escalation = ?1 ORDER BY a.seq DESC LIMIT ?2",
     )?;
@@ -280,16 +283,17 @@ pub(super) fn view(sql: &Connection, row: EscalationRow) -> Result<EscalationVie
 
 fn instructions(sql: &Connection, id: EscalationId) -> Result<Vec<InstructionRow>> {
     let mut rows = sql.prepare_cached(
-        "SELECT i.attempt, i.person, i.role, i.from_ms, i.lasts_ms,
+        "SELECT coalesce(a.joined, a.id), i.person, i.role, i.from_ms, i.lasts_ms,
            max(0, i.from_ms - coalesce(r.started_ms, i.from_ms)), r.state, i.confirmed_ms,
            i.confirmed_by
-         FROM instruction i LEFT JOIN recording r ON r.call = i.attempt
+         FROM instruction i JOIN attempt a ON a.id = i.attempt
+           LEFT JOIN recording r ON r.call = coalesce(a.joined, a.id)
          WHERE i.escalation = ?1 ORDER BY i.from_ms",
     )?;
     let rows = rows.query_map([Id(id)], |row| {
         let by: Option<String> = row.get(8)?;
         Ok(InstructionRow {
-            attempt: row.get::<_, Id<AttemptId>>(0)?.0,
+            call: row.get::<_, Id<AttemptId>>(0)?.0,
             person: row.get(1)?,
             role: row.get::<_, Named<Role>>(2)?.0,
             from: row.get::<_, Ms>(3)?.0,
@@ -324,5 +328,6 @@ fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
         acknowledged: row.get(19)?,
         instead_of: row.get(17)?,
         heard_ms: row.get(18)?,
+        joined: row.get::<_, Option<Id<AttemptId>>>(20)?.map(|joined| joined.0),
     })
 }

@@ -8,10 +8,12 @@ use super::text::{Id, Ms, Named, moment, mono, mono_of, ms, name};
 use super::writer::Tx;
 use super::{Store, attempts, duty, following, notices};
 use crate::duty::escalation::{
-    Acked, Attempt, Decision, Escalation, Place, Policy, State, Target, decide, expired, unwanted,
+    Acked, Attempt, Decision, Elsewhere, Escalation, Place, Policy, State, Target, decide, expired,
+    unwanted,
 };
 use crate::duty::ids::{AttemptId, CallId, EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Urgency};
+use crate::duty::pin;
 use crate::duty::roster::{Person, Role, Roster};
 use crate::duty::switchboard::{Errand, Input, LeaderCall, Unwanted};
 use crate::io::status::Live;
@@ -67,7 +69,18 @@ impl Store {
         roster: &Roster,
     ) -> impl Future<Output = Result<Cycle>> + Send + use<> {
         let (policy, roster) = (policy.clone(), roster.clone());
-        self.write(move |tx| cycle(tx, now, &policy, &roster))
+        self.write(move |tx| cycle(tx, now, (&policy, &roster), true))
+    }
+
+    /// As [`Store::next_calls`], but that nobody is called any more: what is not wanted is stopped.
+    pub fn last_stops(
+        &self,
+        now: Now,
+        policy: &Policy,
+        roster: &Roster,
+    ) -> impl Future<Output = Result<Cycle>> + Send + use<> {
+        let (policy, roster) = (policy.clone(), roster.clone());
+        self.write(move |tx| cycle(tx, now, (&policy, &roster), false))
     }
 
     /// As [`Store::next_calls`], for a thread that may wait.
@@ -151,7 +164,12 @@ pub(super) fn withdraw(
     Ok(acknowledged.map_or(Withdrawn::NothingOpen, |id| Withdrawn::Acknowledged(id.0)))
 }
 
-fn cycle(tx: &mut Tx<'_>, now: Now, policy: &Policy, roster: &Roster) -> Result<Cycle> {
+fn cycle(
+    tx: &mut Tx<'_>,
+    now: Now,
+    (policy, roster): (&Policy, &Roster),
+    calls: bool,
+) -> Result<Cycle> {
     let mut cycle = Cycle::default();
     let unfinished = unfinished(tx.sql)?;
     cycle.roster = duty::in_force(tx.sql, roster, now)?;
@@ -166,7 +184,10 @@ fn cycle(tx: &mut Tx<'_>, now: Now, policy: &Policy, roster: &Roster) -> Result<
         let before = cycle.inputs.len();
         let own = own_policy(tx.sql, id, version)?;
         let policy = own.as_ref().unwrap_or(policy);
-        let entry = advance(tx, id, now, policy, roster, &mut cycle)?;
+        let entry = match calls {
+            true => advance(tx, id, now, (policy, roster), &mut cycle)?,
+            false => stops(tx, id, now, (policy, roster), &mut cycle)?.entry,
+        };
         if cycle.inputs.len() > before {
             cycle.live.push(Live::Escalation { entry });
         }
@@ -219,14 +240,14 @@ fn unfinished(sql: &Connection) -> Result<Vec<EscalationId>> {
     ids.map(|id| Ok(id?.0)).collect()
 }
 
-fn advance(
+/// Calls that nothing was heard of, and calls that are not wanted any more.
+fn stops(
     tx: &mut Tx<'_>,
     id: EscalationId,
     now: Now,
-    policy: &Policy,
-    roster: &Roster,
+    (policy, roster): (&Policy, &Roster),
     cycle: &mut Cycle,
-) -> Result<EntryId> {
+) -> Result<Escalation> {
     let escalation = load(tx.sql, id)?;
     for attempt in expired(&escalation, policy, now) {
         tracing::error!(%attempt, "nothing was heard of a call to a leader: making it again");
@@ -245,6 +266,17 @@ fn advance(
             cycle.inputs.push(Input::StopNotifying { attempt, why });
         }
     }
+    Ok(escalation)
+}
+
+fn advance(
+    tx: &mut Tx<'_>,
+    id: EscalationId,
+    now: Now,
+    (policy, roster): (&Policy, &Roster),
+    cycle: &mut Cycle,
+) -> Result<EntryId> {
+    let escalation = stops(tx, id, now, (policy, roster), cycle)?;
     for _ in 0..DECISIONS {
         let escalation = load(tx.sql, id)?;
         match decide(&escalation, policy, roster, now) {
@@ -307,9 +339,9 @@ fn claim(
     tx.sql
         .prepare_cached(
             "INSERT INTO attempt (id, escalation, seq, round, tier, call_of_tier, role, person,
-               target, why, started_ms, started_mono, errand, substitution)
+               target, why, started_ms, started_mono, errand, substitution, joined)
              SELECT ?1, ?2, coalesce(max(seq), 0) + 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
-               ?13 FROM attempt WHERE escalation = ?2",
+               ?13, ?14 FROM attempt WHERE escalation = ?2",
         )?
         .execute(params![
             Id(attempt),
@@ -325,6 +357,7 @@ fn claim(
             mono(now),
             name(target.errand),
             record,
+            target.joins.map(Id),
         ])?;
     Ok(Input::Notify(LeaderCall {
         attempt,
@@ -336,6 +369,7 @@ fn claim(
         errand: target.errand,
         after_cut: target.after_cut,
         pin: person.and_then(|person| escalation.pin_of(person)),
+        joins: target.joins,
     }))
 }
 
@@ -386,22 +420,32 @@ pub(super) fn load(sql: &Connection, id: EscalationId) -> Result<Escalation> {
            a.result = 'channel_failed' AND EXISTS (SELECT 1 FROM outage o
              WHERE o.kind = 'line' AND o.to_ms >= a.ended_ms),
            a.errand, h.at_ms, h.at_mono,
-           EXISTS (SELECT 1 FROM attempt_key k WHERE k.attempt = a.id AND k.key IN ('2', '9'))
+           EXISTS (SELECT 1 FROM attempt_key k WHERE k.attempt = a.id AND k.key IN ('2', '9')),
+           (SELECT count(*) FROM attempt_key k WHERE k.attempt = a.id AND k.key = ?3), a.joined
          FROM attempt a LEFT JOIN handing h ON h.attempt = a.id WHERE a.escalation = ?1 AND (a.ended_ms IS NULL
            OR a.result = 'unreachable' OR h.at_ms IS NOT NULL
            OR a.seq > (SELECT max(seq) FROM attempt WHERE escalation = ?1) - ?2)
          ORDER BY a.seq",
     )?;
-    let attempts = rows.query_map(params![Id(id), RECENT], attempt)?;
+    let wrong = pin::WRONG.to_string();
+    let attempts = rows.query_map(params![Id(id), RECENT, wrong], attempt)?;
     escalation.attempts = attempts.collect::<Result<_, _>>()?;
-    let mut rows = sql.prepare_cached(
-        "SELECT person, target FROM attempt WHERE ended_ms IS NULL AND escalation <> ?1",
-    )?;
-    let mut rows = rows.query([Id(id)])?;
-    while let Some(row) = rows.next()? {
-        escalation.occupied.extend([row.get(0)?, row.get(1)?]);
-    }
+    escalation.occupied = occupied(sql, id)?;
     Ok(escalation)
+}
+
+/// Who is being called for other matters.
+fn occupied(sql: &Connection, id: EscalationId) -> Result<Vec<Elsewhere>> {
+    let mut rows = sql.prepare_cached(
+        "SELECT coalesce(joined, id), person, target, errand <> 'confirm' FROM attempt
+         WHERE ended_ms IS NULL AND escalation <> ?1 ORDER BY started_ms",
+    )?;
+    let rows = rows.query_map([Id(id)], |row| {
+        let call = row.get::<_, Id<AttemptId>>(0)?.0;
+        let (person, number, joinable) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        Ok(Elsewhere { call, person, number, joinable })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
@@ -430,6 +474,8 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         },
         engaged: row.get(17)?,
         line_is_back: row.get::<_, Option<bool>>(13)?.unwrap_or(false),
+        guesses: row.get(18)?,
+        joined: row.get::<_, Option<Id<AttemptId>>>(19)?.map(|joined| joined.0),
     })
 }
 

@@ -8,7 +8,7 @@ use super::{
     acknowledgements, attempts, callbacks, calls, duty, entries, fax, following, outages, placed,
     recordings, self_tests, stretches, voices,
 };
-use crate::duty::ids::{AttemptId, CallId, EntryId};
+use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::{Disposition, Fact, Joining, Noted, Urgency};
 use crate::duty::switchboard::{AckOutcome, Input};
 use crate::io::status::Live;
@@ -97,7 +97,8 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
             return Ok(Applied { input: None, live, escalate: true });
         }
         Fact::AttemptMade(made) => attempts::made(sql, made, now)?,
-        Fact::AttemptRinging { .. }
+        Fact::AttemptMoved { .. }
+        | Fact::AttemptRinging { .. }
         | Fact::AttemptDialled { .. }
         | Fact::AttemptAnswered { .. }
         | Fact::AttemptKey { .. }
@@ -115,8 +116,7 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
             return Ok(Applied { input, live, escalate: true });
         }
         Fact::AttemptEnded { attempt, result, status } => {
-            let live = attempts::ended(sql, *attempt, *result, *status, now)?;
-            recordings::finalize(sql, (*attempt).into())?;
+            let live = attempts::hung_up(sql, *attempt, *result, *status, now)?;
             return Ok(Applied { escalate: true, ..Applied::tell(live) });
         }
         Fact::LineUp => return line_up(sql, now),
@@ -142,7 +142,8 @@ fn answered(sql: &Connection, call: CallId, phone: &str, now: Now) -> Result<App
     recordings::begin(sql, call, now)?;
     let about = placed::reached(sql, call, now)?.map(|entry| Live::Entry { entry });
     // A leader who had the desk rung (key 5) speaks with the officer.
-    let talks = following::learnt(sql, &Fact::AttemptTalks { attempt: AttemptId(call.0) }, now)?;
+    let attempt = attempts::latest(sql, call)?;
+    let talks = following::learnt(sql, &Fact::AttemptTalks { attempt }, now)?;
     let live = live.into_iter().chain(about).chain(talks).collect();
     Ok(Applied { live, ..Applied::default() })
 }
@@ -196,15 +197,17 @@ fn pressed(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<AckOutcome>
 /// What is heard of a leader before his attempt is over.
 fn on_attempt(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<Live>> {
     match fact {
+        Fact::AttemptMoved { attempt, into } => attempts::moved(sql, *attempt, *into),
         Fact::AttemptRinging { attempt } => attempts::ringing(sql, *attempt, now),
         Fact::AttemptDialled { attempt } => {
             recordings::begin(sql, (*attempt).into(), now)?;
             attempts::changed(sql, *attempt)
         }
         Fact::AttemptAnswered { attempt } => {
-            let live = attempts::answered(sql, *attempt, now)?;
-            recordings::begin(sql, (*attempt).into(), now)?;
-            Ok(live)
+            if !attempts::is_joined(sql, *attempt)? {
+                recordings::begin(sql, (*attempt).into(), now)?;
+            }
+            attempts::answered(sql, *attempt, now)
         }
         Fact::AttemptKey { attempt, key } => attempts::key(sql, *attempt, *key, now),
         Fact::AttemptMute { attempt } => following::mute(sql, *attempt, now),

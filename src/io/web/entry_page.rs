@@ -51,7 +51,9 @@ pub async fn article(
     let heard = found.row.call.as_ref().map(|call| shared.web.board.voices(call.id));
     let heard = heard.unwrap_or_default();
     let tape = found.row.call.as_ref().and_then(|call| shared.web.board.tape(call.id));
-    let entry = entry_view::of(&found, &heard, tape.as_ref(), page, clock::now().wall);
+    let now = clock::now();
+    let leader = shared.web.store.leader_now(now).await?;
+    let entry = entry_view::of(&found, &leader, &heard, tape.as_ref(), page, now.wall);
     let unsure = found.clock_alone && !page.demo;
     Ok(Some(Article { page, entry, ladder, linked_away: true, unsure }.render()?))
 }

@@ -47,8 +47,8 @@ pub struct EntryView {
     pub missing: Vec<&'static str>,
     pub escalations: Vec<EscalationView>,
     pub withdrawable: bool,
-    /// 人工已联系: the duty leader may have been told by another way.
-    pub by_hand: bool,
+    /// 人工已联系: the duty leader may have been told by another way; what saying so does.
+    pub by_hand: Option<&'static str>,
     /// How he may have been told.
     pub ways: [&'static str; 3],
     /// An instruction waits for its confirmation.
@@ -105,9 +105,10 @@ pub struct ChangeView {
     pub new: String,
 }
 
-/// `heard`: how whoever is heard now is heard; `tape`: how the call is being recorded.
+/// `leader`: who leads now; `heard`: how whoever is heard now is heard; `tape`: how the call is being recorded.
 pub fn of(
     found: &Found,
+    leader: &str,
     heard: &[(Party, Quality)],
     tape: Option<&Progress>,
     page: &Page,
@@ -146,14 +147,14 @@ pub fn of(
             .into_iter()
             .map(|field| page.pick(outcome::label(field, placed)))
             .collect(),
-        by_hand: found.escalations.first().is_some_and(escalation_view::may_be_told),
+        by_hand: found.escalations.first().and_then(|first| escalation_view::may_be_told(first, t)),
         ways: [t.by_mobile, t.by_office_phone, t.in_person],
         unconfirmed: found.escalations.iter().any(escalation_view::is_unconfirmed),
         withdrawable: found.escalations.iter().any(open),
         escalations: found
             .escalations
             .iter()
-            .map(|one| escalation_view::of(one, page, now))
+            .map(|one| escalation_view::of(one, leader, page, now))
             .collect(),
         legs: course::legs(&found.legs, t, now),
         stretches: found.stretches.iter().map(|one| course::stretch(one, placed, t, now)).collect(),

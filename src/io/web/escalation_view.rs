@@ -66,7 +66,8 @@ pub struct InstructionView {
 }
 
 pub struct AttemptView {
-    pub id: String,
+    /// Under which its recording is kept.
+    pub call: String,
     /// What the leader heard and pressed was recorded.
     pub playable: bool,
     pub time: String,
@@ -83,26 +84,44 @@ pub struct AttemptView {
     pub seconds: i64,
 }
 
-/// The officer may say that he has told the duty leader by another way: of the matter, or what it is about.
-pub fn may_be_told(found: &Found) -> bool {
+/// The officer may say that he has told the duty leader by another way: of the matter, or what it is about. What that
+/// does, in words.
+pub fn may_be_told(found: &Found, t: &'static Messages) -> Option<&'static str> {
     let row = &found.row;
     let unread =
         row.state == EscalationState::Acknowledged && row.read.is_none() && row.closed.is_none();
-    row.state != EscalationState::Withdrawn && (row.leader_reached.is_none() || unread)
+    match (row.state, row.leader_reached) {
+        (EscalationState::Withdrawn, _) => None,
+        (EscalationState::Open | EscalationState::Acknowledged, None) => Some(t.leader_spoken_hint),
+        (EscalationState::Open | EscalationState::Acknowledged, Some(_)) => {
+            unread.then_some(t.leader_told_hint)
+        }
+    }
+}
+
+/// Somebody else has acknowledged, and the duty leader himself is still called.
+fn leader_is_called(found: &Found, leader: &str) -> bool {
+    let row = &found.row;
+    let goes_on = row.state == EscalationState::Acknowledged && row.closed.is_none();
+    let knows = found.acknowledgements.iter().any(|ack| ack.person == leader);
+    let of_him = |one: &&AttemptRow| one.person == leader && one.errand == Errand::Tell;
+    let handed_on = found.attempts.iter().filter(of_him).any(|one| one.keys.contains('3'));
+    goes_on && row.leader_reached.is_none() && !knows && !handed_on
 }
 
 pub fn is_unconfirmed(found: &Found) -> bool {
     found.instructions.iter().any(|one| one.confirmed.is_none())
 }
 
-pub fn of(found: &Found, page: &Page, now: DateTime<Utc>) -> EscalationView {
+/// `leader`: who leads now.
+pub fn of(found: &Found, leader: &str, page: &Page, now: DateTime<Utc>) -> EscalationView {
     let t = page.t;
     let row = &found.row;
     let plain = row.siren.is_some() && row.state == EscalationState::Open;
     let attempts = found.attempts.iter().rev().map(|one| attempt(one, plain, t, now));
     EscalationView {
         mark: rows::escalation_mark(row, t),
-        lines: lines(found, page, now),
+        lines: lines(found, leader, page, now),
         evidence: evidence(found, t, now),
         now: found.attempts.iter().filter_map(|one| going(one, &found.attempts, t)).collect(),
         instructions: found.instructions.iter().map(|one| instruction(one, t, now)).collect(),
@@ -111,7 +130,7 @@ pub fn of(found: &Found, page: &Page, now: DateTime<Utc>) -> EscalationView {
     }
 }
 
-fn lines(found: &Found, page: &Page, now: DateTime<Utc>) -> Vec<Line> {
+fn lines(found: &Found, leader: &str, page: &Page, now: DateTime<Utc>) -> Vec<Line> {
     let t = page.t;
     let row = &found.row;
     let raised = format!("{} · {}", times::short(row.raised, now), row.raised_by);
@@ -126,8 +145,7 @@ fn lines(found: &Found, page: &Page, now: DateTime<Utc>) -> Vec<Line> {
     for late in found.acknowledgements.iter().filter(|ack| !ack.first) {
         lines.push(acknowledged(late, row.raised, t, now));
     }
-    let going_on = row.state == EscalationState::Acknowledged && row.closed.is_none();
-    if going_on && row.leader_reached.is_none() {
+    if leader_is_called(found, leader) {
         lines.push(Line { class: "warn", text: t.escalation_still_leader.to_owned() });
     }
     if let Some(at) = row.withdrawn {
@@ -242,7 +260,7 @@ fn instruction(row: &InstructionRow, t: &'static Messages, now: DateTime<Utc>) -
     let (from, to) = (row.offset_ms, row.offset_ms + row.lasts_ms);
     let play = row.recording.is_some_and(is_playable).then(|| {
         let part = format!("#t={}.{},{}", from / 1000, from % 1000 / 100, to / 1000 + 1);
-        (row.attempt.to_string(), part)
+        (row.call.to_string(), part)
     });
     InstructionView {
         who: format!("{} {}", view::role(row.role, t), row.person),
@@ -276,7 +294,7 @@ fn attempt(row: &AttemptRow, plain: bool, t: &'static Messages, now: DateTime<Ut
     let since = row.ended.is_none().then_some(going.1.timestamp_millis());
     let role = view::role(row.role, t);
     AttemptView {
-        id: row.id.to_string(),
+        call: row.joined.unwrap_or(row.id).to_string(),
         playable: row.recording.is_some_and(is_playable),
         time: times::short(row.started, now),
         full_time: times::full(row.started),
@@ -304,6 +322,9 @@ fn notes(row: &AttemptRow, t: &'static Messages) -> Vec<String> {
     if row.heard_ms > 0 {
         let seconds = (row.heard_ms / 1000).to_string();
         notes.push(format!("{} {seconds} {}", t.evidence_heard, t.seconds_short));
+    }
+    if row.joined.is_some() {
+        notes.push(t.attempt_joined.to_owned());
     }
     if row.mute.is_some() {
         notes.push(t.attempt_mute.to_owned());

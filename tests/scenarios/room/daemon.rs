@@ -37,7 +37,7 @@ const FIRST_PORT: u16 = 20_000;
 const ALIVE: Duration = Duration::from_secs(1);
 const PROMPT_SAMPLES: usize = 4000;
 /// The samples of prompt n are all this, n + 1 times.
-pub const PROMPT_LEVEL: i16 = 640;
+pub const PROMPT_LEVEL: i16 = 512;
 /// What a leader hears of a recording is all this, so many seconds.
 const RECORDING_SECONDS: usize = 20;
 
@@ -88,6 +88,8 @@ pub struct Daemon {
     pub sip: VecDeque<Transmit>,
     pub rtp: VecDeque<(u16, SocketAddr, Vec<u8>)>,
     pub drained: bool,
+    /// It was told to stop.
+    finishing: bool,
     /// What a next run would find.
     checkpoint: Checkpoint,
     /// The keeper of the checkpoint does not get to write.
@@ -147,6 +149,7 @@ impl Daemon {
             sip: VecDeque::new(),
             rtp: VecDeque::new(),
             drained: false,
+            finishing: false,
             checkpoint,
             keeper_stalls: false,
             written: 0,
@@ -258,6 +261,7 @@ impl Daemon {
     }
 
     pub fn tell(&mut self, input: Input, now: Now) {
+        self.finishing |= input == Input::Shutdown;
         self.switchboard.handle(input, now);
         self.drain(now);
     }
@@ -300,7 +304,11 @@ impl Daemon {
     }
 
     fn escalate(&mut self, now: Now) {
-        let cycle = self.store.escalate(now, &self.rules.0, &self.rules.1);
+        let (policy, roster) = (&self.rules.0, &self.rules.1);
+        let cycle = match self.finishing {
+            false => self.store.escalate(now, policy, roster),
+            true => wait(self.store.last_stops(now, policy, roster)),
+        };
         let cycle = cycle.expect("the log in memory is read and written");
         self.escalate_at = cycle.until.map(|(at, _)| at);
         self.live.extend(cycle.live.into_iter().map(|live| (now.mono, live)));

@@ -74,6 +74,10 @@ pub enum Prompt {
     Unread,
     Instruction,
     UrgentCut,
+    PinLate,
+    Several,
+    Also,
+    Next,
     Recording,
 }
 
@@ -256,7 +260,8 @@ impl Room {
 
 fn prompt_of(byte: u8) -> Option<Prompt> {
     let level = g711::decode(Codec::Pcma, byte);
-    let index = (f64::from(level) / f64::from(PROMPT_LEVEL)).round() as i16 - 1;
+    // A-law gives back the middle of a step that begins at the level.
+    let index = level / PROMPT_LEVEL - 1;
     match u8::try_from(index).map(dutyline::protocol::rtp::Prompt).ok()? {
         prompts::URGENT | prompts::URGENT_LIVE => Some(Prompt::Urgent),
         prompts::CANNOT_JOIN => Some(Prompt::CannotJoin),
@@ -280,6 +285,10 @@ fn prompt_of(byte: u8) -> Option<Prompt> {
         prompts::UNREAD => Some(Prompt::Unread),
         prompts::INSTRUCTION => Some(Prompt::Instruction),
         prompts::URGENT_CUT => Some(Prompt::UrgentCut),
+        prompts::PIN_LATE => Some(Prompt::PinLate),
+        prompts::SEVERAL => Some(Prompt::Several),
+        prompts::ALSO => Some(Prompt::Also),
+        prompts::NEXT => Some(Prompt::Next),
         prompts::RECORDING => Some(Prompt::Recording),
         _ => None,
     }

@@ -3,7 +3,7 @@
 use crate::room::people::{self, DESK, SPARE};
 use crate::room::{Room, millis, seconds};
 use chrono::{DateTime, Utc};
-use dutyline::duty::ids::{CallId, EntryId};
+use dutyline::duty::ids::{AttemptId, CallId, EntryId};
 use dutyline::duty::journal::{Disposition, Fact, Noted};
 use dutyline::io::store::{AttemptRow, EntryRow, EntryView, EscalationState, RecordingState};
 use dutyline::protocol::now::{Mono, Now};
@@ -251,19 +251,31 @@ impl Model {
     }
 }
 
-/// No person has two calls of ours at the same time.
+/// No person has two calls of ours at the same time; of several matters he may be told in one.
 fn nobody_is_called_twice_at_once(log: &[EntryView]) {
-    let mut by_person: BTreeMap<&str, Vec<&AttemptRow>> = BTreeMap::new();
+    let mut by_person: BTreeMap<&str, BTreeMap<AttemptId, Vec<&AttemptRow>>> = BTreeMap::new();
     for attempt in attempts(log) {
-        by_person.entry(&attempt.person).or_default().push(attempt);
+        let call = attempt.joined.unwrap_or(attempt.id);
+        let calls = by_person.entry(&attempt.person).or_default();
+        calls.entry(call).or_default().push(attempt);
     }
-    for (person, mut attempts) in by_person {
-        attempts.sort_by_key(|attempt| (attempt.started, attempt.ended));
-        for pair in attempts.windows(2) {
-            let ended = pair[0].ended.unwrap_or(DateTime::<Utc>::MAX_UTC);
-            assert!(ended <= pair[1].started, "{person} is called twice at once: {pair:#?}");
+    for (person, calls) in by_person {
+        let mut calls: Vec<_> = calls.into_values().map(whole).collect();
+        calls.sort_by_key(|call| call.0);
+        for pair in calls.windows(2) {
+            assert!(pair[0].0.1 <= pair[1].0.0, "{person} is called twice at once: {pair:#?}");
         }
     }
+}
+
+/// From when to when, and what was told.
+type Told<'a> = ((DateTime<Utc>, DateTime<Utc>), Vec<&'a AttemptRow>);
+
+fn whole(told: Vec<&AttemptRow>) -> Told<'_> {
+    let ended = |attempt: &&AttemptRow| attempt.ended.unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let began = told.iter().map(|attempt| attempt.started).min().expect("one at least");
+    let ended = told.iter().map(ended).max().expect("one at least");
+    ((began, ended), told)
 }
 
 fn attempts(log: &[EntryView]) -> impl Iterator<Item = &AttemptRow> {
@@ -272,15 +284,18 @@ fn attempts(log: &[EntryView]) -> impl Iterator<Item = &AttemptRow> {
 
 /// How long this person was on the telephone with us between the two moments.
 fn occupied(log: &[EntryView], person: &str, from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
-    attempts(log)
-        .filter(|attempt| attempt.person == person)
-        .map(|attempt| {
-            let begin = attempt.started.max(from);
-            let end = attempt.ended.unwrap_or(to).min(to);
-            // The end of one call and the decision about the next take turns.
-            (end - begin).to_std().map_or(Duration::ZERO, |time| time + seconds(3))
-        })
-        .sum()
+    let mut calls: BTreeMap<AttemptId, (DateTime<Utc>, DateTime<Utc>)> = BTreeMap::new();
+    for attempt in attempts(log).filter(|attempt| attempt.person == person) {
+        let begin = attempt.started.max(from);
+        let end = attempt.ended.unwrap_or(to).min(to);
+        let call = calls.entry(attempt.joined.unwrap_or(attempt.id)).or_insert((begin, end));
+        *call = (call.0.min(begin), call.1.max(end));
+    }
+    // The end of one call and the decision about the next take turns.
+    let lasted = |(begin, end): (DateTime<Utc>, DateTime<Utc>)| {
+        (end - begin).to_std().map_or(Duration::ZERO, |time| time + seconds(3))
+    };
+    calls.into_values().map(lasted).sum()
 }
 
 /// What the switchboard noted in the two minutes around this moment.

@@ -6,7 +6,7 @@ use crate::duty::call::desk::Desk;
 use crate::duty::call::keys::{Keys, Via};
 use crate::duty::call::leg::Leg;
 use crate::duty::call::menu::{Menu, Step, Terms};
-use crate::duty::ids::CallId;
+use crate::duty::ids::{AttemptId, CallId};
 use crate::duty::journal::{AttemptResult, Fact};
 use crate::duty::prompts;
 use crate::duty::switchboard::{AckOutcome, Errand, Output};
@@ -49,11 +49,29 @@ impl Leader {
         self.turn_menu(desk, now, |menu| menu.handle_played(prompt, now.mono));
     }
 
-    pub fn handle_ack_stored(&mut self, outcome: AckOutcome, desk: &mut Desk, now: Now) {
-        self.turn_menu(desk, now, |menu| menu.handle_committed(outcome, now.mono));
+    /// Of a matter that he has done with, nothing more is said.
+    pub fn handle_ack_stored(
+        &mut self,
+        attempt: AttemptId,
+        outcome: AckOutcome,
+        desk: &mut Desk,
+        now: Now,
+    ) {
+        if attempt == self.attempt() {
+            self.turn_menu(desk, now, |menu| menu.handle_committed(outcome, now.mono));
+        }
     }
 
-    pub fn handle_sound(&mut self, sound: Option<Sound>, desk: &mut Desk, now: Now) {
+    pub fn handle_sound(
+        &mut self,
+        attempt: AttemptId,
+        sound: Option<Sound>,
+        desk: &mut Desk,
+        now: Now,
+    ) {
+        if attempt != self.attempt() {
+            return;
+        }
         let there = sound.is_some();
         self.sound = sound;
         self.turn_menu(desk, now, |menu| menu.handle_sound(there, now.mono));
@@ -73,6 +91,7 @@ impl Leader {
         }
         let (leg, attempt) = (Leg::clone(leg), self.attempt());
         let knows = self.result() == AttemptResult::Acknowledged;
+        self.dismiss(AttemptResult::Acknowledged, 200, true, desk, now);
         self.state = State::Over;
         if !std::mem::replace(&mut self.picked_up, true) {
             desk.note(Fact::AttemptAnswered { attempt }, now);
@@ -148,10 +167,13 @@ impl Leader {
                     let since = now.back_to(since);
                     desk.note(Fact::Dictated { attempt, entry, since }, now);
                 }
-                Step::HangUp => {
-                    desk.sip.bye(self.leg, now);
-                    self.end(self.result(), 200, desk, now);
-                }
+                Step::HangUp => match self.next(desk, now) {
+                    Some(steps) => self.carry_out(steps, desk, now),
+                    None => {
+                        desk.sip.bye(self.leg, now);
+                        self.end(self.result(), 200, desk, now);
+                    }
+                },
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use super::{Confirming, Menu, PROMPT_AT_MOST, State, Step};
 use crate::duty::journal::AttemptResult;
-use crate::duty::pin::{Pin, Typed};
+use crate::duty::pin::{self, Pin, Typed};
 use crate::duty::prompts;
 use crate::protocol::now::Mono;
 use crate::protocol::rtp::Prompt;
@@ -20,7 +20,7 @@ pub const DICTATION_MAX: Duration = Duration::from_secs(180);
 /// Who says nothing for so long has dictated nothing.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// From the answer on, with everything: less than the escalator waits for a call that is on.
-const CALL_MAX: Duration = Duration::from_secs(780);
+pub const CALL_MAX: Duration = Duration::from_secs(780);
 
 impl Menu {
     pub(super) fn is_content(&self, key: char) -> bool {
@@ -44,6 +44,10 @@ impl Menu {
 
     /// One of those keys was pressed where it counts.
     pub(super) fn content(&mut self, key: char, now: Mono) -> Vec<Step> {
+        if let Some(first) = self.say_first(now) {
+            self.answered();
+            return vec![first];
+        }
         if !self.is_proven() {
             self.answered();
             return vec![self.ask_pin(key, false, prompts::ENTER_PIN, now)];
@@ -77,13 +81,16 @@ impl Menu {
         self.say(how)
     }
 
-    /// He has typed nothing, or not to the end: in the menu his next digits would be keys.
+    /// He has typed nothing, or not to the end: he is asked once more. In the menu his next digits would be keys.
     pub(super) fn no_pin(&mut self, now: Mono) -> Vec<Step> {
         match self.state {
             State::AskingPin { key, again: false, .. } => {
                 vec![self.ask_pin(key, true, prompts::ENTER_PIN, now)]
             }
-            _ => vec![self.menu_again(now)],
+            _ => {
+                self.state = State::PinLate { until: now + PROMPT_AT_MOST + super::KEY_WINDOW };
+                vec![self.say(prompts::PIN_LATE)]
+            }
         }
     }
 
@@ -114,6 +121,7 @@ impl Menu {
             return self.content(wanted, now);
         }
         self.wrong_pins += 1;
+        let guess = Step::Key(pin::WRONG);
         if self.wrong_pins >= WRONG_PINS {
             if !self.acknowledged {
                 self.result = AttemptResult::WrongPin;
@@ -121,9 +129,9 @@ impl Menu {
             // Key 1 in the farewell would be the stranger's.
             self.acknowledged = true;
             self.terms.plain = true;
-            return vec![self.farewell(prompts::PIN_REFUSED, now)];
+            return vec![guess, self.farewell(prompts::PIN_REFUSED, now)];
         }
-        vec![self.ask_pin(wanted, again, prompts::WRONG_PIN, now)]
+        vec![guess, self.ask_pin(wanted, again, prompts::WRONG_PIN, now)]
     }
 
     pub(super) fn fetch(&mut self, now: Mono) -> Vec<Step> {
@@ -143,7 +151,7 @@ impl Menu {
             self.playing = Some(prompts::RECORDING);
             return vec![Step::Hear];
         }
-        self.state = State::Explaining { until: now + PROMPT_AT_MOST };
+        self.state = State::Explaining { until: now + PROMPT_AT_MOST, more: 0 };
         vec![self.say(prompts::NO_RECORDING)]
     }
 

@@ -1,6 +1,7 @@
 //! What a leader hears after each key, and when.
 
 mod content;
+mod others;
 
 use super::*;
 use crate::duty::prompts::{

@@ -102,8 +102,8 @@ impl Look<'_> {
         };
         let ring = self.policy.ring;
         let person = person.name.clone();
-        let (place, after_cut) = (None, false);
-        let target = Target { place, role, person, number, ring, errand, after_cut, why };
+        let (place, after_cut, joins) = (None, false, None);
+        let target = Target { place, role, person, number, ring, errand, after_cut, joins, why };
         Some(Want { at, target })
     }
 }

@@ -153,6 +153,8 @@ impl Room {
             handed_on: None,
             engaged: false,
             line_is_back: false,
+            guesses: 0,
+            joined: target.joins,
         });
     }
 
@@ -412,12 +414,34 @@ fn esc_76_one_person_in_two_roles_is_called_once_and_the_chain_stays_as_long() {
 #[test]
 fn esc_27_whoever_is_on_the_phone_for_another_matter_is_not_called_twice() {
     let mut room = Room::new(Urgency::Urgent, nobody);
-    room.escalation.occupied = vec!["L".to_owned()];
+    let call = AttemptId(uuid::Uuid::from_u128(7));
+    let (person, number) = ("L".to_owned(), "Lo".to_owned());
+    room.escalation.occupied = vec![Elsewhere { call, person, number, joinable: false }];
     room.run(40.0);
     assert!(room.calls.is_empty());
     room.escalation.occupied.clear();
     room.run(60.0);
     assert!(room.calls_to("Lm")[0] <= 43.0);
+}
+
+#[test]
+fn esc_27_whoever_is_told_of_one_matter_is_told_of_the_other_in_the_same_call() {
+    let room = Room::new(Urgency::Urgent, nobody);
+    let mut escalation = room.escalation.clone();
+    let call = AttemptId(uuid::Uuid::from_u128(7));
+    let elsewhere = |person: &str, number: &str| {
+        let (person, number) = (person.to_owned(), number.to_owned());
+        Elsewhere { call, person, number, joinable: true }
+    };
+    let decided =
+        |escalation: &Escalation| decide(escalation, &room.policy, &room.roster, room.now());
+    escalation.occupied = vec![elsewhere("L", "Lo")];
+    let Decision::Notify(targets) = decided(&escalation) else { panic!("he is told") };
+    let told = (targets[0].joins, targets[0].number.as_str(), targets.len());
+    assert_eq!(told, (Some(call), "Lo", 1));
+    escalation.occupied = vec![elsewhere("X", "Lm")];
+    let waits = matches!(decided(&escalation), Decision::Wait { .. });
+    assert!(waits, "somebody else has his telephone");
 }
 
 #[test]

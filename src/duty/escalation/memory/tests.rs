@@ -148,6 +148,7 @@ fn esc_49_the_log_is_looked_at_again_when_it_has_everything() {
         number: "L".to_owned(),
         errand: Errand::Tell,
         why: String::new(),
+        joins: None,
     };
     let made = room.take(1.1, Fact::AttemptMade(Box::new(made)));
     let other = Noted { at: at(1.2), fact: Fact::AttemptRinging { attempt: call } };
@@ -178,11 +179,25 @@ fn esc_71_one_leader_is_never_called_for_two_matters_at_once() {
     let other = EntryId(CallId::new(at(0.0), &mut Random::from_seed([9; 32])).0);
     let phone = "值班台话机".to_owned();
     room.take(0.5, Fact::Flagged { entry: other, urgency: Urgency::Critical, phone });
-    let first = room.calls(1.0);
-    assert_eq!(first.len(), 1, "{first:?}");
+    let orders = room.look(1.0).inputs.into_iter().filter_map(|input| match input {
+        Input::Notify(order) => Some(order),
+        _ => None,
+    });
+    let orders: Vec<LeaderCall> = orders.collect();
+    let joins: Vec<_> = orders.iter().map(|order| order.joins).collect();
+    assert_eq!(joins, [None, Some(orders[0].attempt)], "one call for both: esc_27");
     assert!(room.memory.calls("L", "L") && !room.memory.calls("S", "S"));
-    room.ended(20.0, first[0].1, AttemptResult::Acknowledged);
-    assert_eq!(room.calls(20.5).len(), 1, "the other matter");
+    assert!(room.memory.tells("L", other) && !room.memory.tells("S", other));
+    for order in &orders {
+        room.ended(20.0, order.attempt, AttemptResult::NoAnswer);
+    }
+    assert!(!room.memory.tells("L", other));
+    let again = room.look(61.5).inputs.into_iter().filter_map(|input| match input {
+        Input::Notify(order) => Some((order.person, order.joins.is_some())),
+        _ => None,
+    });
+    let leader = |joins| ("L".to_owned(), joins);
+    assert_eq!(again.collect::<Vec<_>>(), [leader(false), leader(true)]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::duty::pin::Pin;
 use crate::duty::switchboard::AckOutcome;
 use crate::io::store::entries::Flagged;
 use crate::io::store::tests::{at, entry, note, officer, one, roster, store};
-use crate::io::store::wait;
+use crate::io::store::{RecordingState, wait};
 
 /// The ladders alone, without what follows on an acknowledgement.
 fn ladders() -> Policy {
@@ -228,6 +228,33 @@ fn esc_14_after_two_calls_of_wrong_pins_his_next_calls_offer_no_content() {
     assert_eq!(pins, [Pin::new("4711"), Pin::new("4711"), Some(Pin::Refused)]);
 }
 
+/// He hangs up before the third: what he has guessed counts all the same.
+#[test]
+fn esc_14_guesses_count_however_their_call_ends() {
+    let store = store();
+    let entry = entry(&store, 1, 0.0);
+    flag(&store, entry, Urgency::Urgent, 0.0);
+    let mut people = roster();
+    people.people[0].pin = Pin::new("4711");
+    let pins = [0.0, 60.0, 120.0, 180.0].map(|seconds| {
+        let cycle = store.escalate(at(seconds), &ladders(), &people).unwrap();
+        let to_him = |input| match input {
+            Input::Notify(call) if call.person == "L" => Some(call),
+            _ => None,
+        };
+        let call = cycle.inputs.into_iter().find_map(to_him).expect("he is called");
+        let attempt = call.attempt;
+        for guess in 0..2 {
+            let key = pin::WRONG;
+            note(&store, seconds + 5.0 + f64::from(guess), Fact::AttemptKey { attempt, key });
+        }
+        end(&store, &call, AttemptResult::AnsweredNoKey, seconds + 20.0);
+        call.pin
+    });
+    let asked = || Pin::new("4711");
+    assert_eq!(pins, [asked(), asked(), asked(), Some(Pin::Refused)], "six in all");
+}
+
 #[test]
 fn a_withdrawal_needs_a_reason_stops_the_calls_and_allows_a_new_flag() {
     let store = store();
@@ -245,28 +272,77 @@ fn a_withdrawal_needs_a_reason_stops_the_calls_and_allows_a_new_flag() {
 }
 
 #[test]
-fn esc_27_two_matters_take_turns_with_one_leader() {
+fn esc_27_two_matters_share_one_call_and_a_key_is_for_one_of_them() {
     let store = store();
     let (first, second) = (entry(&store, 1, 0.0), entry(&store, 2, 1.0));
     flag(&store, first, Urgency::Urgent, 0.0);
+    let (for_first, _) = cycle(&store, 0.1);
     flag(&store, second, Urgency::Urgent, 5.0);
-    let (calls, _) = cycle(&store, 5.0);
-    assert_eq!(calls.len(), 1, "never two calls to him at once");
-    let mut for_second = None;
-    let mut flying = calls;
-    for tenth in 51..700 {
-        let seconds = f64::from(tenth) / 10.0;
-        if tenth % 350 == 0 {
-            flying.drain(..).for_each(|call| end(&store, &call, AttemptResult::NoAnswer, seconds));
-        }
-        flying.extend(cycle(&store, seconds).0);
-        assert!(flying.len() <= 1);
-        let second = flying.iter().any(|call| call.entry == second);
-        for_second = for_second.or(second.then_some(seconds));
+    let (for_second, _) = cycle(&store, 5.1);
+    let (host, other) = (&for_first[0], &for_second[0]);
+    assert_eq!((host.joins, other.joins), (None, Some(host.attempt)), "never two calls to him");
+    assert_eq!((other.entry, other.target.as_str()), (second, host.target.as_str()));
+    for seconds in 6..30 {
+        assert_eq!(cycle(&store, f64::from(seconds)), (vec![], vec![]));
     }
-    assert!(for_second.unwrap() < 65.0);
-    assert_eq!(acknowledge(&store, &flying[0], 70.0), AckOutcome::First);
+    for order in [host, other] {
+        note(&store, 30.0, Fact::AttemptAnswered { attempt: order.attempt });
+    }
+    assert_eq!(acknowledge(&store, host, 40.0), AckOutcome::First);
+    end(&store, host, AttemptResult::Acknowledged, 50.0);
     assert_eq!(wait(store.open_escalations()).unwrap().len(), 1, "the other still fires");
+    let call = |column: &str| {
+        let query = format!("SELECT {column} FROM call WHERE id = '{}'", host.attempt);
+        one::<String>(&store, &query)
+    };
+    assert_eq!(call("state"), "in_call", "he is on the telephone still");
+    assert_eq!(acknowledge(&store, other, 55.0), AckOutcome::First);
+    end(&store, other, AttemptResult::Acknowledged, 60.0);
+    assert_eq!((call("state"), call("disposition")), ("ended".into(), "answered".into()));
+    assert_eq!(wait(store.open_escalations()).unwrap(), []);
+    let view = wait(store.entry(second)).unwrap().unwrap();
+    let attempt = &view.escalations[0].attempts[0];
+    assert_eq!(
+        (attempt.joined, attempt.recording),
+        (Some(host.attempt), Some(RecordingState::Finalizing))
+    );
+    wait(store.verify_audit()).unwrap();
+}
+
+#[test]
+fn esc_27_a_matter_whose_call_is_gone_has_a_call_of_its_own_and_a_crash_cuts_both() {
+    let store = store();
+    let (first, second) = (entry(&store, 1, 0.0), entry(&store, 2, 1.0));
+    flag(&store, first, Urgency::Urgent, 2.0);
+    flag(&store, second, Urgency::Urgent, 2.0);
+    let (calls, _) = cycle(&store, 2.1);
+    assert_eq!(calls.len(), 2);
+    let joined = calls.iter().find(|call| call.joins.is_some()).unwrap();
+    for _ in 0..2 {
+        note(&store, 3.0, Fact::AttemptMoved { attempt: joined.attempt, into: None });
+    }
+    note(&store, 3.0, Fact::AttemptAnswered { attempt: joined.attempt });
+    assert_eq!(one::<i64>(&store, "SELECT count(*) FROM recording"), 1, "it has its own");
+    let (third, fourth) = (entry(&store, 3, 3.0), entry(&store, 4, 3.0));
+    flag(&store, third, Urgency::Urgent, 3.0);
+    flag(&store, fourth, Urgency::Urgent, 3.0);
+    let (more, _) = cycle(&store, 3.1);
+    let host = more[0].joins.unwrap();
+    let go_on = [CallId::from(host)].into();
+    wait(store.interrupted_calls(go_on, at(10.0))).unwrap();
+    let results = |entry| {
+        let view = wait(store.entry(entry)).unwrap().unwrap();
+        view.escalations[0].attempts.iter().map(|attempt| attempt.result).collect::<Vec<_>>()
+    };
+    assert_eq!((results(third), results(fourth)), (vec![None], vec![None]), "it goes on");
+    wait(store.interrupted_calls([].into(), at(11.0))).unwrap();
+    for entry in [first, second, third, fourth] {
+        assert_eq!(results(entry), [Some(AttemptResult::Interrupted)]);
+    }
+    let (again, _) = cycle(&store, 11.0);
+    assert_eq!(again.len(), 4);
+    assert_eq!(again.iter().filter(|call| call.joins.is_none()).count(), 1, "in one call");
+    assert!(again.iter().all(|call| call.after_cut));
 }
 
 #[test]

@@ -294,7 +294,10 @@ async fn esc_77_whoever_pressed_1_and_was_then_told_by_another_way_has_read_it()
     room.happens(Fact::AttemptEnded { attempt, result, status: 200 }).await;
     let form = format!("action=\"/entries/{entry}/leader\"");
     let page = format!("/entries/{entry}");
-    assert!(room.fragment(&page).await.text.contains(&form));
+    let shown = room.fragment(&page).await.text;
+    assert!(shown.contains(&form));
+    let (read, silent) = (shown.contains("记为已阅件"), shown.contains("停止呼叫他"));
+    assert!(read && !silent, "the button says what it does now: {shown}");
     let tell = async || room.post(&format!("{page}/leader"), "reason=%E5%BD%93%E9%9D%A2").await;
     let told = tell().await;
     assert_eq!(told.status, StatusCode::OK);
@@ -306,4 +309,33 @@ async fn esc_77_whoever_pressed_1_and_was_then_told_by_another_way_has_read_it()
     assert_eq!(tell().await.status, StatusCode::UNPROCESSABLE_ENTITY, "once");
     assert_eq!(room.calls(Duration::from_secs(301)).await, None, "nobody reminds him");
     room.web.store.verify_audit().await.unwrap();
+}
+
+/// Whoever has pressed 3, or knows as somebody else, is not said to be called although the duty leader has not been
+/// reached in his role.
+#[tokio::test]
+async fn esc_75_whoever_handed_on_is_not_said_to_be_called() {
+    let room = Room::open().await;
+    let (entry, attempt) = room.flagged().await;
+    let page = format!("/entries/{entry}");
+    assert!(room.fragment(&page).await.text.contains("停止呼叫他"));
+    room.happens(Fact::AttemptKey { attempt, key: '3' }).await;
+    room.happens(Fact::HandedOn { attempt, entry }).await;
+    let result = AttemptResult::HandedOn;
+    room.happens(Fact::AttemptEnded { attempt, result, status: 200 }).await;
+    let mut people = roster().people;
+    people.push(Person::new("周主任", Role::Head, Some("13900000004"), None));
+    let roster = Roster { people };
+    let cycle = room.web.store.next_calls(clock::now(), &Policy::default(), &roster).await.unwrap();
+    let to_head = cycle.inputs.into_iter().find_map(|input| match input {
+        Input::Notify(call) => Some(call),
+        _ => None,
+    });
+    let call = to_head.expect("the head of the centre is called");
+    assert_eq!(call.person, "周主任");
+    room.happens(Fact::Acknowledged { attempt: call.attempt, entry }).await;
+    let shown = room.fragment(&page).await.text;
+    assert!(shown.contains("已接报") && !shown.contains("继续联系带班领导"), "{shown}");
+    let found = room.web.store.entry(entry).await.unwrap().unwrap();
+    assert!(found.escalations[0].row.leader_reached.is_none());
 }

@@ -1,10 +1,10 @@
 //! The keys that lead to what the matter is about, and the PIN before them.
 
 use super::*;
-use crate::duty::pin::Pin;
+use crate::duty::pin::{self, Pin};
 use crate::duty::prompts::{
-    BEEP, DICTATE, ENTER_PIN, HANDED_ON, MORE, NO_RECORDING, PASSED_ON, PIN_REFUSED, RECORDING,
-    TAKEN, WRONG_PIN,
+    BEEP, DICTATE, ENTER_PIN, HANDED_ON, MORE, NO_RECORDING, PASSED_ON, PIN_LATE, PIN_REFUSED,
+    RECORDING, TAKEN, WRONG_PIN,
 };
 
 fn with_pin() -> Menu {
@@ -141,10 +141,12 @@ fn esc_75_key_3_is_confirmed_aloud_after_its_commit() {
 fn esc_14_three_wrong_pins_disclose_nothing_and_end_the_call() {
     let mut menu = with_pin();
     assert_eq!(menu.handle_key('2', at(2_000)), [Step::Play(ENTER_PIN)]);
-    assert_eq!(types(&mut menu, "1111#", 3_000), [Step::Silence, Step::Play(WRONG_PIN)]);
-    assert_eq!(types(&mut menu, "47110#", 6_000), [Step::Silence, Step::Play(WRONG_PIN)]);
+    let wrong = [Step::Silence, Step::Key(pin::WRONG), Step::Play(WRONG_PIN)];
+    assert_eq!(types(&mut menu, "1111#", 3_000), wrong, "that it was wrong is written, not what");
+    assert_eq!(types(&mut menu, "47110#", 6_000), wrong);
     let steps = types(&mut menu, "#", 9_000);
-    assert_eq!(steps, [Step::Play(PIN_REFUSED)], "nothing typed is wrong too");
+    let refused = [Step::Key(pin::WRONG), Step::Play(PIN_REFUSED)];
+    assert_eq!(steps, refused, "nothing typed is wrong too");
     assert_eq!(menu.result(), AttemptResult::WrongPin);
     for key in "125693*#".chars() {
         assert_eq!(menu.handle_key(key, at(9_500)), [], "{key}");
@@ -179,10 +181,34 @@ fn esc_14_a_pin_that_does_not_come_leads_back() {
     assert_eq!(menu.handle_timeout(at(17_999)), []);
     assert_eq!(menu.handle_timeout(at(18_000)), [Step::Play(ENTER_PIN)], "once more");
     assert_eq!(types(&mut menu, "47", 20_000), [Step::Silence]);
-    assert_eq!(menu.handle_timeout(at(35_000)), [Step::Play(URGENT)]);
-    let late = menu.handle_key('7', at(36_000));
-    assert_eq!(late, [Step::Play(WRONG_KEY)], "no digit of a PIN is written down");
-    assert_eq!(menu.handle_key('1', at(37_000)), [Step::Silence, Step::Acknowledge]);
+    assert_eq!(menu.handle_timeout(at(35_000)), [Step::Play(PIN_LATE)]);
+    for digit in "7113#".chars() {
+        assert_eq!(menu.handle_key(digit, at(36_000)), [], "{digit} is of the PIN, and no key");
+    }
+    assert_eq!(menu.result(), AttemptResult::AnsweredNoKey);
+    assert_eq!(menu.handle_played(PIN_LATE, at(40_000)), []);
+    assert_eq!(menu.handle_key('*', at(41_000)), [Step::Play(URGENT)]);
+    assert_eq!(menu.handle_key('1', at(42_000)), [Step::Silence, Step::Acknowledge]);
+}
+
+#[test]
+fn esc_14_whoever_types_no_pin_and_no_star_is_hung_up_on() {
+    let mut menu = with_pin();
+    menu.handle_key('2', at(2_000));
+    menu.handle_timeout(at(32_000));
+    assert_eq!(menu.handle_timeout(at(62_000)), [Step::Play(PIN_LATE)]);
+    assert_eq!(menu.take_up(at(63_000)), [Step::Play(PIN_LATE)], "a crash opens nothing");
+    let (until, _) = menu.deadline().unwrap();
+    assert!(until <= at(107_000));
+    assert_eq!(menu.handle_timeout(until), [Step::HangUp]);
+    assert_eq!(menu.result(), AttemptResult::AnsweredNoKey);
+    let mut menu = with_pin();
+    menu.handle_key('1', at(2_000));
+    menu.handle_committed(AckOutcome::First, at(2_010));
+    menu.handle_key('9', at(5_000));
+    menu.handle_timeout(at(35_000));
+    menu.handle_timeout(at(65_000));
+    assert_eq!(menu.handle_key('*', at(66_000)), [Step::Play(MORE)], "he knows already");
 }
 
 #[test]

@@ -1,0 +1,193 @@
+//! Several matters for one leader: he is never called twice at once, so they share a call (escalation.md, D).
+
+use super::{Leader, State};
+use crate::duty::call::desk::Desk;
+use crate::duty::call::menu::{Menu, Step};
+use crate::duty::ids::{AttemptId, CallId};
+use crate::duty::journal::{AttemptResult, Fact};
+use crate::duty::switchboard::{LeaderCall, Unwanted};
+use crate::protocol::now::Now;
+use serde::{Deserialize, Serialize};
+
+/// More wait for the next call.
+pub const MATTERS_MAX: usize = 256;
+
+/// A matter that has not had its turn.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Waiting {
+    order: LeaderCall,
+    /// He has been told that there is more.
+    told: bool,
+}
+
+impl Leader {
+    /// Whose name the call has.
+    pub(super) fn call(&self) -> CallId {
+        CallId::from(self.host.unwrap_or(self.order.attempt))
+    }
+
+    pub fn tells_of(&self, attempt: AttemptId) -> bool {
+        let waits = |one: &Waiting| one.order.attempt == attempt;
+        self.order.attempt == attempt || self.waiting.iter().any(waits)
+    }
+
+    /// Every attempt that is made in this call and not over.
+    pub(super) fn all(&self) -> impl Iterator<Item = AttemptId> + use<> {
+        let waiting = self.waiting.iter().map(|one| one.order.attempt);
+        let all: Vec<AttemptId> = std::iter::once(self.order.attempt).chain(waiting).collect();
+        all.into_iter()
+    }
+
+    /// Another matter for him. Given back where this call is about to end.
+    pub fn join(&mut self, order: LeaderCall, desk: &mut Desk, now: Now) -> Option<LeaderCall> {
+        let rings = match self.state {
+            State::Calling { .. } => false,
+            State::Ringing { rang, .. } => rang,
+            State::Talking { .. } => true,
+            State::GivingUp { .. } | State::Over => return Some(order),
+        };
+        if self.waiting.len() >= MATTERS_MAX || self.tells_of(order.attempt) {
+            return Some(order);
+        }
+        let attempt = order.attempt;
+        if rings {
+            desk.note(Fact::AttemptRinging { attempt }, now);
+        }
+        if !matches!(self.state, State::Talking { .. }) {
+            self.waiting.push_back(Waiting { order, told: false });
+            return None;
+        }
+        if self.picked_up {
+            desk.note(Fact::AttemptAnswered { attempt }, now);
+        }
+        self.mark_told();
+        self.waiting.push_back(Waiting { order, told: false });
+        self.turn_menu(desk, now, |menu| menu.handle_another(now.mono));
+        self.mark_told();
+        None
+    }
+
+    fn mark_told(&mut self) {
+        let told = !self.is_unsaid();
+        self.waiting.iter_mut().for_each(|one| one.told |= told);
+    }
+
+    pub(super) fn orders(&mut self) -> impl Iterator<Item = &mut LeaderCall> {
+        std::iter::once(&mut self.order).chain(self.waiting.iter_mut().map(|one| &mut one.order))
+    }
+
+    /// He has picked up: where there are several matters, that comes first.
+    pub(super) fn begin(&mut self, menu: &mut Menu, steps: Vec<Step>, now: Now) -> Vec<Step> {
+        match (self.waiting.is_empty(), self.picked_up) {
+            (true, _) => steps,
+            (false, true) => {
+                self.waiting.iter_mut().for_each(|one| one.told = true);
+                menu.announce(now.mono)
+            }
+            // Nobody may be listening.
+            (false, false) => [steps, menu.handle_another(now.mono)].concat(),
+        }
+    }
+
+    /// The next matter, where he has done with this one and is still there.
+    pub(super) fn next(&mut self, desk: &mut Desk, now: Now) -> Option<Vec<Step>> {
+        let result = self.result();
+        if !matches!(result, AttemptResult::Acknowledged | AttemptResult::Cancelled) {
+            return None;
+        }
+        self.turn_to_next(result, 200, desk, now)?;
+        let terms = self.terms(desk);
+        let others = !self.waiting.is_empty();
+        match &mut self.state {
+            State::Talking { menu, .. } => Some(menu.next(terms, others, now.mono)),
+            State::Calling { .. }
+            | State::Ringing { .. }
+            | State::GivingUp { .. }
+            | State::Over => None,
+        }
+    }
+
+    fn turn_to_next(
+        &mut self,
+        result: AttemptResult,
+        status: u16,
+        desk: &mut Desk,
+        now: Now,
+    ) -> Option<()> {
+        let next = self.waiting.pop_front()?;
+        self.host.get_or_insert(self.order.attempt);
+        desk.note(Fact::AttemptEnded { attempt: self.attempt(), result, status }, now);
+        self.order = next.order;
+        Some(())
+    }
+
+    pub fn stop_notifying(&mut self, attempt: AttemptId, why: Unwanted, desk: &mut Desk, now: Now) {
+        if attempt != self.attempt() {
+            return self.forget(attempt, desk, now);
+        }
+        let result = AttemptResult::Cancelled;
+        match self.state {
+            State::Calling { .. } | State::Ringing { .. } => {
+                // The phone rings on for the other.
+                if self.turn_to_next(result, 487, desk, now).is_none() {
+                    desk.sip.cancel(self.leg, now);
+                    self.end(result, 487, desk, now);
+                }
+            }
+            State::GivingUp { .. } => self.end(result, 487, desk, now),
+            State::Talking { .. } => self.turn_menu(desk, now, |menu| menu.stop(why, now.mono)),
+            State::Over => {}
+        }
+    }
+
+    fn forget(&mut self, attempt: AttemptId, desk: &mut Desk, now: Now) {
+        let before = self.waiting.len();
+        self.waiting.retain(|one| one.order.attempt != attempt);
+        if self.waiting.len() == before {
+            return;
+        }
+        let result = AttemptResult::Cancelled;
+        desk.note(Fact::AttemptEnded { attempt, result, status: 487 }, now);
+        if self.waiting.is_empty()
+            && let State::Talking { menu, .. } = &mut self.state
+        {
+            menu.nothing_waits();
+        }
+    }
+
+    fn is_unsaid(&self) -> bool {
+        matches!(&self.state, State::Talking { menu, .. } if menu.is_unsaid())
+    }
+
+    /// The call is over for whatever waited, too; what he was not told of has a call of its own at once.
+    pub(super) fn dismiss(
+        &mut self,
+        result: AttemptResult,
+        status: u16,
+        answered: bool,
+        desk: &mut Desk,
+        now: Now,
+    ) {
+        let said = !self.is_unsaid();
+        for Waiting { order, told } in std::mem::take(&mut self.waiting) {
+            let attempt = order.attempt;
+            let result = match result {
+                AttemptResult::HandedOn => AttemptResult::Cancelled,
+                AttemptResult::Acknowledged
+                | AttemptResult::AnsweredNoKey
+                | AttemptResult::WrongPin
+                | AttemptResult::Cancelled
+                    if answered =>
+                {
+                    if !told && !said {
+                        desk.afresh.push(order);
+                        continue;
+                    }
+                    AttemptResult::AnsweredNoKey
+                }
+                of_all => of_all,
+            };
+            desk.note(Fact::AttemptEnded { attempt, result, status }, now);
+        }
+    }
+}

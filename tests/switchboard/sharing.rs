@@ -1,0 +1,215 @@
+//! Several matters for one leader in one call: it rings once, each has its turn, and none is lost with the call.
+
+use crate::one_phone;
+use crate::world::{World, ms, seconds};
+use dutyline::duty::ids::{AttemptId, CallId};
+use dutyline::duty::journal::{AttemptResult, Fact, Urgency};
+use dutyline::duty::prompts;
+use dutyline::duty::switchboard::{AckOutcome, Input, Unwanted};
+use dutyline::protocol::rtp::{Command, Party};
+use dutyline::protocol::sip::LegId;
+use uuid::Uuid;
+
+const ACKNOWLEDGED: Option<(AttemptResult, u16)> = Some((AttemptResult::Acknowledged, 200));
+
+/// The entry of the second matter.
+const OTHER: CallId = CallId(Uuid::from_u128(2));
+
+/// His phone rings for one matter.
+fn rings() -> (World, AttemptId, LegId) {
+    let mut world = one_phone();
+    let attempt = world.notify(7, Urgency::Urgent);
+    let (leader, _) = world.rung("97").expect("his phone rings");
+    (world, attempt, leader)
+}
+
+fn joins(world: &mut World, host: AttemptId) -> AttemptId {
+    world.joins_of(OTHER, 8, host)
+}
+
+fn moved(world: &World, attempt: AttemptId) -> bool {
+    world.count(|fact| *fact == Fact::AttemptMoved { attempt, into: None }) == 1
+}
+
+fn presses_1(world: &mut World) {
+    world.pass(seconds(2));
+    world.press(Party::Leader, '1');
+    assert_eq!(world.spoken(), Some(prompts::CONFIRMED));
+}
+
+#[test]
+fn esc_27_both_are_told_of_in_the_call_that_rings() {
+    let (mut world, first, leader) = rings();
+    let second = joins(&mut world, first);
+    assert!(world.rung("98").is_none() && world.rung("97").is_none(), "it rings once");
+    let ringing =
+        |world: &World, of| world.count(|fact| *fact == Fact::AttemptRinging { attempt: of });
+    assert_eq!((ringing(&world, first), ringing(&world, second)), (1, 1));
+    world.pick_up(leader);
+    assert_eq!(world.spoken(), Some(prompts::SEVERAL));
+    world.prompt_ends();
+    assert_eq!(world.spoken(), Some(prompts::URGENT));
+    presses_1(&mut world);
+    let known = |attempt| Fact::Acknowledged { attempt, entry: CallId(Uuid::from_u128(1)).into() };
+    assert_eq!(world.count(|fact| *fact == known(first)), 1);
+    world.prompt_ends();
+    assert_eq!(world.outcome(first), ACKNOWLEDGED);
+    assert_eq!((world.outcome(second), world.ended(leader)), (None, false), "it still fires");
+    assert_eq!(world.spoken(), Some(prompts::NEXT));
+    world.prompt_ends();
+    assert_eq!(world.spoken(), Some(prompts::URGENT));
+    presses_1(&mut world);
+    let known = Fact::Acknowledged { attempt: second, entry: OTHER.into() };
+    assert_eq!(world.count(|fact| *fact == known), 1);
+    world.prompt_ends();
+    assert!(world.ended(leader));
+    assert_eq!(world.outcome(second), ACKNOWLEDGED);
+    assert_eq!(world.media.last(), Some(&Command::Finish { call: first.0 }), "one recording");
+    world.assert_clean();
+}
+
+#[test]
+fn esc_27_what_becomes_of_the_call_becomes_of_both() {
+    for (status, result) in [(486, AttemptResult::Busy), (404, AttemptResult::Unreachable)] {
+        let (mut world, first, leader) = rings();
+        let second = joins(&mut world, first);
+        world.refuse(leader, status);
+        for attempt in [first, second] {
+            assert_eq!(world.outcome(attempt), Some((result, status)));
+        }
+        world.assert_clean();
+    }
+    let (mut world, first, _) = rings();
+    world.pass(seconds(10));
+    let second = joins(&mut world, first);
+    world.pass(seconds(25));
+    for attempt in [first, second] {
+        assert_eq!(world.outcome(attempt), Some((AttemptResult::NoAnswer, 487)));
+    }
+    world.assert_clean();
+}
+
+#[test]
+fn esc_28_a_matter_that_comes_while_he_listens_is_told_of_at_once() {
+    let (mut world, first, leader) = rings();
+    world.pick_up(leader);
+    world.pass(seconds(3));
+    let second = joins(&mut world, first);
+    assert_eq!(world.spoken(), Some(prompts::ALSO));
+    world.prompt_ends();
+    assert_eq!(world.spoken(), Some(prompts::URGENT));
+    world.pass(seconds(5));
+    world.hang_up(leader);
+    for attempt in [first, second] {
+        assert_eq!(world.outcome(attempt), Some((AttemptResult::AnsweredNoKey, 200)));
+    }
+    assert!(world.rung("98").is_none(), "he knows that there is something");
+    world.assert_clean();
+}
+
+#[test]
+fn esc_28_what_he_was_not_told_of_has_a_call_of_its_own_at_once() {
+    let (mut world, first, leader) = rings();
+    world.ack = None;
+    world.pick_up(leader);
+    world.pass(seconds(3));
+    world.press(Party::Leader, '1');
+    let second = joins(&mut world, first);
+    let third = world.joins_of(CallId(Uuid::from_u128(3)), 9, first);
+    world.hang_up(leader);
+    assert_eq!(world.outcome(first), ACKNOWLEDGED);
+    assert!(moved(&world, second) && !moved(&world, third));
+    let into = Fact::AttemptMoved { attempt: third, into: Some(second) };
+    assert_eq!(world.count(|fact| *fact == into), 1, "one call for the rest");
+    let (leader, _) = world.rung("98").expect("he is called again");
+    assert!(world.rung("99").is_none());
+    world.pick_up(leader);
+    assert_eq!(world.spoken(), Some(prompts::SEVERAL));
+    world.hang_up(leader);
+    world.assert_clean();
+}
+
+#[test]
+fn esc_27_a_call_that_is_over_is_not_joined() {
+    let (mut world, first, leader) = rings();
+    world.refuse(leader, 486);
+    let second = joins(&mut world, first);
+    assert!(moved(&world, second));
+    let (leader, _) = world.rung("98").expect("a call of its own");
+    world.refuse(leader, 486);
+    assert_eq!(world.outcome(second), Some((AttemptResult::Busy, 486)));
+    world.assert_clean();
+}
+
+#[test]
+fn esc_32_esc_33_one_of_two_matters_is_withdrawn() {
+    for answered in [false, true] {
+        let (mut world, first, leader) = rings();
+        let second = joins(&mut world, first);
+        let cancelled = Some(AttemptResult::Cancelled);
+        if answered {
+            world.pick_up(leader);
+            world.pass(seconds(2));
+        }
+        world.tell(Input::StopNotifying { attempt: first, why: Unwanted::Withdrawn });
+        if answered {
+            assert_eq!(world.spoken(), Some(prompts::WITHDRAWN));
+            world.prompt_ends();
+            assert_eq!(world.spoken(), Some(prompts::NEXT));
+        } else {
+            assert!(!world.ended(leader), "it rings on for the other");
+            world.pick_up(leader);
+            assert_eq!(world.spoken(), Some(prompts::URGENT));
+        }
+        assert_eq!(world.outcome(first).map(|(result, _)| result), cancelled);
+        presses_1(&mut world);
+        world.prompt_ends();
+        assert_eq!(world.outcome(second), ACKNOWLEDGED);
+        world.assert_clean();
+    }
+    let (mut world, first, leader) = rings();
+    let second = joins(&mut world, first);
+    world.tell(Input::StopNotifying { attempt: second, why: Unwanted::Acknowledged });
+    assert_eq!(world.outcome(second), Some((AttemptResult::Cancelled, 487)));
+    world.pick_up(leader);
+    assert_eq!(world.spoken(), Some(prompts::URGENT), "there is one only");
+    world.hang_up(leader);
+    world.assert_clean();
+}
+
+#[test]
+fn esc_75_whoever_hands_on_hears_of_nothing_else() {
+    let (mut world, first, leader) = rings();
+    let second = joins(&mut world, first);
+    world.pick_up(leader);
+    world.pass(seconds(2));
+    world.press(Party::Leader, '3');
+    world.tell(Input::AckStored { attempt: first, outcome: AckOutcome::HandedOn });
+    assert_eq!(world.spoken(), Some(prompts::HANDED_ON));
+    world.prompt_ends();
+    assert!(world.ended(leader));
+    assert_eq!(world.outcome(first), Some((AttemptResult::HandedOn, 200)));
+    assert_eq!(world.outcome(second).map(|(result, _)| result), Some(AttemptResult::Cancelled));
+    assert!(world.rung("98").is_none());
+    world.assert_clean();
+}
+
+#[test]
+fn esc_42_what_waits_for_its_turn_outlives_a_crash() {
+    let (mut world, first, leader) = rings();
+    let second = joins(&mut world, first);
+    world.pick_up(leader);
+    world.pass(seconds(2));
+    world.dies_and_comes_back();
+    assert_eq!(world.spoken(), Some(prompts::SEVERAL), "from its beginning");
+    world.prompt_ends();
+    presses_1(&mut world);
+    world.prompt_ends();
+    assert_eq!(world.spoken(), Some(prompts::NEXT));
+    world.dies_and_comes_back();
+    world.pass(ms(10));
+    presses_1(&mut world);
+    world.prompt_ends();
+    assert_eq!(world.outcome(second), ACKNOWLEDGED);
+    world.assert_clean();
+}
