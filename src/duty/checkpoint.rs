@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// To be raised with every change that an older or newer program would misread.
-pub const FORMAT: u32 = 10;
+pub const FORMAT: u32 = 11;
 /// A call goes on after an outage of at most this: so long a peer repeats its BYE (RFC 3261
 /// Timer F), so that we still hear of an end that we have missed.
 pub const GOES_ON: Duration = Duration::from_secs(32);

@@ -2,6 +2,7 @@
 //! neither log nor page; what it hands out may be dropped.
 
 use super::ids::CallId;
+use crate::protocol::name::Name;
 use crate::protocol::now::{Mono, Now};
 use crate::protocol::sip::Peer;
 use crate::protocol::sip::redact::{call_id, keepable};
@@ -52,7 +53,7 @@ pub enum Way {
 #[derive(Debug, Default)]
 pub struct Ladder {
     /// By Call-ID: whose it is, and the leg's name.
-    legs: BTreeMap<Vec<u8>, (CallId, String)>,
+    legs: BTreeMap<Name, (CallId, String)>,
     calls: BTreeMap<CallId, Kept>,
     /// Calls that are over, and when they are forgotten.
     fading: VecDeque<(Mono, CallId)>,
@@ -64,7 +65,8 @@ struct Kept {
     messages: u32,
     bytes: usize,
     cut: bool,
-    call_ids: Vec<Vec<u8>>,
+    call_ids: Vec<Name>,
+    fading: bool,
 }
 
 impl Ladder {
@@ -79,15 +81,20 @@ impl Ladder {
         if self.legs.len() >= LEGS_MAX {
             return;
         }
+        let call_id = Name::of(call_id);
+        let kept = self.calls.entry(call).or_default();
+        kept.call_ids.push(call_id.clone());
         // A call that was over and is followed again goes on.
-        self.fading.retain(|(_, fading)| *fading != call);
-        self.legs.insert(call_id.to_vec(), (call, leg.to_owned()));
-        self.calls.entry(call).or_default().call_ids.push(call_id.to_vec());
+        if std::mem::take(&mut kept.fading) {
+            self.fading.retain(|(_, fading)| *fading != call);
+        }
+        self.legs.insert(call_id, (call, leg.to_owned()));
     }
 
     /// The call is over: its last messages are still kept.
     pub fn over(&mut self, call: CallId) {
-        if let Some(now) = self.now.filter(|_| self.calls.contains_key(&call)) {
+        if let (Some(now), Some(kept)) = (self.now, self.calls.get_mut(&call)) {
+            kept.fading = true;
             self.fading.push_back((now.mono + AFTERWARDS, call));
         }
     }
@@ -95,7 +102,7 @@ impl Ladder {
     /// What is to be kept of a message; nothing of one that belongs to no call.
     pub fn take(&mut self, way: Way, peer: Peer, message: &[u8]) -> Option<Traced> {
         let now = self.now?;
-        let (call, leg) = self.legs.get(call_id(message).unwrap_or_default())?;
+        let (call, leg) = self.legs.get(&Name::of(call_id(message)?))?;
         let call = *call;
         let kept = self.calls.get_mut(&call)?;
         if kept.cut {

@@ -2,6 +2,7 @@
 //! environment, and no hash-map order: the same inputs give the same outputs.
 
 pub mod gsm;
+pub mod name;
 pub mod now;
 pub mod random;
 pub mod rtp;

@@ -2,6 +2,7 @@
 
 use super::Endpoint;
 use super::table::Transaction;
+use crate::protocol::name::Name;
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::sip::draft::Draft;
 use crate::protocol::sip::message::{Method, Response, reason};
@@ -10,6 +11,7 @@ use crate::protocol::sip::transaction::{
 };
 use crate::protocol::sip::{LegId, Peer, Transmit};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// RFC 3326: a phone that was not picked up has missed nothing.
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
@@ -17,8 +19,23 @@ const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 /// The branch of our Via; a CANCEL shares its INVITE's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ClientKey {
-    pub branch: String,
-    pub cancel: bool,
+    branch: Name,
+    cancel: bool,
+}
+
+impl ClientKey {
+    fn of(branch: &[u8], cancel: bool) -> Self {
+        Self { branch: Name::of(branch), cancel }
+    }
+
+    pub fn branch(&self) -> &[u8] {
+        self.branch.bytes()
+    }
+
+    /// Of the CANCEL of this INVITE.
+    pub fn cancelling(&self) -> Self {
+        Self { cancel: true, ..self.clone() }
+    }
 }
 
 /// What a request of ours is for.
@@ -101,11 +118,11 @@ enum Machine {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Client {
     machine: Machine,
-    pub draft: Draft,
+    pub draft: Arc<Draft>,
     pub branch: String,
     pub purpose: Purpose,
     pub proof: Proof,
-    sent: Transmit,
+    sent: Arc<Transmit>,
     /// It went by TCP for its size alone.
     grown: bool,
     /// The ACK to its refusal.
@@ -128,13 +145,13 @@ struct Opening {
 
 impl Client {
     /// An INVITE that another run sent, about to be answered.
-    pub fn adopted(draft: Draft, branch: &str, now: Now) -> Self {
+    pub fn adopted(draft: Draft, branch: String, now: Now) -> Self {
         let reliable = draft.peer.transport.is_reliable();
         Self {
             machine: Machine::Invite(InviteClient::adopt(reliable, now.mono)),
-            sent: Transmit { to: draft.peer, bytes: vec![] },
-            draft,
-            branch: branch.to_owned(),
+            sent: Arc::new(Transmit { to: draft.peer, bytes: vec![] }),
+            draft: Arc::new(draft),
+            branch,
             purpose: Purpose::Orphan,
             proof: Proof::None,
             grown: false,
@@ -259,7 +276,7 @@ impl Endpoint {
 
     pub(super) fn start_cancel(&mut self, invite: &ClientKey, now: Now) {
         let Some(client) = self.clients.get(invite) else { return };
-        let (mut draft, branch) = (client.draft.clone(), client.branch.clone());
+        let (mut draft, branch) = (Draft::clone(&client.draft), client.branch.clone());
         draft.method = Method::Cancel;
         let taken =
             client.purpose.leg().and_then(|leg| self.legs.get(leg)).is_some_and(|l| l.taken);
@@ -276,8 +293,9 @@ impl Endpoint {
         } else {
             Machine::Request(RequestClient::start(reliable, now.mono))
         };
-        let key = ClientKey { branch: branch.clone(), cancel: draft.method == Method::Cancel };
+        let key = ClientKey::of(branch.as_bytes(), draft.method == Method::Cancel);
         let (ack, acks) = (None, vec![]);
+        let (draft, sent) = (Arc::new(draft), Arc::new(sent));
         let client =
             Client { machine, draft, branch, purpose, proof, sent, grown, ack, acks, left: None };
         self.clients.insert(key.clone(), client);
@@ -297,8 +315,8 @@ impl Endpoint {
         {
             return Err("response to somebody else");
         }
-        let branch = String::from_utf8_lossy(response.via.branch().unwrap_or_default()).into();
-        let key = ClientKey { branch, cancel: response.cseq.method == "CANCEL" };
+        let branch = response.via.branch().unwrap_or_default();
+        let key = ClientKey::of(branch, response.cseq.method == "CANCEL");
         let fits = |client: &&mut Client| {
             client.draft.method.to_string() == response.cseq.method
                 && client.draft.cseq == response.cseq.number
@@ -328,7 +346,7 @@ impl Endpoint {
             match client.poll() {
                 None => return,
                 Some(ClientStep::Send) => {
-                    let request = client.sent.clone();
+                    let request = Transmit::clone(&client.sent);
                     self.transmit(request);
                 }
                 Some(ClientStep::SendAck) => {

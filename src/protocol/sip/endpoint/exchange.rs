@@ -230,7 +230,7 @@ impl Endpoint {
             self.transmit(ack);
             return true;
         }
-        let invite = client.draft.clone();
+        let invite = Draft::clone(&client.draft);
         let dialog = self.legs.get_mut(id).and_then(|leg| leg.dialog.as_mut());
         let mut ack = match dialog {
             Some(dialog) => {

@@ -167,7 +167,7 @@ impl Endpoint {
         };
         for key in self.clients.names(unheard) {
             let Some(client) = self.clients.get(&key) else { continue };
-            let (purpose, mut draft) = (client.purpose, client.draft.clone());
+            let (purpose, mut draft) = (client.purpose, Draft::clone(&client.draft));
             self.retire_invite(&key, now);
             let Purpose::Invite { leg } = purpose else { continue };
             if self.is_call_cancelled(leg) {
@@ -198,7 +198,7 @@ impl Endpoint {
     /// The PBX takes no TCP: the request goes by UDP all the same.
     pub(super) fn shrink(&mut self, client: &Client, now: Now) {
         self.way.udp_until = Some(now.mono + WITHOUT_TCP);
-        let mut draft = client.draft.clone();
+        let mut draft = Draft::clone(&client.draft);
         draft.peer.transport = Transport::Udp;
         let again = self.start_proved(draft, client.purpose, client.proof, now);
         self.set_client(client.purpose, again);

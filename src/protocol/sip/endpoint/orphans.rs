@@ -24,7 +24,8 @@ impl Endpoint {
         }
         let Some(draft) = self.invite_behind(key, response, from) else { return false };
         self.drop_message(from, "call of an earlier run, let go");
-        self.clients.insert(key.clone(), Client::adopted(draft, &key.branch, now));
+        let branch = String::from_utf8_lossy(key.branch()).into_owned();
+        self.clients.insert(key.clone(), Client::adopted(draft, branch, now));
         true
     }
 
@@ -33,8 +34,8 @@ impl Endpoint {
         let from = response.wire.header("from")?;
         let tag = NameAddr::parse(from)?.tag()?.to_vec();
         let (call_id, cseq) = (&response.call_id, response.cseq.number);
-        let ours = response.cseq.method == "INVITE"
-            && self.marks.knows(key.branch.as_bytes(), &tag, call_id, cseq);
+        let ours =
+            response.cseq.method == "INVITE" && self.marks.knows(key.branch(), &tag, call_id, cseq);
         if !ours || self.legs.is_known(call_id, &tag) {
             return None;
         }
@@ -58,7 +59,7 @@ impl Endpoint {
     pub(super) fn on_orphan_response(&mut self, key: &ClientKey, response: &Response, now: Now) {
         match response.status {
             ..200 => {
-                let cancel = ClientKey { cancel: true, ..key.clone() };
+                let cancel = key.cancelling();
                 if self.clients.get(&cancel).is_none() {
                     self.start_cancel(key, now);
                 }

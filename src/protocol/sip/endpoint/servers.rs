@@ -2,6 +2,7 @@
 
 use super::Endpoint;
 use super::table::Transaction;
+use crate::protocol::name::Name;
 use crate::protocol::now::{Deadline, Now};
 use crate::protocol::sip::draft;
 use crate::protocol::sip::message::{ALLOW, Method, ReplySeed, Request, SDP, SUPPORTED};
@@ -9,51 +10,54 @@ use crate::protocol::sip::transaction::{InviteServer, RequestServer, ServerStep}
 use crate::protocol::sip::wire::Writer;
 use crate::protocol::sip::{LegId, Peer, Transmit};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Seconds after which an overloaded or busy endpoint may be asked again.
 const RETRY_AFTER: u32 = 5;
+const INVITE: &[u8] = b"INVITE";
 
 /// §17.2.3: branch, sent-by and method; for a peer of RFC 2543 all that it identifies a
 /// transaction by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ServerKey {
-    branch: Vec<u8>,
-    host: String,
-    port: Option<u16>,
-    method: String,
+    sender: Name,
+    method: Name,
 }
 
 impl ServerKey {
     pub fn of(request: &Request) -> Self {
-        let branch = match request.via.branch() {
+        let via = &request.via;
+        let branch = match via.branch() {
             Some(branch) if branch.starts_with(b"z9hG4bK") && branch.len() > 7 => branch.to_vec(),
             Some(_) | None => {
                 let from = request.from_tag.as_deref().unwrap_or_default();
                 let number = request.cseq.to_string();
-                [&request.via.raw, &request.uri, &request.call_id, from, number.as_bytes()]
-                    .join(&b' ')
+                [&via.raw, &request.uri, &request.call_id, from, number.as_bytes()].join(&b' ')
             }
         };
+        let port = via.port.map_or(-1, i32::from);
+        let ends = [port.to_le_bytes(), (branch.len() as u32).to_le_bytes()].concat();
         let method = match request.method {
-            Some(Method::Ack) => "INVITE".to_owned(),
-            Some(_) | None => request.method_name.clone(),
+            Some(Method::Ack) => INVITE,
+            Some(_) | None => request.method_name.as_bytes(),
         };
-        Self { branch, host: request.via.host.clone(), port: request.via.port, method }
+        let sender = Name::of([branch.as_slice(), via.host.as_bytes(), &ends].concat());
+        Self { sender, method: Name::of(method) }
     }
 
     /// The INVITE that a CANCEL means.
     pub fn cancelled(mut self) -> Self {
-        self.method = "INVITE".to_owned();
+        self.method = Name::of(INVITE);
         self
     }
 }
 
 /// §8.2.2.2: Call-ID, From tag and CSeq of a request that came by more than one path.
-pub type MergeKey = (Vec<u8>, Vec<u8>, u32);
+pub type MergeKey = (Name, Vec<u8>, u32);
 
 pub fn merge_key(request: &Request) -> MergeKey {
     let tag = request.from_tag.clone().unwrap_or_default();
-    (request.call_id.clone(), tag, request.cseq)
+    (Name::of(request.call_id.as_slice()), tag, request.cseq)
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -65,7 +69,7 @@ pub enum Machine {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Server {
     machine: Machine,
-    seed: ReplySeed,
+    seed: Arc<ReplySeed>,
     pub peer: Peer,
     pub leg: Option<LegId>,
     /// Ours, for To.
@@ -139,7 +143,7 @@ impl Endpoint {
         if let Some(merge) = &opening {
             self.opening.insert(merge.clone(), key.clone());
         }
-        let seed = request.reply_seed(from.addr);
+        let seed = Arc::new(request.reply_seed(from.addr));
         let server = Server { machine, seed, peer: from, leg, tag, last: vec![], opening };
         self.servers.insert(key.clone(), server);
         key
@@ -163,10 +167,10 @@ impl Endpoint {
         };
         let server = self.servers.get_mut(key)?;
         let mut writer = server.seed.reply(status, &server.tag);
-        if key.method == "INVITE" && (101..300).contains(&status) {
+        if key.method.bytes() == INVITE && (101..300).contains(&status) {
             writer.list("Record-Route", server.seed.record_route().iter().map(Vec::as_slice));
         }
-        if matches!(key.method.as_str(), "INVITE" | "UPDATE" | "REFER")
+        if matches!(key.method.bytes(), b"INVITE" | b"UPDATE" | b"REFER")
             && (101..300).contains(&status)
         {
             writer.header("Contact", contact).header("Allow", ALLOW);

@@ -59,7 +59,7 @@ impl Endpoint {
         leg.silent = None;
         let account = &self.account;
         let mut draft = match self.clients.get(&client) {
-            Some(client) if account.pbx.is_somewhere() => client.draft.clone(),
+            Some(client) if account.pbx.is_somewhere() => Draft::clone(&client.draft),
             Some(_) | None => return,
         };
         let Some(to) = NameAddr::parse(&draft.to) else { return };
@@ -207,7 +207,7 @@ impl Endpoint {
         if !leg.timer.handle_422(&response.wire) {
             return false;
         }
-        let mut invite = client.draft.clone();
+        let mut invite = Draft::clone(&client.draft);
         invite.cseq += 1;
         invite.headers.retain(|(name, _)| {
             !matches!(name.as_str(), "Session-Expires" | "Min-SE")

@@ -137,7 +137,7 @@ impl Endpoint {
         if !wanted || !from_pbx {
             return false;
         }
-        let (mut draft, proof) = (client.draft.clone(), client.proof);
+        let (mut draft, proof) = (Draft::clone(&client.draft), client.proof);
         let learn = matches!(purpose, Purpose::Register { .. });
         let proof =
             self.wallet.prove(&mut draft, proof, response, learn, &self.account, &mut self.random);
