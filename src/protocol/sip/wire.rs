@@ -1,6 +1,11 @@
 //! Bytes to start line and headers and back (RFC 3261 §7, §25). Knows the shape of a message, not
 //! the meaning of any header but Content-Length.
 
+mod names;
+
+use names::header_name;
+use std::borrow::Cow;
+
 /// Longest message taken or cut from a stream, bytes.
 pub const MESSAGE_MAX: usize = 64 * 1024;
 /// Longest line of the head, folds excluded, bytes.
@@ -22,7 +27,7 @@ pub enum Start {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     /// Long form, lower case.
-    pub name: String,
+    pub name: Cow<'static, str>,
     pub value: Vec<u8>,
 }
 
@@ -220,7 +225,7 @@ fn strip_version(line: &[u8]) -> Option<&[u8]> {
 }
 
 fn parse_headers(lines: &mut Lines) -> Vec<Header> {
-    let mut headers: Vec<Header> = vec![];
+    let mut headers: Vec<Header> = Vec::with_capacity(16);
     let mut folds = 0;
     let mut skipping = false;
     loop {
@@ -272,9 +277,11 @@ fn parse_headers(lines: &mut Lines) -> Vec<Header> {
 
 /// NUL and bare CR outside a quoted pair: two parsers may disagree on what follows them.
 fn has_stray_control(line: &[u8]) -> bool {
-    line.iter().enumerate().any(|(at, byte)| {
-        matches!(byte, 0 | b'\r') && (*byte == b'\r' || at == 0 || line[at - 1] != b'\\')
-    })
+    let none = !line.contains(&0) && !line.contains(&b'\r');
+    !none
+        && line.iter().enumerate().any(|(at, byte)| {
+            matches!(byte, 0 | b'\r') && (*byte == b'\r' || at == 0 || line[at - 1] != b'\\')
+        })
 }
 
 fn parse_header(line: &[u8]) -> Option<Header> {
@@ -283,34 +290,7 @@ fn parse_header(line: &[u8]) -> Option<Header> {
     if name.is_empty() || !name.iter().copied().all(is_token) {
         return None;
     }
-    let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-    Some(Header { name: long_name(name), value: line[colon + 1..].trim_ascii().to_vec() })
-}
-
-/// Compact forms (§7.3.3 and the registry's later ones).
-fn long_name(name: String) -> String {
-    let long = match name.as_str() {
-        "a" => "accept-contact",
-        "b" => "referred-by",
-        "c" => "content-type",
-        "d" => "request-disposition",
-        "e" => "content-encoding",
-        "f" => "from",
-        "i" => "call-id",
-        "j" => "reject-contact",
-        "k" => "supported",
-        "l" => "content-length",
-        "m" => "contact",
-        "o" => "event",
-        "r" => "refer-to",
-        "s" => "subject",
-        "t" => "to",
-        "u" => "allow-events",
-        "v" => "via",
-        "x" => "session-expires",
-        _ => return name,
-    };
-    long.to_owned()
+    Some(Header { name: header_name(name), value: line[colon + 1..].trim_ascii().to_vec() })
 }
 
 /// Writes a message. A value cannot end its line: CR, LF and stray NUL in it become spaces.
@@ -408,7 +388,7 @@ mod tests {
     #[test]
     fn section_7_3_3_compact_names_are_the_long_ones() {
         let message = headers("v: x\r\nf: a\r\nt: b\r\ni: c\r\nm: d\r\nl: 0\r\nk: e\r\n");
-        let names: Vec<_> = message.headers.iter().map(|h| h.name.as_str()).collect();
+        let names: Vec<_> = message.headers.iter().map(|h| &*h.name).collect();
         assert_eq!(
             names,
             ["via", "from", "to", "call-id", "contact", "content-length", "supported"]
