@@ -4,13 +4,14 @@ mod log;
 mod page;
 mod proof;
 pub mod voice;
+pub mod witness;
 
-use crate::config::Config;
+use crate::config::{Config, Heartbeat};
 use crate::duty::line_plan::Phone;
-use crate::duty::roster::{Person, Role};
+use crate::duty::roster::{Person, Role, Roster};
 use crate::duty::switchboard::Input;
 use crate::io::checkpoint::{self, End, Keeper};
-use crate::io::line::{self, Line};
+use crate::io::line::{self, Line, Pulse};
 use crate::io::media::Media;
 use crate::io::metrics::{self, Metrics};
 use crate::io::proof::witness::Witness;
@@ -20,7 +21,8 @@ use crate::io::status::Board;
 use crate::io::store::Store;
 use crate::io::tape::{Backlog, Tape};
 use crate::io::{
-    channels, clock, copies, disk, escalator, gaps, life, listening, logbook, orphans, web,
+    channels, clock, copies, disk, escalator, gaps, heartbeat, life, listening, logbook, orphans,
+    web,
 };
 use anyhow::Context;
 use log::{first_link, keep_log, open_log};
@@ -139,7 +141,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let wake = Arc::clone(&readers.wake);
     let (recordings, traced) = (voice.recordings, voice.traced);
     let log = keep_log(voice.facts, recordings, traced, readers.clone(), &stopping);
-    let pulse = voice.pulse;
+    let (pulse, alive) = (voice.pulse.clone(), voice.pulse);
     let (self_test, testing) = serve_self_test(&config, &pbx, &readers, &stopping).unzip();
     let witness = proof::witness(&config, &store, &board).await;
     let page = web::Web {
@@ -147,14 +149,16 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         self_test,
         signer: witness.as_ref().map(|witness| Arc::clone(&witness.key)),
         wake,
-        alive: Arc::new(move || pulse.age() < ALIVE_WITHIN),
+        alive: Arc::new(move || alive.age() < ALIVE_WITHIN),
         ..page(&config, &store, &board, voice.orders.clone(), voice.tape.recall())
     };
     let (web_address, serving) =
         serve_page(config.web.listen, page, board.clone(), stopping.clone()).await?;
     let finishing = stopping.child_token();
-    let until = (&stopping, &finishing);
-    let mut background = beside(&config, &readers, voice.wanted, until);
+    let (until, escalator) = ((&stopping, &finishing), Pulse::default());
+    escalator.beat();
+    let mut background = beside(&config, &readers, voice.wanted, &escalator, until);
+    background.extend(serve_heartbeat(&config, &readers, (pulse, escalator), &stopping));
     background.extend(serve_channels(&config, &readers, &stopping).await);
     background.extend(serve_metrics(&config, &readers, voice.tape.backlog(), &stopping));
     let sign = |witness: Witness| witness.keep(config.witness.every, stopping.clone());
@@ -200,13 +204,11 @@ fn beside(
     config: &Config,
     readers: &logbook::Readers,
     wanted: mpsc::Receiver<listening::Wanted>,
+    pulse: &Pulse,
     (stopping, finishing): (&CancellationToken, &CancellationToken),
 ) -> Vec<JoinHandle<()>> {
     let logbook::Readers { store, board, orders, wake, memory, .. } = readers.clone();
-    let (policy, mut roster) = (config.policy.clone(), config.roster.clone());
-    // Where the officer sits, for what the leaders say.
-    let desk = |phone: &Phone| Person::new(&phone.name, Role::Officer, Some(&phone.target), None);
-    roster.people.extend(config.phones.first().map(desk));
+    let (policy, roster) = (config.policy.clone(), with_desk(config));
     let stopping = stopping.clone();
     let storage = &config.storage;
     let plan = disk::DiskPlan {
@@ -225,9 +227,17 @@ fn beside(
     let data = storage.data.clone();
     let living = life::keep(data, store.clone(), board.clone(), stopping.clone());
     let gaps = gaps::keep(store.clone(), board.clone(), stopping.clone());
-    let finishing = finishing.clone();
-    let office =
-        escalator::Office { store, policy, roster, orders, wake, board, memory, finishing };
+    let office = escalator::Office {
+        store,
+        policy,
+        roster,
+        orders,
+        wake,
+        board,
+        memory,
+        finishing: finishing.clone(),
+        pulse: pulse.clone(),
+    };
     let escalating = escalator::run(office, stopping);
     let mut tasks = vec![
         tokio::spawn(escalating),
@@ -239,6 +249,30 @@ fn beside(
     ];
     tasks.extend(copying.map(tokio::spawn));
     tasks
+}
+
+/// Who is called, and where the officer sits, for what the leaders say.
+fn with_desk(config: &Config) -> Roster {
+    let mut roster = config.roster.clone();
+    let desk = |phone: &Phone| Person::new(&phone.name, Role::Officer, Some(&phone.target), None);
+    roster.people.extend(config.phones.first().map(desk));
+    roster
+}
+
+/// Beats for the witness, where there is one.
+fn serve_heartbeat(
+    config: &Config,
+    readers: &logbook::Readers,
+    (control, escalator): (Pulse, Pulse),
+    stopping: &CancellationToken,
+) -> Option<JoinHandle<()>> {
+    let Some(Heartbeat::Watched { witness, secret }) = &config.heartbeat else { return None };
+    let logbook::Readers { store, board, wake, .. } = readers.clone();
+    let (witness, key) = (*witness, secret.expose().to_owned());
+    let (policy, roster) = (config.policy.clone(), with_desk(config));
+    let beating =
+        heartbeat::Beating { witness, key, store, board, policy, roster, control, escalator, wake };
+    Some(tokio::spawn(heartbeat::keep(beating, stopping.clone())))
 }
 
 /// The quiet channels. Without them the telephone goes on.

@@ -18,7 +18,8 @@ pub struct Read {
     pub greeting: Option<PathBuf>,
 }
 
-pub fn read(reader: &Reader, root: &mut Section<'_>) -> Read {
+/// `alone`: there may be no phone.
+pub fn read(reader: &Reader, root: &mut Section<'_>, alone: bool) -> Read {
     let mut s = root.section("answering");
     let together = [("in_order", Begins::InTurn), ("together", Begins::After(Duration::ZERO))];
     let begins = s.or("ring_plan", Begins::InTurn, |value| one_of(value, &together));
@@ -43,7 +44,8 @@ pub fn read(reader: &Reader, root: &mut Section<'_>) -> Read {
         silence: SilencePlan { both: never(both), one: never(one) },
         long_call: Duration::from_secs(long * 3600),
     };
-    let phones = phones(reader, root, begins, answering.message.map(|message| message.after));
+    let phones =
+        phones(reader, root, (begins, alone), answering.message.map(|message| message.after));
     Read { phones, answering, greeting }
 }
 
@@ -69,11 +71,14 @@ pub fn fits(reader: &Reader, read: &Read, media: &Media) {
 fn phones(
     reader: &Reader,
     root: &mut Section<'_>,
-    begins: Begins,
+    (begins, alone): (Begins, bool),
     message_after: Option<Duration>,
 ) -> Vec<Phone> {
     let sections = root.each("phones");
-    if sections.is_empty() && root.get("phones").is_none_or(|given| given.value.is_array()) {
+    if !alone
+        && sections.is_empty()
+        && root.get("phones").is_none_or(|given| given.value.is_array())
+    {
         let fault = say(
             "至少要有一部值班员话机。加一节：[[phones]]，写 name 和 target",
             "at least one officer's phone is needed: add a section [[phones]] with name and target",

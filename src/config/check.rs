@@ -4,8 +4,8 @@ use super::faults::{Fault, Say, say};
 use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
 use super::{Config, Environment, Measured, Media, Storage, Web};
 use super::{
-    answering, call_list, callers, channels, dial, ladders, leaders, line, registrar, self_test,
-    witness,
+    answering, call_list, callers, channels, dial, heartbeat, ladders, leaders, line, registrar,
+    self_test, witness,
 };
 use crate::duty::line_plan::{Phone, SrtpPlan};
 use crate::protocol::sdp::Policy;
@@ -41,7 +41,11 @@ pub fn check(source: &str, env: &Environment) -> (Option<Config>, Vec<Fault>, Ve
 
 fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<Config> {
     let line = line::line(reader, root.section("line"), env);
-    let read = answering::read(reader, root);
+    let alone = heartbeat::is_of_witness(root);
+    let mut read = answering::read(reader, root, alone);
+    if alone {
+        read.answering.message = None;
+    }
     let sip = line.as_ref().map(|line| line.listen);
     let media = media(reader, root.section("media"), sip);
     let storage = storage(reader, root.section("storage"));
@@ -53,7 +57,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
     let contacts = root.each("contacts").into_iter();
     let contacts: Vec<_> =
         contacts.filter_map(|s| callers::contact(reader, s, &callers.numbering)).collect();
-    let roster = leaders::roster(reader, root);
+    let roster = leaders::roster(reader, root, alone);
     let policy = ladders::policy(reader, root.section("escalation"));
     let channels = channels::all(reader, root, &roster);
     if let Some(media) = &media {
@@ -64,6 +68,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
     let dial = dial::plan(root.section("dial"), &phones, &roster, directory);
     let registrar = registrar::plan(reader, root);
     let self_test = self_test::plan(reader, root);
+    let heartbeat = heartbeat::heartbeat(reader, root);
     let (line, media) = (line?, media?);
     if self_test.is_some() && line.transport == Transport::Tls {
         let fault = say(
@@ -87,6 +92,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         web,
         metrics,
         witness,
+        heartbeat,
         self_test,
         contacts,
         callers,

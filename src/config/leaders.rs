@@ -9,8 +9,8 @@ use crate::duty::roster::{Person, Role, Roster};
 use std::path::PathBuf;
 use toml::de::DeValue;
 
-/// `[[leaders]]`
-pub fn roster(reader: &Reader, root: &mut Section<'_>) -> Roster {
+/// `[[leaders]]`; `alone`: there may be none.
+pub fn roster(reader: &Reader, root: &mut Section<'_>, alone: bool) -> Roster {
     let mut people: Vec<Person> = vec![];
     let mut all_read = true;
     for mut s in root.each("leaders") {
@@ -49,7 +49,7 @@ pub fn roster(reader: &Reader, root: &mut Section<'_>) -> Roster {
             _ => all_read = false,
         }
     }
-    if all_read && !people.iter().any(|person| person.role == Role::Leader) {
+    if !alone && all_read && !people.iter().any(|person| person.role == Role::Leader) {
         let fault = say(
             "没有带班领导，急件无人可报。加一节：[[leaders]]，写 name、role = \"leader\"、mobile",
             "there is no duty leader to tell of an urgent matter: add a section [[leaders]] with name, role = \"leader\" and mobile",

@@ -7,6 +7,7 @@ pub mod channels;
 mod check;
 mod dial;
 pub mod faults;
+mod heartbeat;
 mod ladders;
 mod leaders;
 mod line;
@@ -17,6 +18,7 @@ mod self_test;
 mod summary;
 mod witness;
 
+pub use heartbeat::Heartbeat;
 pub use secret::Secret;
 pub use self_test::SelfTest;
 
@@ -51,6 +53,8 @@ pub struct Config {
     /// None: nothing is served to Prometheus.
     pub metrics: Option<Measured>,
     pub witness: Witness,
+    /// Who watches whom; none: nobody does.
+    pub heartbeat: Option<Heartbeat>,
     /// None: the daemon does not call itself.
     pub self_test: Option<SelfTest>,
     pub contacts: Vec<Contact>,

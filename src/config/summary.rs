@@ -1,6 +1,6 @@
 //! The configuration in a few lines for a person to read over; secrets are masked.
 
-use super::Config;
+use super::{Config, Heartbeat};
 use crate::duty::journal::Urgency;
 use crate::duty::roster::{Person, Role};
 use std::fmt::Write;
@@ -53,6 +53,15 @@ impl Config {
                 "witness",
                 format!("{}, every {} s", folder.display(), self.witness.every.as_secs()),
             );
+        }
+        match &self.heartbeat {
+            Some(Heartbeat::Watched { witness, .. }) => row("heartbeat", format!("to {witness}")),
+            Some(Heartbeat::Watches { listen, plan, .. }) => {
+                let silence = plan.silence.as_secs();
+                let desk = plan.desk.join(", ");
+                row("heartbeat", format!("at {listen}, calls {desk} after {silence} s of silence"));
+            }
+            None => {}
         }
         if let Some(test) = &self.self_test {
             let every = test.every.map(|every| format!(", every {} min", every.as_secs() / 60));

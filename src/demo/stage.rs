@@ -215,6 +215,7 @@ fn config(
         storage: storage(folder),
         web: Web { listen: SocketAddr::new(LOOPBACK, web) },
         metrics: None,
+        heartbeat: None,
         self_test: None,
         witness: Witness { folder: None, every: Duration::from_secs(600) },
         callers: CallerRules::default(),

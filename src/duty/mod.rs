@@ -10,6 +10,7 @@ pub mod entry;
 pub mod escalation;
 pub mod figures;
 pub mod gaps;
+pub mod heartbeat;
 pub mod ids;
 pub mod journal;
 pub mod ladder;

@@ -68,7 +68,10 @@ pub const ALSO: Prompt = Prompt(27);
 /// Before the sentence of another one: 下面是另一件紧急事项。
 pub const NEXT: Prompt = Prompt(28);
 
-pub const COUNT: usize = 29;
+/// To the desk, by the witness: 注意，值班系统没有响应，请检查值班电话和电脑，确认请按 1。
+pub const SILENT: Prompt = Prompt(29);
+
+pub const COUNT: usize = 30;
 
 /// The name under which a caller's recording is played; none of the set.
-pub const RECORDING: Prompt = Prompt(29);
+pub const RECORDING: Prompt = Prompt(30);

@@ -6,6 +6,7 @@ use crate::duty::journal::{AttemptResult, Fact};
 use crate::duty::roster::Roster;
 use crate::duty::switchboard::{Input, LeaderCall};
 use crate::io::clock;
+use crate::io::line::Pulse;
 use crate::io::status::{Alarm, Board};
 use crate::io::store::{Cycle, Store};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
@@ -50,6 +51,8 @@ pub struct Office {
     pub memory: Remembered,
     /// The daemon is told to stop, and calls may finish: nobody is called any more.
     pub finishing: CancellationToken,
+    /// Beats whenever it has looked.
+    pub pulse: Pulse,
 }
 
 /// Runs until `stopping`. Every order is committed before it is sent: whatever is cut in between
@@ -77,6 +80,7 @@ impl Escalator {
                 true => self.remember().await?,
                 false => self.look(stopping).await?,
             };
+            self.office.pulse.beat();
             tokio::select! {
                 () = due(until) => {}
                 () = wake.notified() => {}
@@ -182,6 +186,7 @@ impl Escalator {
     /// Calls whom the memory says, once the log has had its time.
     async fn remember(&mut self) -> Result<Option<Deadline>, Gone> {
         let now = clock::now();
+        self.office.pulse.beat();
         let again = Some((now.mono + AGAIN, "the log may be back"));
         let finishing = self.office.finishing.is_cancelled();
         if finishing || self.failing.is_none_or(|since| now.mono.since(since) < PATIENCE) {
@@ -306,6 +311,7 @@ mod tests {
             board: board.clone(),
             memory: Remembered::new(roster),
             finishing: CancellationToken::new(),
+            pulse: Pulse::default(),
         };
         let finishing = office.finishing.clone();
         let task = tokio::spawn(run(office, stopping.clone()));

@@ -83,16 +83,16 @@ pub struct Wiring {
     pub keeper: Pen,
 }
 
-/// When the control task last went round: seconds on the monotonic clock.
+/// When a task last went round, on the monotonic clock.
 #[derive(Debug, Clone, Default)]
 pub struct Pulse(Arc<AtomicU64>);
 
 impl Pulse {
-    fn beat(&self) {
+    pub fn beat(&self) {
         self.0.store(clock::mono().0, Ordering::Relaxed);
     }
 
-    /// How long the control task has not come round.
+    /// How long it has not come round.
     pub fn age(&self) -> Duration {
         clock::mono().since(crate::protocol::now::Mono(self.0.load(Ordering::Relaxed)))
     }

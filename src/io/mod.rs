@@ -11,6 +11,7 @@ pub mod disk;
 pub mod durable;
 pub mod escalator;
 pub mod gaps;
+pub mod heartbeat;
 pub mod ladder;
 pub mod life;
 pub mod line;

@@ -5,14 +5,14 @@ use super::wav_file;
 use crate::duty::prompts::{
     ALREADY_CONFIRMED, ALSO, BEEP, CANNOT_JOIN, CONFIRMED, COUNT, DICTATE, ENTER_PIN, GREETING,
     HANDED_ON, INSTRUCTION, MORE, NEXT, NO_RECORDING, PASSED_ON, PIN_LATE, PIN_REFUSED,
-    PLEASE_WAIT, QUEUE, RINGBACK, SELF_TEST, SEVERAL, TAKEN, UNREAD, URGENT, URGENT_CUT,
+    PLEASE_WAIT, QUEUE, RINGBACK, SELF_TEST, SEVERAL, SILENT, TAKEN, UNREAD, URGENT, URGENT_CUT,
     URGENT_LIVE, WITHDRAWN, WRONG_KEY, WRONG_PIN,
 };
 use crate::protocol::rtp::{Codec, Prompt, g711};
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
-const FILES: [(Prompt, &[u8]); 27] = [
+const FILES: [(Prompt, &[u8]); 28] = [
     (URGENT, include_bytes!("prompts/urgent.wav")),
     (CONFIRMED, include_bytes!("prompts/confirmed.wav")),
     (WRONG_KEY, include_bytes!("prompts/wrong_key.wav")),
@@ -35,6 +35,7 @@ const FILES: [(Prompt, &[u8]); 27] = [
     (UNREAD, include_bytes!("prompts/unread.wav")),
     (INSTRUCTION, include_bytes!("prompts/instruction.wav")),
     (URGENT_CUT, include_bytes!("prompts/urgent_cut.wav")),
+    (SILENT, include_bytes!("prompts/silent.wav")),
     (SELF_TEST, include_bytes!("prompts/self_test.wav")),
     (PIN_LATE, include_bytes!("prompts/pin_late.wav")),
     (SEVERAL, include_bytes!("prompts/several.wav")),
@@ -116,7 +117,7 @@ mod tests {
         for spoken in [PIN_LATE, ALSO, NEXT] {
             assert!((3.0..5.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
         }
-        for spoken in [NO_RECORDING, UNREAD, INSTRUCTION, URGENT_CUT, SEVERAL] {
+        for spoken in [NO_RECORDING, UNREAD, INSTRUCTION, URGENT_CUT, SEVERAL, SILENT] {
             assert!((4.0..15.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
         }
         assert!((seconds(&prompts, BEEP) - 0.5).abs() < 0.01);

@@ -23,6 +23,7 @@ mod flood;
 mod fragments;
 mod handing;
 mod harness;
+mod heartbeat;
 mod hostile;
 mod identity;
 mod idle;

@@ -6,6 +6,7 @@ mod calling_out;
 mod conference;
 mod flood;
 mod handing;
+mod heartbeat;
 mod random_shift;
 mod secrecy;
 mod self_test;

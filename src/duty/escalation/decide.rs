@@ -52,6 +52,7 @@ pub fn unwanted(escalation: &Escalation, roster: &Roster) -> Vec<AttemptId> {
             }
             Errand::Remind => !escalation.read && !escalation.closed,
             Errand::Confirm => escalation.unconfirmed.is_some(),
+            Errand::Silent => false,
         },
     };
     in_flight(escalation).filter(|attempt| !wanted(attempt)).map(|attempt| attempt.id).collect()

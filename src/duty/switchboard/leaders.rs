@@ -43,6 +43,8 @@ pub enum Errand {
     Remind,
     /// The desk: a leader has given an instruction, which is to be confirmed.
     Confirm,
+    /// The desk: the daemon gives no sign of life. Said by its witness.
+    Silent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

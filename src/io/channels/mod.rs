@@ -8,7 +8,7 @@ mod http;
 mod mail;
 mod modem;
 mod push;
-mod signing;
+pub(in crate::io) mod signing;
 mod sms;
 mod troubles;
 mod webhook;

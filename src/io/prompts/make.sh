@@ -84,3 +84,5 @@ say greeting "nin2 hao3, zhe4 li3 shi4 $room. zhi2 ban1 yuan2 zan4 shi2 wu2 fa3 
 say self_test "zhi2 ban1 fang1 yi3 jie1 ting1, lu4 yin1 zi4 jian3."
 # 一二三四五六七八九，来电方。
 say self_test_caller "yi1 er4 san1 si4 wu3 liu4 qi1 ba1 jiu3, lai2 dian4 fang1."
+# 注意，值班系统没有响应，请检查值班电话和电脑，确认请按1。
+say silent "zhu4 yi4, zhi2 ban1 xi4 tong3 mei2 you3 xiang3 ying4, qing3 jian3 cha2 zhi2 ban1 dian4 hua4 he2 dian4 nao3, $key_1."

@@ -223,6 +223,14 @@ fn own_policy(sql: &Connection, id: EscalationId, today: i64) -> Result<Option<P
     duty::figures(sql, version)
 }
 
+/// As [`own_policy`] for whoever may only read: those of the day where it has none yet.
+pub(super) fn own_figures(sql: &Connection, id: EscalationId) -> Result<Option<Policy>> {
+    let version: Option<i64> = sql
+        .prepare_cached("SELECT policy FROM escalation WHERE id = ?1")?
+        .query_row([Id(id)], |row| row.get(0))?;
+    version.map_or(Ok(None), |version| duty::figures(sql, version))
+}
+
 /// Costs as much as there is unfinished, however much is finished.
 const UNFINISHED: &str = "
   SELECT e.id FROM escalation e WHERE e.id IN (
@@ -235,8 +243,13 @@ const UNFINISHED: &str = "
 /// Escalations that still need a decision. Whose calls lie back furthest comes first, so that two
 /// matters take turns with one leader.
 fn unfinished(sql: &Connection) -> Result<Vec<EscalationId>> {
-    let mut rows = sql.prepare_cached(UNFINISHED)?;
-    let ids = rows.query_map([], |row| row.get::<_, Id<EscalationId>>(0))?;
+    neglected(sql, u32::MAX)
+}
+
+/// The first of them.
+pub(super) fn neglected(sql: &Connection, most: u32) -> Result<Vec<EscalationId>> {
+    let mut rows = sql.prepare_cached(&format!("{UNFINISHED} LIMIT ?1"))?;
+    let ids = rows.query_map([most], |row| row.get::<_, Id<EscalationId>>(0))?;
     ids.map(|id| Ok(id?.0)).collect()
 }
 

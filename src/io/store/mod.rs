@@ -24,6 +24,7 @@ mod folder;
 mod following;
 mod gather;
 mod heads;
+mod heartbeat;
 mod interrupted;
 mod ladders;
 mod notice_views;

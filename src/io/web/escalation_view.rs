@@ -243,7 +243,7 @@ fn going(row: &AttemptRow, all: &[AttemptRow], t: &'static Messages) -> Option<G
     let same = |one: &&AttemptRow| one.person == row.person && one.errand == row.errand;
     let nth = all.iter().filter(same).filter(|one| one.seq <= row.seq).count();
     let what = match row.errand {
-        Errand::Tell => t.going_tell,
+        Errand::Tell | Errand::Silent => t.going_tell,
         Errand::Remind => t.going_remind,
         Errand::Confirm => t.going_confirm,
     };
@@ -315,7 +315,7 @@ fn attempt(row: &AttemptRow, plain: bool, t: &'static Messages, now: DateTime<Ut
 fn notes(row: &AttemptRow, t: &'static Messages) -> Vec<String> {
     let mut notes = vec![];
     match row.errand {
-        Errand::Tell => {}
+        Errand::Tell | Errand::Silent => {}
         Errand::Remind => notes.push(t.errand_remind.to_owned()),
         Errand::Confirm => notes.push(t.errand_confirm.to_owned()),
     }

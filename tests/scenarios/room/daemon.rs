@@ -2,6 +2,7 @@
 //! in virtual time as `io` turns them in real time.
 
 use super::people::{self, DAEMON_HOST, DOMAIN, LINE, PASSWORD};
+use super::seen::prompt_level;
 use dutyline::duty::call::arrival::CallerRules;
 use dutyline::duty::checkpoint::{Checkpoint, Piece};
 use dutyline::duty::dial_plan::DialPlan;
@@ -36,8 +37,6 @@ const FIRST_PORT: u16 = 20_000;
 /// How often the daemon notes that it is alive while there are calls.
 const ALIVE: Duration = Duration::from_secs(1);
 const PROMPT_SAMPLES: usize = 4000;
-/// The samples of prompt n are all this, n + 1 times.
-pub const PROMPT_LEVEL: i16 = 512;
 /// What a leader hears of a recording is all this, so many seconds.
 const RECORDING_SECONDS: usize = 20;
 
@@ -278,7 +277,7 @@ impl Daemon {
 
     /// Where the recorder has finished the entry's call.
     fn recording_of(&self, entry: EntryId) -> Option<Sound> {
-        let level = PROMPT_LEVEL * (i16::from(dutyline::duty::prompts::RECORDING.0) + 1);
+        let level = prompt_level(dutyline::duty::prompts::RECORDING.0);
         let there = self.finished.contains(&entry.0);
         there.then(|| Sound(vec![level; RECORDING_SECONDS * 8000].into()))
     }
@@ -457,7 +456,7 @@ fn port_of(channel: Channel) -> u16 {
 
 /// Half a second each; the sample says which it is.
 fn prompts() -> Vec<Arc<[i16]>> {
-    let prompt = |n: usize| vec![PROMPT_LEVEL * (n as i16 + 1); PROMPT_SAMPLES].into();
+    let prompt = |n: usize| vec![prompt_level(n as u8); PROMPT_SAMPLES].into();
     (0..dutyline::duty::prompts::COUNT).map(prompt).collect()
 }
 

@@ -1,7 +1,6 @@
 //! What the log says, read back through the store, and what the page can do to it.
 
 use super::Room;
-use super::daemon::PROMPT_LEVEL;
 use chrono::{DateTime, Utc};
 use dutyline::duty::ids::{CallId, EntryId};
 use dutyline::duty::journal::{Disposition, Fact, Noted, Urgency};
@@ -258,11 +257,22 @@ impl Room {
     }
 }
 
+/// The magnitude in A-law of every sample of the first prompt; the next one's is the next.
+const FIRST_LEVEL: u8 = 40;
+
+/// What all samples of prompt n are: each has a code of A-law of its own.
+pub fn prompt_level(n: u8) -> i16 {
+    g711::decode(Codec::Pcma, (0x80 | (FIRST_LEVEL + n)) ^ 0x55)
+}
+
+/// The prompt whose samples have this code.
+fn prompt_at(byte: u8) -> Option<u8> {
+    let code = byte ^ 0x55;
+    ((code & 0x80) != 0).then_some(code & 0x7f)?.checked_sub(FIRST_LEVEL)
+}
+
 fn prompt_of(byte: u8) -> Option<Prompt> {
-    let level = g711::decode(Codec::Pcma, byte);
-    // A-law gives back the middle of a step that begins at the level.
-    let index = level / PROMPT_LEVEL - 1;
-    match u8::try_from(index).map(dutyline::protocol::rtp::Prompt).ok()? {
+    match prompt_at(byte).map(dutyline::protocol::rtp::Prompt)? {
         prompts::URGENT | prompts::URGENT_LIVE => Some(Prompt::Urgent),
         prompts::CANNOT_JOIN => Some(Prompt::CannotJoin),
         prompts::CONFIRMED => Some(Prompt::Confirmed),

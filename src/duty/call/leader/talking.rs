@@ -116,8 +116,9 @@ impl Leader {
             Errand::Tell => prompts::URGENT,
             Errand::Remind => prompts::UNREAD,
             Errand::Confirm => prompts::INSTRUCTION,
+            Errand::Silent => prompts::SILENT,
         };
-        let plain = self.order.errand == Errand::Confirm;
+        let plain = matches!(self.order.errand, Errand::Confirm | Errand::Silent);
         Terms { sentence, pin: self.order.pin.clone(), plain }
     }
 

@@ -98,7 +98,7 @@ impl Look<'_> {
         let number = self.living(person).first().copied()?.to_owned();
         let role = match errand {
             Errand::Confirm => person.role,
-            Errand::Tell | Errand::Remind => self.roster.role_of(&person.name)?,
+            Errand::Tell | Errand::Remind | Errand::Silent => self.roster.role_of(&person.name)?,
         };
         let ring = self.policy.ring;
         let person = person.name.clone();
