@@ -9,11 +9,12 @@ pub mod witness;
 use crate::config::{Config, Heartbeat};
 use crate::duty::line_plan::Phone;
 use crate::duty::roster::{Person, Role, Roster};
-use crate::duty::switchboard::Input;
+use crate::duty::switchboard::{Input, LeaderCall};
 use crate::io::checkpoint::{self, End, Keeper};
 use crate::io::line::{self, Line, Pulse};
 use crate::io::media::Media;
 use crate::io::metrics::{self, Metrics};
+use crate::io::open_matters::{self, OpenMatters};
 use crate::io::proof::witness::Witness;
 use crate::io::resolver::Pbx;
 use crate::io::self_test::SelfTest;
@@ -41,6 +42,8 @@ use voice::{Voice, self_test_plan, start_voice};
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// How long the control task may not come round before the health page says so.
 const ALIVE_WITHIN: Duration = Duration::from_secs(3);
+/// In the data folder: what is to be called for where the log cannot be read.
+const OPEN_MATTERS: &str = "open-matters";
 /// What a demo wants beside the daemon itself.
 #[derive(Debug, Default)]
 pub struct Options {
@@ -123,13 +126,14 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let mut left = checkpoint::load(&config.storage.data.join("calls.checkpoint"));
     left.checkpoint.give_pins(&config.roster);
     let (go_on, down) = (left.checkpoint.calls(), left.down);
+    let to_leaders = left.checkpoint.to_leaders();
     let life = life::last(&config.storage.data);
     let board = Board::new();
     let stopping = CancellationToken::new();
     let pbx = Pbx::find(&config, &board).await?;
     let mut voice = start_voice(&config, pbx.peers.clone(), sockets, left, board.clone())?;
-    let store = match open_log(&config, go_on, down, life).await {
-        Ok(store) => store,
+    let (store, usable) = match open_log(&config, go_on, down, life).await {
+        Ok(opened) => opened,
         Err(fault) => {
             voice.leave().await;
             return Err(fault);
@@ -138,7 +142,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
 
     tell_dialled(&store, &voice.orders).await;
     let readers = readers(&config, &store, &board, &voice);
-    let wake = Arc::clone(&readers.wake);
+    recall(usable, &config, &readers, to_leaders);
     let (recordings, traced) = (voice.recordings, voice.traced);
     let log = keep_log(voice.facts, recordings, traced, readers.clone(), &stopping);
     let (pulse, alive) = (voice.pulse.clone(), voice.pulse);
@@ -148,7 +152,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         demo: options.demo,
         self_test,
         signer: witness.as_ref().map(|witness| Arc::clone(&witness.key)),
-        wake,
+        wake: Arc::clone(&readers.wake),
         alive: Arc::new(move || alive.age() < ALIVE_WITHIN),
         ..page(&config, &store, &board, voice.orders.clone(), voice.tape.recall())
     };
@@ -199,6 +203,16 @@ fn readers(config: &Config, store: &Store, board: &Board, voice: &Voice) -> logb
     }
 }
 
+/// Without a log, what is open is what lies beside it, and the calls that go on.
+fn recall(usable: bool, config: &Config, readers: &logbook::Readers, to_leaders: Vec<LeaderCall>) {
+    if usable {
+        return;
+    }
+    let matters = open_matters::recall(&config.storage.data.join(OPEN_MATTERS));
+    let matters = matters.iter().map(|one| (one.entry, one.urgency));
+    readers.memory.lock().recall(matters, to_leaders, clock::now());
+}
+
 /// The escalator, who brings leaders recordings, and who looks after disk, clock and outages.
 fn beside(
     config: &Config,
@@ -235,6 +249,7 @@ fn beside(
         wake,
         board,
         memory,
+        open: OpenMatters::at(storage.data.join(OPEN_MATTERS)),
         finishing: finishing.clone(),
         pulse: pulse.clone(),
     };

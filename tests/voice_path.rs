@@ -126,7 +126,7 @@ fn a_packet_on_its_way_costs_no_memory() {
     for (who, party) in [Party::Caller, Party::Officer, Party::Leader].into_iter().enumerate() {
         let (channel, stream) = (SEATS[who], stream(who));
         far.relay.handle_command(Command::Open { channel, call: CALL, party, stream }, START);
-        let wanted = Wanted { network: true, fax: true };
+        let wanted = Wanted { network: true, fax: true, keys: true };
         far.relay.handle_command(Command::Listen { channel, wanted }, START);
     }
     far.relay.handle_command(Command::Join { a: SEATS[0], b: SEATS[1] }, START);

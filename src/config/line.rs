@@ -33,6 +33,7 @@ pub fn line(reader: &Reader, mut section: Section<'_>, env: &Environment) -> Opt
     let trusted = s.or("trusted", vec![], list(ip));
     let finish = s.or("finish_seconds", 0, number(0..=3600));
     let answer_supervision = s.or("answer_supervision", true, boolean);
+    let keys_in_voice = s.or("keys_in_voice", false, boolean);
     let habits = habits(s, register);
     let dns = s.or("dns", vec![], list(address));
     let tls = tls(reader, s, transport, (domain.as_deref(), pbx.as_deref()));
@@ -55,6 +56,7 @@ pub fn line(reader: &Reader, mut section: Section<'_>, env: &Environment) -> Opt
         trusted,
         finish: Duration::from_secs(finish),
         answer_supervision,
+        keys_in_voice,
         habits,
         tls,
         dns,

@@ -98,6 +98,8 @@ pub struct Line {
     pub habits: Habits,
     /// Whether 200 means that somebody has answered; not so behind an FXO gateway.
     pub answer_supervision: bool,
+    /// Whether keys as tones in the voice count, where a telephone agrees on no telephone-events.
+    pub keys_in_voice: bool,
     /// How long calls may go on when the daemon is told to stop.
     pub finish: Duration,
 }

@@ -21,6 +21,9 @@ impl Config {
         if !line.answer_supervision {
             row("trunk", "FXO: a key tells the answer, busy tone the end".into());
         }
+        if line.keys_in_voice {
+            row("keys", "as tones in the voice too, where a telephone has no other way".into());
+        }
         row("listen", format!("{}, as {}", line.listen, line.advertise));
         for (at, phone) in self.phones.iter().enumerate() {
             let name = format!("phone {}", at + 1);

@@ -17,22 +17,36 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-fn open_store(database: &Path) -> anyhow::Result<Store> {
-    Store::open(database, clock::random()).map_err(|error| {
+/// Where it is damaged or cannot be read, the telephone goes on without it: facts wait, and leaders are called from
+/// what is known beside it.
+fn open_store(database: &Path) -> anyhow::Result<(Store, bool)> {
+    let told = |error: &StoreError| {
         let (zh, en) = error.remedy();
-        anyhow::anyhow!("{}: {error}: {en}（{zh}）", database.display())
-    })
+        format!("{}: {error}: {en}（{zh}）", database.display())
+    };
+    let opened = match Store::open(database, clock::random()) {
+        Ok(store) => Ok((store, true)),
+        Err(fault @ (StoreError::Damaged(_) | StoreError::Unreadable(_))) => {
+            error!("there is no log in this run: {}", told(&fault));
+            Store::of_no_use(database, fault.to_string()).map(|store| (store, false))
+        }
+        Err(fault) => Err(fault),
+    };
+    opened.map_err(|fault| anyhow::anyhow!(told(&fault)))
 }
 
 /// What the last run left open is closed, but for the calls that go on; the configured contacts
-/// are in the log.
+/// are in the log. False for one that is of no use in this run.
 pub async fn open_log(
     config: &Config,
     go_on: BTreeSet<CallId>,
     down: Option<(DateTime<Utc>, &str)>,
     life: Option<Life>,
-) -> anyhow::Result<Store> {
-    let store = open_store(&config.storage.data.join("dutyline.db"))?;
+) -> anyhow::Result<(Store, bool)> {
+    let (store, usable) = open_store(&config.storage.data.join("dutyline.db"))?;
+    if !usable {
+        return Ok((store, false));
+    }
     let now = clock::now();
     let interrupted = store.interrupted_calls(go_on, now).await.context("the last run's calls")?;
     note_away(&store, down, life, now).await.context("the time without a daemon")?;
@@ -48,7 +62,7 @@ pub async fn open_log(
         info!(calls = renumbered, "calls of the past are compared by the new numbering");
     }
     store.set_contacts(config.contacts.clone(), numbering).await.context("the contacts")?;
-    Ok(store)
+    Ok((store, true))
 }
 
 /// What this run cannot know of, and what the last one left open.

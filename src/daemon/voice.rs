@@ -153,6 +153,7 @@ fn line_plan(
             agent: "dutyline".into(),
         },
         answer_supervision: line.answer_supervision,
+        keys_in_voice: line.keys_in_voice,
         media_address: line.advertise,
         rtp_ports,
         phones: config.phones.clone(),

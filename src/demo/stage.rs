@@ -194,6 +194,7 @@ fn config(
         session_expires: 1800,
         trusted: vec![],
         answer_supervision: true,
+        keys_in_voice: false,
         habits: Habits::default(),
         finish: Duration::ZERO,
     };

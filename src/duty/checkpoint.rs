@@ -5,6 +5,7 @@ use super::call::Call;
 use super::ids::CallId;
 use super::journal::{Fact, Noted};
 use super::roster::Roster;
+use super::switchboard::LeaderCall;
 use crate::protocol::now::Now;
 use crate::protocol::rtp::seam::Mark;
 use crate::protocol::rtp::{Channel, Party};
@@ -116,6 +117,19 @@ impl Checkpoint {
             (Key::Line | Key::Phones | Key::Leg(_) | Key::Voice(_) | Key::Fact(_), _) => None,
         };
         self.pieces.iter().filter_map(known).collect()
+    }
+
+    /// Calls to leaders that go on, with every matter that is told of in them.
+    pub fn to_leaders(&self) -> Vec<LeaderCall> {
+        let told = |piece: &Piece| match piece {
+            Piece::Call { call, .. } => call.told(),
+            Piece::Line { .. }
+            | Piece::Phones(_)
+            | Piece::Leg { .. }
+            | Piece::Voice(_)
+            | Piece::Fact(_) => vec![],
+        };
+        self.pieces.values().flat_map(told).collect()
     }
 
     /// Calls whose tape is not finished yet.

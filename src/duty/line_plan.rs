@@ -15,6 +15,8 @@ pub struct LinePlan {
     /// Whether 200 means that somebody has answered. An analogue line behind a gateway (FXO) says so as soon as it has
     /// dialled, and tells by a tone alone that the far end is gone.
     pub answer_supervision: bool,
+    /// A telephone that has agreed on no other way presses keys as tones in its voice.
+    pub keys_in_voice: bool,
     /// Address in our session descriptions.
     pub media_address: IpAddr,
     /// RTP port of each channel, in the order of [`crate::protocol::rtp::Channel`].

@@ -7,6 +7,7 @@ use crate::duty::roster::Roster;
 use crate::duty::switchboard::{Input, LeaderCall};
 use crate::io::clock;
 use crate::io::line::Pulse;
+use crate::io::open_matters::OpenMatters;
 use crate::io::status::{Alarm, Board};
 use crate::io::store::{Cycle, Store};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
@@ -49,6 +50,7 @@ pub struct Office {
     pub wake: Arc<Notify>,
     pub board: Board,
     pub memory: Remembered,
+    pub open: OpenMatters,
     /// The daemon is told to stop, and calls may finish: nobody is called any more.
     pub finishing: CancellationToken,
     /// Beats whenever it has looked.
@@ -144,6 +146,7 @@ impl Escalator {
             self.office.board.update(|status| drop(status.alarms.remove("escalator")));
         }
         let known = std::mem::take(&mut cycle.known);
+        self.office.open.keep(&known).await;
         let inputs = std::mem::take(&mut cycle.inputs);
         cycle.inputs = self.without_twins(inputs);
         let roster = std::mem::take(&mut cycle.roster);
@@ -277,6 +280,7 @@ mod tests {
     use crate::duty::journal::{Arrival, AttemptResult, Fact, Noted, Urgency};
     use crate::duty::roster::{Person, Role};
     use crate::duty::switchboard::Unwanted;
+    use crate::io::open_matters;
     use crate::protocol::random::Random;
     use std::path::Path;
     use tokio::task::JoinHandle;
@@ -293,6 +297,10 @@ mod tests {
 
     fn start(folder: &Path) -> Running {
         let store = Store::open(&folder.join("log.db"), clock::random()).unwrap();
+        start_with(folder, store)
+    }
+
+    fn start_with(folder: &Path, store: Store) -> Running {
         let (board, wake) = (Board::new(), Arc::new(Notify::new()));
         let stopping = CancellationToken::new();
         let (to, orders) = mpsc::channel(8);
@@ -302,6 +310,10 @@ mod tests {
         };
         let roster =
             Roster { people: vec![person("L", Role::Leader), person("S", Role::Substitute)] };
+        let memory = Remembered::new(roster.clone());
+        let matters = open_matters::recall(&folder.join("open-matters"));
+        let matters = matters.iter().map(|one| (one.entry, one.urgency));
+        memory.lock().recall(matters, vec![], clock::now());
         let office = Office {
             store: store.clone(),
             policy: Policy::default(),
@@ -309,7 +321,8 @@ mod tests {
             orders: to,
             wake: Arc::clone(&wake),
             board: board.clone(),
-            memory: Remembered::new(roster),
+            memory,
+            open: OpenMatters::at(folder.join("open-matters")),
             finishing: CancellationToken::new(),
             pulse: Pulse::default(),
         };
@@ -430,6 +443,35 @@ mod tests {
         let attempt = substitute.attempt;
         let why = Unwanted::Acknowledged;
         assert_eq!(room.next().await, Input::StopNotifying { attempt, why });
+        room.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn esc_71_what_was_open_is_called_for_where_the_next_run_has_no_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut room = start(folder.path());
+        room.flagged().await;
+        let before = room.next_call().await;
+        room.stop().await;
+        let log = folder.path().join("log.db");
+        let no_log = || Store::of_no_use(&log, "file is not a database".to_owned()).unwrap();
+        let mut room = start_with(folder.path(), no_log());
+        assert!(matches!(room.next().await, Input::Note(Fact::AttemptMade(_))));
+        let again = room.next_call().await;
+        assert_eq!((again.target.as_str(), again.entry), ("L1", before.entry));
+        assert!(room.board.status().alarms.contains_key("escalator"), "the officer is told");
+        room.stop().await;
+        let mut room = start(folder.path());
+        let attempt = before.attempt;
+        room.note(Fact::Acknowledged { attempt, entry: before.entry }).await;
+        let kept = || open_matters::recall(&folder.path().join("open-matters"));
+        let waited = tokio::time::timeout(Duration::from_secs(10), async {
+            while !kept().is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        waited.await.expect("nothing is open any more");
+        room.orders.close();
         room.stop().await;
     }
 }

@@ -20,6 +20,7 @@ pub mod logbook;
 pub mod long_calls;
 pub mod media;
 pub mod metrics;
+pub mod open_matters;
 pub mod orphans;
 pub mod prompts;
 pub mod proof;

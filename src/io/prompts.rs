@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn no_sentence_is_taken_for_a_tone_and_ringing_is() {
         for (index, prompt) in load(None).iter().enumerate() {
-            let mut listener = Listener::new(Wanted { network: true, fax: true });
+            let mut listener = Listener::new(Wanted { network: true, fax: true, keys: true });
             let mut found = vec![];
             for (n, samples) in (0u32..).zip(prompt.repeat(3).chunks(FRAME_SAMPLES)) {
                 let heard = Heard { ssrc: 1, timestamp: n * 160, samples };

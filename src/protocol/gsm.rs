@@ -53,6 +53,42 @@ fn address(number: &str) -> Vec<u8> {
     [length, kind].into_iter().chain(pairs).collect()
 }
 
+/// What the network says became of a message (SMS-STATUS-REPORT, §9.2.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// The message's, as the modem gave it when it took it.
+    pub reference: u8,
+    /// TP-Status (§9.2.3.15).
+    pub status: u8,
+}
+
+impl Report {
+    /// As a modem hands it on: `None` for anything else.
+    pub fn read(hex: &str) -> Option<Self> {
+        let octets: Vec<u8> = hex
+            .as_bytes()
+            .chunks_exact(2)
+            .map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok())
+            .collect::<Option<_>>()?;
+        let centre = usize::from(*octets.first()?);
+        let pdu = octets.get(1 + centre..)?;
+        let &[first, reference, digits, ..] = pdu else { return None };
+        let times = 4 + usize::from(digits).div_ceil(2);
+        // Two moments of seven octets stand before the status.
+        let status = *pdu.get(times + 14)?;
+        (first & 0x03 == 0x02).then_some(Self { reference, status })
+    }
+
+    pub fn is_delivered(self) -> bool {
+        self.status < 0x20
+    }
+
+    /// It never will be: nobody is trying any more.
+    pub fn is_failed(self) -> bool {
+        self.status >= 0x40
+    }
+}
+
 fn split(text: &str) -> Vec<Vec<u16>> {
     let units: Vec<u16> = text.encode_utf16().collect();
     if units.len() <= WHOLE {
@@ -97,6 +133,35 @@ mod tests {
             let header = format!("0500032A02{:02X}", nth + 1);
             assert!(part.hex[30..].starts_with(&header), "{}", part.hex);
             assert_eq!(part.octets, part.hex.len() / 2 - 1);
+        }
+    }
+
+    #[test]
+    fn esc_62_a_status_report_says_whether_a_message_has_arrived() {
+        let report = |status: u8| {
+            let hex = format!("0006D60B911326880736F41110117195514011101171957140{status:02X}");
+            Report::read(&hex)
+        };
+        for (status, delivered, failed) in [
+            (0, true, false),
+            (0x20, false, false),
+            (0x40, false, true),
+            (0x46, false, true),
+            (0xff, false, true),
+        ] {
+            let read = report(status).unwrap();
+            assert_eq!((read.reference, read.status), (0xd6, status));
+            assert_eq!(
+                (read.is_delivered(), read.is_failed()),
+                (delivered, failed),
+                "{status:02X}"
+            );
+        }
+        let centre = "07911326040000F006D60B911326880736F4111011719551401110117195714000";
+        assert_eq!(Report::read(centre), report(0), "with its service centre");
+        let deliver = "0004D60B911326880736F4111011719551401110117195714000";
+        for other in ["", "0", "00", "0006", "zz06D6", "FF06D60B91", deliver, &"é".repeat(9)] {
+            assert_eq!(Report::read(other), None, "{other}");
         }
     }
 }

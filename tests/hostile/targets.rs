@@ -151,7 +151,7 @@ pub fn rtp(bytes: &[u8]) {
 /// Clocks as the bytes say, through what listens and what mixes: a few, for each costs a whole payload.
 fn heard(bytes: &[u8], read: &Packet<'_>) {
     let mut now = Mono(1);
-    let mut tones = Listener::new(Wanted { network: true, fax: true });
+    let mut tones = Listener::new(Wanted { network: true, fax: true, keys: true });
     let (mut ear, mut out) = (Ear::default(), [0; SAMPLES_MAX]);
     ear.prepare(Codec::Opus);
     let seats = [0, 1, 2].map(Channel);

@@ -152,7 +152,7 @@ fn talking() -> (Relay, Stream) {
     let stream = Stream::a_law("192.0.2.1:4000".parse().expect("an address"));
     let (channel, call, party) = (CHANNEL, Default::default(), Party::Leader);
     relay.handle_command(Command::Open { channel, call, party, stream }, Mono(1));
-    let wanted = Wanted { network: true, fax: true };
+    let wanted = Wanted { network: true, fax: true, keys: true };
     relay.handle_command(Command::Listen { channel, wanted }, Mono(1));
     (relay, stream)
 }

@@ -18,7 +18,7 @@ const LEADERS: [(&str, &str); 2] = [("leader", "3001"), ("substitute", "2002")];
 /// Two who talk; and a leader, who says nothing.
 struct Matter {
     daemon: Daemon,
-    _caller: Baresip,
+    caller: Baresip,
     officer: Baresip,
     leader: Baresip,
 }
@@ -36,7 +36,7 @@ impl Matter {
         caller.established();
         officer.established();
         talk(1);
-        Self { daemon, _caller: caller, officer, leader }
+        Self { daemon, caller, officer, leader }
     }
 
     fn flag(&mut self) {
@@ -131,4 +131,59 @@ fn esc_71_with_a_log_that_is_of_no_use_the_leader_is_called_until_he_knows() {
     matter.acknowledge();
     matter.leader.hangup();
     matter.leader.stays_idle(Duration::from_secs(25));
+}
+
+/// The file is damaged when the next run starts: it goes on without, and what was open is called for.
+#[test]
+fn esc_71_with_a_log_that_cannot_be_opened_the_leader_and_the_desk_are_called_and_it_has_all_when_mended()
+ {
+    let Some(mut room) = Room::open() else { return };
+    let plan = Plan { leaders: &LEADERS, ..Plan::default() };
+    let mut matter = Matter::begin(&mut room);
+    matter.officer.press('*');
+    talk(1);
+    matter.officer.press('9');
+    matter.leader.incoming(SOON);
+    matter.daemon.row_is("SELECT state FROM escalation", "open");
+    matter.officer.hangup();
+    matter.caller.closed();
+    matter.daemon.process.kill();
+    let log = room.folder.path().join("dutyline/data/dutyline.db");
+    let whole = room.folder.path().join("whole");
+    for ending in ["", "-wal", "-shm"] {
+        let name = |path: &std::path::Path| format!("{}{ending}", path.display());
+        if fs::copy(name(&log), name(&whole)).is_ok() {
+            fs::remove_file(name(&log)).expect("removed");
+        }
+    }
+    fs::write(&log, vec![7; 64 * 1024]).expect("written");
+    matter.daemon.restart(room.folder.path(), &room.ports, &plan);
+    // It rings on, and when he does not take it, he is called again.
+    matter.leader.hangup();
+    matter.leader.closed();
+    let declined = Instant::now();
+    matter.leader.incoming(Duration::from_secs(35));
+    println!("without a log he is called {:?} after he was busy", declined.elapsed());
+    matter.leader.accept();
+    matter.leader.established();
+    talk(2);
+    matter.leader.press('1');
+    talk(2);
+    matter.caller.dial("1001");
+    matter.officer.incoming(SOON);
+    matter.officer.accept();
+    matter.caller.established();
+    matter.caller.hangup();
+    matter.officer.closed();
+    matter.leader.hangup();
+    assert!(matter.daemon.process.log().contains("there is no log in this run"));
+    matter.daemon.process.kill();
+    for ending in ["", "-wal", "-shm"] {
+        let name = |path: &std::path::Path| format!("{}{ending}", path.display());
+        let _ = fs::remove_file(name(&log));
+        let _ = fs::copy(name(&whole), name(&log));
+    }
+    matter.daemon.restart(room.folder.path(), &room.ports, &plan);
+    matter.daemon.row_is("SELECT state FROM escalation", "acknowledged");
+    matter.daemon.row_is("SELECT count(*) FROM entry", "2");
 }

@@ -50,6 +50,7 @@ mod self_test;
 mod shift;
 mod sipp;
 mod sound;
+mod speech;
 mod supervision;
 mod survival;
 mod tls;

@@ -443,6 +443,18 @@ fn received(sip: &UdpSocket, bytes: &mut [u8]) -> Option<(usize, SocketAddr)> {
 
 impl FarEnd {
     pub fn start(ports: &Ports) -> Self {
+        Self::offering(ports, offer)
+    }
+
+    /// A telephone that knows no telephone-events.
+    pub fn without_keys(ports: &Ports) -> Self {
+        Self::offering(ports, |media| {
+            let keys = "a=rtpmap:101 telephone-event/8000\r\n";
+            offer(media).replace("RTP/AVP 8 101", "RTP/AVP 8").replace(keys, "")
+        })
+    }
+
+    fn offering(ports: &Ports, offer: impl Fn(&UdpSocket) -> String) -> Self {
         let sip = UdpSocket::bind(("127.0.0.1", ports.sink())).expect("a port of ours");
         let media = UdpSocket::bind("127.0.0.1:0").expect("a port");
         let sdp = offer(&media);
@@ -477,6 +489,15 @@ impl FarEnd {
             body.len()
         );
         self.sends(invite, "INFO", "", &tail);
+    }
+
+    /// Says so much A-law into the session of this INVITE.
+    pub fn says(&self, invite: &Message, speech: &[u8]) {
+        let mut voice = Voice::new(31);
+        for part in speech.as_chunks::<160>().0 {
+            self.media.send_to(&voice.packet(part), invite.media()).expect("sent");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The first request of its own in the dialog of this INVITE.

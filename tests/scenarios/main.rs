@@ -14,6 +14,7 @@ mod recording;
 mod registrar;
 mod room;
 mod simulation;
+mod steps;
 mod survival;
 mod trunk;
 mod urgent;

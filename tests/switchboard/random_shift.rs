@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 const STEPS: usize = 150;
+/// The entry of a matter that joins the call for another.
+const OTHER: CallId = CallId(Uuid::from_u128(9_999));
 
 struct Shift {
     world: World,
@@ -157,6 +159,14 @@ impl Shift {
         from.get(usize::try_from(index).unwrap()).copied()
     }
 
+    /// In a call of its own, or in that for another matter.
+    fn is_told(&mut self, number: u128) {
+        match self.attempts.last().filter(|_| !number.is_multiple_of(3)) {
+            Some(other) => self.world.joins_of(OTHER, number, *other),
+            None => self.world.notify(number, Urgency::Urgent),
+        };
+    }
+
     fn step(&mut self) {
         let dice = self.random.below(100);
         match dice {
@@ -168,8 +178,8 @@ impl Shift {
                 let number = u128::from(self.random.below(1000));
                 let attempt = AttemptId(Uuid::from_u128(number));
                 if !self.attempts.contains(&attempt) {
+                    self.is_told(number);
                     self.attempts.push(attempt);
-                    self.world.notify(number, Urgency::Urgent);
                 }
             }
             25..=39 => {

@@ -147,6 +147,7 @@ impl World {
         let plan = LinePlan {
             account: account(BOARD, PBX),
             answer_supervision: true,
+            keys_in_voice: false,
             media_address: BOARD.addr.ip(),
             rtp_ports: (0..channels).map(|index| 20_000 + 2 * index).collect(),
             phones: phones.to_vec(),

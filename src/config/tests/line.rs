@@ -69,6 +69,18 @@ fn sig_37_a_trunk_may_not_tell_of_an_answer() {
 }
 
 #[test]
+fn esc_13_keys_in_the_voice_count_only_where_the_site_says_so() {
+    let counts = |text: &str| load(text).expect("right").config.line.keys_in_voice;
+    assert!(!counts(RIGHT));
+    let with = |key: &str| RIGHT.replace("user = \"1001\"", &format!("user = \"1001\"\n{key}"));
+    assert!(counts(&with("keys_in_voice = true")));
+    let summary = load(&with("keys_in_voice = true")).expect("right").config.summary();
+    assert!(summary.contains("tones in the voice"), "{summary}");
+    let faults = load(&with("keys_in_voice = 1")).expect_err("a fault").list;
+    assert_eq!(faults[0].field, "line.keys_in_voice");
+}
+
+#[test]
 fn phones_ring_in_order_at_once_or_after_their_time() {
     let begins = |text: &str| {
         let config = load(text).expect("right").config;

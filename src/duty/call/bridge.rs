@@ -134,7 +134,7 @@ impl Bridge {
     /// Where the trunk tells nothing of it, his busy tone says that one who is nobody of the room has hung up.
     fn listen(&self, desk: &mut Desk) {
         if self.stranger && !self.led {
-            desk.listen(self.officer.channel, Wanted { network: true, fax: false });
+            desk.listen(self.officer.channel, Wanted { network: true, fax: false, keys: true });
         }
     }
 

@@ -131,13 +131,14 @@ impl Desk {
             self.media(Command::Resume { channel, mark });
         }
         let network = party != Party::Officer;
-        self.listen(channel, Wanted { network, fax: party == Party::Caller });
+        self.listen(channel, Wanted { network, fax: party == Party::Caller, keys: true });
     }
 
-    /// For tones; those of the network only where the trunk does not tell what they mean.
+    /// For tones: those of the network only where the trunk does not tell what they mean, keys only where the site
+    /// takes them that way.
     pub fn listen(&mut self, channel: Channel, wanted: Wanted) {
         let network = wanted.network && !self.plan.answer_supervision;
-        let wanted = Wanted { network, ..wanted };
+        let wanted = Wanted { network, keys: wanted.keys && self.plan.keys_in_voice, ..wanted };
         if wanted.anything() {
             self.media(Command::Listen { channel, wanted });
         }

@@ -25,6 +25,7 @@ pub mod watch;
 
 use super::ids::AttemptId;
 use super::placed::Asker;
+use super::switchboard::LeaderCall;
 use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::rtp::{Party, Prompt, Tone};
 use crate::protocol::sip::{Ending, Incoming as Invite, LegId, Referred};
@@ -148,6 +149,14 @@ impl Call {
         match self {
             Call::Incoming(_) | Call::Outgoing(_) | Call::Testing(_) => None,
             Call::Leader(call) => Some(call),
+        }
+    }
+
+    /// What a leader is told of in it.
+    pub fn told(&self) -> Vec<LeaderCall> {
+        match self {
+            Call::Incoming(_) | Call::Outgoing(_) | Call::Testing(_) => vec![],
+            Call::Leader(call) => call.told().cloned().collect(),
         }
     }
 

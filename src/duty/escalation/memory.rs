@@ -52,6 +52,31 @@ impl Memory {
         Self { roster, ..Self::default() }
     }
 
+    /// What an earlier run left open, and calls of it that go on, where the log cannot say so.
+    pub fn recall(
+        &mut self,
+        open: impl IntoIterator<Item = (EntryId, Urgency)>,
+        calls: Vec<LeaderCall>,
+        now: Now,
+    ) {
+        open.into_iter().for_each(|(entry, urgency)| self.flag(entry, urgency, now));
+        for call in calls {
+            let made = Made {
+                attempt: call.attempt,
+                entry: call.entry,
+                round: 0,
+                place: None,
+                role: self.roster.role_of(&call.person).unwrap_or(Role::Leader),
+                person: call.person,
+                number: call.target,
+                errand: call.errand,
+                why: "an earlier run made it".to_owned(),
+                joins: call.joins,
+            };
+            self.made(made.entry, attempt(&made, now));
+        }
+    }
+
     pub fn take(&mut self, noted: &Noted) {
         if concerns_leaders(&noted.fact) {
             self.apply(noted);

@@ -6,7 +6,7 @@ use super::sms::{numbers, together};
 use crate::config::channels::Modem;
 use crate::duty::notices::Verdict;
 use crate::duty::roster::Roster;
-use crate::protocol::gsm::{Pdu, submit};
+use crate::protocol::gsm::{Pdu, Report, submit};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
@@ -14,11 +14,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
+use tokio::time::Instant;
 
 /// What a modem answers to anything but a message.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// What a network answers to a message.
 const TAKEN_WITHIN: Duration = Duration::from_secs(25);
+/// So long the network has to say whether it has arrived; a telephone that is on says so at once.
+const REPORTED_WITHIN: Duration = Duration::from_secs(10);
 /// After so long without a word, nothing is left of what was asked before.
 const QUIET: Duration = Duration::from_millis(200);
 /// Of what a modem says at most before it says what was asked.
@@ -30,7 +33,8 @@ const ESCAPE: u8 = 0x1b;
 /// To everybody, one after the other, within `limit`.
 pub async fn send(way: &Modem, letter: &Letter<'_>, roster: &Roster, limit: Duration) -> Verdict {
     let mut began = false;
-    match tokio::time::timeout(limit, talk(way, letter, roster, &mut began)).await {
+    let until = Instant::now() + limit.saturating_sub(QUIET * 5);
+    match tokio::time::timeout(limit, talk(way, letter, (roster, until), &mut began)).await {
         Ok(Ok(verdict) | Err(verdict)) => verdict,
         Err(_) if began => unknown(SILENT),
         Err(_) => Verdict::Retry { after: None, why: SILENT.to_owned() },
@@ -40,7 +44,7 @@ pub async fn send(way: &Modem, letter: &Letter<'_>, roster: &Roster, limit: Dura
 async fn talk(
     way: &Modem,
     letter: &Letter<'_>,
-    roster: &Roster,
+    (roster, until): (&Roster, Instant),
     began: &mut bool,
 ) -> Result<Verdict, Verdict> {
     let mut line = Line::open(&way.device)?;
@@ -49,26 +53,76 @@ async fn talk(
         line.write(format!("{command}\r").as_bytes()).await?;
         let answer = line.until(ANSWER_WITHIN, ends).await?;
         fault(&answer)?;
-        line.heard.clear();
+        line.forget();
     }
+    // Reports are said as they come; a modem that cannot is asked for none.
+    line.write(b"AT+CNMI=2,1,0,1,0\r").await?;
+    line.until(ANSWER_WITHIN, ends).await?;
+    line.forget();
     let reference = letter.name.0.as_bytes()[15];
     let mut verdicts = vec![];
+    let mut taken = vec![];
     for number in numbers(&way.to, roster) {
         for pdu in submit(&number, &letter.text.body, reference) {
             let verdict = match message(&mut line, &pdu, began).await {
-                Ok(reference) => Verdict::Accepted { id: Some(reference) },
+                Ok(reference) => {
+                    taken.extend(reference.parse().map(|reference| (verdicts.len(), reference)));
+                    Verdict::Accepted { id: Some(reference) }
+                }
                 Err(verdict) => verdict,
             };
-            let taken = matches!(verdict, Verdict::Accepted { .. });
+            let failed = !matches!(verdict, Verdict::Accepted { .. });
             verdicts.push(verdict);
-            if !taken {
+            if failed {
                 // What is wrong with the line itself shows again at the next number.
                 let _ = line.start_over().await;
                 break;
             }
         }
     }
+    let until = until.min(Instant::now() + REPORTED_WITHIN);
+    hear_reports(&mut line, taken, &mut verdicts, until).await;
     Ok(together(verdicts))
+}
+
+/// What the network says of the messages that were `taken` changes what is known of them.
+async fn hear_reports(
+    line: &mut Line,
+    mut taken: Vec<(usize, u8)>,
+    verdicts: &mut [Verdict],
+    until: Instant,
+) {
+    loop {
+        for report in std::mem::take(&mut line.reports) {
+            let is_it = |(_, reference): &(usize, u8)| *reference == report.reference;
+            let Some(at) = taken.iter().position(is_it) else { continue };
+            let (nth, reference) = taken[at];
+            let why = format!("not delivered, status {:02X}", report.status);
+            if report.is_delivered() {
+                verdicts[nth] = Verdict::Accepted { id: Some(format!("{reference} delivered")) };
+                taken.remove(at);
+            } else if report.is_failed() {
+                verdicts[nth] = Verdict::Retry { after: None, why };
+                taken.remove(at);
+            }
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        let said = |heard: &str| reports(heard).next().is_some();
+        if taken.is_empty() || left.is_zero() || line.until(left, said).await.is_err() {
+            return;
+        }
+        line.forget();
+    }
+}
+
+/// Each stands on the line after its `+CDS:`.
+fn reports(heard: &str) -> impl Iterator<Item = Report> + '_ {
+    let mut lines = heard.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(str::trim);
+    std::iter::from_fn(move || {
+        lines.by_ref().find(|line| line.starts_with("+CDS:"))?;
+        lines.by_ref().find_map(|line| (!line.is_empty()).then(|| Report::read(line)))
+    })
+    .flatten()
 }
 
 /// The network's reference of one message.
@@ -79,13 +133,13 @@ async fn message(line: &mut Line, pdu: &Pdu, began: &mut bool) -> Result<String,
     if !asked.contains("> ") {
         return Err(Verdict::Retry { after: None, why: "no prompt of the modem".to_owned() });
     }
-    line.heard.clear();
+    line.forget();
     *began = true;
     line.write(pdu.hex.as_bytes()).await?;
     line.write(&[CTRL_Z]).await?;
     let answer = line.until(TAKEN_WITHIN, ends).await.map_err(|verdict| unknown(verdict.why()))?;
     fault(&answer)?;
-    line.heard.clear();
+    line.forget();
     let reference = answer.split("+CMGS:").nth(1).and_then(|rest| rest.split_whitespace().next());
     reference.map(super::tame).ok_or_else(|| unknown("no +CMGS of the modem"))
 }
@@ -121,6 +175,8 @@ fn fault(text: &str) -> Result<(), Verdict> {
 struct Line {
     file: AsyncFd<File>,
     heard: String,
+    /// What was said in between of messages that were sent before.
+    reports: Vec<Report>,
 }
 
 impl Line {
@@ -132,7 +188,15 @@ impl Line {
         raw(&file).map_err(|_| none())?;
         // SAFETY: the file owns its descriptor, which stays the same and open until it is dropped.
         let file = unsafe { AsyncFd::register(file) }.map_err(|_| none())?;
-        Ok(Self { file, heard: String::new() })
+        Ok(Self { file, heard: String::new(), reports: vec![] })
+    }
+
+    /// What was heard is dealt with, but for the reports in it.
+    fn forget(&mut self) {
+        self.reports.extend(reports(&self.heard));
+        let begun = self.heard.rfind("+CDS:");
+        let begun = begun.filter(|at| self.heard[*at..].matches('\n').count() < 2);
+        self.heard.drain(..begun.unwrap_or(self.heard.len()));
     }
 
     async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Verdict> {

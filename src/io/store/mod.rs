@@ -108,6 +108,15 @@ impl Store {
         Ok(store)
     }
 
+    /// Stands in for a database that cannot be opened: whatever is asked of it fails, and may be asked again of the next
+    /// run. Keeps every other daemon out of the folder, too.
+    pub fn of_no_use(path: &Path, why: String) -> Result<Self> {
+        let held = folder::Held::take(path)?;
+        let writer = Writer::Refuses(StoreError::Unreadable(why));
+        let readers = Some(Readers::new(path));
+        Ok(Self { inner: Arc::new(Inner { writer, readers, _folder: Some(held) }) })
+    }
+
     /// Opens the database while a daemon may be running on it: for `user add` and the like.
     pub fn open_beside(path: &Path, random: Random) -> Result<Self> {
         Self::open_file(path, random, None)

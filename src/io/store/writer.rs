@@ -56,6 +56,8 @@ pub(super) enum Writer {
     Thread(Thread),
     /// Runs where it is called: for virtual time.
     Inline(Box<Mutex<Desk>>),
+    /// There is no database to write to.
+    Refuses(StoreError),
 }
 
 /// All that writing takes.
@@ -125,6 +127,7 @@ impl Writer {
                 writer.unproved.subscribe()
             }
             Self::Thread(thread) => thread.unproved.clone(),
+            Self::Refuses(_) => watch::Sender::new(None).subscribe(),
         }
     }
 
@@ -152,6 +155,7 @@ impl Writer {
                 }
             },
             Self::Thread(Thread { queue: None, .. }) => task.finish(Err(StoreError::Closed)),
+            Self::Refuses(why) => task.finish(Err(why.clone())),
         }
         answer
     }

@@ -3,6 +3,7 @@
 
 pub mod codec;
 pub mod decimate;
+pub mod dtmf;
 pub mod ear;
 pub mod g711;
 pub mod g722;
@@ -139,7 +140,7 @@ pub enum Command {
 /// What the relay reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A key was pressed (RFC 4733); each press once.
+    /// A key was pressed (RFC 4733, or as a tone where that is listened for); each press once.
     Digit { channel: Channel, digit: char },
     /// A prompt that does not repeat was played to its end.
     Played { channel: Channel, prompt: Prompt },

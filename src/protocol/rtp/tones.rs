@@ -1,8 +1,9 @@
 //! Tones of the network and of fax machines, found in a party's audio: ringing, busy and congestion (GB/T 3380), CNG
-//! and CED (ITU-T T.30 §4). A machine: voice goes in, at most one finding comes out of each packet. Allocates nothing.
+//! and CED (ITU-T T.30 §4); keys ([`dtmf`]) where they are wanted. A machine: voice goes in, at most one finding comes out of each packet. Allocates nothing.
 
 mod cadence;
 
+use super::dtmf;
 use super::narrow::Heard;
 use crate::protocol::now::Mono;
 use cadence::Cadence;
@@ -44,11 +45,14 @@ pub enum Tone {
 pub struct Wanted {
     pub network: bool,
     pub fax: bool,
+    /// Keys in the voice, of a party that has agreed on no other way to press them.
+    #[serde(default)]
+    pub keys: bool,
 }
 
 impl Wanted {
     pub fn anything(self) -> bool {
-        self.network || self.fax
+        self.network || self.fax || self.keys
     }
 }
 
@@ -74,6 +78,8 @@ pub struct Listener {
     loud: f32,
     blocks: u32,
     cadence: Cadence,
+    keys: Option<dtmf::Listener>,
+    pressed: Option<char>,
 }
 
 impl Listener {
@@ -87,6 +93,8 @@ impl Listener {
             loud: 0.0,
             blocks: 0,
             cadence: Cadence::default(),
+            keys: wanted.keys.then(dtmf::Listener::default),
+            pressed: None,
         }
     }
 
@@ -94,6 +102,12 @@ impl Listener {
     pub fn handle_voice(&mut self, heard: &Heard<'_>, now: Mono) -> Option<(Tone, Mono)> {
         let mut found = None;
         let missing = self.missing(heard)?;
+        if let Some(keys) = &mut self.keys {
+            if missing > 0 {
+                keys.skip(missing);
+            }
+            self.pressed = keys.hear(heard.samples).or(self.pressed);
+        }
         if missing > 0 {
             self.filled = 0;
             let blocks = missing.min(PAUSE_MAX) / BLOCK as u32;
@@ -115,9 +129,14 @@ impl Listener {
         found.filter(|(tone, _)| self.wants(*tone))
     }
 
+    /// The key that was pressed in the voice.
+    pub fn poll_key(&mut self) -> Option<char> {
+        self.pressed.take()
+    }
+
     /// Nothing more is wanted of this party.
     pub fn is_over(&self) -> bool {
-        !self.wanted.network && self.blocks > FAX_BLOCKS
+        !self.wanted.network && !self.wanted.keys && self.blocks > FAX_BLOCKS
     }
 
     fn wants(&self, tone: Tone) -> bool {

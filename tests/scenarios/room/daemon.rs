@@ -480,6 +480,7 @@ pub fn line_plan() -> LinePlan {
     LinePlan {
         account,
         answer_supervision: true,
+        keys_in_voice: false,
         media_address: DAEMON_HOST,
         rtp_ports: (0..CHANNELS).map(|n| port_of(Channel(n))).collect(),
         phones: people::ring_plan(),

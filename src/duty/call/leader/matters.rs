@@ -72,6 +72,11 @@ impl Leader {
         self.waiting.iter_mut().for_each(|one| one.told |= told);
     }
 
+    /// What he is told of in this call, and will be.
+    pub fn told(&self) -> impl Iterator<Item = &LeaderCall> {
+        std::iter::once(&self.order).chain(self.waiting.iter().map(|one| &one.order))
+    }
+
     pub(super) fn orders(&mut self) -> impl Iterator<Item = &mut LeaderCall> {
         std::iter::once(&mut self.order).chain(self.waiting.iter_mut().map(|one| &mut one.order))
     }

@@ -25,6 +25,7 @@ impl Menu {
             State::Prompting { .. }
             | State::Explaining { .. }
             | State::Listening { .. }
+            | State::Inviting { .. }
             | State::PinLate { .. } => vec![self.explain(prompts::ALSO, 0, now)],
             State::Fetching { .. } | State::Hearing { .. } => {
                 let mut steps = self.let_go(now);
@@ -34,7 +35,6 @@ impl Menu {
             State::AskingPin { .. } | State::Dictating { .. } => vec![Step::Play(prompts::ALSO)],
             State::Repeating { .. }
             | State::Confirming { .. }
-            | State::Inviting { .. }
             | State::Farewell { .. }
             | State::Over => {
                 self.unsaid = true;

@@ -91,11 +91,36 @@ async fn esc_60_a_modem_is_given_every_part_and_its_reference_is_kept() {
     let (device, told) = modem(WELL);
     assert_eq!(sent(device, 20).await, Verdict::Accepted { id: Some("17".to_owned()) });
     let told: Vec<String> = told.try_iter().collect();
-    assert_eq!(told[..2], ["ATE0", "AT+CMGF=0"]);
-    let (octets, pdu) = (told[2].strip_prefix("AT+CMGS=").unwrap(), &told[3]);
+    assert_eq!(told[..3], ["ATE0", "AT+CMGF=0", "AT+CNMI=2,1,0,1,0"]);
+    let (octets, pdu) = (told[3].strip_prefix("AT+CMGS=").unwrap(), &told[4]);
     assert_eq!(octets.parse::<usize>().unwrap(), pdu.len() / 2 - 1);
     assert!(pdu.starts_with("0031000D91683108108300F00008A7"), "{pdu}");
-    assert_eq!(told.len(), 4, "one part: {told:?}");
+    assert_eq!(told.len(), 5, "one part: {told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn esc_62_what_the_network_reports_decides() {
+    let with = |status: &str| {
+        let sent = format!(
+            "\r\n+CMGS: 17\r\n\r\nOK\r\n\r\n+CDS: 24\r\n00060F0B911326880736F4111011719551401110117195714046\r\n\
+             \r\n+CDS: 24\r\n0006110B9113268807\
+             36F41110117195514011101171957140{status}\r\n"
+        );
+        Manner { sent: Box::leak(sent.into_boxed_str()), ..WELL }
+    };
+    let (device, _told) = modem(with("00"));
+    let delivered = Verdict::Accepted { id: Some("17 delivered".to_owned()) };
+    assert_eq!(sent(device, 20).await, delivered);
+    for status in ["40", "46", "62"] {
+        let (device, _told) = modem(with(status));
+        let why = format!("not delivered, status {status}");
+        assert_eq!(sent(device, 20).await, Verdict::Retry { after: None, why });
+    }
+    let (device, _told) = modem(with("20"));
+    let waits = std::time::Instant::now();
+    let accepted = Verdict::Accepted { id: Some("17".to_owned()) };
+    assert_eq!(sent(device, 20).await, accepted, "the network still tries");
+    assert!(waits.elapsed() < Duration::from_secs(15));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,7 +152,7 @@ async fn esc_61_whatever_ails_a_modem_is_told_apart_and_it_needs_no_restart() {
     assert_eq!(sent(device, 1).await, Verdict::Retry { after: None, why: why("modem silent") });
     let (device, told) = modem(refusing(""));
     let silent = sent(device, 3).await.ending();
-    assert!(silent == Ending::Unknown || told.try_iter().count() < 4, "{silent:?}");
+    assert!(silent == Ending::Unknown || told.try_iter().count() < 5, "{silent:?}");
     // Unplugged in the middle, and absent.
     let (line, device) = terminal();
     let unplugged = tokio::spawn(sent(device.clone(), 20));

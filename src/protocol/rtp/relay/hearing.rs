@@ -84,10 +84,13 @@ impl Relay {
         (self.voice.count, self.voice.timestamp) = (heard.samples.len(), heard.timestamp);
         if let Some(listener) = &mut lent.listener {
             let found = listener.handle_voice(&heard, now);
+            // Where keys have a way of their own, what is left of them in the voice is no second press.
+            let key = listener.poll_key().filter(|_| lent.stream.event_pt.is_none());
             let over = listener.is_over();
             lent.listener.take_if(|_| over);
             let told = found.map(|(tone, since)| Event::Tone { channel, tone, since });
             self.events.extend(told);
+            self.events.extend(key.map(|digit| Event::Digit { channel, digit }));
         }
         if let Some(table) = table {
             table.handle_voice(channel, &heard);

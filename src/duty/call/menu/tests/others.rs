@@ -66,6 +66,8 @@ fn esc_28_another_matter_is_told_of_at_once_whatever_he_does() {
     assert_eq!(steps, [Step::Silence, heard, Step::Play(ALSO)], "he can press 2 again");
     assert_eq!(menu.handle_played(RECORDING, at(29_200)), []);
     assert_eq!(menu.handle_played(ALSO, at(33_000)), [Step::Play(URGENT)]);
+    menu.handle_key('9', at(33_500));
+    assert_eq!(menu.handle_another(at(33_600)), [Step::Play(ALSO)], "before he speaks");
     menu.handle_key('9', at(34_000));
     menu.handle_key('#', at(34_500));
     menu.handle_played(BEEP, at(35_000));

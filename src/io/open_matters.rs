@@ -1,0 +1,95 @@
+//! Which urgent matters nobody has acknowledged, beside the log: read only where a next run cannot use that.
+
+use crate::duty::escalation::{Escalation, State};
+use crate::duty::ids::EntryId;
+use crate::duty::journal::Urgency;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use tracing::warn;
+
+/// More are in the log only.
+const MATTERS_MAX: usize = 1000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Matter {
+    pub entry: EntryId,
+    pub urgency: Urgency,
+}
+
+/// **Told of everything that is open each time something may have changed.**
+#[derive(Debug)]
+pub struct OpenMatters {
+    path: PathBuf,
+    /// `None`: not known to be on the disk.
+    kept: Option<Vec<Matter>>,
+}
+
+impl OpenMatters {
+    pub fn at(path: PathBuf) -> Self {
+        Self { path, kept: None }
+    }
+
+    /// Written where it has changed. What cannot be written is tried again with the next change.
+    pub async fn keep(&mut self, known: &[Escalation]) {
+        let open = known.iter().filter(|one| one.state == State::Open);
+        let open = open.map(|one| Matter { entry: one.entry, urgency: one.urgency });
+        let open: Vec<Matter> = open.take(MATTERS_MAX).collect();
+        if self.kept.as_ref() == Some(&open) {
+            return;
+        }
+        let (path, matters) = (self.path.clone(), open.clone());
+        let written = tokio::task::spawn_blocking(move || write(&path, &matters)).await;
+        self.kept = match written {
+            Ok(Ok(())) => Some(open),
+            Ok(Err(error)) => {
+                warn!(%error, "what is open is not kept beside the log");
+                None
+            }
+            Err(_) => None,
+        };
+    }
+}
+
+/// What an earlier run left; nothing where that cannot be read.
+pub fn recall(path: &Path) -> Vec<Matter> {
+    let read = fs::read(path).map_err(|error| error.to_string());
+    let read = read.and_then(|bytes| {
+        serde_json::from_slice::<Vec<Matter>>(&bytes).map_err(|error| error.to_string())
+    });
+    let mut matters = read.unwrap_or_else(|error| {
+        warn!(error, "what was open is not known");
+        vec![]
+    });
+    matters.truncate(MATTERS_MAX);
+    matters
+}
+
+fn write(path: &Path, matters: &[Matter]) -> io::Result<()> {
+    let next = path.with_extension("next");
+    fs::write(&next, serde_json::to_vec(matters)?)?;
+    fs::File::open(&next)?.sync_all()?;
+    fs::rename(&next, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn esc_71_what_is_no_list_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("open-matters");
+        assert_eq!(recall(&path), []);
+        for text in ["", "[", "{}", "[1]", "\u{0}\u{0}"] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(recall(&path), [], "{text:?}");
+        }
+        let entry = EntryId(uuid::Uuid::from_u128(7));
+        let many = vec![Matter { entry, urgency: Urgency::Critical }; MATTERS_MAX + 9];
+        write(&path, &many).unwrap();
+        assert_eq!(recall(&path).len(), MATTERS_MAX);
+        assert_eq!(recall(&path)[0], many[0]);
+    }
+}
