@@ -4,6 +4,8 @@
 mod classes;
 mod line;
 mod malformed;
+mod memory;
+mod oracle;
 mod replay;
 mod rfc5118;
 mod seeds;

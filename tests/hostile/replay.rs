@@ -1,6 +1,7 @@
 //! The corpora of `fuzz/`, each input through the function that is fuzzed.
 
 use crate::line::worked;
+use crate::memory::held_at_most;
 use crate::targets::{ALL, Target};
 use dutyline::protocol::random::Random;
 use std::fs;
@@ -10,11 +11,11 @@ use std::time::Duration;
 /// No input may take longer, in a debug build.
 const LONGEST: Duration = Duration::from_millis(50);
 
-fn tests() -> PathBuf {
+pub fn tests() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests")
 }
 
-fn inputs(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+pub fn inputs(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let files = fs::read_dir(folder).unwrap_or_else(|_| panic!("{} is missing", folder.display()));
     let mut paths: Vec<_> = files.map(|file| file.expect("listed").path()).collect();
     paths.sort();
@@ -83,35 +84,58 @@ const WANTED: [(&str, &str); 13] = [
     ("config", "configuration"),
     ("canonical-record", "canonical_record"),
 ];
-/// For each target, in a debug build; `cargo fuzz` has the rest.
+/// For each target, in a debug build; `tests/all --long fuzz` has the rest.
 const SPOILING: Duration = Duration::from_millis(500);
+/// No input may take more of the heap than so many times what the greediest seed and the input itself take together.
+const GREED: usize = 10;
 
-/// The seeds of each target, cut, spoiled and put together by chance, the same ones each time.
+fn spoiling() -> Duration {
+    let wanted = std::env::var("DUTYLINE_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
+    wanted.map_or(SPOILING, Duration::from_secs)
+}
+
+/// A seed, cut, spoiled and put together with others by chance.
+pub fn spoiled(seeds: &[(PathBuf, Vec<u8>)], random: &mut Random) -> Vec<u8> {
+    let mut below = |limit: usize| random.u32() as usize % limit.max(1);
+    let mut bytes = seeds[below(seeds.len())].1.clone();
+    for _ in 0..=below(6) {
+        let (at, other) = (below(bytes.len()), &seeds[below(seeds.len())].1);
+        match below(4) {
+            0 if !bytes.is_empty() => bytes[at] = below(256) as u8,
+            1 => bytes.truncate(at),
+            2 => bytes.extend_from_slice(&other[below(other.len())..]),
+            _ => drop(bytes.splice(at..at, other[..below(other.len())].iter().copied())),
+        }
+    }
+    bytes.truncate(64 * 1024);
+    bytes
+}
+
+fn spoil(name: &str, target: Target, for_so_long: Duration) {
+    let seeds = inputs(&tests().join("fuzz_corpus").join(name));
+    let of_seeds = seeds.iter().map(|(_, bytes)| held_at_most(|| target(bytes))).max();
+    let of_seeds = of_seeds.unwrap_or_default();
+    let mut random = Random::from_seed([41; 32]);
+    let (begin, mut count, mut longest, mut most) = (worked(), 0_u64, Duration::ZERO, 0);
+    while worked() - begin < for_so_long {
+        let bytes = spoiled(&seeds, &mut random);
+        let begin = worked();
+        let held = held_at_most(|| target(&bytes));
+        let took = worked() - begin;
+        assert!(took < 4 * LONGEST, "{name} took {took:?} for {} bytes", bytes.len());
+        let least = GREED * (of_seeds + bytes.len());
+        assert!(held <= least, "{name} held {held} of {least} bytes for {} bytes", bytes.len());
+        (count, longest, most) = (count + 1, longest.max(took), most.max(held));
+    }
+    println!("{name}: {count} inputs, {longest:?} and {most} bytes at most");
+}
+
+/// The same ones each time; for each target as long as is wanted.
 #[test]
 fn rel_41_whatever_is_read_from_outside_is_a_target_and_seeds_spoiled_by_chance_break_none() {
     assert_eq!(WANTED.len(), ALL.len());
     for (wanted, name) in WANTED {
         let (_, target) = ALL.into_iter().find(|(known, _)| *known == name).expect(wanted);
-        let seeds = inputs(&tests().join("fuzz_corpus").join(name));
-        let mut random = Random::from_seed([41; 32]);
-        let mut below = |limit: usize| random.u32() as usize % limit.max(1);
-        let begin = worked();
-        while worked() - begin < SPOILING {
-            let mut bytes = seeds[below(seeds.len())].1.clone();
-            for _ in 0..=below(6) {
-                let (at, other) = (below(bytes.len()), &seeds[below(seeds.len())].1);
-                match below(4) {
-                    0 if !bytes.is_empty() => bytes[at] = below(256) as u8,
-                    1 => bytes.truncate(at),
-                    2 => bytes.extend_from_slice(&other[below(other.len())..]),
-                    _ => drop(bytes.splice(at..at, other[..below(other.len())].iter().copied())),
-                }
-            }
-            bytes.truncate(64 * 1024);
-            let begin = worked();
-            target(&bytes);
-            let took = worked() - begin;
-            assert!(took < 4 * LONGEST, "{name} took {took:?} for {} bytes", bytes.len());
-        }
+        spoil(name, target, spoiling());
     }
 }
