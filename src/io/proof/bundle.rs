@@ -10,6 +10,7 @@
 //!  recordings/    WAV and sealed tape of each call
 //! ```
 
+use super::crc::Crc;
 use super::key::SigningKey;
 use super::tables;
 use crate::duty::ids::CallId;
@@ -201,7 +202,7 @@ fn inside(recordings: &Path, path: &str) -> anyhow::Result<PathBuf> {
 }
 
 fn part(path: &str, content: Content) -> io::Result<(Part, Digests)> {
-    let (mut digests, mut crc, mut bytes) = (Running::default(), super::zip::Crc::default(), 0);
+    let (mut digests, mut crc, mut bytes) = (Running::default(), Crc::default(), 0);
     content.read(|piece| {
         digests.update(piece);
         crc.update(piece);

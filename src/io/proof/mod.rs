@@ -2,6 +2,7 @@
 //! all of it is checked.
 
 pub mod bundle;
+mod crc;
 pub mod handed;
 pub mod key;
 pub mod tables;

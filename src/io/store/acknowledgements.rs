@@ -3,7 +3,7 @@
 use super::audit::{self, Actor};
 use super::error::Result;
 use super::text::{Id, Named, mono, ms, name};
-use super::{duty, following};
+use super::{duty, instructions};
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Disposition};
 use crate::duty::roster::Role;
@@ -33,7 +33,7 @@ pub(super) fn acknowledge(
     };
     let id = called.escalation;
     if called.errand == Errand::Confirm {
-        following::confirm(sql, id, &Actor::phone(&called.person), now)?;
+        instructions::confirm(sql, id, &Actor::phone(&called.person), now)?;
         return Ok(AckOutcome::First);
     }
     let won = win(sql, id, (&called.person, called.role), ("phone_key", ""), now)?;

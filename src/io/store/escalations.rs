@@ -6,7 +6,7 @@ use super::entries::Withdrawn;
 use super::error::Result;
 use super::text::{Id, Ms, Named, moment, mono, mono_of, ms, name};
 use super::writer::Tx;
-use super::{Store, attempts, duty, following, notices};
+use super::{Store, attempts, duty, following, instructions, notices};
 use crate::duty::escalation::{
     Acked, Attempt, Decision, Elsewhere, Escalation, Place, Policy, State, Target, decide, expired,
     unwanted,
@@ -425,7 +425,7 @@ pub(super) fn load(sql: &Connection, id: EscalationId) -> Result<Escalation> {
                 occupied: vec![],
             })
         })?;
-    escalation.unconfirmed = following::unconfirmed(sql, id)?;
+    escalation.unconfirmed = instructions::unconfirmed(sql, id)?;
     let mut rows = sql.prepare_cached(
         "SELECT a.id, a.round, a.tier, a.call_of_tier, a.role, a.person, a.target, a.started_ms,
            a.started_mono, a.ended_ms, a.ended_mono, a.result,

@@ -3,10 +3,10 @@
 
 use super::audit::{self, Actor};
 use super::error::Result;
-use super::text::{Id, Ms, moment, mono, ms, name};
+use super::text::{Id, mono, ms, name};
 use super::writer::Tx;
-use super::{Store, Who, acknowledgements, attempts, duty, notices};
-use crate::duty::escalation::{Escalation, Moment, State};
+use super::{Store, Who, acknowledgements, attempts, duty, instructions, notices};
+use crate::duty::escalation::{Escalation, State};
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
 use crate::duty::journal::Fact;
 use crate::duty::roster::Role;
@@ -96,31 +96,6 @@ pub(super) fn dictated(
         read(sql, id, &person, "instruction", now)?;
     }
     Ok(AckOutcome::Instructed)
-}
-
-/// The oldest instruction that nobody has confirmed.
-pub(super) fn unconfirmed(sql: &Connection, id: EscalationId) -> Result<Option<Moment>> {
-    Ok(sql
-        .prepare_cached(
-            "SELECT at_ms, at_mono FROM instruction WHERE escalation = ?1
-               AND confirmed_ms IS NULL ORDER BY at_ms LIMIT 1",
-        )?
-        .query_row([Id(id)], |row| Ok(moment(row.get::<_, Ms>(0)?, row.get(1)?)))
-        .optional()?)
-}
-
-/// 回执: every instruction so far is confirmed.
-pub(super) fn confirm(sql: &Connection, id: EscalationId, actor: &Actor, now: Now) -> Result<bool> {
-    let confirmed = sql
-        .prepare_cached(
-            "UPDATE instruction SET confirmed_ms = ?2, confirmed_by = ?3
-             WHERE escalation = ?1 AND confirmed_ms IS NULL",
-        )?
-        .execute(params![Id(id), ms(now.wall), actor.name])?;
-    if confirmed > 0 {
-        audit::append(sql, now, actor, "escalation.confirm", &id.to_string(), "")?;
-    }
-    Ok(confirmed > 0)
 }
 
 /// Nothing more follows on an acknowledged escalation.
@@ -226,7 +201,7 @@ impl Store {
             let ids = rows.query_map([Id(entry)], |row| row.get::<_, Id<EscalationId>>(0))?;
             let mut any = false;
             for id in ids.collect::<Result<Vec<_>, _>>()? {
-                any |= confirm(tx.sql, id.0, &actor, now)?;
+                any |= instructions::confirm(tx.sql, id.0, &actor, now)?;
             }
             Ok(any)
         })

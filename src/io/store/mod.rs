@@ -25,6 +25,7 @@ mod following;
 mod gather;
 mod heads;
 mod heartbeat;
+mod instructions;
 mod interrupted;
 mod ladders;
 mod notice_views;

@@ -8,6 +8,7 @@
 //! | page | `recall` |
 //! | recorder | `recorder`, `recover`, `earlier`, `seal`, `render`, `presence`, `mixer`, `sounds` |
 
+mod alive;
 mod earlier;
 mod ears;
 mod faults;
@@ -48,6 +49,7 @@ use std::thread::{Builder, JoinHandle};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use alive::Alive;
 use earlier::Earlier;
 use ears::Ears;
 use faults::{Faults, Matter, remedy};
@@ -55,7 +57,7 @@ use recorder::Recorder;
 use recover::Left;
 use segments::Segments;
 use spill::{Spill, spill};
-use writer::{Alive, Times, Writer};
+use writer::{Times, Writer};
 
 #[derive(Debug, Clone)]
 pub struct TapePlan {

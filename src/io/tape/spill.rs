@@ -1,9 +1,9 @@
 //! Between the ring and the tape thread: memory for what a disk that does not answer keeps waiting.
 
+use super::alive::Alive;
 use super::faults::{Faults, Matter};
 use super::record::{HEAD, Head};
 use super::ring::TapeFeed;
-use super::writer::Alive;
 use crate::io::clock;
 use crate::protocol::now::Mono;
 use std::sync::Arc;

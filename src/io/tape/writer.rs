@@ -1,5 +1,6 @@
 //! The tape thread: from the spill to the running tape, every 100 ms, with one `fdatasync` a second, four where many speak.
 
+use super::alive::Alive;
 use super::ears::Ears;
 use super::faults::{Faults, Matter, remedy};
 use super::recall::Recall;
@@ -12,8 +13,7 @@ use crate::protocol::now::Mono;
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
@@ -63,21 +63,6 @@ pub struct Times {
     synced: Option<Mono>,
     again: Option<Mono>,
     deserted: Option<Mono>,
-}
-
-/// When the tape thread came round last.
-#[derive(Debug, Clone, Default)]
-pub struct Alive(Arc<AtomicU64>);
-
-impl Alive {
-    fn is(&self, now: Mono) {
-        self.0.store(now.0, Ordering::Relaxed);
-    }
-
-    /// None before its first turn.
-    pub fn last(&self) -> Option<Mono> {
-        Some(Mono(self.0.load(Ordering::Relaxed))).filter(|last| last.0 != 0)
-    }
 }
 
 impl Writer {

@@ -7,7 +7,7 @@ use crate::io::clock;
 use crate::io::proof::bundle::{Bundle, Order};
 use crate::io::proof::handed::{self, Handed};
 use crate::io::proof::key::SigningKey;
-use crate::io::proof::{tables, zip};
+use crate::io::proof::{crc, tables, zip};
 use crate::io::store::tests::{arrival, at, call, note, officer, one};
 use crate::io::store::{Scope, Store};
 use std::fs;
@@ -360,7 +360,7 @@ async fn the_zip_is_opened_by_what_others_open_it_with() {
     let found = check(&elsewhere.path().join("记-20261003-0001"));
     assert!(found.is_sound(), "{found}");
     // The check value of CRC-32/ISO-HDLC.
-    let mut crc = zip::Crc::default();
+    let mut crc = crc::Crc::default();
     crc.update(b"123456789");
     assert_eq!(crc.finish(), 0xCBF4_3926);
 }
