@@ -198,6 +198,20 @@ pub enum Fact {
         call: CallId,
         party: Party,
     },
+    /// Voice came from another place than this party named (reliability.md T11): `taken` up as its own, or heard by nobody.
+    Elsewhere {
+        call: CallId,
+        party: Party,
+        from: String,
+        taken: bool,
+    },
+    /// Somebody who is neither PBX nor phone sent a message that names this call, as if to end or change it; it had no
+    /// effect (reliability.md T6).
+    Forged {
+        call: CallId,
+        from: String,
+        method: String,
+    },
     /// The officer pressed `*9` on the phone: 急.
     Flagged {
         entry: EntryId,

@@ -385,6 +385,12 @@ impl Switchboard {
                 let source = source.to_string();
                 self.desk.note(Fact::Intruded { source, attempts: calls, over }, now);
             }
+            sip::Event::Forged { leg, from, method } => {
+                if let Some(call) = self.desk.legs.get(&leg).copied() {
+                    let (from, method) = (from.addr.to_string(), method.to_owned());
+                    self.desk.note(Fact::Forged { call, from, method }, now);
+                }
+            }
             sip::Event::Dropped { from, why } => {
                 figures::add(&mut self.figures.dropped, why, 1);
                 self.dropped.0 += 1;
@@ -427,52 +433,6 @@ impl Switchboard {
             | LegEvent::Refused { .. }
             | LegEvent::Key(_)
             | LegEvent::Ended(_) => {}
-        }
-    }
-
-    fn on_media(&mut self, event: rtp::Event, now: Now) {
-        match event {
-            rtp::Event::Digit { channel, digit } => {
-                if let Some((id, party)) = self.desk.channels.holder(channel) {
-                    self.turn(id, |call, desk| call.handle_key(party, digit, desk, now));
-                }
-            }
-            rtp::Event::Played { channel, prompt } => {
-                if let Some((id, _)) = self.desk.channels.holder(channel) {
-                    self.turn(id, |call, desk| call.handle_played(prompt, desk, now));
-                }
-            }
-            rtp::Event::Tone { channel, tone, since } => {
-                if let Some((id, party)) = self.desk.channels.holder(channel) {
-                    self.turn(id, |call, desk| {
-                        call.handle_tone(party, tone, now.back_to(since), desk, now);
-                    });
-                }
-            }
-            rtp::Event::Heard { channel } => {
-                self.begin_voice(channel, now);
-                self.on_voice(channel, None);
-            }
-            rtp::Event::Measured { channel, measured } => self.on_measured(channel, &measured, now),
-            rtp::Event::Quiet { channel, since } => self.on_voice(channel, Some(since)),
-            rtp::Event::Undecryptable { channel } => {
-                if let Some((call, party)) = self.desk.channels.holder(channel) {
-                    self.desk.note(Fact::Undecryptable { call, party }, now);
-                }
-            }
-            rtp::Event::Marked { channel, mark } => self.on_marked(channel, mark),
-            rtp::Event::Closed { channel, counts, measured } => {
-                let quality = self.finish_voice(channel, &measured, now);
-                if let Some((call, party)) = self.desk.channels.closed(channel) {
-                    self.desk.note(Fact::Carried { call, party, counts, quality }, now);
-                }
-            }
-        }
-    }
-
-    fn on_voice(&mut self, channel: Channel, quiet_since: Option<Mono>) {
-        if let Some((id, party)) = self.desk.channels.holder(channel) {
-            self.turn(id, |call, _| call.handle_voice(party, quiet_since));
         }
     }
 

@@ -86,6 +86,8 @@ impl CallLines {
             | Fact::LineDown { .. }
             | Fact::NotSecret { .. }
             | Fact::Undecryptable { .. }
+            | Fact::Elsewhere { .. }
+            | Fact::Forged { .. }
             | Fact::LineMoved { .. }
             | Fact::Intruded { .. }
             | Fact::GivenUp { .. }

@@ -1,6 +1,7 @@
 //! Writes what happened to the store, in order, until it is written; tells the pages, the
 //! switchboard and the escalator what follows.
 
+mod amiss;
 mod facts;
 mod intruder;
 mod recordings;
@@ -57,9 +58,11 @@ pub async fn keep_facts(
     let mut log = LogState::default();
     let mut lines = CallLines::default();
     let mut long = LongCalls::default();
+    let mut amiss = amiss::Amiss::default();
     let mut take = |noted: Noted, waiting: &mut VecDeque<Noted>| {
         lines.take(&noted);
         long.take(&noted, &to.board);
+        amiss.take(&noted, &to.board);
         to.metrics.take(&noted);
         keep(noted, waiting, &to);
     };
@@ -151,7 +154,6 @@ fn keep(noted: Noted, waiting: &mut VecDeque<Noted>, to: &Readers) {
     let board = &to.board;
     show_line(&noted, board);
     intruder::show(&noted, board);
-    show_secrecy(&noted, board);
     match &noted.fact {
         Fact::Carried { call, party, .. } => board.forget_voice(*call, *party),
         Fact::Ended { call, .. } => board.forget_voices(*call),
@@ -224,29 +226,6 @@ fn show_way(noted: &Noted, to: &str, preferred: bool, board: &Board) {
         true => drop(status.alarms.remove("standby")),
         false => drop(status.alarms.insert("standby", alarm)),
     });
-}
-
-/// That a leg was not encrypted as it should be stays in sight until the next conversation, which is.
-fn show_secrecy(noted: &Noted, board: &Board) {
-    let since = noted.at.wall;
-    let alarm = match &noted.fact {
-        Fact::NotSecret { why, .. } => Alarm {
-            since,
-            zh: format!("有一路通话因加密不符合要求被拒绝（{why}）。请核对交换机、话机的 SRTP 设置与 media.srtp"),
-            en: format!("A leg was refused because of its encryption ({why}): compare the SRTP settings of PBX and phones with media.srtp"),
-        },
-        Fact::Undecryptable { .. } => Alarm {
-            since,
-            zh: "正在收到无法解密的语音：对方听不到，也录不成声音，原始数据包已保留。请核对 SRTP 密钥设置".to_owned(),
-            en: "Voice arrives that its key does not open: nobody hears it, the packets are kept; check the SRTP settings".to_owned(),
-        },
-        Fact::Answered { .. } | Fact::AttemptAnswered { .. } => {
-            return board.update(|status| drop(status.alarms.remove("srtp")));
-        }
-        _ => return,
-    };
-    warn!(alarm = %alarm.en, "encryption");
-    board.update(|status| drop(status.alarms.insert("srtp", alarm)));
 }
 
 fn line_alarm(noted: &Noted, status: u16, why: &str) -> Alarm {

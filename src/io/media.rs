@@ -383,6 +383,7 @@ fn touched(command: &Command) -> Vec<Channel> {
         | Command::Close { channel } => vec![*channel],
         Command::Confer { seats, .. } => seats.to_vec(),
         Command::Change { .. }
+        | Command::Refresh { .. }
         | Command::Listen { .. }
         | Command::Join { .. }
         | Command::Play { .. }

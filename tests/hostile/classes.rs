@@ -23,7 +23,16 @@ const CLASSES: [(u8, &str, &[&str]); 26] = [
             "rel_20_numbers_near_2_to_the_31",
         ],
     ),
-    (2, "multipart", &["section_8_2_3_and_21_4_bodies_we_cannot_read"]),
+    (
+        2,
+        "multipart",
+        &[
+            "section_8_2_3_and_21_4_bodies_we_cannot_read",
+            "rfc_5621_a_description_is_found_beside_what_trunks_add",
+            "whatever_a_multipart_lies_about_is_no_description_and_no_endless_work",
+            "rel_42_multiparts_of_trunks_on_both_legs",
+        ],
+    ),
     (
         3,
         "session description",
@@ -64,6 +73,7 @@ const CLASSES: [(u8, &str, &[&str]); 26] = [
         &[
             "rel_08_a_spray_on_the_live_ports_changes_nothing_and_gets_nothing",
             "rel_t10_one_source_at_a_time",
+            "rel_t11_a_telephone_that_is_heard_is_robbed_by_nobody",
         ],
     ),
     (

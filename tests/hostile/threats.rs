@@ -107,6 +107,10 @@ const THREATS: [(u8, &str, &[&str]); 14] = [
         11,
         "voice sent to somebody else",
         &[
+            "rel_t11_a_phone_behind_a_nat_hears_and_is_heard_and_one_that_wanders_is_told",
+            "rel_t11_a_telephone_that_is_heard_is_robbed_by_nobody",
+            "rel_t11_whoever_is_taken_for_it_gives_way_at_once_and_for_good",
+            "rel_t11_under_a_key_only_the_key_is_believed",
             "rel_08_a_spray_on_the_live_ports_changes_nothing_and_gets_nothing",
             "rel_t10_reports_of_strangers_are_counted_and_change_nothing",
         ],

@@ -6,7 +6,7 @@ use crate::calls::talk;
 use crate::daemon::{Daemon, Plan};
 use crate::kamailio::{Kamailio, Setup as PbxSetup};
 use crate::ports::Ports;
-use crate::wire::{DESK, PHONES, Weather, Wire};
+use crate::wire::{DESK, Nat, PHONES, Weather, Wire};
 use crate::{have, wave};
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ struct Room {
     officer: Baresip,
     _pbx: Kamailio,
     _folder: tempfile::TempDir,
-    _ports: Ports,
+    ports: Ports,
 }
 
 impl Room {
@@ -50,7 +50,7 @@ impl Room {
         };
         let caller = phone("caller", 0, says[0]);
         let officer = phone("2001", 1, says[1]);
-        Some(Self { wire, daemon, caller, officer, _pbx: pbx, _folder: folder, _ports: ports })
+        Some(Self { wire, daemon, caller, officer, _pbx: pbx, _folder: folder, ports })
     }
 
     fn connect(&mut self) {
@@ -150,4 +150,48 @@ fn rel_23_a_cut_of_five_seconds_is_survived_and_a_long_one_ends_the_call_with_it
     cut(&room, false);
     // The phones find out as soon as they hear again.
     room.caller.wait("CALL_CLOSED", Duration::from_secs(40));
+}
+
+/// A real phone behind a NAT that gives its voice another port than its session description names: each hears the other,
+/// and the recording has both. When the NAT forgets it and takes yet another port, nobody tells us: it is not heard any
+/// more, and the page says why.
+#[test]
+fn rel_t11_a_phone_behind_a_nat_hears_and_is_heard_and_one_that_wanders_is_told() {
+    let (caller_says, officer_says) = (wave::voice(35, 60), wave::voice(36, 60));
+    let Some(mut room) = Room::open(11, "", [&caller_says, &officer_says]) else { return };
+    let first = room.ports.phone_media(1);
+    let nat = |above| Nat { first, last: first + 7, above };
+    room.wire.hide_phones(nat(10_000));
+    room.connect();
+    talk(6);
+    let daemon = &room.daemon;
+    let seen = |action| {
+        format!(
+            "SELECT substr(detail, 1, instr(detail, ':') - 1) FROM audit WHERE action = '{action}'"
+        )
+    };
+    daemon.row_is(&seen("call.latched"), &format!("officer {PHONES}"));
+    assert_eq!(daemon.try_row(&seen("call.stray_voice")), None);
+    room.wire.hide_phones(nat(20_000));
+    talk(3);
+    daemon.row_is(&seen("call.stray_voice"), &format!("officer {PHONES}"));
+    room.caller.hangup();
+    room.officer.wait("CALL_CLOSED", Duration::from_secs(10));
+    daemon.row_is("SELECT disposition FROM call", "answered");
+    let strangers = daemon.row("SELECT sum(strangers) FROM carried WHERE party = 'officer'");
+    let strangers: u64 = strangers.parse().expect("a sum");
+    println!("{strangers} packets of the officer's were nobody's");
+    assert!((140..260).contains(&strangers), "0.2 s at the beginning, 3 s at the end");
+    let recorded = daemon.recording(CALL);
+    let pairs = [
+        ("the recording of the caller", &caller_says, &recorded.channels[0], 8),
+        ("the recording of the officer", &officer_says, &recorded.channels[1], 5),
+        ("the officer heard the caller", &caller_says, &room.officer.heard(), 5),
+        ("the caller heard the officer", &officer_says, &room.caller.heard(), 5),
+    ];
+    for (what, said, heard, seconds) in pairs {
+        let found = wave::compare(said, heard).unwrap_or_else(|| panic!("{what}: nothing of it"));
+        println!("{what}: {found:?}");
+        assert!(found.same > seconds * wave::RATE, "{what}: {found:?}");
+    }
 }

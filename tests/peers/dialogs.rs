@@ -82,6 +82,15 @@ fn sig_18_reliable_provisional_responses_on_both_legs() {
     assert_eq!(call.room.pbx.count("FAIL-OPEN"), 0);
 }
 
+/// Both sides are trunks that put ISUP around the session description: neither is refused for it.
+#[test]
+fn rel_42_multiparts_of_trunks_on_both_legs() {
+    let (caller, officer) = (scenario!("caller_isup"), scenario!("officer_isup"));
+    let Some(call) = Call::play(caller, officer, 20) else { return };
+    call.daemon.row_is("SELECT disposition FROM call", "answered");
+    call.daemon.row_is("SELECT ended_by FROM call", "caller");
+}
+
 /// Two phones of one number are both picked up: the first one has the call, the other is hung up.
 #[test]
 fn sig_10_the_second_fork_that_answers_is_hung_up() {

@@ -194,6 +194,8 @@ fn rel_08_a_spray_on_the_live_ports_changes_nothing_and_gets_nothing() {
     let dropped: u64 =
         talk.daemon.row("SELECT sum(strangers) FROM carried").parse().expect("a sum");
     assert!(dropped > 10_000, "{dropped} counted");
+    let told = "SELECT count(*) FROM audit WHERE action IN ('call.latched', 'call.stray_voice')";
+    assert_eq!(talk.daemon.row(told), "2", "each leg's stranger is told once, and none taken up");
     assert_eq!(talk.daemon.row("SELECT count(*) FROM escalation"), "0", "no key was heard");
 }
 

@@ -258,6 +258,8 @@ fn sig_28_what_is_forged_from_another_address_is_not_even_answered() {
     is_heard(&far_end.media, invite.media(), &caller.media, 0x3a);
     is_heard(&caller.media, caller.remote_media(), &far_end.media, 0x3b);
     daemon.row_is("SELECT state FROM call", "in_call");
+    let told = "SELECT group_concat(substr(detail, 1, 14)) FROM audit WHERE action = 'call.forged'";
+    daemon.row_is(told, "BYE 127.0.0.77");
     caller.hang_up();
     far_end.is_let_go();
     daemon.row_is(HOW, "answered caller");

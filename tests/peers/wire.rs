@@ -62,10 +62,48 @@ impl Passage {
     }
 }
 
+/// The phones' host as a NAT shows it: what goes out from these ports of theirs comes from others, so far above; what
+/// comes in at the ports that they name meets nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nat {
+    pub first: u16,
+    pub last: u16,
+    pub above: u16,
+}
+
+impl Nat {
+    fn hides(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+
+    /// False for a packet that goes nowhere.
+    fn translate(self, to: usize, packet: &mut [u8]) -> bool {
+        let header = 4 * usize::from(packet[0] & 0x0f);
+        if packet.get(9) != Some(&17) || packet.len() < header + 8 {
+            return true;
+        }
+        let place = header + if to == 0 { 0 } else { 2 };
+        let port = u16::from_be_bytes([packet[place], packet[place + 1]]);
+        let shown = match to {
+            0 if self.hides(port) => port + self.above,
+            1 if self.hides(port) => return false,
+            1 if port.checked_sub(self.above).is_some_and(|port| self.hides(port)) => {
+                port - self.above
+            }
+            _ => return true,
+        };
+        packet[place..place + 2].copy_from_slice(&shown.to_be_bytes());
+        // RFC 768: no checksum was made.
+        packet[header + 6..header + 8].fill(0);
+        true
+    }
+}
+
 pub struct Wire {
     desk: String,
     phones: String,
     weather: Arc<Mutex<Weather>>,
+    nat: Arc<Mutex<Option<Nat>>>,
     voices: Arc<Mutex<BTreeMap<u16, Passage>>>,
     stopping: Arc<AtomicBool>,
     pump: Option<JoinHandle<()>>,
@@ -100,6 +138,7 @@ impl Wire {
             desk: format!("dutyline-d{id}"),
             phones: format!("dutyline-p{id}"),
             weather: Arc::new(Mutex::new(Weather::fair())),
+            nat: Arc::default(),
             voices: Arc::default(),
             stopping: Arc::default(),
             pump: None,
@@ -121,6 +160,7 @@ impl Wire {
         let pump = Pump {
             ends,
             weather: Arc::clone(&wire.weather),
+            nat: Arc::clone(&wire.nat),
             voices: Arc::clone(&wire.voices),
             random: Random::from_seed([seed; 32]),
             under_way: BTreeMap::new(),
@@ -141,6 +181,10 @@ impl Wire {
 
     pub fn weather(&self, weather: Weather) {
         *self.weather.lock().expect("the weather") = weather;
+    }
+
+    pub fn hide_phones(&self, nat: Nat) {
+        *self.nat.lock().expect("the NAT") = Some(nat);
     }
 
     /// What became of the phones' voice so far, by the port it was sent to.
@@ -181,6 +225,7 @@ struct Pump {
     /// The desk's, the phones'.
     ends: [File; 2],
     weather: Arc<Mutex<Weather>>,
+    nat: Arc<Mutex<Option<Nat>>>,
     voices: Arc<Mutex<BTreeMap<u16, Passage>>>,
     random: Random,
     under_way: BTreeMap<(Instant, u64), (usize, Vec<u8>)>,
@@ -208,14 +253,18 @@ impl Pump {
         let mut packet = [0; 2 * MTU];
         loop {
             match self.ends[from].read(&mut packet) {
-                Ok(length) => self.send(1 - from, &packet[..length]),
+                Ok(length) => self.send(1 - from, &mut packet[..length]),
                 Err(fault) if fault.kind() == ErrorKind::WouldBlock => return,
                 Err(fault) => panic!("the wire: {fault}"),
             }
         }
     }
 
-    fn send(&mut self, to: usize, packet: &[u8]) {
+    fn send(&mut self, to: usize, packet: &mut [u8]) {
+        let nat = *self.nat.lock().expect("the NAT");
+        if nat.is_some_and(|nat| !nat.translate(to, packet)) {
+            return;
+        }
         let weather = *self.weather.lock().expect("the weather");
         let lost = weather.cut || self.random.below(1000) < weather.loss;
         let twice = !lost && self.random.below(1000) < weather.twice;

@@ -320,6 +320,7 @@ impl Shift {
                 | Event::Moved { .. }
                 | Event::TurnedAway(_)
                 | Event::Intruded(_)
+                | Event::Forged { .. }
                 | Event::Dropped { .. } => {}
             }
         }

@@ -451,6 +451,7 @@ impl World {
             }
             Command::Change { channel, .. }
             | Command::Resume { channel, .. }
+            | Command::Refresh { channel }
             | Command::Listen { channel, .. }
             | Command::Play { channel, .. }
             | Command::Press { channel, .. }
@@ -736,7 +737,8 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::Answer { leg, .. }
         | Event::Info { leg, .. }
         | Event::Refer { leg, .. }
-        | Event::Ended { leg, .. } => Some(*leg),
+        | Event::Ended { leg, .. }
+        | Event::Forged { leg, .. } => Some(*leg),
         Event::Registered { .. }
         | Event::RegistrationFailed { .. }
         | Event::Unregistered

@@ -326,6 +326,7 @@ impl Phone {
             | sip::Event::Moved { .. }
             | sip::Event::TurnedAway(_)
             | sip::Event::Intruded(_)
+            | sip::Event::Forged { .. }
             | sip::Event::Dropped { .. } => {}
         }
     }

@@ -213,10 +213,13 @@ impl Desk {
         let before = leg.stream;
         match leg.renegotiate(sdp, beside) {
             Ok(description) => {
-                if let Some(stream) = leg.stream
-                    && leg.stream != before
-                {
-                    self.media(Command::Change { channel: leg.channel, stream });
+                let channel = leg.channel;
+                match leg.stream {
+                    Some(stream) if leg.stream != before => {
+                        self.media(Command::Change { channel, stream });
+                    }
+                    Some(_) if sdp.is_some() => self.media(Command::Refresh { channel }),
+                    Some(_) | None => {}
                 }
                 self.sip.accept_offer(leg.id, description, now);
             }

@@ -66,6 +66,8 @@ pub struct Totals {
     pub entered: Histogram,
     pub rung: Histogram,
     pub voices: BTreeMap<Party, Voice>,
+    /// Parties of whom voice came from another place than they named, by whether it was taken up.
+    pub elsewhere: BTreeMap<(Party, bool), u64>,
     /// Calls of the room that were not made, by the reason.
     pub not_placed: BTreeMap<Refusal, u64>,
     arrived: BTreeMap<CallId, Mono>,
@@ -81,6 +83,7 @@ impl Default for Totals {
             entered: Histogram::new(&QUICK),
             rung: Histogram::new(&QUICK),
             voices: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
             not_placed: BTreeMap::new(),
             arrived: BTreeMap::new(),
             placed: BTreeSet::new(),
@@ -114,6 +117,9 @@ impl Totals {
                 self.arrived.remove(call);
                 let direction = if self.placed.remove(call) { "out" } else { "in" };
                 *self.calls.entry((direction, *disposition)).or_default() += 1;
+            }
+            Fact::Elsewhere { party, taken, .. } => {
+                *self.elsewhere.entry((*party, *taken)).or_default() += 1;
             }
             Fact::AttemptEnded { result, .. } => *self.attempts.entry(*result).or_default() += 1,
             Fact::Carried { party, counts, quality, .. } => {

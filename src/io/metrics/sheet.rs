@@ -124,6 +124,12 @@ fn voices(pen: &mut Pen<'_>, r: &Readings) -> Result<(), fmt::Error> {
         voice.packets.iter().map(count)
     });
     pen.counters("rtp_packets", "RTP packets of parties, by what became of them", packets)?;
+    let elsewhere = r.totals.elsewhere.iter().map(|((of, taken), n)| {
+        ([("party", party(*of)), ("taken", if *taken { "yes" } else { "no" }.to_owned())], *n)
+    });
+    let what =
+        "Voice from another place than a party named, by whether it was taken up as the party's";
+    pen.counters("rtp_elsewhere", what, elsewhere)?;
     let jitter = voices.iter().map(|(of, voice)| ([("party", party(*of))], &voice.jitter));
     pen.histograms("rtp_jitter_seconds", "Interarrival jitter at the end of a leg", jitter)?;
     let mos = voices.iter().map(|(of, voice)| ([("party", party(*of))], &voice.mos));

@@ -42,6 +42,8 @@ async fn calls_voices_and_moments_add_up() {
     let (counts, quality) = (Counts { received: 500, lost: 7, ..Counts::default() }, heard(372));
     note(900, Fact::Carried { call, party: Party::Caller, counts, quality: Some(quality) });
     let (disposition, by, status) = (Disposition::BusyMissed, None, 486);
+    let from = "192.0.2.1:4444".to_owned();
+    note(940, Fact::Elsewhere { call, party: Party::Officer, from, taken: true });
     note(950, Fact::Ended { call, disposition, by, status, why: String::new() });
     let (attempt, result) =
         (crate::duty::ids::AttemptId(Uuid::from_u128(2)), AttemptResult::NoAnswer);
@@ -60,6 +62,7 @@ async fn calls_voices_and_moments_add_up() {
         r#"dutyline_invite_to_entry_seconds_bucket{le="0.005"} 1"#,
         r#"dutyline_invite_to_ringing_seconds_count 1"#,
         r#"dutyline_rtp_packets_total{party="caller",fate="lost"} 7"#,
+        r#"dutyline_rtp_elsewhere_total{party="officer",taken="yes"} 1"#,
         r#"dutyline_rtp_mos_bucket{party="caller",le="4.03"} 1"#,
         r#"dutyline_voices_current{grade="poor"} 1.0"#,
     ] {

@@ -33,6 +33,7 @@ use crate::protocol::now::Mono;
 use quality::Measured;
 use seam::Mark;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -79,6 +80,10 @@ pub enum Command {
     Change {
         channel: Channel,
         stream: Stream,
+    },
+    /// The party has offered again what it had offered before.
+    Refresh {
+        channel: Channel,
     },
     /// Tones of this kind are reported when they are heard of the party.
     Listen {
@@ -152,6 +157,9 @@ pub enum Event {
     Quiet { channel: Channel, since: Mono },
     /// The party sends what its key does not open, or none that was agreed on; once since `Open` or `Change`.
     Undecryptable { channel: Channel },
+    /// The party speaks from another port than it named, and is heard from there from now on; or what comes from there,
+    /// a second's voice by now, is nobody's (reliability.md T11). Each once for each place that the party names.
+    Elsewhere { channel: Channel, from: SocketAddr, taken: bool },
     /// What was counted since the channel was opened; every few seconds while the party speaks.
     Measured { channel: Channel, measured: Measured },
     /// Where the numbers of what is sent to the party stand; now and then.

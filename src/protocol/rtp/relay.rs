@@ -4,6 +4,7 @@
 mod conference;
 mod forward;
 mod hearing;
+mod latch;
 mod lent;
 mod reports;
 mod tail;
@@ -59,6 +60,8 @@ struct Slot {
     lent: Option<Lent>,
     /// Of whoever had it last.
     tail: Option<Box<Tail>>,
+    /// From where he spoke, and as which source.
+    last: Option<(SocketAddr, u32)>,
 }
 
 /// Whose a packet is, and how it is to be read: what the tape needs to know of it.
@@ -138,7 +141,12 @@ impl Relay {
             Command::Open { channel, call, party, stream } => {
                 self.open(channel, call, party, stream, now)
             }
-            Command::Change { channel, stream } => self.change(channel, stream),
+            Command::Change { channel, stream } => self.change(channel, stream, now),
+            Command::Refresh { channel } => {
+                if let Some(lent) = self.lent(channel) {
+                    lent.latch.reopen();
+                }
+            }
             Command::Listen { channel, wanted } => {
                 if let Some(lent) = self.lent(channel) {
                     lent.listener = Some(Box::new(Listener::new(wanted)));
@@ -187,9 +195,11 @@ impl Relay {
         let Some(lent) = self.lent(channel) else {
             return self.hear_tail(channel, from, bytes, now);
         };
-        let judged = lent.judge(from, bytes).filter(|judged| lent.lets_in(judged, now));
+        let judged = lent.judge(from, bytes, now).filter(|judged| lent.lets_in(judged, now));
+        let elsewhere = lent.latch.news();
         let Some(judged) = judged else {
             lent.counts.strangers += 1;
+            self.tell_of_place(channel, elsewhere);
             return Verdict::Drop;
         };
         let (packet, length) = (judged.packet, judged.length);
@@ -199,6 +209,7 @@ impl Relay {
         lent.count(&judged, now);
         let (tag, other, event_clock) = (lent.tag(&judged), lent.other, lent.stream.event_clock);
         let anew = lent.starts_anew();
+        self.tell_of_place(channel, elsewhere);
         if again {
             self.look.get_or_insert(now + QUIET);
         }
@@ -361,12 +372,14 @@ impl Relay {
         self.report = Some(self.report.map_or(reports.due, |at| at.min(reports.due)));
         let Some(slot) = self.slots.get_mut(usize::from(channel.0)) else { return };
         slot.tail = None;
-        slot.lent = Some(Lent::new((call, party), stream, (source, mask), reports, now));
+        let mut lent = Lent::new((call, party), stream, (source, mask), reports, now);
+        lent.latch = lent.latch.after(slot.last);
+        slot.lent = Some(lent);
     }
 
-    fn change(&mut self, channel: Channel, stream: Stream) {
+    fn change(&mut self, channel: Channel, stream: Stream, now: Mono) {
         let Some(lent) = self.lent(channel) else { return };
-        lent.change(stream);
+        lent.change(stream, now);
         let other = lent.other;
         self.tune(channel);
         if let Some(other) = other {
@@ -438,6 +451,7 @@ impl Relay {
         self.part(channel);
         let Some(slot) = self.slots.get_mut(usize::from(channel.0)) else { return };
         let Some(mut lent) = slot.lent.take() else { return };
+        slot.last = lent.ssrc.map(|ssrc| (lent.stream.remote, ssrc));
         lent.keys.handle_timeout(Mono(u64::MAX));
         while let Some(digit) = lent.keys.poll() {
             self.events.push_back(Event::Digit { channel, digit });

@@ -13,7 +13,7 @@ const KNOWN_MAX: usize = 6;
 /// How to reach and understand one party.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stream {
-    /// Where its packets come from and go to; anything from elsewhere is dropped and counted.
+    /// Where its packets go to, and come from but for what `relay/latch.rs` allows; others are dropped and counted.
     pub remote: SocketAddr,
     pub codec: Codec,
     /// Payload type the codec has on this leg.

@@ -33,6 +33,7 @@ use super::mark::Marks;
 use super::message::{Method, Request, Response};
 use super::phones::Phones;
 use super::route::Route;
+use super::traffic;
 use super::wire::{self, Start};
 use super::{Account, Event, LegId, Outgoing, Peer, Transmit};
 use crate::protocol::now::{Deadline, Now, earlier};
@@ -97,6 +98,7 @@ impl Endpoint {
         self.settle();
         let phone = self.is_phones(from, bytes, now);
         if !phone && !self.account.trusts(from.addr.ip()) {
+            self.tell_of_forgery(from, bytes);
             return self.drop_message(from, "stranger");
         }
         if bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) {
@@ -303,6 +305,21 @@ impl Endpoint {
 
     fn drop_message(&mut self, from: Peer, why: &'static str) {
         self.report(Event::Dropped { from, why });
+    }
+
+    /// Whoever knows the Call-ID of a session, and is not of it, has listened on the way: that is told, once for each.
+    fn tell_of_forgery(&mut self, from: Peer, bytes: &[u8]) {
+        if self.legs.len() == 0 {
+            return;
+        }
+        let id = traffic::call_id(bytes).and_then(|call_id| self.legs.of_call_id(call_id));
+        let Some(leg) = id.filter(|id| self.legs.get(*id).is_some_and(|leg| !leg.forged)) else {
+            return;
+        };
+        if let Some(known) = self.legs.get_mut(leg) {
+            known.forged = true;
+            self.report(Event::Forged { leg, from, method: traffic::method(bytes) });
+        }
     }
 
     fn tell_of_floods(&mut self) {

@@ -8,6 +8,7 @@ pub use words::reason;
 
 use super::Fault;
 use super::address::{NameAddr, Uri, Via};
+use super::body::Body;
 use super::text::decode;
 use super::wire::{Message, Start, Writer, decimal, split_outside};
 use serde::{Deserialize, Serialize};
@@ -20,8 +21,9 @@ pub use rsip::Method;
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, OPTIONS, INFO, UPDATE, NOTIFY, REFER";
 /// Option tags a peer may require of us.
 pub const SUPPORTED: &str = "100rel, replaces, timer";
-/// The only body we take in an offer or an answer.
+/// The only body we understand in an offer or an answer, alone or in a multipart.
 pub const SDP: &str = "application/sdp";
+pub const ACCEPTED: &str = "application/sdp, multipart/mixed";
 
 /// A method by its exact name (§7.1: names are case-sensitive); `None` for one nobody defined.
 pub fn method(name: &str) -> Option<Method> {
@@ -187,7 +189,7 @@ impl Request {
         if self.method != Some(Method::Invite) && self.method != Some(Method::Update) {
             return None;
         }
-        if !self.wire.body.is_empty() && !self.has_sdp() {
+        if Body::of(&self.wire) == Body::Foreign {
             return fault(415, "body is not a session description");
         }
         let takes = |value: &[u8]| {
@@ -202,18 +204,8 @@ impl Request {
         None
     }
 
-    fn has_sdp(&self) -> bool {
-        let kind = self.wire.header("content-type").unwrap_or_default();
-        let kind = kind.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
-        let plain = self
-            .wire
-            .header("content-encoding")
-            .is_none_or(|coding| coding.eq_ignore_ascii_case(b"identity"));
-        kind.eq_ignore_ascii_case(SDP.as_bytes()) && plain
-    }
-
     pub fn sdp(&self) -> Option<Vec<u8>> {
-        (!self.wire.body.is_empty() && self.has_sdp()).then(|| self.wire.body.clone())
+        Body::of(&self.wire).description()
     }
 
     /// RFC 3326 §3.1: a CANCEL says that another phone has the call; Q.850's 26 is the same where
@@ -355,10 +347,7 @@ impl Response {
     }
 
     pub fn sdp(&self) -> Option<Vec<u8>> {
-        let kind = self.wire.header("content-type")?;
-        let kind = kind.split(|&b| b == b';').next()?.trim_ascii();
-        let fits = !self.wire.body.is_empty() && kind.eq_ignore_ascii_case(SDP.as_bytes());
-        fits.then(|| self.wire.body.clone())
+        Body::of(&self.wire).description()
     }
 }
 

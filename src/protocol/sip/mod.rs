@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod admission;
+pub mod body;
 pub mod claims;
 pub mod dialog;
 pub mod digest;
@@ -219,6 +220,9 @@ pub enum Event {
     TurnedAway(Summary),
     /// Somebody where phones may be does not know their passwords.
     Intruded(Summary),
+    /// A stranger's message names this session, as somebody's would who wants to end or change it; it is dropped. Once for
+    /// each session.
+    Forged { leg: LegId, from: Peer, method: &'static str },
     /// A message was dropped; for the counter and the log.
     Dropped { from: Peer, why: &'static str },
 }

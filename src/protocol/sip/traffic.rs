@@ -54,6 +54,11 @@ impl Traffic {
     }
 }
 
+/// Of a request, or of the request that a response answers.
+pub fn method(message: &[u8]) -> &'static str {
+    read(message).map_or(OTHER, |(method, _)| method)
+}
+
 fn read(message: &[u8]) -> Option<(&'static str, Option<u16>)> {
     let mut lines = message.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let start = lines.next()?;
@@ -73,6 +78,17 @@ fn read(message: &[u8]) -> Option<(&'static str, Option<u16>)> {
     (100..700).contains(&code).then(|| (method.map_or(OTHER, known), Some(code)))
 }
 
+/// Of a message that nobody has read yet, as it stands.
+pub fn call_id(message: &[u8]) -> Option<&[u8]> {
+    let lines = message.split(|byte| *byte == b'\n').skip(1).map(<[u8]>::trim_ascii);
+    lines.take_while(|line| !line.is_empty()).find_map(|line| {
+        let (name, value) = line.split_at_checked(line.iter().position(|byte| *byte == b':')?)?;
+        let name = name.trim_ascii();
+        let named = name.eq_ignore_ascii_case(b"Call-ID") || name.eq_ignore_ascii_case(b"i");
+        named.then(|| value[1..].trim_ascii())
+    })
+}
+
 fn known(method: &[u8]) -> &'static str {
     METHODS.into_iter().find(|known| known.as_bytes() == method).unwrap_or(OTHER)
 }
@@ -89,6 +105,20 @@ mod tests {
                 .count(message.starts_with('<'), message.trim_start_matches(['<', '>']).as_bytes());
         }
         traffic.iter().map(|(kind, n)| (kind.outward, kind.method, kind.code, n)).collect()
+    }
+
+    #[test]
+    fn a_call_id_is_found_without_reading_the_message() {
+        assert_eq!(
+            call_id(b"BYE sip:a SIP/2.0\r\nTo: a\r\ncall-id : x@y \r\n\r\n"),
+            Some(&b"x@y"[..])
+        );
+        assert_eq!(call_id(b"BYE sip:a SIP/2.0\ni:z\n\n"), Some(&b"z"[..]));
+        for none in
+            [&b""[..], b"\r\n\r\n", b"BYE sip:a SIP/2.0\r\n\r\nCall-ID: x\r\n", b"Call-ID: x"]
+        {
+            assert_eq!(call_id(none), None);
+        }
     }
 
     #[test]

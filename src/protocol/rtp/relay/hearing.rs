@@ -1,6 +1,7 @@
 //! What a party's packets say, for whoever asks: its keys, its tones, its voice at a table or in another codec.
 
 use super::forward::{self, Change};
+use super::latch::Elsewhere;
 use super::{Forward, Relay};
 use crate::protocol::now::Mono;
 use crate::protocol::rtp::narrow::{self, SAMPLES_MAX};
@@ -114,6 +115,12 @@ impl Relay {
             self.events.push_back(Event::Digit { channel, digit });
             self.pass_on_key(channel, digit, now);
         }
+    }
+
+    pub(super) fn tell_of_place(&mut self, channel: Channel, elsewhere: Option<Elsewhere>) {
+        let told =
+            elsewhere.map(|Elsewhere { from, taken }| Event::Elsewhere { channel, from, taken });
+        self.events.extend(told);
     }
 
     pub(super) fn tell_of_secret(&mut self, channel: Channel) {

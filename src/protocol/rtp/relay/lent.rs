@@ -1,5 +1,6 @@
 //! What a channel is while it is lent to a party: its stream, its keys, its prompts, its counts.
 
+use super::latch::Latch;
 use super::reports::Reporter;
 use super::{Secrecy, Spoken, Tag};
 use crate::protocol::now::{Deadline, Mono, earlier};
@@ -26,6 +27,9 @@ pub struct Lent {
     pub stream: Stream,
     pub other: Option<Channel>,
     pub keys: Keys,
+    pub latch: Latch,
+    /// Whose packet came last.
+    pub ssrc: Option<u32>,
     gate: Gate,
     /// Room of its own for what cannot be decrypted: none of it is taken from what can.
     unproved: Pace,
@@ -78,6 +82,8 @@ impl Lent {
             stream,
             other: None,
             keys: Keys::default(),
+            latch: Latch::new(stream.remote),
+            ssrc: None,
             gate: Gate::default(),
             unproved: Pace::default(),
             reception: Reception::default(),
@@ -114,10 +120,12 @@ impl Lent {
 
     /// A remote of `0.0.0.0` is a hold in the old manner (RFC 3264 §8.4): what the party still sends comes from where
     /// it was.
-    pub fn change(&mut self, stream: Stream) {
+    pub fn change(&mut self, stream: Stream, now: Mono) {
         let stream = stream.after(&self.stream);
-        let remote =
-            if stream.remote.ip().is_unspecified() { self.stream.remote } else { stream.remote };
+        let remote = match stream.remote.ip().is_unspecified() {
+            true => self.stream.remote,
+            false => self.latch.describe(stream.remote, self.stream.remote, now),
+        };
         match (&mut self.guard, stream.srtp) {
             (Some(guard), Some(keys)) => guard.rekey(keys),
             (guard @ Some(_), None) => self.rested = guard.take(),
@@ -139,8 +147,15 @@ impl Lent {
     }
 
     /// None for a packet the party has no business to send, and for one that was there before.
-    pub fn judge<'a>(&mut self, from: SocketAddr, bytes: &'a mut [u8]) -> Option<Judged<'a>> {
-        if from != self.stream.remote {
+    pub fn judge<'a>(
+        &mut self,
+        from: SocketAddr,
+        bytes: &'a mut [u8],
+        now: Mono,
+    ) -> Option<Judged<'a>> {
+        let elsewhere = from != self.stream.remote;
+        if elsewhere && !self.latch.may_be(from, now) {
+            self.refuse(from, bytes, now);
             return None;
         }
         let (length, secrecy) = match &mut self.guard {
@@ -153,7 +168,31 @@ impl Lent {
         };
         let packet = packet::parse(&bytes[..length])?;
         let carried = self.stream.carried(packet.payload_type)?;
-        Some(Judged { packet, carried, length, secrecy })
+        let judged = Judged { packet, carried, length, secrecy };
+        if secrecy == Secrecy::Undecryptable {
+            if elsewhere {
+                self.latch.refuse(from, now);
+                return None;
+            }
+            return Some(judged);
+        }
+        if elsewhere {
+            if !self.latch.takes(from, packet.ssrc, secrecy, now) {
+                return None;
+            }
+            self.stream.remote = from;
+            self.gate.reopen();
+        }
+        self.latch.settle();
+        Some(judged)
+    }
+
+    /// What might be the party's but for where it comes from is worth a word.
+    fn refuse(&mut self, from: SocketAddr, bytes: &[u8], now: Mono) {
+        let packet = packet::parse(bytes);
+        if packet.is_some_and(|packet| self.stream.carried(packet.payload_type).is_some()) {
+            self.latch.refuse(from, now);
+        }
     }
 
     /// What nobody can prove to be the party's may not become its stream.
@@ -176,6 +215,7 @@ impl Lent {
             Carried::Keys | Carried::Noise => None,
         };
         self.counts.received += 1;
+        self.ssrc = Some(judged.packet.ssrc);
         self.reception.handle_packet(&judged.packet, clock, now);
     }
 

@@ -52,7 +52,7 @@ impl Relay {
         let tail = slot.and_then(|slot| slot.tail.as_mut()).filter(|tail| now < tail.over());
         let Some(tail) = tail else { return Verdict::Drop };
         let lent = &mut tail.lent;
-        let judged = lent.judge(from, bytes).filter(|judged| lent.lets_in(judged, now));
+        let judged = lent.judge(from, bytes, now).filter(|judged| lent.lets_in(judged, now));
         let Some(judged) = judged else { return Verdict::Drop };
         let (tag, length) = (lent.tag(&judged), judged.length);
         tail.quiet = now + QUIET;
@@ -197,6 +197,18 @@ mod tests {
         assert_eq!(relay.poll_finished(ms(41)), None, "looked at when it was to be over");
         assert_eq!(relay.poll_finished(ms(220)), Some((CALL, ms(20))));
         assert_eq!(relay.handle_command(Command::Finish { call: NEXT }, ms(300)), Some(NEXT));
+    }
+
+    /// The next caller is not speaking yet, and both come from the PBX's address.
+    #[test]
+    fn rec_t8_a_voice_of_the_last_call_that_goes_on_is_never_taken_for_the_next_caller() {
+        let mut relay = closed();
+        open(&mut relay, NEXT, 5000);
+        for n in 2..100 {
+            let at = ms(u64::from(n) * 20);
+            assert_eq!(speaks(&mut relay, 4000, n, at), None, "{n}");
+        }
+        assert_eq!(speaks(&mut relay, 5000, 1, ms(2000)), Some(NEXT));
     }
 
     #[test]

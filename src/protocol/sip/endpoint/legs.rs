@@ -111,6 +111,9 @@ pub struct Leg {
     pub phone: Option<Peer>,
     /// When a phone that has said nothing at all is tried by the PBX instead.
     pub silent: Option<Mono>,
+    /// A stranger has tried to meddle with it.
+    #[serde(default)]
+    pub forged: bool,
 }
 
 impl Leg {
@@ -138,6 +141,7 @@ impl Leg {
             taken: false,
             phone: None,
             silent: None,
+            forged: false,
         }
     }
 
@@ -247,6 +251,12 @@ impl Legs {
     pub fn find_ours(&self, request: &Request) -> Option<LegId> {
         let tag = request.to_tag.clone()?;
         self.by_dialog.get(&(request.call_id.clone(), tag)).copied()
+    }
+
+    /// Any session with this Call-ID.
+    pub fn of_call_id(&self, call_id: &[u8]) -> Option<LegId> {
+        let mut from = self.by_dialog.range((call_id.to_vec(), vec![])..);
+        from.next().filter(|((known, _), _)| known == call_id).map(|(_, leg)| *leg)
     }
 
     pub fn due(&mut self, now: Mono) -> Vec<LegId> {

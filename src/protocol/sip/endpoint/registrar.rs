@@ -62,6 +62,8 @@ impl Endpoint {
             headers: vec![
                 ("Contact".to_owned(), draft::contact(account).into_bytes()),
                 ("Expires".to_owned(), expires.to_string().into_bytes()),
+                // RFC 3327 §5.1: without, a registrar behind an edge proxy may answer 420.
+                ("Supported".to_owned(), b"path".to_vec()),
             ],
             body: None,
         };

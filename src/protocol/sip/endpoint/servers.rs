@@ -5,7 +5,7 @@ use super::table::Transaction;
 use crate::protocol::name::Name;
 use crate::protocol::now::{Deadline, Now};
 use crate::protocol::sip::draft;
-use crate::protocol::sip::message::{ALLOW, Method, ReplySeed, Request, SDP, SUPPORTED};
+use crate::protocol::sip::message::{ACCEPTED, ALLOW, Method, ReplySeed, Request, SDP, SUPPORTED};
 use crate::protocol::sip::transaction::{InviteServer, RequestServer, ServerStep};
 use crate::protocol::sip::wire::Writer;
 use crate::protocol::sip::{LegId, Peer, Transmit};
@@ -332,7 +332,7 @@ fn finish(
             writer.header("Allow", ALLOW);
         }
         406 | 415 => {
-            writer.header("Accept", SDP);
+            writer.header("Accept", ACCEPTED);
         }
         489 => {
             writer.header("Allow-Events", "message-summary");

@@ -141,6 +141,7 @@ impl Ledger {
                 | Event::Moved { .. }
                 | Event::TurnedAway(_)
                 | Event::Intruded(_)
+                | Event::Forged { .. }
                 | Event::Dropped { .. } => continue,
             };
             assert!(self.open.contains_key(&leg), "{event:?}");

@@ -67,6 +67,7 @@ fn sig_01_a_challenge_is_answered_once_and_the_nonce_used_again() {
     assert!(register.starts_with("REGISTER sip:duty.example SIP/2.0\r\n"), "{register}");
     assert_eq!(header(&register, "To"), "To: <sip:101@duty.example>");
     assert_eq!(header(&register, "Contact"), format!("Contact: <sip:101@{LINE}>"));
+    assert_eq!(header(&register, "Supported"), "Supported: path", "RFC 3327 §5.1");
     assert!(!register.contains("Authorization"));
     reply(&mut line, &register, 401, CHALLENGE);
     let again = one(&mut line);

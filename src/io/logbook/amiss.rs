@@ -1,0 +1,168 @@
+//! The alarms about a call whose voice or signalling is not what it should be: not encrypted, from elsewhere, forged.
+
+use crate::duty::ids::CallId;
+use crate::duty::journal::{Fact, Noted};
+use crate::io::status::{Alarm, Board};
+use crate::protocol::rtp::Party;
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeSet;
+use tracing::{info, warn};
+
+/// In sight for so long at least, however short the call was.
+const STRAY: TimeDelta = TimeDelta::minutes(10);
+const FORGED: TimeDelta = TimeDelta::hours(4);
+
+/// Calls that go on and in which voice from elsewhere was dropped.
+#[derive(Debug, Default)]
+pub struct Amiss(BTreeSet<CallId>);
+
+impl Amiss {
+    pub fn take(&mut self, noted: &Noted, board: &Board) {
+        let since = noted.at.wall;
+        match &noted.fact {
+            Fact::Elsewhere { party, from, taken: true, .. } => {
+                info!(?party, %from, "a party speaks from another port than it named; it is heard from there");
+            }
+            Fact::Elsewhere { call, party, from, taken: false } => {
+                self.0.insert(*call);
+                show_stray(since, *party, from, board);
+            }
+            Fact::Forged { from, method, .. } => show_forged(since, from, method, board),
+            Fact::Ended { call, .. } => self.is_over(*call, since, board),
+            Fact::AttemptEnded { attempt, .. } => self.is_over((*attempt).into(), since, board),
+            _ => show_secrecy(noted, board),
+        }
+    }
+
+    fn is_over(&mut self, call: CallId, now: DateTime<Utc>, board: &Board) {
+        self.0.remove(&call);
+        let heard = self.0.is_empty();
+        board.update(|status| {
+            status.alarms.retain(|key, alarm| match *key {
+                "stray" => !heard || now - alarm.since < STRAY,
+                "forged" => now - alarm.since < FORGED,
+                _ => true,
+            });
+        });
+    }
+}
+
+/// That a leg was not encrypted as it should be stays in sight until the next conversation, which is.
+fn show_secrecy(noted: &Noted, board: &Board) {
+    let since = noted.at.wall;
+    let alarm = match &noted.fact {
+        Fact::NotSecret { why, .. } => Alarm {
+            since,
+            zh: format!("有一路通话因加密不符合要求被拒绝（{why}）。请核对交换机、话机的 SRTP 设置与 media.srtp"),
+            en: format!("A leg was refused because of its encryption ({why}): compare the SRTP settings of PBX and phones with media.srtp"),
+        },
+        Fact::Undecryptable { .. } => Alarm {
+            since,
+            zh: "正在收到无法解密的语音：对方听不到，也录不成声音，原始数据包已保留。请核对 SRTP 密钥设置".to_owned(),
+            en: "Voice arrives that its key does not open: nobody hears it, the packets are kept; check the SRTP settings".to_owned(),
+        },
+        Fact::Answered { .. } | Fact::AttemptAnswered { .. } => {
+            return board.update(|status| drop(status.alarms.remove("srtp")));
+        }
+        _ => return,
+    };
+    warn!(alarm = %alarm.en, "encryption");
+    board.update(|status| drop(status.alarms.insert("srtp", alarm)));
+}
+
+/// Either the party itself, whom nobody hears then, or a stranger.
+fn show_stray(since: DateTime<Utc>, party: Party, from: &str, board: &Board) {
+    let (zh, en) = match party {
+        Party::Caller => ("来电方", "the caller's"),
+        Party::Officer => ("值班话机", "the officer's"),
+        Party::Leader => ("领导", "the leader's"),
+        Party::Prompt => return,
+    };
+    let alarm = Alarm {
+        since,
+        zh: format!(
+            "{zh}一路收到来自 {from} 的语音，与其声明的地址不符，已丢弃；如听不到对方，请检查话机、交换机的 NAT 与媒体地址"
+        ),
+        en: format!(
+            "On {en} leg voice comes from {from}, which is not where its SDP says; it is dropped. If that side is not heard, check NAT and media address of phone and PBX"
+        ),
+    };
+    warn!(alarm = %alarm.en, "a stranger's voice");
+    board.update(|status| drop(status.alarms.insert("stray", alarm)));
+}
+
+fn show_forged(since: DateTime<Utc>, from: &str, method: &str, board: &Board) {
+    let alarm = Alarm {
+        since,
+        zh: format!(
+            "{from} 冒充通话一方发来 {method}，企图挂断或改动正在进行的通话，已丢弃，通话不受影响。请查这台设备"
+        ),
+        en: format!(
+            "{from} sent {method} as if it were a party of a call in progress; it was dropped and the call goes on: look into that device"
+        ),
+    };
+    warn!(alarm = %alarm.en, "a forged message");
+    board.update(|status| drop(status.alarms.insert("forged", alarm)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::duty::journal::Disposition;
+    use crate::io::clock;
+    use crate::protocol::now::Now;
+
+    fn at(minutes: i64) -> Now {
+        let now = clock::now();
+        Now { wall: now.wall + TimeDelta::minutes(minutes), ..now }
+    }
+
+    fn call() -> CallId {
+        CallId::new(clock::now(), &mut clock::random())
+    }
+
+    fn ended(call: CallId) -> Fact {
+        let (disposition, by, status) = (Disposition::Answered, None, 200);
+        Fact::Ended { call, disposition, by, status, why: String::new() }
+    }
+
+    #[test]
+    fn rel_t11_voice_from_elsewhere_is_an_alarm_unless_it_was_taken_up() {
+        let (board, mut amiss) = (Board::new(), Amiss::default());
+        let mut tell = |minutes, fact| amiss.take(&Noted { at: at(minutes), fact }, &board);
+        let (call, other) = (call(), call());
+        let from = || "192.0.2.66:4000".to_owned();
+        let party = Party::Officer;
+        tell(0, Fact::Elsewhere { call, party, from: from(), taken: true });
+        assert!(board.status().alarms.is_empty());
+        tell(0, Fact::Elsewhere { call, party, from: from(), taken: false });
+        let alarm = board.status().alarms["stray"].clone();
+        assert!(alarm.zh.contains("值班话机") && alarm.zh.contains("192.0.2.66:4000"), "{alarm:?}");
+        let stands = || board.status().alarms.contains_key("stray");
+        tell(1, Fact::Answered { call: other, phone: "值班台话机".to_owned() });
+        tell(20, ended(other));
+        assert!(stands(), "another call is none of its business");
+        tell(21, ended(call));
+        assert!(!stands());
+        tell(30, Fact::Elsewhere { call, party, from: from(), taken: false });
+        tell(31, ended(call));
+        assert!(stands(), "somebody must have seen it");
+    }
+
+    #[test]
+    fn sig_28_a_forged_message_is_an_alarm_that_names_its_sender_and_stands_for_hours() {
+        let (board, mut amiss) = (Board::new(), Amiss::default());
+        let mut tell = |minutes, fact| amiss.take(&Noted { at: at(minutes), fact }, &board);
+        let call = call();
+        let (from, method) = ("192.0.2.77:5060".to_owned(), "BYE".to_owned());
+        tell(0, Fact::Forged { call, from, method });
+        let alarm = board.status().alarms["forged"].clone();
+        assert!(alarm.zh.contains("192.0.2.77:5060") && alarm.zh.contains("BYE"), "{alarm:?}");
+        let stands = || board.status().alarms.contains_key("forged");
+        tell(1, Fact::Answered { call, phone: "值班台话机".to_owned() });
+        tell(200, ended(call));
+        assert!(stands());
+        tell(241, ended(call));
+        assert!(!stands());
+    }
+}
