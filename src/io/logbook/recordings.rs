@@ -7,6 +7,7 @@ use crate::io::status::{Alarm, Board, Live, PartState};
 use crate::io::store::{Finding, Gap, Key, OutageKind, Sealed, Store, StoreError};
 use crate::io::tape;
 use crate::protocol::now::Now;
+use crate::protocol::rtp::sound::Fault;
 use crate::protocol::rtp::{Codec, Party};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -101,7 +102,8 @@ async fn written(write: Write, store: &Store, board: &Board, give_up: &Cancellat
 /// While the call goes on.
 fn say_what_is_wrong(progress: &tape::Progress) {
     for heard in &progress.parties {
-        if let Some((fault, lasts)) = heard.fault {
+        let listens = |fault| fault == Fault::Muted && heard.party != Party::Caller;
+        if let Some((fault, lasts)) = heard.fault.filter(|(fault, _)| !listens(*fault)) {
             let (call, party) = (CallId(progress.call), heard.party);
             warn!(%call, ?party, ?fault, seconds = lasts.as_secs(), "no voice is recorded");
         }

@@ -450,4 +450,35 @@ mod tests {
         assert!(!wait(store.recording_sealed(call(9), sealed("x"), at(9.0))).unwrap(), "unknown");
         assert_eq!(one::<i64>(&store, "SELECT count(*) FROM recording"), 1);
     }
+
+    #[test]
+    fn a_good_recording_is_whole_and_has_a_voice_but_who_listens_may_be_mute() {
+        use crate::duty::journal::Fact;
+        use crate::io::store::tests::call;
+        use crate::io::store::{Finding, Sealed};
+        use crate::protocol::rtp::sound::Fault;
+        let store = store();
+        let is_sealed = |n: u8, seconds: u64, party: &str, fault: Option<Fault>| {
+            let (from_ms, lasts_ms, party) = (3000, 4000, party.to_owned());
+            let finding = fault.map(|fault| Finding { party, fault, from_ms, lasts_ms });
+            let sealed = Sealed {
+                sha256: "00".repeat(32),
+                duration: std::time::Duration::from_secs(seconds),
+                findings: finding.into_iter().collect(),
+                ..Sealed::default()
+            };
+            entry(&store, n, 0.0);
+            note(&store, 5.0, Fact::Answered { call: call(n), phone: "p".to_owned() });
+            let now = at(f64::from(n) * 100.0);
+            assert!(wait(store.recording_sealed(call(n), sealed, now)).unwrap());
+            wait(store.last_good_recording()).unwrap()
+        };
+        let sealed = |n: u8| Some(at(f64::from(n) * 100.0).wall);
+        assert_eq!(is_sealed(1, 1, "caller", None), None, "too short to say");
+        assert_eq!(is_sealed(2, 9, "caller", None), sealed(2));
+        assert_eq!(is_sealed(3, 9, "caller", Some(Fault::Muted)), sealed(2));
+        assert_eq!(is_sealed(4, 9, "officer", Some(Fault::Silent)), sealed(2));
+        assert_eq!(is_sealed(5, 9, "officer", Some(Fault::Static)), sealed(2));
+        assert_eq!(is_sealed(6, 9, "officer", Some(Fault::Muted)), sealed(6));
+    }
 }

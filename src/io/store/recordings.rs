@@ -183,12 +183,15 @@ impl Store {
         .await
     }
 
-    /// When the last recording that is whole and a voice throughout was sealed.
+    /// When the last recording that is whole and a voice throughout was sealed; who only listened on our side is no
+    /// fault of it.
     pub async fn last_good_recording(&self) -> Result<Option<DateTime<Utc>>> {
         self.read(|sql| {
             let mut row = sql.prepare_cached(
                 "SELECT sealed_ms FROM recording
-                 WHERE state = 'sealed' AND findings = '[]' AND duration_ms >= 2000
+                 WHERE state = 'sealed' AND duration_ms >= 2000 AND NOT EXISTS
+                   (SELECT 1 FROM json_each(findings)
+                    WHERE value ->> 'fault' <> 'muted' OR value ->> 'party' = 'caller')
                  ORDER BY call DESC LIMIT 1",
             )?;
             Ok(row.query_row([], |row| row.get::<_, Ms>(0)).optional()?.map(|at| at.0))

@@ -305,6 +305,7 @@ with_escalation! {
     fault_absent: "没有语音传来", "no voice arrives";
     fault_undecodable: "语音无法解码", "not decodable";
     fault_silent: "完全静音", "dead silence";
+    fault_muted: "静音中", "muted";
     fault_static: "持续噪声，不是人声", "static, no voice";
     fault_tone: "持续单音，不是人声", "a tone, no voice";
     fault_clipped: "声音过大，已失真", "too loud, clipped";

@@ -126,7 +126,7 @@ fn faults_now(tape: &Progress, held: bool, placed: bool, t: &'static Messages) -
         let (fault, lasts) = heard.fault.filter(|(fault, _)| !held || *fault != Fault::Absent)?;
         let party = party(heard.party, placed, t);
         let when = times::clock(i64::try_from(lasts.as_secs()).unwrap_or(i64::MAX));
-        Some(FaultView { party, mark: mark(fault, t), when })
+        Some(FaultView { party, mark: mark(fault, heard.party, t), when })
     };
     tape.parties.iter().filter_map(one).collect()
 }
@@ -148,7 +148,8 @@ fn faults_in(
     let view = |one: &Finding| {
         let to = one.from_ms + one.lasts_ms;
         let when = format!("{}–{}", clock_ms(one.from_ms), clock_ms(to));
-        FaultView { party: name(&one.party, placed, t), mark: mark(one.fault, t), when }
+        let who = known(&one.party);
+        FaultView { party: party(who, placed, t), mark: mark(one.fault, who, t), when }
     };
     shown.map(view).collect()
 }
@@ -165,13 +166,16 @@ fn other_length(row: &RecordingRow, call: &CallRow, t: &'static Messages) -> Opt
     (!begins || !ends).then(|| fill_two(t.recording_other_length, &shown(length), &shown(talk)))
 }
 
-fn mark(fault: Fault, t: &'static Messages) -> Mark {
+/// Who listens on our side may do so with the microphone off; what the caller says must be heard.
+fn mark(fault: Fault, party: Party, t: &'static Messages) -> Mark {
     match fault {
+        Fault::Muted if party != Party::Caller => Mark::new("○", "idle", t.fault_muted),
         Fault::Absent => Mark::new("■", "bad", t.fault_absent),
         Fault::Undecodable => Mark::new("■", "bad", t.fault_undecodable),
         Fault::Static => Mark::new("■", "bad", t.fault_static),
         Fault::Tone => Mark::new("■", "bad", t.fault_tone),
         Fault::Silent => Mark::new("▲", "warn", t.fault_silent),
+        Fault::Muted => Mark::new("▲", "warn", t.fault_muted),
         Fault::Clipped => Mark::new("▲", "warn", t.fault_clipped),
         Fault::Faint => Mark::new("▲", "warn", t.fault_faint),
     }
@@ -188,12 +192,15 @@ fn party(party: Party, placed: bool, t: &'static Messages) -> &'static str {
 
 /// As the log has it.
 fn name(name: &str, placed: bool, t: &'static Messages) -> &'static str {
-    let known = match name {
+    party(known(name), placed, t)
+}
+
+fn known(name: &str) -> Party {
+    match name {
         "caller" => Party::Caller,
         "officer" => Party::Officer,
         _ => Party::Leader,
-    };
-    party(known, placed, t)
+    }
 }
 
 fn clock_ms(ms: u64) -> String {

@@ -42,8 +42,10 @@ pub enum Fault {
     Absent,
     /// Packets came that no key or no decoder of ours opens.
     Undecodable,
-    /// One and the same value: muted, or a dead microphone.
+    /// One and the same value from the first second on: a dead microphone, or muted.
     Silent,
+    /// The same after something was heard: muted, most likely on purpose.
+    Muted,
     /// Noise that does not rise and fall as speech does: static, or not what its payload type says.
     Static,
     /// A tone that does not end.
@@ -192,6 +194,8 @@ fn below_full_scale(energy: f32) -> usize {
 pub struct Judge {
     seconds: u64,
     last: VecDeque<Second>,
+    /// A second that was not one and the same value.
+    heard: bool,
     open: Option<(Fault, u64)>,
     found: Vec<Found>,
 }
@@ -201,6 +205,7 @@ impl Judge {
         if self.last.len() == WINDOW {
             self.last.pop_front();
         }
+        self.heard |= matches!(&second, Second::Heard(measure) if !measure.is_constant());
         self.last.push_back(second);
         let (fault, at) = (self.judged(), self.seconds);
         self.seconds += 1;
@@ -255,7 +260,10 @@ impl Judge {
                 Second::Nothing | Second::Alive | Second::Secret => return None,
             }
         }
-        judged(&measures)
+        judged(&measures).map(|fault| match fault {
+            Fault::Silent if self.heard => Fault::Muted,
+            other => other,
+        })
     }
 }
 
@@ -360,13 +368,16 @@ mod tests {
 
     /// A voice, then what is wrong: said within ten seconds, with its beginning.
     fn is_found(wrong: &[i16], fault: Fault) {
-        for before in [0, 12] {
-            let all = [speech(before), wrong.to_vec()].concat();
-            let faults = faults(&all);
-            assert!(faults[..before].iter().all(Option::is_none), "{fault:?}: {faults:?}");
-            let found = faults.iter().position(|one| *one == Some(fault));
-            assert!(found.is_some_and(|at| at < before + 9), "{fault:?}: {faults:?}");
-        }
+        is_found_after(0, wrong, fault);
+        is_found_after(12, wrong, fault);
+    }
+
+    fn is_found_after(before: usize, wrong: &[i16], fault: Fault) {
+        let all = [speech(before), wrong.to_vec()].concat();
+        let faults = faults(&all);
+        assert!(faults[..before].iter().all(Option::is_none), "{fault:?}: {faults:?}");
+        let found = faults.iter().position(|one| *one == Some(fault));
+        assert!(found.is_some_and(|at| at < before + 9), "{fault:?}: {faults:?}");
     }
 
     #[test]
@@ -414,7 +425,9 @@ mod tests {
     fn rec_q1_zeros_and_any_one_value() {
         for codec in [Codec::Pcma, Codec::Pcmu] {
             for byte in [0x00, 0xd5, 0x55, 0xff, 0x7f] {
-                is_found(&decoded(codec, &[byte; 80_000]), Fault::Silent);
+                let silence = decoded(codec, &[byte; 80_000]);
+                is_found_after(0, &silence, Fault::Silent);
+                is_found_after(12, &silence, Fault::Muted);
             }
         }
     }
