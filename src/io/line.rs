@@ -180,6 +180,8 @@ struct Control {
     also_trusted: Vec<IpAddr>,
     /// How many dropped messages the log knows of, and since which beat.
     dropped: (u64, Option<u64>),
+    /// The media thread has commands of which it was not told.
+    commanded: bool,
     drained: bool,
 }
 
@@ -204,12 +206,14 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
         traces: wiring.traces,
         also_trusted,
         dropped: (0, None),
+        commanded: false,
         drained: false,
     };
     let mut datagram = vec![0; DATAGRAM];
     let mut beat = tokio::time::interval(BEAT);
     let mut pacemaker = Watchdog::new(wiring.pulse);
     control.drain();
+    control.wake_media();
     while !control.drained {
         let due = earlier(control.switchboard.deadline(), control.held.deadline());
         let event = tokio::select! {
@@ -240,6 +244,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
             Event::Kept => {}
         }
         control.take_more(&mut datagram, &mut wiring.media_events);
+        control.wake_media();
         control.release();
     }
     control.keep_last().await;
@@ -355,7 +360,6 @@ impl Control {
     }
 
     fn drain(&mut self) {
-        let mut commanded = false;
         while let Some(output) = self.switchboard.poll() {
             match output {
                 Output::Send(transmit) if transmit.opens() => {
@@ -367,7 +371,7 @@ impl Control {
                 Output::Fetch { attempt, entry } => self.fetch(attempt, entry),
                 Output::Heard { call, party, quality } => self.board.hears(call, party, quality),
                 Output::Media(command) => {
-                    commanded = true;
+                    self.commanded = true;
                     if let Err(command) = self.media.queue(command) {
                         error!(?command, "the media thread does not take commands");
                     }
@@ -383,7 +387,11 @@ impl Control {
                 }
             }
         }
-        if commanded {
+    }
+
+    /// Once for all that was commanded in one go.
+    fn wake_media(&mut self) {
+        if std::mem::take(&mut self.commanded) {
             self.media.wake();
         }
     }
