@@ -109,14 +109,24 @@ impl Checkpoint {
         Changes { at, pieces: pieces.collect() }
     }
 
-    /// Calls of which the switchboard itself tells how they went on or ended.
+    /// Calls of which the switchboard itself tells how they went on or ended, each attempt that is made in another's
+    /// call among them.
     pub fn calls(&self) -> BTreeSet<CallId> {
         let known = |(key, piece): (&Key, &Piece)| match (key, piece) {
             (Key::Call(call), _) => Some(*call),
             (_, Piece::Fact(noted)) => ended(&noted.fact),
             (Key::Line | Key::Phones | Key::Leg(_) | Key::Voice(_) | Key::Fact(_), _) => None,
         };
-        self.pieces.iter().filter_map(known).collect()
+        let told_of = self.pieces.values().filter_map(|piece| match piece {
+            Piece::Call { call, .. } => call.as_leader(),
+            Piece::Line { .. }
+            | Piece::Phones(_)
+            | Piece::Leg { .. }
+            | Piece::Voice(_)
+            | Piece::Fact(_) => None,
+        });
+        let told_of = told_of.flat_map(|leader| leader.all().map(CallId::from));
+        self.pieces.iter().filter_map(known).chain(told_of).collect()
     }
 
     /// Calls to leaders that go on, with every matter that is told of in them.

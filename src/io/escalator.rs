@@ -26,6 +26,9 @@ const GLANCE: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(500);
 /// Leaders are called from memory when the log has refused, or has not answered, for so long.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// While calls finish, whoever is due goes uncalled for so long at most: then they are ended, and the next run calls
+/// (esc_46).
+const WITHHELD: Duration = Duration::from_secs(90);
 
 /// What the logbook and the escalator both know of open escalations.
 #[derive(Clone, Default)]
@@ -61,7 +64,8 @@ pub struct Office {
 /// is found at the next start and made again. While the log cannot be used, it is done from memory,
 /// and the log is told afterwards.
 pub async fn run(office: Office, stopping: CancellationToken) {
-    let _ = Escalator { office, random: clock::random(), failing: None }.run(&stopping).await;
+    let escalator = Escalator { office, random: clock::random(), failing: None, withheld: None };
+    let _ = escalator.run(&stopping).await;
 }
 
 struct Escalator {
@@ -69,6 +73,8 @@ struct Escalator {
     random: Random,
     /// Since when the log cannot be used.
     failing: Option<Mono>,
+    /// Since when somebody is due and not called, because calls may finish.
+    withheld: Option<Mono>,
 }
 
 /// The switchboard is gone.
@@ -154,7 +160,8 @@ impl Escalator {
         show(&self.office.board, cycle.sirens, &cycle.dead, now);
         let waits = self.office.memory.lock().waits_since();
         let late = waits.map(|since| (since + PATIENCE, "the log is behind"));
-        let until = earlier(cycle.until, late);
+        let hurry = self.withhold(cycle.withheld, now).await?;
+        let until = earlier(earlier(cycle.until, late), hurry);
         self.order(cycle.inputs).await?;
         cycle.live.into_iter().for_each(|live| self.office.board.tell(live));
         Ok(until)
@@ -192,15 +199,40 @@ impl Escalator {
         self.office.pulse.beat();
         let again = Some((now.mono + AGAIN, "the log may be back"));
         let finishing = self.office.finishing.is_cancelled();
-        if finishing || self.failing.is_none_or(|since| now.mono.since(since) < PATIENCE) {
+        if self.failing.is_none_or(|since| now.mono.since(since) < PATIENCE) {
             return Ok(again);
         }
-        let look = self.office.memory.lock().look(&self.office.policy, now, &mut self.random);
+        let Office { policy, memory, .. } = &self.office;
+        let look = match finishing {
+            false => memory.lock().look(policy, now, &mut self.random),
+            true => memory.lock().last_stops(policy, now),
+        };
+        self.withhold(look.withheld, now).await?;
         if look.sirens > 0 {
             show(&self.office.board, look.sirens, &[], now);
         }
         self.order(look.inputs).await?;
         Ok(earlier(look.until, again))
+    }
+
+    /// Told to stop, nobody is called any more: where somebody is due that is said, and does not last.
+    async fn withhold(&mut self, withheld: bool, now: Now) -> Result<Option<Deadline>, Gone> {
+        if !withheld {
+            if self.withheld.take().is_some() {
+                self.office.board.update(|status| drop(status.alarms.remove("withheld")));
+            }
+            return Ok(None);
+        }
+        let since = *self.withheld.get_or_insert(now.mono);
+        self.office.board.update(|status| {
+            status.alarms.entry("withheld").or_insert_with(|| uncalled(now));
+        });
+        if now.mono.since(since) < WITHHELD {
+            return Ok(Some((since + WITHHELD, "calls have had their time to finish")));
+        }
+        error!("somebody is due to be called: calls may finish no longer");
+        self.office.orders.send(Input::Shutdown).await.map_err(|_| Gone)?;
+        Ok(None)
     }
 
     async fn order(&self, inputs: Vec<Input>) -> Result<(), Gone> {
@@ -273,6 +305,15 @@ fn stuck(why: &str, now: Now) -> Alarm {
     }
 }
 
+fn uncalled(now: Now) -> Alarm {
+    Alarm {
+        since: now.wall,
+        zh: "服务正在停止，不再呼叫领导；有紧急事项待报，请立即人工联系带班领导".to_owned(),
+        en: "the service is stopping and calls no leaders any more: something urgent is open, call the duty leader by hand now"
+            .to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,6 +332,7 @@ mod tests {
         wake: Arc<Notify>,
         stopping: CancellationToken,
         finishing: CancellationToken,
+        memory: Remembered,
         orders: mpsc::Receiver<Input>,
         task: JoinHandle<()>,
     }
@@ -326,9 +368,9 @@ mod tests {
             finishing: CancellationToken::new(),
             pulse: Pulse::default(),
         };
-        let finishing = office.finishing.clone();
+        let (finishing, memory) = (office.finishing.clone(), office.memory.clone());
         let task = tokio::spawn(run(office, stopping.clone()));
-        Running { store, board, wake, stopping, finishing, orders, task }
+        Running { store, board, wake, stopping, finishing, memory, orders, task }
     }
 
     impl Running {
@@ -434,6 +476,8 @@ mod tests {
             .await;
         let silent = tokio::time::timeout(Duration::from_secs(1), room.orders.recv()).await;
         assert!(silent.is_err(), "the substitute is called by the next run: {silent:?}");
+        assert!(room.board.status().alarms.contains_key("withheld"), "the officer is told");
+        assert!(room.memory.lock().is_needed(), "and the matter is remembered");
         room.stop().await;
         let mut room = start(folder.path());
         let substitute = room.next_call().await;
@@ -473,5 +517,35 @@ mod tests {
         waited.await.expect("nothing is open any more");
         room.orders.close();
         room.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn esc_46_calls_that_finish_keep_whoever_is_due_waiting_for_a_minute_and_a_half() {
+        let (to, mut orders) = mpsc::channel(8);
+        let folder = tempfile::tempdir().unwrap();
+        let office = Office {
+            store: Store::open(&folder.path().join("log.db"), clock::random()).unwrap(),
+            policy: Policy::default(),
+            roster: Roster::default(),
+            orders: to,
+            wake: Arc::default(),
+            board: Board::new(),
+            memory: Remembered::default(),
+            open: OpenMatters::at(folder.path().join("open-matters")),
+            finishing: CancellationToken::new(),
+            pulse: Pulse::default(),
+        };
+        let board = office.board.clone();
+        let mut escalator =
+            Escalator { office, random: clock::random(), failing: None, withheld: None };
+        let now = clock::now();
+        let until = escalator.withhold(true, now).await.ok().flatten().map(|(at, _)| at);
+        assert_eq!(until, Some(now.mono + WITHHELD));
+        assert!(board.status().alarms.contains_key("withheld"));
+        assert!(escalator.withhold(false, now + WITHHELD).await.is_ok());
+        assert!(orders.try_recv().is_err() && board.status().alarms.is_empty(), "somebody knows");
+        assert!(escalator.withhold(true, now).await.is_ok());
+        assert!(escalator.withhold(true, now + WITHHELD).await.is_ok());
+        assert_eq!(orders.try_recv(), Ok(Input::Shutdown), "nobody is waited for any more");
     }
 }

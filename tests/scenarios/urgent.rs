@@ -380,10 +380,70 @@ fn esc_42_a_crash_while_he_is_told_of_two_matters_loses_neither() {
         }
         for entry in entries {
             assert!(room.is_acknowledged(entry), "crash after {after:?}");
+            assert_eq!(room.attempts(entry).len(), 1, "one call goes on, crash after {after:?}");
         }
         room.pass(minutes(2));
         room.expect_rings(&[LEADER, LEADER_OFFICE]);
     }
+}
+
+/// The log had it, the checkpoint did not: his telephone rings on, and the second matter is told of in that call.
+#[test]
+fn esc_42_what_was_claimed_for_a_call_that_goes_on_is_not_lost_with_the_order() {
+    let mut room = Room::open();
+    let first = a_call_in_progress(&mut room);
+    room.officer_flags_urgent(first);
+    room.rings(LEADER, AT_ONCE);
+    room.caller_hangs_up(first);
+    let second = room.caller_dials("102");
+    room.officer_answers(second);
+    room.pass(seconds(1));
+    room.keeper_stalls();
+    room.officer_flags_urgent(second);
+    room.pass(seconds(1));
+    assert_eq!(room.attempts(second).len(), 1);
+    room.kill_daemon();
+    room.pass(millis(300));
+    room.start_daemon();
+    room.pass(seconds(1));
+    let attempts = [first, second].map(|entry| room.attempts(entry));
+    assert_eq!(attempts.each_ref().map(Vec::len), [1, 2], "at once");
+    assert_eq!(attempts[1][0].result, Some(AttemptResult::Interrupted));
+    assert_eq!(attempts[1][1].joined, Some(attempts[0][0].id));
+    room.leader_answers();
+    assert_eq!(room.heard(LEADER)[0], Prompt::Several);
+    room.leader_presses('1');
+    hears(&mut room, Prompt::Next);
+    room.pass(millis(1100));
+    room.leader_presses('1');
+    room.pass(seconds(5));
+    assert!(room.is_acknowledged(first) && room.is_acknowledged(second));
+    room.caller_hangs_up(second);
+}
+
+/// Key 3 is for all that he is called for.
+#[test]
+fn esc_75_of_two_matters_both_are_told_to_the_substitute_at_once() {
+    let mut room = Room::open();
+    let entries = two_matters(&mut room);
+    room.leader_answers();
+    assert_eq!(room.heard(LEADER)[0], Prompt::Several);
+    room.leader_presses('3');
+    room.rings(SUBSTITUTE, seconds(2));
+    room.answers_and_listens(SUBSTITUTE);
+    assert_eq!(room.heard(SUBSTITUTE)[0], Prompt::Several);
+    room.presses(SUBSTITUTE, "1");
+    let next = |room: &Room| room.heard(SUBSTITUTE).last() == Some(&Prompt::Next);
+    room.until("the next", seconds(20), |room| next(room));
+    room.pass(millis(1100));
+    room.presses(SUBSTITUTE, "1");
+    room.pass(minutes(30));
+    for entry in entries {
+        assert!(room.is_acknowledged(entry));
+        let people: Vec<_> = room.attempts(entry).into_iter().map(|one| one.person).collect();
+        assert_eq!(people, ["张局", "李副局"], "he gets nothing more");
+    }
+    assert_eq!(room.phone(SUBSTITUTE).rings(), 1);
 }
 
 #[test]

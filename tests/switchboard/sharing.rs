@@ -4,8 +4,9 @@ use crate::one_phone;
 use crate::world::{World, ms, seconds};
 use dutyline::duty::ids::{AttemptId, CallId};
 use dutyline::duty::journal::{AttemptResult, Fact, Urgency};
+use dutyline::duty::pin::Pin;
 use dutyline::duty::prompts;
-use dutyline::duty::switchboard::{AckOutcome, Input, Unwanted};
+use dutyline::duty::switchboard::{AckOutcome, Errand, Input, LeaderCall, Unwanted};
 use dutyline::protocol::rtp::{Command, Party};
 use dutyline::protocol::sip::LegId;
 use uuid::Uuid;
@@ -189,8 +190,58 @@ fn esc_75_whoever_hands_on_hears_of_nothing_else() {
     world.prompt_ends();
     assert!(world.ended(leader));
     assert_eq!(world.outcome(first), Some((AttemptResult::HandedOn, 200)));
-    assert_eq!(world.outcome(second).map(|(result, _)| result), Some(AttemptResult::Cancelled));
+    assert_eq!(world.outcome(second), Some((AttemptResult::HandedOn, 200)));
+    let handed = Fact::HandedOn { attempt: second, entry: OTHER.into() };
+    assert_eq!(world.count(|fact| *fact == handed), 1, "his substitute is told of both at once");
     assert!(world.rung("98").is_none());
+    world.assert_clean();
+}
+
+#[test]
+fn esc_75_what_comes_while_he_hears_that_he_has_handed_on_is_handed_on_too() {
+    let (mut world, first, leader) = rings();
+    world.pick_up(leader);
+    world.pass(seconds(2));
+    world.press(Party::Leader, '3');
+    let second = joins(&mut world, first);
+    world.hang_up(leader);
+    let handed = Fact::HandedOn { attempt: second, entry: OTHER.into() };
+    assert_eq!(world.count(|fact| *fact == handed), 1);
+    assert_eq!(world.outcome(second), Some((AttemptResult::HandedOn, 200)));
+    world.assert_clean();
+}
+
+#[test]
+fn esc_14_whoever_guesses_at_the_pin_after_key_1_is_told_of_nothing_else() {
+    let mut world = one_phone();
+    let order = |call: CallId, number, joins| LeaderCall {
+        attempt: AttemptId(Uuid::from_u128(number)),
+        entry: call.into(),
+        person: "张局".to_owned(),
+        target: format!("9{number}"),
+        urgency: Urgency::Urgent,
+        ring: seconds(35),
+        errand: Errand::Tell,
+        after_cut: false,
+        pin: Pin::new("4711"),
+        joins,
+    };
+    let (first, second) = (AttemptId(Uuid::from_u128(7)), AttemptId(Uuid::from_u128(8)));
+    world.tell(Input::Notify(order(CallId(Uuid::from_u128(1)), 7, None)));
+    world.tell(Input::Notify(order(OTHER, 8, Some(first))));
+    let (leader, _) = world.rung("97").expect("his phone rings");
+    world.pick_up(leader);
+    presses_1(&mut world);
+    world.press(Party::Leader, '2');
+    for _ in 0..3 {
+        world.pass(ms(400));
+        world.press(Party::Leader, '#');
+    }
+    assert_eq!(world.spoken(), Some(prompts::PIN_REFUSED));
+    world.prompt_ends();
+    assert!(world.ended(leader));
+    assert_eq!(world.outcome(first), ACKNOWLEDGED, "key 1 needs no PIN");
+    assert_eq!(world.outcome(second), Some((AttemptResult::WrongPin, 200)));
     world.assert_clean();
 }
 

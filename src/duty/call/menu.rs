@@ -190,25 +190,26 @@ impl Menu {
             State::PinLate { .. } if key == '*' => vec![self.menu_again(now)],
             State::Inviting { .. } | State::Dictating { .. } => self.dictation_key(key, now),
             State::Fetching { .. } | State::Hearing { .. } => self.key_while_hearing(key, now),
-            State::Repeating { .. }
-            | State::Prompting { .. }
-            | State::Explaining { .. }
-            | State::Listening { .. } => self.choose(key, now),
-            State::Farewell { .. } if self.acknowledged && self.is_content(key) => {
-                self.content(key, now)
+            State::Repeating { .. } | State::Prompting { .. } | State::Listening { .. } => {
+                self.choose(key, now)
             }
+            State::Explaining { .. } if !self.acknowledged => self.choose(key, now),
             // Else the question for the PIN would drown the confirmation.
             State::Confirming { .. } if matches!(key, '5' | '6') && self.is_open(key) => {
                 self.content(key, now)
             }
-            State::Farewell { .. } if key == '1' && !self.acknowledged => self.acknowledge(now),
-            State::Farewell { .. } if key == '#' && self.others && self.acknowledged => {
-                self.hang_up()
-            }
-            State::Confirming { .. }
-            | State::Farewell { .. }
-            | State::PinLate { .. }
-            | State::Over => vec![],
+            State::Explaining { .. } | State::Farewell { .. } => self.key_after_all(key, now),
+            State::Confirming { .. } | State::PinLate { .. } | State::Over => vec![],
+        }
+    }
+
+    /// He knows, or has had his chances: nothing undoes that.
+    fn key_after_all(&mut self, key: char, now: Mono) -> Vec<Step> {
+        match key {
+            _ if self.acknowledged && self.is_content(key) => self.content(key, now),
+            '1' if !self.acknowledged => self.acknowledge(now),
+            '#' if self.others && self.acknowledged => self.hang_up(),
+            _ => vec![],
         }
     }
 

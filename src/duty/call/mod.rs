@@ -160,6 +160,13 @@ impl Call {
         }
     }
 
+    pub fn as_leader(&self) -> Option<&Leader> {
+        match self {
+            Call::Incoming(_) | Call::Outgoing(_) | Call::Testing(_) => None,
+            Call::Leader(call) => Some(call),
+        }
+    }
+
     /// He is told of it, or will be.
     pub fn tells_of(&self, attempt: AttemptId) -> bool {
         match self {

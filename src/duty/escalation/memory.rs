@@ -44,6 +44,8 @@ pub struct Look {
     pub until: Option<Deadline>,
     /// Open escalations whose siren sounds.
     pub sirens: u32,
+    /// Somebody is due for an open one, and is not called.
+    pub withheld: bool,
 }
 
 impl Memory {
@@ -177,6 +179,27 @@ impl Memory {
         look
     }
 
+    /// As `look`, but that nobody is called any more: what is not wanted is stopped.
+    pub fn last_stops(&mut self, policy: &Policy, now: Now) -> Look {
+        let mut look = Look::default();
+        for index in 0..self.known.len() {
+            self.stop_and_expire(index, policy, now, &mut look);
+            self.occupy(index);
+            let one = &self.known[index];
+            match decide(one, policy, &self.roster, now) {
+                Decision::Wait { until, why } => {
+                    look.until = earlier(look.until, Some((until, why)));
+                }
+                Decision::Done => {}
+                Decision::Notify(_)
+                | Decision::Siren
+                | Decision::Repeat { .. }
+                | Decision::RaiseAgain => look.withheld |= one.state == State::Open,
+            }
+        }
+        look
+    }
+
     fn stop_and_expire(&mut self, index: usize, policy: &Policy, now: Now, look: &mut Look) {
         let one = &mut self.known[index];
         for attempt in expired(one, policy, now) {
@@ -199,12 +222,15 @@ impl Memory {
         }
     }
 
-    /// Whoever is on the telephone for another matter.
+    /// Whoever is on the telephone for another matter, or has guessed at his PIN there.
     fn occupy(&mut self, index: usize) {
         let others = self.known.iter().enumerate().filter(|(nth, _)| *nth != index);
-        let flying = others.flat_map(|(_, one)| &one.attempts).filter(|one| one.ended.is_none());
+        let others = others.flat_map(|(_, one)| &one.attempts);
+        let guessed = others.clone().filter_map(Attempt::guessed).collect();
+        let flying = others.filter(|one| one.ended.is_none());
         let occupied = flying.map(Attempt::elsewhere).collect();
-        self.known[index].occupied = occupied;
+        let one = &mut self.known[index];
+        (one.occupied, one.guessed) = (occupied, guessed);
     }
 
     fn advance(
@@ -384,6 +410,7 @@ fn raised(entry: EntryId, urgency: Urgency, now: Now) -> Escalation {
         closed: false,
         attempts: vec![],
         occupied: vec![],
+        guessed: vec![],
     }
 }
 

@@ -16,6 +16,7 @@ use super::switchboard::Errand;
 use crate::protocol::now::{Mono, Now};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A moment that was written down. `mono` counts within the boot of the host it was written in;
@@ -73,6 +74,19 @@ pub struct Escalation {
     pub attempts: Vec<Attempt>,
     /// Calls that are under way for other escalations.
     pub occupied: Vec<Elsewhere>,
+    /// Wrong PINs that were typed in calls for other escalations.
+    pub guessed: Vec<Guessed>,
+}
+
+/// What somebody has typed that was not his PIN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guessed {
+    /// The one that the call has its name from.
+    pub call: AttemptId,
+    pub person: String,
+    pub guesses: u32,
+    /// The call ended with that.
+    pub refused: bool,
 }
 
 /// Somebody is being called for another matter, or listens to it.
@@ -99,12 +113,14 @@ impl Escalation {
             || attempts.any(acknowledged)
     }
 
-    /// What opens the content in his next call: nothing, where calls of his have been guesses.
+    /// What opens the content in his next call: nothing, where calls of his have been guesses, in whichever matter.
     pub fn pin_of(&self, person: &Person) -> Option<Pin> {
-        let his = || self.attempts.iter().filter(|one| one.person == person.name);
-        let wrong = |one: &&Attempt| matches!(one.ended, Some((_, AttemptResult::WrongPin)));
-        let guesses: u32 = his().map(|one| one.guesses).sum();
-        let refused = his().filter(wrong).count() >= GUESSED || guesses >= GUESSES;
+        let own = self.attempts.iter().filter_map(Attempt::guessed);
+        let all = own.chain(self.guessed.iter().cloned());
+        let his: Vec<Guessed> = all.filter(|one| one.person == person.name).collect();
+        let guesses: u32 = his.iter().map(|one| one.guesses).sum();
+        let wrong: BTreeSet<_> = his.iter().filter(|one| one.refused).map(|one| one.call).collect();
+        let refused = wrong.len() >= GUESSED || guesses >= GUESSES;
         person.pin.clone().map(|pin| if refused { Pin::Refused } else { pin })
     }
 }
@@ -157,6 +173,12 @@ impl Attempt {
     /// The one that the call has its name from.
     pub fn call(&self) -> AttemptId {
         self.joined.unwrap_or(self.id)
+    }
+
+    pub fn guessed(&self) -> Option<Guessed> {
+        let refused = matches!(self.ended, Some((_, AttemptResult::WrongPin)));
+        let (call, person, guesses) = (self.call(), self.person.clone(), self.guesses);
+        (refused || guesses > 0).then_some(Guessed { call, person, guesses, refused })
     }
 
     /// What is under way, as another escalation sees it.

@@ -187,7 +187,15 @@ fn outcome_of(name: &str) -> AckOutcome {
 /// The record, where he who pressed the key leads and another may stand in for him.
 fn substitute(sql: &Connection, handing: &Handing, now: Now) -> Result<Option<i64>> {
     let roster = in_force(sql, &listed(sql)?, now)?;
-    let leads = roster.holder(Role::Leader).is_some_and(|leader| leader.name == handing.person);
+    let holder = roster.holder(Role::Leader);
+    let leads = holder.is_some_and(|leader| leader.name == handing.person);
+    let stands_in = holder.and_then(|leader| leader.stands_in.as_ref());
+    // Of several matters that he hands on in one call, the first has put another in his place.
+    if let Some(already) = stands_in.filter(|already| already.absent == handing.person)
+        && handing.role == Role::Leader
+    {
+        return Ok(Some(already.record));
+    }
     if handing.role != Role::Leader || !leads {
         return Ok(None);
     }

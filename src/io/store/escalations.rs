@@ -1,31 +1,31 @@
 //! Escalations and their attempts: raised with the flag, decided and claimed in one transaction.
 
+mod loading;
+
+pub(super) use loading::load;
+
 use super::audit::{self, Actor};
 use super::calls;
 use super::entries::Withdrawn;
 use super::error::Result;
-use super::text::{Id, Ms, Named, moment, mono, mono_of, ms, name};
+use super::text::{Id, Named, mono, mono_of, ms, name};
 use super::writer::Tx;
-use super::{Store, attempts, duty, following, instructions, notices};
+use super::{Store, attempts, duty, following, notices};
 use crate::duty::escalation::{
-    Acked, Attempt, Decision, Elsewhere, Escalation, Place, Policy, State, Target, decide, expired,
-    unwanted,
+    Attempt, Decision, Escalation, Policy, State, Target, decide, expired, unwanted,
 };
 use crate::duty::ids::{AttemptId, CallId, EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Urgency};
-use crate::duty::pin;
-use crate::duty::roster::{Person, Role, Roster};
+use crate::duty::roster::{Person, Roster};
 use crate::duty::switchboard::{Errand, Input, LeaderCall, Unwanted};
 use crate::io::status::Live;
 use crate::protocol::now::{Deadline, Now, earlier};
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::time::Duration;
 
 /// Decisions in one cycle about one escalation before the rest waits for the next cycle.
 const DECISIONS: usize = 8;
-/// Attempts read beside those that always count: more than the fullest round has.
-const RECENT: i64 = 400;
 
 /// What one look at all escalations came to. It is committed: tell it, then wait.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,6 +38,8 @@ pub struct Cycle {
     pub until: Option<Deadline>,
     /// Open escalations whose siren sounds.
     pub sirens: u32,
+    /// Somebody is due for an open one, and is not called.
+    pub withheld: bool,
     /// People one of whose numbers turned out dead in an open escalation.
     pub dead: Vec<String>,
     /// What is open, and who holds each role: gone by while the log cannot be read.
@@ -186,7 +188,7 @@ fn cycle(
         let policy = own.as_ref().unwrap_or(policy);
         let entry = match calls {
             true => advance(tx, id, now, (policy, roster), &mut cycle)?,
-            false => stops(tx, id, now, (policy, roster), &mut cycle)?.entry,
+            false => withhold(tx, id, now, (policy, roster), &mut cycle)?,
         };
         if cycle.inputs.len() > before {
             cycle.live.push(Live::Escalation { entry });
@@ -280,6 +282,26 @@ fn stops(
         }
     }
     Ok(escalation)
+}
+
+/// Told to stop: what is due is left to the next run.
+fn withhold(
+    tx: &mut Tx<'_>,
+    id: EscalationId,
+    now: Now,
+    (policy, roster): (&Policy, &Roster),
+    cycle: &mut Cycle,
+) -> Result<EntryId> {
+    stops(tx, id, now, (policy, roster), cycle)?;
+    let escalation = load(tx.sql, id)?;
+    match decide(&escalation, policy, roster, now) {
+        Decision::Wait { until, why } => cycle.until = earlier(cycle.until, Some((until, why))),
+        Decision::Done => return Ok(escalation.entry),
+        Decision::Notify(_) | Decision::Siren | Decision::Repeat { .. } | Decision::RaiseAgain => {
+            cycle.withheld |= escalation.state == State::Open;
+        }
+    }
+    Ok(cycle.knows(escalation))
 }
 
 fn advance(
@@ -391,105 +413,6 @@ fn stop(sql: &Connection, attempt: AttemptId, now: Now) -> Result<bool> {
         .prepare_cached("UPDATE attempt SET stopped_ms = ?2 WHERE id = ?1 AND stopped_ms IS NULL")?
         .execute(params![Id(attempt), ms(now.wall)])?;
     Ok(stopped > 0)
-}
-
-pub(super) fn load(sql: &Connection, id: EscalationId) -> Result<Escalation> {
-    let mut escalation = sql
-        .prepare_cached(
-            "SELECT entry, urgency, state, round, round_ms, round_mono, siren_ms IS NOT NULL,
-               leader_reached_ms IS NOT NULL, acked_ms, acked_mono, read_ms IS NOT NULL,
-               closed_ms IS NOT NULL, acked_by FROM escalation WHERE id = ?1",
-        )?
-        .query_row([Id(id)], |row| {
-            Ok(Escalation {
-                id,
-                entry: row.get::<_, Id<EntryId>>(0)?.0,
-                urgency: row.get::<_, Named<Urgency>>(1)?.0,
-                state: match row.get_ref(2)?.as_str()? {
-                    "open" => State::Open,
-                    "acknowledged" => State::Acknowledged,
-                    _ => State::Withdrawn,
-                },
-                round: row.get(3)?,
-                round_began: moment(row.get(4)?, row.get(5)?),
-                siren: row.get(6)?,
-                leader_reached: row.get(7)?,
-                acked: match (row.get::<_, Option<Ms>>(8)?, row.get::<_, Option<String>>(12)?) {
-                    (Some(at), Some(person)) => Some(Acked { at: moment(at, row.get(9)?), person }),
-                    (None, _) | (_, None) => None,
-                },
-                read: row.get(10)?,
-                closed: row.get(11)?,
-                unconfirmed: None,
-                attempts: vec![],
-                occupied: vec![],
-            })
-        })?;
-    escalation.unconfirmed = instructions::unconfirmed(sql, id)?;
-    let mut rows = sql.prepare_cached(
-        "SELECT a.id, a.round, a.tier, a.call_of_tier, a.role, a.person, a.target, a.started_ms,
-           a.started_mono, a.ended_ms, a.ended_mono, a.result,
-           EXISTS (SELECT 1 FROM acknowledgement k WHERE k.attempt = a.id),
-           a.result = 'channel_failed' AND EXISTS (SELECT 1 FROM outage o
-             WHERE o.kind = 'line' AND o.to_ms >= a.ended_ms),
-           a.errand, h.at_ms, h.at_mono,
-           EXISTS (SELECT 1 FROM attempt_key k WHERE k.attempt = a.id AND k.key IN ('2', '9')),
-           (SELECT count(*) FROM attempt_key k WHERE k.attempt = a.id AND k.key = ?3), a.joined
-         FROM attempt a LEFT JOIN handing h ON h.attempt = a.id WHERE a.escalation = ?1 AND (a.ended_ms IS NULL
-           OR a.result = 'unreachable' OR h.at_ms IS NOT NULL
-           OR a.seq > (SELECT max(seq) FROM attempt WHERE escalation = ?1) - ?2)
-         ORDER BY a.seq",
-    )?;
-    let wrong = pin::WRONG.to_string();
-    let attempts = rows.query_map(params![Id(id), RECENT, wrong], attempt)?;
-    escalation.attempts = attempts.collect::<Result<_, _>>()?;
-    escalation.occupied = occupied(sql, id)?;
-    Ok(escalation)
-}
-
-/// Who is being called for other matters.
-fn occupied(sql: &Connection, id: EscalationId) -> Result<Vec<Elsewhere>> {
-    let mut rows = sql.prepare_cached(
-        "SELECT coalesce(joined, id), person, target, errand <> 'confirm' FROM attempt
-         WHERE ended_ms IS NULL AND escalation <> ?1 ORDER BY started_ms",
-    )?;
-    let rows = rows.query_map([Id(id)], |row| {
-        let call = row.get::<_, Id<AttemptId>>(0)?.0;
-        let (person, number, joinable) = (row.get(1)?, row.get(2)?, row.get(3)?);
-        Ok(Elsewhere { call, person, number, joinable })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
-    let place = match (row.get::<_, Option<u16>>(2)?, row.get::<_, Option<u16>>(3)?) {
-        (Some(tier), Some(call)) => Some(Place { tier: tier.into(), call: call.into() }),
-        (None, _) | (_, None) => None,
-    };
-    let ended = match row.get::<_, Option<Ms>>(9)? {
-        Some(at) => Some((moment(at, row.get(10)?), row.get::<_, Named<AttemptResult>>(11)?.0)),
-        None => None,
-    };
-    Ok(Attempt {
-        id: row.get::<_, Id<AttemptId>>(0)?.0,
-        round: row.get(1)?,
-        place,
-        role: row.get::<_, Named<Role>>(4)?.0,
-        person: row.get(5)?,
-        number: row.get(6)?,
-        started: moment(row.get(7)?, row.get(8)?),
-        ended,
-        errand: row.get::<_, Named<Errand>>(14)?.0,
-        acknowledged: row.get(12)?,
-        handed_on: match row.get::<_, Option<Ms>>(15)? {
-            Some(at) => Some(moment(at, row.get(16)?)),
-            None => None,
-        },
-        engaged: row.get(17)?,
-        line_is_back: row.get::<_, Option<bool>>(13)?.unwrap_or(false),
-        guesses: row.get(18)?,
-        joined: row.get::<_, Option<Id<AttemptId>>>(19)?.map(|joined| joined.0),
-    })
 }
 
 #[cfg(test)]

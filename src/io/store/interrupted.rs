@@ -44,23 +44,17 @@ impl Store {
 fn interrupt(sql: &Connection, go_on: &BTreeSet<CallId>, now: Now) -> Result<Vec<CallId>> {
     // The order to stop one may have been lost with the last run: it is given again.
     sql.execute("UPDATE attempt SET stopped_ms = NULL WHERE ended_ms IS NULL", [])?;
-    let mut rows =
-        sql.prepare("SELECT id, coalesce(joined, id) FROM attempt WHERE ended_ms IS NULL")?;
-    let attempts = rows.query_map([], |row| {
-        Ok((row.get::<_, Id<AttemptId>>(0)?.0, row.get::<_, Id<AttemptId>>(1)?.0))
-    })?;
-    let mut shared = BTreeSet::new();
-    for (attempt, host) in attempts.collect::<Result<Vec<_>, _>>()? {
-        if [attempt, host].into_iter().any(|one| go_on.contains(&CallId::from(one))) {
-            shared.insert(CallId::from(attempt));
-            continue;
+    let mut rows = sql.prepare("SELECT id FROM attempt WHERE ended_ms IS NULL")?;
+    let attempts = rows.query_map([], |row| Ok(row.get::<_, Id<AttemptId>>(0)?.0))?;
+    for attempt in attempts.collect::<Result<Vec<_>, _>>()? {
+        if !go_on.contains(&CallId::from(attempt)) {
+            attempts::ended(sql, attempt, AttemptResult::Interrupted, 0, now)?;
         }
-        attempts::ended(sql, attempt, AttemptResult::Interrupted, 0, now)?;
     }
     let mut rows = sql.prepare("SELECT id FROM call WHERE state <> 'ended' ORDER BY arrived_ms")?;
     let calls = rows.query_map([], |row| row.get::<_, Id<CallId>>(0))?;
     let mut calls = calls.collect::<Result<Vec<_>, _>>()?;
-    calls.retain(|call| !go_on.contains(&call.0) && !shared.contains(&call.0));
+    calls.retain(|call| !go_on.contains(&call.0));
     for call in &calls {
         calls::ended(sql, call.0, Disposition::Interrupted, None, 0, WHY, now)?;
         stretches::end_all(sql, call.0, true, now)?;

@@ -32,7 +32,7 @@ impl Leader {
     }
 
     /// Every attempt that is made in this call and not over.
-    pub(super) fn all(&self) -> impl Iterator<Item = AttemptId> + use<> {
+    pub fn all(&self) -> impl Iterator<Item = AttemptId> + use<> {
         let waiting = self.waiting.iter().map(|one| one.order.attempt);
         let all: Vec<AttemptId> = std::iter::once(self.order.attempt).chain(waiting).collect();
         all.into_iter()
@@ -59,6 +59,9 @@ impl Leader {
         }
         if self.picked_up {
             desk.note(Fact::AttemptAnswered { attempt }, now);
+        }
+        if self.result() == AttemptResult::HandedOn {
+            desk.note(Fact::HandedOn { attempt, entry: order.entry }, now);
         }
         self.mark_told();
         self.waiting.push_back(Waiting { order, told: false });
@@ -97,7 +100,8 @@ impl Leader {
     /// The next matter, where he has done with this one and is still there.
     pub(super) fn next(&mut self, desk: &mut Desk, now: Now) -> Option<Vec<Step>> {
         let result = self.result();
-        if !matches!(result, AttemptResult::Acknowledged | AttemptResult::Cancelled) {
+        let done = matches!(result, AttemptResult::Acknowledged | AttemptResult::Cancelled);
+        if !done || self.is_refused() {
             return None;
         }
         self.turn_to_next(result, 200, desk, now)?;
@@ -160,6 +164,17 @@ impl Leader {
         }
     }
 
+    /// Whoever has handed on one matter is not to be had for the others either.
+    pub(super) fn hand_on(&mut self, desk: &mut Desk, now: Now) {
+        for order in self.orders() {
+            desk.note(Fact::HandedOn { attempt: order.attempt, entry: order.entry }, now);
+        }
+    }
+
+    fn is_refused(&self) -> bool {
+        matches!(&self.state, State::Talking { menu, .. } if menu.is_refused())
+    }
+
     fn is_unsaid(&self) -> bool {
         matches!(&self.state, State::Talking { menu, .. } if menu.is_unsaid())
     }
@@ -173,11 +188,11 @@ impl Leader {
         desk: &mut Desk,
         now: Now,
     ) {
-        let said = !self.is_unsaid();
+        let (said, refused) = (!self.is_unsaid(), self.is_refused());
         for Waiting { order, told } in std::mem::take(&mut self.waiting) {
             let attempt = order.attempt;
             let result = match result {
-                AttemptResult::HandedOn => AttemptResult::Cancelled,
+                _ if refused => AttemptResult::WrongPin,
                 AttemptResult::Acknowledged
                 | AttemptResult::AnsweredNoKey
                 | AttemptResult::WrongPin

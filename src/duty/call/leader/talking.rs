@@ -155,7 +155,7 @@ impl Leader {
                 Step::Leave(key) => desk.leaving.push((attempt, entry, key)),
                 Step::Key(key) => desk.note(Fact::AttemptKey { attempt, key }, now),
                 Step::Acknowledge => desk.note(Fact::Acknowledged { attempt, entry }, now),
-                Step::HandOn => desk.note(Fact::HandedOn { attempt, entry }, now),
+                Step::HandOn => self.hand_on(desk, now),
                 Step::Fetch => desk.out.push_back(Output::Fetch { attempt, entry }),
                 Step::Hear => {
                     let name = prompts::RECORDING;

@@ -37,6 +37,11 @@ impl Menu {
         self.proven || self.terms.pin.is_none()
     }
 
+    /// Whoever it is has guessed at the PIN too often: nothing more is told him in this call.
+    pub fn is_refused(&self) -> bool {
+        self.wrong_pins >= WRONG_PINS
+    }
+
     /// The number that a checkpoint leaves out.
     pub fn give_pin(&mut self, pin: Pin) {
         self.terms.pin = Some(pin);
@@ -122,7 +127,7 @@ impl Menu {
         }
         self.wrong_pins += 1;
         let guess = Step::Key(pin::WRONG);
-        if self.wrong_pins >= WRONG_PINS {
+        if self.is_refused() {
             if !self.acknowledged {
                 self.result = AttemptResult::WrongPin;
             }

@@ -25,14 +25,16 @@ impl Menu {
             State::Prompting { .. }
             | State::Explaining { .. }
             | State::Listening { .. }
-            | State::Inviting { .. }
-            | State::PinLate { .. } => vec![self.explain(prompts::ALSO, 0, now)],
+            | State::Inviting { .. } => vec![self.explain(prompts::ALSO, 0, now)],
             State::Fetching { .. } | State::Hearing { .. } => {
                 let mut steps = self.let_go(now);
                 steps.push(self.explain(prompts::ALSO, 0, now));
                 steps
             }
-            State::AskingPin { .. } | State::Dictating { .. } => vec![Step::Play(prompts::ALSO)],
+            // Where he is still to press `*`, a digit is no key.
+            State::AskingPin { .. } | State::PinLate { .. } | State::Dictating { .. } => {
+                vec![Step::Play(prompts::ALSO)]
+            }
             State::Repeating { .. }
             | State::Confirming { .. }
             | State::Farewell { .. }

@@ -68,6 +68,7 @@ impl Room {
             closed: false,
             attempts: vec![],
             occupied: vec![],
+            guessed: vec![],
         };
         Self {
             escalation,

@@ -4,7 +4,7 @@ mod engine;
 
 use super::*;
 use crate::duty::journal::{Fact, Noted};
-use crate::duty::pin::Pin;
+use crate::duty::pin::{self, Pin};
 use crate::duty::switchboard::AckOutcome;
 use crate::io::store::entries::Flagged;
 use crate::io::store::tests::{at, entry, note, officer, one, roster, store};
@@ -255,6 +255,48 @@ fn esc_14_guesses_count_however_their_call_ends() {
     assert_eq!(pins, [asked(), asked(), asked(), Some(Pin::Refused)], "six in all");
 }
 
+/// The PIN is his, not that of a matter.
+#[test]
+fn esc_14_guesses_count_in_every_matter_that_is_open() {
+    let store = store();
+    let (first, second) = (entry(&store, 1, 0.0), entry(&store, 2, 0.0));
+    flag(&store, first, Urgency::Urgent, 0.0);
+    let mut people = roster();
+    people.people[0].pin = Pin::new("4711");
+    let call = |seconds| {
+        let cycle = store.escalate(at(seconds), &ladders(), &people).unwrap();
+        match cycle.inputs.into_iter().next().expect("he is called") {
+            Input::Notify(call) => call,
+            other => panic!("{other:?}"),
+        }
+    };
+    let attempt = call(0.0).attempt;
+    for guess in 0..6 {
+        let key = pin::WRONG;
+        note(&store, 5.0 + f64::from(guess), Fact::AttemptKey { attempt, key });
+    }
+    flag(&store, second, Urgency::Urgent, 20.0);
+    let other = call(20.1);
+    assert_eq!((other.entry, other.joins), (second, Some(attempt)));
+    assert_eq!(other.pin, Some(Pin::Refused));
+}
+
+#[test]
+fn esc_46_told_to_stop_what_is_due_is_withheld_and_known() {
+    let store = store();
+    let entry = entry(&store, 1, 0.0);
+    let stops = |seconds| wait(store.last_stops(at(seconds), &ladders(), &roster())).unwrap();
+    flag(&store, entry, Urgency::Urgent, 0.0);
+    let (calls, _) = cycle(&store, 0.0);
+    let rings = stops(1.0);
+    assert_eq!((rings.withheld, rings.known.len()), (false, 1), "he is being called");
+    end(&store, &calls[0], AttemptResult::Unreachable, 2.0);
+    let due = stops(2.0);
+    assert_eq!((due.withheld, due.known.len(), due.inputs), (true, 1, vec![]));
+    acknowledge(&store, &calls[0], 3.0);
+    assert!(!stops(3.0).withheld, "somebody knows");
+}
+
 #[test]
 fn a_withdrawal_needs_a_reason_stops_the_calls_and_allows_a_new_flag() {
     let store = store();
@@ -328,13 +370,16 @@ fn esc_27_a_matter_whose_call_is_gone_has_a_call_of_its_own_and_a_crash_cuts_bot
     flag(&store, fourth, Urgency::Urgent, 3.0);
     let (more, _) = cycle(&store, 3.1);
     let host = more[0].joins.unwrap();
-    let go_on = [CallId::from(host)].into();
+    let told_of = more.iter().find(|call| call.entry == third).unwrap().attempt;
+    let go_on = [host, told_of].map(CallId::from).into();
     wait(store.interrupted_calls(go_on, at(10.0))).unwrap();
     let results = |entry| {
         let view = wait(store.entry(entry)).unwrap().unwrap();
         view.escalations[0].attempts.iter().map(|attempt| attempt.result).collect::<Vec<_>>()
     };
-    assert_eq!((results(third), results(fourth)), (vec![None], vec![None]), "it goes on");
+    assert_eq!(results(third), [None], "it goes on");
+    let cut = [Some(AttemptResult::Interrupted)];
+    assert_eq!(results(fourth), cut, "the call goes on, and does not know of it");
     wait(store.interrupted_calls([].into(), at(11.0))).unwrap();
     for entry in [first, second, third, fourth] {
         assert_eq!(results(entry), [Some(AttemptResult::Interrupted)]);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::duty::pin::Pin;
-use crate::duty::prompts::{ALSO, BEEP, ENTER_PIN, MORE, NEXT, RECORDING, SEVERAL};
+use crate::duty::prompts::{ALSO, BEEP, ENTER_PIN, MORE, NEXT, PIN_LATE, RECORDING, SEVERAL};
 
 fn committed(menu: &mut Menu, ms: u64) {
     assert_eq!(menu.handle_key('1', at(ms)), [Step::Silence, Step::Acknowledge]);
@@ -115,7 +115,41 @@ fn esc_27_his_pin_is_typed_once_in_a_call_and_guessed_at_three_times() {
     for n in 0..3 {
         menu.next(terms(), true, at(2_000 + n * 1_000));
         menu.handle_key('2', at(2_100 + n * 1_000));
+        assert!(!menu.is_refused());
         menu.handle_key('#', at(2_200 + n * 1_000));
     }
     assert_eq!(menu.result(), AttemptResult::WrongPin);
+    assert!(menu.is_refused(), "he is told of nothing else");
+}
+
+#[test]
+fn esc_28_what_is_still_typed_of_a_pin_is_no_key_when_another_matter_comes() {
+    let terms = Terms { sentence: URGENT, pin: Pin::new("4711"), plain: false };
+    let (mut menu, _) = Menu::start(terms, at(0), at(90_000));
+    menu.handle_key('2', at(2_000));
+    menu.handle_timeout(at(32_000));
+    assert_eq!(menu.handle_timeout(at(62_000)), [Step::Play(PIN_LATE)]);
+    assert_eq!(menu.handle_another(at(63_000)), [Step::Play(ALSO)]);
+    for key in "4713#".chars() {
+        assert_eq!(menu.handle_key(key, at(64_000)), [], "{key}");
+    }
+    assert_eq!(menu.result(), AttemptResult::AnsweredNoKey);
+    assert_eq!(menu.handle_key('*', at(65_000)), [Step::Play(URGENT)]);
+}
+
+#[test]
+fn esc_28_whoever_knows_cannot_hand_on_while_he_is_told_of_another_matter() {
+    let mut menu = answered();
+    committed(&mut menu, 2_000);
+    menu.handle_key('2', at(4_000));
+    menu.handle_sound(true, at(4_000));
+    assert_eq!(menu.handle_another(at(9_000)).last(), Some(&Step::Play(ALSO)));
+    for key in ['1', '3', '7'] {
+        assert_eq!(menu.handle_key(key, at(9_500)), [], "{key}");
+    }
+    assert_eq!(menu.result(), AttemptResult::Acknowledged);
+    assert_eq!(menu.handle_key('2', at(10_000)).last(), Some(&Step::Fetch));
+    menu.handle_sound(false, at(10_000));
+    assert_eq!(menu.handle_key('3', at(10_500)), []);
+    assert_eq!(menu.handle_key('#', at(10_600)), [Step::HangUp], "on to the next");
 }
