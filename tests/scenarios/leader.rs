@@ -301,7 +301,7 @@ fn esc_28_a_second_matter_is_told_of_in_the_call_and_its_turn_comes() {
     room.presses(LEADER, "1");
     room.until("its turn", seconds(5), |room| room.heard(LEADER).contains(&Prompt::Next));
     assert!(room.is_acknowledged(first) && !room.is_acknowledged(second));
-    room.pass(millis(600));
+    room.pass(millis(1100));
     room.presses(LEADER, "1");
     room.pass(seconds(5));
     assert!(room.is_acknowledged(second));

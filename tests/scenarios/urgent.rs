@@ -318,7 +318,7 @@ fn esc_27_two_urgent_matters_are_told_of_in_one_call_and_each_has_its_key() {
     room.pass(millis(200));
     assert!(room.is_acknowledged(entries[0]) && !room.is_acknowledged(entries[1]));
     hears(&mut room, Prompt::Next);
-    room.pass(millis(600));
+    room.pass(millis(1100));
     room.leader_presses('1');
     room.pass(seconds(5));
     assert!(room.is_acknowledged(entries[1]));
@@ -347,7 +347,7 @@ fn esc_27_whatever_is_due_when_he_is_called_is_told_of_in_that_call() {
     assert_eq!(room.heard(number)[0], Prompt::Several);
     room.presses(number, "1");
     room.until("the next", seconds(20), |room| room.heard(number).last() == Some(&Prompt::Next));
-    room.pass(millis(600));
+    room.pass(millis(1100));
     room.presses(number, "1");
     room.pass(seconds(5));
     for entry in entries {

@@ -211,10 +211,8 @@ fn esc_75_what_comes_while_he_hears_that_he_has_handed_on_is_handed_on_too() {
     world.assert_clean();
 }
 
-#[test]
-fn esc_14_whoever_guesses_at_the_pin_after_key_1_is_told_of_nothing_else() {
-    let mut world = one_phone();
-    let order = |call: CallId, number, joins| LeaderCall {
+fn order(call: CallId, number: u128, joins: Option<AttemptId>) -> LeaderCall {
+    LeaderCall {
         attempt: AttemptId(Uuid::from_u128(number)),
         entry: call.into(),
         person: "张局".to_owned(),
@@ -223,12 +221,87 @@ fn esc_14_whoever_guesses_at_the_pin_after_key_1_is_told_of_nothing_else() {
         ring: seconds(35),
         errand: Errand::Tell,
         after_cut: false,
-        pin: Pin::new("4711"),
+        pin: None,
         joins,
-    };
+    }
+}
+
+#[test]
+fn esc_27_what_comes_too_late_for_a_call_is_told_of_in_one_other() {
+    let (mut world, first, leader) = rings();
+    world.refuse(leader, 486);
+    let second = joins(&mut world, first);
+    let third = world.joins_of(CallId(Uuid::from_u128(3)), 9, first);
+    let (leader, _) = world.rung("98").expect("a call of its own");
+    assert!(world.rung("99").is_none(), "never two calls to him");
+    let into = Fact::AttemptMoved { attempt: third, into: Some(second) };
+    assert_eq!(world.count(|fact| *fact == into), 1);
+    world.pick_up(leader);
+    assert_eq!(world.spoken(), Some(prompts::SEVERAL));
+    world.hang_up(leader);
+    world.assert_clean();
+}
+
+#[test]
+fn esc_27_while_a_call_is_given_up_he_is_busy_for_another() {
+    let (mut world, first, _) = rings();
+    world.wire_works = false;
+    world.pass(seconds(35));
+    assert_eq!(world.outcome(first), None, "his phone may be picked up yet");
+    let second = joins(&mut world, first);
+    world.wire_works = true;
+    assert_eq!(world.outcome(second), Some((AttemptResult::Busy, 486)));
+    world.pass(seconds(3));
+    assert!(world.rung("98").is_none());
+    assert_eq!(world.outcome(first).map(|(result, _)| result), Some(AttemptResult::NoAnswer));
+}
+
+#[test]
+fn esc_27_nobody_is_told_of_what_is_anothers() {
+    let (mut world, first, leader) = rings();
+    let other = LeaderCall { person: "李副局".to_owned(), ..order(OTHER, 8, Some(first)) };
+    let second = other.attempt;
+    world.tell(Input::Notify(other));
+    assert!(moved(&world, second));
+    let (substitute, _) = world.rung("98").expect("he has a call of his own");
+    world.pick_up(leader);
+    assert_eq!(world.spoken(), Some(prompts::URGENT));
+    world.hang_up(leader);
+    world.refuse(substitute, 486);
+    world.assert_clean();
+}
+
+/// He listens, and has no key 1 to press: the urgent matter has its turn all the same.
+#[test]
+fn esc_28_after_a_reminder_comes_what_waits() {
+    let mut world = one_phone();
+    let remind =
+        LeaderCall { errand: Errand::Remind, ..order(CallId(Uuid::from_u128(1)), 7, None) };
+    let first = remind.attempt;
+    world.tell(Input::Notify(remind));
+    let (leader, _) = world.rung("97").expect("his phone rings");
+    world.pick_up(leader);
+    world.pass(seconds(2));
+    let second = joins(&mut world, first);
+    world.press(Party::Leader, '2');
+    world.prompt_ends();
+    world.prompt_ends();
+    world.pass(seconds(26));
+    assert_eq!(world.outcome(first), Some((AttemptResult::AnsweredNoKey, 200)));
+    assert_eq!(world.spoken(), Some(prompts::NEXT));
+    presses_1(&mut world);
+    world.prompt_ends();
+    assert_eq!(world.outcome(second), ACKNOWLEDGED);
+    world.assert_clean();
+}
+
+#[test]
+fn esc_14_whoever_guesses_at_the_pin_after_key_1_is_told_of_nothing_else() {
+    let mut world = one_phone();
+    let with_pin = |order| LeaderCall { pin: Pin::new("4711"), ..order };
     let (first, second) = (AttemptId(Uuid::from_u128(7)), AttemptId(Uuid::from_u128(8)));
-    world.tell(Input::Notify(order(CallId(Uuid::from_u128(1)), 7, None)));
-    world.tell(Input::Notify(order(OTHER, 8, Some(first))));
+    world.tell(Input::Notify(with_pin(order(CallId(Uuid::from_u128(1)), 7, None))));
+    world.tell(Input::Notify(with_pin(order(OTHER, 8, Some(first)))));
     let (leader, _) = world.rung("97").expect("his phone rings");
     world.pick_up(leader);
     presses_1(&mut world);

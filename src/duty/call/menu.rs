@@ -69,6 +69,15 @@ pub struct Menu {
     /// And has not been told so.
     #[serde(default)]
     unsaid: bool,
+    /// He has been told so, and has not heard since what he may press.
+    #[serde(default)]
+    said: bool,
+    /// A key of his told that he is there.
+    #[serde(default)]
+    pressed: bool,
+    /// What he presses before was meant for the matter before.
+    #[serde(default)]
+    deaf_until: Option<Mono>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -158,6 +167,9 @@ impl Menu {
             rings: None,
             others: false,
             unsaid: false,
+            said: false,
+            pressed: false,
+            deaf_until: None,
         };
         (menu, vec![Step::Play(sentence)])
     }
@@ -182,7 +194,8 @@ impl Menu {
     }
 
     pub fn handle_key(&mut self, key: char, now: Mono) -> Vec<Step> {
-        if now.since(self.answered_at) < DEAF {
+        let deaf = self.deaf_until.is_some_and(|until| now < until);
+        if deaf || now.since(self.answered_at) < DEAF {
             return vec![];
         }
         match self.state {
@@ -231,6 +244,7 @@ impl Menu {
 
     /// A key tells that somebody is there.
     fn answered(&mut self) {
+        self.pressed = true;
         if !self.acknowledged {
             self.result = AttemptResult::AnsweredNoKey;
         }
@@ -343,13 +357,16 @@ impl Menu {
     fn spoken(&mut self, now: Mono) -> Vec<Step> {
         match self.state {
             State::Prompting { more: 0, .. } => {
+                self.said = false;
                 self.state = State::Listening { until: now + KEY_WINDOW };
                 vec![]
             }
             State::Prompting { more, .. } => {
+                self.said = false;
                 self.state = State::Prompting { more: more - 1, until: now + PROMPT_AT_MOST };
                 vec![self.say(self.terms.sentence)]
             }
+            State::Explaining { more, .. } if self.unsaid => vec![self.say_also(more, now)],
             State::Explaining { .. } => vec![self.menu_again(now)],
             State::Farewell { .. } => self.hang_up(),
             State::Hearing { since } => vec![self.heard(since, now), self.menu_again(now)],

@@ -61,7 +61,7 @@ pub fn unwanted(escalation: &Escalation, roster: &Roster) -> Vec<AttemptId> {
 /// Attempts in flight that nothing was heard of for too long.
 pub fn expired(escalation: &Escalation, policy: &Policy, now: Now) -> Vec<AttemptId> {
     in_flight(escalation)
-        .filter(|attempt| attempt.started.age(now) >= lease(attempt, policy))
+        .filter(|attempt| attempt.began().age(now) >= lease(attempt, policy))
         .map(|attempt| attempt.id)
         .collect()
 }
@@ -336,7 +336,7 @@ impl<'a> Look<'a> {
         let mut next = in_flight(self.escalation)
             .map(|attempt| {
                 let lease = millis(lease(attempt, self.policy));
-                (self.rel(attempt.started) + lease, "an attempt is in flight")
+                (self.rel(attempt.began()) + lease, "an attempt is in flight")
             })
             .min();
         for want in first.into_values() {

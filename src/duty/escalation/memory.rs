@@ -330,7 +330,9 @@ impl Memory {
                 self.of(*attempt, |_, attempt| attempt.guesses += 1);
             }
             Fact::AttemptMoved { attempt, into } => {
-                self.of(*attempt, |_, attempt| attempt.joined = *into);
+                self.of(*attempt, |_, attempt| {
+                    (attempt.joined, attempt.moved) = (*into, Some(now.into()));
+                });
             }
             Fact::AttemptHeard { attempt, lasts } if *lasts >= HEARD => {
                 self.of(*attempt, |read, _| *read = true);
@@ -431,6 +433,7 @@ fn attempt(made: &Made, now: Now) -> Attempt {
         line_is_back: false,
         guesses: 0,
         joined: made.joins,
+        moved: None,
     }
 }
 

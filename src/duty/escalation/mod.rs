@@ -167,9 +167,16 @@ pub struct Attempt {
     pub guesses: u32,
     /// The one whose call it shares.
     pub joined: Option<AttemptId>,
+    /// When it came into the call in which it is made, where that is not its first.
+    pub moved: Option<Moment>,
 }
 
 impl Attempt {
+    /// Since when it is made in its call.
+    pub fn began(&self) -> Moment {
+        self.moved.unwrap_or(self.started)
+    }
+
     /// The one that the call has its name from.
     pub fn call(&self) -> AttemptId {
         self.joined.unwrap_or(self.id)

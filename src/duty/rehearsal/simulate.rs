@@ -189,6 +189,7 @@ impl Rehearsal<'_> {
             line_is_back: false,
             guesses: 0,
             joined: target.joins,
+            moved: None,
         });
     }
 

@@ -10,6 +10,7 @@ use crate::duty::pin::Pin;
 use crate::protocol::now::Now;
 use crate::protocol::rtp::Party;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A call to a leader, ordered by the escalator.
@@ -117,25 +118,42 @@ impl Switchboard {
         self.calls.insert(id, Call::Leader(Box::new(call)));
     }
 
-    /// Given back where there is no such call any more: then it is a call of its own.
+    /// Given back where there is no such call any more, nor another to him: then it is a call of its own. One that
+    /// ends or is full makes him busy: never two calls to one person.
     fn joins_another(&mut self, order: LeaderCall, now: Now) -> Option<LeaderCall> {
         let Some(other) = order.joins else { return Some(order) };
         let attempt = order.attempt;
+        let order = self.joins_call(self.call_of(other), order, now)?;
+        let to_him = |call: &Call| call.as_leader().is_some_and(|one| one.calls(&order.person));
+        let call = self.calls.iter().find(|(_, call)| to_him(call)).map(|(id, _)| *id);
+        let into = call.map(|call| AttemptId(call.0));
+        if into != Some(other) {
+            self.desk.note(Fact::AttemptMoved { attempt, into }, now);
+        }
+        let Some(call) = call else { return Some(LeaderCall { joins: None, ..order }) };
+        if self.joins_call(call, order, now).is_some() {
+            let result = AttemptResult::Busy;
+            self.desk.note(Fact::AttemptEnded { attempt, result, status: 486 }, now);
+        }
+        None
+    }
+
+    fn joins_call(&mut self, call: CallId, order: LeaderCall, now: Now) -> Option<LeaderCall> {
         let mut order = Some(order);
-        self.on_leader(other, |leader, desk| {
-            order = order.take().and_then(|order| leader.join(order, desk, now));
+        self.turn(call, |call, desk| {
+            if let Some(leader) = call.to_leader() {
+                order = order.take().and_then(|order| leader.join(order, desk, now));
+            }
         });
-        let order = order?;
-        self.desk.note(Fact::AttemptMoved { attempt, into: None }, now);
-        Some(LeaderCall { joins: None, ..order })
+        order
     }
 
     /// Whom a call has ended for before he was told of everything: one call for the rest.
     pub(super) fn call_afresh(&mut self, now: Now) {
-        let mut first = None;
+        let mut first = BTreeMap::new();
         for order in std::mem::take(&mut self.desk.afresh) {
             let attempt = order.attempt;
-            let into = *first.get_or_insert(attempt);
+            let into = *first.entry(order.person.clone()).or_insert(attempt);
             let joins = Some(into).filter(|into| *into != attempt);
             self.desk.note(Fact::AttemptMoved { attempt, into: joins }, now);
             self.on_notify(LeaderCall { joins, ..order }, now);

@@ -1,7 +1,7 @@
 //! Rows of the attempts to reach somebody: what became of each.
 
 use super::error::Result;
-use super::text::{Id, mono, ms, name};
+use super::text::{Id, Named, mono, ms, name};
 use super::{acknowledgements, calls, recordings};
 use crate::duty::ids::{AttemptId, CallId, EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Made};
@@ -51,10 +51,42 @@ pub(super) fn moved(
     sql: &Connection,
     attempt: AttemptId,
     into: Option<AttemptId>,
+    now: Now,
 ) -> Result<Option<Live>> {
-    sql.prepare_cached("UPDATE attempt SET joined = ?2 WHERE id = ?1 AND ended_ms IS NULL")?
-        .execute(params![Id(attempt), into.map(Id)])?;
+    let before = host(sql, attempt)?;
+    sql.prepare_cached(
+        "UPDATE attempt SET joined = ?2, moved_ms = ?3, moved_mono = ?4
+         WHERE id = ?1 AND ended_ms IS NULL",
+    )?
+    .execute(params![Id(attempt), into.map(Id), ms(now.wall), mono(now)])?;
+    if before != attempt {
+        left(sql, before, now)?;
+    }
     changed(sql, attempt)
+}
+
+/// A call in which something was to be told of, and is not: where it is over, nobody else says so.
+fn left(sql: &Connection, host: AttemptId, now: Now) -> Result<()> {
+    let Some(call) = over(sql, host)? else { return Ok(()) };
+    let ended: Option<(Named<AttemptResult>, u16)> = sql
+        .prepare_cached("SELECT result, status FROM attempt WHERE id = ?1")?
+        .query_row([Id(host)], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if let Some((Named(result), status)) = ended {
+        let disposition = acknowledgements::disposition(result);
+        calls::ended(sql, call, disposition, None, status, &name(result), now)?;
+        recordings::finalize(sql, call)?;
+    }
+    Ok(())
+}
+
+/// The attempt that the call has its name from, and its recording.
+pub(super) fn host(sql: &Connection, attempt: AttemptId) -> Result<AttemptId> {
+    let host: Option<Id<AttemptId>> = sql
+        .prepare_cached("SELECT coalesce(joined, id) FROM attempt WHERE id = ?1")?
+        .query_row([Id(attempt)], |row| row.get(0))
+        .optional()?;
+    Ok(host.map_or(attempt, |host| host.0))
 }
 
 /// Whether it is told of in the call of another, where it would be recorded too.
@@ -66,11 +98,7 @@ pub(super) fn is_joined(sql: &Connection, attempt: AttemptId) -> Result<bool> {
 
 /// The call of an attempt that is over, where nothing else is told of in it any more.
 pub(super) fn over(sql: &Connection, attempt: AttemptId) -> Result<Option<CallId>> {
-    let host: Option<Id<AttemptId>> = sql
-        .prepare_cached("SELECT coalesce(joined, id) FROM attempt WHERE id = ?1")?
-        .query_row([Id(attempt)], |row| row.get(0))
-        .optional()?;
-    let host = host.map_or(attempt, |host| host.0);
+    let host = host(sql, attempt)?;
     let goes_on = sql
         .prepare_cached(
             "SELECT 1 FROM attempt WHERE (id = ?1 OR joined = ?1) AND ended_ms IS NULL",

@@ -212,16 +212,14 @@ fn pressed(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<AckOutcome>
 /// What is heard of a leader before his attempt is over.
 fn on_attempt(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<Live>> {
     match fact {
-        Fact::AttemptMoved { attempt, into } => attempts::moved(sql, *attempt, *into),
+        Fact::AttemptMoved { attempt, into } => attempts::moved(sql, *attempt, *into, now),
         Fact::AttemptRinging { attempt } => attempts::ringing(sql, *attempt, now),
         Fact::AttemptDialled { attempt } => {
-            recordings::begin(sql, (*attempt).into(), now)?;
+            recordings::begin(sql, attempts::host(sql, *attempt)?.into(), now)?;
             attempts::changed(sql, *attempt)
         }
         Fact::AttemptAnswered { attempt } => {
-            if !attempts::is_joined(sql, *attempt)? {
-                recordings::begin(sql, (*attempt).into(), now)?;
-            }
+            recordings::begin(sql, attempts::host(sql, *attempt)?.into(), now)?;
             attempts::answered(sql, *attempt, now)
         }
         Fact::AttemptKey { attempt, key } => attempts::key(sql, *attempt, *key, now),

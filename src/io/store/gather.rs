@@ -60,7 +60,9 @@ impl Store {
             let query = "WITH wanted AS (SELECT id FROM entry WHERE id = ?1
                  OR ?1 IS NULL AND occurred_ms >= ?2 AND occurred_ms < ?3)
                SELECT (SELECT count(*) FROM wanted), (SELECT coalesce(sum(bytes), 0) FROM recording
-                 WHERE call IN (SELECT id FROM call WHERE entry IN (SELECT id FROM wanted)))";
+                 WHERE call IN (SELECT id FROM call WHERE entry IN (SELECT id FROM wanted)
+                   UNION SELECT a.joined FROM escalation e JOIN attempt a ON a.escalation = e.id
+                     WHERE e.entry IN (SELECT id FROM wanted) AND a.joined IS NOT NULL))";
             let extent = |row: &rusqlite::Row<'_>| {
                 Ok(Extent { entries: row.get::<_, Whole>(0)?.0, bytes: row.get::<_, Whole>(1)?.0 })
             };
@@ -194,7 +196,27 @@ fn related(sql: &Connection, entries: &[EntryId]) -> Result<Rows> {
             }
         }
     }
+    shared(sql, &tables, &mut found)?;
     Ok(found)
+}
+
+/// Where a leader was told of it in a call that began for another matter: that call and its recording, nothing else of
+/// the other matter.
+fn shared(sql: &Connection, tables: &[chain::Structure], found: &mut Rows) -> Result<()> {
+    let joined = |(columns, cells): &Row| {
+        let at = columns.iter().position(|column| column == "joined")?;
+        cells[at].text().map(str::to_owned)
+    };
+    let attempts = found.iter().filter(|((kind, _), _)| kind == "attempt");
+    let calls: BTreeSet<String> = attempts.filter_map(|(_, row)| joined(row)).collect();
+    let ids = json(&calls)?;
+    for (kind, link) in [("call", "id"), ("recording", "call")] {
+        for table in tables.iter().filter(|table| table.0 == kind) {
+            let by = format!("\"{link}\" IN (SELECT value FROM json_each(?1))");
+            found.extend(select(sql, table, &by, params![ids])?);
+        }
+    }
+    Ok(())
 }
 
 /// From the first of an entry's calls to the end of the last.

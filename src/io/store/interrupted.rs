@@ -78,7 +78,10 @@ fn forget_other_boots(sql: &Connection, boot: &str) -> Result<()> {
     )?;
     sql.execute("UPDATE handing SET at_mono = NULL", [])?;
     sql.execute("UPDATE instruction SET at_mono = NULL", [])?;
-    sql.execute("UPDATE attempt SET started_mono = NULL, ended_mono = NULL", [])?;
+    sql.execute(
+        "UPDATE attempt SET started_mono = NULL, ended_mono = NULL, moved_mono = NULL",
+        [],
+    )?;
     sql.execute("UPDATE delivery SET made_mono = NULL", [])?;
     sql.execute("UPDATE delivery_try SET started_mono = NULL, ended_mono = NULL", [])?;
     Ok(())

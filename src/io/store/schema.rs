@@ -29,6 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0017_copies.sql"),
     include_str!("migrations/0018_call_lists.sql"),
     include_str!("migrations/0019_joined.sql"),
+    include_str!("migrations/0020_moved.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

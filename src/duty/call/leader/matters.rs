@@ -5,11 +5,11 @@ use crate::duty::call::desk::Desk;
 use crate::duty::call::menu::{Menu, Step};
 use crate::duty::ids::{AttemptId, CallId};
 use crate::duty::journal::{AttemptResult, Fact};
-use crate::duty::switchboard::{LeaderCall, Unwanted};
+use crate::duty::switchboard::{Errand, LeaderCall, Unwanted};
 use crate::protocol::now::Now;
 use serde::{Deserialize, Serialize};
 
-/// More wait for the next call.
+/// For more he is busy, and called again.
 pub const MATTERS_MAX: usize = 256;
 
 /// A matter that has not had its turn.
@@ -38,7 +38,11 @@ impl Leader {
         all.into_iter()
     }
 
-    /// Another matter for him. Given back where this call is about to end.
+    pub fn calls(&self, person: &str) -> bool {
+        self.order.person == person
+    }
+
+    /// Another matter for him. Given back where this call is about to end, or is none that tells of anything.
     pub fn join(&mut self, order: LeaderCall, desk: &mut Desk, now: Now) -> Option<LeaderCall> {
         let rings = match self.state {
             State::Calling { .. } => false,
@@ -46,7 +50,9 @@ impl Leader {
             State::Talking { .. } => true,
             State::GivingUp { .. } | State::Over => return Some(order),
         };
-        if self.waiting.len() >= MATTERS_MAX || self.tells_of(order.attempt) {
+        let tells = matches!(self.order.errand, Errand::Tell | Errand::Remind);
+        let fits = tells && self.calls(&order.person);
+        if !fits || self.waiting.len() >= MATTERS_MAX || self.tells_of(order.attempt) {
             return Some(order);
         }
         let attempt = order.attempt;
@@ -100,20 +106,34 @@ impl Leader {
     /// The next matter, where he has done with this one and is still there.
     pub(super) fn next(&mut self, desk: &mut Desk, now: Now) -> Option<Vec<Step>> {
         let result = self.result();
-        let done = matches!(result, AttemptResult::Acknowledged | AttemptResult::Cancelled);
-        if !done || self.is_refused() {
+        if !self.is_done(result) || self.is_refused() {
             return None;
         }
         self.turn_to_next(result, 200, desk, now)?;
         let terms = self.terms(desk);
         let others = !self.waiting.is_empty();
+        let untold = self.waiting.iter().any(|one| !one.told);
         match &mut self.state {
-            State::Talking { menu, .. } => Some(menu.next(terms, others, now.mono)),
+            State::Talking { menu, .. } => {
+                let steps = menu.next(terms, others, now.mono);
+                if untold {
+                    menu.leave_unsaid();
+                }
+                Some(steps)
+            }
             State::Calling { .. }
             | State::Ringing { .. }
             | State::GivingUp { .. }
             | State::Over => None,
         }
+    }
+
+    /// Whoever is reminded knows already: any key says that he is there.
+    fn is_done(&self, result: AttemptResult) -> bool {
+        let pressed = matches!(&self.state, State::Talking { menu, .. } if menu.has_pressed());
+        let reminded = self.order.errand == Errand::Remind && pressed;
+        matches!(result, AttemptResult::Acknowledged | AttemptResult::Cancelled)
+            || result == AttemptResult::AnsweredNoKey && reminded
     }
 
     fn turn_to_next(

@@ -21,7 +21,7 @@ impl Leader {
         let State::Talking { menu, .. } = &mut self.state else { return };
         let steps = menu.handle_key(key, now.mono);
         if !steps.is_empty() && !std::mem::replace(&mut self.picked_up, true) {
-            desk.note(Fact::AttemptAnswered { attempt: self.attempt() }, now);
+            self.all().for_each(|attempt| desk.note(Fact::AttemptAnswered { attempt }, now));
         }
         self.carry_out(steps, desk, now);
     }
@@ -41,7 +41,7 @@ impl Leader {
             Tone::FaxCalls | Tone::FaxAnswers => false,
         };
         if first {
-            desk.note(Fact::AttemptRinging { attempt: self.attempt() }, since);
+            self.all().for_each(|attempt| desk.note(Fact::AttemptRinging { attempt }, since));
         }
     }
 

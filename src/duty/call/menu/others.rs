@@ -1,6 +1,6 @@
 //! Several matters in one call (escalation.md, D): that there are more is said, and then each has its turn.
 
-use super::{Menu, PROMPT_AT_MOST, State, Step, Terms, content};
+use super::{DEAF, Menu, PROMPT_AT_MOST, State, Step, Terms, content};
 use crate::duty::journal::AttemptResult;
 use crate::duty::prompts;
 use crate::protocol::now::Mono;
@@ -13,7 +13,7 @@ const NEXT_MATTER: Duration = Duration::from_secs(90);
 impl Menu {
     /// Instead of the first sentence: there is more than one matter, each of which will have its own.
     pub fn announce(&mut self, now: Mono) -> Vec<Step> {
-        self.others = true;
+        (self.others, self.said) = (true, true);
         vec![self.explain(prompts::SEVERAL, 1, now)]
     }
 
@@ -22,13 +22,15 @@ impl Menu {
     pub fn handle_another(&mut self, now: Mono) -> Vec<Step> {
         self.others = true;
         match self.state {
-            State::Prompting { .. }
-            | State::Explaining { .. }
-            | State::Listening { .. }
-            | State::Inviting { .. } => vec![self.explain(prompts::ALSO, 0, now)],
+            // He knows that more follows: first he hears what he may press.
+            State::Prompting { .. } | State::Explaining { .. } if self.said => vec![],
+            State::Prompting { more, .. } | State::Explaining { more, .. } => {
+                vec![self.say_also(more, now)]
+            }
+            State::Listening { .. } | State::Inviting { .. } => vec![self.say_also(0, now)],
             State::Fetching { .. } | State::Hearing { .. } => {
                 let mut steps = self.let_go(now);
-                steps.push(self.explain(prompts::ALSO, 0, now));
+                steps.push(self.say_also(0, now));
                 steps
             }
             // Where he is still to press `*`, a digit is no key.
@@ -57,8 +59,21 @@ impl Menu {
 
     /// Before anything else that takes long.
     pub(super) fn say_first(&mut self, now: Mono) -> Option<Step> {
-        let unsaid = std::mem::take(&mut self.unsaid);
-        unsaid.then(|| self.explain(prompts::ALSO, 0, now))
+        self.unsaid.then(|| self.say_also(0, now))
+    }
+
+    pub(super) fn say_also(&mut self, more: u8, now: Mono) -> Step {
+        (self.unsaid, self.said) = (false, true);
+        self.explain(prompts::ALSO, more, now)
+    }
+
+    /// Beside what he hears of next there is more, of which he was not told.
+    pub fn leave_unsaid(&mut self) {
+        (self.unsaid, self.said) = (true, false);
+    }
+
+    pub fn has_pressed(&self) -> bool {
+        self.pressed
     }
 
     /// He has done with a matter, and hears of the next one. His PIN need not be typed again.
@@ -66,8 +81,9 @@ impl Menu {
         self.proven &= terms.pin == self.terms.pin;
         self.terms = terms;
         self.ends_at = (now + NEXT_MATTER).min(self.answered_at + content::CALL_MAX);
-        (self.others, self.unsaid) = (others, false);
-        (self.wrong, self.acknowledged) = (0, false);
+        self.deaf_until = Some(now + DEAF);
+        (self.others, self.said, self.unsaid) = (others, others, false);
+        (self.wrong, self.acknowledged, self.pressed) = (0, false, false);
         self.result = AttemptResult::AnsweredNoKey;
         vec![self.explain(prompts::NEXT, 1, now)]
     }

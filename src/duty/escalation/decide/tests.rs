@@ -156,6 +156,7 @@ impl Room {
             line_is_back: false,
             guesses: 0,
             joined: target.joins,
+            moved: None,
         });
     }
 

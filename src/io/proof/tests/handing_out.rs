@@ -2,14 +2,17 @@
 
 use super::{Log, assert_sound, first_file, flip, log};
 use crate::duty::entry::Field;
-use crate::duty::journal::{Disposition, Fact};
+use crate::duty::escalation::Policy;
+use crate::duty::journal::{AttemptResult, Disposition, Fact, Urgency};
+use crate::duty::switchboard::Input;
 use crate::io::clock;
 use crate::io::proof::bundle::{Bundle, Order};
 use crate::io::proof::handed::{self, Handed};
 use crate::io::proof::key::SigningKey;
 use crate::io::proof::{crc, tables, zip};
-use crate::io::store::tests::{arrival, at, call, note, officer, one};
-use crate::io::store::{Scope, Store};
+use crate::io::store::tests::{arrival, at, call, note, officer, one, roster};
+use crate::io::store::{Scope, Sealed, Store};
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -85,6 +88,43 @@ async fn rec_e2_what_did_not_work_while_somebody_called_is_handed_out_with_his_c
         outages.contains("时钟被调整 +3600.0 秒") && !outages.contains("disk full"),
         "{outages}"
     );
+}
+
+/// A leader was told of it in the call that began for another matter.
+#[tokio::test]
+async fn rec_e2_the_recording_of_a_call_that_two_matters_share_is_handed_out_with_either() {
+    let log = log().await;
+    let store = log.open();
+    store.flag(&officer(), call(2).into(), Urgency::Urgent, at(310.0)).await.unwrap();
+    let cycle = store.next_calls(at(311.0), &Policy::default(), &roster()).await.unwrap();
+    let orders = cycle.inputs.into_iter().filter_map(|input| match input {
+        Input::Notify(order) => Some(order),
+        _ => None,
+    });
+    let (host, joined): (Vec<_>, Vec<_>) = orders.partition(|order| order.joins.is_none());
+    let (host, joined) = (&host[0], &joined[0]);
+    assert_eq!(joined.joins, Some(host.attempt));
+    let (name, content) = (format!("{}.wav", host.attempt), "what he said");
+    fs::write(log.path("recordings").join(&name), content).unwrap();
+    let sha256 = hex::encode(Sha256::digest(content));
+    let sealed = Sealed { wav: name.into(), sha256, bytes: 12, ..Sealed::default() };
+    for order in [host, joined] {
+        let (attempt, result) = (order.attempt, AttemptResult::Acknowledged);
+        note(&store, 320.0, Fact::AttemptAnswered { attempt });
+        note(&store, 330.0, Fact::AttemptEnded { attempt, result, status: 200 });
+    }
+    assert!(store.recording_sealed(host.attempt.into(), sealed, at(340.0)).await.unwrap());
+    let scope = Scope::Entry(joined.entry);
+    assert_eq!(store.extent(scope).await.unwrap().bytes, 1_212);
+    let bundle = bundle(&log, &store, scope).await.unwrap().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let folder = bundle.write_into(elsewhere.path()).unwrap();
+    assert!(check(&folder).is_sound());
+    let rows = fs::read_to_string(folder.join("rows.jsonl")).unwrap();
+    let of = |kind: &str| {
+        rows.lines().filter(|row| row.contains(&format!("\"kind\":\"{kind}\""))).count()
+    };
+    assert_eq!((of("recording"), of("escalation"), of("attempt")), (2, 1, 1), "{rows}");
 }
 
 fn note_end(store: &Store, n: u8, seconds: f64) {

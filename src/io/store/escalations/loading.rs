@@ -56,7 +56,8 @@ pub(in crate::io::store) fn load(sql: &Connection, id: EscalationId) -> Result<E
              WHERE o.kind = 'line' AND o.to_ms >= a.ended_ms),
            a.errand, h.at_ms, h.at_mono,
            EXISTS (SELECT 1 FROM attempt_key k WHERE k.attempt = a.id AND k.key IN ('2', '9')),
-           (SELECT count(*) FROM attempt_key k WHERE k.attempt = a.id AND k.key = ?3), a.joined
+           (SELECT count(*) FROM attempt_key k WHERE k.attempt = a.id AND k.key = ?3), a.joined,
+           a.moved_ms, a.moved_mono
          FROM attempt a LEFT JOIN handing h ON h.attempt = a.id WHERE a.escalation = ?1 AND (a.ended_ms IS NULL
            OR a.result = 'unreachable' OR h.at_ms IS NOT NULL
            OR a.seq > (SELECT max(seq) FROM attempt WHERE escalation = ?1) - ?2)
@@ -130,5 +131,9 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         line_is_back: row.get::<_, Option<bool>>(13)?.unwrap_or(false),
         guesses: row.get(18)?,
         joined: row.get::<_, Option<Id<AttemptId>>>(19)?.map(|joined| joined.0),
+        moved: match row.get::<_, Option<Ms>>(20)? {
+            Some(at) => Some(moment(at, row.get(21)?)),
+            None => None,
+        },
     })
 }

@@ -390,6 +390,39 @@ fn esc_27_a_matter_whose_call_is_gone_has_a_call_of_its_own_and_a_crash_cuts_bot
     assert!(again.iter().all(|call| call.after_cut));
 }
 
+/// His call was over before the second matter came to it.
+#[test]
+fn esc_27_what_is_moved_leaves_a_call_that_is_over_and_has_its_time_anew() {
+    let store = store();
+    let (first, second) = (entry(&store, 1, 0.0), entry(&store, 2, 0.0));
+    flag(&store, first, Urgency::Urgent, 2.0);
+    flag(&store, second, Urgency::Urgent, 2.0);
+    let (calls, _) = cycle(&store, 2.1);
+    let joined = calls.iter().find(|call| call.joins.is_some()).unwrap();
+    let host = calls.iter().find(|call| call.joins.is_none()).unwrap();
+    note(&store, 3.0, Fact::AttemptDialled { attempt: joined.attempt });
+    let recorded = one::<String>(&store, "SELECT call FROM recording");
+    assert_eq!(recorded, host.attempt.to_string(), "the tape is that of the call");
+    let call = |of: &LeaderCall, column: &str| {
+        let query = format!("SELECT {column} FROM call WHERE id = '{}'", of.attempt);
+        one::<String>(&store, &query)
+    };
+    end(&store, host, AttemptResult::AnsweredNoKey, 900.0);
+    assert_ne!(call(host, "state"), "ended", "it may be told of there still");
+    for _ in 0..2 {
+        note(&store, 900.1, Fact::AttemptMoved { attempt: joined.attempt, into: None });
+    }
+    assert_eq!(
+        (call(host, "state"), call(host, "why")),
+        ("ended".into(), "answered_no_key".into())
+    );
+    assert_eq!(one::<String>(&store, "SELECT state FROM recording"), "finalizing");
+    assert_ne!(call(joined, "state"), "ended");
+    assert!(!cycle(&store, 1_000.0).1.contains(&joined.attempt), "it has just begun");
+    assert!(cycle(&store, 1_081.0).1.contains(&joined.attempt));
+    wait(store.verify_audit()).unwrap();
+}
+
 #[test]
 fn esc_42_an_attempt_cut_by_a_crash_is_made_again_at_once() {
     let store = store();

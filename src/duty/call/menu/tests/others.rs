@@ -113,13 +113,55 @@ fn esc_27_his_pin_is_typed_once_in_a_call_and_guessed_at_three_times() {
     assert_eq!(menu.handle_key('2', at(31_000)).last(), Some(&Step::Fetch));
     let (mut menu, _) = Menu::start(terms(), at(0), at(90_000));
     for n in 0..3 {
-        menu.next(terms(), true, at(2_000 + n * 1_000));
-        menu.handle_key('2', at(2_100 + n * 1_000));
+        menu.next(terms(), true, at(2_000 + n * 2_000));
+        menu.handle_key('2', at(3_100 + n * 2_000));
         assert!(!menu.is_refused());
-        menu.handle_key('#', at(2_200 + n * 1_000));
+        menu.handle_key('#', at(3_200 + n * 2_000));
     }
     assert_eq!(menu.result(), AttemptResult::WrongPin);
     assert!(menu.is_refused(), "he is told of nothing else");
+}
+
+#[test]
+fn esc_10_a_key_that_was_meant_for_the_matter_before_is_none_for_the_next() {
+    let mut menu = answered();
+    committed(&mut menu, 2_000);
+    menu.handle_key('#', at(4_000));
+    next(&mut menu, false, 4_000);
+    assert_eq!(menu.handle_key('1', at(4_999)), []);
+    assert_eq!(menu.result(), AttemptResult::AnsweredNoKey);
+    committed(&mut menu, 5_000);
+}
+
+#[test]
+fn esc_28_matters_that_come_one_after_the_other_do_not_keep_the_keys_from_him() {
+    let mut menu = answered();
+    assert_eq!(menu.handle_another(at(3_000)), [Step::Play(ALSO)]);
+    assert_eq!(menu.handle_another(at(4_000)), [], "it is being said");
+    assert_eq!(menu.handle_played(ALSO, at(7_000)), [Step::Play(URGENT)]);
+    assert_eq!(menu.handle_another(at(9_000)), [], "he knows that more follows");
+    assert_eq!(menu.handle_played(URGENT, at(15_000)), [Step::Play(URGENT)], "twice all the same");
+    assert_eq!(menu.handle_another(at(17_000)), [Step::Play(ALSO)]);
+    let (mut menu, _) = Menu::start(URGENT, at(0), at(90_000));
+    menu.announce(at(0));
+    assert_eq!(menu.handle_another(at(1_000)), [], "what # does is heard to its end");
+    assert!(!menu.is_unsaid());
+}
+
+#[test]
+fn esc_28_what_waits_behind_the_next_and_was_not_told_of_is_told_of_after_it() {
+    let mut menu = answered();
+    committed(&mut menu, 2_000);
+    menu.handle_another(at(3_000));
+    menu.handle_another(at(3_500));
+    menu.handle_key('#', at(4_000));
+    next(&mut menu, true, 4_000);
+    menu.leave_unsaid();
+    assert!(menu.is_unsaid());
+    assert_eq!(menu.handle_played(NEXT, at(7_000)), [Step::Play(ALSO)]);
+    assert!(!menu.is_unsaid());
+    assert_eq!(menu.handle_played(ALSO, at(11_000)), [Step::Play(URGENT)]);
+    assert_eq!(menu.handle_played(URGENT, at(19_000)), [Step::Play(URGENT)], "twice");
 }
 
 #[test]
