@@ -457,8 +457,8 @@ mod tests {
         use crate::io::store::tests::call;
         use crate::io::store::{Finding, Sealed};
         use crate::protocol::rtp::sound::Fault;
-        let store = store();
-        let is_sealed = |n: u8, seconds: u64, party: &str, fault: Option<Fault>| {
+        let (log, another) = (store(), store());
+        let is_sealed = |store: &Store, n: u8, seconds: u64, party: &str, fault: Option<Fault>| {
             let (from_ms, lasts_ms, party) = (3000, 4000, party.to_owned());
             let finding = fault.map(|fault| Finding { party, fault, from_ms, lasts_ms });
             let sealed = Sealed {
@@ -467,18 +467,18 @@ mod tests {
                 findings: finding.into_iter().collect(),
                 ..Sealed::default()
             };
-            entry(&store, n, 0.0);
-            note(&store, 5.0, Fact::Answered { call: call(n), phone: "p".to_owned() });
+            entry(store, n, 0.0);
+            note(store, 5.0, Fact::Answered { call: call(n), phone: "p".to_owned() });
             let now = at(f64::from(n) * 100.0);
             assert!(wait(store.recording_sealed(call(n), sealed, now)).unwrap());
             wait(store.last_good_recording()).unwrap()
         };
         let sealed = |n: u8| Some(at(f64::from(n) * 100.0).wall);
-        assert_eq!(is_sealed(1, 1, "caller", None), None, "too short to say");
-        assert_eq!(is_sealed(2, 9, "caller", None), sealed(2));
-        assert_eq!(is_sealed(3, 9, "caller", Some(Fault::Muted)), sealed(2));
-        assert_eq!(is_sealed(4, 9, "officer", Some(Fault::Silent)), sealed(2));
-        assert_eq!(is_sealed(5, 9, "officer", Some(Fault::Static)), sealed(2));
-        assert_eq!(is_sealed(6, 9, "officer", Some(Fault::Muted)), sealed(6));
+        assert_eq!(is_sealed(&log, 1, 1, "caller", None), None, "too short to say");
+        assert_eq!(is_sealed(&log, 2, 9, "caller", None), sealed(2));
+        assert_eq!(is_sealed(&log, 3, 9, "caller", Some(Fault::Muted)), sealed(2));
+        assert_eq!(is_sealed(&log, 4, 9, "officer", Some(Fault::Silent)), sealed(2));
+        assert_eq!(is_sealed(&log, 5, 9, "officer", Some(Fault::Static)), sealed(2));
+        assert_eq!(is_sealed(&another, 6, 9, "officer", Some(Fault::Muted)), sealed(6));
     }
 }
