@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench load -- [spine|relay|urgent] [calls] [seconds]`; these three by default.
 //! `-- signalling [calls a second] [seconds]` and `-- setup [calls a second] [seconds]` run by themselves, as does
-//! `-- calls [how many]`, which goes on where it was ended.
+//! `-- calls [how many]`, which goes on where it was ended, and `-- search [entries]`.
 
 mod awake;
 mod bare;
@@ -12,6 +12,7 @@ mod crowd;
 mod daemon;
 mod phones;
 mod relay;
+mod search;
 mod setup;
 mod signalling;
 mod spine;
@@ -33,6 +34,9 @@ fn main() {
     }
     if asked("setup") {
         return setup::run(numbers.next().unwrap_or(50) as u32, numbers.next().unwrap_or(30));
+    }
+    if asked("search") {
+        return search::run(numbers.next().unwrap_or(1_000_000));
     }
     let calls = numbers.next().unwrap_or(100) as usize;
     let seconds = numbers.next().unwrap_or(30);

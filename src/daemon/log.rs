@@ -93,8 +93,10 @@ pub fn keep_log(
     let (store, board) = (readers.store.clone(), readers.board.clone());
     let ladders = ladder::keep(traced, store.clone(), board.clone(), stopping.clone());
     let recordings = logbook::keep_recordings(recordings, store, board, stopping.clone());
+    let indexed = readers.store.clone().index_all(stopping.clone());
     let facts = logbook::keep_facts(facts, readers, stopping.clone());
-    vec![tokio::spawn(facts), tokio::spawn(recordings), tokio::spawn(ladders)]
+    let (facts, recordings) = (tokio::spawn(facts), tokio::spawn(recordings));
+    vec![facts, recordings, tokio::spawn(ladders), tokio::spawn(indexed)]
 }
 
 /// The one-time link of the first account, while there is no account.

@@ -6,6 +6,7 @@ use super::ids::CallId;
 use super::numbers::Numbering;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Records of one list; a PBX of a town writes fewer in a year.
 const ROWS_MAX: usize = 1_000_000;
@@ -153,14 +154,19 @@ pub fn read(
 /// Each listed call with ours: of the same caller, the nearest in time within `tolerance`, each of ours once. What is left
 /// beside one that is found already is another row of the same call.
 pub fn reconcile(listed: &[Listed], ours: &[Ours], tolerance: TimeDelta) -> Vec<Match> {
-    let mut pairs = vec![];
+    let by_caller = by_caller(ours);
+    let near = |one: &Listed| {
+        let of_him = by_caller.get(one.caller.as_str()).map_or(&[][..], Vec::as_slice);
+        let first = one.at.checked_sub_signed(tolerance).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let last = one.at.checked_add_signed(tolerance).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let from = of_him.partition_point(|(at, _)| *at < first);
+        let to = of_him.partition_point(|(at, _)| *at <= last);
+        let apart = one.at;
+        of_him[from..to].iter().map(move |(at, index)| ((apart - *at).abs(), *index))
+    };
+    let mut pairs: Vec<(TimeDelta, usize, usize)> = vec![];
     for (a, one) in listed.iter().enumerate() {
-        for (b, other) in ours.iter().enumerate() {
-            let apart = (one.at - other.at).abs();
-            if one.caller == other.caller && apart <= tolerance {
-                pairs.push((apart, a, b));
-            }
-        }
+        pairs.extend(near(one).map(|(apart, b)| (apart, a, b)));
     }
     pairs.sort_unstable();
     let (mut of_listed, mut taken) = (vec![None; listed.len()], vec![false; ours.len()]);
@@ -169,12 +175,7 @@ pub fn reconcile(listed: &[Listed], ours: &[Ours], tolerance: TimeDelta) -> Vec<
             (of_listed[a], taken[b]) = (Some(b), true);
         }
     }
-    let again = |listed: &Listed| {
-        let near = ours.iter().filter(|other| {
-            listed.caller == other.caller && (listed.at - other.at).abs() <= tolerance
-        });
-        near.min_by_key(|other| (listed.at - other.at).abs())
-    };
+    let again = |listed: &Listed| near(listed).min().map(|(_, index)| &ours[index]);
     let judged = listed.iter().zip(of_listed).map(|(listed, of)| {
         let own = of.map(|index| &ours[index]);
         let ours = own.or_else(|| again(listed));
@@ -188,6 +189,16 @@ pub fn reconcile(listed: &[Listed], ours: &[Ours], tolerance: TimeDelta) -> Vec<
         Match { listed: listed.clone(), found, call: ours.map(|ours| ours.call) }
     });
     judged.collect()
+}
+
+/// Our calls of each caller, in the order of time.
+fn by_caller(ours: &[Ours]) -> BTreeMap<&str, Vec<(DateTime<Utc>, usize)>> {
+    let mut by_caller: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for (index, one) in ours.iter().enumerate() {
+        by_caller.entry(&one.caller).or_default().push((one.at, index));
+    }
+    by_caller.values_mut().for_each(|calls| calls.sort_unstable());
+    by_caller
 }
 
 /// Whether a list and our calls in its time have nothing in common: its clock or its columns are others than we think.
@@ -410,7 +421,68 @@ mod tests {
         assert_eq!(found, [Some(call(8)), Some(call(7))]);
     }
 
+    /// Every pair looked at.
+    fn slowly(listed: &[Listed], ours: &[Ours], tolerance: TimeDelta) -> Vec<Option<CallId>> {
+        let fits = |a: usize, b: usize| {
+            let apart = (listed[a].at - ours[b].at).abs();
+            (listed[a].caller == ours[b].caller && apart <= tolerance).then_some((apart, a, b))
+        };
+        let all = (0..listed.len()).flat_map(|a| (0..ours.len()).map(move |b| (a, b)));
+        let mut pairs: Vec<_> = all.filter_map(|(a, b)| fits(a, b)).collect();
+        pairs.sort();
+        let (mut of, mut taken) = (vec![None; listed.len()], vec![false; ours.len()]);
+        for (_, a, b) in &pairs {
+            if of[*a].is_none() && !taken[*b] {
+                (of[*a], taken[*b]) = (Some(*b), true);
+            }
+        }
+        let again = |a| pairs.iter().find(|pair| pair.1 == a).map(|pair| pair.2);
+        let of = of.into_iter().enumerate().map(|(a, of)| of.or_else(|| again(a)));
+        of.map(|of| of.map(|b| ours[b].call)).collect()
+    }
+
+    /// `n` calls, of so many callers in turn, so many milliseconds apart.
+    fn many(n: usize, callers: usize, apart: i64) -> (Vec<Listed>, Vec<Ours>) {
+        let start = at("2026-01-01 00:00:00");
+        let one = |n: usize| (start + TimeDelta::milliseconds(n as i64 * apart), n % callers);
+        let listed = (0..n).map(|n| {
+            let (at, caller) = one(n);
+            Listed { line: n + 1, at, caller: format!("8{caller}"), answered: true }
+        });
+        let ours = (0..n).rev().map(|n| {
+            let (at, caller) = one(n);
+            let (call, caller) = (call(n as u128), format!("8{caller}"));
+            Ours { call, at: at + TimeDelta::seconds(1), caller, answered: true, recorded: true }
+        });
+        (listed.collect(), ours.collect())
+    }
+
+    /// Every pair would be forty thousand million.
+    #[test]
+    fn a_list_of_two_hundred_thousand_calls_takes_a_moment() {
+        let (listed, ours) = many(200_000, 500, 3_000);
+        let found = reconcile(&listed, &ours, TimeDelta::seconds(30));
+        assert!(found.iter().enumerate().all(|(n, one)| one.call == Some(call(n as u128))));
+    }
+
     proptest! {
+        #[test]
+        fn a_list_is_matched_as_by_looking_at_every_pair(
+            n in 0..24_usize, callers in 1..3_usize, apart in prop::collection::vec(0..40_i64, 48),
+        ) {
+            let (mut listed, mut ours) = many(n, callers, 9_000);
+            for (one, by) in listed.iter_mut().zip(&apart) {
+                one.at += TimeDelta::seconds(*by);
+            }
+            for (one, by) in ours.iter_mut().zip(&apart[24..]) {
+                one.at -= TimeDelta::seconds(*by);
+            }
+            let tolerance = TimeDelta::seconds(30);
+            let found = reconcile(&listed, &ours, tolerance);
+            let found: Vec<_> = found.into_iter().map(|one| one.call).collect();
+            prop_assert_eq!(found, slowly(&listed, &ours, tolerance));
+        }
+
         #[test]
         fn whatever_stands_in_a_list_is_read_or_named(text in ".{0,300}") {
             let _ = read(&text, &Columns::default(), &Numbering::default(), &["1001"]);

@@ -25,3 +25,4 @@ pub mod rehearsal;
 pub mod roster;
 pub mod self_test;
 pub mod switchboard;
+pub mod words;

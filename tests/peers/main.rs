@@ -45,6 +45,7 @@ mod registrar;
 mod registration;
 mod rtpengine;
 mod rude;
+mod search_page;
 mod secrecy;
 mod self_test;
 mod shift;

@@ -102,6 +102,11 @@ impl Room {
         Self { store, board, url, roster, closing, folder, page, server }
     }
 
+    /// A page of it.
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
     async fn server_stops(&mut self) {
         self.closing.cancel();
         if let Some(server) = self.server.take() {

@@ -22,6 +22,8 @@ pub enum StoreError {
     Held { folder: PathBuf, holder: String },
     #[error("too much waits to be written")]
     Overloaded,
+    #[error("the answer took too long and was given up")]
+    TooLong,
     #[error("the log has been closed")]
     Closed,
     /// A row that must be there is not, a constraint was broken: our mistake.
@@ -38,6 +40,7 @@ impl StoreError {
             | Self::Newer { .. }
             | Self::OldSqlite(_)
             | Self::Held { .. }
+            | Self::TooLong
             | Self::Closed
             | Self::Bug(_) => false,
         }
@@ -71,6 +74,9 @@ impl StoreError {
                 "another daemon uses this data folder: stop it first",
             ),
             Self::Overloaded => ("写入排队过多，请检查磁盘速度", "check the speed of the disk"),
+            Self::TooLong => {
+                ("查询过宽，请增加条件或缩小日期范围", "ask for less: more words, fewer days")
+            }
             Self::Closed => ("服务正在停止", "the service is stopping"),
             Self::Bug(_) => ("程序错误，请联系维护人员", "a fault of the program: report it"),
         };
@@ -83,6 +89,7 @@ impl From<rusqlite::Error> for StoreError {
         let why = error.to_string();
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::OperationInterrupted) => Self::TooLong,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(why),
             Some(

@@ -25,6 +25,7 @@ mod following;
 mod gather;
 mod heads;
 mod heartbeat;
+mod index;
 mod instructions;
 mod interrupted;
 mod ladders;
@@ -39,6 +40,7 @@ mod readers;
 mod recordings;
 mod revisions;
 mod schema;
+mod search;
 mod self_tests;
 mod sessions;
 mod stretches;
@@ -68,6 +70,7 @@ pub use outages::{OutageKind, OutageRow};
 pub use people::{Account, Added, NewPerson, PersonId, Who};
 pub use recordings::{Finding, Gap, KeptFiles, Key, RecordingFile, RecordingState, Sealed};
 pub use revisions::{Change, RevisionKind};
+pub use search::{COUNTED, Hit, Hits, Query, Said};
 pub use self_tests::SelfTestRow;
 pub use sessions::{LinkUse, Login, SESSION_HOURS};
 pub use stretches::{StretchKind, StretchRow};
@@ -81,8 +84,10 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
+use std::time::Duration;
 use tokio::sync::watch;
 use writer::{Tx, Writer};
 
@@ -96,6 +101,8 @@ struct Inner {
     writer: Writer,
     /// `None`: reads go through the writer's connection (in memory).
     readers: Option<Readers>,
+    /// Older entries are not found yet.
+    indexing: AtomicBool,
     _folder: Option<folder::Held>,
 }
 
@@ -126,13 +133,27 @@ impl Store {
     fn open_file(path: &Path, random: Random, held: Option<folder::Held>) -> Result<Self> {
         let writer = Writer::thread(schema::open(path)?, random)?;
         let readers = Some(Readers::new(path));
-        Ok(Self { inner: Arc::new(Inner { writer, readers, _folder: held }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                writer,
+                readers,
+                indexing: AtomicBool::new(false),
+                _folder: held,
+            }),
+        })
     }
 
     /// A log without a file or a thread: every call is done when it returns. For virtual time.
     pub fn open_in_memory(random: Random) -> Result<Self> {
         let writer = Writer::inline(schema::open_in_memory()?, random)?;
-        Ok(Self { inner: Arc::new(Inner { writer, readers: None, _folder: None }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                writer,
+                readers: None,
+                indexing: AtomicBool::new(false),
+                _folder: None,
+            }),
+        })
     }
 
     /// Puts a write in the queue when called, not when awaited: the order of calls is the order of
@@ -173,11 +194,32 @@ impl Store {
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.read_with(work, |readers, work| readers.read(work)).await
+    }
+
+    /// As `read`, and given up after so long.
+    async fn read_within<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.read_with(work, move |readers, work| readers.read_within(limit, work)).await
+    }
+
+    async fn read_with<T: Send + 'static, W>(
+        &self,
+        work: W,
+        how: impl FnOnce(&Readers, W) -> Result<T> + Send + 'static,
+    ) -> Result<T>
+    where
+        W: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
         let inner = Arc::clone(&self.inner);
         let Some(_) = &self.inner.readers else {
             return self.write(move |tx| work(tx.sql)).await;
         };
-        let read = move || inner.readers.as_ref().map_or(Err(StoreError::Closed), |r| r.read(work));
+        let read =
+            move || inner.readers.as_ref().map_or(Err(StoreError::Closed), |own| how(own, work));
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => runtime
                 .spawn_blocking(read)

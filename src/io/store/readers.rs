@@ -5,10 +5,12 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Connections kept for the next reader.
 const KEPT: usize = 4;
+/// Instructions of SQLite between two looks at the clock.
+const STEPS: i32 = 1000;
 
 pub(super) struct Readers {
     path: PathBuf,
@@ -21,14 +23,37 @@ impl Readers {
     }
 
     pub fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.read_until(None, work)
+    }
+
+    /// Given up after so long.
+    pub fn read_within<T>(
+        &self,
+        limit: Duration,
+        work: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        self.read_until(Some(Instant::now() + limit), work)
+    }
+
+    fn read_until<T>(
+        &self,
+        until: Option<Instant>,
+        work: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
         let idle = self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
         let mut connection = match idle {
             Some(connection) => connection,
             None => self.connect()?,
         };
+        if let Some(until) = until {
+            connection.progress_handler(STEPS, Some(move || Instant::now() > until))?;
+        }
         let moment = connection.transaction()?;
         let found = work(&moment)?;
         moment.commit()?;
+        if until.is_some() {
+            connection.progress_handler(0, None::<fn() -> bool>)?;
+        }
         let mut idle = self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if idle.len() < KEPT {
             idle.push(connection);

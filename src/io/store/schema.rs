@@ -30,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0018_call_lists.sql"),
     include_str!("migrations/0019_joined.sql"),
     include_str!("migrations/0020_moved.sql"),
+    include_str!("migrations/0021_search.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

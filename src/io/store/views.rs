@@ -301,7 +301,7 @@ fn placed(sql: &Connection, about: EntryId) -> Result<Vec<EntryRow>> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn row(sql: &Connection, id: EntryId) -> Result<Option<EntryRow>> {
+pub(super) fn row(sql: &Connection, id: EntryId) -> Result<Option<EntryRow>> {
     let found = sql
         .prepare_cached(&format!("{ENTRY} WHERE e.id = ?1"))?
         .query_row([Id(id)], entry_row)

@@ -3,6 +3,7 @@
 
 use super::chain::{self, Chain};
 use super::error::{Result, StoreError};
+use super::index;
 use crate::protocol::random::Random;
 use rusqlite::Connection;
 use std::collections::VecDeque;
@@ -72,6 +73,7 @@ pub(super) struct Desk {
 impl Desk {
     fn new(sql: Connection, mut random: Random) -> Result<Self> {
         let chain = Chain::open(&sql, &mut random)?;
+        index::watch(&sql)?;
         Ok(Self { sql, chain, random, unproved: watch::Sender::new(None) })
     }
 }
@@ -192,6 +194,7 @@ fn commit(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
         if connection.is_autocommit() {
             continue;
         }
+        index(connection);
         prove(connection, chain, unproved);
         match step(connection, "COMMIT") {
             Ok(()) => done.iter_mut().for_each(|work| work.finish(Ok(()))),
@@ -201,6 +204,28 @@ fn commit(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
                 }
                 give_up(&mut done, &error.into());
             }
+        }
+    }
+}
+
+/// What is written can be searched with it. Where that fails it is written all the same, and indexed with the next commit.
+fn index(connection: &Connection) {
+    let indexed = (|| {
+        if index::is_idle(connection)? {
+            return Ok(());
+        }
+        step(connection, "SAVEPOINT words")?;
+        let indexed = index::follow(connection);
+        if indexed.is_err() {
+            step(connection, "ROLLBACK TO words")?;
+        }
+        step(connection, "RELEASE words")?;
+        indexed
+    })();
+    if let Err(error) = indexed {
+        tracing::error!(%error, "what was written cannot be searched yet");
+        if let Err(error) = index::shorten(connection) {
+            tracing::error!(%error, "what waits to be indexed could not be cut");
         }
     }
 }

@@ -27,6 +27,8 @@ pub fn fill_two(text: &str, first: &str, second: &str) -> String {
 }
 
 #[macro_use]
+mod records;
+#[macro_use]
 mod escalation;
 
 with_escalation! {

@@ -30,6 +30,7 @@ mod recorded;
 mod recording;
 mod roster;
 mod rows;
+mod search;
 mod self_test;
 mod strip;
 mod times;
@@ -108,6 +109,7 @@ struct State {
     hashing: Semaphore,
     plays: recording::Plays,
     recalls: Semaphore,
+    searches: Semaphore,
     streams: Arc<Semaphore>,
     exports: Arc<Semaphore>,
     closing: CancellationToken,
@@ -148,6 +150,7 @@ fn build(web: Web, closing: CancellationToken) -> Router {
         hashing: Semaphore::new(HASHING),
         plays: recording::Plays::default(),
         recalls: Semaphore::new(recording::RECALLS),
+        searches: Semaphore::new(search::AT_ONCE),
         streams: Arc::new(Semaphore::new(events::STREAMS)),
         exports: Arc::new(Semaphore::new(export::AT_ONCE)),
         closing,
@@ -184,6 +187,7 @@ fn routes() -> Router<Shared> {
         .route("/entries/{entry}/export", post(export::entry))
         .route("/period", get(period::get))
         .route("/period/export", post(export::period))
+        .route("/search", get(search::get))
         .route("/dial", post(dialling::dial))
         .route("/contacts", get(dialling::contacts))
         .route("/roster", get(roster::get))

@@ -121,7 +121,7 @@ fn ringing(row: &EntryRow, t: &Messages) -> Option<Ringing> {
     })
 }
 
-fn row(row: &EntryRow, page: &Page, now: DateTime<Utc>) -> Row {
+pub fn row(row: &EntryRow, page: &Page, now: DateTime<Utc>) -> Row {
     let t = page.t;
     let (caller, who) = match &row.call {
         Some(call) => (number(call, t), name_and_way(call, t)),

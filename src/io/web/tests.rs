@@ -4,6 +4,7 @@ mod dialling;
 mod door;
 mod escalation;
 mod period;
+mod search;
 
 use super::*;
 use crate::duty::escalation::Policy;

@@ -5,6 +5,14 @@ import { newest } from "./ring.js";
 
 const newestRow = () => document.querySelector(".row[data-entry]")?.dataset.entry;
 
+// Where nothing is being written, a slash looks for an entry.
+addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.isComposing || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (document.activeElement?.matches("input, textarea, select")) return;
+  event.preventDefault();
+  location.assign("/search");
+});
+
 addEventListener("keydown", (event) => {
   if (event.isComposing || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
   if (!["F1", "F2", "F3", "F4", "F7", "F8"].includes(event.key)) return;

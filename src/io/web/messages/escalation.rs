@@ -2,7 +2,7 @@
 
 /// The texts that it is given, and these.
 macro_rules! with_escalation {
-    ($($others:tt)*) => { messages! {
+    ($($others:tt)*) => { with_records! {
         $($others)*
 
         escalation: "紧急呈报", "Escalation";

@@ -115,3 +115,31 @@ async fn what_is_too_large_for_a_browser_is_refused_and_the_command_named() {
     assert!(refused.text.contains("dutyline export"), "{}", refused.text);
     assert_eq!(room.audited().await, before, "nothing was handed out");
 }
+
+#[tokio::test]
+async fn a_period_of_more_than_five_thousand_entries_is_for_the_command() {
+    let mut room = Room::open().await;
+    room.web.signer = Some(signer(&room).await);
+    room.app = build(room.web.clone(), room.closing.clone());
+    let minutes = TimeDelta::minutes;
+    let old = clock::now().wall - TimeDelta::days(30);
+    // Rows alone are counted; they are as old as the period.
+    let fill = |from: u32, to: u32| {
+        let log = rusqlite::Connection::open(room.folder.path().join("dutyline.db")).unwrap();
+        let fill = "WITH RECURSIVE n (n) AS (SELECT ?1 UNION ALL SELECT n + 1 FROM n WHERE n < ?2)
+             INSERT INTO entry (id, number, source, occurred_ms, recorded_ms)
+             SELECT printf('%032x', n), n, 'call_in', ?3 + n, ?3 FROM n";
+        log.execute(fill, rusqlite::params![from, to, old.timestamp_millis()]).unwrap();
+    };
+    let asked = format!("from={}&to={}", field(old - minutes(5)), field(old + minutes(5)));
+    fill(1, 5_000);
+    let before = room.audited().await;
+    let most = room.post("/period/export", &asked).await;
+    assert_ne!(most.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", most.text);
+    assert_eq!(room.audited().await, before + 1, "it was begun");
+    fill(5_001, 5_001);
+    let refused = room.post("/period/export", &asked).await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", refused.text);
+    assert!(refused.text.contains("dutyline export"), "{}", refused.text);
+    assert_eq!(room.audited().await, before + 1, "nothing was handed out");
+}

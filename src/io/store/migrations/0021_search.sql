@@ -1,0 +1,10 @@
+-- What can be searched, made of the rows that say it: nothing is known here alone, and nothing of it is proved.
+
+-- An entry's place in the index: sixteen for each millisecond, so that their order is that of time.
+CREATE TABLE searchable (
+  id    INTEGER PRIMARY KEY,
+  entry TEXT NOT NULL UNIQUE
+) STRICT;
+
+-- The words of an entry as `duty::words` cuts them; the texts themselves are not kept a second time.
+CREATE VIRTUAL TABLE search USING fts5 (words, content = '', contentless_delete = 1, tokenize = 'ascii');
