@@ -22,6 +22,7 @@ pub mod media;
 pub mod metrics;
 pub mod open_matters;
 pub mod orphans;
+pub mod peaks;
 pub mod prompts;
 pub mod proof;
 pub mod rehearsal;

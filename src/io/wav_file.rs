@@ -154,6 +154,61 @@ pub fn read_start(path: &Path, most: usize) -> io::Result<Vec<Vec<i16>>> {
     take(io::BufReader::new(File::open(path)?), most)
 }
 
+/// The loudest sample of both sides in each stretch of so many, the last of which may be shorter; however long the
+/// recording is.
+///
+/// # Errors
+/// When it is no recording of ours, or ends early.
+pub fn loudest(mut source: impl Read, stretch: usize) -> io::Result<Vec<[u16; 2]>> {
+    let mut left = frames(&mut source)?;
+    let mut block = vec![0; stretch * FRAME as usize];
+    let mut loudest = vec![];
+    while left > 0 {
+        let taken = left.min(stretch as u64);
+        let bytes = &mut block[..taken as usize * FRAME as usize];
+        source.read_exact(bytes)?;
+        let most = bytes.chunks_exact(FRAME as usize).fold([0; 2], |[left, right], frame| {
+            let sample = |low, high| i16::from_le_bytes([low, high]).unsigned_abs();
+            [left.max(sample(frame[0], frame[1])), right.max(sample(frame[2], frame[3]))]
+        });
+        loudest.push(most);
+        left -= taken;
+    }
+    Ok(loudest)
+}
+
+/// Reads a head as we write it; how many samples of each side follow.
+fn frames(source: &mut impl Read) -> io::Result<u64> {
+    let no = |why: &str| io::Error::new(io::ErrorKind::InvalidData, format!("no recording: {why}"));
+    let mut riff = [0; 12];
+    source.read_exact(&mut riff)?;
+    if !(riff.starts_with(b"RIFF") || riff.starts_with(b"RF64")) || &riff[8..] != b"WAVE" {
+        return Err(no("not WAVE"));
+    }
+    let mut wide = None;
+    loop {
+        let mut chunk = [0; 8];
+        source.read_exact(&mut chunk)?;
+        let length = u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]);
+        if chunk.starts_with(b"data") {
+            let bytes = wide.filter(|_| length == u32::MAX).unwrap_or(u64::from(length));
+            return Ok(bytes / FRAME);
+        }
+        if length > 64 {
+            return Err(no("its head is longer than ours"));
+        }
+        let mut content = vec![0; length as usize];
+        source.read_exact(&mut content)?;
+        if chunk.starts_with(b"ds64") {
+            let bytes = content.get(8..16).and_then(|bytes| bytes.try_into().ok());
+            wide = Some(u64::from_le_bytes(bytes.ok_or_else(|| no("a short ds64"))?));
+        }
+        if chunk.starts_with(b"fmt ") && head(0)[20..36] != content[..] {
+            return Err(no("not two sides of 8 kHz, 16 bit"));
+        }
+    }
+}
+
 fn other_length() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "not as many samples as the head of the WAV says")
 }

@@ -36,6 +36,7 @@ mod notices;
 mod officer;
 mod outgoing;
 mod page;
+mod player_page;
 mod ports;
 mod process;
 mod reconcile;

@@ -201,6 +201,16 @@ impl Room {
     }
 
     async fn is_recorded(&self, call: CallId, seconds: u64) {
+        self.is_recorded_from(call, seconds, None).await;
+    }
+
+    /// Two tones, from that moment on.
+    pub async fn is_recorded_from(
+        &self,
+        call: CallId,
+        seconds: u64,
+        started: Option<chrono::DateTime<chrono::Utc>>,
+    ) {
         let samples: Vec<i16> = (0..8000 * seconds)
             .flat_map(|at| {
                 let tone = |hertz: f64| {
@@ -219,6 +229,7 @@ impl Room {
             sha256: "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8".to_owned(),
             bytes: samples.len() as u64 * 2 + 44,
             duration: Duration::from_secs(seconds),
+            started,
             gaps: vec![],
             interrupted: None,
             ..Sealed::default()

@@ -41,7 +41,10 @@ pub(super) fn watch(sql: &Connection) -> Result<()> {
            WHEN new.id = new.entry AND new.disposition IS NOT old.disposition {own};
          CREATE TEMP TRIGGER IF NOT EXISTS recording_to_index AFTER INSERT ON main.recording {of_call};
          CREATE TEMP TRIGGER IF NOT EXISTS recording_to_index_anew AFTER UPDATE OF state
-           ON main.recording WHEN new.state <> old.state {of_call};",
+           ON main.recording WHEN new.state <> old.state {of_call};
+         CREATE TEMP TRIGGER IF NOT EXISTS bookmark_to_index AFTER INSERT ON main.bookmark {of_call};
+         CREATE TEMP TRIGGER IF NOT EXISTS bookmark_to_index_anew AFTER UPDATE ON main.bookmark
+           {of_call};",
         entry = note("new.id"),
         own = note("new.entry"),
         of_call = note("new.call"),
@@ -80,6 +83,7 @@ pub(super) fn follow(sql: &Connection) -> Result<()> {
 fn index(sql: &Connection, entry: &str) -> Result<()> {
     let Some((occurred, mut texts, marks)) = found(sql, entry)? else { return Ok(()) };
     texts.extend(before(sql, entry)?);
+    texts.extend(marked(sql, entry)?);
     let mut indexed = words::indexed(texts.iter().map(String::as_str));
     indexed.push_str(&marks.join(" "));
     let place = place(sql, entry, occurred)?;
@@ -139,6 +143,15 @@ pub(super) fn before(sql: &Connection, entry: &str) -> Result<Vec<String>> {
         }
     }
     Ok(texts)
+}
+
+/// What is written to places of its recording.
+fn marked(sql: &Connection, entry: &str) -> Result<Vec<String>> {
+    let mut rows = sql.prepare_cached(
+        "SELECT text FROM bookmark WHERE call = ?1 AND text <> '' AND taken_back_ms IS NULL",
+    )?;
+    let rows = rows.query_map([entry], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The entry's own place, or the next that is free.

@@ -6,6 +6,7 @@
 mod acknowledgements;
 mod attempts;
 mod audit;
+mod bookmarks;
 mod call_lists;
 mod callbacks;
 mod calls;
@@ -50,6 +51,7 @@ mod views;
 mod voices;
 mod writer;
 
+pub use bookmarks::{BookmarkRow, Bookmarked};
 pub use call_lists::CallList;
 pub use callbacks::{CallbackRow, CallbackState, Settled};
 pub use claims::{ClaimRow, DivertedRow};

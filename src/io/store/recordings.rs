@@ -256,11 +256,17 @@ impl Store {
         .await
     }
 
-    /// Somebody listens to a recording: that is audited.
-    pub async fn recording_played(&self, who: &Who, call: CallId, now: Now) -> Result<()> {
-        let actor = Actor::from(who);
+    /// Somebody listens to a recording, and why: that is audited.
+    pub async fn recording_played(
+        &self,
+        who: &Who,
+        call: CallId,
+        why: &str,
+        now: Now,
+    ) -> Result<()> {
+        let (actor, why) = (Actor::from(who), why.to_owned());
         self.write(move |tx| {
-            audit::append(tx.sql, now, &actor, "recording.play", &call.to_string(), "")
+            audit::append(tx.sql, now, &actor, "recording.play", &call.to_string(), &why)
         })
         .await
     }

@@ -31,6 +31,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0019_joined.sql"),
     include_str!("migrations/0020_moved.sql"),
     include_str!("migrations/0021_search.sql"),
+    include_str!("migrations/0022_bookmarks.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

@@ -1,5 +1,6 @@
 //! What the pages show: plain values, read in one moment of the log.
 
+use super::bookmarks::{self, BookmarkRow};
 use super::callbacks::{self, CallbackRow, CallbackState};
 use super::claims::{self, ClaimRow, DivertedRow};
 use super::error::Result;
@@ -170,6 +171,7 @@ pub struct EntryView {
     /// Calls of ours about it, newest first.
     pub placed: Vec<EntryRow>,
     pub recording: Option<RecordingRow>,
+    pub bookmarks: Vec<BookmarkRow>,
     /// Newest first.
     pub escalations: Vec<EscalationView>,
     pub revisions: Vec<RevisionRow>,
@@ -236,6 +238,7 @@ impl Store {
                 fax: call.map_or(Ok(None), |call| fax::when(sql, call))?,
                 placed: placed(sql, id)?,
                 recording: call.map_or(Ok(None), |call| recording(sql, call))?,
+                bookmarks: call.map_or(Ok(vec![]), |call| bookmarks::rows(sql, call))?,
                 escalations: escalations.collect::<Result<_>>()?,
                 revisions: revisions(sql, id)?,
                 clock_alone: outages::clock_alone(sql, row.occurred)?,

@@ -9,6 +9,7 @@ use super::page::Page;
 use super::recorded::{self, RecordingView};
 use super::rows;
 use super::times;
+use super::typed::{self, BookmarkView, PlayFrom, TypedView};
 use super::view::{self, Mark};
 use super::voices::{self, VoiceView};
 use crate::duty::entry::{Category, EntryState, Field};
@@ -58,6 +59,10 @@ pub struct EntryView {
     pub voices: Vec<VoiceView>,
     pub callback: Option<CallbackView>,
     pub recording: RecordingView,
+    /// Why it may be listened to.
+    pub reasons: [&'static str; 6],
+    pub bookmarks: Vec<BookmarkView>,
+    pub typed: Vec<TypedView>,
     pub revisions: Vec<RevisionView>,
 }
 
@@ -96,6 +101,8 @@ pub struct RevisionView {
     pub who: String,
     pub kind: &'static str,
     pub reason: String,
+    /// Where in the recording it was made.
+    pub from: Option<PlayFrom>,
     pub changes: Vec<ChangeView>,
 }
 
@@ -161,11 +168,14 @@ pub fn of(
         voices: voices::all(&found.voices, heard, placed, t, now),
         callback: found.callback.as_ref().map(|one| course::callback(one, t, now)),
         recording: recorded::of(found, tape, t),
+        reasons: typed::reasons(t),
+        bookmarks: found.bookmarks.iter().map(|one| typed::bookmark(one, now)).collect(),
+        typed: typed::lines(found, placed, page),
         revisions: found
             .revisions
             .iter()
             .rev()
-            .map(|one| revision(one, placed, page, now))
+            .map(|one| revision(found, one, placed, page, now))
             .collect(),
     }
 }
@@ -301,7 +311,13 @@ fn kind(field: Field, page: &Page) -> FieldKind {
     }
 }
 
-fn revision(row: &RevisionRow, placed: bool, page: &Page, now: DateTime<Utc>) -> RevisionView {
+fn revision(
+    found: &Found,
+    row: &RevisionRow,
+    placed: bool,
+    page: &Page,
+    now: DateTime<Utc>,
+) -> RevisionView {
     let t = page.t;
     RevisionView {
         time: times::short(row.at, now),
@@ -314,6 +330,7 @@ fn revision(row: &RevisionRow, placed: bool, page: &Page, now: DateTime<Utc>) ->
             RevisionKind::State => t.revision_state,
         },
         reason: row.reason.clone(),
+        from: typed::of(found, row),
         changes: row.changes.iter().map(|change| shown(change, placed, page)).collect(),
     }
 }

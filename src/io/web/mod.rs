@@ -4,6 +4,7 @@
 mod assets;
 mod auth;
 mod backoff;
+mod bookmarks;
 mod caller_view;
 mod course;
 mod demo;
@@ -34,11 +35,13 @@ mod search;
 mod self_test;
 mod strip;
 mod times;
+mod typed;
 mod view;
 mod voices;
 
 pub use dialling::Dialler;
 
+use super::peaks::Made;
 use super::proof::key::SigningKey;
 use super::status::Board;
 use super::store::Store;
@@ -108,6 +111,8 @@ struct State {
     backoff: backoff::Backoff,
     hashing: Semaphore,
     plays: recording::Plays,
+    peaks: Made,
+    drawing: Semaphore,
     recalls: Semaphore,
     searches: Semaphore,
     streams: Arc<Semaphore>,
@@ -149,6 +154,8 @@ fn build(web: Web, closing: CancellationToken) -> Router {
         backoff: backoff::Backoff::default(),
         hashing: Semaphore::new(HASHING),
         plays: recording::Plays::default(),
+        peaks: Made::default(),
+        drawing: Semaphore::new(recording::DRAWN),
         recalls: Semaphore::new(recording::RECALLS),
         searches: Semaphore::new(search::AT_ONCE),
         streams: Arc::new(Semaphore::new(events::STREAMS)),
@@ -195,6 +202,9 @@ fn routes() -> Router<Shared> {
         .route("/roster/substitution", post(roster::substitute))
         .route("/roster/withdraw", post(roster::withdraw))
         .route("/recordings/{call}", get(recording::get))
+        .route("/recordings/{call}/peaks", get(recording::peaks))
+        .route("/recordings/{call}/bookmarks", post(bookmarks::make))
+        .route("/recordings/{call}/bookmarks/{bookmark}", post(bookmarks::take_back))
         .route("/recordings/{call}/recall", get(recording::recall))
         .route("/self-test", post(self_test::ask))
         .route("/demo/call", post(demo::call))

@@ -27,6 +27,9 @@ pub struct RecordingView {
     pub why: String,
     pub playable: bool,
     pub length: String,
+    /// Of the player: milliseconds, and when it begins in milliseconds since 1970.
+    pub length_ms: i64,
+    pub started_ms: i64,
     pub digest: String,
     /// While it is being recorded.
     pub taping: Option<TapingView>,
@@ -82,6 +85,8 @@ pub fn of(found: &EntryView, tape: Option<&Progress>, t: &'static Messages) -> R
         why: row.reason.clone(),
         playable: is_playable(row.state),
         length: times::clock(row.duration_ms.unwrap_or(0) / 1000),
+        length_ms: row.duration_ms.unwrap_or(0),
+        started_ms: row.started.timestamp_millis(),
         digest: row.sha256.clone().unwrap_or_default(),
         taping: tape.map(taping),
         faults,
@@ -104,6 +109,8 @@ fn none(mark: Mark) -> RecordingView {
         why: String::new(),
         playable: false,
         length: String::new(),
+        length_ms: 0,
+        started_ms: 0,
         digest: String::new(),
         taping: None,
         faults: vec![],

@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::page::Page;
 use crate::duty::ids::CallId;
 use crate::io::clock;
+use crate::io::peaks;
 use crate::io::store::PersonId;
 use crate::protocol::now::Mono;
 use axum::body::Body;
@@ -15,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path as FilePath, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tower_http::services::ServeFile;
 
@@ -23,6 +24,8 @@ use tower_http::services::ServeFile;
 const SILENT: Duration = Duration::from_secs(1800);
 const REMEMBERED: usize = 1024;
 const NAME: usize = 64;
+/// Waves made side by side: each reads a whole recording.
+pub const DRAWN: usize = 1;
 
 type Playing = (PersonId, CallId, String);
 
@@ -88,6 +91,9 @@ pub struct Play {
     /// The player's own name for this playing.
     #[serde(default)]
     play: String,
+    /// Why it is listened to, in the listener's words.
+    #[serde(default)]
+    why: String,
 }
 
 pub async fn get(
@@ -107,7 +113,8 @@ pub async fn get(
     let now = clock::now();
     let playing = (officer.who.id, call, play.play.chars().take(NAME).collect());
     if !shared.plays.known(&playing, now.mono) {
-        shared.web.store.recording_played(&officer.who, call, now).await?;
+        let why: String = play.why.chars().filter(|c| !c.is_control()).take(NAME).collect();
+        shared.web.store.recording_played(&officer.who, call, &why, now).await?;
     }
     shared.plays.heard(playing, now.mono);
     let served = ServeFile::new_with_mime(file, &"audio/wav".parse().map_err(broken)?);
@@ -117,6 +124,30 @@ pub async fn get(
     let name = format!("inline; filename=\"{call}.wav\"");
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::try_from(name).map_err(broken)?);
     Ok(answer.into_response())
+}
+
+/// `GET /recordings/{call}/peaks`: how loud both sides are, for the player's wave.
+pub async fn peaks(
+    State(shared): State<Shared>,
+    _officer: Officer,
+    page: Page,
+    Path(call): Path<CallId>,
+) -> Result<Response, Failure> {
+    let missing = || Failure::Refused(StatusCode::NOT_FOUND, page.t.recording_none.to_owned());
+    let found = shared.web.store.recording_file(call).await?.ok_or_else(missing)?;
+    let _turn = shared.drawing.acquire().await.map_err(broken)?;
+    let made = match shared.peaks.get(&found.sha256) {
+        Some(made) => made,
+        None => {
+            let file = below(&shared.web.recordings, &found.wav).await.ok_or_else(missing)?;
+            let made = tokio::task::spawn_blocking(move || peaks::of(&file)).await;
+            let made = Arc::new(made.map_err(broken)?.map_err(broken)?);
+            shared.peaks.put(found.sha256, Arc::clone(&made));
+            made
+        }
+    };
+    let headers = [(header::CONTENT_TYPE, "application/octet-stream")];
+    Ok((headers, made.to_vec()).into_response())
 }
 
 fn broken(error: impl std::fmt::Display) -> Failure {

@@ -4,6 +4,7 @@ mod dialling;
 mod door;
 mod escalation;
 mod period;
+mod player;
 mod search;
 
 use super::*;

@@ -12,7 +12,8 @@ export function setNow(milliseconds) {
   tick();
 }
 
-export const timeOfDay = () => hours.format(now());
+export const timeAt = (milliseconds) => hours.format(milliseconds);
+export const timeOfDay = () => timeAt(now());
 
 export const span = (seconds, clock) => {
   if (seconds < 60 && !clock) return String(seconds);

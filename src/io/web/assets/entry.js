@@ -1,6 +1,7 @@
 // The open entry: shown, kept up to date around what is being typed, acted on.
 import * as autosave from "./autosave.js";
 import { tick } from "./clock.js";
+import { mountPlayers } from "./player.js";
 import { signIn } from "./session.js";
 
 const detail = document.getElementById("detail");
@@ -114,18 +115,6 @@ function keepFocus(part, replace) {
   if (!focused) return;
   const again = focused.dataset.key ? part.querySelector(`[data-key="${focused.dataset.key}"]`) : null;
   (again && !again.disabled ? again : firstEmpty())?.focus({ preventScroll: true });
-}
-
-// Each playing has a name of its own, so that the server writes down who listened, once.
-function mountPlayers(shown) {
-  for (const audio of shown.querySelectorAll("audio[data-play]:not([src])")) {
-    const renew = () => {
-      const name = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(16).padStart(8, "0")).join("");
-      audio.src = `${audio.dataset.play}?play=${name}${audio.dataset.part ?? ""}`;
-    };
-    renew();
-    audio.addEventListener("ended", renew);
-  }
 }
 
 function note(text) {

@@ -25,5 +25,30 @@ macro_rules! with_records {
         search_gone: "更正前", "Before it was corrected";
         search_indexing: "程序升级后正在为旧记录建立索引，较早的记录暂时查不到。", "Older entries are being indexed after an update and are not found yet.";
         search_too_wide: "条件太宽，没有及时查完。请增加条件或缩小日期范围。", "Too wide to be answered in time: add a condition, or fewer days.";
+
+        player_wave: "录音波形：上为对方，下为我方。单击跳到那一秒，拖动选取一段", "Waveform: above the other side, below ours. Click to go to a second, drag to choose a part";
+        player_no_wave: "波形暂时画不出来，录音仍可播放。", "The waveform cannot be drawn; the recording plays all the same.";
+        player_speed: "语速（音调不变）", "Speed (pitch stays)";
+        player_side: "声道", "Sides";
+        player_both: "双方", "Both sides";
+        player_caller: "只听来电方", "Caller only";
+        player_called: "只听对方", "Called party only";
+        player_ours: "只听我方", "Our side only";
+        player_loop: "循环", "Loop";
+        player_loop_hint: "循环播放选取的一段；没有选取时循环全部", "Plays the chosen part again and again, or all of it";
+        player_why: "听取原因", "Why";
+        player_mark: "标记此处", "Mark this place";
+        player_mark_text: "标记说明（可不填）", "What is there (may be empty)";
+        bookmarks: "录音标记", "Marks in the recording";
+        bookmark_take_back: "取消这个标记", "Take this mark back";
+        bookmark_refused: "没有标上：录音没有那么长，或标记已满 200 个，或已被取消。", "Not marked: the recording is shorter, has 200 marks, or the mark was taken back.";
+        typed: "边听边记", "Written while talking";
+        typed_hint: "单击一行，从写下它的那一秒听起。", "Click a line to hear the second at which it was written.";
+        why_check: "核对记录", "To check the entry";
+        why_follow: "追查事项", "To follow up the matter";
+        why_handover: "交接班", "Handover";
+        why_leader: "领导要求", "Asked for by a leader";
+        why_quality: "检查录音质量", "To check the recording";
+        why_other: "其他", "Other";
     } };
 }

@@ -1,0 +1,70 @@
+//! The player's wave, its marks, and why somebody listens.
+
+use super::*;
+
+#[tokio::test]
+async fn rec_e5_each_listen_is_audited_with_who_and_why() {
+    let room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    room.is_recorded(entry, 5000).await;
+    let why = page::in_query("领导要求");
+    let path = format!("/recordings/{entry}?play=a&why={why}");
+    assert_eq!(room.get(&path).await.status, StatusCode::OK);
+    let log = rusqlite::Connection::open(room.folder.path().join("dutyline.db")).unwrap();
+    let last = || {
+        let query =
+            "SELECT actor || ' ' || action || ' ' || detail FROM audit ORDER BY id DESC LIMIT 1";
+        log.query_row(query, [], |row| row.get::<_, String>(0)).unwrap()
+    };
+    assert_eq!(last(), "主班员 recording.play 领导要求");
+    let shown = room.fragment(&format!("/entries/{entry}")).await.text;
+    assert!(shown.contains("<option>核对记录</option>") && shown.contains("data-length=\"9000\""));
+}
+
+#[tokio::test]
+async fn the_wave_is_drawn_from_the_recording_and_from_nothing_else() {
+    let room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    let path = format!("/recordings/{entry}/peaks");
+    assert_eq!(room.get(&path).await.status, StatusCode::NOT_FOUND);
+    room.is_recorded(entry, 5000).await;
+    assert_eq!(room.get(&path).await.status, StatusCode::INTERNAL_SERVER_ERROR, "no WAV");
+    let before = room.audited().await;
+    let other = room.caller_dials("13800130007", "").await;
+    room.is_recorded(other, 0).await;
+    let file = crate::io::durable::Durable::create(&room.folder.path().join("w.wav")).unwrap();
+    let mut wav = crate::io::wav_file::StereoWriter::new(file, 500).unwrap();
+    wav.write(&[64; 500], &[0; 500]).unwrap();
+    wav.finish().unwrap();
+    let recording = room.web.recordings.join(format!("{other}.wav"));
+    std::fs::copy(room.folder.path().join("w.wav"), &recording).unwrap();
+    let path = format!("/recordings/{other}/peaks");
+    let drawn = room.get(&path).await;
+    assert_eq!((drawn.status, drawn.text.as_bytes()), (StatusCode::OK, &[48, 0, 48, 0][..]));
+    std::fs::remove_file(recording).unwrap();
+    assert_eq!(room.get(&path).await.text, drawn.text, "kept for who comes next");
+    assert_eq!(room.audited().await, before + 1, "looking is not listening: the seal alone");
+    let closed = Room { cookie: String::new(), ..room };
+    assert_eq!(closed.get(&path).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_mark_is_made_shown_and_taken_back() {
+    let room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    room.is_recorded(entry, 5000).await;
+    let path = format!("/recordings/{entry}/bookmarks");
+    let text = page::in_query("<b>说出地点");
+    let made = room.post(&path, &format!("at=4200&text={text}")).await;
+    assert_eq!(made.status, StatusCode::NO_CONTENT, "{}", made.text);
+    let shown = room.fragment(&format!("/entries/{entry}")).await.text;
+    assert!(shown.contains("data-at=\"4200\"") && shown.contains("▶ 0:04"), "{shown}");
+    assert!(shown.contains("&#60;b&#62;说出地点 <small") && shown.contains("主班员"), "{shown}");
+    for odd in ["at=9001", "at=-1", "at=x", ""] {
+        assert!(room.post(&path, odd).await.status.is_client_error(), "{odd}");
+    }
+    let back = format!("{path}/1");
+    assert_eq!(room.post(&back, "").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(room.post(&back, "").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!room.fragment(&format!("/entries/{entry}")).await.text.contains("data-bookmark"));
+}
