@@ -172,17 +172,15 @@ fn place(sql: &Connection, entry: &str, occurred: i64) -> Result<i64> {
     Ok(place)
 }
 
-/// The newest of those that are not indexed and occurred no later; when the last of them occurred.
-fn catch_up(sql: &Connection, until: i64, most: u32) -> Result<Option<i64>> {
+/// The newest of those that are not indexed and occurred no later, each with when it did.
+fn left(sql: &Connection, until: i64, most: u32) -> Result<Vec<(String, i64)>> {
     let mut rows = sql.prepare_cached(
         "SELECT e.id, e.occurred_ms FROM entry e
          WHERE e.occurred_ms <= ?1 AND NOT EXISTS (SELECT 1 FROM searchable s WHERE s.entry = e.id)
          ORDER BY e.occurred_ms DESC LIMIT ?2",
     )?;
     let rows = rows.query_map(params![until, most], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let left = rows.collect::<rusqlite::Result<Vec<(String, i64)>>>()?;
-    left.iter().try_for_each(|(entry, _)| index(sql, entry))?;
-    Ok(left.last().map(|(_, occurred)| *occurred))
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 impl Store {
@@ -190,7 +188,13 @@ impl Store {
     /// none when all are.
     pub async fn index_older(&self, until: Option<i64>, most: u32) -> Result<Option<i64>> {
         let until = until.unwrap_or(i64::MAX);
-        let next = self.write(move |tx| catch_up(tx.sql, until, most)).await?;
+        // Looked for beside the writer: in a large log that takes its time.
+        let left = self.read(move |sql| left(sql, until, most)).await?;
+        let next = left.last().map(|(_, occurred)| *occurred);
+        if next.is_some() {
+            self.write(move |tx| left.iter().try_for_each(|(entry, _)| index(tx.sql, entry)))
+                .await?;
+        }
         self.inner.indexing.store(next.is_some(), Ordering::Relaxed);
         Ok(next)
     }
