@@ -1,18 +1,19 @@
-//! The index of what can be searched, in step with the log: entries that a write touches are indexed anew before its
-//! commit.
+//! The index of what can be searched, in step with the log: an entry that a write touches is noted in its transaction, and
+//! indexed anew as soon as that is committed and answered.
 //!
-//! Triggers of the writing connection alone (TEMP) note which entries those are. Only what every officer reads on the
+//! Triggers of the writing connection alone (TEMP) do the noting. Only what every officer reads on the
 //! entry's page is indexed: no number of a leader, no PIN, nothing of the SIP messages.
 
 use super::Store;
-use super::error::Result;
+use super::error::{Result, StoreError};
 use super::revisions::Change;
 use super::text::from_json;
 use crate::duty::entry::{Category, Field};
 use crate::duty::words;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Places in the index for each millisecond.
@@ -23,16 +24,25 @@ const AT_ONCE: u32 = 50;
 const AGAIN: Duration = Duration::from_secs(30);
 /// Revisions whose texts of before can be found, the newest; who types on makes one with each pause.
 const REVISIONS: u32 = 500;
+/// After a fault of the index that may pass.
+const REST: Duration = Duration::from_secs(10);
+/// Characters around what was taken out, and bytes of all that was, that can be found.
+const AROUND: usize = 32;
+const REMOVED: usize = 60_000;
 /// The property of an entry without a recording.
 pub(super) const NO_RECORDING: &str = "none";
 
-/// Makes the connection note what it touches.
+/// Makes the connection note what it touches, in the transaction that does.
 pub(super) fn watch(sql: &Connection) -> Result<()> {
     let fields = Field::ALL.map(|field| format!("\"{}\"", field.name())).join(", ");
-    let note = |row: &str| format!("BEGIN INSERT INTO stale (entry) VALUES ({row}); END");
+    let note = |row: &str| {
+        format!(
+            "BEGIN INSERT INTO to_index (entry) SELECT {row}
+               WHERE NOT EXISTS (SELECT 1 FROM to_index WHERE entry = {row}); END"
+        )
+    };
     sql.execute_batch(&format!(
-        "CREATE TEMP TABLE IF NOT EXISTS stale (entry TEXT NOT NULL);
-         CREATE TEMP TRIGGER IF NOT EXISTS entry_to_index AFTER INSERT ON main.entry {entry};
+        "CREATE TEMP TRIGGER IF NOT EXISTS entry_to_index AFTER INSERT ON main.entry {entry};
          CREATE TEMP TRIGGER IF NOT EXISTS entry_to_index_anew
            AFTER UPDATE OF urgency, {fields} ON main.entry {entry};
          CREATE TEMP TRIGGER IF NOT EXISTS call_to_index AFTER INSERT ON main.call
@@ -52,31 +62,121 @@ pub(super) fn watch(sql: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Nothing was touched since the last time.
-pub(super) fn is_idle(sql: &Connection) -> Result<bool> {
-    Ok(!sql.prepare_cached("SELECT 1 FROM stale")?.exists([])?)
+/// Who indexes what was noted: after the commit and its answers, on a connection of his own. A fault of the index is none
+/// of the log's.
+pub(super) struct Follower {
+    place: Place,
+    /// After a fault that may pass.
+    rests_until: Option<Instant>,
 }
 
-/// Entries that may wait to be indexed; where that fails for so long, the first are given up.
-const WAITING: i64 = 100_000;
-
-/// Keeps what waits within bounds.
-pub(super) fn shorten(sql: &Connection) -> Result<()> {
-    sql.prepare_cached("DELETE FROM stale WHERE rowid <= (SELECT max(rowid) FROM stale) - ?1")?
-        .execute([WAITING])?;
-    Ok(())
+enum Place {
+    Own(Box<Connection>),
+    /// The log has one connection in all (in memory).
+    Logs,
+    /// No second connection could be had: nothing is indexed until the next start.
+    Nowhere,
 }
 
-/// Indexes what was touched since the last time; before each commit.
-pub(super) fn follow(sql: &Connection) -> Result<()> {
-    let stale = {
-        let mut rows = sql.prepare_cached("SELECT DISTINCT entry FROM stale")?;
-        let rows = rows.query_map([], |row| row.get(0))?;
-        rows.collect::<rusqlite::Result<Vec<String>>>()?
-    };
-    stale.iter().try_for_each(|entry| index(sql, entry))?;
-    sql.prepare_cached("DELETE FROM stale")?.execute([])?;
-    Ok(())
+impl Follower {
+    /// An index that was found to be at fault is given up, and made anew by and by.
+    pub fn new(log: &Connection) -> Self {
+        let place = match log.path().filter(|path| !path.is_empty()).map(beside) {
+            None => Place::Logs,
+            Some(Ok(own)) => Place::Own(Box::new(own)),
+            Some(Err(error)) => {
+                tracing::error!(%error, "what is written cannot be searched until the next start");
+                Place::Nowhere
+            }
+        };
+        let follower = Self { place, rests_until: None };
+        if let Some(Err(error)) = follower.connection(log).map(mend) {
+            tracing::error!(%error, "the index of the search is at fault and could not be emptied");
+        }
+        follower
+    }
+
+    fn connection<'a>(&'a self, log: &'a Connection) -> Option<&'a Connection> {
+        match &self.place {
+            Place::Own(own) => Some(own),
+            Place::Logs => Some(log),
+            Place::Nowhere => None,
+        }
+    }
+
+    /// Indexes what was noted.
+    pub fn follow(&mut self, log: &Connection) {
+        if self.rests_until.is_some_and(|until| Instant::now() < until) {
+            return;
+        }
+        let Some(sql) = self.connection(log) else { return };
+        let done = catch_unwind(AssertUnwindSafe(|| turns(sql)))
+            .unwrap_or_else(|_| Err(StoreError::Bug("the index panicked".to_owned())));
+        self.rests_until = done.err().map(|error| {
+            tracing::error!(%error, "what was written cannot be searched yet");
+            Instant::now() + REST
+        });
+    }
+}
+
+/// It waits for nobody, and for no disk: what a power cut takes from it is noted still.
+fn beside(path: &str) -> Result<Connection> {
+    let own = Connection::open(path)?;
+    own.busy_timeout(Duration::ZERO)?;
+    own.pragma_update(None, "synchronous", "normal")?;
+    own.pragma_update(None, "temp_store", "memory")?;
+    Ok(own)
+}
+
+fn mend(sql: &Connection) -> Result<()> {
+    if !sql.prepare("SELECT 1 FROM to_index WHERE failed = 1")?.exists([])? {
+        return Ok(());
+    }
+    let change = Transaction::new_unchecked(sql, TransactionBehavior::Immediate)?;
+    change.execute_batch(
+        "INSERT INTO search (search) VALUES ('delete-all');
+         DELETE FROM searchable;
+         DELETE FROM to_index;",
+    )?;
+    Ok(change.commit()?)
+}
+
+/// Whom the index does not take alone is left out, and known to be.
+fn turns(sql: &Connection) -> Result<()> {
+    loop {
+        let waiting = {
+            let mut rows =
+                sql.prepare_cached("SELECT entry FROM to_index WHERE failed = 0 LIMIT ?1")?;
+            let rows = rows.query_map([AT_ONCE], |row| row.get(0))?;
+            rows.collect::<rusqlite::Result<Vec<String>>>()?
+        };
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let Err(fault) = together(sql, &waiting) else { continue };
+        if fault.may_pass() {
+            return Err(fault);
+        }
+        for entry in &waiting {
+            match together(sql, std::slice::from_ref(entry)) {
+                Ok(()) => {}
+                Err(error) if error.may_pass() => return Err(error),
+                Err(error) => {
+                    tracing::error!(%error, entry, "an entry cannot be searched");
+                    sql.execute("UPDATE to_index SET failed = 1 WHERE entry = ?1", [entry])?;
+                }
+            }
+        }
+    }
+}
+
+fn together(sql: &Connection, entries: &[String]) -> Result<()> {
+    let change = Transaction::new_unchecked(sql, TransactionBehavior::Immediate)?;
+    for entry in entries {
+        index(&change, entry)?;
+        change.prepare_cached("DELETE FROM to_index WHERE entry = ?1")?.execute([entry])?;
+    }
+    Ok(change.commit()?)
 }
 
 /// An entry as it is now; what is no entry's own call is passed over.
@@ -123,26 +223,45 @@ fn found(sql: &Connection, entry: &str) -> Result<Option<Found>> {
     Ok(sql.prepare_cached(&query)?.query_row([entry], read).optional()?)
 }
 
-/// What stood in the form once and was taken out again; what was only typed on stands there still.
+/// What stood in the form once and was taken out again, with what stood around it; the newest first, within bounds.
 pub(super) fn before(sql: &Connection, entry: &str) -> Result<Vec<String>> {
     let mut rows = sql.prepare_cached(
         "SELECT changes FROM revision WHERE entry = ?1 AND kind <> 'state' ORDER BY no DESC LIMIT ?2",
     )?;
     let mut rows = rows.query(params![entry, REVISIONS])?;
-    let mut texts: Vec<String> = vec![];
+    let (mut texts, mut length): (Vec<String>, usize) = (vec![], 0);
     while let Some(row) = rows.next()? {
         for change in
             from_json::<Vec<Change>>(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?
         {
             let a_text =
                 change.field != Field::Category.name() && Field::from_name(&change.field).is_some();
-            let gone = a_text && !change.old.is_empty() && !change.new.contains(&change.old);
-            if gone && !texts.contains(&change.old) {
-                texts.push(change.old);
+            if !a_text || change.old.is_empty() || change.new.contains(&change.old) {
+                continue;
+            }
+            let gone = removed(&change.old, &change.new);
+            length += gone.len();
+            if length > REMOVED {
+                return Ok(texts);
+            }
+            if !texts.contains(&gone) {
+                texts.push(gone);
             }
         }
     }
     Ok(texts)
+}
+
+/// What of a text is not in the one that came after it.
+fn removed(old: &str, new: &str) -> String {
+    let (old, new): (Vec<char>, Vec<char>) = (old.chars().collect(), new.chars().collect());
+    let same = |a: &(&char, &char)| a.0 == a.1;
+    let begin = old.iter().zip(&new).take_while(same).count();
+    let rest = old.len().min(new.len()) - begin;
+    let end = old.iter().rev().zip(new.iter().rev()).take(rest).take_while(same).count();
+    let from = begin.saturating_sub(AROUND);
+    let to = (old.len() - end + AROUND).min(old.len());
+    old[from..to].iter().collect()
 }
 
 /// What is written to places of its recording.
@@ -177,13 +296,28 @@ fn left(sql: &Connection, until: i64, most: u32) -> Result<Vec<(String, i64)>> {
     let mut rows = sql.prepare_cached(
         "SELECT e.id, e.occurred_ms FROM entry e
          WHERE e.occurred_ms <= ?1 AND NOT EXISTS (SELECT 1 FROM searchable s WHERE s.entry = e.id)
+           AND NOT EXISTS (SELECT 1 FROM to_index t WHERE t.entry = e.id)
          ORDER BY e.occurred_ms DESC LIMIT ?2",
     )?;
     let rows = rows.query_map(params![until, most], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+fn note(sql: &Connection, entry: &str) -> Result<()> {
+    sql.prepare_cached("INSERT INTO to_index (entry) VALUES (?1) ON CONFLICT (entry) DO NOTHING")?
+        .execute([entry])?;
+    Ok(())
+}
+
 impl Store {
+    /// Entries are known that the index did not take: not all is found.
+    pub async fn index_is_incomplete(&self) -> Result<bool> {
+        self.read(|sql| {
+            Ok(sql.prepare_cached("SELECT 1 FROM to_index WHERE failed = 1")?.exists([])?)
+        })
+        .await
+    }
+
     /// Indexes some of the entries that an earlier program wrote, the newest first, from `until` on; from where to go on,
     /// none when all are.
     pub async fn index_older(&self, until: Option<i64>, most: u32) -> Result<Option<i64>> {
@@ -192,7 +326,7 @@ impl Store {
         let left = self.read(move |sql| left(sql, until, most)).await?;
         let next = left.last().map(|(_, occurred)| *occurred);
         if next.is_some() {
-            self.write(move |tx| left.iter().try_for_each(|(entry, _)| index(tx.sql, entry)))
+            self.write(move |tx| left.iter().try_for_each(|(entry, _)| note(tx.sql, entry)))
                 .await?;
         }
         self.inner.indexing.store(next.is_some(), Ordering::Relaxed);

@@ -3,7 +3,7 @@
 
 use super::chain::{self, Chain};
 use super::error::{Result, StoreError};
-use super::index;
+use super::index::{self, Follower};
 use crate::protocol::random::Random;
 use rusqlite::Connection;
 use std::collections::VecDeque;
@@ -66,6 +66,7 @@ pub(super) struct Desk {
     sql: Connection,
     chain: Chain,
     random: Random,
+    follower: Follower,
     /// Why what was written is not proved yet.
     unproved: watch::Sender<Option<String>>,
 }
@@ -74,7 +75,8 @@ impl Desk {
     fn new(sql: Connection, mut random: Random) -> Result<Self> {
         let chain = Chain::open(&sql, &mut random)?;
         index::watch(&sql)?;
-        Ok(Self { sql, chain, random, unproved: watch::Sender::new(None) })
+        let follower = Follower::new(&sql);
+        Ok(Self { sql, chain, random, follower, unproved: watch::Sender::new(None) })
     }
 }
 
@@ -165,8 +167,13 @@ impl Writer {
 
 /// Runs what waits together in as few transactions as possible: one, unless SQLite itself gives a
 /// whole transaction up (disk full, I/O error).
-fn commit(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
-    let Desk { sql: connection, chain, random, unproved } = desk;
+fn commit(desk: &mut Desk, waiting: VecDeque<Box<dyn Work>>) {
+    write(desk, waiting);
+    desk.follower.follow(&desk.sql);
+}
+
+fn write(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
+    let Desk { sql: connection, chain, random, unproved, .. } = desk;
     while !waiting.is_empty() {
         if let Err(error) = step(connection, "BEGIN IMMEDIATE") {
             give_up(&mut waiting, &error.into());
@@ -194,7 +201,6 @@ fn commit(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
         if connection.is_autocommit() {
             continue;
         }
-        index(connection);
         prove(connection, chain, unproved);
         match step(connection, "COMMIT") {
             Ok(()) => done.iter_mut().for_each(|work| work.finish(Ok(()))),
@@ -204,28 +210,6 @@ fn commit(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
                 }
                 give_up(&mut done, &error.into());
             }
-        }
-    }
-}
-
-/// What is written can be searched with it. Where that fails it is written all the same, and indexed with the next commit.
-fn index(connection: &Connection) {
-    let indexed = (|| {
-        if index::is_idle(connection)? {
-            return Ok(());
-        }
-        step(connection, "SAVEPOINT words")?;
-        let indexed = index::follow(connection);
-        if indexed.is_err() {
-            step(connection, "ROLLBACK TO words")?;
-        }
-        step(connection, "RELEASE words")?;
-        indexed
-    })();
-    if let Err(error) = indexed {
-        tracing::error!(%error, "what was written cannot be searched yet");
-        if let Err(error) = index::shorten(connection) {
-            tracing::error!(%error, "what waits to be indexed could not be cut");
         }
     }
 }

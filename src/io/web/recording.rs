@@ -135,12 +135,17 @@ pub async fn peaks(
 ) -> Result<Response, Failure> {
     let missing = || Failure::Refused(StatusCode::NOT_FOUND, page.t.recording_none.to_owned());
     let found = shared.web.store.recording_file(call).await?.ok_or_else(missing)?;
-    let _turn = shared.drawing.acquire().await.map_err(broken)?;
+    let turn = Arc::clone(&shared.drawing).acquire_owned().await.map_err(broken)?;
     let made = match shared.peaks.get(&found.sha256) {
         Some(made) => made,
         None => {
             let file = below(&shared.web.recordings, &found.wav).await.ok_or_else(missing)?;
-            let made = tokio::task::spawn_blocking(move || peaks::of(&file)).await;
+            // Whoever asked may have gone: it is read to its end all the same, and nothing beside it.
+            let read = move || {
+                let _turn = turn;
+                peaks::of(&file)
+            };
+            let made = tokio::task::spawn_blocking(read).await;
             let made = Arc::new(made.map_err(broken)?.map_err(broken)?);
             shared.peaks.put(found.sha256, Arc::clone(&made));
             made

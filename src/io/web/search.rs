@@ -18,6 +18,7 @@ use axum::response::Html;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 
 /// Searches that read side by side.
 pub const AT_ONCE: usize = 2;
@@ -76,6 +77,8 @@ struct Shown<'a> {
     found: Option<Found>,
     problem: Option<&'static str>,
     indexing: bool,
+    /// The index did not take some entries.
+    incomplete: bool,
 }
 
 struct Found {
@@ -115,11 +118,18 @@ pub async fn get(
     let query = asked.query();
     let (mut found, mut problem) = (None, None);
     if !query.is_empty() {
-        let _turn =
-            shared.searches.acquire().await.map_err(|error| Failure::Broken(error.to_string()))?;
+        let turn = Arc::clone(&shared.searches).acquire_owned().await;
+        let turn = turn.map_err(|error| Failure::Broken(error.to_string()))?;
         let (now, before) = (clock::now(), asked.before.parse().ok());
         let phrases: Vec<_> = query.phrases.iter().map(|phrase| fold(phrase)).collect();
-        match shared.web.store.search(&officer.who, query, before, MOST, now).await {
+        // Whoever asked may have gone: it is read to its end all the same, and counts so long.
+        let (store, who) = (shared.web.store.clone(), officer.who.clone());
+        let search = async move {
+            let _turn = turn;
+            store.search(&who, query, before, MOST, now).await
+        };
+        let found_now = tokio::spawn(search).await;
+        match found_now.map_err(|error| Failure::Broken(error.to_string()))? {
             Ok(hits) => found = Some(asked.found(&hits, &phrases, &page, now.wall)),
             Err(StoreError::TooLong) => problem = Some(page.t.search_too_wide),
             Err(error) => return Err(error.into()),
@@ -130,6 +140,7 @@ pub async fn get(
         urgencies: choices(&URGENCIES, &asked.urgency, |one| view::urgency(*one, page.t).text),
         recordings: recordings(&asked.recording, page.t),
         indexing: shared.web.store.is_indexing(),
+        incomplete: shared.web.store.index_is_incomplete().await?,
         asked: &asked,
         found,
         problem,

@@ -8,3 +8,10 @@ CREATE TABLE searchable (
 
 -- The words of an entry as `duty::words` cuts them; the texts themselves are not kept a second time.
 CREATE VIRTUAL TABLE search USING fts5 (words, content = '', contentless_delete = 1, tokenize = 'ascii');
+
+-- Entries to be indexed: noted with what changed them, and gone when they are.
+CREATE TABLE to_index (
+  entry  TEXT PRIMARY KEY,
+  -- 1: the index did not take it
+  failed INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;

@@ -104,6 +104,7 @@ fn a_log_that_was_written_before_there_was_an_index_is_indexed_bit_by_bit() {
     let store = Store::open(&path, random()).unwrap();
     crate::io::store::tests::add_officer(&store);
     let entries: Vec<_> = (0..7).map(|n| entry(&store, n, f64::from(n / 2))).collect();
+    assert_eq!(numbers(&store, phrase("1381")).len(), 7);
     let raw = Connection::open(&path).unwrap();
     raw.execute_batch("DELETE FROM searchable; INSERT INTO search (search) VALUES ('delete-all')")
         .unwrap();
@@ -123,17 +124,65 @@ fn a_log_that_was_written_before_there_was_an_index_is_indexed_bit_by_bit() {
 }
 
 #[test]
-fn what_cannot_be_indexed_is_written_all_the_same_and_found_later() {
+fn a_damaged_index_costs_the_log_nothing_is_said_and_is_made_anew_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.db");
+    let store = Store::open(&path, random()).unwrap();
+    crate::io::store::tests::add_officer(&store);
+    let first = entry(&store, 1, 0.0);
+    assert_eq!(numbers(&store, phrase("1381")), [first]);
+    let raw = Connection::open(&path).unwrap();
+    raw.execute_batch("UPDATE search_data SET block = zeroblob(length(block))").unwrap();
+    drop(raw);
+    let (mut all, unproved) = (vec![first], store.unproved());
+    for n in 2..40 {
+        let entry = entry(&store, n, f64::from(n));
+        fill(&store, entry, Field::Subject, "停水");
+        let flagged = wait(store.flag(&officer(), entry, Urgency::Urgent, at(61.0))).unwrap();
+        assert!(matches!(flagged, crate::io::store::Flagged::Raised(_)), "{flagged:?}");
+        all.push(entry);
+    }
+    assert_eq!(unproved.borrow().clone(), None);
+    assert_eq!(wait(store.recent_entries(100)).unwrap().len(), all.len());
+    assert!(wait(store.index_is_incomplete()).unwrap(), "and that is known");
+    drop(store);
+    let store = Store::open(&path, random()).unwrap();
+    let mut until = None;
+    while let Some(next) = wait(store.index_older(until, 7)).unwrap() {
+        until = Some(next);
+    }
+    all.reverse();
+    assert_eq!(numbers(&store, phrase("1381")), all);
+    assert!(!wait(store.index_is_incomplete()).unwrap());
+}
+
+#[test]
+fn one_entry_that_cannot_be_indexed_keeps_no_other_from_being() {
     let store = store();
-    let run = |sql: &'static str| store.write_now(move |tx| Ok(tx.sql.execute_batch(sql)?));
-    run("CREATE TEMP TRIGGER full BEFORE INSERT ON main.searchable
-         BEGIN SELECT RAISE(ABORT, 'no room'); END")
-    .unwrap();
+    let run =
+        |sql: &'static str| store.write_now(move |tx| Ok(tx.sql.execute_batch(sql)?)).unwrap();
     let one = entry(&store, 1, 0.0);
-    assert!(wait(store.entry(one)).unwrap().is_some());
-    assert_eq!(numbers(&store, phrase("1381")), []);
-    run("DROP TRIGGER temp.full").unwrap();
-    assert_eq!(numbers(&store, phrase("1381")), [one]);
+    run("DROP TRIGGER revision_is_not_changed; UPDATE revision SET changes = '{'");
+    wait(store.flag(&officer(), one, Urgency::Urgent, at(61.0))).unwrap();
+    let other = entry(&store, 2, 1.0);
+    assert_eq!(numbers(&store, phrase("1381")), [other, one], "as it was before");
+    let urgent = Query { urgency: Some(Urgency::Urgent), ..Query::default() };
+    assert_eq!(numbers(&store, urgent), [], "and not as it is");
+    assert!(wait(store.index_is_incomplete()).unwrap());
+}
+
+#[test]
+fn what_was_corrected_is_found_with_what_stood_around_it_and_typing_on_costs_nothing() {
+    let store = store();
+    let one = entry(&store, 1, 0.0);
+    let long = "城北".repeat(2_000);
+    fill(&store, one, Field::Content, &format!("{long}坡裂两人轻伤{long}"));
+    fill(&store, one, Field::Content, &format!("{long}破裂两人轻伤{long}"));
+    assert_eq!(numbers(&store, phrase("城北坡裂两人")), [one]);
+    let gone = store.write_now(move |tx| crate::io::store::index::before(tx.sql, &one.to_string()));
+    let gone = gone.unwrap();
+    assert_eq!(gone.len(), 1);
+    assert!(gone[0].chars().count() < 80, "{}", gone[0]);
 }
 
 /// Chinese, Latin, numbers, both widths, and what parts them.

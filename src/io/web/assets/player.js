@@ -21,8 +21,8 @@ export function mountPlayers(shown) {
       audio.src = `${audio.dataset.play}?play=${name}&why=${encodeURIComponent(why)}${audio.dataset.part ?? ""}`;
     };
     renew();
-    audio.addEventListener("ended", renew);
     if (box) players.set(box, player(box, audio, renew));
+    audio.addEventListener("ended", () => players.get(box)?.again() || renew());
   }
   for (const box of shown.querySelectorAll("[data-player]")) players.get(box)?.draw();
 }
@@ -157,7 +157,14 @@ function player(box, audio, renew) {
       draw();
     })
     .catch(() => (box.querySelector("[data-no-wave]").hidden = false));
-  return { draw, playFrom: (seconds) => (seek(seconds), play(true)) };
+  // A part that reaches to the end is repeated as any other.
+  const again = () => {
+    if (!part || !loops()) return false;
+    seek(part.from);
+    play(true);
+    return true;
+  };
+  return { draw, again, playFrom: (seconds) => (seek(seconds), play(true)) };
 }
 
 /** Through which what is heard goes: both sides as they are, or one of them in both ears. */
@@ -190,7 +197,7 @@ document.addEventListener("submit", async (event) => {
   event.preventDefault();
   const body = new URLSearchParams(new FormData(form));
   const audio = form.closest("article").querySelector("[data-player] audio");
-  if (!("id" in form.dataset)) body.set("at", Math.round(audio.currentTime * 1000));
+  if (!("id" in form.dataset)) body.set("at", Math.floor(audio.currentTime * 1000));
   const answer = await fetch(form.action, { method: "POST", body }).catch(() => null);
   if (answer?.status === 401) return signIn();
   // The live connection brings the list as it is then.

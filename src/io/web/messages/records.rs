@@ -24,6 +24,7 @@ macro_rules! with_records {
         search_older: "更早的 →", "Older →";
         search_gone: "更正前", "Before it was corrected";
         search_indexing: "程序升级后正在为旧记录建立索引，较早的记录暂时查不到。", "Older entries are being indexed after an update and are not found yet.";
+        search_incomplete: "索引不全：有记录没有编入索引，查询结果可能缺少。重新启动服务后会自动重建索引。", "The index is not whole: entries are missing from what is found. It is made anew when the service is started again.";
         search_too_wide: "条件太宽，没有及时查完。请增加条件或缩小日期范围。", "Too wide to be answered in time: add a condition, or fewer days.";
 
         player_wave: "录音波形：上为对方，下为我方。单击跳到那一秒，拖动选取一段", "Waveform: above the other side, below ours. Click to go to a second, drag to choose a part";
