@@ -9,6 +9,8 @@ const PIECE: usize = 3;
 /// Characters that are looked at of a question, and phrases of it.
 const ASKED: usize = 200;
 const PHRASES: usize = 8;
+/// Fewer are no telephone number.
+const DIGITS: usize = 5;
 /// Parts texts from each other: no text has such a word.
 const END: char = '\u{241e}';
 /// Begins what is no text.
@@ -69,8 +71,28 @@ pub fn indexed<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     words
 }
 
-/// What asks an FTS5 index for the texts that contain a phrase; none where there is nothing to look for.
+/// What asks an FTS5 index for the texts that contain a phrase; none where there is nothing to look for. A telephone number
+/// is also looked for without what parts it.
 pub fn asked(phrase: &str) -> Option<String> {
+    let as_written = contains(phrase)?;
+    let plain = number(phrase).and_then(|number| contains(&number));
+    Some(match plain.filter(|plain| *plain != as_written) {
+        Some(plain) => format!("({as_written} OR {plain})"),
+        None => as_written,
+    })
+}
+
+/// The digits of what can only be a telephone number, without China's code.
+pub fn number(text: &str) -> Option<String> {
+    let folded: String = text.chars().map(half_width).collect();
+    let rest = folded.trim();
+    let rest = rest.strip_prefix("+86").or_else(|| rest.strip_prefix("0086")).unwrap_or(rest);
+    let other = |c: char| !c.is_ascii_digit() && !"+-() ".contains(c);
+    let digits: String = rest.chars().filter(char::is_ascii_digit).collect();
+    (!folded.contains(other) && digits.len() >= DIGITS).then_some(digits)
+}
+
+fn contains(phrase: &str) -> Option<String> {
     let folded = fold(phrase);
     let runs: Vec<&[Folded]> = runs(&folded).collect();
     let (last, before) = runs.split_last()?;
@@ -179,6 +201,10 @@ mod tests {
         assert_eq!(asked("13楼"), Some("\"13 3 楼\"".to_owned()));
         assert_eq!(asked("138"), Some("\"138\"".to_owned()));
         assert_eq!(asked(" ，\""), None);
+        assert_eq!(asked("+86 138").as_deref(), Some("\"86 6 138\""), "too short for a number");
+        assert_eq!(number("0311-8600 1234").as_deref(), Some("031186001234"));
+        assert_eq!(number("＋８６13800130007").as_deref(), Some("13800130007"));
+        assert_eq!(number("13800130007转2"), None);
         assert_eq!(mark("d", "busy_missed"), "\u{241f}dbusymissed");
     }
 

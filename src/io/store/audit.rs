@@ -136,6 +136,12 @@ impl Store {
         self.write(move |tx| settings_of(tx.sql, &settings, now)).await
     }
 
+    /// Somebody asked for what is not his to see.
+    pub async fn access_refused(&self, who: &Who, what: &str, now: Now) -> Result<()> {
+        let (actor, what) = (Actor::from(who), what.to_owned());
+        self.write(move |tx| append(tx.sql, now, &actor, "access.refuse", &what, "")).await
+    }
+
     /// Checks the whole audit; how many rows it has.
     ///
     /// # Errors

@@ -213,6 +213,8 @@ fn found(sql: &Connection, entry: &str) -> Result<Option<Found>> {
             let text = name(column)?.unwrap_or_default();
             let known = (column == 4).then(|| Category::from_name(&text)).flatten();
             let text = known.map_or(text, |category| category.label().0.to_owned());
+            let plain = words::number(&text).filter(|plain| *plain != text);
+            texts.extend(plain.filter(|plain| !texts.contains(plain)));
             // A call says again what its entry says.
             if !text.is_empty() && !texts.contains(&text) {
                 texts.push(text);

@@ -2,12 +2,12 @@
 
 use super::Shared;
 use super::failure::Failure;
-use super::page::Terminal;
+use super::page::{Page, Terminal};
 use crate::io::clock;
-use crate::io::store::Who;
+use crate::io::store::{Account, Who};
 use axum::extract::FromRequestParts;
-use axum::http::Method;
 use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
 
@@ -40,6 +40,25 @@ impl FromRequestParts<Shared> for Officer {
             return Err(Failure::SignIn(asked.to_owned()));
         }
         Err(Failure::NoSession)
+    }
+}
+
+/// An officer who may look for entries and listen to recordings: a system administrator keeps the machine, not what is said
+/// on it (domain A-16).
+#[derive(Debug, Clone)]
+pub struct Listener(pub Officer);
+
+impl FromRequestParts<Shared> for Listener {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Failure> {
+        let officer = Officer::from_request_parts(parts, shared).await?;
+        if officer.who.account != Account::Admin {
+            return Ok(Self(officer));
+        }
+        let Ok(page) = Page::from_request_parts(parts, shared).await;
+        shared.web.store.access_refused(&officer.who, parts.uri.path(), clock::now()).await?;
+        Err(Failure::Refused(StatusCode::FORBIDDEN, page.t.not_for_admin.to_owned()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `GET /recordings/{call}`: plays a sealed recording, by the name of its call, never by path.
 
 use super::Shared;
-use super::auth::Officer;
+use super::auth::Listener;
 use super::failure::Failure;
 use super::page::Page;
 use crate::duty::ids::CallId;
@@ -69,7 +69,7 @@ pub struct Again {
 /// `GET /recordings/{call}/recall?seconds=30`: the last seconds of a call that goes on.
 pub async fn recall(
     State(shared): State<Shared>,
-    officer: Officer,
+    Listener(officer): Listener,
     page: Page,
     Path(call): Path<CallId>,
     Query(again): Query<Again>,
@@ -98,7 +98,7 @@ pub struct Play {
 
 pub async fn get(
     State(shared): State<Shared>,
-    officer: Officer,
+    Listener(officer): Listener,
     page: Page,
     Path(call): Path<CallId>,
     Query(play): Query<Play>,
@@ -129,7 +129,7 @@ pub async fn get(
 /// `GET /recordings/{call}/peaks`: how loud both sides are, for the player's wave.
 pub async fn peaks(
     State(shared): State<Shared>,
-    _officer: Officer,
+    _listener: Listener,
     page: Page,
     Path(call): Path<CallId>,
 ) -> Result<Response, Failure> {

@@ -47,6 +47,25 @@ fn an_entry_is_found_by_what_it_says_and_what_it_said() {
 }
 
 #[test]
+fn a_number_is_found_however_it_is_written() {
+    let store = store();
+    let written = ["0311-86001234", "031186001234", "+8613800130007", "13800130007"];
+    let entries = (0..4).map(|n| {
+        note(&store, f64::from(n), arrival(n, written[usize::from(n)]));
+        EntryId::from(call(n))
+    });
+    let entries: Vec<EntryId> = entries.collect();
+    let found =
+        |text: &str| numbers(&store, Query { phrases: vec![text.to_owned()], ..Query::default() });
+    for text in ["0311-86001234", "031186001234", "(0311) 8600-1234"] {
+        assert_eq!(found(text), [entries[1], entries[0]], "{text}");
+    }
+    for text in ["+8613800130007", "13800130007", "138-0013-0007", "+86 138 0013 0007"] {
+        assert_eq!(found(text), [entries[3], entries[2]], "{text}");
+    }
+}
+
+#[test]
 fn urgency_outcome_recording_and_day_narrow_it() {
     let store = store();
     let (one, other) = (entry(&store, 1, 0.0), entry(&store, 2, 86_400.0));

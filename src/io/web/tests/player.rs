@@ -68,3 +68,30 @@ async fn a_mark_is_made_shown_and_taken_back() {
     assert_eq!(room.post(&back, "").await.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(!room.fragment(&format!("/entries/{entry}")).await.text.contains("data-bookmark"));
 }
+
+#[tokio::test]
+async fn a_16_a_system_administrator_neither_searches_nor_listens_and_that_is_audited() {
+    let room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    room.is_recorded(entry, 5000).await;
+    let admin = NewPerson {
+        login: "guanli".to_owned(),
+        name: "管理员".to_owned(),
+        account: Account::Admin,
+        password: PASSWORD.to_owned(),
+    };
+    room.web.store.add_person(admin, "test", clock::now()).await.unwrap();
+    let cookie = cookie(&room.sign_in("guanli", PASSWORD).await);
+    let room = Room { cookie, ..room };
+    let before = room.audited().await;
+    let recording = format!("/recordings/{entry}");
+    let gets = ["", "/peaks", "/recall?seconds=30"].map(|what| format!("{recording}{what}"));
+    for path in gets.iter().map(String::as_str).chain(["/search", "/search?words=138"]) {
+        let answer = room.get(path).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}: {}", answer.text);
+    }
+    for path in [format!("{recording}/bookmarks"), format!("{recording}/bookmarks/1")] {
+        assert_eq!(room.post(&path, "at=1").await.status, StatusCode::FORBIDDEN, "{path}");
+    }
+    assert_eq!(room.audited().await, before + 7, "each time");
+}
