@@ -124,7 +124,14 @@ impl Store {
         let held = folder::Held::take(path)?;
         let writer = Writer::Refuses(StoreError::Unreadable(why));
         let readers = Some(Readers::new(path));
-        Ok(Self { inner: Arc::new(Inner { writer, readers, _folder: Some(held) }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                writer,
+                readers,
+                indexing: AtomicBool::new(false),
+                _folder: Some(held),
+            }),
+        })
     }
 
     /// Opens the database while a daemon may be running on it: for `user add` and the like.
