@@ -366,7 +366,11 @@ impl Control {
                     let untold = u64::from(self.switchboard.is_changed());
                     self.held.hold(transmit, self.keeper.told() + untold, clock::mono());
                 }
-                Output::Send(transmit) => self.send(transmit),
+                Output::Send(transmit) => {
+                    // Who is answered may speak at once, and in another key than before.
+                    self.wake_media();
+                    self.send(transmit);
+                }
                 Output::Traced(traced) => self.traces.put(traced),
                 Output::Fetch { attempt, entry } => self.fetch(attempt, entry),
                 Output::Heard { call, party, quality } => self.board.hears(call, party, quality),
