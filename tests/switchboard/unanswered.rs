@@ -183,6 +183,27 @@ fn sig_11_who_waits_is_rung_through_at_once_when_another_leaves_a_message() {
 }
 
 #[test]
+fn sig_11_a_phone_that_has_just_become_free_and_still_says_busy_is_tried_again_after_a_second() {
+    let (mut world, first, second) = one_rings_and_one_waits(queue());
+    world.cancel(first);
+    let (still_busy, _) = world.rung("201").expect("at once");
+    world.refuse(still_busy, 486);
+    world.pass(ms(900));
+    assert!(world.rung("201").is_none());
+    world.pass(ms(200));
+    let (busy, _) = world.rung("201").expect("after a second");
+    world.refuse(busy, 486);
+    world.pass(seconds(9));
+    assert!(world.rung("201").is_none(), "then as seldom as ever");
+    world.pass(ms(1100));
+    let (officer, _) = world.rung("201").expect("after ten");
+    world.pick_up(officer);
+    assert!(answered(&world, 1));
+    world.hang_up(second);
+    world.assert_clean();
+}
+
+#[test]
 fn sig_11_who_waits_is_rung_through_at_once_at_a_phone_that_lost_the_race() {
     let begins = |number: &str| Phone { begins: Begins::After(ms(0)), ..phone(number, 40) };
     let phones = [begins("201"), begins("202")];

@@ -23,7 +23,7 @@ use super::desk::Desk;
 use super::early::Early;
 use super::keys::{Keys, Via};
 use super::message::{Message, Step};
-use super::queued::{Due, Queued};
+use super::queued::{self, Due, Queued};
 use super::ring_plan::{BUSY, RETRY_AFTER, Verdict};
 use super::ringing::{Ringing, Rings, Taken};
 use crate::duty::ids::CallId;
@@ -33,6 +33,7 @@ use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::rtp::{Channel, Command, Party, Prompt};
 use crate::protocol::sip::{Ending, LegId};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Incoming {
@@ -135,7 +136,7 @@ impl Incoming {
             }
             State::Queued(queued) => match queued.handle_timeout(now.mono) {
                 Some(Due::Over) => self.waited_in_vain(desk, now),
-                Some(Due::Again) => self.its_turn(desk, now),
+                Some(Due::Again) => self.try_phones(queued::AGAIN, desk, now),
                 None => {}
             },
             State::Message { message, .. } => {
@@ -234,6 +235,10 @@ impl Incoming {
 
     /// First in the queue, and a phone may be free.
     pub fn its_turn(&mut self, desk: &mut Desk, now: Now) {
+        self.try_phones(queued::SOON, desk, now);
+    }
+
+    fn try_phones(&mut self, again: Duration, desk: &mut Desk, now: Now) {
         let State::Queued(queued) = &mut self.state else { return };
         if desk.queue.first() != Some(&self.id) {
             return;
@@ -241,7 +246,7 @@ impl Incoming {
         if self.phones.verdict().is_none() {
             return queued.freed();
         }
-        queued.tries(now.mono);
+        queued.tries(again, now.mono);
         self.phones.begin(&self.caller, desk, now);
     }
 

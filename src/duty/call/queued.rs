@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A phone that is busy with a call of its own says nothing when it is free: so often it is tried.
-const AGAIN: Duration = Duration::from_secs(10);
+pub const AGAIN: Duration = Duration::from_secs(10);
+/// A phone that has hung up this moment may still say that it is busy.
+pub const SOON: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Queued {
@@ -28,9 +30,9 @@ impl Queued {
         Self { until: now + longest, again: now + AGAIN, freed: false }
     }
 
-    /// The phones are being tried.
-    pub fn tries(&mut self, now: Mono) {
-        self.again = now + AGAIN;
+    /// The phones are being tried, and in vain perhaps: then again after so long.
+    pub fn tries(&mut self, again: Duration, now: Mono) {
+        self.again = now + again;
     }
 
     /// A phone is free that may have been asked already in this round.
@@ -75,7 +77,7 @@ mod tests {
         let mut queued = Queued::new(Duration::from_secs(25), at(0));
         assert_eq!(queued.handle_timeout(at(9)), None);
         assert_eq!(queued.handle_timeout(at(10)), Some(Due::Again));
-        queued.tries(at(12));
+        queued.tries(AGAIN, at(12));
         assert_eq!(queued.deadline().unwrap().0, at(22));
         assert_eq!(queued.handle_timeout(at(22)), Some(Due::Again));
         assert_eq!(queued.deadline().unwrap().0, at(25));
