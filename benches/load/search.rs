@@ -35,12 +35,15 @@ pub fn run(entries: u64) {
     let (mut until, mut longest) = (None, Duration::ZERO);
     loop {
         let turn = Instant::now();
-        let next = wait(store.index_older(until, 50)).expect("indexed");
+        let next = wait(store.index_older(until, 50)).expect("noted");
         longest = longest.max(turn.elapsed());
         until = next;
         if until.is_none() {
             break;
         }
+    }
+    while wait(store.is_indexing()).expect("read") {
+        std::thread::sleep(Duration::from_millis(50));
     }
     let took = began.elapsed();
     let size = std::fs::metadata(&path).map_or(0, |file| file.len()) / 1_000_000;

@@ -5,7 +5,7 @@ use crate::duty::heartbeat::{Audit, Failing, Heart, Message, Side, Signs, Witnes
 use crate::duty::roster::Roster;
 use crate::io::channels::signing::hmac_sha256;
 use crate::io::clock;
-use crate::io::line::Pulse;
+use crate::io::pulse::Pulse;
 use crate::io::status::{Alarm, Board};
 use crate::io::store::Store;
 use crate::protocol::now::Now;

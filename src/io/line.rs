@@ -13,6 +13,7 @@ use crate::io::ladder::Traces;
 use crate::io::listening;
 use crate::io::logbook::Teller;
 use crate::io::media::Media;
+use crate::io::pulse::Pulse;
 use crate::io::status::Board;
 use crate::io::streams::{self, Streams};
 use crate::io::tls::Door;
@@ -24,7 +25,6 @@ use anyhow::Context;
 use held::Held;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, oneshot};
@@ -81,21 +81,6 @@ pub struct Wiring {
     /// What an earlier run left, and where the next one will find it.
     pub left: Checkpoint,
     pub keeper: Pen,
-}
-
-/// When a task last went round, on the monotonic clock.
-#[derive(Debug, Clone, Default)]
-pub struct Pulse(Arc<AtomicU64>);
-
-impl Pulse {
-    pub fn beat(&self) {
-        self.0.store(clock::mono().0, Ordering::Relaxed);
-    }
-
-    /// How long it has not come round.
-    pub fn age(&self) -> Duration {
-        clock::mono().since(crate::protocol::now::Mono(self.0.load(Ordering::Relaxed)))
-    }
 }
 
 /// The running control task.

@@ -25,6 +25,7 @@ pub mod orphans;
 pub mod peaks;
 pub mod prompts;
 pub mod proof;
+pub mod pulse;
 pub mod rehearsal;
 pub mod resolver;
 pub mod self_test;

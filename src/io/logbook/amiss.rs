@@ -66,8 +66,12 @@ fn show_secrecy(noted: &Noted, board: &Board) {
         }
         _ => return,
     };
-    warn!(alarm = %alarm.en, "encryption");
-    board.update(|status| drop(status.alarms.insert("srtp", alarm)));
+    show("srtp", alarm, board);
+}
+
+fn show(key: &'static str, alarm: Alarm, board: &Board) {
+    warn!(key, alarm = %alarm.en, "a call is amiss");
+    board.update(|status| drop(status.alarms.insert(key, alarm)));
 }
 
 /// Either the party itself, whom nobody hears then, or a stranger.
@@ -87,8 +91,7 @@ fn show_stray(since: DateTime<Utc>, party: Party, from: &str, board: &Board) {
             "On {en} leg voice comes from {from}, which is not where its SDP says; it is dropped. If that side is not heard, check NAT and media address of phone and PBX"
         ),
     };
-    warn!(alarm = %alarm.en, "a stranger's voice");
-    board.update(|status| drop(status.alarms.insert("stray", alarm)));
+    show("stray", alarm, board);
 }
 
 fn show_forged(since: DateTime<Utc>, from: &str, method: &str, board: &Board) {
@@ -101,8 +104,7 @@ fn show_forged(since: DateTime<Utc>, from: &str, method: &str, board: &Board) {
             "{from} sent {method} as if it were a party of a call in progress; it was dropped and the call goes on: look into that device"
         ),
     };
-    warn!(alarm = %alarm.en, "a forged message");
-    board.update(|status| drop(status.alarms.insert("forged", alarm)));
+    show("forged", alarm, board);
 }
 
 #[cfg(test)]

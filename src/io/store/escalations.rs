@@ -70,8 +70,7 @@ impl Store {
         policy: &Policy,
         roster: &Roster,
     ) -> impl Future<Output = Result<Cycle>> + Send + use<> {
-        let (policy, roster) = (policy.clone(), roster.clone());
-        self.write(move |tx| cycle(tx, now, (&policy, &roster), true))
+        self.cycle(now, policy, roster, true)
     }
 
     /// As [`Store::next_calls`], but that nobody is called any more: what is not wanted is stopped.
@@ -81,8 +80,18 @@ impl Store {
         policy: &Policy,
         roster: &Roster,
     ) -> impl Future<Output = Result<Cycle>> + Send + use<> {
+        self.cycle(now, policy, roster, false)
+    }
+
+    fn cycle(
+        &self,
+        now: Now,
+        policy: &Policy,
+        roster: &Roster,
+        calls: bool,
+    ) -> impl Future<Output = Result<Cycle>> + Send + use<> {
         let (policy, roster) = (policy.clone(), roster.clone());
-        self.write(move |tx| cycle(tx, now, (&policy, &roster), false))
+        self.write(move |tx| cycle(tx, now, (&policy, &roster), calls))
     }
 
     /// As [`Store::next_calls`], for a thread that may wait.

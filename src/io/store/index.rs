@@ -1,5 +1,5 @@
 //! The index of what can be searched, in step with the log: an entry that a write touches is noted in its transaction, and
-//! indexed anew as soon as that is committed and answered.
+//! indexed anew half a second after that, however often it changes meanwhile.
 //!
 //! Triggers of the writing connection alone (TEMP) do the noting. Only what every officer reads on the
 //! entry's page is indexed: no number of a leader, no PIN, nothing of the SIP messages.
@@ -7,12 +7,15 @@
 use super::Store;
 use super::error::{Result, StoreError};
 use super::revisions::Change;
+use super::schema;
 use super::text::from_json;
 use crate::duty::entry::{Category, Field};
 use crate::duty::words;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -24,11 +27,16 @@ const AT_ONCE: u32 = 50;
 const AGAIN: Duration = Duration::from_secs(30);
 /// Revisions whose texts of before can be found, the newest; who types on makes one with each pause.
 const REVISIONS: u32 = 500;
+/// Bytes of revisions that are read for it, the newest: an officer who types on makes many of a long text.
+const READ_MOST: usize = 256 * 1024;
 /// After a fault of the index that may pass.
 const REST: Duration = Duration::from_secs(10);
 /// Characters around what was taken out, and bytes of all that was, that can be found.
 const AROUND: usize = 32;
 const REMOVED: usize = 60_000;
+/// Why an entry is not indexed, as `to_index.failed` has it.
+const ENTRY_AT_FAULT: u8 = 1;
+const INDEX_AT_FAULT: u8 = 2;
 /// The property of an entry without a recording.
 pub(super) const NO_RECORDING: &str = "none";
 
@@ -47,8 +55,9 @@ pub(super) fn watch(sql: &Connection) -> Result<()> {
            AFTER UPDATE OF urgency, {fields} ON main.entry {entry};
          CREATE TEMP TRIGGER IF NOT EXISTS call_to_index AFTER INSERT ON main.call
            WHEN new.id = new.entry {own};
-         CREATE TEMP TRIGGER IF NOT EXISTS call_to_index_anew AFTER UPDATE OF disposition ON main.call
-           WHEN new.id = new.entry AND new.disposition IS NOT old.disposition {own};
+         CREATE TEMP TRIGGER IF NOT EXISTS call_to_index_anew AFTER UPDATE OF disposition, caller_plain
+           ON main.call WHEN new.id = new.entry AND (new.disposition IS NOT old.disposition
+             OR new.caller_plain IS NOT old.caller_plain) {own};
          CREATE TEMP TRIGGER IF NOT EXISTS recording_to_index AFTER INSERT ON main.recording {of_call};
          CREATE TEMP TRIGGER IF NOT EXISTS recording_to_index_anew AFTER UPDATE OF state
            ON main.recording WHEN new.state <> old.state {of_call};
@@ -62,12 +71,14 @@ pub(super) fn watch(sql: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Who indexes what was noted: after the commit and its answers, on a connection of his own. A fault of the index is none
+/// Who indexes what was noted: apart from the commit and its answers, on a connection of his own. A fault of the index is none
 /// of the log's.
 pub(super) struct Follower {
     place: Place,
     /// After a fault that may pass.
     rests_until: Option<Instant>,
+    /// The last time it could not.
+    behind: Arc<AtomicBool>,
 }
 
 enum Place {
@@ -79,7 +90,6 @@ enum Place {
 }
 
 impl Follower {
-    /// An index that was found to be at fault is given up, and made anew by and by.
     pub fn new(log: &Connection) -> Self {
         let place = match log.path().filter(|path| !path.is_empty()).map(beside) {
             None => Place::Logs,
@@ -89,11 +99,13 @@ impl Follower {
                 Place::Nowhere
             }
         };
-        let follower = Self { place, rests_until: None };
-        if let Some(Err(error)) = follower.connection(log).map(mend) {
-            tracing::error!(%error, "the index of the search is at fault and could not be emptied");
-        }
-        follower
+        let behind = Arc::new(AtomicBool::new(matches!(place, Place::Nowhere)));
+        Self { place, rests_until: None, behind }
+    }
+
+    /// Whether what was written last cannot be found.
+    pub fn behind(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.behind)
     }
 
     fn connection<'a>(&'a self, log: &'a Connection) -> Option<&'a Connection> {
@@ -104,32 +116,43 @@ impl Follower {
         }
     }
 
-    /// Indexes what was noted.
-    pub fn follow(&mut self, log: &Connection) {
+    /// Indexes what was noted, the newest first, in so many turns at most; whether more waits.
+    pub fn follow(&mut self, log: &Connection, turns: u32) -> bool {
         if self.rests_until.is_some_and(|until| Instant::now() < until) {
-            return;
+            return false;
         }
-        let Some(sql) = self.connection(log) else { return };
-        let done = catch_unwind(AssertUnwindSafe(|| turns(sql)))
-            .unwrap_or_else(|_| Err(StoreError::Bug("the index panicked".to_owned())));
-        self.rests_until = done.err().map(|error| {
+        let Some(sql) = self.connection(log) else { return false };
+        let once = |_| {
+            catch_unwind(AssertUnwindSafe(|| turn(sql)))
+                .unwrap_or_else(|_| Err(StoreError::Bug("the index panicked".to_owned())))
+        };
+        let last = (0..turns).map(once).find(|done| !matches!(done, Ok(true)));
+        let done = last.unwrap_or(Ok(true));
+        self.behind.store(done.is_err(), Ordering::Relaxed);
+        self.rests_until = done.as_ref().err().map(|error| {
             tracing::error!(%error, "what was written cannot be searched yet");
             Instant::now() + REST
         });
+        done.unwrap_or(false)
     }
 }
 
 /// It waits for nobody, and for no disk: what a power cut takes from it is noted still.
 fn beside(path: &str) -> Result<Connection> {
     let own = Connection::open(path)?;
+    schema::prepare(&own)?;
     own.busy_timeout(Duration::ZERO)?;
     own.pragma_update(None, "synchronous", "normal")?;
-    own.pragma_update(None, "temp_store", "memory")?;
     Ok(own)
 }
 
-fn mend(sql: &Connection) -> Result<()> {
-    if !sql.prepare("SELECT 1 FROM to_index WHERE failed = 1")?.exists([])? {
+/// Where entries were not taken: they are tried again, and an index that is itself at fault is given up, to be made anew
+/// by and by. For the one daemon of the folder, before it writes.
+pub(super) fn mend(path: &Path) -> Result<()> {
+    let sql = &Connection::open(path)?;
+    schema::prepare(sql)?;
+    if !sql.prepare("SELECT 1 FROM to_index WHERE failed = ?1")?.exists([INDEX_AT_FAULT])? {
+        sql.execute("UPDATE to_index SET failed = 0 WHERE failed <> 0", [])?;
         return Ok(());
     }
     let change = Transaction::new_unchecked(sql, TransactionBehavior::Immediate)?;
@@ -141,33 +164,40 @@ fn mend(sql: &Connection) -> Result<()> {
     Ok(change.commit()?)
 }
 
-/// Whom the index does not take alone is left out, and known to be.
-fn turns(sql: &Connection) -> Result<()> {
-    loop {
-        let waiting = {
-            let mut rows =
-                sql.prepare_cached("SELECT entry FROM to_index WHERE failed = 0 LIMIT ?1")?;
-            let rows = rows.query_map([AT_ONCE], |row| row.get(0))?;
-            rows.collect::<rusqlite::Result<Vec<String>>>()?
-        };
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        let Err(fault) = together(sql, &waiting) else { continue };
-        if fault.may_pass() {
-            return Err(fault);
-        }
-        for entry in &waiting {
-            match together(sql, std::slice::from_ref(entry)) {
-                Ok(()) => {}
-                Err(error) if error.may_pass() => return Err(error),
-                Err(error) => {
-                    tracing::error!(%error, entry, "an entry cannot be searched");
-                    sql.execute("UPDATE to_index SET failed = 1 WHERE entry = ?1", [entry])?;
-                }
+/// The newest that wait, and whether there may be more. Whom the index does not take alone is left out, and known to be.
+fn turn(sql: &Connection) -> Result<bool> {
+    let waiting = {
+        let mut rows = sql.prepare_cached(
+            "SELECT entry FROM to_index WHERE failed = 0 ORDER BY entry DESC LIMIT ?1",
+        )?;
+        let rows = rows.query_map([AT_ONCE], |row| row.get(0))?;
+        rows.collect::<rusqlite::Result<Vec<String>>>()?
+    };
+    if waiting.is_empty() {
+        return Ok(false);
+    }
+    let more = waiting.len() == AT_ONCE as usize;
+    let Err(fault) = together(sql, &waiting) else { return Ok(more) };
+    if fault.may_pass() {
+        return Err(fault);
+    }
+    for entry in &waiting {
+        match together(sql, std::slice::from_ref(entry)) {
+            Ok(()) => {}
+            Err(error) if error.may_pass() => return Err(error),
+            Err(error) => {
+                tracing::error!(%error, entry, "an entry cannot be searched");
+                // What cannot even be read is no fault of the index.
+                let readable = texts(sql, entry).is_ok();
+                let whose = if readable { INDEX_AT_FAULT } else { ENTRY_AT_FAULT };
+                sql.execute(
+                    "UPDATE to_index SET failed = ?2 WHERE entry = ?1",
+                    params![entry, whose],
+                )?;
             }
         }
     }
+    Ok(more)
 }
 
 fn together(sql: &Connection, entries: &[String]) -> Result<()> {
@@ -181,15 +211,21 @@ fn together(sql: &Connection, entries: &[String]) -> Result<()> {
 
 /// An entry as it is now; what is no entry's own call is passed over.
 fn index(sql: &Connection, entry: &str) -> Result<()> {
-    let Some((occurred, mut texts, marks)) = found(sql, entry)? else { return Ok(()) };
-    texts.extend(before(sql, entry)?);
-    texts.extend(marked(sql, entry)?);
+    let Some((occurred, texts, marks)) = texts(sql, entry)? else { return Ok(()) };
     let mut indexed = words::indexed(texts.iter().map(String::as_str));
     indexed.push_str(&marks.join(" "));
     let place = place(sql, entry, occurred)?;
     sql.prepare_cached("INSERT OR REPLACE INTO search (rowid, words) VALUES (?1, ?2)")?
         .execute(params![place, indexed])?;
     Ok(())
+}
+
+/// As [`found`], with what stood there before and what is marked.
+fn texts(sql: &Connection, entry: &str) -> Result<Option<Found>> {
+    let Some((occurred, mut texts, marks)) = found(sql, entry)? else { return Ok(None) };
+    texts.extend(before(sql, entry)?);
+    texts.extend(marked(sql, entry)?);
+    Ok(Some((occurred, texts, marks)))
 }
 
 type Found = (i64, Vec<String>, Vec<String>);
@@ -231,11 +267,14 @@ pub(super) fn before(sql: &Connection, entry: &str) -> Result<Vec<String>> {
         "SELECT changes FROM revision WHERE entry = ?1 AND kind <> 'state' ORDER BY no DESC LIMIT ?2",
     )?;
     let mut rows = rows.query(params![entry, REVISIONS])?;
-    let (mut texts, mut length): (Vec<String>, usize) = (vec![], 0);
+    let (mut texts, mut length, mut read): (Vec<String>, usize, usize) = (vec![], 0, 0);
     while let Some(row) = rows.next()? {
-        for change in
-            from_json::<Vec<Change>>(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?
-        {
+        let changes = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        read += changes.len();
+        if read > READ_MOST {
+            return Ok(texts);
+        }
+        for change in from_json::<Vec<Change>>(changes)? {
             let a_text =
                 change.field != Field::Category.name() && Field::from_name(&change.field).is_some();
             if !a_text || change.old.is_empty() || change.new.contains(&change.old) {
@@ -312,12 +351,12 @@ fn note(sql: &Connection, entry: &str) -> Result<()> {
 }
 
 impl Store {
-    /// Entries are known that the index did not take: not all is found.
+    /// The index does not take what is written, or did not take some entries: not all is found.
     pub async fn index_is_incomplete(&self) -> Result<bool> {
-        self.read(|sql| {
-            Ok(sql.prepare_cached("SELECT 1 FROM to_index WHERE failed = 1")?.exists([])?)
-        })
-        .await
+        let failed = self.read(|sql| {
+            Ok(sql.prepare_cached("SELECT 1 FROM to_index WHERE failed <> 0")?.exists([])?)
+        });
+        Ok(self.inner.writer.is_behind() || failed.await?)
     }
 
     /// Indexes some of the entries that an earlier program wrote, the newest first, from `until` on; from where to go on,
@@ -354,7 +393,11 @@ impl Store {
     }
 
     /// Older entries are not found yet.
-    pub fn is_indexing(&self) -> bool {
-        self.inner.indexing.load(Ordering::Relaxed)
+    pub async fn is_indexing(&self) -> Result<bool> {
+        let many = self.read(|sql| {
+            let waiting = "SELECT 1 FROM to_index WHERE failed = 0 LIMIT 1 OFFSET ?1";
+            Ok(sql.prepare_cached(waiting)?.exists([AT_ONCE])?)
+        });
+        Ok(self.inner.indexing.load(Ordering::Relaxed) || many.await?)
     }
 }

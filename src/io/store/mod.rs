@@ -113,7 +113,11 @@ impl Store {
     /// the last clone is dropped.
     pub fn open(path: &Path, random: Random) -> Result<Self> {
         let held = folder::Held::take(path)?;
-        let store = Self::open_file(path, random, Some(held))?;
+        let sql = schema::open(path)?;
+        if let Err(error) = index::mend(path) {
+            tracing::error!(%error, "the index of the search is at fault and could not be emptied");
+        }
+        let store = Self::open_file(path, sql, random, Some(held))?;
         store.note_boot(&folder::boot_id())?;
         Ok(store)
     }
@@ -124,45 +128,34 @@ impl Store {
         let held = folder::Held::take(path)?;
         let writer = Writer::Refuses(StoreError::Unreadable(why));
         let readers = Some(Readers::new(path));
-        Ok(Self {
-            inner: Arc::new(Inner {
-                writer,
-                readers,
-                indexing: AtomicBool::new(false),
-                _folder: Some(held),
-            }),
-        })
+        Ok(Self::of(writer, readers, Some(held)))
     }
 
     /// Opens the database while a daemon may be running on it: for `user add` and the like.
     pub fn open_beside(path: &Path, random: Random) -> Result<Self> {
-        Self::open_file(path, random, None)
+        Self::open_file(path, schema::open(path)?, random, None)
     }
 
-    fn open_file(path: &Path, random: Random, held: Option<folder::Held>) -> Result<Self> {
-        let writer = Writer::thread(schema::open(path)?, random)?;
+    fn open_file(
+        path: &Path,
+        sql: Connection,
+        random: Random,
+        held: Option<folder::Held>,
+    ) -> Result<Self> {
+        let writer = Writer::thread(sql, random)?;
         let readers = Some(Readers::new(path));
-        Ok(Self {
-            inner: Arc::new(Inner {
-                writer,
-                readers,
-                indexing: AtomicBool::new(false),
-                _folder: held,
-            }),
-        })
+        Ok(Self::of(writer, readers, held))
     }
 
     /// A log without a file or a thread: every call is done when it returns. For virtual time.
     pub fn open_in_memory(random: Random) -> Result<Self> {
         let writer = Writer::inline(schema::open_in_memory()?, random)?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                writer,
-                readers: None,
-                indexing: AtomicBool::new(false),
-                _folder: None,
-            }),
-        })
+        Ok(Self::of(writer, None, None))
+    }
+
+    fn of(writer: Writer, readers: Option<Readers>, held: Option<folder::Held>) -> Self {
+        let indexing = AtomicBool::new(false);
+        Self { inner: Arc::new(Inner { writer, readers, indexing, _folder: held }) }
     }
 
     /// Puts a write in the queue when called, not when awaited: the order of calls is the order of
@@ -176,6 +169,15 @@ impl Store {
     {
         let answer = self.inner.writer.submit(work);
         async move { answer.await.unwrap_or(Err(StoreError::Closed)) }
+    }
+
+    /// As `write`, when all that was written before can be searched.
+    async fn write_indexed<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let answer = self.inner.writer.submit_indexed(work);
+        answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// As `write`, for a thread that may wait.

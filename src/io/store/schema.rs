@@ -65,7 +65,7 @@ fn assert_sqlite() -> Result<()> {
     Ok(())
 }
 
-fn prepare(connection: &Connection) -> Result<()> {
+pub(super) fn prepare(connection: &Connection) -> Result<()> {
     connection.busy_timeout(Duration::from_secs(1))?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;

@@ -6,6 +6,7 @@ use super::error::Result;
 use super::index::{NO_RECORDING, PLACES, before};
 use super::text::{Id, ms, name};
 use super::views::{EntryRow, row};
+use super::writer::Tx;
 use super::{RecordingState, Store, Who, entries};
 use crate::duty::entry::{Field, Form};
 use crate::duty::ids::EntryId;
@@ -102,8 +103,9 @@ impl Store {
         now: Now,
     ) -> Result<Hits> {
         let (actor, detail) = (Actor::from(who), super::text::json(&query)?);
-        self.write(move |tx| audit::append(tx.sql, now, &actor, "search", "entries", &detail))
-            .await?;
+        let note =
+            move |tx: &mut Tx<'_>| audit::append(tx.sql, now, &actor, "search", "entries", &detail);
+        self.write_indexed(note).await?;
         self.read_within(PATIENCE, move |sql| hits(sql, &query, before, most)).await
     }
 }
@@ -192,6 +194,7 @@ fn said(
     phrases: &[Vec<Folded>],
 ) -> Result<Vec<Said>> {
     let mut said: Vec<Said> = vec![];
+    let mut taken_out: Option<Vec<String>> = None;
     let stands = |text: &str, phrase: &[Folded]| place(&fold(text), phrase).is_some();
     for phrase in phrases {
         if said.iter().any(|said| stands(&said.text, phrase)) {
@@ -203,8 +206,12 @@ fn said(
         if let Some(field) = field {
             said.push(Said { field: Some(field), text: form.get(field).to_owned() });
         } else if !shown.iter().any(|field| stands(form.get(*field), phrase)) {
-            let gone = before(sql, &row.id.to_string())?;
-            let gone = gone.into_iter().find(|text| stands(text, phrase));
+            let all = match taken_out.take() {
+                Some(all) => all,
+                None => before(sql, &row.id.to_string())?,
+            };
+            let gone = all.iter().find(|text| stands(text, phrase)).cloned();
+            taken_out = Some(all);
             said.extend(gone.map(|text| Said { field: None, text }));
         }
     }

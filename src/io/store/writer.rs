@@ -7,15 +7,22 @@ use super::index::{self, Follower};
 use crate::protocol::random::Random;
 use rusqlite::Connection;
 use std::collections::VecDeque;
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
-use tokio::sync::{mpsc, oneshot, watch};
+use std::time::{Duration, Instant};
+use tokio::sync::{oneshot, watch};
 
 /// Writes that may wait; more are refused at once.
 const QUEUE: usize = 4096;
 /// Writes that share one commit.
 const BATCH: usize = 256;
+/// How long what was written waits to be indexed, so that an entry that changes several times is indexed once.
+const GATHER: Duration = Duration::from_millis(500);
+/// Of the index before a search, a few milliseconds each.
+const TURNS: u32 = 10;
 
 /// What a write may use.
 pub(super) struct Tx<'a> {
@@ -25,18 +32,25 @@ pub(super) struct Tx<'a> {
 
 /// A write and whoever waits for its answer.
 pub(super) trait Work: Send {
+    /// Whether all that was written before must be indexed first.
+    fn wants_index(&self) -> bool;
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<()>;
     /// Called once, after the commit or after it failed.
     fn finish(&mut self, committed: Result<()>);
 }
 
 struct Task<T, F> {
+    wants_index: bool,
     work: Option<F>,
     done: Option<T>,
     reply: Option<oneshot::Sender<Result<T>>>,
 }
 
 impl<T: Send, F: FnOnce(&mut Tx<'_>) -> Result<T> + Send> Work for Task<T, F> {
+    fn wants_index(&self) -> bool {
+        self.wants_index
+    }
+
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<()> {
         let work = self.work.take().expect("a write runs once");
         self.done = Some(work(tx)?);
@@ -82,9 +96,10 @@ impl Desk {
 
 pub(super) struct Thread {
     /// `None` once it is to end.
-    queue: Option<mpsc::Sender<Box<dyn Work>>>,
+    queue: Option<mpsc::SyncSender<Box<dyn Work>>>,
     running: Option<JoinHandle<()>>,
     unproved: watch::Receiver<Option<String>>,
+    behind: Arc<AtomicBool>,
 }
 
 impl Drop for Thread {
@@ -104,23 +119,21 @@ impl Writer {
 
     pub fn thread(connection: Connection, random: Random) -> Result<Self> {
         let mut desk = Desk::new(connection, random)?;
-        let unproved = desk.unproved.subscribe();
-        let (queue, mut waiting) = mpsc::channel::<Box<dyn Work>>(QUEUE);
+        let (unproved, behind) = (desk.unproved.subscribe(), desk.follower.behind());
+        let (queue, waiting) = mpsc::sync_channel::<Box<dyn Work>>(QUEUE);
         let running = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || {
-                while let Some(first) = waiting.blocking_recv() {
-                    let mut batch = VecDeque::from([first]);
-                    while batch.len() < BATCH
-                        && let Ok(next) = waiting.try_recv()
-                    {
-                        batch.push_back(next);
-                    }
-                    commit(&mut desk, batch);
-                }
-            })
+            .spawn(move || run_thread(&mut desk, &waiting))
             .map_err(|error| StoreError::Unreadable(error.to_string()))?;
-        Ok(Self::Thread(Thread { queue: Some(queue), running: Some(running), unproved }))
+        Ok(Self::Thread(Thread { queue: Some(queue), running: Some(running), unproved, behind }))
+    }
+
+    /// Whether what was written last cannot be searched.
+    pub fn is_behind(&self) -> bool {
+        match self {
+            Self::Thread(thread) => thread.behind.load(Ordering::Relaxed),
+            Self::Inline(_) | Self::Refuses(_) => false,
+        }
     }
 
     /// Why what was written is not proved yet; `None` where it is.
@@ -141,20 +154,37 @@ impl Writer {
         &self,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> oneshot::Receiver<Result<T>> {
+        self.put(false, work)
+    }
+
+    /// As [`Writer::submit`], when all that was written before is indexed.
+    pub fn submit_indexed<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> oneshot::Receiver<Result<T>> {
+        self.put(true, work)
+    }
+
+    fn put<T: Send + 'static>(
+        &self,
+        wants_index: bool,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> oneshot::Receiver<Result<T>> {
         let (reply, answer) = oneshot::channel();
-        let mut task: Box<dyn Work> =
-            Box::new(Task { work: Some(work), done: None, reply: Some(reply) });
+        let (work, reply) = (Some(work), Some(reply));
+        let mut task: Box<dyn Work> = Box::new(Task { wants_index, work, done: None, reply });
         match self {
             Self::Inline(writer) => {
                 let mut writer = writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                commit(&mut writer, VecDeque::from([task]));
+                write(&mut writer, VecDeque::from([task]));
+                index(&mut writer, u32::MAX);
             }
             Self::Thread(Thread { queue: Some(queue), .. }) => match queue.try_send(task) {
                 Ok(()) => {}
-                Err(mpsc::error::TrySendError::Full(mut task)) => {
+                Err(mpsc::TrySendError::Full(mut task)) => {
                     task.finish(Err(StoreError::Overloaded));
                 }
-                Err(mpsc::error::TrySendError::Closed(mut task)) => {
+                Err(mpsc::TrySendError::Disconnected(mut task)) => {
                     task.finish(Err(StoreError::Closed));
                 }
             },
@@ -165,13 +195,41 @@ impl Writer {
     }
 }
 
-/// Runs what waits together in as few transactions as possible: one, unless SQLite itself gives a
-/// whole transaction up (disk full, I/O error).
-fn commit(desk: &mut Desk, waiting: VecDeque<Box<dyn Work>>) {
-    write(desk, waiting);
-    desk.follower.follow(&desk.sql);
+/// Writes what comes until nothing can come any more. What was written is indexed after `GATHER`, when somebody
+/// searches, and at the end.
+fn run_thread(desk: &mut Desk, waiting: &mpsc::Receiver<Box<dyn Work>>) {
+    let mut due: Option<Instant> = None;
+    loop {
+        let first = match due {
+            None => waiting.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+            Some(due) => waiting.recv_timeout(due.saturating_duration_since(Instant::now())),
+        };
+        let ends = matches!(first, Err(mpsc::RecvTimeoutError::Disconnected));
+        if let Ok(first) = first {
+            let batch: VecDeque<_> =
+                iter::once(first).chain(waiting.try_iter().take(BATCH - 1)).collect();
+            if due.is_some() && batch.iter().any(|work| work.wants_index()) {
+                index(desk, TURNS);
+            }
+            write(desk, batch);
+            due.get_or_insert_with(|| Instant::now() + GATHER);
+        }
+        if due.is_some_and(|due| ends || due <= Instant::now()) {
+            // What else waits has its turn when nobody writes, or after the next write.
+            due = index(desk, 1).then(Instant::now);
+        }
+        if ends {
+            return;
+        }
+    }
 }
 
+fn index(desk: &mut Desk, turns: u32) -> bool {
+    desk.follower.follow(&desk.sql, turns)
+}
+
+/// Runs what waits together in as few transactions as possible: one, unless SQLite itself gives a
+/// whole transaction up (disk full, I/O error).
 fn write(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
     let Desk { sql: connection, chain, random, unproved, .. } = desk;
     while !waiting.is_empty() {
@@ -417,10 +475,11 @@ mod tests {
                 }
                 Ok(())
             };
-            batch.push_back(Box::new(Task { work: Some(work), done: None, reply: Some(reply) }));
+            let (work, reply) = (Some(work), Some(reply));
+            batch.push_back(Box::new(Task { wants_index: false, work, done: None, reply }));
         }
         let mut desk = Desk::new(connection, random()).unwrap();
-        commit(&mut desk, batch);
+        write(&mut desk, batch);
         let answers: Vec<bool> = replies.into_iter().map(|reply| answer(reply).is_ok()).collect();
         assert_eq!(answers, [false, false, true], "nobody is told of a commit that was not");
         assert_eq!(rows(folder.path()), 1);

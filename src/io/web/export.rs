@@ -1,6 +1,6 @@
 //! Handing out an entry or a period as a ZIP file; each time is noted in the audit.
 
-use super::auth::Officer;
+use super::auth::{Listener, Officer};
 use super::failure::Failure;
 use super::page::{Page, in_query};
 use super::period::Asked;
@@ -34,7 +34,7 @@ const STALLED: Duration = Duration::from_secs(60);
 /// `POST /entries/{entry}/export`
 pub async fn entry(
     State(shared): State<Shared>,
-    officer: Officer,
+    Listener(officer): Listener,
     page: Page,
     Path(entry): Path<EntryId>,
 ) -> Result<Response, Failure> {
@@ -44,7 +44,7 @@ pub async fn entry(
 /// `POST /period/export`
 pub async fn period(
     State(shared): State<Shared>,
-    officer: Officer,
+    Listener(officer): Listener,
     page: Page,
     Form(asked): Form<Asked>,
 ) -> Result<Response, Failure> {

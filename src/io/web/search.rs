@@ -139,7 +139,7 @@ pub async fn get(
         outcomes: choices(&OUTCOMES, &asked.outcome, |how| outcome(*how, page.t)),
         urgencies: choices(&URGENCIES, &asked.urgency, |one| view::urgency(*one, page.t).text),
         recordings: recordings(&asked.recording, page.t),
-        indexing: shared.web.store.is_indexing(),
+        indexing: shared.web.store.is_indexing().await?,
         incomplete: shared.web.store.index_is_incomplete().await?,
         asked: &asked,
         found,

@@ -130,11 +130,11 @@ fn a_log_that_was_written_before_there_was_an_index_is_indexed_bit_by_bit() {
     assert_eq!(numbers(&store, phrase("1381")), []);
     let (mut until, mut turns) = (None, 0);
     while let Some(next) = wait(store.index_older(until, 2)).unwrap() {
-        assert!(store.is_indexing());
+        assert!(wait(store.is_indexing()).unwrap());
         until = Some(next);
         turns += 1;
     }
-    assert!(turns >= 4 && !store.is_indexing(), "{turns}");
+    assert!(turns >= 4 && !wait(store.is_indexing()).unwrap(), "{turns}");
     let mut found = numbers(&store, phrase("1381"));
     found.sort();
     let mut entries = entries;
@@ -163,7 +163,8 @@ fn a_damaged_index_costs_the_log_nothing_is_said_and_is_made_anew_at_the_next_st
     }
     assert_eq!(unproved.borrow().clone(), None);
     assert_eq!(wait(store.recent_entries(100)).unwrap().len(), all.len());
-    assert!(wait(store.index_is_incomplete()).unwrap(), "and that is known");
+    let asked = wait(store.search(&officer(), phrase("1381"), None, 100, at(62.0)));
+    assert!(wait(store.index_is_incomplete()).unwrap(), "and that is known: {asked:?}");
     drop(store);
     let store = Store::open(&path, random()).unwrap();
     let mut until = None;
@@ -173,6 +174,27 @@ fn a_damaged_index_costs_the_log_nothing_is_said_and_is_made_anew_at_the_next_st
     all.reverse();
     assert_eq!(numbers(&store, phrase("1381")), all);
     assert!(!wait(store.index_is_incomplete()).unwrap());
+}
+
+#[test]
+fn an_entry_at_fault_costs_the_others_nothing_at_the_next_start_and_no_command_beside_mends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.db");
+    let store = Store::open(&path, random()).unwrap();
+    crate::io::store::tests::add_officer(&store);
+    let (bad, good) = (entry(&store, 1, 0.0), entry(&store, 2, 1.0));
+    assert_eq!(numbers(&store, phrase("1381")), [good, bad]);
+    let spoil = "DROP TRIGGER revision_is_not_changed; UPDATE revision SET changes = '{'";
+    store.write_now(move |tx| Ok(tx.sql.execute_batch(spoil)?)).unwrap();
+    wait(store.flag(&officer(), bad, Urgency::Urgent, at(61.0))).unwrap();
+    assert_eq!(numbers(&store, phrase("1381")), [good, bad], "as it was before");
+    assert!(wait(store.index_is_incomplete()).unwrap());
+    drop(Store::open_beside(&path, random()).unwrap());
+    assert!(wait(store.index_is_incomplete()).unwrap(), "known still");
+    drop(store);
+    let store = Store::open(&path, random()).unwrap();
+    assert_eq!(numbers(&store, phrase("1381")), [good, bad]);
+    assert!(wait(store.index_is_incomplete()).unwrap(), "tried again, in vain");
 }
 
 #[test]

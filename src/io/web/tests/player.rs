@@ -93,5 +93,9 @@ async fn a_16_a_system_administrator_neither_searches_nor_listens_and_that_is_au
     for path in [format!("{recording}/bookmarks"), format!("{recording}/bookmarks/1")] {
         assert_eq!(room.post(&path, "at=1").await.status, StatusCode::FORBIDDEN, "{path}");
     }
-    assert_eq!(room.audited().await, before + 7, "each time");
+    for path in [format!("/entries/{entry}/export"), "/period/export".to_owned()] {
+        let period = "from=2026-11-26T00:00&to=2026-11-27T00:00";
+        assert_eq!(room.post(&path, period).await.status, StatusCode::FORBIDDEN, "{path}");
+    }
+    assert_eq!(room.audited().await, before + 9, "each time");
 }

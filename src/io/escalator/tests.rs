@@ -1,0 +1,229 @@
+//! The escalator with a log of its own, in virtual time or with a log that refuses.
+
+use super::*;
+use crate::duty::ids::CallId;
+use crate::duty::journal::{Arrival, AttemptResult, Fact, Noted, Urgency};
+use crate::duty::roster::{Person, Role};
+use crate::duty::switchboard::Unwanted;
+use crate::io::open_matters;
+use crate::protocol::random::Random;
+use std::path::Path;
+use tokio::task::JoinHandle;
+
+struct Running {
+    store: Store,
+    board: Board,
+    wake: Arc<Notify>,
+    stopping: CancellationToken,
+    finishing: CancellationToken,
+    memory: Remembered,
+    orders: mpsc::Receiver<Input>,
+    task: JoinHandle<()>,
+}
+
+fn start(folder: &Path) -> Running {
+    let store = Store::open(&folder.join("log.db"), clock::random()).unwrap();
+    start_with(folder, store)
+}
+
+fn start_with(folder: &Path, store: Store) -> Running {
+    let (board, wake) = (Board::new(), Arc::new(Notify::new()));
+    let stopping = CancellationToken::new();
+    let (to, orders) = mpsc::channel(8);
+    let person = |name: &str, role| {
+        let number = |n: u8| format!("{name}{n}");
+        Person::new(name, role, Some(&number(1)), Some(&number(2)))
+    };
+    let roster = Roster { people: vec![person("L", Role::Leader), person("S", Role::Substitute)] };
+    let memory = Remembered::new(roster.clone());
+    let matters = open_matters::recall(&folder.join("open-matters"));
+    let matters = matters.iter().map(|one| (one.entry, one.urgency));
+    memory.lock().recall(matters, vec![], clock::now());
+    let office = Office {
+        store: store.clone(),
+        policy: Policy::default(),
+        roster: roster.clone(),
+        orders: to,
+        wake: Arc::clone(&wake),
+        board: board.clone(),
+        memory,
+        open: OpenMatters::at(folder.join("open-matters")),
+        finishing: CancellationToken::new(),
+        pulse: Pulse::default(),
+    };
+    let (finishing, memory) = (office.finishing.clone(), office.memory.clone());
+    let task = tokio::spawn(run(office, stopping.clone()));
+    Running { store, board, wake, stopping, finishing, memory, orders, task }
+}
+
+impl Running {
+    async fn note(&self, fact: Fact) {
+        let applied = self.store.note(Noted { at: clock::now(), fact }).await.unwrap();
+        if applied.escalate {
+            self.wake.notify_one();
+        }
+    }
+
+    /// A call arrives and is flagged with `*9`.
+    async fn flagged(&self) {
+        let call = CallId::new(clock::now(), &mut Random::from_seed([3; 32]));
+        let arrival = Arrival::from_number(call, "101", "");
+        self.note(Fact::Arrived(Box::new(arrival))).await;
+        let phone = "值班台话机".to_owned();
+        self.note(Fact::Flagged { entry: call.into(), urgency: Urgency::Critical, phone }).await;
+    }
+
+    async fn next(&mut self) -> Input {
+        let limit = Duration::from_secs(10);
+        tokio::time::timeout(limit, self.orders.recv()).await.expect("an order").unwrap()
+    }
+
+    async fn next_call(&mut self) -> LeaderCall {
+        match self.next().await {
+            Input::Notify(call) => call,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn stop(self) {
+        self.stopping.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flag_becomes_a_call_and_a_declined_call_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut room = start(folder.path());
+    room.flagged().await;
+    let first = room.next_call().await;
+    assert_eq!(first.target, "L1");
+    let attempt = first.attempt;
+    room.note(Fact::AttemptEnded { attempt, result: AttemptResult::Declined, status: 603 }).await;
+    assert_eq!(room.next_call().await.target, "S1", "esc_19");
+    room.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn esc_37_whoever_still_rings_is_stopped_when_the_leader_has_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut room = start(folder.path());
+    room.flagged().await;
+    let leader = room.next_call().await;
+    let (attempt, entry) = (leader.attempt, leader.entry);
+    room.note(Fact::AttemptEnded { attempt, result: AttemptResult::Unreachable, status: 404 })
+        .await;
+    let leader = room.next_call().await;
+    assert_eq!(leader.target, "L2", "esc_20");
+    let alarms = room.board.status().alarms;
+    assert!(alarms.contains_key("dead_number"), "{alarms:?}");
+    let attempt = leader.attempt;
+    room.note(Fact::AttemptEnded { attempt, result: AttemptResult::Declined, status: 603 }).await;
+    let substitute = room.next_call().await;
+    room.note(Fact::Acknowledged { attempt: leader.attempt, entry }).await;
+    assert_eq!(
+        room.next().await,
+        Input::StopNotifying { attempt: substitute.attempt, why: Unwanted::Acknowledged }
+    );
+    room.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn esc_42_what_was_claimed_and_not_sent_is_called_after_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut room = start(folder.path());
+    room.flagged().await;
+    let before = room.next_call().await;
+    room.stop().await;
+    let store = Store::open(&folder.path().join("log.db"), clock::random()).unwrap();
+    store.interrupted_calls([].into(), clock::now()).await.unwrap();
+    drop(store);
+    let mut room = start(folder.path());
+    let again = room.next_call().await;
+    assert_eq!((again.target.as_str(), again.entry), ("L1", before.entry));
+    room.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn esc_46_once_told_to_stop_nobody_is_called_any_more_but_whoever_rings_may_be_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut room = start(folder.path());
+    room.flagged().await;
+    let leader = room.next_call().await;
+    room.finishing.cancel();
+    let (attempt, entry) = (leader.attempt, leader.entry);
+    room.note(Fact::AttemptEnded { attempt, result: AttemptResult::Declined, status: 603 }).await;
+    let silent = tokio::time::timeout(Duration::from_secs(1), room.orders.recv()).await;
+    assert!(silent.is_err(), "the substitute is called by the next run: {silent:?}");
+    assert!(room.board.status().alarms.contains_key("withheld"), "the officer is told");
+    assert!(room.memory.lock().is_needed(), "and the matter is remembered");
+    room.stop().await;
+    let mut room = start(folder.path());
+    let substitute = room.next_call().await;
+    assert_eq!(substitute.target, "S1");
+    room.finishing.cancel();
+    room.note(Fact::Acknowledged { attempt, entry }).await;
+    let attempt = substitute.attempt;
+    let why = Unwanted::Acknowledged;
+    assert_eq!(room.next().await, Input::StopNotifying { attempt, why });
+    room.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn esc_71_what_was_open_is_called_for_where_the_next_run_has_no_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut room = start(folder.path());
+    room.flagged().await;
+    let before = room.next_call().await;
+    room.stop().await;
+    let log = folder.path().join("log.db");
+    let no_log = || Store::of_no_use(&log, "file is not a database".to_owned()).unwrap();
+    let mut room = start_with(folder.path(), no_log());
+    assert!(matches!(room.next().await, Input::Note(Fact::AttemptMade(_))));
+    let again = room.next_call().await;
+    assert_eq!((again.target.as_str(), again.entry), ("L1", before.entry));
+    assert!(room.board.status().alarms.contains_key("escalator"), "the officer is told");
+    room.stop().await;
+    let mut room = start(folder.path());
+    let attempt = before.attempt;
+    room.note(Fact::Acknowledged { attempt, entry: before.entry }).await;
+    let kept = || open_matters::recall(&folder.path().join("open-matters"));
+    let waited = tokio::time::timeout(Duration::from_secs(10), async {
+        while !kept().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    waited.await.expect("nothing is open any more");
+    room.orders.close();
+    room.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn esc_46_calls_that_finish_keep_whoever_is_due_waiting_for_a_minute_and_a_half() {
+    let (to, mut orders) = mpsc::channel(8);
+    let folder = tempfile::tempdir().unwrap();
+    let office = Office {
+        store: Store::open(&folder.path().join("log.db"), clock::random()).unwrap(),
+        policy: Policy::default(),
+        roster: Roster::default(),
+        orders: to,
+        wake: Arc::default(),
+        board: Board::new(),
+        memory: Remembered::default(),
+        open: OpenMatters::at(folder.path().join("open-matters")),
+        finishing: CancellationToken::new(),
+        pulse: Pulse::default(),
+    };
+    let board = office.board.clone();
+    let mut escalator =
+        Escalator { office, random: clock::random(), failing: None, withheld: None };
+    let now = clock::now();
+    let until = escalator.withhold(true, now).await.ok().flatten().map(|(at, _)| at);
+    assert_eq!(until, Some(now.mono + WITHHELD));
+    assert!(board.status().alarms.contains_key("withheld"));
+    assert!(escalator.withhold(false, now + WITHHELD).await.is_ok());
+    assert!(orders.try_recv().is_err() && board.status().alarms.is_empty(), "somebody knows");
+    assert!(escalator.withhold(true, now).await.is_ok());
+    assert!(escalator.withhold(true, now + WITHHELD).await.is_ok());
+    assert_eq!(orders.try_recv(), Ok(Input::Shutdown), "nobody is waited for any more");
+}
