@@ -117,15 +117,7 @@ impl Checkpoint {
             (_, Piece::Fact(noted)) => ended(&noted.fact),
             (Key::Line | Key::Phones | Key::Leg(_) | Key::Voice(_) | Key::Fact(_), _) => None,
         };
-        let told_of = self.pieces.values().filter_map(|piece| match piece {
-            Piece::Call { call, .. } => call.as_leader(),
-            Piece::Line { .. }
-            | Piece::Phones(_)
-            | Piece::Leg { .. }
-            | Piece::Voice(_)
-            | Piece::Fact(_) => None,
-        });
-        let told_of = told_of.flat_map(|leader| leader.all().map(CallId::from));
+        let told_of = self.to_leaders().into_iter().map(|order| order.attempt.into());
         self.pieces.iter().filter_map(known).chain(told_of).collect()
     }
 

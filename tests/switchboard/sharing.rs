@@ -256,6 +256,27 @@ fn esc_27_while_a_call_is_given_up_he_is_busy_for_another() {
     assert_eq!(world.outcome(first).map(|(result, _)| result), Some(AttemptResult::NoAnswer));
 }
 
+/// What was ordered as a call of its own, for all that the log knew; he is on the telephone.
+#[test]
+fn esc_27_whoever_is_on_the_telephone_is_told_there_whatever_the_log_knew() {
+    let (mut world, first, leader) = rings();
+    let alone = LeaderCall { person: "张局".to_owned(), ..order(OTHER, 8, None) };
+    let second = alone.attempt;
+    world.tell(Input::Notify(alone));
+    assert!(world.rung("98").is_none(), "never two calls to him");
+    let into = Fact::AttemptMoved { attempt: second, into: Some(first) };
+    assert_eq!(world.count(|fact| *fact == into), 1);
+    let same =
+        LeaderCall { person: "张局".to_owned(), ..order(CallId(Uuid::from_u128(1)), 9, None) };
+    world.tell(Input::Notify(same));
+    let (office, _) = world.rung("99").expect("of one matter he is told at two numbers");
+    world.refuse(office, 486);
+    world.pick_up(leader);
+    assert_eq!(world.spoken(), Some(prompts::SEVERAL));
+    world.hang_up(leader);
+    world.assert_clean();
+}
+
 #[test]
 fn esc_27_nobody_is_told_of_what_is_anothers() {
     let (mut world, first, leader) = rings();

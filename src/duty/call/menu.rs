@@ -200,7 +200,10 @@ impl Menu {
         }
         match self.state {
             State::AskingPin { .. } => self.pin_key(key, now),
-            State::PinLate { .. } if key == '*' => vec![self.menu_again(now)],
+            State::PinLate { .. } if key == '*' => match self.say_first(now) {
+                Some(step) => vec![step],
+                None => vec![self.menu_again(now)],
+            },
             State::Inviting { .. } | State::Dictating { .. } => self.dictation_key(key, now),
             State::Fetching { .. } | State::Hearing { .. } => self.key_while_hearing(key, now),
             State::Repeating { .. } | State::Prompting { .. } | State::Listening { .. } => {

@@ -222,15 +222,12 @@ impl Memory {
         }
     }
 
-    /// Whoever is on the telephone for another matter, or has guessed at his PIN there.
+    /// Whoever is on the telephone for another matter.
     fn occupy(&mut self, index: usize) {
         let others = self.known.iter().enumerate().filter(|(nth, _)| *nth != index);
         let others = others.flat_map(|(_, one)| &one.attempts);
-        let guessed = others.clone().filter_map(Attempt::guessed).collect();
         let flying = others.filter(|one| one.ended.is_none());
-        let occupied = flying.map(Attempt::elsewhere).collect();
-        let one = &mut self.known[index];
-        (one.occupied, one.guessed) = (occupied, guessed);
+        self.known[index].occupied = flying.map(Attempt::elsewhere).collect();
     }
 
     fn advance(
@@ -273,9 +270,11 @@ impl Memory {
     }
 
     fn call(&mut self, index: usize, attempt: AttemptId, target: Target, now: Now) -> [Input; 2] {
-        let one = &mut self.known[index];
+        let others = self.known.iter().enumerate().filter(|(nth, _)| *nth != index);
+        let elsewhere = others.flat_map(|(_, one)| &one.attempts).filter_map(Attempt::guessed);
         let person = self.roster.people.iter().find(|person| person.name == target.person);
-        let pin = person.and_then(|person| one.pin_of(person));
+        let pin = person.and_then(|person| self.known[index].pin_of(person, elsewhere));
+        let one = &mut self.known[index];
         let made = Made {
             attempt,
             entry: one.entry,
@@ -412,7 +411,6 @@ fn raised(entry: EntryId, urgency: Urgency, now: Now) -> Escalation {
         closed: false,
         attempts: vec![],
         occupied: vec![],
-        guessed: vec![],
     }
 }
 

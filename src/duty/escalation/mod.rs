@@ -74,8 +74,6 @@ pub struct Escalation {
     pub attempts: Vec<Attempt>,
     /// Calls that are under way for other escalations.
     pub occupied: Vec<Elsewhere>,
-    /// Wrong PINs that were typed in calls for other escalations.
-    pub guessed: Vec<Guessed>,
 }
 
 /// What somebody has typed that was not his PIN.
@@ -113,10 +111,14 @@ impl Escalation {
             || attempts.any(acknowledged)
     }
 
-    /// What opens the content in his next call: nothing, where calls of his have been guesses, in whichever matter.
-    pub fn pin_of(&self, person: &Person) -> Option<Pin> {
+    /// What opens the content in his next call: nothing, where calls of his have been guesses, in this matter or `elsewhere`.
+    pub fn pin_of(
+        &self,
+        person: &Person,
+        elsewhere: impl IntoIterator<Item = Guessed>,
+    ) -> Option<Pin> {
         let own = self.attempts.iter().filter_map(Attempt::guessed);
-        let all = own.chain(self.guessed.iter().cloned());
+        let all = own.chain(elsewhere);
         let his: Vec<Guessed> = all.filter(|one| one.person == person.name).collect();
         let guesses: u32 = his.iter().map(|one| one.guesses).sum();
         let wrong: BTreeSet<_> = his.iter().filter(|one| one.refused).map(|one| one.call).collect();

@@ -99,7 +99,6 @@ pub fn simulate(plan: &Plan<'_>) -> Vec<Event> {
         closed: false,
         attempts: vec![],
         occupied: vec![],
-        guessed: vec![],
     };
     let mut rehearsal =
         Rehearsal { plan, random, escalation, now: plan.start, coming: vec![], events: vec![] };

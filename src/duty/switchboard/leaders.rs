@@ -118,16 +118,21 @@ impl Switchboard {
         self.calls.insert(id, Call::Leader(Box::new(call)));
     }
 
-    /// Given back where there is no such call any more, nor another to him: then it is a call of its own. One that
-    /// ends or is full makes him busy: never two calls to one person.
+    /// Given back where no call to him goes on: then it is a call of its own. One that ends or is full makes him busy:
+    /// never two calls to one person, whatever the log knew of; but for one matter he is called at two numbers.
     fn joins_another(&mut self, order: LeaderCall, now: Now) -> Option<LeaderCall> {
-        let Some(other) = order.joins else { return Some(order) };
-        let attempt = order.attempt;
-        let order = self.joins_call(self.call_of(other), order, now)?;
-        let to_him = |call: &Call| call.as_leader().is_some_and(|one| one.calls(&order.person));
+        let (attempt, joins) = (order.attempt, order.joins);
+        let order = match joins {
+            Some(other) => self.joins_call(self.call_of(other), order, now)?,
+            None if matches!(order.errand, Errand::Confirm | Errand::Silent) => return Some(order),
+            None => order,
+        };
+        let to_him = |call: &Call| {
+            call.as_leader().is_some_and(|one| one.calls_beside(&order.person, order.entry))
+        };
         let call = self.calls.iter().find(|(_, call)| to_him(call)).map(|(id, _)| *id);
         let into = call.map(|call| AttemptId(call.0));
-        if into != Some(other) {
+        if into != joins {
             self.desk.note(Fact::AttemptMoved { attempt, into }, now);
         }
         let Some(call) = call else { return Some(LeaderCall { joins: None, ..order }) };

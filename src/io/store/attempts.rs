@@ -67,15 +67,14 @@ pub(super) fn moved(
 
 /// A call in which something was to be told of, and is not: where it is over, nobody else says so.
 fn left(sql: &Connection, host: AttemptId, now: Now) -> Result<()> {
-    let Some(call) = over(sql, host)? else { return Ok(()) };
     let ended: Option<(Named<AttemptResult>, u16)> = sql
-        .prepare_cached("SELECT result, status FROM attempt WHERE id = ?1")?
+        .prepare_cached(
+            "SELECT result, status FROM attempt WHERE id = ?1 AND ended_ms IS NOT NULL",
+        )?
         .query_row([Id(host)], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     if let Some((Named(result), status)) = ended {
-        let disposition = acknowledgements::disposition(result);
-        calls::ended(sql, call, disposition, None, status, &name(result), now)?;
-        recordings::finalize(sql, call)?;
+        hung_up(sql, host, result, status, now)?;
     }
     Ok(())
 }

@@ -245,7 +245,7 @@ pub(super) fn own_figures(sql: &Connection, id: EscalationId) -> Result<Option<P
 /// Costs as much as there is unfinished, however much is finished.
 const UNFINISHED: &str = "
   SELECT e.id FROM escalation e WHERE e.id IN (
-    SELECT id FROM escalation
+    SELECT id FROM escalation INDEXED BY escalation_unfinished
       WHERE state = 'open' OR (state = 'acknowledged' AND closed_ms IS NULL)
     UNION SELECT escalation FROM attempt WHERE ended_ms IS NULL)
   ORDER BY coalesce((SELECT max(a.started_ms) FROM attempt a WHERE a.escalation = e.id), 0),
@@ -377,6 +377,13 @@ fn claim(
     let holds = |one: &&Person| one.role == target.role && one.name == target.person;
     let person = roster.people.iter().find(holds).or_else(|| roster.named(&target.person));
     let record = person.and_then(|person| person.stands_in.as_ref()).map(|held| held.record);
+    let pin = match person.filter(|person| person.pin.is_some()) {
+        Some(person) => {
+            let elsewhere = loading::guessed(tx.sql, escalation.id, &person.name)?;
+            escalation.pin_of(person, elsewhere)
+        }
+        None => None,
+    };
     let attempt = AttemptId::new(now, tx.random);
     calls::placed(tx.sql, CallId::from(attempt), escalation.entry, &target.number, now)?;
     let column = |part: usize| i64::try_from(part).unwrap_or(i64::MAX);
@@ -412,7 +419,7 @@ fn claim(
         ring: target.ring,
         errand: target.errand,
         after_cut: target.after_cut,
-        pin: person.and_then(|person| escalation.pin_of(person)),
+        pin,
         joins: target.joins,
     }))
 }

@@ -62,7 +62,8 @@ impl Store {
                SELECT (SELECT count(*) FROM wanted), (SELECT coalesce(sum(bytes), 0) FROM recording
                  WHERE call IN (SELECT id FROM call WHERE entry IN (SELECT id FROM wanted)
                    UNION SELECT a.joined FROM escalation e JOIN attempt a ON a.escalation = e.id
-                     WHERE e.entry IN (SELECT id FROM wanted) AND a.joined IS NOT NULL))";
+                     WHERE e.entry IN (SELECT id FROM wanted) AND a.joined IS NOT NULL
+                       AND a.answered_ms IS NOT NULL))";
             let extent = |row: &rusqlite::Row<'_>| {
                 Ok(Extent { entries: row.get::<_, Whole>(0)?.0, bytes: row.get::<_, Whole>(1)?.0 })
             };
@@ -203,9 +204,13 @@ fn related(sql: &Connection, entries: &[EntryId]) -> Result<Rows> {
 /// Where a leader was told of it in a call that began for another matter: that call and its recording, nothing else of
 /// the other matter.
 fn shared(sql: &Connection, tables: &[chain::Structure], found: &mut Rows) -> Result<()> {
-    let joined = |(columns, cells): &Row| {
-        let at = columns.iter().position(|column| column == "joined")?;
-        cells[at].text().map(str::to_owned)
+    let cell = |(columns, cells): &Row, name: &str| {
+        columns.iter().position(|column| column == name).map(|at| cells[at].clone())
+    };
+    // What it was to be told of in, and never was, is another matter's alone.
+    let joined = |row: &Row| {
+        matches!(cell(row, "answered_ms")?, Cell::Integer(_)).then_some(())?;
+        Some(cell(row, "joined")?.text()?.to_owned())
     };
     let attempts = found.iter().filter(|((kind, _), _)| kind == "attempt");
     let calls: BTreeSet<String> = attempts.filter_map(|(_, row)| joined(row)).collect();

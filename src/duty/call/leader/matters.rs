@@ -3,7 +3,7 @@
 use super::{Leader, State};
 use crate::duty::call::desk::Desk;
 use crate::duty::call::menu::{Menu, Step};
-use crate::duty::ids::{AttemptId, CallId};
+use crate::duty::ids::{AttemptId, CallId, EntryId};
 use crate::duty::journal::{AttemptResult, Fact};
 use crate::duty::switchboard::{Errand, LeaderCall, Unwanted};
 use crate::protocol::now::Now;
@@ -33,13 +33,13 @@ impl Leader {
 
     /// Every attempt that is made in this call and not over.
     pub fn all(&self) -> impl Iterator<Item = AttemptId> + use<> {
-        let waiting = self.waiting.iter().map(|one| one.order.attempt);
-        let all: Vec<AttemptId> = std::iter::once(self.order.attempt).chain(waiting).collect();
+        let all: Vec<AttemptId> = self.told().map(|order| order.attempt).collect();
         all.into_iter()
     }
 
-    pub fn calls(&self, person: &str) -> bool {
-        self.order.person == person
+    /// This person is called, and not of this entry.
+    pub fn calls_beside(&self, person: &str, entry: EntryId) -> bool {
+        self.order.person == person && self.told().all(|order| order.entry != entry)
     }
 
     /// Another matter for him. Given back where this call is about to end, or is none that tells of anything.
@@ -51,7 +51,7 @@ impl Leader {
             State::GivingUp { .. } | State::Over => return Some(order),
         };
         let tells = matches!(self.order.errand, Errand::Tell | Errand::Remind);
-        let fits = tells && self.calls(&order.person);
+        let fits = tells && self.order.person == order.person;
         if !fits || self.waiting.len() >= MATTERS_MAX || self.tells_of(order.attempt) {
             return Some(order);
         }

@@ -33,11 +33,10 @@ impl Menu {
                 steps.push(self.say_also(0, now));
                 steps
             }
-            // Where he is still to press `*`, a digit is no key.
-            State::AskingPin { .. } | State::PinLate { .. } | State::Dictating { .. } => {
-                vec![Step::Play(prompts::ALSO)]
-            }
-            State::Repeating { .. }
+            State::AskingPin { .. } | State::Dictating { .. } => vec![Step::Play(prompts::ALSO)],
+            // That he is to press `*` is said to its end: it is all that leads on.
+            State::PinLate { .. }
+            | State::Repeating { .. }
             | State::Confirming { .. }
             | State::Farewell { .. }
             | State::Over => {

@@ -68,7 +68,6 @@ impl Room {
             closed: false,
             attempts: vec![],
             occupied: vec![],
-            guessed: vec![],
         };
         Self {
             escalation,

@@ -104,6 +104,15 @@ async fn rec_e2_the_recording_of_a_call_that_two_matters_share_is_handed_out_wit
     let (host, joined): (Vec<_>, Vec<_>) = orders.partition(|order| order.joins.is_none());
     let (host, joined) = (&host[0], &joined[0]);
     assert_eq!(joined.joins, Some(host.attempt));
+    store.flag(&officer(), call(3).into(), Urgency::Urgent, at(312.0)).await.unwrap();
+    let cycle = store.next_calls(at(313.0), &Policy::default(), &roster()).await.unwrap();
+    let late = cycle.inputs.into_iter().find_map(|input| match input {
+        Input::Notify(order) if order.joins == Some(host.attempt) => Some(order),
+        _ => None,
+    });
+    let (late, result) = (late.expect("it was to join too"), AttemptResult::Busy);
+    let ended = Fact::AttemptEnded { attempt: late.attempt, result, status: 486 };
+    note(&store, 314.0, ended);
     let (name, content) = (format!("{}.wav", host.attempt), "what he said");
     fs::write(log.path("recordings").join(&name), content).unwrap();
     let sha256 = hex::encode(Sha256::digest(content));
@@ -125,6 +134,16 @@ async fn rec_e2_the_recording_of_a_call_that_two_matters_share_is_handed_out_wit
         rows.lines().filter(|row| row.contains(&format!("\"kind\":\"{kind}\""))).count()
     };
     assert_eq!((of("recording"), of("escalation"), of("attempt")), (2, 1, 1), "{rows}");
+
+    // Of the third he was never told in it: what he said is none of its own.
+    let scope = Scope::Entry(late.entry);
+    assert_eq!(store.extent(scope).await.unwrap().bytes, 1_200);
+    let bundle = self::bundle(&log, &store, scope).await.unwrap().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let folder = bundle.write_into(elsewhere.path()).unwrap();
+    let rows = fs::read_to_string(folder.join("rows.jsonl")).unwrap();
+    let of = |kind: &str| rows.matches(&format!("\"kind\":\"{kind}\"")).count();
+    assert_eq!((of("recording"), of("attempt")), (1, 1), "{rows}");
 }
 
 fn note_end(store: &Store, n: u8, seconds: f64) {

@@ -44,7 +44,6 @@ pub(in crate::io::store) fn load(sql: &Connection, id: EscalationId) -> Result<E
                 unconfirmed: None,
                 attempts: vec![],
                 occupied: vec![],
-                guessed: vec![],
             })
         })?;
     escalation.unconfirmed = instructions::unconfirmed(sql, id)?;
@@ -67,7 +66,6 @@ pub(in crate::io::store) fn load(sql: &Connection, id: EscalationId) -> Result<E
     let attempts = rows.query_map(params![Id(id), RECENT, wrong], attempt)?;
     escalation.attempts = attempts.collect::<Result<_, _>>()?;
     escalation.occupied = occupied(sql, id)?;
-    escalation.guessed = guessed(sql, id)?;
     Ok(escalation)
 }
 
@@ -85,17 +83,19 @@ fn occupied(sql: &Connection, id: EscalationId) -> Result<Vec<Elsewhere>> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Wrong PINs in other matters that are not closed.
-fn guessed(sql: &Connection, id: EscalationId) -> Result<Vec<Guessed>> {
-    let mut rows = sql.prepare_cached(
-        "SELECT coalesce(a.joined, a.id), a.person, a.result = 'wrong_pin',
-           (SELECT count(*) FROM attempt_key k WHERE k.attempt = a.id AND k.key = ?2) AS guesses
-         FROM escalation e JOIN attempt a ON a.escalation = e.id
-         WHERE e.id <> ?1 AND (e.state = 'open' OR (e.state = 'acknowledged' AND e.closed_ms IS NULL))
-           AND (a.result = 'wrong_pin'
-             OR EXISTS (SELECT 1 FROM attempt_key k WHERE k.attempt = a.id AND k.key = ?2))",
-    )?;
-    let rows = rows.query_map(params![Id(id), pin::WRONG.to_string()], |row| {
+/// By what is unfinished first, however long the log: hence the CROSS JOIN.
+pub(super) const GUESSES: &str =
+    "SELECT coalesce(a.joined, a.id), a.person, a.result = 'wrong_pin',
+       (SELECT count(*) FROM attempt_key k WHERE k.attempt = a.id AND k.key = ?2) AS guesses
+     FROM escalation e INDEXED BY escalation_unfinished CROSS JOIN attempt a ON a.escalation = e.id
+     WHERE e.id <> ?1 AND (e.state = 'open' OR (e.state = 'acknowledged' AND e.closed_ms IS NULL))
+       AND a.person = ?3 AND (a.result = 'wrong_pin'
+         OR EXISTS (SELECT 1 FROM attempt_key k WHERE k.attempt = a.id AND k.key = ?2))";
+
+/// Somebody's wrong PINs in other matters that are not closed.
+pub(super) fn guessed(sql: &Connection, id: EscalationId, person: &str) -> Result<Vec<Guessed>> {
+    let mut rows = sql.prepare_cached(GUESSES)?;
+    let rows = rows.query_map(params![Id(id), pin::WRONG.to_string(), person], |row| {
         let call = row.get::<_, Id<AttemptId>>(0)?.0;
         let refused = row.get::<_, Option<bool>>(2)?.unwrap_or(false);
         Ok(Guessed { call, person: row.get(1)?, guesses: row.get(3)?, refused })

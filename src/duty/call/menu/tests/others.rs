@@ -171,12 +171,14 @@ fn esc_28_what_is_still_typed_of_a_pin_is_no_key_when_another_matter_comes() {
     menu.handle_key('2', at(2_000));
     menu.handle_timeout(at(32_000));
     assert_eq!(menu.handle_timeout(at(62_000)), [Step::Play(PIN_LATE)]);
-    assert_eq!(menu.handle_another(at(63_000)), [Step::Play(ALSO)]);
+    assert_eq!(menu.handle_another(at(63_000)), [], "that he is to press * is said to its end");
     for key in "4713#".chars() {
         assert_eq!(menu.handle_key(key, at(64_000)), [], "{key}");
     }
     assert_eq!(menu.result(), AttemptResult::AnsweredNoKey);
-    assert_eq!(menu.handle_key('*', at(65_000)), [Step::Play(URGENT)]);
+    assert!(menu.is_unsaid(), "and if he hangs up now, he is called for the other at once");
+    assert_eq!(menu.handle_key('*', at(65_000)), [Step::Play(ALSO)]);
+    assert_eq!(menu.handle_played(ALSO, at(69_000)), [Step::Play(URGENT)]);
 }
 
 #[test]
