@@ -34,6 +34,16 @@ pub fn line(reader: &Reader, mut section: Section<'_>, env: &Environment) -> Opt
     let finish = s.or("finish_seconds", 0, number(0..=3600));
     let answer_supervision = s.or("answer_supervision", true, boolean);
     let keys_in_voice = s.or("keys_in_voice", false, boolean);
+    if keys_in_voice
+        && !answer_supervision
+        && let Some(given) = s.get("keys_in_voice")
+    {
+        let fault = say(
+            "answer_supervision = false 时，网关自己拨号的按键音会被当作领导按键；请删去此项，改让话机用 RFC 4733 发送按键",
+            "with answer_supervision = false the tones with which the gateway itself dials would be keys of the leader; take this line out and have the telephones send RFC 4733",
+        );
+        reader.fault(Some(given.place), given.field, fault);
+    }
     let habits = habits(s, register);
     let dns = s.or("dns", vec![], list(address));
     let tls = tls(reader, s, transport, (domain.as_deref(), pbx.as_deref()));

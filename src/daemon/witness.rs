@@ -24,6 +24,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+/// Datagrams of strangers in a row, after which everything else has its turn.
+const PATIENCE: u32 = 64;
 /// Longer than any heartbeat.
 const DATAGRAM: usize = 512;
 
@@ -60,10 +62,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let now = clock::mono();
     let vigil = Vigil::new(plan, clock::random(), now);
     let key = secret.expose().to_owned();
-    let mut watch = Watch { vigil, socket, key, orders, strangers: 0 };
+    let mut watch = Watch { vigil, socket, key, orders, strangers: 0, strangers_in_a_row: 0 };
     let mut ended = pin!(line.ended());
     let mut datagram = [0; DATAGRAM];
     let by_itself = loop {
+        if watch.strangers_in_a_row >= PATIENCE {
+            watch.look_up(&mut facts_of_line);
+        }
         let answers = tokio::select! {
             // What waits to be heard comes before what has become of its absence.
             biased;
@@ -130,15 +135,29 @@ struct Watch {
     orders: mpsc::Sender<Input>,
     /// Datagrams that were not signed with our key.
     strangers: u64,
+    strangers_in_a_row: u32,
 }
 
 impl Watch {
+    /// A flood of what is not signed keeps neither the line's word nor the silence from being noticed.
+    fn look_up(&mut self, facts: &mut mpsc::UnboundedReceiver<Noted>) {
+        self.strangers_in_a_row = 0;
+        while let Ok(noted) = facts.try_recv() {
+            self.learn(&noted);
+        }
+        self.vigil.handle_timeout(clock::now());
+    }
+
     /// Gives who is to be answered.
     fn hear(&mut self, datagram: &[u8], from: SocketAddr) -> SocketAddr {
         match heartbeat::read(datagram, &self.key) {
-            Some(message) => self.vigil.handle_message(message, clock::now()),
+            Some(message) => {
+                self.strangers_in_a_row = 0;
+                self.vigil.handle_message(message, clock::now());
+            }
             None => {
                 self.strangers += 1;
+                self.strangers_in_a_row += 1;
                 if self.strangers.is_power_of_two() {
                     let datagrams = self.strangers;
                     warn!(%from, datagrams, "not signed with the secret of heartbeat.secret_file");

@@ -147,13 +147,19 @@ fn esc_84_the_desk_is_called_within_a_minute_of_the_last_beat_and_a_key_ends_it(
     hosts.world.prompt_ends();
     hosts.pass(seconds(1800));
     assert_eq!(hosts.results(), [AttemptResult::Acknowledged], "whoever knows is left alone");
+    hosts.pass(seconds(1790));
+    assert_eq!(hosts.calls(), 1);
+    hosts.pass(seconds(20));
+    assert_eq!(hosts.calls(), 2, "an hour later whoever has the desk by then");
+    let (desk, _) = DESK.iter().find_map(|number| hosts.world.rung(number)).expect("it rings");
+    hosts.world.refuse(desk, 486);
     // The next silence is another one.
     hosts.alive = true;
     hosts.pass(seconds(60));
     assert!(hosts.orders.iter().any(|order| matches!(order, Order::Back { called: true, .. })));
     hosts.alive = false;
     hosts.pass(seconds(60));
-    assert_eq!(hosts.calls(), 2);
+    assert_eq!(hosts.calls(), 3);
 }
 
 #[test]

@@ -76,6 +76,9 @@ fn esc_13_keys_in_the_voice_count_only_where_the_site_says_so() {
     assert!(counts(&with("keys_in_voice = true")));
     let summary = load(&with("keys_in_voice = true")).expect("right").config.summary();
     assert!(summary.contains("tones in the voice"), "{summary}");
+    let echoed = "answer_supervision = false\nkeys_in_voice = true";
+    let faults = load(&with(echoed)).expect_err("the gateway's own digits").list;
+    assert_eq!((faults.len(), faults[0].field.as_str()), (1, "line.keys_in_voice"));
     let faults = load(&with("keys_in_voice = 1")).expect_err("a fault").list;
     assert_eq!(faults[0].field, "line.keys_in_voice");
 }

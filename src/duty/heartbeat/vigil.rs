@@ -1,12 +1,12 @@
 //! The witness's side: listens for beats, and calls the duty desk when there are none, until a key is pressed or the
-//! beats are back.
+//! beats are back; an hour after the key again, for whoever has the desk by then.
 //!
 //! ```text
 //!  Listening ──silence──► Calling ──key 1──► Known
-//!      ▲                   │   ▲               │
-//!      │                   ▼   └─ 15 s ─┐      │
-//!      │                  ended ────────┘      │
-//!      └───────────── a beat ──────────────────┘
+//!      ▲                   │   ▲  ▲            │
+//!      │                   ▼   │  └─── 1 h ────┤
+//!      │                 ended ┘ 15 s          │
+//!      └─────────────── a beat ────────────────┘
 //! ```
 
 use super::{Message, Numbers, Side};
@@ -20,8 +20,10 @@ use std::time::Duration;
 
 /// Between two calls to the desk.
 const AGAIN: Duration = Duration::from_secs(15);
-/// A call that is never reported to be over is.
-const LEASE: Duration = Duration::from_secs(180);
+/// After somebody has pressed the key.
+const REMINDED: Duration = Duration::from_secs(3600);
+/// Beside two times of ringing, which begins anew when the PBX says so late: a call that is never reported to be over is.
+const LEASE: Duration = Duration::from_secs(90);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VigilPlan {
@@ -70,7 +72,9 @@ enum State {
         until: Mono,
     },
     /// Somebody at the desk has pressed the key.
-    Known,
+    Known {
+        until: Mono,
+    },
 }
 
 impl Vigil {
@@ -129,13 +133,13 @@ impl Vigil {
             Fact::Acknowledged { attempt, .. } => {
                 let (attempt, outcome) = (*attempt, AckOutcome::First);
                 if self.is_calling(attempt) {
-                    self.state = State::Known;
+                    self.state = State::Known { until: now.mono + REMINDED };
                 }
                 self.out.push_back(Order::Line(Input::AckStored { attempt, outcome }));
             }
             Fact::AttemptEnded { attempt, result, .. } if self.is_calling(*attempt) => {
                 self.state = match result {
-                    AttemptResult::Acknowledged => State::Known,
+                    AttemptResult::Acknowledged => State::Known { until: now.mono + REMINDED },
                     _ => State::Pausing { until: now.mono + AGAIN },
                 };
             }
@@ -156,12 +160,11 @@ impl Vigil {
                 self.out.push_back(Order::Silent(now.mono.since(self.heard)));
                 self.call(now);
             }
-            State::Pausing { .. } => self.call(now),
+            State::Pausing { .. } | State::Known { .. } => self.call(now),
             State::Calling { attempt, .. } => {
                 self.stop(attempt, Unwanted::Lost);
                 self.call(now);
             }
-            State::Known => {}
         }
     }
 
@@ -192,8 +195,10 @@ impl Vigil {
         match self.state {
             State::Listening => Some((self.heard + self.plan.silence, "no beat")),
             State::Pausing { until } => Some((until, "the desk is called again")),
-            State::Calling { since, .. } => Some((since + LEASE, "nothing is heard of the call")),
-            State::Known => None,
+            State::Calling { since, .. } => {
+                Some((since + self.plan.ring * 2 + LEASE, "nothing is heard of the call"))
+            }
+            State::Known { until } => Some((until, "it is silent still")),
         }
     }
 }
