@@ -24,7 +24,7 @@ use crate::io::store::Store;
 use crate::io::tape::{Backlog, Tape};
 use crate::io::{
     channels, clock, copies, disk, escalator, gaps, heartbeat, life, listening, logbook, orphans,
-    web,
+    roll_call, web,
 };
 use anyhow::Context;
 use log::{first_link, keep_log, open_log};
@@ -164,6 +164,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     escalator.beat();
     let mut background = beside(&config, &readers, voice.wanted, &escalator, until);
     background.extend(serve_heartbeat(&config, &readers, (pulse, escalator), &stopping));
+    background.push(call_the_roll(&config, &readers, &stopping));
     background.extend(serve_channels(&config, &readers, &stopping).await);
     background.extend(serve_metrics(&config, &readers, voice.tape.backlog(), &stopping));
     let sign = |witness: Witness| witness.keep(config.witness.every, stopping.clone());
@@ -289,6 +290,17 @@ fn serve_heartbeat(
     let beating =
         heartbeat::Beating { witness, key, store, board, policy, roster, control, escalator, wake };
     Some(tokio::spawn(heartbeat::keep(beating, stopping.clone())))
+}
+
+/// 点名 by the schedule.
+fn call_the_roll(
+    config: &Config,
+    readers: &logbook::Readers,
+    stopping: &CancellationToken,
+) -> JoinHandle<()> {
+    let (plan, roster) = (config.roll_call.clone(), config.roster.clone());
+    let (store, wake) = (readers.store.clone(), Arc::clone(&readers.wake));
+    tokio::spawn(roll_call::keep(plan, store, roster, wake, stopping.clone()))
 }
 
 /// The quiet channels. Without them the telephone goes on.

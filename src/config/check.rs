@@ -5,7 +5,7 @@ use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
 use super::{Config, Environment, Measured, Media, Storage, Web};
 use super::{
     answering, call_list, callers, channels, dial, heartbeat, ladders, leaders, line, registrar,
-    self_test, witness,
+    roll_call, self_test, witness,
 };
 use crate::duty::line_plan::{Phone, SrtpPlan};
 use crate::protocol::sdp::Policy;
@@ -58,6 +58,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
     let contacts: Vec<_> =
         contacts.filter_map(|s| callers::contact(reader, s, &callers.numbering)).collect();
     let roster = leaders::roster(reader, root, alone);
+    let roll_call = roll_call::plan(reader, root.section("roll_call"), &roster);
     let policy = ladders::policy(reader, root.section("escalation"));
     let channels = channels::all(reader, root, &roster);
     if let Some(media) = &media {
@@ -94,6 +95,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         witness,
         heartbeat,
         self_test,
+        roll_call,
         contacts,
         callers,
         call_list,

@@ -13,6 +13,7 @@ mod leaders;
 mod line;
 mod reader;
 mod registrar;
+mod roll_call;
 mod secret;
 mod self_test;
 mod summary;
@@ -27,6 +28,7 @@ use crate::duty::call_list::Columns;
 use crate::duty::dial_plan::DialPlan;
 use crate::duty::escalation::Policy;
 use crate::duty::line_plan::{Answering, Phone, SrtpPlan};
+use crate::duty::roll_call::RollCallPlan;
 use crate::duty::roster::Roster;
 use crate::protocol::sip::{Habits, Transport, phones};
 use faults::{Fault, Faults, say};
@@ -57,6 +59,8 @@ pub struct Config {
     pub heartbeat: Option<Heartbeat>,
     /// None: the daemon does not call itself.
     pub self_test: Option<SelfTest>,
+    /// 点名
+    pub roll_call: RollCallPlan,
     pub contacts: Vec<Contact>,
     pub callers: CallerRules,
     /// How the PBX writes its list of calls.

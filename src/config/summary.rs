@@ -70,6 +70,11 @@ impl Config {
             let every = test.every.map(|every| format!(", every {} min", every.as_secs() / 60));
             row("self-test", format!("by {}{}", test.user, every.unwrap_or_default()));
         }
+        if !self.roll_call.at.is_empty() {
+            let at: Vec<_> =
+                self.roll_call.at.iter().map(|at| at.format("%H:%M").to_string()).collect();
+            row("roll-call", at.join(", "));
+        }
         let site = &self.callers.numbering;
         let prefixes = site.outside_prefixes.join(", ");
         row("callers", format!("area code {:?}, outside prefix {prefixes:?}", site.area_code));

@@ -26,9 +26,11 @@ pub fn page(
     recall: Recall,
 ) -> web::Web {
     let phones = config.phones.iter().map(|phone| phone.name.clone()).collect();
+    let roll_call = config.roll_call.clone();
     let dialler = web::Dialler { orders, phones, roster: config.roster.clone() };
     web::Web {
         dialler,
+        roll_call,
         store: store.clone(),
         board: board.clone(),
         room: config.line.room.clone(),

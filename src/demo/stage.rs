@@ -11,6 +11,7 @@ use crate::duty::call_list::Columns;
 use crate::duty::dial_plan::DialPlan;
 use crate::duty::escalation::Policy;
 use crate::duty::line_plan::{self, Answering, Begins};
+use crate::duty::roll_call::RollCallPlan;
 use crate::duty::roster::{Person, Role, Roster};
 use crate::io::clock;
 use crate::protocol::sip::{Account, Habits, Peer, Transport};
@@ -217,6 +218,7 @@ fn config(
         web: Web { listen: SocketAddr::new(LOOPBACK, web) },
         metrics: None,
         heartbeat: None,
+        roll_call: RollCallPlan::default(),
         self_test: None,
         witness: Witness { folder: None, every: Duration::from_secs(600) },
         callers: CallerRules::default(),

@@ -226,6 +226,10 @@ pub enum Fact {
         attempt: AttemptId,
         into: Option<AttemptId>,
     },
+    /// The call of this attempt is an exercise: what comes of it is not counted.
+    Exercise {
+        attempt: AttemptId,
+    },
     /// The leader's phone rings.
     AttemptRinging {
         attempt: AttemptId,
@@ -320,6 +324,7 @@ impl Fact {
                 | Self::Over { .. }
                 | Self::Carried { .. }
                 | Self::Ended { .. }
+                | Self::Exercise { .. }
                 | Self::AttemptRinging { .. }
                 | Self::AttemptDialled { .. }
                 | Self::AttemptAnswered { .. }

@@ -22,6 +22,7 @@ pub mod placed;
 pub mod prompts;
 pub mod proof;
 pub mod rehearsal;
+pub mod roll_call;
 pub mod roster;
 pub mod self_test;
 pub mod switchboard;

@@ -70,8 +70,16 @@ pub const NEXT: Prompt = Prompt(28);
 
 /// To the desk, by the witness: 注意，值班系统没有响应，请检查值班电话和电脑，确认请按 1。
 pub const SILENT: Prompt = Prompt(29);
+/// 演练。 before every sentence of a drill.
+pub const DRILL: Prompt = Prompt(30);
+/// 演练，演练。值班室紧急呈报演练，确认请按 1，不便请按 3，重听请按星号。
+pub const DRILL_URGENT: Prompt = Prompt(31);
+/// 值班室点名，不是急件，确认请按 1。
+pub const ROLL_CALL: Prompt = Prompt(32);
+/// 值班室核实号码，不是急件，确认请按 1。
+pub const CHECK_NUMBER: Prompt = Prompt(33);
 
-pub const COUNT: usize = 30;
+pub const COUNT: usize = 34;
 
 /// The name under which a caller's recording is played; none of the set.
-pub const RECORDING: Prompt = Prompt(30);
+pub const RECORDING: Prompt = Prompt(34);

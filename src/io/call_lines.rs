@@ -71,6 +71,7 @@ impl CallLines {
             | Fact::Flagged { .. }
             | Fact::AttemptMade(_)
             | Fact::AttemptMoved { .. }
+            | Fact::Exercise { .. }
             | Fact::AttemptRinging { .. }
             | Fact::AttemptDialled { .. }
             | Fact::AttemptAnswered { .. }

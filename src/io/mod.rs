@@ -28,6 +28,7 @@ pub mod proof;
 pub mod pulse;
 pub mod rehearsal;
 pub mod resolver;
+pub mod roll_call;
 pub mod self_test;
 pub mod status;
 pub mod store;

@@ -3,16 +3,16 @@
 
 use super::wav_file;
 use crate::duty::prompts::{
-    ALREADY_CONFIRMED, ALSO, BEEP, CANNOT_JOIN, CONFIRMED, COUNT, DICTATE, ENTER_PIN, GREETING,
-    HANDED_ON, INSTRUCTION, MORE, NEXT, NO_RECORDING, PASSED_ON, PIN_LATE, PIN_REFUSED,
-    PLEASE_WAIT, QUEUE, RINGBACK, SELF_TEST, SEVERAL, SILENT, TAKEN, UNREAD, URGENT, URGENT_CUT,
-    URGENT_LIVE, WITHDRAWN, WRONG_KEY, WRONG_PIN,
+    ALREADY_CONFIRMED, ALSO, BEEP, CANNOT_JOIN, CHECK_NUMBER, CONFIRMED, COUNT, DICTATE, DRILL,
+    DRILL_URGENT, ENTER_PIN, GREETING, HANDED_ON, INSTRUCTION, MORE, NEXT, NO_RECORDING, PASSED_ON,
+    PIN_LATE, PIN_REFUSED, PLEASE_WAIT, QUEUE, RINGBACK, ROLL_CALL, SELF_TEST, SEVERAL, SILENT,
+    TAKEN, UNREAD, URGENT, URGENT_CUT, URGENT_LIVE, WITHDRAWN, WRONG_KEY, WRONG_PIN,
 };
 use crate::protocol::rtp::{Codec, Prompt, g711};
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
-const FILES: [(Prompt, &[u8]); 28] = [
+const FILES: [(Prompt, &[u8]); 32] = [
     (URGENT, include_bytes!("prompts/urgent.wav")),
     (CONFIRMED, include_bytes!("prompts/confirmed.wav")),
     (WRONG_KEY, include_bytes!("prompts/wrong_key.wav")),
@@ -36,6 +36,10 @@ const FILES: [(Prompt, &[u8]); 28] = [
     (INSTRUCTION, include_bytes!("prompts/instruction.wav")),
     (URGENT_CUT, include_bytes!("prompts/urgent_cut.wav")),
     (SILENT, include_bytes!("prompts/silent.wav")),
+    (DRILL, include_bytes!("prompts/drill.wav")),
+    (DRILL_URGENT, include_bytes!("prompts/drill_urgent.wav")),
+    (ROLL_CALL, include_bytes!("prompts/roll_call.wav")),
+    (CHECK_NUMBER, include_bytes!("prompts/check_number.wav")),
     (SELF_TEST, include_bytes!("prompts/self_test.wav")),
     (PIN_LATE, include_bytes!("prompts/pin_late.wav")),
     (SEVERAL, include_bytes!("prompts/several.wav")),
@@ -114,10 +118,15 @@ mod tests {
         for spoken in [ENTER_PIN, WRONG_PIN, PIN_REFUSED, HANDED_ON, PASSED_ON, DICTATE, TAKEN] {
             assert!((1.5..8.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
         }
+        assert!((0.5..2.0).contains(&seconds(&prompts, DRILL)));
+        for spoken in [ROLL_CALL, CHECK_NUMBER] {
+            assert!((3.0..8.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
+        }
         for spoken in [PIN_LATE, ALSO, NEXT] {
             assert!((3.0..5.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
         }
-        for spoken in [NO_RECORDING, UNREAD, INSTRUCTION, URGENT_CUT, SEVERAL, SILENT] {
+        for spoken in [NO_RECORDING, UNREAD, INSTRUCTION, URGENT_CUT, SEVERAL, SILENT, DRILL_URGENT]
+        {
             assert!((4.0..15.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
         }
         assert!((seconds(&prompts, BEEP) - 0.5).abs() < 0.01);

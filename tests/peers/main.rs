@@ -17,6 +17,7 @@ mod crowd;
 mod daemon;
 mod dialogs;
 mod dns;
+mod exercises;
 mod fail_open;
 mod fax;
 mod flood;

@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 /// Name, labels as they stand, value.
-type Samples = BTreeMap<(String, String), f64>;
+pub type Samples = BTreeMap<(String, String), f64>;
 
 fn get(port: u16, path: &str) -> Option<(String, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
@@ -23,7 +23,7 @@ fn get(port: u16, path: &str) -> Option<(String, String)> {
     Some((head.to_ascii_lowercase(), body.to_owned()))
 }
 
-fn scrape(port: u16) -> Samples {
+pub fn scrape(port: u16) -> Samples {
     let (head, body) = wait_until("the metrics", Duration::from_secs(10), || get(port, "/metrics"));
     assert!(head.starts_with("http/1.1 200"), "{head}");
     assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");

@@ -79,6 +79,11 @@ impl Officer {
         self.ask_raw(method, path, "", "")
     }
 
+    /// A form of a page.
+    pub fn submits(&self, path: &str, form: &str) -> String {
+        self.post(path, form)
+    }
+
     fn post(&self, path: &str, form: &str) -> String {
         self.ask("POST", path, "Content-Type: application/x-www-form-urlencoded\r\n", form)
     }

@@ -9,6 +9,7 @@ use dutyline::duty::entry::Field;
 use dutyline::duty::ids::{AttemptId, CallId, EntryId};
 use dutyline::duty::journal::{Arrival, AttemptResult, Disposition, Fact, Noted, Stretch, Urgency};
 use dutyline::duty::ladder::{Traced, Way, What};
+use dutyline::duty::roll_call::RollCallPlan;
 use dutyline::duty::roster::{Person, Role, Roster};
 use dutyline::duty::switchboard::Input;
 use dutyline::io::status::{Board, DiskState, LineState, Live, PartState};
@@ -85,6 +86,7 @@ impl Room {
             self_test: None,
             demo: None,
             signer: None,
+            roll_call: RollCallPlan::default(),
             wake: Arc::new(Notify::new()),
             alive: Arc::new(|| true),
         };

@@ -2,6 +2,7 @@
 
 mod answering;
 mod conference;
+mod exercises;
 mod fax;
 mod identity;
 mod ladder;

@@ -23,7 +23,7 @@ use crate::duty::pin::Pin;
 use crate::duty::roster::Roster;
 use crate::duty::switchboard::LeaderCall;
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
-use crate::protocol::rtp::{Channel, Command, Party, Sound};
+use crate::protocol::rtp::{Channel, Command, Party, Prompt, Sound};
 use crate::protocol::sdp::{self, Direction, Local, Session};
 use crate::protocol::sip::{LegId, Outgoing};
 use matters::Waiting;
@@ -62,6 +62,9 @@ pub struct Leader {
     picked_up: bool,
     /// When it is said that nothing is heard of him, unless something is.
     mute_at: Option<Mono>,
+    /// What is said when it has been said that this is a drill.
+    #[serde(default)]
+    marked: Option<Prompt>,
     /// The caller's recording, about to be played.
     #[serde(skip)]
     sound: Option<Sound>,
@@ -104,6 +107,9 @@ impl Leader {
             headers: vec![("Priority".to_owned(), priority.to_owned())],
         };
         let leg = desk.dial(CallId::from(order.attempt), outgoing, now);
+        if order.errand.is_exercise() {
+            desk.note(Fact::Exercise { attempt: order.attempt }, now);
+        }
         let state = State::Calling { until: now.mono + NO_REPLY.min(order.ring) };
         Self {
             order,
@@ -118,6 +124,7 @@ impl Leader {
             keys: Keys::default(),
             picked_up: false,
             mute_at: None,
+            marked: None,
             sound: None,
         }
     }

@@ -1,6 +1,7 @@
 //! The decision itself. Moments are counted relative to now: negative is past, zero is due.
 
 mod after;
+mod exercise;
 
 use super::{
     Attempt, Decision, Elsewhere, Escalation, Line, Moment, Place, Policy, State, Target, Tier,
@@ -28,6 +29,9 @@ const ASK_AGAIN: At = 3_000;
 /// again, until it says `Wait` or `Done`.
 pub fn decide(escalation: &Escalation, policy: &Policy, roster: &Roster, now: Now) -> Decision {
     let look = Look { escalation, policy, roster, now };
+    if let Some(exercise) = &escalation.exercise {
+        return look.exercise(exercise);
+    }
     match escalation.state {
         State::Withdrawn => Decision::Done,
         State::Acknowledged if escalation.closed => Decision::Done,
@@ -40,6 +44,11 @@ pub fn decide(escalation: &Escalation, policy: &Policy, roster: &Roster, now: No
 /// acknowledgement all but the redial of the leader himself (I-7) and the call in which the key
 /// was pressed.
 pub fn unwanted(escalation: &Escalation, roster: &Roster) -> Vec<AttemptId> {
+    if let Some(exercise) = &escalation.exercise {
+        let over = escalation.state != State::Open || exercise.put_off;
+        let wanted = |attempt: &&Attempt| over && !attempt.acknowledged;
+        return in_flight(escalation).filter(wanted).map(|attempt| attempt.id).collect();
+    }
     let leader = roster.holder(Role::Leader).map(|person| person.name.as_str());
     let leader = leader.filter(|leader| !escalation.knows(leader));
     let wanted = |attempt: &Attempt| match escalation.state {
@@ -52,7 +61,7 @@ pub fn unwanted(escalation: &Escalation, roster: &Roster) -> Vec<AttemptId> {
             }
             Errand::Remind => !escalation.read && !escalation.closed,
             Errand::Confirm => escalation.unconfirmed.is_some(),
-            Errand::Silent => false,
+            Errand::Silent | Errand::Drill | Errand::RollCall | Errand::CheckNumber => false,
         },
     };
     in_flight(escalation).filter(|attempt| !wanted(attempt)).map(|attempt| attempt.id).collect()
@@ -374,7 +383,8 @@ impl<'a> Look<'a> {
         let shares = |other: &&Elsewhere| other.joinable && other.person == target.person;
         let other = self.escalation.occupied.iter().find(shares)?;
         let (number, joins) = (other.number.clone(), Some(other.call));
-        let tells = target.errand == Errand::Tell;
+        // A drill is told of in no call that is real.
+        let tells = target.errand == Errand::Tell && self.escalation.exercise.is_none();
         tells.then(|| Target { number, joins, ..target.clone() })
     }
 

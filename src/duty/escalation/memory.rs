@@ -107,7 +107,8 @@ impl Memory {
     pub fn looked(&mut self, known: Vec<Escalation>, roster: Roster, mark: usize) {
         self.facts.drain(..mark.min(self.facts.len()));
         self.written = self.written.saturating_sub(mark);
-        let before = std::mem::replace(&mut self.known, known);
+        let real = known.into_iter().filter(|one| one.exercise.is_none()).collect();
+        let before = std::mem::replace(&mut self.known, real);
         self.roster = roster;
         self.stopped.clear();
         let since: Vec<Noted> = self.facts.iter().cloned().collect();
@@ -255,7 +256,8 @@ impl Memory {
                     look.until = earlier(look.until, Some((until, why)));
                     return;
                 }
-                Decision::RaiseAgain => {
+                // Exercises wait for the log.
+                Decision::Missed | Decision::RaiseAgain => {
                     let later = (now.mono + LATER, "the log is to raise it again");
                     look.until = earlier(look.until, Some(later));
                     return;
@@ -411,6 +413,7 @@ fn raised(entry: EntryId, urgency: Urgency, now: Now) -> Escalation {
         closed: false,
         attempts: vec![],
         occupied: vec![],
+        exercise: None,
     }
 }
 

@@ -1,10 +1,12 @@
 //! Who is told next, and when: a stored row and one pure decision.
 
 mod decide;
+mod exercise;
 mod memory;
 mod policy;
 
 pub use decide::{decide, expired, unwanted};
+pub use exercise::{Exercise, ExerciseKind};
 pub use memory::{Look, Memory};
 pub use policy::{After, Call, Ladder, Line, Policy, Tier};
 
@@ -74,6 +76,8 @@ pub struct Escalation {
     pub attempts: Vec<Attempt>,
     /// Calls that are under way for other escalations.
     pub occupied: Vec<Elsewhere>,
+    /// It is no real one.
+    pub exercise: Option<Exercise>,
 }
 
 /// What somebody has typed that was not his PIN.
@@ -234,6 +238,8 @@ pub enum Decision {
     Repeat { began: Moment },
     /// It was acknowledged and never looked at: raise it again (escalation.md, M).
     RaiseAgain,
+    /// An exercise in which nobody was reached: it is over.
+    Missed,
     /// Nothing to do before this moment unless something happens.
     Wait { until: Mono, why: &'static str },
     /// Nothing more to do, ever.

@@ -11,6 +11,16 @@ pub struct Item {
     /// The entry's number, 记-…
     pub number: String,
     pub urgency: Urgency,
+    /// 演练: nothing has happened.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub drill: bool,
+}
+
+impl Item {
+    /// The number, which says of a drill that it is one.
+    fn named(&self) -> String {
+        if self.drill { format!("{}（演练）", self.number) } else { self.number.clone() }
+    }
 }
 
 /// A message for people.
@@ -22,7 +32,7 @@ pub struct Text {
 
 /// Of one matter or of several; `line` is the duty room's own number, to be called back.
 pub fn text(what: What, items: &[Item], line: &str) -> Text {
-    let numbers: Vec<&str> = items.iter().map(|item| item.number.as_str()).collect();
+    let numbers: Vec<String> = items.iter().map(Item::named).collect();
     let count = match items.len() {
         0 | 1 => String::new(),
         several => format!(" {several} 件"),
@@ -37,18 +47,20 @@ pub fn short_text(what: What, items: &[Item], line: &str) -> Text {
 
 /// 记-20261003-0007 等 3 件
 pub fn short_numbers(items: &[Item]) -> String {
-    let first = items.first().map_or("", |item| item.number.as_str());
+    let first = items.first().map(Item::named).unwrap_or_default();
     match items.len() {
-        0 | 1 => first.to_owned(),
+        0 | 1 => first,
         several => format!("{first} 等 {several} 件"),
     }
 }
 
 fn said(what: What, items: &[Item], count: &str, numbers: &str, line: &str) -> Text {
+    let drill = !items.is_empty() && items.iter().all(|item| item.drill);
+    let mark = if drill { "【演练】" } else { "" };
     if what == What::Withdrawn {
         return Text {
-            title: "紧急事项已撤回".to_owned(),
-            body: format!("【撤回】{numbers} 的紧急事项已撤回，无需处置。"),
+            title: format!("{mark}紧急事项已撤回"),
+            body: format!("{mark}【撤回】{numbers} 的紧急事项已撤回，无需处置。"),
         };
     }
     let most = items.iter().map(|item| item.urgency).max().unwrap_or(Urgency::Urgent);
@@ -58,9 +70,9 @@ fn said(what: What, items: &[Item], count: &str, numbers: &str, line: &str) -> T
     };
     let again = if what == What::Repeat { "，尚无人确认" } else { "" };
     Text {
-        title: format!("值班室紧急事项（{urgency}）"),
+        title: format!("{mark}值班室紧急事项（{urgency}）"),
         body: format!(
-            "【{urgency}】值班室有{count}紧急事项：{numbers}{again}。请接听值班室来电按 1 确认，或回拨 {line}。"
+            "{mark}【{urgency}】值班室有{count}紧急事项：{numbers}{again}。请接听值班室来电按 1 确认，或回拨 {line}。"
         ),
     }
 }
@@ -70,7 +82,20 @@ mod tests {
     use super::*;
 
     fn item(n: usize, urgency: Urgency) -> Item {
-        Item { number: format!("记-20261003-{n:04}"), urgency }
+        Item { number: format!("记-20261003-{n:04}"), urgency, drill: false }
+    }
+
+    #[test]
+    fn esc_83_a_notice_of_a_drill_says_so_and_so_does_one_of_several() {
+        let drill = Item { drill: true, ..item(7, Urgency::Critical) };
+        let said = text(What::Alert, std::slice::from_ref(&drill), "63001234");
+        assert!(said.title.starts_with("【演练】"), "{said:?}");
+        assert!(said.body.starts_with("【演练】【特急】"), "{said:?}");
+        let both = [drill, item(8, Urgency::Urgent)];
+        let said = text(What::Alert, &both, "63001234");
+        assert!(said.title.starts_with("值班室"), "one of them is none: {said:?}");
+        assert!(said.body.contains("记-20261003-0007（演练）、记-20261003-0008。"), "{said:?}");
+        assert!(short_text(What::Alert, &both, "63001234").body.contains("（演练）"));
     }
 
     #[test]

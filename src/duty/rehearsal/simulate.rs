@@ -99,6 +99,7 @@ pub fn simulate(plan: &Plan<'_>) -> Vec<Event> {
         closed: false,
         attempts: vec![],
         occupied: vec![],
+        exercise: None,
     };
     let mut rehearsal =
         Rehearsal { plan, random, escalation, now: plan.start, coming: vec![], events: vec![] };
@@ -140,7 +141,7 @@ impl Rehearsal<'_> {
                     continue;
                 }
                 Decision::Wait { until, .. } => Some(until),
-                Decision::RaiseAgain | Decision::Done => None,
+                Decision::Missed | Decision::RaiseAgain | Decision::Done => None,
             };
             let next = self.coming.iter().map(|one| one.0).chain(until).min();
             let Some(next) = next.filter(|next| *next <= end) else { return };

@@ -46,6 +46,19 @@ pub enum Errand {
     Confirm,
     /// The desk: the daemon gives no sign of life. Said by its witness.
     Silent,
+    /// 演练: as in a matter, and every word says that it is none.
+    Drill,
+    /// 点名: whether he is to be had.
+    RollCall,
+    /// 号码核实: whether the number is his.
+    CheckNumber,
+}
+
+impl Errand {
+    /// Nothing has happened: what comes of it is not counted.
+    pub fn is_exercise(self) -> bool {
+        matches!(self, Self::Drill | Self::RollCall | Self::CheckNumber)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -116,7 +116,8 @@ impl Room {
 async fn with_letter<T>(deed: impl AsyncFnOnce(&Letter<'_>) -> T) -> T {
     let mut random = Random::from_seed([1; 32]);
     let now = clock::now();
-    let items = [Item { number: "记-20261003-0007".to_owned(), urgency: Urgency::Urgent }];
+    let items =
+        [Item { number: "记-20261003-0007".to_owned(), urgency: Urgency::Urgent, drill: false }];
     let text = notices::text(What::Alert, &items, "63001234");
     let matter = Matter {
         escalation: EscalationId::new(now, &mut random),

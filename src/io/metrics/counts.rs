@@ -1,7 +1,7 @@
 //! What the facts of the log add up to.
 
 use crate::duty::figures::{Sums, add};
-use crate::duty::ids::CallId;
+use crate::duty::ids::{AttemptId, CallId};
 use crate::duty::journal::{AttemptResult, Disposition, Fact, Noted};
 use crate::duty::placed::Refusal;
 use crate::protocol::now::Mono;
@@ -73,6 +73,8 @@ pub struct Totals {
     arrived: BTreeMap<CallId, Mono>,
     /// Calls of the room under way.
     placed: BTreeSet<CallId>,
+    /// Calls to leaders under way that do not count.
+    exercises: BTreeSet<AttemptId>,
 }
 
 impl Default for Totals {
@@ -87,6 +89,7 @@ impl Default for Totals {
             not_placed: BTreeMap::new(),
             arrived: BTreeMap::new(),
             placed: BTreeSet::new(),
+            exercises: BTreeSet::new(),
         }
     }
 }
@@ -121,6 +124,13 @@ impl Totals {
             Fact::Elsewhere { party, taken, .. } => {
                 *self.elsewhere.entry((*party, *taken)).or_default() += 1;
             }
+            Fact::Exercise { attempt } => {
+                if self.exercises.len() >= CALLS {
+                    self.exercises.pop_first();
+                }
+                self.exercises.insert(*attempt);
+            }
+            Fact::AttemptEnded { attempt, .. } if self.exercises.remove(attempt) => {}
             Fact::AttemptEnded { result, .. } => *self.attempts.entry(*result).or_default() += 1,
             Fact::Carried { party, counts, quality, .. } => {
                 self.voices.entry(*party).or_default().take(counts, quality.as_ref());

@@ -56,6 +56,11 @@ impl Metrics {
         self.totals().take(noted);
     }
 
+    /// Calls to leaders that are over and count, whatever became of them.
+    pub fn attempts(&self) -> u64 {
+        self.totals().attempts.values().sum()
+    }
+
     /// A call's entry is in the log, so long after its INVITE.
     pub fn entered(&self, after: Duration) {
         self.totals().entered(after);

@@ -86,3 +86,11 @@ say self_test "zhi2 ban1 fang1 yi3 jie1 ting1, lu4 yin1 zi4 jian3."
 say self_test_caller "yi1 er4 san1 si4 wu3 liu4 qi1 ba1 jiu3, lai2 dian4 fang1."
 # 注意，值班系统没有响应，请检查值班电话和电脑，确认请按1。
 say silent "zhu4 yi4, zhi2 ban1 xi4 tong3 mei2 you3 xiang3 ying4, qing3 jian3 cha2 zhi2 ban1 dian4 hua4 he2 dian4 nao3, $key_1."
+# 演练。
+say drill "yan3 lian4."
+# 演练，演练。值班室紧急呈报演练，确认请按1，不便请按3，重听请按星号。
+say drill_urgent "yan3 lian4, yan3 lian4. $room jin3 ji2 cheng2 bao4 yan3 lian4, $key_1, $key_3, chong2 ting1 qing3 an4 xing1 hao4."
+# 值班室点名，不是急件，确认请按1。
+say roll_call "$room dian3 ming2, bu2 shi4 ji2 jian4, $key_1."
+# 值班室核实号码，不是急件，确认请按1。
+say check_number "$room he2 shi2 hao4 ma3, bu2 shi4 ji2 jian4, $key_1."

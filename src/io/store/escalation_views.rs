@@ -5,6 +5,7 @@ use super::error::Result;
 use super::notice_views::{self, NoticeRow};
 use super::recordings::RecordingState;
 use super::text::{Id, Ms, Named, instant, optional};
+use crate::duty::escalation::ExerciseKind;
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Urgency};
 use crate::duty::roster::Role;
@@ -43,6 +44,8 @@ pub struct EscalationRow {
     pub read: Option<ReadRow>,
     /// Nothing more follows since then.
     pub closed: Option<DateTime<Utc>>,
+    /// It is no real one.
+    pub exercise: Option<ExerciseKind>,
     /// Raised again because that one was acknowledged and not looked at.
     pub again: bool,
     pub withdrawn: Option<DateTime<Utc>>,
@@ -101,7 +104,8 @@ pub struct Waiting {
 impl Store {
     pub async fn escalations_waiting(&self) -> Result<Waiting> {
         self.read(|sql| {
-            let query = "SELECT count(*), min(raised_ms) FROM escalation WHERE state = 'open'";
+            let query = "SELECT count(*), min(raised_ms) FROM escalation WHERE state = 'open'
+               AND entry NOT IN (SELECT entry FROM exercise)";
             Ok(sql.prepare_cached(query)?.query_row([], |row| {
                 let open = row.get::<_, i64>(0)?.unsigned_abs();
                 Ok(Waiting { open, oldest: instant(row, 1)? })
@@ -177,10 +181,13 @@ pub struct EscalationView {
 pub const MOST_ATTEMPTS: i64 = 200;
 
 impl Store {
-    /// Escalations nobody has acknowledged, oldest first: what must be in sight on every page.
+    /// Escalations nobody has acknowledged, drills among them, oldest first: what must be in sight on every page.
     pub async fn open_escalations(&self) -> Result<Vec<EscalationRow>> {
         self.read(|sql| {
-            let query = format!("{ESCALATION} WHERE e.state = 'open' ORDER BY e.raised_ms");
+            let query = format!(
+                "{ESCALATION} WHERE e.state = 'open' AND NOT EXISTS (SELECT 1 FROM exercise x
+                   WHERE x.entry = e.entry AND x.kind <> 'drill') ORDER BY e.raised_ms"
+            );
             let mut rows = sql.prepare_cached(&query)?;
             let rows = rows.query_map([], one)?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -194,7 +201,7 @@ const ESCALATION: &str = "
     CASE WHEN e.state = 'open' THEN e.siren_ms END, e.leader_reached_ms, e.withdrawn_ms,
     e.withdrawn_by, e.reason, (SELECT count(*) FROM attempt a WHERE a.escalation = e.id),
     e.acked_by, e.acked_role, e.acked_ms, e.acked_channel, e.acked_how, e.read_ms, e.read_by, e.read_how, e.closed_ms,
-    e.again_of IS NOT NULL
+    e.again_of IS NOT NULL, (SELECT x.kind FROM exercise x WHERE x.entry = e.entry)
   FROM escalation e";
 
 pub(super) fn rows(sql: &Connection, entry: EntryId, most: i64) -> Result<Vec<EscalationRow>> {
@@ -236,6 +243,7 @@ fn one(row: &Row<'_>) -> rusqlite::Result<EscalationRow> {
         },
         closed: instant(row, 21)?,
         again: row.get(22)?,
+        exercise: optional(row, 23)?,
         withdrawn: instant(row, 9)?,
         withdrawn_by: row.get(10)?,
         reason: row.get(11)?,

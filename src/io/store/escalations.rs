@@ -10,7 +10,7 @@ use super::entries::Withdrawn;
 use super::error::Result;
 use super::text::{Id, Named, mono, mono_of, ms, name};
 use super::writer::Tx;
-use super::{Store, attempts, duty, following, notices};
+use super::{Store, attempts, duty, exercises, following, notices};
 use crate::duty::escalation::{
     Attempt, Decision, Escalation, Policy, State, Target, decide, expired, unwanted,
 };
@@ -141,7 +141,9 @@ pub(super) fn raise(
         )?
         .execute(params![Id(id), Id(entry), name(urgency), actor.name, ms(now.wall), mono(now)])?;
     audit::append(tx.sql, now, actor, "escalation.raise", &id.to_string(), &name(urgency))?;
-    notices::raised(tx, id, urgency, now)?;
+    if !exercises::is_quiet(tx.sql, id)? {
+        notices::raised(tx, id, urgency, now)?;
+    }
     Ok(Raised::New(id))
 }
 
@@ -283,6 +285,7 @@ fn stops(
             let of = |one: &&Attempt| one.id == attempt;
             let errand = escalation.attempts.iter().find(of).map(|one| one.errand);
             let why = match (escalation.state, errand) {
+                (State::Open, _) if escalation.exercise.is_some() => Unwanted::Lost,
                 (_, Some(Errand::Remind | Errand::Confirm)) => Unwanted::Settled,
                 (State::Withdrawn, _) => Unwanted::Withdrawn,
                 (State::Open | State::Acknowledged, _) => Unwanted::Acknowledged,
@@ -355,7 +358,12 @@ fn advance(
                 cycle.live.push(Live::Escalation { entry: escalation.entry });
                 return Ok(cycle.knows(escalation));
             }
+            Decision::Missed => {
+                exercises::missed(tx, &escalation, now)?;
+                cycle.live.push(Live::Escalation { entry: escalation.entry });
+            }
             Decision::Done => {
+                exercises::reached(tx.sql, &escalation, now)?;
                 following::close(tx.sql, &escalation, now)?;
                 return Ok(escalation.entry);
             }
@@ -417,7 +425,7 @@ fn claim(
         target: target.number,
         urgency: escalation.urgency,
         ring: target.ring,
-        errand: target.errand,
+        errand: escalation.exercise.as_ref().map_or(target.errand, |one| one.kind.errand()),
         after_cut: target.after_cut,
         pin,
         joins: target.joins,

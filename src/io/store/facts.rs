@@ -131,8 +131,8 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
             outages::begin(sql, outages::OutageKind::Line, Some(*status), why, now)?;
             Some(Live::Status)
         }
-        // Where the line was in between is in the rows of its outages.
-        Fact::LineMoved { .. } => None,
+        // Where the line was in between is in the rows of its outages; an exercise's entry says that it is one.
+        Fact::LineMoved { .. } | Fact::Exercise { .. } => None,
         Fact::TurnedAway { source, calls, .. } => {
             counted(sql, PACE_RULE, ("turn_away", source, *calls), now)?
         }

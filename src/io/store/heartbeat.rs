@@ -24,9 +24,11 @@ fn is_due(
     let policy = own.as_ref().unwrap_or(policy);
     let escalation = load(sql, id)?;
     let due = match decide(&escalation, policy, roster, now) {
-        Decision::Notify(_) | Decision::Siren | Decision::Repeat { .. } | Decision::RaiseAgain => {
-            true
-        }
+        Decision::Notify(_)
+        | Decision::Siren
+        | Decision::Repeat { .. }
+        | Decision::Missed
+        | Decision::RaiseAgain => true,
         Decision::Wait { .. } | Decision::Done => false,
     };
     Ok(due || !expired(&escalation, policy, now).is_empty())

@@ -118,6 +118,7 @@ fn catch_up(tx: &mut Tx<'_>, now: Now) -> Result<()> {
          WHERE e.state = 'open' AND (c.least = 'urgent' OR e.urgency = 'critical')
            AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.escalation = e.id
              AND d.channel = c.name AND d.progress <> 'dropped')
+           AND NOT EXISTS (SELECT 1 FROM exercise x WHERE x.entry = e.entry AND x.kind <> 'drill')
          ORDER BY e.id",
     )?;
     let untold = untold.query_map([], |row| {
@@ -360,13 +361,14 @@ fn claim(
             mono(now)
         ])?;
         tries.push((one.id, no));
-        let number: String = sql
+        let (number, drill): (String, bool) = sql
             .prepare_cached(
-                "SELECT n.number FROM escalation e JOIN entry n ON n.id = e.entry WHERE e.id = ?1",
+                "SELECT n.number, EXISTS (SELECT 1 FROM exercise x WHERE x.entry = e.entry)
+                 FROM escalation e JOIN entry n ON n.id = e.entry WHERE e.id = ?1",
             )?
-            .query_row([Id(one.escalation)], |row| row.get(0))?;
+            .query_row([Id(one.escalation)], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if items.iter().all(|item| item.number != number) {
-            items.push(Item { number, urgency: one.urgency });
+            items.push(Item { number, urgency: one.urgency, drill });
         }
     }
     let matter = sql

@@ -12,6 +12,7 @@ use super::text::{Id, Ms, Named, from_json, instant, ms, optional};
 use super::voices::{self, VoiceRow};
 use super::{Store, entries, fax, outages};
 use crate::duty::entry::{Category, EntryState, Field, Form};
+use crate::duty::escalation::ExerciseKind;
 use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::{Disposition, Joining, Urgency};
 use crate::protocol::sip::claims::ClaimHeader;
@@ -41,6 +42,8 @@ pub struct EntryRow {
     pub callback: Option<CallbackState>,
     /// The latest one.
     pub escalation: Option<EscalationRow>,
+    /// 演练, 点名, 号码核实: nothing has happened.
+    pub exercise: Option<ExerciseKind>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -290,7 +293,8 @@ const ENTRY: &str = "
     (SELECT min(s.from_mono) FROM stretch s
      WHERE s.call = c.id AND s.kind IN ('queued', 'message')),
     c.direction = 'out', c.asked_by, c.about, c.status,
-    coalesce((SELECT a.number FROM entry a WHERE a.id = c.about), '')
+    coalesce((SELECT a.number FROM entry a WHERE a.id = c.about), ''),
+    (SELECT x.kind FROM exercise x WHERE x.entry = e.id)
   FROM entry e
   LEFT JOIN call c ON c.id = e.id
   LEFT JOIN callback b ON b.call = c.id
@@ -333,6 +337,7 @@ fn entry_row(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
             None => None,
         },
         escalation: None,
+        exercise: optional(row, 42)?,
     })
 }
 

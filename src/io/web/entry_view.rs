@@ -35,6 +35,8 @@ pub struct EntryView {
     pub fax: Option<String>,
     pub claims: Vec<ClaimView>,
     pub call: Mark,
+    /// 演练, 点名, 号码核实
+    pub exercise: Option<Mark>,
     /// What the entry has of calls of ours.
     pub out: Out,
     pub state: Mark,
@@ -143,6 +145,7 @@ pub fn of(
         out: outcome::of(found, page, now),
         claims: found.claims.iter().map(caller_view::claim).collect(),
         call: call.map_or(Mark::new("○", "idle", ""), |call| rows::call_mark(call, t)),
+        exercise: row.exercise.map(|kind| view::exercise(kind, t)),
         state: view::entry_state(row.state, t),
         urgency: view::urgency(row.urgency, t),
         event,

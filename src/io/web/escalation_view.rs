@@ -19,6 +19,8 @@ use chrono::{DateTime, Utc};
 
 pub struct EscalationView {
     pub mark: Mark,
+    /// 演练, 点名, 号码核实
+    pub exercise: Option<Mark>,
     pub lines: Vec<Line>,
     /// 送达 · 振铃 · 接听 · 知悉 · 阅件 · 听录音 · 批示 · 回执: none is inferred from another.
     pub evidence: Vec<Evidence>,
@@ -88,6 +90,9 @@ pub struct AttemptView {
 /// does, in words.
 pub fn may_be_told(found: &Found, t: &'static Messages) -> Option<&'static str> {
     let row = &found.row;
+    if row.exercise.is_some() {
+        return None;
+    }
     let unread =
         row.state == EscalationState::Acknowledged && row.read.is_none() && row.closed.is_none();
     match (row.state, row.leader_reached) {
@@ -102,7 +107,9 @@ pub fn may_be_told(found: &Found, t: &'static Messages) -> Option<&'static str> 
 /// Somebody else has acknowledged, and the duty leader himself is still called.
 fn leader_is_called(found: &Found, leader: &str) -> bool {
     let row = &found.row;
-    let goes_on = row.state == EscalationState::Acknowledged && row.closed.is_none();
+    let goes_on = row.state == EscalationState::Acknowledged
+        && row.closed.is_none()
+        && row.exercise.is_none();
     let knows = found.acknowledgements.iter().any(|ack| ack.person == leader);
     let of_him = |one: &&AttemptRow| one.person == leader && one.errand == Errand::Tell;
     let handed_on = found.attempts.iter().filter(of_him).any(|one| one.keys.contains('3'));
@@ -118,9 +125,16 @@ pub fn of(found: &Found, leader: &str, page: &Page, now: DateTime<Utc>) -> Escal
     let t = page.t;
     let row = &found.row;
     let plain = row.siren.is_some() && row.state == EscalationState::Open;
-    let attempts = found.attempts.iter().rev().map(|one| attempt(one, plain, t, now));
+    let attempts = found.attempts.iter().rev().map(|one| {
+        let shown = attempt(one, plain, t, now);
+        match row.exercise.map(|kind| view::exercise(kind, t).text) {
+            Some(kind) => AttemptView { target: format!("{kind} · {}", shown.target), ..shown },
+            None => shown,
+        }
+    });
     EscalationView {
         mark: rows::escalation_mark(row, t),
+        exercise: row.exercise.map(|kind| view::exercise(kind, t)),
         lines: lines(found, leader, page, now),
         evidence: evidence(found, t, now),
         now: found.attempts.iter().filter_map(|one| going(one, &found.attempts, t)).collect(),
@@ -243,7 +257,9 @@ fn going(row: &AttemptRow, all: &[AttemptRow], t: &'static Messages) -> Option<G
     let same = |one: &&AttemptRow| one.person == row.person && one.errand == row.errand;
     let nth = all.iter().filter(same).filter(|one| one.seq <= row.seq).count();
     let what = match row.errand {
-        Errand::Tell | Errand::Silent => t.going_tell,
+        Errand::Tell | Errand::Silent | Errand::Drill | Errand::RollCall | Errand::CheckNumber => {
+            t.going_tell
+        }
         Errand::Remind => t.going_remind,
         Errand::Confirm => t.going_confirm,
     };
@@ -315,7 +331,7 @@ fn attempt(row: &AttemptRow, plain: bool, t: &'static Messages, now: DateTime<Ut
 fn notes(row: &AttemptRow, t: &'static Messages) -> Vec<String> {
     let mut notes = vec![];
     match row.errand {
-        Errand::Tell | Errand::Silent => {}
+        Errand::Tell | Errand::Silent | Errand::Drill | Errand::RollCall | Errand::CheckNumber => {}
         Errand::Remind => notes.push(t.errand_remind.to_owned()),
         Errand::Confirm => notes.push(t.errand_confirm.to_owned()),
     }

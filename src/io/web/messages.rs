@@ -30,8 +30,10 @@ pub fn fill_two(text: &str, first: &str, second: &str) -> String {
 mod records;
 #[macro_use]
 mod escalation;
+#[macro_use]
+mod exercises;
 
-with_escalation! {
+with_exercises! {
     other_language_code: "en", "zh";
     other_language: "English", "中文";
     duty_desk: "值班台", "Duty desk";

@@ -29,6 +29,7 @@ mod page;
 mod period;
 mod recorded;
 mod recording;
+mod roll_call;
 mod roster;
 mod rows;
 mod search;
@@ -46,6 +47,7 @@ use super::proof::key::SigningKey;
 use super::status::Board;
 use super::store::Store;
 use super::tape::Recall;
+use crate::duty::roll_call::RollCallPlan;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -87,6 +89,7 @@ pub struct Web {
     /// Of calls that go on.
     pub recall: Recall,
     pub dialler: Dialler,
+    pub roll_call: RollCallPlan,
     /// Who wants the line tested; none where the daemon cannot call itself.
     pub self_test: Option<mpsc::Sender<String>>,
     /// There in the demo only: what its button asks for.
@@ -201,6 +204,9 @@ fn routes() -> Router<Shared> {
         .route("/roster/duty", post(roster::put_on_duty))
         .route("/roster/substitution", post(roster::substitute))
         .route("/roster/withdraw", post(roster::withdraw))
+        .route("/roll-call", get(roll_call::get).post(roll_call::begin))
+        .route("/roll-call/number", post(roll_call::check_number))
+        .route("/drill", post(roll_call::drill))
         .route("/recordings/{call}", get(recording::get))
         .route("/recordings/{call}/peaks", get(recording::peaks))
         .route("/recordings/{call}/bookmarks", post(bookmarks::make))

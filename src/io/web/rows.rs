@@ -51,6 +51,8 @@ pub struct Row {
     pub name: String,
     pub urgency: Mark,
     pub call: Mark,
+    /// 演练, 点名, 号码核实
+    pub exercise: Option<Mark>,
     /// 呼出
     pub placed: Option<Mark>,
     /// Only where the number cannot be believed.
@@ -136,6 +138,7 @@ pub fn row(row: &EntryRow, page: &Page, now: DateTime<Utc>) -> Row {
         name,
         urgency: view::urgency(row.urgency, t),
         call: row.call.as_ref().map_or(Mark::new("○", "idle", ""), |call| call_mark(call, t)),
+        exercise: row.exercise.map(|kind| view::exercise(kind, t)),
         placed: row
             .call
             .as_ref()

@@ -5,6 +5,7 @@ use super::auth::Officer;
 use super::failure::Failure;
 use super::messages::{Messages, fill};
 use super::page::Page;
+use super::roll_call;
 use super::rows;
 use super::self_test;
 use super::times;
@@ -40,6 +41,8 @@ pub struct Open {
     pub entry: String,
     pub caller: String,
     pub mark: Mark,
+    /// 演练
+    pub drill: &'static str,
     pub urgency: &'static str,
     pub text: &'static str,
     pub since: String,
@@ -95,6 +98,8 @@ pub async fn strip(shared: &Shared, page: &Page) -> Strip {
     let mut chips = vec![line, recorder, part_chip(t.log, &status.log, t), disk_chip(&status, t)];
     chips.extend(copy_chip(&status, t));
     chips.extend(self_test::chip(shared, page, now).await);
+    chips.extend(roll_call::chip(shared, page, now).await);
+    chips.extend(roll_call::numbers_chip(shared, page, now).await);
     Strip { chips, alarms: alarms(&status, &open, page, now), open }
 }
 
@@ -114,6 +119,7 @@ async fn open(shared: &Shared, page: &Page, now: DateTime<Utc>) -> Vec<Open> {
             entry: row.entry.to_string(),
             caller: call.map_or_else(String::new, caller),
             mark: rows::escalation_mark(row, page.t),
+            drill: if row.exercise.is_some() { page.t.drill } else { "" },
             urgency: page.pick(urgency_label(row.urgency)),
             text: if row.siren.is_some() {
                 page.t.escalation_exhausted

@@ -5,6 +5,7 @@ mod door;
 mod escalation;
 mod period;
 mod player;
+mod roll_call;
 mod search;
 
 use super::*;
@@ -87,6 +88,7 @@ impl Room {
             self_test: None,
             demo: None,
             signer: None,
+            roll_call: RollCallPlan::default(),
             wake: Arc::new(Notify::new()),
             alive: Arc::new(|| true),
         };

@@ -2,6 +2,7 @@
 
 use super::messages::Messages;
 use crate::duty::entry::EntryState;
+use crate::duty::escalation::ExerciseKind;
 use crate::duty::journal::{AttemptResult, Disposition, Urgency};
 use crate::duty::roster::Role;
 use crate::io::store::{CallRow, CallbackState, RecordingState};
@@ -109,6 +110,16 @@ pub fn diverted_why(why: DivertedWhy, t: &'static Messages) -> &'static str {
         DivertedWhy::Deflection => t.diverted_deflection,
         DivertedWhy::Unknown => "",
     }
+}
+
+/// What an entry is in which nothing has happened.
+pub fn exercise(kind: ExerciseKind, t: &'static Messages) -> Mark {
+    let text = match kind {
+        ExerciseKind::Drill => t.drill,
+        ExerciseKind::RollCall => t.roll_call,
+        ExerciseKind::Number => t.numbers,
+    };
+    Mark::new("◇", "drill", text)
 }
 
 pub fn role(role: Role, t: &'static Messages) -> &'static str {

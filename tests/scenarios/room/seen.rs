@@ -77,6 +77,10 @@ pub enum Prompt {
     Several,
     Also,
     Next,
+    Drill,
+    DrillUrgent,
+    RollCall,
+    CheckNumber,
     Recording,
 }
 
@@ -299,6 +303,10 @@ fn prompt_of(byte: u8) -> Option<Prompt> {
         prompts::SEVERAL => Some(Prompt::Several),
         prompts::ALSO => Some(Prompt::Also),
         prompts::NEXT => Some(Prompt::Next),
+        prompts::DRILL => Some(Prompt::Drill),
+        prompts::DRILL_URGENT => Some(Prompt::DrillUrgent),
+        prompts::ROLL_CALL => Some(Prompt::RollCall),
+        prompts::CHECK_NUMBER => Some(Prompt::CheckNumber),
         prompts::RECORDING => Some(Prompt::Recording),
         _ => None,
     }

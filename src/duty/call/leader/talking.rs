@@ -46,6 +46,12 @@ impl Leader {
     }
 
     pub fn handle_played(&mut self, prompt: Prompt, desk: &mut Desk, now: Now) {
+        if prompt == prompts::DRILL
+            && let Some(prompt) = self.marked.take()
+        {
+            let channel = self.channel;
+            return desk.media(Command::Play { channel, prompt, repeat: false });
+        }
         self.turn_menu(desk, now, |menu| menu.handle_played(prompt, now.mono));
     }
 
@@ -117,9 +123,22 @@ impl Leader {
             Errand::Remind => prompts::UNREAD,
             Errand::Confirm => prompts::INSTRUCTION,
             Errand::Silent => prompts::SILENT,
+            Errand::Drill => prompts::DRILL_URGENT,
+            Errand::RollCall => prompts::ROLL_CALL,
+            Errand::CheckNumber => prompts::CHECK_NUMBER,
         };
-        let plain = matches!(self.order.errand, Errand::Confirm | Errand::Silent);
+        let plain = match self.order.errand {
+            Errand::Tell | Errand::Remind | Errand::Drill => false,
+            Errand::Confirm | Errand::Silent | Errand::RollCall | Errand::CheckNumber => true,
+        };
         Terms { sentence, pin: self.order.pin.clone(), plain }
+    }
+
+    /// In a drill every sentence says so first; what is said first gives way to what it marks.
+    fn mark(&mut self, prompt: Prompt) -> Prompt {
+        let says_so = [prompts::DRILL_URGENT, prompts::BEEP].contains(&prompt);
+        self.marked = (self.order.errand == Errand::Drill && !says_so).then_some(prompt);
+        if self.marked.is_some() { prompts::DRILL } else { prompt }
     }
 
     pub(super) fn turn_menu(
@@ -146,12 +165,16 @@ impl Leader {
         for step in steps {
             match step {
                 Step::Play(prompt) => {
+                    let prompt = self.mark(prompt);
                     desk.media(Command::Play { channel, prompt, repeat: false });
                 }
                 Step::Repeat(prompt) => {
                     desk.media(Command::Play { channel, prompt, repeat: true });
                 }
-                Step::Silence => desk.media(Command::Stop { channel }),
+                Step::Silence => {
+                    self.marked = None;
+                    desk.media(Command::Stop { channel });
+                }
                 Step::Leave(key) => desk.leaving.push((attempt, entry, key)),
                 Step::Key(key) => desk.note(Fact::AttemptKey { attempt, key }, now),
                 Step::Acknowledge => desk.note(Fact::Acknowledged { attempt, entry }, now),

@@ -98,7 +98,12 @@ impl Look<'_> {
         let number = self.living(person).first().copied()?.to_owned();
         let role = match errand {
             Errand::Confirm => person.role,
-            Errand::Tell | Errand::Remind | Errand::Silent => self.roster.role_of(&person.name)?,
+            Errand::Tell
+            | Errand::Remind
+            | Errand::Silent
+            | Errand::Drill
+            | Errand::RollCall
+            | Errand::CheckNumber => self.roster.role_of(&person.name)?,
         };
         let ring = self.policy.ring;
         let person = person.name.clone();

@@ -68,6 +68,7 @@ impl Room {
             closed: false,
             attempts: vec![],
             occupied: vec![],
+            exercise: None,
         };
         Self {
             escalation,
@@ -118,7 +119,7 @@ impl Room {
                     self.raised_again = Some(self.seconds);
                     self.escalation.closed = true;
                 }
-                Decision::Done => return,
+                Decision::Missed | Decision::Done => return,
             }
         }
     }

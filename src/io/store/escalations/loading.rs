@@ -7,8 +7,8 @@ use crate::duty::pin;
 use crate::duty::roster::Role;
 use crate::duty::switchboard::Errand;
 use crate::io::store::error::Result;
-use crate::io::store::instructions;
 use crate::io::store::text::{Id, Ms, Named, moment};
+use crate::io::store::{exercises, instructions};
 use rusqlite::{Connection, Row, params};
 
 /// Attempts read beside those that always count: more than the fullest round has.
@@ -44,9 +44,11 @@ pub(in crate::io::store) fn load(sql: &Connection, id: EscalationId) -> Result<E
                 unconfirmed: None,
                 attempts: vec![],
                 occupied: vec![],
+                exercise: None,
             })
         })?;
     escalation.unconfirmed = instructions::unconfirmed(sql, id)?;
+    escalation.exercise = exercises::of(sql, escalation.entry)?;
     let mut rows = sql.prepare_cached(
         "SELECT a.id, a.round, a.tier, a.call_of_tier, a.role, a.person, a.target, a.started_ms,
            a.started_mono, a.ended_ms, a.ended_mono, a.result,
@@ -72,8 +74,10 @@ pub(in crate::io::store) fn load(sql: &Connection, id: EscalationId) -> Result<E
 /// Who is being called for other matters.
 fn occupied(sql: &Connection, id: EscalationId) -> Result<Vec<Elsewhere>> {
     let mut rows = sql.prepare_cached(
-        "SELECT coalesce(joined, id), person, target, errand <> 'confirm' FROM attempt
-         WHERE ended_ms IS NULL AND escalation <> ?1 ORDER BY started_ms",
+        "SELECT coalesce(a.joined, a.id), a.person, a.target, a.errand <> 'confirm'
+           AND NOT EXISTS (SELECT 1 FROM exercise x WHERE x.entry = e.entry)
+         FROM attempt a JOIN escalation e ON e.id = a.escalation
+         WHERE a.ended_ms IS NULL AND a.escalation <> ?1 ORDER BY a.started_ms",
     )?;
     let rows = rows.query_map([Id(id)], |row| {
         let call = row.get::<_, Id<AttemptId>>(0)?.0;

@@ -1,0 +1,78 @@
+//! What an exercise needs: one round of the ladder, or one person at his numbers.
+
+use super::{ASK_AGAIN, At, Look, in_flight, millis};
+use crate::duty::escalation::{
+    Attempt, Decision, Elsewhere, Exercise, ExerciseKind, State, Target,
+};
+use crate::duty::journal::AttemptResult;
+use crate::duty::switchboard::Errand;
+
+/// Calls to each number before somebody counts as not reached.
+const TRIES: usize = 2;
+
+impl Look<'_> {
+    pub(super) fn exercise(&self, exercise: &Exercise) -> Decision {
+        if self.escalation.state != State::Open {
+            return Decision::Done;
+        }
+        if exercise.put_off {
+            return self.wait(Some((ASK_AGAIN, "a real matter comes first")));
+        }
+        let flying = in_flight(self.escalation).next().is_some();
+        match exercise.kind {
+            ExerciseKind::Drill => match self.ladder() {
+                Decision::Siren | Decision::Repeat { .. } if flying => {
+                    self.wait(Some((ASK_AGAIN, "somebody is being called")))
+                }
+                Decision::Siren | Decision::Repeat { .. } | Decision::RaiseAgain => {
+                    Decision::Missed
+                }
+                other => other,
+            },
+            ExerciseKind::RollCall | ExerciseKind::Number if flying => {
+                self.wait(Some((ASK_AGAIN, "somebody is being called")))
+            }
+            ExerciseKind::RollCall | ExerciseKind::Number => self.one(exercise),
+        }
+    }
+
+    /// One after the other, each number twice.
+    fn one(&self, exercise: &Exercise) -> Decision {
+        let person = self.roster.named(&exercise.person);
+        let living = person.map(|person| self.living(person)).unwrap_or_default();
+        let wanted =
+            |number: &&str| exercise.number.is_empty() || exercise.number.as_str() == *number;
+        let numbers: Vec<&str> = living.into_iter().filter(wanted).collect();
+        let counts = |one: &&Attempt| {
+            let cut = [AttemptResult::Cancelled, AttemptResult::Interrupted];
+            one.ended.is_none_or(|(_, result)| !cut.contains(&result))
+        };
+        let made = || self.escalation.attempts.iter().filter(counts);
+        let tried = |number: &str| made().filter(|one| one.number == number).count();
+        let next = numbers.iter().copied().filter(|number| tried(number) < TRIES);
+        let Some(number) = next.min_by_key(|number| tried(number)) else {
+            return Decision::Missed;
+        };
+        let last = self.escalation.attempts.last();
+        let again = last.filter(|last| last.number == number).and_then(|last| last.ended);
+        let at: At = again.map_or(0, |(at, _)| self.rel(at) + millis(self.policy.busy_retry));
+        if at > 0 {
+            return self.wait(Some((at, "the same number again")));
+        }
+        let busy = |other: &Elsewhere| other.person == exercise.person || other.number == number;
+        if self.escalation.occupied.iter().any(busy) {
+            return self.wait(Some((ASK_AGAIN, "he is on the phone for another matter")));
+        }
+        Decision::Notify(vec![Target {
+            place: None,
+            role: self.roster.role_of(&exercise.person).unwrap_or(exercise.role),
+            person: exercise.person.clone(),
+            number: number.to_owned(),
+            ring: self.policy.ring,
+            errand: Errand::Tell,
+            after_cut: false,
+            joins: None,
+            why: "whether he is to be had",
+        }])
+    }
+}

@@ -1,0 +1,100 @@
+//! The page of roll-calls, numbers and drills.
+
+use super::*;
+use crate::duty::ids::AttemptId;
+use crate::duty::journal::AttemptResult;
+
+impl Room {
+    /// The calls that are made at this moment.
+    async fn called(&self) -> Vec<(AttemptId, EntryId, String)> {
+        let roster = &self.web.dialler.roster;
+        let cycle = self.web.store.next_calls(clock::now(), &Policy::default(), roster);
+        let called = |input| match input {
+            Input::Notify(call) => Some((call.attempt, call.entry, call.target)),
+            _ => None,
+        };
+        cycle.await.unwrap().inputs.into_iter().filter_map(called).collect()
+    }
+}
+
+async fn room() -> Room {
+    let mut room = Room::open().await;
+    let person = |name: &str, role, number| Person::new(name, role, Some(number), None);
+    let people = vec![
+        person("张局", Role::Leader, "13900000001"),
+        person("李副局", Role::Substitute, "13900000002"),
+        person("值班台话机", Role::Officer, "2001"),
+    ];
+    room.web.dialler.roster = Roster { people };
+    room.app = router(room.web.clone());
+    room
+}
+
+#[tokio::test]
+async fn a_roll_call_says_who_answered_and_who_did_not() {
+    let room = room().await;
+    let page = room.get("/roll-call").await.text;
+    assert!(page.contains("还没有点过名") && page.contains("未核实"), "{page}");
+    assert!(!page.contains("值班台话机"), "the desk answers no roll-call");
+    assert_eq!(room.post("/roll-call", "").await.status, StatusCode::SEE_OTHER);
+    let called = room.called().await;
+    assert_eq!(called.len(), 2);
+    let again = room.post("/roll-call", "").await;
+    assert!(again.text.contains("上一次点名还没有完"), "{}", again.text);
+    for (attempt, entry, target) in called {
+        let (result, status) = match target.as_str() {
+            "13900000001" => {
+                room.happens(Fact::Acknowledged { attempt, entry }).await;
+                (AttemptResult::Acknowledged, 200)
+            }
+            _ => (AttemptResult::Unreachable, 404),
+        };
+        room.happens(Fact::AttemptEnded { attempt, result, status }).await;
+    }
+    assert!(room.called().await.is_empty());
+    let page = room.get("/roll-call").await.text;
+    assert!(page.contains("按键确认") && page.contains("未应答"), "{page}");
+    assert!(page.contains("主班员"), "who asked for it");
+    let strip = room.get("/strip").await.text;
+    assert!(strip.contains("1/2") && strip.contains("李副局"), "{strip}");
+    assert!(!strip.contains("data-siren"), "{strip}");
+    let rows = room.get("/rows").await.text;
+    assert!(rows.contains("点名：张局") && rows.contains("mark drill"), "{rows}");
+}
+
+#[tokio::test]
+async fn only_a_number_of_the_roster_is_called_to_prove_it() {
+    let room = room().await;
+    let form = "person=%E5%BC%A0%E5%B1%80&number=13900000001";
+    assert_eq!(room.post("/roll-call/number", form).await.status, StatusCode::SEE_OTHER);
+    let going = room.post("/roll-call/number", form).await;
+    assert!(going.text.contains("正在核实这个号码"), "{}", going.text);
+    for strange in ["person=%E5%BC%A0%E5%B1%80&number=110", "person=x&number=13900000001"] {
+        let answer = room.post("/roll-call/number", strange).await;
+        assert!(answer.text.contains("值班表里没有这个号码"), "{}", answer.text);
+    }
+    let called = room.called().await;
+    assert_eq!(called.len(), 1);
+    let (attempt, entry, _) = called[0].clone();
+    room.happens(Fact::Acknowledged { attempt, entry }).await;
+    let result = AttemptResult::Acknowledged;
+    room.happens(Fact::AttemptEnded { attempt, result, status: 200 }).await;
+    let page = room.get("/roll-call").await.text;
+    assert_eq!(page.matches("未核实").count(), 1, "the other one: {page}");
+}
+
+#[tokio::test]
+async fn esc_83_a_drill_is_marked_wherever_it_is_shown_and_cannot_be_told_by_hand() {
+    let room = room().await;
+    let answer = room.post("/drill", "urgency=critical").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    let strip = room.get("/strip").await.text;
+    assert!(strip.contains("alarm drill") && strip.contains("演练"), "{strip}");
+    let (_, entry, _) = room.called().await[0].clone();
+    let shown = room.get(&format!("/entries/{entry}")).await.text;
+    assert!(shown.matches("mark drill").count() >= 2, "{shown}");
+    assert!(shown.contains("<small>演练 · "), "each attempt says so: {shown}");
+    assert!(!shown.contains("人工已联系</"), "{shown}");
+    let odd = room.post("/drill", "urgency=often").await;
+    assert_eq!(odd.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
