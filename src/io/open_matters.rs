@@ -33,7 +33,9 @@ impl OpenMatters {
 
     /// Written where it has changed. What cannot be written is tried again with the next change.
     pub async fn keep(&mut self, known: &[Escalation]) {
-        let open = known.iter().filter(|one| one.state == State::Open);
+        // An exercise waits for the log.
+        let real = |one: &&Escalation| one.state == State::Open && one.exercise.is_none();
+        let open = known.iter().filter(real);
         let open = open.map(|one| Matter { entry: one.entry, urgency: one.urgency });
         let open: Vec<Matter> = open.take(MATTERS_MAX).collect();
         if self.kept.as_ref() == Some(&open) {

@@ -3,7 +3,7 @@
 use crate::duty::roll_call::RollCallPlan;
 use crate::duty::roster::Roster;
 use crate::io::clock;
-use crate::io::store::{Store, StoreError, Try};
+use crate::io::store::{Called, Store, StoreError, Try};
 use crate::protocol::now::Now;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,18 +44,22 @@ pub async fn keep(
     wake: Arc<Notify>,
     stopping: CancellationToken,
 ) {
-    let mut begun = None;
+    let (mut begun, mut waits) = (None, None);
     while !plan.at.is_empty() {
         let now = clock::now();
         if let Some(run) = plan.due(now.wall).filter(|run| begun.as_ref() != Some(run)) {
             match begin(&plan, &store, &roster, &run, now).await {
-                Ok(fresh) => {
-                    if fresh {
-                        info!(run, "the roll-call begins");
-                        wake.notify_one();
-                    }
+                Ok(Called::Begun) => {
+                    info!(run, "the roll-call begins");
+                    wake.notify_one();
                     begun = Some(run);
                 }
+                Ok(Called::Already) => begun = Some(run),
+                Ok(Called::Going) if waits.as_ref() != Some(&run) => {
+                    warn!(run, "the roll-call waits: another is not over");
+                    waits = Some(run);
+                }
+                Ok(Called::Going) => {}
                 Err(error) => warn!(%error, run, "the roll-call cannot begin: again"),
             }
         }
@@ -72,7 +76,7 @@ async fn begin(
     roster: &Roster,
     run: &str,
     now: Now,
-) -> Result<bool, StoreError> {
+) -> Result<Called, StoreError> {
     let people = people(plan, store, roster, now).await?;
     store.roll_call(None, run, people, now).await
 }

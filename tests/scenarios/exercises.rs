@@ -8,7 +8,7 @@ use dutyline::duty::ids::EntryId;
 use dutyline::duty::journal::{AttemptResult, Fact, Urgency};
 use dutyline::duty::roster::Role;
 use dutyline::io::metrics::Metrics;
-use dutyline::io::store::{EscalationState, ExerciseRow, Try, wait};
+use dutyline::io::store::{Called, EscalationState, ExerciseRow, GAVE_WAY, Try, wait};
 use std::time::Duration;
 
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -16,6 +16,7 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 fn drill(room: &mut Room, urgency: Urgency) -> EntryId {
     let (officer, now) = (room.officer(), room.now());
     let entry = wait(room.store.drill(&officer, urgency, now)).expect("the log is written");
+    let entry = entry.expect("none is going on");
     room.order(|daemon, now| daemon.wake_escalator(now));
     entry
 }
@@ -29,8 +30,13 @@ fn calls_the_roll(room: &mut Room, people: &[(&str, Role)]) {
     };
     let people = people.iter().map(wanted).collect();
     let begun = wait(room.store.roll_call(Some(&officer), "now", people, now));
-    assert!(begun.expect("the log is written"));
+    assert_eq!(begun.expect("the log is written"), Called::Begun);
     room.order(|daemon, now| daemon.wake_escalator(now));
+}
+
+/// What `dutyline verify` asks of it.
+fn is_as_its_revisions_say(room: &Room, entry: EntryId) {
+    wait(room.store.verify_entry(entry)).expect("nothing was changed behind our back");
 }
 
 fn roll(room: &Room) -> Vec<ExerciseRow> {
@@ -88,6 +94,124 @@ fn esc_83_a_drill_goes_the_whole_road_says_so_with_every_sentence_and_needs_a_ke
     assert!(result.contains("张局 按键确认"), "{result}");
     assert_eq!(counted(&room), 0, "it is in no statistics");
     assert_eq!(room.facts().filter(|n| matches!(n.fact, Fact::Exercise { .. })).count(), 1);
+    is_as_its_revisions_say(&room, entry);
+}
+
+#[test]
+fn key_3_in_a_drill_calls_the_next_and_makes_nobody_stand_in() {
+    let mut room = Room::open();
+    let entry = drill(&mut room, Urgency::Critical);
+    room.rings(LEADER, AT_ONCE);
+    room.leader_answers();
+    room.leader_presses('3');
+    room.rings(SUBSTITUTE, seconds(20));
+    let now = room.now();
+    let (_, substitutions) = wait(room.store.duties(now)).expect("the log is read");
+    assert_eq!(substitutions, [], "the real list is as it was");
+    room.answers_and_listens(SUBSTITUTE);
+    room.presses(SUBSTITUTE, "1");
+    room.pass(seconds(30));
+    assert!(room.is_acknowledged(entry));
+    let real = flagged(&mut room);
+    room.until("the duty leader himself is called", seconds(5), |room| {
+        room.attempts(real).first().is_some_and(|one| one.target == LEADER)
+    });
+    room.rings(LEADER, AT_ONCE);
+    room.leader_answers();
+    room.leader_presses('1');
+    room.pass(seconds(30));
+}
+
+#[test]
+fn a_real_matter_takes_the_telephone_from_him_who_has_pressed_the_key_of_a_drill() {
+    let mut room = Room::open();
+    let practice = drill(&mut room, Urgency::Critical);
+    room.rings(LEADER, AT_ONCE);
+    room.leader_answers();
+    room.leader_presses('1');
+    room.presses(LEADER, "9");
+    room.until("he may speak", seconds(5), |room| room.heard(LEADER).last() == Some(&Prompt::Beep));
+    assert!(room.is_acknowledged(practice));
+    let entry = flagged(&mut room);
+    room.until("he is called for what is real", seconds(8), |room| {
+        room.attempts(entry).len() == 1 && room.state(LEADER) == State::Ringing
+    });
+    room.rings(LEADER, AT_ONCE);
+    room.leader_answers();
+    assert_eq!(room.heard(LEADER), [Prompt::Urgent]);
+    room.leader_presses('1');
+    room.pass(seconds(30));
+    assert!(room.is_acknowledged(entry));
+}
+
+#[test]
+fn a_drill_is_over_when_a_real_matter_begins_and_does_not_come_back() {
+    let mut room = Room::open();
+    let practice = drill(&mut room, Urgency::Critical);
+    room.rings(LEADER, AT_ONCE);
+    let (officer, now) = (room.officer(), room.now());
+    let again = wait(room.store.drill(&officer, Urgency::Urgent, now)).expect("the log is written");
+    assert_eq!(again, None, "one at a time");
+    let entry = flagged(&mut room);
+    room.until("the leader is called for what is real", seconds(5), |room| {
+        room.attempts(entry).len() == 1 && room.state(LEADER) == State::Ringing
+    });
+    room.rings(LEADER, AT_ONCE);
+    room.leader_answers();
+    assert_eq!(room.heard(LEADER), [Prompt::Urgent]);
+    room.leader_presses('1');
+    room.pass(minutes(12));
+    let row = room.view(practice).escalations[0].row.clone();
+    assert_eq!((row.state, row.reason.as_str()), (EscalationState::Withdrawn, GAVE_WAY));
+    assert_eq!(room.attempts(practice).len(), 1, "nobody else is called for it");
+    is_as_its_revisions_say(&room, practice);
+}
+
+#[test]
+fn a_roll_call_waits_until_the_duty_leader_himself_knows_of_what_is_real() {
+    let mut room = Room::open();
+    let entry = flagged(&mut room);
+    room.rings(LEADER, AT_ONCE);
+    room.refuses(LEADER, 603);
+    room.rings(SUBSTITUTE, minutes(2));
+    room.answers_and_listens(SUBSTITUTE);
+    room.presses(SUBSTITUTE, "1");
+    room.pass(seconds(4));
+    assert!(room.is_acknowledged(entry));
+    calls_the_roll(&mut room, &[("李副局", Role::Substitute), ("张局", Role::Leader)]);
+    room.pass(seconds(10));
+    assert!(roll(&room).iter().all(|row| room.attempts(row.entry).is_empty()), "it waits");
+    room.until("the leader is called again", minutes(3), |room| {
+        room.state(LEADER) == State::Ringing || room.state(LEADER_OFFICE) == State::Ringing
+    });
+    assert!(roll(&room).iter().all(|row| room.attempts(row.entry).is_empty()), "it waits");
+    room.expect_rings(&[LEADER, LEADER_OFFICE, SUBSTITUTE]);
+    room.officer_spoke_to_the_leader(entry);
+    room.rings(SUBSTITUTE, minutes(2));
+    room.answers_and_listens(SUBSTITUTE);
+    assert_eq!(room.heard(SUBSTITUTE), [Prompt::RollCall]);
+    room.presses(SUBSTITUTE, "1");
+    room.pass(minutes(5));
+    room.expect_rings(&[LEADER, LEADER_OFFICE]);
+}
+
+#[test]
+fn a_leader_with_two_busy_numbers_is_given_time_between_two_calls_to_one() {
+    let mut room = Room::open();
+    calls_the_roll(&mut room, &[("张局", Role::Leader)]);
+    room.refuses(LEADER, 486);
+    room.refuses(LEADER_OFFICE, 486);
+    room.pass(seconds(10));
+    let entry = roll(&room)[0].entry;
+    assert_eq!(room.attempts(entry).len(), 2, "each once");
+    assert!(!roll(&room)[0].over);
+    room.rings(LEADER, seconds(15));
+    room.refuses(LEADER, 486);
+    room.rings(LEADER_OFFICE, seconds(15));
+    room.refuses(LEADER_OFFICE, 486);
+    room.pass(seconds(40));
+    assert_eq!(room.attempts(entry).len(), 4);
+    assert_eq!(roll(&room)[0].reason, "未应答");
 }
 
 #[test]
@@ -137,7 +261,8 @@ fn a_roll_call_has_a_row_for_everybody_with_who_answered_when_and_who_did_not() 
     assert_eq!(verified("张局", LEADER_OFFICE), None);
     assert_eq!(verified("李副局", SUBSTITUTE), None, "ringing proves nothing");
     let again = wait(room.store.roll_call(None, "now", vec![], room.now())).unwrap();
-    assert!(!again, "each is begun once");
+    assert_eq!(again, Called::Already, "each is begun once");
+    rows.iter().for_each(|row| is_as_its_revisions_say(&room, row.entry));
 }
 
 #[test]
@@ -196,4 +321,5 @@ fn a_number_is_proved_by_a_key_in_a_call_to_it_and_by_nothing_else() {
     assert_eq!(room.state(LEADER), State::OnHook, "only that number");
     room.pass(minutes(5));
     assert_eq!(room.attempts(entry).len(), 2);
+    is_as_its_revisions_say(&room, entry);
 }

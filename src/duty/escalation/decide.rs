@@ -45,9 +45,9 @@ pub fn decide(escalation: &Escalation, policy: &Policy, roster: &Roster, now: No
 /// was pressed.
 pub fn unwanted(escalation: &Escalation, roster: &Roster) -> Vec<AttemptId> {
     if let Some(exercise) = &escalation.exercise {
-        let over = escalation.state != State::Open || exercise.put_off;
-        let wanted = |attempt: &&Attempt| over && !attempt.acknowledged;
-        return in_flight(escalation).filter(wanted).map(|attempt| attempt.id).collect();
+        let over = escalation.state != State::Open;
+        let unwanted = |attempt: &&Attempt| exercise.put_off || (over && !attempt.acknowledged);
+        return in_flight(escalation).filter(unwanted).map(|attempt| attempt.id).collect();
     }
     let leader = roster.holder(Role::Leader).map(|person| person.name.as_str());
     let leader = leader.filter(|leader| !escalation.knows(leader));

@@ -35,6 +35,6 @@ pub struct Exercise {
     pub role: Role,
     /// The one number that is tried; empty for every one of his.
     pub number: String,
-    /// A real escalation is open.
+    /// Leaders are called for a real matter, or may be at any moment.
     pub put_off: bool,
 }

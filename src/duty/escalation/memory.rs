@@ -191,7 +191,7 @@ impl Memory {
                 Decision::Wait { until, why } => {
                     look.until = earlier(look.until, Some((until, why)));
                 }
-                Decision::Done => {}
+                Decision::Missed | Decision::Done => {}
                 Decision::Notify(_)
                 | Decision::Siren
                 | Decision::Repeat { .. }

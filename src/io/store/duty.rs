@@ -4,7 +4,7 @@
 use super::audit::{self, Actor};
 use super::error::Result;
 use super::text::{Id, Ms, Named, instant, json, mono, ms, name};
-use super::{Store, Who};
+use super::{Store, Who, exercises};
 use crate::duty::escalation::Policy;
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
 use crate::duty::roster::{Role, Roster, StandsIn};
@@ -114,6 +114,7 @@ pub(super) fn next_change(sql: &Connection, now: Now) -> Result<Option<DateTime<
 
 struct Handing {
     escalation: EscalationId,
+    entry: EntryId,
     person: String,
     role: Role,
 }
@@ -134,10 +135,17 @@ pub(super) fn hand_on(
         return Ok(outcome_of(&outcome));
     }
     let handing = sql
-        .prepare_cached("SELECT escalation, person, role FROM attempt WHERE id = ?1")?
+        .prepare_cached(
+            "SELECT a.escalation, e.entry, a.person, a.role FROM attempt a
+             JOIN escalation e ON e.id = a.escalation WHERE a.id = ?1",
+        )?
         .query_row([Id(attempt)], |row| {
-            let escalation = row.get::<_, Id<EscalationId>>(0)?.0;
-            Ok(Handing { escalation, person: row.get(1)?, role: row.get::<_, Named<Role>>(2)?.0 })
+            Ok(Handing {
+                escalation: row.get::<_, Id<EscalationId>>(0)?.0,
+                entry: row.get::<_, Id<EntryId>>(1)?.0,
+                person: row.get(2)?,
+                role: row.get::<_, Named<Role>>(3)?.0,
+            })
         })
         .optional()?;
     let Some(handing) = handing else {
@@ -149,6 +157,8 @@ pub(super) fn hand_on(
         .query_row([Id(handing.escalation)], |row| row.get(0))?;
     let record = match state.as_str() {
         "withdrawn" => None,
+        // In a drill nobody stands in for anybody: the next one is called.
+        _ if exercises::is_one(sql, handing.entry)? => None,
         _ => substitute(sql, &handing, now)?,
     };
     let outcome = match (state.as_str(), record) {

@@ -6,7 +6,7 @@ use super::escalations::{self, Raised};
 use super::revisions::{self, Change, RevisionKind};
 use super::text::{Id, Named, name};
 use super::writer::Tx;
-use super::{Store, Who};
+use super::{Store, Who, exercises};
 use crate::duty::entry::{EntryState, Field, Form, tidy};
 use crate::duty::ids::{EntryId, EscalationId};
 use crate::duty::journal::Urgency;
@@ -55,6 +55,8 @@ pub enum Flagged {
     Already(EscalationId),
     /// 平 raises nothing; withdraw instead.
     NotUrgent,
+    /// Nothing has happened: 演练, 点名, 号码核实.
+    Exercise,
     NotFound,
 }
 
@@ -275,6 +277,9 @@ pub(super) fn flag(
     let Some(Named(before)) = before else { return Ok(Flagged::NotFound) };
     if urgency == Urgency::Routine {
         return Ok(Flagged::NotUrgent);
+    }
+    if exercises::is_one(tx.sql, entry)? {
+        return Ok(Flagged::Exercise);
     }
     let flagged = match escalations::raise(tx, actor, entry, urgency, now)? {
         Raised::New(escalation) => Flagged::Raised(escalation),

@@ -280,12 +280,14 @@ fn stops(
         attempts::ended(tx.sql, attempt, AttemptResult::Interrupted, 0, now)?;
         cycle.inputs.push(Input::StopNotifying { attempt, why: Unwanted::Lost });
     }
+    let put_off = escalation.exercise.as_ref().is_some_and(|one| one.put_off);
     for attempt in unwanted(&escalation, roster) {
-        if stop(tx.sql, attempt, now)? {
+        // Whoever was let stay in an exercise's call may not when a real matter begins: he is asked until he has gone.
+        if stop(tx.sql, attempt, now)? || put_off {
             let of = |one: &&Attempt| one.id == attempt;
             let errand = escalation.attempts.iter().find(of).map(|one| one.errand);
             let why = match (escalation.state, errand) {
-                (State::Open, _) if escalation.exercise.is_some() => Unwanted::Lost,
+                _ if put_off => Unwanted::Lost,
                 (_, Some(Errand::Remind | Errand::Confirm)) => Unwanted::Settled,
                 (State::Withdrawn, _) => Unwanted::Withdrawn,
                 (State::Open | State::Acknowledged, _) => Unwanted::Acknowledged,
@@ -309,6 +311,9 @@ fn withhold(
     match decide(&escalation, policy, roster, now) {
         Decision::Wait { until, why } => cycle.until = earlier(cycle.until, Some((until, why))),
         Decision::Done => return Ok(escalation.entry),
+        // An exercise waits for nobody.
+        _ if escalation.exercise.is_some() => {}
+        Decision::Missed => {}
         Decision::Notify(_) | Decision::Siren | Decision::Repeat { .. } | Decision::RaiseAgain => {
             cycle.withheld |= escalation.state == State::Open;
         }

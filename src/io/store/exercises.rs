@@ -2,14 +2,15 @@
 //! been answered with a key.
 
 use super::audit::{self, Actor};
-use super::error::Result;
+use super::error::{Result, StoreError};
 use super::escalations;
 use super::numbers::{self, Kind};
 use super::revisions::{self, Change, RevisionKind};
 use super::text::{Id, Ms, Named, instant, ms, name, optional};
 use super::writer::Tx;
 use super::{Store, Who, notices};
-use crate::duty::escalation::{Escalation, Exercise, ExerciseKind, State};
+use crate::duty::entry::Field;
+use crate::duty::escalation::{Attempt, Escalation, Exercise, ExerciseKind, State};
 use crate::duty::ids::{EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Urgency};
 use crate::duty::roster::Role;
@@ -19,6 +20,20 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 /// The rule by which a roll-call begins by itself (I-14).
 const RULE: &str = "roll_call";
+
+/// A drill ends when a real matter begins.
+pub const GAVE_WAY: &str = "让位于急件";
+const NOT_REACHED: &str = "未应答";
+const LINE_FAILED: &str = "线路故障";
+
+/// A real matter for which leaders are called, or may be at any moment: after the first key until the duty leader himself
+/// knows and somebody has looked at it.
+const REAL: &str = "
+  EXISTS (SELECT 1 FROM escalation e
+    WHERE (e.state = 'open' OR (e.state = 'acknowledged' AND e.closed_ms IS NULL
+        AND (e.leader_reached_ms IS NULL OR e.read_ms IS NULL OR EXISTS (SELECT 1 FROM attempt a
+          WHERE a.escalation = e.id AND a.ended_ms IS NULL AND a.errand <> 'confirm'))))
+      AND e.entry NOT IN (SELECT entry FROM exercise))";
 
 /// What somebody wants tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +62,18 @@ pub struct ExerciseRow {
     pub over: bool,
     /// What became of his last call.
     pub last: Option<AttemptResult>,
+    /// Why it is over, where nobody was reached.
+    pub reason: String,
+}
+
+/// What came of the wish to call the roll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Called {
+    Begun,
+    /// This run was begun before.
+    Already,
+    /// Another is going on.
+    Going,
 }
 
 fn begin(
@@ -89,8 +116,17 @@ fn begin(
             asked_by,
             ms(now.wall),
         ])?;
-    let change = Change::new("subject", "", subject);
-    revisions::append(tx.sql, entry, RevisionKind::System, actor, now, &[change], "")?;
+    let known = [
+        (Field::CallerName, wanted.person.as_str()),
+        (Field::CallerPhone, wanted.number.as_str()),
+        (Field::Subject, subject.as_str()),
+    ];
+    let changes: Vec<Change> = known
+        .into_iter()
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(field, text)| Change::new(field.name(), "", text))
+        .collect();
+    revisions::append(tx.sql, entry, RevisionKind::System, actor, now, &changes, "")?;
     audit::append(tx.sql, now, actor, "exercise.begin", &entry.to_string(), &name(kind))?;
     escalations::raise(tx, actor, entry, urgency, now)?;
     Ok(entry)
@@ -107,11 +143,9 @@ fn subject(kind: ExerciseKind, wanted: &Try) -> String {
 /// What an entry's escalation is, where it is no real one.
 pub(super) fn of(sql: &Connection, entry: EntryId) -> Result<Option<Exercise>> {
     Ok(sql
-        .prepare_cached(
-            "SELECT kind, person, role, number, EXISTS (SELECT 1 FROM escalation e
-               WHERE e.state = 'open' AND e.entry NOT IN (SELECT entry FROM exercise))
-             FROM exercise WHERE entry = ?1",
-        )?
+        .prepare_cached(&format!(
+            "SELECT kind, person, role, number, {REAL} FROM exercise WHERE entry = ?1"
+        ))?
         .query_row([Id(entry)], |row| {
             Ok(Exercise {
                 kind: row.get::<_, Named<ExerciseKind>>(0)?.0,
@@ -134,17 +168,38 @@ pub(super) fn is_quiet(sql: &Connection, escalation: EscalationId) -> Result<boo
         .exists([Id(escalation)])?)
 }
 
+/// Nothing has happened for which an entry may be flagged.
+pub(super) fn is_one(sql: &Connection, entry: EntryId) -> Result<bool> {
+    Ok(sql.prepare_cached("SELECT 1 FROM exercise WHERE entry = ?1")?.exists([Id(entry)])?)
+}
+
+/// Why nobody was reached.
+fn why(escalation: &Escalation) -> &'static str {
+    let failed = |one: &Attempt| matches!(one.ended, Some((_, AttemptResult::ChannelFailed)));
+    let attempts = &escalation.attempts;
+    match &escalation.exercise {
+        Some(exercise) if exercise.put_off => GAVE_WAY,
+        Some(exercise) if exercise.kind == ExerciseKind::Drill => {
+            let none = attempts.is_empty() || !attempts.iter().all(failed);
+            if none { NOT_REACHED } else { LINE_FAILED }
+        }
+        Some(_) if attempts.last().is_some_and(failed) => LINE_FAILED,
+        Some(_) | None => NOT_REACHED,
+    }
+}
+
 /// Nobody was reached: it ends, and says so.
 pub(super) fn missed(tx: &mut Tx<'_>, escalation: &Escalation, now: Now) -> Result<()> {
+    let why = why(escalation);
     let ended = tx
         .sql
         .prepare_cached(
             "UPDATE escalation SET state = 'withdrawn', withdrawn_ms = ?2, withdrawn_by = ?3,
-               reason = '未应答' WHERE id = ?1 AND state = 'open'",
+               reason = ?4 WHERE id = ?1 AND state = 'open'",
         )?
-        .execute(params![Id(escalation.id), ms(now.wall), Actor::system(RULE).name])?;
+        .execute(params![Id(escalation.id), ms(now.wall), Actor::system(RULE).name, why])?;
     if ended > 0 {
-        result(tx.sql, escalation.entry, "未应答", now)?;
+        result(tx.sql, escalation.entry, why, now)?;
         notices::withdrawn(tx, escalation.id, now)?;
     }
     Ok(())
@@ -171,14 +226,24 @@ fn result(sql: &Connection, entry: EntryId, text: &str, now: Now) -> Result<()> 
 }
 
 impl Store {
-    /// 演练: the whole ladder, once. Wake the escalator.
-    pub async fn drill(&self, who: &Who, urgency: Urgency, now: Now) -> Result<EntryId> {
+    /// 演练: the whole ladder, once. Wake the escalator. `None`: one is going on.
+    pub async fn drill(&self, who: &Who, urgency: Urgency, now: Now) -> Result<Option<EntryId>> {
         let actor = Actor::from(who);
         self.write(move |tx| {
+            let going = tx
+                .sql
+                .prepare_cached(
+                    "SELECT 1 FROM exercise x JOIN escalation e ON e.entry = x.entry
+                     WHERE e.state = 'open' AND x.kind = 'drill'",
+                )?
+                .exists([])?;
+            if going {
+                return Ok(None);
+            }
             let nobody = Try { person: String::new(), role: Role::Leader, number: String::new() };
             let (kind, asked_by) = (ExerciseKind::Drill, actor.name.clone());
             let run = ms(now.wall).to_string();
-            begin(tx, &actor, &asked_by, kind, (&run, urgency), &nobody, now)
+            begin(tx, &actor, &asked_by, kind, (&run, urgency), &nobody, now).map(Some)
         })
         .await
     }
@@ -204,34 +269,39 @@ impl Store {
         .await
     }
 
-    /// 点名 of these people; `who` is none for the schedule. `false`: it was begun already, or one is going on. Wake the
-    /// escalator.
+    /// 点名 of these people; `who` is none for the schedule. Wake the escalator.
     pub async fn roll_call(
         &self,
         who: Option<&Who>,
         run: &str,
         people: Vec<Try>,
         now: Now,
-    ) -> Result<bool> {
+    ) -> Result<Called> {
         let actor = who.map_or_else(|| Actor::system(RULE), Actor::from);
         let asked_by = who.map_or_else(String::new, |who| who.name.clone());
         let run = run.to_owned();
         self.write(move |tx| {
-            let begun = tx
-                .sql
-                .prepare_cached(
-                    "SELECT 1 FROM exercise x JOIN escalation e ON e.entry = x.entry
-                     WHERE x.kind = 'roll_call' AND (x.run = ?1 OR e.state = 'open')",
-                )?
-                .exists([&run])?;
-            if begun {
-                return Ok(false);
+            let others = |which: &str| {
+                Ok::<_, StoreError>(
+                    tx.sql
+                        .prepare_cached(&format!(
+                            "SELECT 1 FROM exercise x JOIN escalation e ON e.entry = x.entry
+                             WHERE x.kind = 'roll_call' AND ({which})"
+                        ))?
+                        .exists([&run])?,
+                )
+            };
+            if others("x.run = ?1")? {
+                return Ok(Called::Already);
+            }
+            if others("x.run <> ?1 AND e.state = 'open'")? {
+                return Ok(Called::Going);
             }
             for wanted in &people {
                 let kind = ExerciseKind::RollCall;
                 begin(tx, &actor, &asked_by, kind, (&run, Urgency::Urgent), wanted, now)?;
             }
-            Ok(true)
+            Ok(Called::Begun)
         })
         .await
     }
@@ -282,7 +352,8 @@ fn rows(sql: &Connection, which: &str, most: u32) -> Result<Vec<ExerciseRow>> {
     let mut rows = sql.prepare_cached(&format!(
         "SELECT x.entry, x.kind, x.run, x.person, x.role, x.number, x.asked_by, x.at_ms,
            e.acked_ms, coalesce(e.acked_by, ''), e.state <> 'open',
-           (SELECT a.result FROM attempt a WHERE a.escalation = e.id ORDER BY a.seq DESC LIMIT 1)
+           (SELECT a.result FROM attempt a WHERE a.escalation = e.id ORDER BY a.seq DESC LIMIT 1),
+           coalesce(e.reason, '')
          FROM exercise x JOIN escalation e ON e.entry = x.entry
          WHERE {which} ORDER BY x.at_ms DESC, x.entry LIMIT 500"
     ))?;
@@ -300,6 +371,7 @@ fn rows(sql: &Connection, which: &str, most: u32) -> Result<Vec<ExerciseRow>> {
             reached: instant(row, 8)?.map(|at| (at, by)),
             over: row.get(10)?,
             last: optional(row, 11)?,
+            reason: row.get(12)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

@@ -154,6 +154,7 @@ pub async fn flag(
         }
         Flagged::Already(_) => {}
         Flagged::NotUrgent => return Err(refused(page.t.withdraw_hint.to_owned())),
+        Flagged::Exercise => return Err(refused(page.t.exercise_not_flagged.to_owned())),
         Flagged::NotFound => return Err(gone(&page)),
     }
     shown(&shared, &page, entry).await

@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::messages::{Messages, fill};
 use super::page::Page;
 use super::view::Mark;
-use super::{rows, times};
+use super::{rows, times, view};
 use crate::duty::entry::beijing;
 use crate::duty::gaps::{self, OutageKind, Verdict};
 use crate::io::clock;
@@ -41,6 +41,8 @@ struct Shown<'a> {
     to_full: String,
     verdict: Words,
     calls: Vec<Call>,
+    /// Without the exercises among them.
+    came: usize,
     outages: Vec<Outage>,
     signed: String,
 }
@@ -80,7 +82,8 @@ pub async fn get(
     let outages = store.outages_between(from, to).await?;
     let heads = store.heads_around(from, to).await?;
     let stretches: Vec<_> = outages.iter().map(OutageRow::stretch).collect();
-    let came: Vec<_> = calls.iter().map(|row| row.id).collect();
+    let came: Vec<_> =
+        calls.iter().filter(|row| row.exercise.is_none()).map(|row| row.id).collect();
     let known = store.known_since().await?;
     let verdict = gaps::judge((from, to), &came, &stretches, known, now);
     let field = |at: DateTime<Utc>| at.with_timezone(&beijing()).format(FIELD).to_string();
@@ -91,6 +94,7 @@ pub async fn get(
         to_full: times::full(to),
         verdict: words(&verdict, page.t),
         calls: calls.iter().map(|row| call(row, &page)).collect(),
+        came: came.len(),
         outages: outages.iter().map(|row| outage(row, page.t)).collect(),
         signed: signed(&heads, to, page.t),
         page: &page,
@@ -133,7 +137,10 @@ fn call(row: &EntryRow, page: &Page) -> Call {
         number: row.number.clone(),
         time: times::full(row.occurred),
         caller: if who.is_empty() { page.t.no_number.to_owned() } else { who.join(" ") },
-        mark: row.call.as_ref().map(|call| rows::call_mark(call, page.t)),
+        mark: match row.exercise {
+            Some(kind) => Some(view::exercise(kind, page.t)),
+            None => row.call.as_ref().map(|call| rows::call_mark(call, page.t)),
+        },
     }
 }
 

@@ -11,7 +11,7 @@ use super::view::{self, Mark};
 use crate::duty::escalation::ExerciseKind;
 use crate::duty::journal::Urgency;
 use crate::duty::roster::{Person, Role};
-use crate::io::store::{ExerciseRow, Store, Try};
+use crate::io::store::{Called, ExerciseRow, GAVE_WAY, Store, Try};
 use crate::io::{clock, roll_call};
 use askama::Template;
 use axum::extract::{Form, State};
@@ -124,6 +124,9 @@ fn tried(row: &ExerciseRow, t: &'static Messages, now: DateTime<Utc>) -> Tried {
             let detail = format!("{by} {}（{took}）", times::short(*at, now));
             (Mark::new("●", "ok", t.exercise_reached), detail)
         }
+        None if row.reason == GAVE_WAY => {
+            (Mark::new("▲", "warn", t.exercise_gave_way), String::new())
+        }
         None if row.over => (Mark::new("■", "bad", t.exercise_missed), last().unwrap_or_default()),
         None => (Mark::new("◆", "calling", t.exercise_calling), last().unwrap_or_default()),
     };
@@ -181,7 +184,7 @@ pub async fn begin(
     let (web, now) = (&shared.web, clock::now());
     let people = roll_call::people(&web.roll_call, &web.store, &web.dialler.roster, now).await?;
     let run = now.wall.timestamp_millis().to_string();
-    if !web.store.roll_call(Some(&officer.who), &run, people, now).await? {
+    if web.store.roll_call(Some(&officer.who), &run, people, now).await? != Called::Begun {
         return show(&shared, &page, page.t.roll_call_going).await;
     }
     web.wake.notify_one();
@@ -228,10 +231,13 @@ pub struct Drilled {
 pub async fn drill(
     State(shared): State<Shared>,
     officer: Officer,
+    page: Page,
     Form(wanted): Form<Drilled>,
 ) -> Result<Response, Failure> {
     let urgency = wanted.urgency.max(Urgency::Urgent);
-    let entry = shared.web.store.drill(&officer.who, urgency, clock::now()).await?;
+    let Some(entry) = shared.web.store.drill(&officer.who, urgency, clock::now()).await? else {
+        return show(&shared, &page, page.t.drill_going).await;
+    };
     shared.web.wake.notify_one();
     Ok(Redirect::to(&format!("/?entry={entry}")).into_response())
 }

@@ -4,16 +4,21 @@ use super::{ASK_AGAIN, At, Look, in_flight, millis};
 use crate::duty::escalation::{
     Attempt, Decision, Elsewhere, Exercise, ExerciseKind, State, Target,
 };
-use crate::duty::journal::AttemptResult;
+use crate::duty::journal::AttemptResult::{self, ChannelFailed};
 use crate::duty::switchboard::Errand;
 
 /// Calls to each number before somebody counts as not reached.
 const TRIES: usize = 2;
+/// As many calls to a number may fail by the line before it is given up: a few minutes.
+const FAILURES: usize = 10;
 
 impl Look<'_> {
     pub(super) fn exercise(&self, exercise: &Exercise) -> Decision {
         if self.escalation.state != State::Open {
             return Decision::Done;
+        }
+        if exercise.put_off && exercise.kind == ExerciseKind::Drill {
+            return Decision::Missed;
         }
         if exercise.put_off {
             return self.wait(Some((ASK_AGAIN, "a real matter comes first")));
@@ -36,7 +41,7 @@ impl Look<'_> {
         }
     }
 
-    /// One after the other, each number twice.
+    /// One after the other, each number twice, with a pause between two calls to the same one.
     fn one(&self, exercise: &Exercise) -> Decision {
         let person = self.roster.named(&exercise.person);
         let living = person.map(|person| self.living(person)).unwrap_or_default();
@@ -44,18 +49,28 @@ impl Look<'_> {
             |number: &&str| exercise.number.is_empty() || exercise.number.as_str() == *number;
         let numbers: Vec<&str> = living.into_iter().filter(wanted).collect();
         let counts = |one: &&Attempt| {
-            let cut = [AttemptResult::Cancelled, AttemptResult::Interrupted];
+            let cut = [AttemptResult::Cancelled, AttemptResult::Interrupted, ChannelFailed];
             one.ended.is_none_or(|(_, result)| !cut.contains(&result))
         };
-        let made = || self.escalation.attempts.iter().filter(counts);
-        let tried = |number: &str| made().filter(|one| one.number == number).count();
-        let next = numbers.iter().copied().filter(|number| tried(number) < TRIES);
-        let Some(number) = next.min_by_key(|number| tried(number)) else {
+        let made = |number: &str| {
+            let number = number.to_owned();
+            self.escalation.attempts.iter().filter(move |one| one.number == number)
+        };
+        let tried = |number: &str| made(number).filter(counts).count();
+        let failed = |number: &str| {
+            let by_line = |one: &&Attempt| matches!(one.ended, Some((_, ChannelFailed)));
+            made(number).filter(by_line).count()
+        };
+        let due = |number: &str| -> At {
+            let ended = made(number).last().and_then(|last| last.ended);
+            ended.map_or(At::MIN / 4, |(at, _)| self.rel(at) + millis(self.policy.busy_retry))
+        };
+        let left = |number: &&str| tried(number) < TRIES && failed(number) < FAILURES;
+        let next = numbers.iter().copied().filter(left);
+        let Some(number) = next.min_by_key(|number| (tried(number), failed(number))) else {
             return Decision::Missed;
         };
-        let last = self.escalation.attempts.last();
-        let again = last.filter(|last| last.number == number).and_then(|last| last.ended);
-        let at: At = again.map_or(0, |(at, _)| self.rel(at) + millis(self.policy.busy_retry));
+        let at = due(number);
         if at > 0 {
             return self.wait(Some((at, "the same number again")));
         }

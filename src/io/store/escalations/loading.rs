@@ -93,6 +93,7 @@ pub(super) const GUESSES: &str =
        (SELECT count(*) FROM attempt_key k WHERE k.attempt = a.id AND k.key = ?2) AS guesses
      FROM escalation e INDEXED BY escalation_unfinished CROSS JOIN attempt a ON a.escalation = e.id
      WHERE e.id <> ?1 AND (e.state = 'open' OR (e.state = 'acknowledged' AND e.closed_ms IS NULL))
+       AND NOT EXISTS (SELECT 1 FROM exercise x WHERE x.entry = e.entry)
        AND a.person = ?3 AND (a.result = 'wrong_pin'
          OR EXISTS (SELECT 1 FROM attempt_key k WHERE k.attempt = a.id AND k.key = ?2))";
 

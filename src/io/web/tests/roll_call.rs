@@ -3,6 +3,7 @@
 use super::*;
 use crate::duty::ids::AttemptId;
 use crate::duty::journal::AttemptResult;
+use crate::io::store::{Called, Try};
 
 impl Room {
     /// The calls that are made at this moment.
@@ -95,6 +96,52 @@ async fn esc_83_a_drill_is_marked_wherever_it_is_shown_and_cannot_be_told_by_han
     assert!(shown.matches("mark drill").count() >= 2, "{shown}");
     assert!(shown.contains("<small>演练 · "), "each attempt says so: {shown}");
     assert!(!shown.contains("人工已联系</"), "{shown}");
+    assert!(!shown.contains("data-key=\"F2\"") && shown.contains("这是演练记录"), "{shown}");
+    let flagged = room.post(&format!("/entries/{entry}/urgency"), "urgency=critical").await;
+    assert!(
+        !flagged.status.is_success() && flagged.text.contains("这是演练记录"),
+        "{}",
+        flagged.text
+    );
+    let again = room.post("/drill", "urgency=urgent").await;
+    assert!(again.text.contains("上一次演练还没有完"), "{}", again.text);
     let odd = room.post("/drill", "urgency=often").await;
     assert_eq!(odd.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn esc_83_an_exercise_is_no_call_of_a_period_and_is_marked_in_it() {
+    let room = room().await;
+    let begun = clock::now().wall;
+    room.web.store.settings_are("x".to_owned(), clock::now()).await.unwrap();
+    assert_eq!(room.post("/roll-call", "").await.status, StatusCode::SEE_OTHER);
+    let field = |at: chrono::DateTime<chrono::Utc>| {
+        at.with_timezone(&crate::duty::entry::beijing()).format("%Y-%m-%dT%H%%3A%M").to_string()
+    };
+    let minutes = chrono::TimeDelta::minutes;
+    let (from, to) = (field(begun - minutes(5)), field(begun + minutes(5)));
+    let page = room.get(&format!("/period?from={from}&to={to}")).await.text;
+    assert!(page.contains("mark drill"), "{page}");
+    assert!(page.contains("<small>0</small>") && !page.contains("<small>2</small>"), "{page}");
+}
+
+#[tokio::test]
+async fn a_roll_call_that_waits_for_another_begins_when_that_is_over() {
+    let room = room().await;
+    let store = &room.web.store;
+    let one =
+        |person: &str| Try { person: person.to_owned(), role: Role::Leader, number: String::new() };
+    let asked = async |run: &str| {
+        store.roll_call(None, run, vec![one("张局")], clock::now()).await.unwrap()
+    };
+    assert_eq!(asked("yesterday").await, Called::Begun);
+    assert_eq!(asked("yesterday").await, Called::Already);
+    assert_eq!(asked("today").await, Called::Going, "to be asked for again");
+    for (attempt, entry, _) in room.called().await {
+        room.happens(Fact::Acknowledged { attempt, entry }).await;
+        let result = AttemptResult::Acknowledged;
+        room.happens(Fact::AttemptEnded { attempt, result, status: 200 }).await;
+    }
+    assert_eq!(asked("today").await, Called::Begun);
+    assert_eq!(asked("today").await, Called::Already);
 }
