@@ -164,7 +164,6 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     escalator.beat();
     let mut background = beside(&config, &readers, voice.wanted, &escalator, until);
     background.extend(serve_heartbeat(&config, &readers, (pulse, escalator), &stopping));
-    background.push(call_the_roll(&config, &readers, &stopping));
     background.extend(serve_channels(&config, &readers, &stopping).await);
     background.extend(serve_metrics(&config, &readers, voice.tape.backlog(), &stopping));
     let sign = |witness: Witness| witness.keep(config.witness.every, stopping.clone());
@@ -242,6 +241,7 @@ fn beside(
     });
     let data = storage.data.clone();
     let living = life::keep(data, store.clone(), board.clone(), stopping.clone());
+    let rolls = call_the_roll(config, readers, &stopping);
     let gaps = gaps::keep(store.clone(), board.clone(), stopping.clone());
     let office = escalator::Office {
         store,
@@ -257,6 +257,7 @@ fn beside(
     };
     let escalating = escalator::run(office, stopping);
     let mut tasks = vec![
+        rolls,
         tokio::spawn(escalating),
         tokio::spawn(watching),
         tokio::spawn(sweeping),

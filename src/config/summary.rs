@@ -2,6 +2,7 @@
 
 use super::{Config, Heartbeat};
 use crate::duty::journal::Urgency;
+use crate::duty::roll_call::RollCallPlan;
 use crate::duty::roster::{Person, Role};
 use std::fmt::Write;
 
@@ -52,10 +53,8 @@ impl Config {
             row("metrics", format!("http://{}/metrics", metrics.listen));
         }
         if let Some(folder) = &self.witness.folder {
-            row(
-                "witness",
-                format!("{}, every {} s", folder.display(), self.witness.every.as_secs()),
-            );
+            let every = self.witness.every.as_secs();
+            row("witness", format!("{}, every {every} s", folder.display()));
         }
         match &self.heartbeat {
             Some(Heartbeat::Watched { witness, .. }) => row("heartbeat", format!("to {witness}")),
@@ -70,10 +69,8 @@ impl Config {
             let every = test.every.map(|every| format!(", every {} min", every.as_secs() / 60));
             row("self-test", format!("by {}{}", test.user, every.unwrap_or_default()));
         }
-        if !self.roll_call.at.is_empty() {
-            let at: Vec<_> =
-                self.roll_call.at.iter().map(|at| at.format("%H:%M").to_string()).collect();
-            row("roll-call", at.join(", "));
+        if let Some(at) = schedule(&self.roll_call) {
+            row("roll-call", at);
         }
         let site = &self.callers.numbering;
         let prefixes = site.outside_prefixes.join(", ");
@@ -81,6 +78,11 @@ impl Config {
         row("contacts", self.contacts.len().to_string());
         out
     }
+}
+
+fn schedule(plan: &RollCallPlan) -> Option<String> {
+    let at: Vec<_> = plan.at.iter().map(|at| at.format("%H:%M").to_string()).collect();
+    (!at.is_empty()).then(|| at.join(", "))
 }
 
 fn role(role: Role) -> &'static str {

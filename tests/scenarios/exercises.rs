@@ -323,3 +323,32 @@ fn a_number_is_proved_by_a_key_in_a_call_to_it_and_by_nothing_else() {
     assert_eq!(room.attempts(entry).len(), 2);
     is_as_its_revisions_say(&room, entry);
 }
+
+#[test]
+fn a_line_that_fails_is_no_leader_who_does_not_answer() {
+    let mut room = Room::open();
+    calls_the_roll(&mut room, &[("李副局", Role::Substitute)]);
+    for _ in 0..4 {
+        room.rings(SUBSTITUTE, seconds(25));
+        room.refuses(SUBSTITUTE, 503);
+    }
+    room.pass(seconds(1));
+    assert!(!roll(&room)[0].over, "the line has failed him, not he us");
+    room.rings(SUBSTITUTE, seconds(25));
+    room.answers_and_listens(SUBSTITUTE);
+    room.presses(SUBSTITUTE, "1");
+    room.pass(seconds(30));
+    assert!(roll(&room)[0].reached.is_some());
+
+    let (officer, now) = (room.officer(), room.now());
+    let wanted = Try { person: "张局".to_owned(), role: Role::Leader, number: LEADER.to_owned() };
+    let entry = wait(room.store.check_number(&officer, wanted, now)).unwrap().expect("begun");
+    room.order(|daemon, now| daemon.wake_escalator(now));
+    for _ in 0..10 {
+        room.rings(LEADER, seconds(25));
+        room.refuses(LEADER, 503);
+    }
+    room.pass(minutes(2));
+    assert_eq!(room.attempts(entry).len(), 10, "it is given up in the end");
+    assert_eq!(room.view(entry).escalations[0].row.reason, "线路故障");
+}

@@ -62,7 +62,7 @@ impl Look<'_> {
             made(number).filter(by_line).count()
         };
         let due = |number: &str| -> At {
-            let ended = made(number).last().and_then(|last| last.ended);
+            let ended = made(number).next_back().and_then(|last| last.ended);
             ended.map_or(At::MIN / 4, |(at, _)| self.rel(at) + millis(self.policy.busy_retry))
         };
         let left = |number: &&str| tried(number) < TRIES && failed(number) < FAILURES;
