@@ -9,6 +9,7 @@ mod answering;
 mod bad_wire;
 mod baresip;
 mod browser;
+mod cage;
 mod calls;
 mod clocks;
 mod codecs;

@@ -83,6 +83,7 @@ impl Room {
                 phones: vec!["值班台话机".to_owned()],
                 roster: Roster::default(),
             },
+            keeping: Default::default(),
             self_test: None,
             demo: None,
             signer: None,

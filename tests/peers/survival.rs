@@ -2,6 +2,7 @@
 //! supervisor does it.
 
 use crate::baresip::Baresip;
+use crate::cage::Cage;
 use crate::calls::{Room, connect, talk};
 use crate::daemon::{Daemon, Plan};
 use crate::officer::Officer;
@@ -12,6 +13,7 @@ use crate::wave::{self, Stretch};
 use dutyline::protocol::rtp::packet;
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 /// From the kill until the two hear each other again.
@@ -389,4 +391,26 @@ fn rec_a_call_cut_by_kill_9_is_recovered() {
         assert!(found.is_whole(), "{found:?}");
         assert!(found.same > 4 * wave::RATE, "at most a second or so is lost: {found:?}");
     }
+}
+
+/// The host has not the memory for the daemon and its neighbours: the kernel ends it in the middle of a call, and the
+/// supervisor starts it again. The call goes on, and nothing of the log is hurt (rel_27; I1, I3, I4, I5).
+#[test]
+fn rel_27_a_daemon_that_the_kernel_ends_for_want_of_memory_takes_its_call_up_again() {
+    let Some(cage) = Cage::of(64 << 20) else { return };
+    let enter = format!("{}; exec \"$@\"", cage.enter_first());
+    let plan = Plan { through: &["sh", "-c", &enter, "sh"], ..Plan::default() };
+    let Some(mut talking) = Talk::begin(&plan) else { return };
+    let greedy = cage.greedy(talking.room.folder.path(), 56);
+    let ended = talking.daemon.process.wait_end(Duration::from_secs(20));
+    assert_eq!(ended.signal(), Some(libc::SIGKILL), "{ended}");
+    let before = talking.room.pbx.count("REGISTER 1001");
+    talking.restart(&Plan::default());
+    drop(greedy);
+    wait_until("the line's registration", Duration::from_secs(5), || {
+        (talking.room.pbx.count("REGISTER 1001") > before).then_some(())
+    });
+    let (code, said) = talking.daemon.command(&["verify", "--config", "dutyline.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+    talking.went_on(true, DEAF);
 }
