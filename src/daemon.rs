@@ -23,8 +23,8 @@ use crate::io::status::Board;
 use crate::io::store::Store;
 use crate::io::tape::{Backlog, Tape};
 use crate::io::{
-    channels, clock, copies, disk, escalator, gaps, heartbeat, life, listening, logbook, orphans,
-    roll_call, web,
+    channels, clock, copies, disk, escalator, gaps, heartbeat, keeping, life, listening, logbook,
+    orphans, roll_call, web,
 };
 use anyhow::Context;
 use log::{first_link, keep_log, open_log};
@@ -235,10 +235,15 @@ fn beside(
     let watching = disk::watch(plan, board.clone());
     let (recordings, until) = (storage.recordings.clone(), stopping.clone());
     let sweeping = orphans::keep_sweeping(store.clone(), recordings, board.clone(), until);
+    let turns = copies::Turns::default();
     let copying = storage.copies.clone().map(|copies| {
-        let plan = copies::Plan { recordings: storage.recordings.clone(), copies };
+        let (recordings, turns) = (storage.recordings.clone(), turns.clone());
+        let plan = copies::Plan { recordings, copies, turns };
         copies::keep(plan, store.clone(), board.clone(), stopping.clone())
     });
+    let (recordings, copies) = (storage.recordings.clone(), storage.copies.clone());
+    let plan = keeping::Plan { recordings, copies, turns };
+    let destroying = keeping::keep(plan, store.clone(), board.clone(), stopping.clone());
     let data = storage.data.clone();
     let living = life::keep(data, store.clone(), board.clone(), stopping.clone());
     let rolls = call_the_roll(config, readers, &stopping);
@@ -261,6 +266,7 @@ fn beside(
         tokio::spawn(escalating),
         tokio::spawn(watching),
         tokio::spawn(sweeping),
+        tokio::spawn(destroying),
         tokio::spawn(living),
         tokio::spawn(gaps),
         bring_recordings(config, readers, wanted),

@@ -4,8 +4,8 @@ use super::faults::{Fault, Say, say};
 use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
 use super::{Config, Environment, Measured, Media, Storage, Web};
 use super::{
-    answering, call_list, callers, channels, dial, heartbeat, ladders, leaders, line, registrar,
-    roll_call, self_test, witness,
+    answering, call_list, callers, channels, dial, heartbeat, keeping, ladders, leaders, line,
+    registrar, roll_call, self_test, witness,
 };
 use crate::duty::line_plan::{Phone, SrtpPlan};
 use crate::protocol::sdp::Policy;
@@ -70,6 +70,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
     let registrar = registrar::plan(reader, root);
     let self_test = self_test::plan(reader, root);
     let heartbeat = heartbeat::heartbeat(reader, root);
+    let keeping = keeping::rules(root.section("keeping"));
     let (line, media) = (line?, media?);
     if self_test.is_some() && line.transport == Transport::Tls {
         let fault = say(
@@ -96,6 +97,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         heartbeat,
         self_test,
         roll_call,
+        keeping,
         contacts,
         callers,
         call_list,

@@ -8,6 +8,7 @@ mod check;
 mod dial;
 pub mod faults;
 mod heartbeat;
+mod keeping;
 mod ladders;
 mod leaders;
 mod line;
@@ -27,6 +28,7 @@ use crate::duty::call::arrival::CallerRules;
 use crate::duty::call_list::Columns;
 use crate::duty::dial_plan::DialPlan;
 use crate::duty::escalation::Policy;
+use crate::duty::keeping::Rules;
 use crate::duty::line_plan::{Answering, Phone, SrtpPlan};
 use crate::duty::roll_call::RollCallPlan;
 use crate::duty::roster::Roster;
@@ -61,6 +63,8 @@ pub struct Config {
     pub self_test: Option<SelfTest>,
     /// 点名
     pub roll_call: RollCallPlan,
+    /// How long recordings are kept.
+    pub keeping: Rules,
     pub contacts: Vec<Contact>,
     pub callers: CallerRules,
     /// How the PBX writes its list of calls.

@@ -369,3 +369,19 @@ fn heads_of_the_log_go_to_the_folder_that_is_given() {
         assert_eq!(with(keys).expect_err("a fault").list[0].field, field);
     }
 }
+
+#[test]
+fn rec_d14_terms_are_a_month_at_least_and_for_ever_unless_given() {
+    let with = |keys: &str| load(&format!("{RIGHT}\n[keeping]\n{keys}\n"));
+    assert_eq!(load(RIGHT).expect("right").config.keeping, Rules::default());
+    let given = with("ordinary_days = 180\nself_test_days = 1").expect("right").config.keeping;
+    assert_eq!(given.ordinary.map(|time| time.num_days()), Some(180));
+    assert_eq!((given.urgent, given.self_test.map(|time| time.num_days())), (None, Some(1)));
+    for (keys, field) in [
+        ("ordinary_days = 29", "keeping.ordinary_days"),
+        ("urgent_days = -1", "keeping.urgent_days"),
+        ("days = 100", "keeping.days"),
+    ] {
+        assert_eq!(with(keys).expect_err("a fault").list[0].field, field);
+    }
+}

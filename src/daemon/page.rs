@@ -37,6 +37,7 @@ pub fn page(
         line: config.line.number.clone(),
         recordings: config.storage.recordings.clone(),
         recall,
+        keeping: config.keeping,
         self_test: None,
         demo: None,
         signer: None,

@@ -10,6 +10,7 @@ use crate::duty::call::arrival::CallerRules;
 use crate::duty::call_list::Columns;
 use crate::duty::dial_plan::DialPlan;
 use crate::duty::escalation::Policy;
+use crate::duty::keeping::Rules;
 use crate::duty::line_plan::{self, Answering, Begins};
 use crate::duty::roll_call::RollCallPlan;
 use crate::duty::roster::{Person, Role, Roster};
@@ -201,6 +202,7 @@ fn config(
     };
     Ok(Config {
         line,
+        keeping: Rules::default(),
         phones: vec![desk()],
         answering: Answering::default(),
         dial: DialPlan { allow: vec![CALLER.to_owned()], per_day: 100, ..DialPlan::default() },

@@ -13,6 +13,7 @@ pub mod gaps;
 pub mod heartbeat;
 pub mod ids;
 pub mod journal;
+pub mod keeping;
 pub mod ladder;
 pub mod line_plan;
 pub mod notices;

@@ -12,6 +12,7 @@ pub mod durable;
 pub mod escalator;
 pub mod gaps;
 pub mod heartbeat;
+pub mod keeping;
 pub mod ladder;
 pub mod life;
 pub mod line;

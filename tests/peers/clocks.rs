@@ -10,15 +10,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
+pub const DAY_MS: i64 = 24 * HOUR_MS;
 
-struct Clock {
-    library: PathBuf,
-    file: PathBuf,
+/// Of the daemon alone.
+pub struct Clock {
+    pub library: PathBuf,
+    pub file: PathBuf,
 }
 
 impl Clock {
-    fn new(folder: &Path) -> Self {
+    pub fn new(folder: &Path) -> Self {
         let clock = Self { library: folder.join("clock.so"), file: folder.join("clock") };
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/clock.c");
         let mut compiler = Command::new("cc");
@@ -29,7 +30,7 @@ impl Clock {
     }
 
     /// So much ahead of the real one.
-    fn set(&self, ahead_ms: i64) {
+    pub fn set(&self, ahead_ms: i64) {
         let file = fs::OpenOptions::new().write(true).open(&self.file).expect("opened");
         file.write_all_at(&(ahead_ms * 1_000_000).to_ne_bytes(), 0).expect("written");
     }

@@ -7,8 +7,9 @@ use crate::wave::{self, Wave};
 use rusqlite::{Connection, OpenFlags};
 use std::fmt::Write;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// `RestartSec` of the unit.
@@ -147,6 +148,22 @@ impl Daemon {
         let done = command.output().expect("started");
         let said = [done.stdout, done.stderr].concat();
         (done.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// An account for a leader.
+    pub fn adds_leader(&self, name: &str, login: &str) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dutyline"));
+        command.args(["user", "add", name, "--login", login, "--role", "leader"]);
+        command.args(["--config", "dutyline.toml"]).current_dir(&self.folder);
+        let mut adding = command.stdin(Stdio::piped()).spawn().expect("started");
+        let mut typed = adding.stdin.take().expect("piped");
+        typed.write_all(b"correct-horse\n").expect("typed");
+        drop(typed);
+        assert!(adding.wait().expect("ended").success());
+    }
+
+    pub fn recordings(&self) -> PathBuf {
+        self.folder.join("recordings")
     }
 
     /// Somebody's hand in its database.

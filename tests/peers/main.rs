@@ -30,6 +30,7 @@ mod hostile;
 mod identity;
 mod idle;
 mod kamailio;
+mod keeping;
 mod leader;
 mod limits;
 mod log_lost;

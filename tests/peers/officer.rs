@@ -21,12 +21,7 @@ impl Officer {
         let form = "name=%E7%8E%8B%E5%80%BC%E7%8F%AD&account=wang&password=correct-horse&\
                     again=correct-horse";
         let answer = officer.post(&format!("/{path}"), form);
-        let cookie = answer.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("set-cookie").then(|| value.trim().to_owned())
-        });
-        let cookie = cookie.unwrap_or_else(|| panic!("no session: {answer}"));
-        cookie.split(';').next().expect("a cookie").clone_into(&mut officer.cookie);
+        officer.cookie = session(&answer);
         officer
     }
 
@@ -74,6 +69,11 @@ impl Officer {
         answer[head + 4..].to_vec()
     }
 
+    /// A page of it, for a browser.
+    pub fn at(&self, path: &str) -> String {
+        format!("http://{}{path}", self.host)
+    }
+
     /// Whatever the answer is.
     pub fn asks(&self, method: &str, path: &str) -> Vec<u8> {
         self.ask_raw(method, path, "", "")
@@ -82,6 +82,23 @@ impl Officer {
     /// A form of a page.
     pub fn submits(&self, path: &str, form: &str) -> String {
         self.post(path, form)
+    }
+
+    /// Somebody else at the same page, who has an account.
+    pub fn beside(&self, login: &str) -> Self {
+        let mut other = Self { host: self.host.clone(), cookie: String::new() };
+        let answer = other.post("/login", &format!("account={login}&password=correct-horse"));
+        other.cookie = session(&answer);
+        other
+    }
+
+    /// What is answered to these fields.
+    pub fn posts(&self, path: &str, fields: &[(&str, &str)]) -> String {
+        let escaped =
+            |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02X}")).collect() };
+        let fields: Vec<_> =
+            fields.iter().map(|(name, text)| format!("{name}={}", escaped(text))).collect();
+        self.post(path, &fields.join("&"))
     }
 
     fn post(&self, path: &str, form: &str) -> String {
@@ -108,4 +125,14 @@ impl Officer {
         stream.read_to_end(&mut answer).expect("an answer");
         answer
     }
+}
+
+/// The cookie that is given with an answer.
+fn session(answer: &str) -> String {
+    let cookie = answer.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("set-cookie").then(|| value.trim().to_owned())
+    });
+    let cookie = cookie.unwrap_or_else(|| panic!("no session: {answer}"));
+    cookie.split(';').next().expect("a cookie").to_owned()
 }

@@ -1,8 +1,8 @@
 //! The second copy of every recording, on another disk: made soon after it is sealed, counted when it is read back, and
-//! compared with the log once a day, as is the first. Nothing here ever removes a recording.
+//! compared with the log once a day, as is the first. Nothing here ever removes a recording: `keeping` does.
 
-mod file;
-mod patience;
+pub mod file;
+pub mod patience;
 
 use crate::duty::ids::CallId;
 use crate::io::clock;
@@ -39,7 +39,11 @@ pub struct Plan {
     pub recordings: PathBuf,
     /// Not made where it is missing, so that a lost mount is seen.
     pub copies: PathBuf,
+    /// Whoever removes a recording and whoever compares it take turns.
+    pub turns: Turns,
 }
+
+pub type Turns = Arc<tokio::sync::Mutex<()>>;
 
 /// Until the daemon stops.
 pub async fn keep(plan: Plan, store: Store, board: Board, stopping: CancellationToken) {
@@ -252,11 +256,7 @@ impl Copier {
             after = Some(last);
             for sealed in files {
                 let begin = tokio::time::Instant::now();
-                let looked = self.at_the_disk(move |plan| compare(plan, &sealed)).await;
-                let seen = looked.unwrap_or_else(|error| Compared {
-                    faults: vec![error.to_string()],
-                    ..Compared::default()
-                });
+                let Some(seen) = self.look_at_both(sealed).await? else { continue };
                 row.own += seen.own;
                 row.copies += seen.copies;
                 for mended in seen.mended {
@@ -278,6 +278,19 @@ impl Copier {
         self.store.copies_checked(row.clone()).await?;
         self.compared(&row);
         Ok(row)
+    }
+
+    /// `None`: two people have given it up since it was asked for.
+    async fn look_at_both(&self, sealed: SealedFile) -> Result<Option<Compared>, StoreError> {
+        let _turn = self.plan.turns.lock().await;
+        if !self.store.is_kept(sealed.call).await? {
+            return Ok(None);
+        }
+        let looked = self.at_the_disk(move |plan| compare(plan, &sealed)).await;
+        Ok(Some(looked.unwrap_or_else(|error| Compared {
+            faults: vec![error.to_string()],
+            ..Compared::default()
+        })))
     }
 
     fn compared(&self, row: &CheckRow) {

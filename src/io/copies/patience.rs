@@ -14,7 +14,7 @@ pub async fn wait<T: Send + 'static>(
     hangs: impl FnOnce(),
 ) -> io::Result<T> {
     let (reply, mut done) = oneshot::channel();
-    std::thread::Builder::new().name("copies".to_owned()).spawn(move || {
+    std::thread::Builder::new().name("slow-disk".to_owned()).spawn(move || {
         // Whoever asked may be gone.
         let _ = reply.send(work());
     })?;

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::duty::journal::{Arrival, Fact, Noted};
+use crate::duty::keeping::Rules;
 use crate::io::durable::{self, Asked};
-use crate::io::store::{FileKind, Sealed};
+use crate::io::store::{Agreed, FileKind, PersonId, Sealed, Who};
 use std::fs;
 
 struct Site {
@@ -19,6 +20,7 @@ impl Site {
         let plan = Plan {
             recordings: folder.path().join("recordings"),
             copies: folder.path().join("copies"),
+            turns: Turns::default(),
         };
         fs::create_dir_all(plan.recordings.join("2026/11/26")).unwrap();
         fs::create_dir(&plan.copies).unwrap();
@@ -388,6 +390,31 @@ async fn rec_d15_what_was_compared_before_a_restart_is_an_alarm_after_it() {
         Copier::new(Plan::clone(&site.copier.plan), site.copier.store.clone(), Board::new());
     again.begin().await;
     assert!(again.board.status().alarms.is_empty());
+}
+
+#[tokio::test]
+async fn rec_d14_what_is_given_up_while_everything_is_compared_is_no_fault() {
+    use crate::io::store::tests::{add_officer, add_second, officer};
+    let site = Site::with(2).await;
+    assert!(site.turn().await);
+    let store = &site.copier.store;
+    add_officer(store);
+    add_second(store, 2, "li", "李主任");
+    let page = store.sealed_files(None, PAGE).await.unwrap();
+    let rules = Rules { ordinary: Some(TimeDelta::zero()), ..Rules::default() };
+    let list = store.list_for_destruction(&officer(), rules, "x", clock::now()).await.unwrap();
+    let second = Who { id: PersonId(2), ..officer() };
+    let agreed = store.agree_to_destruction(&second, list.unwrap(), rules, clock::now()).await;
+    assert_eq!(agreed, Ok(Agreed::Agreed));
+    for n in 0..2 {
+        fs::remove_file(site.own(n)).unwrap();
+    }
+    assert_eq!(page.len(), 4);
+    for sealed in page {
+        let seen = site.copier.look_at_both(sealed).await.unwrap();
+        assert!(seen.is_none(), "{:?}", seen.map(|seen| seen.faults));
+    }
+    assert_eq!(site.copier.check().await.unwrap().faults, 0);
 }
 
 #[test]

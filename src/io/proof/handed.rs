@@ -32,6 +32,8 @@ pub struct Handed {
     pub trusted: bool,
     pub files: usize,
     pub rows: u64,
+    /// Recordings that two people have destroyed: their rows are there, and the proof of that.
+    pub destroyed: u64,
     /// Of the head: number and time.
     pub head: String,
     pub faults: Vec<Fault>,
@@ -207,6 +209,7 @@ impl Handed {
     ) -> anyhow::Result<()> {
         let mut file = BufReader::new(inside(folder, ROWS).context(ROWS)?);
         let (mut revisions, mut entries) = (BTreeMap::<String, BTreeSet<i64>>::new(), vec![]);
+        let (mut recordings, mut given_up) = (vec![], GivenUp::default());
         let mut line = vec![];
         for number in 1.. {
             line.clear();
@@ -220,7 +223,8 @@ impl Handed {
                 continue;
             };
             self.rows += 1;
-            if row.root(note.head.size) != Some(note.head.root) {
+            let proved = row.root(note.head.size) == Some(note.head.root);
+            if !proved {
                 let place = format!("{place} {} {}", row.kind, row.key);
                 self.fault(
                     &place,
@@ -229,7 +233,8 @@ impl Handed {
                 );
             }
             match row.kind.as_str() {
-                "recording" => self.recording(&row, listed),
+                "recording" => recordings.push(row),
+                "destroyed" | "spared" | "gone" if proved => given_up.add(&row),
                 "revision" => {
                     if let (Some(entry), Some(no)) = (text(&row, "entry"), integer(&row, "no")) {
                         revisions.entry(entry).or_default().insert(no);
@@ -238,6 +243,9 @@ impl Handed {
                 "entry" => entries.extend(text(&row, "id").zip(integer(&row, "revision"))),
                 _ => {}
             }
+        }
+        for row in &recordings {
+            self.recording(row, listed, &given_up);
         }
         for (entry, last) in entries {
             let there = revisions.remove(&entry).unwrap_or_default();
@@ -252,13 +260,16 @@ impl Handed {
         Ok(())
     }
 
-    fn recording(&mut self, row: &Proven, listed: &BTreeMap<String, String>) {
+    fn recording(&mut self, row: &Proven, listed: &BTreeMap<String, String>, given_up: &GivenUp) {
         let call = text(row, "call").unwrap_or_default();
+        let destroyed = given_up.has(&call);
+        self.destroyed += u64::from(destroyed);
         for (file, digest) in [("wav", "digest"), ("tape", "tape_digest")] {
             let (Some(path), Some(digest)) = (text(row, file), text(row, digest)) else { continue };
             let last = Path::new(&path).extension().and_then(|last| last.to_str()).unwrap_or("bin");
             let name = format!("recordings/{call}.{last}");
-            if listed.get(&name) != Some(&digest) {
+            let there = listed.get(&name);
+            if there != Some(&digest) && !(destroyed && there.is_none()) {
                 self.fault(
                     &name,
                     "与记录中的 SHA-256 不符或缺失",
@@ -266,6 +277,30 @@ impl Handed {
                 );
             }
         }
+    }
+}
+
+/// What two people have destroyed, by rows that are proved.
+#[derive(Default)]
+struct GivenUp {
+    destroyed: BTreeSet<(String, i64)>,
+    spared: BTreeSet<(String, i64)>,
+    gone: BTreeSet<String>,
+}
+
+impl GivenUp {
+    fn add(&mut self, row: &Proven) {
+        let Some((call, list)) = text(row, "call").zip(integer(row, "list")) else { return };
+        match row.kind.as_str() {
+            "destroyed" => drop(self.destroyed.insert((call, list))),
+            "spared" => drop(self.spared.insert((call, list))),
+            _ => drop(self.gone.insert(call)),
+        }
+    }
+
+    fn has(&self, call: &str) -> bool {
+        let mut left = self.destroyed.difference(&self.spared);
+        self.gone.contains(call) || left.any(|(of, _)| of == call)
     }
 }
 
@@ -297,7 +332,7 @@ fn digests(folder: &Path, path: &str) -> io::Result<(Digests, u64)> {
 
 impl std::fmt::Display for Handed {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { what, key, trusted, files, rows, head, faults } = self;
+        let Self { what, key, trusted, files, rows, destroyed, head, faults } = self;
         let what = what.replace(|c: char| c.is_control(), "\u{fffd}");
         writeln!(out, "{what}\n公钥 · key {key}")?;
         if !trusted {
@@ -307,6 +342,12 @@ impl std::fmt::Display for Handed {
             )?;
         }
         writeln!(out, "文件 {files}，行 {rows}，签名 {head} · {files} files, {rows} rows")?;
+        if *destroyed > 0 {
+            writeln!(
+                out,
+                "录音 {destroyed} 份已由两人按清单销毁，记录、哈希与凭据在内 · {destroyed} recordings were destroyed by two people: their rows and hashes are here"
+            )?;
+        }
         for fault in faults {
             write_fault(fault, out)?;
         }

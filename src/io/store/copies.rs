@@ -44,10 +44,10 @@ pub struct CheckRow {
 
 const FILES: &str = "
   SELECT f.call, f.kind, f.path, f.digest, c.call IS NOT NULL FROM (
-    SELECT call, 'wav' AS kind, wav AS path, digest, sealed_ms FROM recording
+    SELECT call, 'wav' AS kind, wav AS path, digest, sealed_ms FROM kept_recording
     WHERE digest IS NOT NULL AND wav <> ''
     UNION ALL
-    SELECT call, 'tape', tape, tape_digest, sealed_ms FROM recording
+    SELECT call, 'tape', tape, tape_digest, sealed_ms FROM kept_recording
     WHERE digest IS NOT NULL AND tape_digest IS NOT NULL AND tape IS NOT NULL
   ) AS f LEFT JOIN copy c ON c.call = f.call AND c.kind = f.kind";
 
@@ -70,9 +70,11 @@ impl Store {
 
     /// Of the newest call of which a second copy was counted.
     pub async fn newest_copy(&self) -> Result<Option<SealedFile>> {
-        let newest = "SELECT max(call) FROM copy";
-        let newest: Option<String> =
-            self.read(move |sql| Ok(sql.query_row(newest, [], |row| row.get(0))?)).await?;
+        let newest = "SELECT call FROM copy c WHERE EXISTS
+             (SELECT 1 FROM kept_recording k WHERE k.call = c.call) ORDER BY call DESC LIMIT 1";
+        let newest: Option<String> = self
+            .read(move |sql| Ok(sql.query_row(newest, [], |row| row.get(0)).optional()?))
+            .await?;
         let Some(call) = newest else { return Ok(None) };
         let query = format!("{FILES} WHERE f.call = ?1 AND c.call IS NOT NULL LIMIT 1");
         Ok(self.files(query, [call]).await?.pop())

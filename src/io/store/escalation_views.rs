@@ -257,7 +257,8 @@ pub(super) fn view(sql: &Connection, row: EscalationRow) -> Result<EscalationVie
         "SELECT a.id, a.seq, a.round, a.role, a.person, a.target, a.why, a.started_ms, a.ringing_ms,
            a.answered_ms, a.ended_ms, a.result, a.status,
            (SELECT group_concat(key, '' ORDER BY at_mono) FROM attempt_key k
-             WHERE k.attempt = a.id), r.state, a.errand, a.mute_ms, s.absent,
+             WHERE k.attempt = a.id),
+           iif(EXISTS (SELECT 1 FROM given_up d WHERE d.call = r.call), NULL, r.state), a.errand, a.mute_ms, s.absent,
            (SELECT coalesce(sum(lasts_ms), 0) FROM heard h WHERE h.attempt = a.id),
            EXISTS (SELECT 1 FROM acknowledgement k WHERE k.attempt = a.id), a.joined
          FROM attempt a LEFT JOIN recording r ON r.call = coalesce(a.joined, a.id)
@@ -292,7 +293,8 @@ pub(super) fn view(sql: &Connection, row: EscalationRow) -> Result<EscalationVie
 fn instructions(sql: &Connection, id: EscalationId) -> Result<Vec<InstructionRow>> {
     let mut rows = sql.prepare_cached(
         "SELECT coalesce(a.joined, a.id), i.person, i.role, i.from_ms, i.lasts_ms,
-           max(0, i.from_ms - coalesce(r.started_ms, i.from_ms)), r.state, i.confirmed_ms,
+           max(0, i.from_ms - coalesce(r.started_ms, i.from_ms)),
+           iif(EXISTS (SELECT 1 FROM given_up d WHERE d.call = r.call), NULL, r.state), i.confirmed_ms,
            i.confirmed_by
          FROM instruction i JOIN attempt a ON a.id = i.attempt
            LEFT JOIN recording r ON r.call = coalesce(a.joined, a.id)

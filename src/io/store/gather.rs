@@ -59,7 +59,7 @@ impl Store {
         self.read(move |sql| {
             let query = "WITH wanted AS (SELECT id FROM entry WHERE id = ?1
                  OR ?1 IS NULL AND occurred_ms >= ?2 AND occurred_ms < ?3)
-               SELECT (SELECT count(*) FROM wanted), (SELECT coalesce(sum(bytes), 0) FROM recording
+               SELECT (SELECT count(*) FROM wanted), (SELECT coalesce(sum(bytes), 0) FROM kept_recording
                  WHERE call IN (SELECT id FROM call WHERE entry IN (SELECT id FROM wanted)
                    UNION SELECT a.joined FROM escalation e JOIN attempt a ON a.escalation = e.id
                      WHERE e.entry IN (SELECT id FROM wanted) AND a.joined IS NOT NULL
@@ -150,6 +150,7 @@ fn collect(sql: &Connection, scope: Scope, head: HeadRow) -> Result<Option<Gathe
     }
     let files = rows.iter().filter(|((kind, _), _)| kind == "recording");
     let files = files.flat_map(|(_, row)| files_of(row)).collect();
+    let files = still_there(sql, files)?;
     let mut paths = paths(sql, newest.values().map(|newest| newest.seq), head.size)?;
     let mut proven = vec![];
     for (name, row) in rows {
@@ -198,15 +199,13 @@ fn related(sql: &Connection, entries: &[EntryId]) -> Result<Rows> {
         }
     }
     shared(sql, &tables, &mut found)?;
+    destructions(sql, &tables, &mut found)?;
     Ok(found)
 }
 
 /// Where a leader was told of it in a call that began for another matter: that call and its recording, nothing else of
 /// the other matter.
 fn shared(sql: &Connection, tables: &[chain::Structure], found: &mut Rows) -> Result<()> {
-    let cell = |(columns, cells): &Row, name: &str| {
-        columns.iter().position(|column| column == name).map(|at| cells[at].clone())
-    };
     // What it was to be told of in, and never was, is another matter's alone.
     let joined = |row: &Row| {
         matches!(cell(row, "answered_ms")?, Cell::Integer(_)).then_some(())?;
@@ -222,6 +221,34 @@ fn shared(sql: &Connection, tables: &[chain::Structure], found: &mut Rows) -> Re
         }
     }
     Ok(())
+}
+
+/// Who made the lists on which recordings of it were destroyed, and who agreed: why a file is not there.
+fn destructions(sql: &Connection, tables: &[chain::Structure], found: &mut Rows) -> Result<()> {
+    let calls: Vec<String> = found
+        .iter()
+        .filter(|((kind, _), _)| kind == "recording")
+        .filter_map(|(_, row)| Some(cell(row, "call")?.text()?.to_owned()))
+        .collect();
+    let calls = json(&calls)?;
+    let lists = "SELECT list FROM destroyed WHERE call IN (SELECT value FROM json_each(?1))";
+    let by_call = "call IN (SELECT value FROM json_each(?1))".to_owned();
+    for (kind, by) in [
+        ("destroyed", by_call.clone()),
+        ("spared", by_call.clone()),
+        ("gone", by_call),
+        ("destruction", format!("id IN ({lists})")),
+        ("destruction_agreement", format!("list IN ({lists})")),
+    ] {
+        for table in tables.iter().filter(|table| table.0 == kind) {
+            found.extend(select(sql, table, &by, params![calls])?);
+        }
+    }
+    Ok(())
+}
+
+fn cell((columns, cells): &Row, name: &str) -> Option<Cell> {
+    columns.iter().position(|column| column == name).map(|at| cells[at].clone())
 }
 
 /// From the first of an entry's calls to the end of the last.
@@ -323,6 +350,18 @@ fn paths(
         tree.push(digests(&row.get::<_, Vec<u8>>(0)?)?);
     }
     Ok(tree.paths().into_iter().collect())
+}
+
+/// Without what two people have destroyed.
+fn still_there(sql: &Connection, files: Vec<FileOf>) -> Result<Vec<FileOf>> {
+    let mut destroyed = sql.prepare("SELECT 1 FROM given_up WHERE call = ?1")?;
+    let mut there = vec![];
+    for file in files {
+        if !destroyed.exists([&file.call])? {
+            there.push(file);
+        }
+    }
+    Ok(there)
 }
 
 /// WAV and tape of a recording's row.

@@ -30,6 +30,7 @@ mod heartbeat;
 mod index;
 mod instructions;
 mod interrupted;
+mod keeping;
 mod ladders;
 mod notice_views;
 mod notices;
@@ -67,6 +68,7 @@ pub use exercises::{Called, ExerciseRow, GAVE_WAY, Try};
 pub use facts::Applied;
 pub use gather::{Extent, Gathered, Scope};
 pub use heads::HeadRow;
+pub use keeping::{Agreed, Due, DueRow, Held, HoldRow, ItemRow, ItemState, ListRow, Word};
 pub use ladders::{LadderOf, Rung, RungWhat};
 pub use notice_views::{NoticeRow, NoticeTry};
 pub use notices::{Look, Matter, Outgoing};
@@ -305,6 +307,24 @@ pub mod tests {
                 Ok(())
             })
             .unwrap();
+    }
+
+    /// Somebody else.
+    pub fn add_second(store: &Store, id: i64, login: &str, name: &str) {
+        let (login, name) = (login.to_owned(), name.to_owned());
+        let insert = "INSERT INTO person (id, login, name, role, password, added_ms)
+            VALUES (?1, ?2, ?3, 'leader', '', 0)";
+        store.write_now(move |tx| Ok(tx.sql.execute(insert, (id, login, name))?)).unwrap();
+    }
+
+    /// What becomes of a hand that gives up a recording in the database itself.
+    pub fn give_up_by_hand(path: &Path, call: &str, list: i64) -> String {
+        let other = Connection::open(path).unwrap();
+        other.busy_timeout(Duration::from_secs(5)).unwrap();
+        let insert = "INSERT INTO destroyed (call, list, at_ms) VALUES (?1, ?2, 0)";
+        other
+            .execute(insert, (call, list))
+            .map_or_else(|error| error.to_string(), |_| String::new())
     }
 
     pub fn officer() -> Who {

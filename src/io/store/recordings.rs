@@ -164,11 +164,15 @@ impl Store {
         self.write(move |tx| miss(tx.sql, call, &reason, now)).await
     }
 
-    /// Of the recordings of the calls after this one, in their order.
+    /// Of the recordings of the calls after this one, in their order; what is gone has no file to know.
     pub async fn kept_files(&self, after: Option<CallId>, most: u32) -> Result<Vec<KeptFiles>> {
         self.read(move |sql| {
             let mut rows = sql.prepare_cached(
-                "SELECT call, wav, tape FROM recording WHERE call > ?1 ORDER BY call LIMIT ?2",
+                "SELECT r.call,
+                   iif(EXISTS (SELECT 1 FROM given_up d WHERE d.call = r.call), NULL, r.wav),
+                   iif(EXISTS (SELECT 1 FROM given_up d WHERE d.call = r.call), NULL, r.tape)
+                 FROM recording r WHERE r.call > ?1 AND NOT EXISTS (SELECT 1 FROM gone g WHERE g.call = r.call)
+                 ORDER BY r.call LIMIT ?2",
             )?;
             let after = after.map_or_else(String::new, |call| call.to_string());
             let rows = rows.query_map(params![after, most], |row| {

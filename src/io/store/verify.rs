@@ -456,8 +456,8 @@ fn kinds(sql: &Connection) -> Result<BTreeMap<i64, String>> {
 
 fn files(sql: &Connection) -> Result<Vec<FileOf>> {
     let mut rows = sql.prepare(
-        "SELECT call, wav, digest FROM recording WHERE digest IS NOT NULL
-         UNION ALL SELECT call, tape, tape_digest FROM recording WHERE tape_digest IS NOT NULL
+        "SELECT call, wav, digest FROM kept_recording WHERE digest IS NOT NULL
+         UNION ALL SELECT call, tape, tape_digest FROM kept_recording WHERE tape_digest IS NOT NULL
          ORDER BY 1, 2",
     )?;
     let rows = rows.query_map([], |row| {

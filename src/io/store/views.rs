@@ -153,6 +153,8 @@ pub struct RecordingRow {
     pub findings: Vec<Finding>,
     pub sealed: Option<DateTime<Utc>>,
     pub reason: String,
+    /// By two people, at the end of its term.
+    pub destroyed: Option<DateTime<Utc>>,
 }
 
 /// Everything about one entry.
@@ -265,7 +267,7 @@ impl Store {
         self.read(move |sql| {
             Ok(sql
                 .prepare_cached(
-                    "SELECT wav, digest, sealed_ms FROM recording
+                    "SELECT wav, digest, sealed_ms FROM kept_recording
                      WHERE call = ?1 AND digest IS NOT NULL",
                 )?
                 .query_row([Id(call)], |row| {
@@ -407,8 +409,8 @@ fn recording(sql: &Connection, call: CallId) -> Result<Option<RecordingRow>> {
     let found = sql
         .prepare_cached(
             "SELECT state, started_ms, duration_ms, bytes, digest, sealed_ms, reason, gaps,
-               keys, findings
-             FROM recording WHERE call = ?1",
+               keys, findings, (SELECT max(g.at_ms) FROM given_up g WHERE g.call = r.call)
+             FROM recording r WHERE r.call = ?1",
         )?
         .query_row([Id(call)], |row| {
             let found = RecordingRow {
@@ -423,6 +425,7 @@ fn recording(sql: &Connection, call: CallId) -> Result<Option<RecordingRow>> {
                 findings: vec![],
                 sealed: instant(row, 5)?,
                 reason: row.get(6)?,
+                destroyed: instant(row, 10)?,
             };
             let text = |column| row.get::<_, String>(column);
             Ok((found, [text(7)?, text(8)?, text(9)?]))

@@ -32,6 +32,7 @@ mod records;
 mod escalation;
 #[macro_use]
 mod exercises;
+pub mod keeping;
 
 with_exercises! {
     other_language_code: "en", "zh";
@@ -302,6 +303,8 @@ with_exercises! {
     copies_whole: "齐全", "whole";
     copies_left: "还差 {} 个文件", "{} files missing";
     self_test: "录音自检", "Self-test";
+    recording_destroyed: "按规定销毁：", "Destroyed at the end of its term:";
+    keeping: "录音保管", "Keeping";
     self_test_hint: "给值班电话打一个自检电话，核对录音，约 10 秒，话机不响。每班接班时做一次。", "Calls the duty line and checks the recording: ten seconds, no telephone rings. Once at the start of each shift.";
     self_test_good: "通过", "good";
     self_test_bad: "未通过", "NOT GOOD";

@@ -19,6 +19,7 @@ mod export;
 mod failure;
 mod first;
 mod health;
+mod keeping;
 mod ladder;
 mod language;
 mod login;
@@ -47,6 +48,7 @@ use super::proof::key::SigningKey;
 use super::status::Board;
 use super::store::Store;
 use super::tape::Recall;
+use crate::duty::keeping::Rules;
 use crate::duty::roll_call::RollCallPlan;
 use axum::Router;
 use axum::extract::Request;
@@ -86,6 +88,8 @@ pub struct Web {
     pub line: String,
     /// Only files below this folder are played.
     pub recordings: PathBuf,
+    /// How long recordings are kept.
+    pub keeping: Rules,
     /// Of calls that go on.
     pub recall: Recall,
     pub dialler: Dialler,
@@ -207,6 +211,14 @@ fn routes() -> Router<Shared> {
         .route("/roll-call", get(roll_call::get).post(roll_call::begin))
         .route("/roll-call/number", post(roll_call::check_number))
         .route("/drill", post(roll_call::drill))
+        .route("/keeping", get(keeping::get))
+        .route("/keeping/hold", post(keeping::hold))
+        .route("/keeping/release", post(keeping::ask_for_release))
+        .route("/keeping/release/agree", post(keeping::agree_to_release))
+        .route("/keeping/list", post(keeping::list))
+        .route("/keeping/list/agree", post(keeping::agree_to_list))
+        .route("/keeping/list/refuse", post(keeping::refuse_list))
+        .route("/keeping/lists/{list}", get(keeping::get_list))
         .route("/recordings/{call}", get(recording::get))
         .route("/recordings/{call}/peaks", get(recording::peaks))
         .route("/recordings/{call}/bookmarks", post(bookmarks::make))

@@ -82,8 +82,11 @@ pub fn of(found: &EntryView, tape: Option<&Progress>, t: &'static Messages) -> R
     let gaps = row.gaps.iter().filter(|gap| gap.lasts_ms >= GAP_MIN_MS).take(GAPS_SHOWN);
     RecordingView {
         mark: view::recording(row.state, t),
-        why: row.reason.clone(),
-        playable: is_playable(row.state),
+        why: row.destroyed.map_or_else(
+            || row.reason.clone(),
+            |at| format!("{} {}", t.recording_destroyed, times::full(at)),
+        ),
+        playable: is_playable(row.state) && row.destroyed.is_none(),
         length: times::clock(row.duration_ms.unwrap_or(0) / 1000),
         length_ms: row.duration_ms.unwrap_or(0),
         started_ms: row.started.timestamp_millis(),

@@ -3,6 +3,7 @@
 mod dialling;
 mod door;
 mod escalation;
+mod keeping;
 mod period;
 mod player;
 mod roll_call;
@@ -85,6 +86,7 @@ impl Room {
                 phones: vec!["值班台话机".to_owned(), "备用话机".to_owned()],
                 roster: Roster::default(),
             },
+            keeping: Default::default(),
             self_test: None,
             demo: None,
             signer: None,

@@ -1,0 +1,605 @@
+//! What is given up goes, by two people and by nobody alone; what is held stays, whoever wants it gone.
+
+use super::*;
+use crate::duty::escalation::Policy;
+use crate::duty::journal::{AttemptResult, Disposition, Fact, Urgency};
+use crate::duty::keeping::{Class, Rules};
+use crate::duty::placed::{Asker, Placed};
+use crate::duty::switchboard::Input;
+use crate::io::orphans::{self, Orphans};
+use crate::io::proof::bundle::Order;
+use crate::io::proof::handed::{self, Handed};
+use crate::io::proof::key::SigningKey;
+use crate::io::store::tests::{
+    add_officer, add_second, arrival, at, call, give_up_by_hand, note, officer, random, roster,
+};
+use crate::io::store::{Agreed, FileKind, Held, ItemState, PersonId, Scope, Sealed, Who};
+use crate::protocol::now::Now;
+use chrono::TimeDelta;
+
+const RULES: Rules = Rules { ordinary: Some(TimeDelta::days(180)), urgent: None, self_test: None };
+
+/// Half a year and a bit after the calls.
+fn later() -> Now {
+    let now = at(0.0);
+    Now { wall: now.wall + TimeDelta::days(181), ..now }
+}
+
+fn second() -> Who {
+    Who { id: PersonId(2), login: "li".to_owned(), name: "李主任".to_owned(), ..officer() }
+}
+
+fn keeper(plan: &Plan, store: &Store) -> Keeper {
+    let (plan, store) = (Arc::new(plan.clone()), store.clone());
+    Keeper { plan, store, board: Board::new(), patience: PATIENCE }
+}
+
+struct House {
+    folder: tempfile::TempDir,
+    plan: Plan,
+    store: Store,
+    keeper: Keeper,
+}
+
+impl House {
+    /// With so many recordings, each with its second copy.
+    async fn with(recordings: u8) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at_root = |name: &str| folder.path().join(name);
+        let (own, copies) = (at_root("own"), Some(at_root("copies")));
+        let plan = Plan { recordings: own, copies, turns: Turns::default() };
+        let store = Store::open(&at_root("a.db"), random()).unwrap();
+        add_officer(&store);
+        add_second(&store, 2, "li", "李主任");
+        let keeper = keeper(&plan, &store);
+        let house = Self { folder, plan, store, keeper };
+        for n in 1..=recordings {
+            house.record(n).await;
+        }
+        house
+    }
+
+    async fn record(&self, n: u8) {
+        note(&self.store, f64::from(n), arrival(n, "13812345678"));
+        self.talks(n).await;
+    }
+
+    /// A call of ours about the entry of another one.
+    async fn record_about(&self, n: u8, about: u8) {
+        let placed = Placed {
+            call: call(n),
+            asker: Asker {
+                name: "王值班".to_owned(),
+                person: Some(1),
+                terminal: "127.0.0.1".to_owned(),
+            },
+            phone: "desk".to_owned(),
+            number: "13812345678".to_owned(),
+            dialled: "913812345678".to_owned(),
+            unit: String::new(),
+            town: String::new(),
+            about: Some(call(about).into()),
+        };
+        note(&self.store, f64::from(n), Fact::Placed(Box::new(placed)));
+        self.talks(n).await;
+    }
+
+    async fn talks(&self, n: u8) {
+        let (phone, why) = ("desk".to_owned(), String::new());
+        note(&self.store, f64::from(n) + 1.0, Fact::Answered { call: call(n), phone });
+        let (disposition, by, status) = (Disposition::Answered, None, 200);
+        let ended = Fact::Ended { call: call(n), disposition, by, status, why };
+        note(&self.store, f64::from(n) + 2.0, ended);
+        self.is_sealed(call(n), n).await;
+    }
+
+    /// On both disks.
+    async fn is_sealed(&self, call: CallId, n: u8) {
+        let wav = PathBuf::from(format!("2026/10/03/{call}.wav"));
+        for folder in self.folders() {
+            fs::create_dir_all(folder.join("2026/10/03")).unwrap();
+            for file in [&wav, &wav.with_extension("tape")] {
+                fs::write(folder.join(file), [n]).unwrap();
+            }
+        }
+        let digest = {
+            use sha2::Digest;
+            hex::encode(sha2::Sha256::digest([n]))
+        };
+        let sealed = Sealed {
+            tape: Some(wav.with_extension("tape")),
+            wav,
+            sha256: digest.clone(),
+            tape_sha256: Some(digest),
+            bytes: 1,
+            ..Sealed::default()
+        };
+        assert!(self.store.recording_sealed(call, sealed, at(f64::from(n) + 3.0)).await.unwrap());
+        for kind in [FileKind::Wav, FileKind::Tape] {
+            self.store.copied(call, kind, at(f64::from(n) + 4.0)).await.unwrap();
+        }
+    }
+
+    fn folders(&self) -> [&PathBuf; 2] {
+        [&self.plan.recordings, self.plan.copies.as_ref().unwrap()]
+    }
+
+    /// How many of its four files there are.
+    fn files(&self, call: CallId) -> usize {
+        let there = |folder: &PathBuf, last: &str| {
+            folder.join(format!("2026/10/03/{call}.{last}")).exists()
+        };
+        let all = self.folders().into_iter().flat_map(|folder| [(folder, "wav"), (folder, "tape")]);
+        all.filter(|(folder, last)| there(folder, last)).count()
+    }
+
+    async fn number(&self, n: u8) -> String {
+        self.store.entry_row(call(n).into()).await.unwrap().unwrap().number
+    }
+
+    async fn list(&self) -> Option<i64> {
+        let who = officer();
+        self.store.list_for_destruction(&who, RULES, "保管期满", later()).await.unwrap()
+    }
+
+    /// Lists what is due, and somebody else agrees.
+    async fn gives_up(&self) -> i64 {
+        let list = self.list().await.unwrap();
+        assert_eq!(self.agree(&second(), list).await, Agreed::Agreed);
+        list
+    }
+
+    async fn turn(&self) -> bool {
+        self.keeper.turn().await.unwrap()
+    }
+
+    fn alarm(&self) -> Option<String> {
+        self.keeper.board.status().alarms.get("keeping").map(|alarm| alarm.zh.clone())
+    }
+
+    async fn hold(&self, n: u8) -> Held {
+        let number = self.number(n).await;
+        self.store.hold(&officer(), &number, "纪委调查", later()).await.unwrap().unwrap()
+    }
+
+    async fn is_released(&self, hold: i64) {
+        assert!(self.store.ask_for_release(&officer(), hold, "结案", later()).await.unwrap());
+        let holds = self.store.holds().await.unwrap();
+        let row = holds.iter().find(|row| row.placed.id == hold).unwrap();
+        let request = row.asked.as_ref().unwrap().id;
+        let agreed = self.store.agree_to_release(&second(), request, later()).await;
+        assert_eq!(agreed, Ok(Agreed::Agreed));
+    }
+
+    async fn gone(&self) -> u64 {
+        self.store.destruction_lists(9).await.unwrap()[0].gone
+    }
+
+    /// What is handed out, and what is found in it elsewhere.
+    async fn hands_out(&self, scope: Scope) -> (tempfile::TempDir, PathBuf, Handed) {
+        let origin = self.store.origin().await.unwrap();
+        let key = Arc::new(SigningKey::load_or_make(self.folder.path(), &origin).unwrap());
+        let (who, recordings) = (officer(), &self.plan.recordings);
+        let store = &self.store;
+        let order = Order { store, recordings, key, who: Some(&who), scope, now: clock::now() };
+        let bundle = order.bundle().await.unwrap().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let folder = bundle.write_into(elsewhere.path()).unwrap();
+        let found = handed::check(&folder, None).unwrap();
+        (elsewhere, folder, found)
+    }
+
+    async fn agree(&self, who: &Who, list: i64) -> Agreed {
+        self.store.agree_to_destruction(who, list, RULES, later()).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn rec_d14_a_dry_run_changes_nothing_and_one_alone_destroys_nothing() {
+    let house = House::with(3).await;
+    let early = house.store.due(RULES, at(100.0)).await.unwrap();
+    assert_eq!((early.list.len(), early.kept), (0, 3), "not before its time");
+    let due = house.store.due(RULES, later()).await.unwrap();
+    assert_eq!((due.list.len(), due.held, due.no_copy), (3, 0, 0));
+    assert!(house.store.destruction_lists(9).await.unwrap().is_empty());
+    let list = house.list().await.unwrap();
+    assert_eq!(house.list().await, None, "they are on a list already");
+    assert!(house.turn().await);
+    assert_eq!((1..=3).map(|n| house.files(call(n))).sum::<usize>(), 12, "nobody has agreed");
+    assert_eq!(house.agree(&officer(), list).await, Agreed::SamePerson);
+    assert_eq!(house.agree(&second(), list + 1).await, Agreed::Nothing);
+    assert_eq!((1..=3).map(|n| house.files(call(n))).sum::<usize>(), 12);
+}
+
+#[tokio::test]
+async fn rec_d14_two_people_destroy_by_list_and_rows_and_hashes_stay() {
+    let house = House::with(3).await;
+    let list = house.list().await.unwrap();
+    house.record(4).await;
+    assert_eq!(house.agree(&second(), list).await, Agreed::Agreed);
+    assert_eq!(house.agree(&second(), list).await, Agreed::Nothing, "once");
+    assert!(house.turn().await);
+    assert_eq!([1, 2, 3, 4].map(|n| house.files(call(n))), [0, 0, 0, 4], "what is on the list");
+    let row = house.store.recording(call(1)).await.unwrap().unwrap();
+    assert_eq!(row.destroyed, Some(later().wall));
+    assert!(row.sha256.is_some_and(|digest| digest.len() == 64));
+    assert_eq!(
+        house.store.recording_file(call(1)).await.unwrap(),
+        None,
+        "there is nothing to play"
+    );
+    let lists = house.store.destruction_lists(9).await.unwrap();
+    let [one] = &lists[..] else { panic!("{lists:?}") };
+    assert_eq!((one.recordings, one.destroyed, one.gone), (3, 3, 3));
+    assert_eq!(one.agreed.as_ref().map(|word| word.name.as_str()), Some("李主任"));
+    let sweep = orphans::sweep(&house.store, &house.plan.recordings, Duration::ZERO).await;
+    assert_eq!(sweep.unwrap(), Orphans::default(), "nobody misses them");
+    assert_eq!(house.store.sealed_files(None, 99).await.unwrap().len(), 2, "nor on the other disk");
+    house.store.verify_audit().await.unwrap();
+}
+
+#[tokio::test]
+async fn rec_e6_a_hold_beats_the_term_the_list_and_a_hand_in_the_database() {
+    let house = House::with(2).await;
+    let list = house.list().await.unwrap();
+    let Held { id: hold, spared: 0, gone: 0 } = house.hold(1).await else { panic!("not yet") };
+    assert_eq!(house.agree(&second(), list).await, Agreed::Agreed);
+    assert!(house.turn().await);
+    assert_eq!([1, 2].map(|n| house.files(call(n))), [4, 0], "held in between");
+    let by_hand = give_up_by_hand(&house.folder.path().join("a.db"), &call(1).to_string(), list);
+    assert!(by_hand.contains("what is held is not destroyed"), "{by_hand}");
+    let due = house.store.due(RULES, later()).await.unwrap();
+    assert_eq!((due.list.len(), due.held), (0, 1));
+
+    let store = &house.store;
+    assert_eq!(store.agree_to_release(&second(), 1, later()).await.unwrap(), Agreed::Nothing);
+    assert!(!store.ask_for_release(&officer(), hold, " ", later()).await.unwrap(), "no reason");
+    assert!(store.ask_for_release(&officer(), hold, "结案", later()).await.unwrap());
+    let asked = || async {
+        let [row] = &store.holds().await.unwrap()[..] else { panic!("one is held") };
+        row.asked.clone().unwrap()
+    };
+    let first = asked().await;
+    assert_eq!(first.reason, "结案");
+    let agree = |who: Who, request| async move {
+        store.agree_to_release(&who, request, later()).await.unwrap()
+    };
+    assert_eq!(agree(officer(), first.id).await, Agreed::SamePerson);
+    assert!(store.ask_for_release(&officer(), hold, "误封", later()).await.unwrap());
+    assert_eq!(agree(second(), first.id).await, Agreed::Nothing, "he has read another reason");
+    assert_eq!(agree(second(), asked().await.id).await, Agreed::Agreed);
+    assert!(store.holds().await.unwrap().is_empty());
+    let due = store.due(RULES, later()).await.unwrap();
+    assert_eq!((due.list.len(), due.held), (1, 0), "only now");
+}
+
+#[tokio::test]
+async fn rec_d14_what_has_no_second_copy_is_on_no_list_and_a_disk_that_is_away_is_waited_for() {
+    let house = House::with(1).await;
+    house.record(2).await;
+    let list = house.list().await.unwrap();
+    assert_eq!(house.agree(&second(), list).await, Agreed::Agreed);
+    let copies = house.plan.copies.clone().unwrap();
+    let away = copies.with_extension("away");
+    fs::rename(&copies, &away).unwrap();
+    assert!(!house.turn().await);
+    assert_eq!(house.store.destruction_lists(9).await.unwrap()[0].gone, 0);
+    fs::rename(&away, &copies).unwrap();
+    assert!(house.turn().await);
+    assert_eq!(house.store.destruction_lists(9).await.unwrap()[0].gone, 2);
+
+    let outside = house.folder.path().join("outside.wav");
+    fs::write(&outside, "x").unwrap();
+    std::os::unix::fs::symlink(house.folder.path(), copies.join("link")).unwrap();
+    for path in ["../outside.wav", "/etc/hostname", "link/outside.wav", ""] {
+        assert!(inside(&copies, Path::new(path)).is_err(), "{path}");
+    }
+    let within = inside(&copies, Path::new("2026/a.wav")).unwrap();
+    assert_eq!(within, (copies.join("2026"), "a.wav".into()));
+    assert!(outside.exists());
+}
+
+/// The folder is there, and nothing in it: as a mount point without its disk.
+#[tokio::test]
+async fn rec_d14_a_lost_mount_is_no_destruction() {
+    for kept in [0, 1] {
+        let house = House::with(2).await;
+        house.gives_up().await;
+        for n in 0..kept {
+            house.record(9 + n).await;
+        }
+        for disk in house.folders() {
+            let away = house.folder.path().join("away");
+            fs::rename(disk.join("2026"), &away).unwrap();
+            assert!(!house.turn().await, "{} is empty", disk.display());
+            assert_eq!(house.gone().await, 0);
+            assert!(house.alarm().unwrap().contains("尚未清除"));
+            fs::rename(&away, disk.join("2026")).unwrap();
+            assert_eq!([1, 2].map(|n| house.files(call(n))), [4, 4], "neither disk was touched");
+        }
+        let alone = Plan { copies: None, ..house.plan.clone() };
+        let alone = keeper(&alone, &house.store);
+        assert!(!alone.turn().await.unwrap(), "the second copies are on a disk that nobody names");
+        assert!(alone.board.status().alarms["keeping"].zh.contains("storage.copies"));
+        assert_eq!(house.gone().await, 0);
+        assert!(house.turn().await);
+        assert_eq!((house.gone().await, house.alarm()), (2, None));
+    }
+}
+
+#[tokio::test]
+async fn rec_d14_what_is_handed_out_after_a_destruction_is_sound_and_says_so() {
+    let house = House::with(2).await;
+    house.gives_up().await;
+    house.record(3).await;
+    assert!(house.turn().await);
+    let period = Scope::Period(at(0.0).wall, at(99.0).wall);
+    for (scope, files) in [(Scope::Entry(call(1).into()), 0), (period, 2)] {
+        let (_elsewhere, folder, found) = house.hands_out(scope).await;
+        assert!(found.is_sound(), "{found}");
+        let there = fs::read_dir(folder.join("recordings")).map_or(0, Iterator::count);
+        assert_eq!(there, files);
+        let rows = fs::read_to_string(folder.join("rows.jsonl")).unwrap();
+        for kind in ["destruction", "destruction_agreement", "destroyed", "gone"] {
+            assert!(rows.contains(&format!("\"kind\":\"{kind}\"")), "{kind}");
+        }
+        assert!(found.to_string().contains("已由两人按清单销毁"), "{found}");
+    }
+    let (_elsewhere, folder, found) = house.hands_out(period).await;
+    assert_eq!(found.destroyed, 2);
+    let rows = fs::read_to_string(folder.join("rows.jsonl")).unwrap();
+    let (one, other) = (call(1).to_string(), call(3).to_string());
+    let claims = |row: &&str| row.contains("\"kind\":\"destroyed\"") && row.contains(&one);
+    let forged = rows.lines().find(claims).unwrap().replace(&one, &other);
+    fs::write(folder.join("rows.jsonl"), format!("{rows}{forged}\n")).unwrap();
+    let wav = folder.join(format!("recordings/{other}.wav"));
+    let listed = fs::read_to_string(folder.join("manifest.json")).unwrap();
+    fs::write(folder.join("manifest.json"), listed.replace(&other, &one)).unwrap();
+    fs::remove_file(wav).unwrap();
+    let found = handed::check(&folder, None).unwrap();
+    assert_eq!(found.destroyed, 2, "what is not proved is believed by nobody");
+    assert!(found.to_string().contains(&format!("recordings/{other}.wav")), "{found}");
+}
+
+#[tokio::test]
+async fn rec_e6_a_hold_beats_what_two_people_have_agreed_to_until_it_is_gone() {
+    let house = House::with(3).await;
+    house.gives_up().await;
+    let [_, copies] = house.folders();
+    let away = copies.with_extension("away");
+    fs::rename(copies, &away).unwrap();
+    assert!(!house.turn().await);
+    let own = |n| fs::metadata(house.plan.recordings.join(format!("2026/10/03/{}.wav", call(n))));
+    assert!((1..=3).all(|n| own(n).is_ok()), "without the second disk the first is not touched");
+    let held = house.hold(1).await;
+    assert_eq!((held.spared, held.gone), (1, 0));
+    fs::rename(&away, copies).unwrap();
+    assert!(house.turn().await);
+    assert_eq!([1, 2, 3].map(|n| house.files(call(n))), [4, 0, 0]);
+    assert!(house.store.recording_file(call(1)).await.unwrap().is_some(), "it is played still");
+    let (_elsewhere, _, found) = house.hands_out(Scope::Entry(call(1).into())).await;
+    assert!(found.is_sound() && found.destroyed == 0, "{found}");
+
+    let late = house.hold(2).await;
+    assert_eq!((late.spared, late.gone), (0, 1), "and who holds too late is told");
+    assert_eq!(house.store.holds().await.unwrap()[0].gone, 1);
+
+    house.is_released(held.id).await;
+    assert!(house.turn().await);
+    assert_eq!(house.files(call(1)), 4, "the old list destroys it no more");
+    let again = house.gives_up().await;
+    assert_eq!(again, 2, "two people say so anew");
+    assert!(house.turn().await);
+    assert_eq!(house.files(call(1)), 0);
+    let (_, items) = house.store.destruction_list(1).await.unwrap().unwrap();
+    let states: Vec<_> = items.iter().map(|item| item.state).collect();
+    assert_eq!(states, [ItemState::Spared, ItemState::Gone, ItemState::Gone]);
+    house.store.verify_audit().await.unwrap();
+}
+
+/// Asked before each is removed, not once for all of them.
+#[tokio::test]
+async fn rec_e6_a_hold_counts_between_two_recordings_of_one_turn() {
+    let house = House::with(1).await;
+    house.gives_up().await;
+    assert_eq!(house.store.doomed(9).await.unwrap().len(), 1);
+    house.hold(1).await;
+    assert!(matches!(house.keeper.let_go(call(1)).await, Ok(Ok(false))));
+    assert_eq!((house.files(call(1)), house.gone().await), (4, 0));
+}
+
+#[tokio::test]
+async fn rec_e6_a_hold_covers_our_calls_about_the_matter_and_the_leaders_who_were_told_of_it() {
+    let rules = Rules { urgent: Some(TimeDelta::days(180)), ..RULES };
+    let house = House::with(3).await;
+    house.record_about(4, 1).await;
+    house.record_about(5, 4).await;
+    let store = &house.store;
+    for n in [2, 3] {
+        store.flag(&officer(), call(n).into(), Urgency::Urgent, at(20.0)).await.unwrap();
+    }
+    let cycle = store.next_calls(at(21.0), &Policy::default(), &roster()).await.unwrap();
+    let orders: Vec<_> = cycle
+        .inputs
+        .into_iter()
+        .filter_map(|input| match input {
+            Input::Notify(order) => Some(order),
+            _ => None,
+        })
+        .collect();
+    let host = orders.iter().find(|order| order.joins.is_none()).unwrap();
+    let joined = orders.iter().find(|order| order.joins == Some(host.attempt)).unwrap();
+    for order in [host, joined] {
+        let (attempt, result) = (order.attempt, AttemptResult::Acknowledged);
+        note(store, 22.0, Fact::AttemptAnswered { attempt });
+        note(store, 23.0, Fact::AttemptEnded { attempt, result, status: 200 });
+    }
+    let leader = CallId::from(host.attempt);
+    house.is_sealed(leader, 9).await;
+    let other = if joined.entry == call(2).into() { 2 } else { 3 };
+    assert_ne!(joined.entry, host.entry);
+
+    let class = |due: &crate::io::store::Due, of: CallId| {
+        due.list.iter().find(|row| row.call == of).map(|row| row.class)
+    };
+    let due = store.due(rules, later()).await.unwrap();
+    assert_eq!(due.list.len(), 6);
+    let of = [call(1), call(4), call(2), leader].map(|call| class(&due, call).unwrap());
+    assert_eq!(of, [Class::Ordinary, Class::Ordinary, Class::Urgent, Class::Urgent]);
+    let complaint = house.hold(1).await;
+    let told = house.hold(other).await;
+    let due = store.due(rules, later()).await.unwrap();
+    assert_eq!((due.list.len(), due.held), (1, 5), "{:?}", due.list);
+    for hold in [complaint, told] {
+        house.is_released(hold.id).await;
+    }
+    store.flag(&officer(), call(1).into(), Urgency::Urgent, at(30.0)).await.unwrap();
+    let due = store.due(rules, later()).await.unwrap();
+    assert_eq!([4, 5].map(|n| class(&due, call(n)).unwrap()), [Class::Urgent; 2]);
+
+    let list = store.list_for_destruction(&officer(), rules, "x", later()).await.unwrap().unwrap();
+    for n in [1, other] {
+        house.hold(n).await;
+    }
+    let agreed = store.agree_to_destruction(&second(), list, rules, later()).await.unwrap();
+    assert_eq!(agreed, Agreed::Agreed);
+    for of in [call(4), call(5), leader] {
+        let by_hand = give_up_by_hand(&house.folder.path().join("a.db"), &of.to_string(), list);
+        assert!(by_hand.contains("what is held is not destroyed"), "{by_hand}");
+    }
+}
+
+/// Where it was destroyed, no page offers it.
+#[tokio::test]
+async fn rec_d14_a_leaders_call_that_was_destroyed_is_not_offered() {
+    let house = House::with(1).await;
+    let (store, entry) = (&house.store, call(1).into());
+    store.flag(&officer(), entry, Urgency::Urgent, at(20.0)).await.unwrap();
+    let cycle = store.next_calls(at(21.0), &Policy::default(), &roster()).await.unwrap();
+    let order = cycle.inputs.into_iter().find_map(|input| match input {
+        Input::Notify(order) => Some(order),
+        _ => None,
+    });
+    let (attempt, result) = (order.unwrap().attempt, AttemptResult::Acknowledged);
+    note(store, 22.0, Fact::AttemptAnswered { attempt });
+    note(store, 23.0, Fact::AttemptEnded { attempt, result, status: 200 });
+    house.is_sealed(attempt.into(), 9).await;
+    let offered = || async {
+        let view = store.entry(entry).await.unwrap().unwrap();
+        view.escalations[0].attempts[0].recording.is_some()
+    };
+    assert!(offered().await);
+    let rules = Rules { urgent: Some(TimeDelta::days(180)), ..RULES };
+    let list = store.list_for_destruction(&officer(), rules, "x", later()).await.unwrap().unwrap();
+    store.agree_to_destruction(&second(), list, rules, later()).await.unwrap();
+    assert!(!offered().await);
+}
+
+#[tokio::test]
+async fn rec_d14_who_reads_the_list_may_say_no_and_then_it_may_be_listed_anew() {
+    let house = House::with(2).await;
+    let list = house.list().await.unwrap();
+    let (row, items) = house.store.destruction_list(list).await.unwrap().unwrap();
+    assert_eq!((row.recordings, items.len()), (2, 2));
+    assert_eq!(items[0].number, house.number(1).await);
+    assert_eq!((items[0].class, items[0].state), (Class::Ordinary, ItemState::Waits));
+    assert_eq!(items[0].sealed, at(4.0).wall);
+    let refuse = |reason: &'static str| async {
+        house.store.refuse_destruction(&second(), list, reason, later()).await.unwrap()
+    };
+    assert!(!refuse("  ").await, "no reason");
+    assert!(refuse("时钟曾走错").await);
+    assert!(!refuse("再次").await, "once");
+    assert_eq!(house.agree(&second(), list).await, Agreed::Nothing);
+    assert!(house.turn().await);
+    assert_eq!([1, 2].map(|n| house.files(call(n))), [4, 4]);
+    let (row, items) = house.store.destruction_list(list).await.unwrap().unwrap();
+    assert_eq!(row.refused.unwrap().reason, "时钟曾走错");
+    assert!(items.iter().all(|item| item.state == ItemState::Refused));
+    let anew = house.gives_up().await;
+    let late = house.store.refuse_destruction(&officer(), anew, "晚了", later()).await;
+    assert_eq!(late, Ok(false), "what was agreed to is held, not refused");
+    house.store.verify_audit().await.unwrap();
+}
+
+#[tokio::test]
+async fn rec_d14_all_that_holds_the_voice_goes_and_what_comes_back_is_told() {
+    let house = House::with(2).await;
+    let copies = house.plan.copies.clone().unwrap();
+    let day = [&house.plan.recordings, &copies].map(|folder| folder.join("2026/10/03"));
+    let (gone, kept) = (call(1), call(7));
+    let mut beside = vec![];
+    for folder in &day {
+        for name in
+            [format!("{gone}.wav.damaged-1"), format!("{gone}-2.tape"), format!(".{gone}.wav.part")]
+        {
+            beside.push(folder.join(name));
+        }
+        fs::write(folder.join(format!("{kept}.wav")), "of another call").unwrap();
+    }
+    beside.iter().for_each(|path| fs::write(path, "voice").unwrap());
+    house.gives_up().await;
+    assert!(house.turn().await);
+    assert_eq!(house.gone().await, 2);
+    assert!(beside.iter().all(|path| !path.exists()), "{beside:?}");
+    assert!(day.iter().all(|folder| folder.join(format!("{kept}.wav")).exists()));
+    fs::remove_file(day[0].join(format!("{kept}.wav"))).unwrap();
+    let sweep = || orphans::sweep(&house.store, &house.plan.recordings, Duration::ZERO);
+    assert_eq!(sweep().await.unwrap(), Orphans::default());
+    fs::write(day[0].join(format!("{gone}.wav")), "from a backup").unwrap();
+    assert_eq!(sweep().await.unwrap().files, 1, "it is back, and nobody may think it gone");
+}
+
+/// The names are gone for good before the row says so.
+#[test]
+fn rec_d14_a_removal_is_synced_before_it_counts() {
+    use crate::io::durable::Asked;
+    let folder = tempfile::tempdir().unwrap();
+    let (name, other) = (format!("{}.wav", call(1)), format!("{}.wav", call(2)));
+    for name in [&name, &other] {
+        fs::write(folder.path().join(name), "x").unwrap();
+    }
+    let (seen, told) = std::sync::mpsc::channel();
+    durable::watch(Some(Box::new(move |asked| {
+        let what = match asked {
+            Asked::Remove(path) => path.to_owned(),
+            Asked::SyncFolder(path) => path.join("synced"),
+            _ => return Ok(true),
+        };
+        seen.send(what).unwrap();
+        Ok(true)
+    })));
+    let (none, on) = (BTreeSet::new(), AtomicBool::new(false));
+    remove_all(folder.path(), call(1), &none, &on).unwrap();
+    on.store(true, Ordering::SeqCst);
+    let late = remove_all(folder.path(), call(2), &none, &on);
+    durable::watch(None);
+    assert_eq!(
+        told.iter().collect::<Vec<_>>(),
+        ["synced", &name].map(|n| folder.path().join(n)).iter().rev().cloned().collect::<Vec<_>>()
+    );
+    assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    assert!(folder.path().join(other).exists(), "whoever took too long is asked anew");
+}
+
+#[test]
+fn rec_d14_a_disk_that_hangs_is_told_keeps_nobody_from_leaving_and_removes_nothing_late() {
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let (tell, told) = std::sync::mpsc::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let store = Store::open_in_memory(random()).unwrap();
+    let plan = Plan { recordings: PathBuf::new(), copies: None, turns: Turns::default() };
+    let keeper = Keeper { patience: Duration::from_millis(10), ..keeper(&plan, &store) };
+    runtime.block_on(async {
+        let hanging = keeper.at_the_disks(move |late| {
+            let _ = gate.recv();
+            tell.send(late.load(Ordering::SeqCst)).unwrap();
+            Ok(())
+        });
+        assert!(tokio::time::timeout(Duration::from_millis(200), hanging).await.is_err());
+        assert!(keeper.board.status().alarms["keeping"].zh.contains("无应答"));
+    });
+    drop(runtime);
+    drop(open);
+    assert!(told.recv().unwrap(), "it knows that it is late");
+}

@@ -1,0 +1,58 @@
+//! What the page says about how long recordings are kept.
+
+messages! {
+    title: "录音保管", "Keeping of recordings";
+    holds: "封存保全", "Held";
+    holds_hint: "被封存的记录，其录音任何人都不能销毁；解除须一人申请并说明理由、另一人同意。", "Recordings of these entries are destroyed by nobody; to release one takes a reason, and a second person who agrees.";
+    entry_number: "记录编号", "Number of the entry";
+    reason: "理由", "Reason";
+    hold: "封存", "Hold";
+    release_asked: "申请解除", "Release asked for";
+    ask_release: "申请解除", "Ask for release";
+    agree_release: "同意解除", "Agree to release";
+    terms: "保管期限", "Terms";
+    terms_hint: "在配置文件 [keeping] 中设定。", "Set in the configuration, [keeping].";
+    ordinary: "一般", "Ordinary";
+    urgent: "急件", "Urgent";
+    self_test: "录音自检", "Self-tests";
+    for_ever: "永久", "For ever";
+    days: "{} 天", "{} days";
+    due_title: "到期待销", "Past their keeping";
+    due: "到期 {} 份，{}", "{} recordings, {}";
+    due_more: "（一张清单最多 {} 份，其余另列）", "({} on one list, the others on the next)";
+    due_which: "逐份列出", "Which";
+    hold_gone: "其中 {} 份录音在封存前已销毁", "{} of its recordings were destroyed before";
+    held_late: "已封存。其中已同意销毁、尚未清除的 {} 份现予保留；封存前已清除的 {} 份无法恢复。", "Held. {} recordings that had been given up stay; {} were gone before and cannot be had back.";
+    left_held: "封存 {}", "{} held";
+    left_no_copy: "无第二份 {}", "{} without a second copy";
+    left_kept: "未到期或永久 {}", "{} not due";
+    make_list: "生成销毁清单", "Make a list";
+    lists: "销毁清单", "Lists";
+    lists_hint: "清单须由另一人逐份看过并同意才销毁；销毁前被封存的不销毁。记录、哈希与清单本身永久保留。备份与已导出的不在其内，须另行处理。", "A list is carried out when another person has read it and agrees; what is held before its files are gone stays. Entries, hashes and the lists themselves are kept for ever. Backups and what was exported are not touched.";
+    list_made: "提出", "Made";
+    read_list: "查看", "Read";
+    now_is: "本机时间 {}。核对各份的封存时间：时钟若曾走错，期限就不可信。", "It is {} by this host. Compare when each was sealed: a clock that was wrong makes the terms wrong.";
+    call_time: "来电时间", "Call";
+    sealed_time: "封存于", "Sealed";
+    length: "时长", "Length";
+    item_waits: "待另一人同意", "Waits for another person";
+    item_refused: "未同意，保留", "Refused: it stays";
+    item_left_out: "同意时不应销毁，保留", "Not due when it was agreed to: it stays";
+    item_given_up: "已同意，待清除", "Agreed to, still on the disks";
+    item_spared: "清除前被封存，保留", "Held in time: it stays";
+    item_gone: "已从磁盘清除", "Gone from the disks";
+    refuse_list: "不同意（撤回）", "Refuse, or take back";
+    refused_by: "不同意：", "Refused:";
+    sure: "我已逐份看过，销毁后无法恢复", "I have read each item; what is destroyed cannot be had back";
+    no_such_list: "没有这张清单。", "There is no such list.";
+    nothing_due: "没有到期的录音。", "Nothing is due.";
+    list_holds: "{} 份，{}", "{} recordings, {}";
+    list_gone: "销毁 {} 份，已从磁盘清除 {} 份", "{} destroyed, {} gone from the disks";
+    agree_list: "同意销毁", "Agree to destroy";
+    agreed_by: "同意：", "Agreed:";
+    another_person: "须由另一人同意，申请人本人不行。", "It takes another person than the one who asked.";
+    nothing_to_agree: "没有可同意的事项，或已办结，或另有新的申请，请重看。", "There is nothing to agree to, or it is done, or there is a newer request: look again.";
+    no_such_entry: "没有这个编号的记录，或未填理由。", "There is no entry of that number, or the reason is missing.";
+    reason_needed: "请填写理由。", "Give a reason.";
+    not_yours: "须由带班领导或管理员办理。", "This is for leaders and administrators.";
+}

@@ -1,0 +1,146 @@
+//! 录音保管 with the real daemon and a month that passes at once: two people, at the page, let one recording go and cannot
+//! let go of the one that is held.
+
+use crate::browser::Browser;
+use crate::calls::Room;
+use crate::clocks::{Clock, DAY_MS};
+use crate::daemon::{Daemon, Plan};
+use crate::officer::Officer;
+use crate::process::wait_until;
+use crate::twin::{FarEnd, TrunkCaller, Voice};
+use fantoccini::key::Key;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// Files of recordings below, with their tapes.
+fn files(folder: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let all = entries.map(|entry| entry.expect("listed").path());
+    all.map(|path| if path.is_dir() { files(&path) } else { usize::from(is_kept(&path)) }).sum()
+}
+
+fn is_kept(path: &Path) -> bool {
+    path.extension().is_some_and(|last| last == "wav" || last == "tape")
+}
+
+fn talks(room: &Room, far_end: &FarEnd, daemon: &Daemon, number: &str) {
+    let mut caller = TrunkCaller::new(&room.ports, number);
+    assert_eq!(caller.call("1001"), 200);
+    far_end.invited();
+    let mut voice = Voice::new(61);
+    for _ in 0..50 {
+        caller.media.send_to(&voice.packet(&[0xaa; 160]), caller.remote_media()).expect("sent");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    caller.hang_up();
+    far_end.is_let_go();
+    let of = format!("SELECT disposition FROM call WHERE caller LIKE '%{}'", &number[1..]);
+    daemon.row_is(&of, "answered");
+}
+
+/// 张主任 in a browser: the list is before him item by item, and then he agrees.
+fn reads_and_agrees(officer: &Officer, daemon: &Daemon) {
+    let number = daemon.row(
+        "SELECT e.number FROM destruction_item i JOIN call c ON c.id = i.call
+           JOIN entry e ON e.id = c.entry WHERE i.list = 2",
+    );
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let browser = Browser::start().await;
+        browser.goto(&officer.at("/login")).await;
+        browser.type_into("account", "zhang").await;
+        browser.type_into("password", "correct-horse").await;
+        browser.press(Key::Enter).await;
+        browser.see("a[href=\"/keeping\"]").await;
+        browser.goto(&officer.at("/keeping")).await;
+        browser.see_text("main", "待另一人同意").await;
+        browser.shot("60-keeping").await;
+        browser.click("a[href=\"/keeping/lists/2\"]").await;
+        browser.see_text("table", &number).await;
+        browser.see_text("main", "李副主任 已核对").await;
+        browser.shot("61-a-list-item-by-item").await;
+        browser.click("button.danger").await;
+        assert_eq!(daemon.row("SELECT count(*) FROM destroyed"), "0", "not without having read it");
+        browser.click("input[type=checkbox]").await;
+        browser.click("button.danger").await;
+        browser.see_text("main", "同意： ").await;
+        let gone = async || {
+            browser.goto(&officer.at("/keeping/lists/2")).await;
+            browser.text("table").await.contains("已从磁盘清除")
+        };
+        browser.until_within(Duration::from_secs(40), "the files to go", gone).await;
+        browser.shot("62-a-list-that-was-carried-out").await;
+        browser.end().await;
+    });
+}
+
+#[test]
+fn rec_d14_rec_e6_after_their_month_two_people_destroy_what_is_not_held() {
+    let Some(room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let clock = Clock::new(room.folder.path());
+    let (library, file) = (clock.library.display().to_string(), clock.file.display().to_string());
+    let environment = [("LD_PRELOAD", library.as_str()), ("DUTYLINE_TEST_CLOCK", file.as_str())];
+    let copies = room.folder.path().join("second");
+    fs::create_dir(&copies).expect("a folder");
+    let storage = format!("copies = \"{}\"", copies.display());
+    let plan = Plan {
+        phones: &[("9200", 20)],
+        storage: &storage,
+        environment: &environment,
+        more: "[keeping]\nordinary_days = 30",
+        ..Plan::default()
+    };
+    let mut daemon = room.daemon(&plan);
+    let officer = Officer::first(&mut daemon);
+    for (name, login) in [("张主任", "zhang"), ("李副主任", "li")] {
+        daemon.adds_leader(name, login);
+    }
+    for number in ["13800130061", "13800130062"] {
+        talks(&room, &far_end, &daemon, number);
+    }
+    daemon.row_is("SELECT count(*) FROM copy", "4");
+    let held = daemon.row("SELECT number FROM entry ORDER BY id LIMIT 1");
+    officer.posts("/keeping/hold", &[("number", &held), ("reason", "纪委调查")]);
+    let early = officer.beside("zhang").posts("/keeping/list", &[("reason", "保管期满")]);
+    assert!(early.starts_with("HTTP/1.1 200"), "nothing is due: {early}");
+
+    clock.set(31 * DAY_MS);
+    let [zhang, li] = ["zhang", "li"].map(|login| officer.beside(login));
+    let made = zhang.posts("/keeping/list", &[("reason", "保管期满")]);
+    assert!(made.starts_with("HTTP/1.1 303"), "{made}");
+    let alone = zhang.posts("/keeping/list/agree", &[("id", "1")]);
+    assert!(alone.contains("须由另一人同意"), "{alone}");
+    assert_eq!(
+        daemon.row("SELECT count(*) FROM destruction_item WHERE list = 1"),
+        "1",
+        "what is held is not on it"
+    );
+    let list = li.fetches("/keeping/lists/1");
+    let list = String::from_utf8(list).expect("text");
+    assert!(list.contains("待另一人同意") && !list.contains(&held), "{list}");
+    let no = li.posts("/keeping/list/refuse", &[("id", "1"), ("reason", "先核对")]);
+    assert!(no.starts_with("HTTP/1.1 303"), "{no}");
+    let made = li.posts("/keeping/list", &[("reason", "已核对")]);
+    assert!(made.starts_with("HTTP/1.1 303"), "{made}");
+    reads_and_agrees(&officer, &daemon);
+    daemon.row_is("SELECT count(*) FROM destroyed", "1");
+    let recordings = daemon.recordings();
+    wait_until("the files to go", Duration::from_secs(30), || {
+        (files(&recordings) == 2 && files(&copies) == 2).then_some(())
+    });
+    daemon.row_is("SELECT count(*) FROM gone", "1");
+    let kept = "SELECT count(*) FROM recording WHERE digest IS NOT NULL";
+    assert_eq!(daemon.row(kept), "2", "rows and hashes stay");
+    let (code, said) = daemon.command(&["verify", "--config", "dutyline.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+    let number = daemon.row(
+        "SELECT e.number FROM entry e JOIN call c ON c.entry = e.id JOIN gone g ON g.call = c.id",
+    );
+    let (code, said) = daemon.command(&["export", &number, "--config", "dutyline.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = daemon.command(&["verify", &number]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("已由两人按清单销毁"), "{said}");
+}
