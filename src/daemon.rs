@@ -19,12 +19,13 @@ use crate::io::proof::witness::Witness;
 use crate::io::pulse::Pulse;
 use crate::io::resolver::Pbx;
 use crate::io::self_test::SelfTest;
+use crate::io::slips::Slips;
 use crate::io::status::Board;
 use crate::io::store::Store;
 use crate::io::tape::{Backlog, Tape};
 use crate::io::{
-    channels, clock, copies, disk, escalator, gaps, heartbeat, keeping, life, listening, logbook,
-    orphans, roll_call, web,
+    channels, clock, copies, disk, escalator, gaps, heartbeat, keeping, lamp, life, listening,
+    logbook, orphans, roll_call, web,
 };
 use anyhow::Context;
 use log::{first_link, keep_log, open_log};
@@ -164,7 +165,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     escalator.beat();
     let mut background = beside(&config, &readers, voice.wanted, &escalator, until);
     background.extend(serve_heartbeat(&config, &readers, (pulse, escalator), &stopping));
-    background.extend(serve_channels(&config, &readers, &stopping).await);
+    background.extend(serve_channels(&config, &readers, voice.slips, &stopping).await);
     background.extend(serve_metrics(&config, &readers, voice.tape.backlog(), &stopping));
     let sign = |witness: Witness| witness.keep(config.witness.every, stopping.clone());
     background.extend(witness.clone().map(sign).map(tokio::spawn));
@@ -310,10 +311,24 @@ fn call_the_roll(
     tokio::spawn(roll_call::keep(plan, store, roster, wake, stopping.clone()))
 }
 
-/// The quiet channels. Without them the telephone goes on.
+/// Where leaders have telephones with lamps.
+fn serve_lamps(
+    config: &Config,
+    readers: &logbook::Readers,
+    slips: &Slips,
+    stopping: &CancellationToken,
+) -> Option<JoinHandle<()>> {
+    let (roles, slips, roster) = (config.lamp.clone(), slips.clone(), config.roster.clone());
+    let (store, board) = (readers.store.clone(), readers.board.clone());
+    let office = lamp::Office { slips, store, board, roster, roles };
+    (!office.roles.is_empty()).then(|| tokio::spawn(lamp::keep(office, stopping.clone())))
+}
+
+/// The quiet channels, and lamps. Without them the telephone goes on.
 async fn serve_channels(
     config: &Config,
     readers: &logbook::Readers,
+    slips: Slips,
     stopping: &CancellationToken,
 ) -> Vec<JoinHandle<()>> {
     let office = channels::Office {
@@ -321,8 +336,12 @@ async fn serve_channels(
         board: readers.board.clone(),
         roster: config.roster.clone(),
         line: config.line.number.clone(),
+        slips,
     };
-    channels::start(config.channels.clone(), office, stopping).await
+    let lamps = serve_lamps(config, readers, &office.slips, stopping);
+    let mut tasks = channels::start(config.channels.clone(), office, stopping).await;
+    tasks.extend(lamps);
+    tasks
 }
 
 /// Who brings leaders what they want to hear.

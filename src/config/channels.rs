@@ -40,9 +40,10 @@ pub enum Way {
     Mail(Mail),
     Sms(Gateway),
     Modem(Modem),
+    SipMessage(Vec<To>),
 }
 
-const KINDS: [(&str, Kind); 10] = [
+const KINDS: [(&str, Kind); 11] = [
     ("webhook", Kind::Webhook),
     ("wecom_bot", Kind::WecomBot),
     ("wecom_app", Kind::WecomApp),
@@ -53,6 +54,7 @@ const KINDS: [(&str, Kind); 10] = [
     ("mail", Kind::Mail),
     ("sms", Kind::Sms),
     ("modem", Kind::Modem),
+    ("sip_message", Kind::SipMessage),
 ];
 
 pub fn all(reader: &Reader, root: &mut Section<'_>, roster: &Roster) -> Vec<Channel> {

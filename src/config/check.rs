@@ -4,8 +4,8 @@ use super::faults::{Fault, Say, say};
 use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
 use super::{Config, Environment, Measured, Media, Storage, Web};
 use super::{
-    answering, call_list, callers, channels, dial, heartbeat, keeping, ladders, leaders, line,
-    registrar, roll_call, self_test, witness,
+    answering, call_list, callers, channels, dial, heartbeat, keeping, ladders, lamp, leaders,
+    line, registrar, roll_call, self_test, witness,
 };
 use crate::duty::line_plan::{Phone, SrtpPlan};
 use crate::protocol::sdp::Policy;
@@ -61,6 +61,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
     let roll_call = roll_call::plan(reader, root.section("roll_call"), &roster);
     let policy = ladders::policy(reader, root.section("escalation"));
     let channels = channels::all(reader, root, &roster);
+    let lamp = lamp::roles(reader, root.section("lamp"), &roster);
     if let Some(media) = &media {
         answering::fits(reader, &read, media);
     }
@@ -104,6 +105,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         roster,
         policy,
         channels,
+        lamp,
     })
 }
 

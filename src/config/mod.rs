@@ -10,6 +10,7 @@ pub mod faults;
 mod heartbeat;
 mod keeping;
 mod ladders;
+mod lamp;
 mod leaders;
 mod line;
 mod reader;
@@ -31,7 +32,7 @@ use crate::duty::escalation::Policy;
 use crate::duty::keeping::Rules;
 use crate::duty::line_plan::{Answering, Phone, SrtpPlan};
 use crate::duty::roll_call::RollCallPlan;
-use crate::duty::roster::Roster;
+use crate::duty::roster::{Role, Roster};
 use crate::protocol::sip::{Habits, Transport, phones};
 use faults::{Fault, Faults, say};
 use std::collections::BTreeMap;
@@ -73,6 +74,8 @@ pub struct Config {
     pub policy: Policy,
     /// Besides the telephone.
     pub channels: Vec<channels::Channel>,
+    /// Whoever holds these has a telephone in his office whose lamp is lit.
+    pub lamp: Vec<Role>,
 }
 
 /// The duty line at the PBX.

@@ -38,6 +38,7 @@ impl Config {
             let least = if plan.least == Urgency::Critical { "特急" } else { "急, 特急" };
             row("channel", format!("{} {:?}, {least}", plan.name, plan.kind));
         }
+        lamps(&self.lamp).into_iter().for_each(|text| row("lamp", text));
         let media = &self.media;
         let last = u32::from(media.first_port) + 2 * u32::from(media.channels) - 1;
         let calls = (media.channels - media.reserved) / 2;
@@ -93,6 +94,11 @@ fn role(role: Role) -> &'static str {
         Role::Head => "head",
         Role::Officer => "officer",
     }
+}
+
+fn lamps(roles: &[Role]) -> Option<String> {
+    let named: Vec<_> = roles.iter().map(|one| role(*one)).collect();
+    (!named.is_empty()).then(|| format!("at the office telephone of {}", named.join(", ")))
 }
 
 fn numbers(person: &Person) -> String {

@@ -11,6 +11,7 @@ use crate::io::line::{self, Line, Wiring};
 use crate::io::logbook::{Told, facts};
 use crate::io::media::{self, Media, MediaPlan};
 use crate::io::pulse::Pulse;
+use crate::io::slips::{self, Slips};
 use crate::io::status::Board;
 use crate::io::tape::{self, Tape, TapePlan};
 use crate::io::tls::Door;
@@ -28,6 +29,7 @@ pub struct Voice {
     pub tape: Tape,
     pub line: Line,
     pub orders: mpsc::Sender<Input>,
+    pub slips: Slips,
     pub facts: Told,
     pub traced: mpsc::Receiver<Traced>,
     pub recordings: mpsc::UnboundedReceiver<tape::Event>,
@@ -69,6 +71,8 @@ pub fn start_voice(
     let (to_log, facts) = facts();
     let (to_ladders, traced) = traces();
     let (fetches, wanted) = listening::queue();
+    let ended = slips::outcomes();
+    let slips = Slips::new(orders.clone(), ended.clone());
     let pulse = Pulse::default();
     let plan = line_plan(config, peers, sockets.local_addr()?, rtp_ports);
     let wiring = Wiring {
@@ -80,12 +84,13 @@ pub fn start_voice(
         orders: to_line,
         door: config.line.tls.clone().map(Door::new),
         fetches,
+        slips: ended,
         pulse: pulse.clone(),
         left: left.checkpoint,
         keeper: changes,
     };
     let line = line::start(sockets, plan, wiring).context("cannot start the control thread")?;
-    Ok(Voice { media, tape, line, orders, facts, traced, recordings, wanted, pulse, keeper })
+    Ok(Voice { media, tape, line, orders, slips, facts, traced, recordings, wanted, pulse, keeper })
 }
 
 /// How the daemon calls itself, where an extension is configured for it.

@@ -229,6 +229,7 @@ fn config(
         roster: Roster { people: vec![Person::new("张局长", Role::Leader, Some(LEADER), None)] },
         policy: Policy::default(),
         channels: vec![],
+        lamp: vec![],
     })
 }
 

@@ -15,6 +15,7 @@ pub mod ids;
 pub mod journal;
 pub mod keeping;
 pub mod ladder;
+pub mod lamp;
 pub mod line_plan;
 pub mod notices;
 pub mod numbers;

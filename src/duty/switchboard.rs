@@ -34,6 +34,7 @@ use crate::protocol::rtp::{self, Channel, Party, Sound};
 use crate::protocol::sip::admission::Summary;
 use crate::protocol::sip::endpoint::Endpoint;
 use crate::protocol::sip::endpoint::checkpoint::SavedRegistration;
+use crate::protocol::sip::slip::{Reply, Slip, SlipId};
 use crate::protocol::sip::{self, LegId, Peer, Transmit};
 use crate::protocol::timed::Timed;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -81,6 +82,9 @@ pub enum Input {
     ExpectTest {
         call: CallId,
     },
+    /// Something is to be said to a telephone outside of any call; answered by
+    /// `Output::SlipEnded`.
+    Slip(Slip),
     /// So many calls that count have been made for others today, says the log of earlier runs.
     DialledToday {
         calls: u32,
@@ -119,6 +123,11 @@ pub enum Output {
     },
     /// A message of a call, to be kept with it if there is room.
     Traced(Traced),
+    /// What became of a slip.
+    SlipEnded {
+        slip: SlipId,
+        reply: Reply,
+    },
     /// How a party is heard, while the call goes on.
     Heard {
         call: CallId,
@@ -236,6 +245,7 @@ impl Switchboard {
                 self.turn(call, |call, desk| call.give_up(asker, desk, now));
             }
             Input::ExpectTest { call } => self.expect_test(call, now),
+            Input::Slip(slip) => self.desk.sip.send_slip(slip, now),
             Input::DialledToday { calls } => self.desk.dialled.add(calls, now),
             Input::StopNotifying { attempt, why } => self.on_leader(attempt, |leader, desk| {
                 leader.stop_notifying(attempt, why, desk, now);
@@ -390,6 +400,9 @@ impl Switchboard {
                     let (from, method) = (from.addr.to_string(), method.to_owned());
                     self.desk.note(Fact::Forged { call, from, method }, now);
                 }
+            }
+            sip::Event::SlipEnded { slip, reply } => {
+                self.desk.out.push_back(Output::SlipEnded { slip, reply });
             }
             sip::Event::Dropped { from, why } => {
                 figures::add(&mut self.figures.dropped, why, 1);

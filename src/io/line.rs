@@ -14,6 +14,7 @@ use crate::io::listening;
 use crate::io::logbook::Teller;
 use crate::io::media::Media;
 use crate::io::pulse::Pulse;
+use crate::io::slips;
 use crate::io::status::Board;
 use crate::io::streams::{self, Streams};
 use crate::io::tls::Door;
@@ -27,7 +28,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tracing::{debug, error, info, trace, warn};
 
 /// The largest UDP datagram there is.
@@ -77,6 +78,8 @@ pub struct Wiring {
     pub door: Option<Door>,
     /// Recordings that leaders want to hear.
     pub fetches: mpsc::Sender<listening::Wanted>,
+    /// What became of what was said to telephones.
+    pub slips: broadcast::Sender<slips::Ended>,
     pub pulse: Pulse,
     /// What an earlier run left, and where the next one will find it.
     pub left: Checkpoint,
@@ -159,6 +162,7 @@ struct Control {
     keeper: Pen,
     held: Held,
     fetches: mpsc::Sender<listening::Wanted>,
+    slips: broadcast::Sender<slips::Ended>,
     beats: u64,
     traces: Traces,
     /// Served besides the PBX.
@@ -187,6 +191,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
         keeper: wiring.keeper,
         held: Held::default(),
         fetches: wiring.fetches,
+        slips: wiring.slips,
         beats: 0,
         traces: wiring.traces,
         also_trusted,
@@ -358,6 +363,8 @@ impl Control {
                 }
                 Output::Traced(traced) => self.traces.put(traced),
                 Output::Fetch { attempt, entry } => self.fetch(attempt, entry),
+                // Whoever asked may be gone.
+                Output::SlipEnded { slip, reply } => drop(self.slips.send((slip, reply))),
                 Output::Heard { call, party, quality } => self.board.hears(call, party, quality),
                 Output::Media(command) => {
                     self.commanded = true;

@@ -54,6 +54,7 @@ mod secrecy;
 mod self_test;
 mod shift;
 mod sipp;
+mod slips;
 mod sound;
 mod speech;
 mod supervision;

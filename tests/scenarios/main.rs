@@ -15,6 +15,7 @@ mod recording;
 mod registrar;
 mod room;
 mod simulation;
+mod slips;
 mod steps;
 mod survival;
 mod trunk;

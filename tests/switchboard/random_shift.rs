@@ -321,6 +321,7 @@ impl Shift {
                 | Event::TurnedAway(_)
                 | Event::Intruded(_)
                 | Event::Forged { .. }
+                | Event::SlipEnded { .. }
                 | Event::Dropped { .. } => {}
             }
         }

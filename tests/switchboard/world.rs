@@ -405,6 +405,8 @@ impl World {
             Output::Fetch { attempt, .. } => {
                 self.board.handle(Input::Fetched { attempt, sound: None }, self.now);
             }
+            // The scenarios' matter, too.
+            Output::SlipEnded { .. } => {}
             Output::Heard { call, party, quality } => self.heard.push((call, party, quality)),
             Output::Journal(noted) => {
                 let reply = match &noted.fact {
@@ -745,6 +747,7 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::Moved { .. }
         | Event::TurnedAway(_)
         | Event::Intruded(_)
+        | Event::SlipEnded { .. }
         | Event::Dropped { .. } => None,
     }
 }

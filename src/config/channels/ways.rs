@@ -1,12 +1,12 @@
 //! The keys of each kind of channel.
 
 use super::{Way, base_url, is_here, needs, recipient, role, secret, secrets, url};
-use crate::config::check::one_of;
+use crate::config::check::{dialled, one_of};
 use crate::config::faults::{Say, say};
 use crate::config::reader::{Reader, Section, any_text, list, number, text};
 use crate::config::secret::Secret;
 use crate::duty::notices::Kind;
-use crate::duty::roster::{Role, Roster};
+use crate::duty::roster::{Person, Role, Roster};
 use std::path::PathBuf;
 use toml::de::DeValue;
 
@@ -113,6 +113,7 @@ pub fn way(reader: &Reader, s: &mut Section<'_>, kind: Kind, roster: &Roster) ->
         Kind::Mail => mail(reader, s).map(Way::Mail),
         Kind::Sms => gateway(reader, s, roster).map(Way::Sms),
         Kind::Modem => modem(reader, s, roster).map(Way::Modem),
+        Kind::SipMessage => Some(Way::SipMessage(telephones(reader, s, roster))),
     }
 }
 
@@ -222,7 +223,7 @@ fn gateway(reader: &Reader, s: &mut Section<'_>, roster: &Roster) -> Option<Gate
     let content_type = s.or("content_type", "application/json".to_owned(), text);
     let headers = s.or("headers", vec![], list(header));
     let secret = secret(reader, s, "secret_file");
-    let to = to(reader, s, roster);
+    let to = by_sms(reader, s, roster);
     let field = s.optional("success_field", pointer);
     let value = s.or("success_value", "0".to_owned(), any_text);
     let used = body.as_ref().is_some_and(|body| body.contains("{secret}"))
@@ -240,30 +241,53 @@ fn gateway(reader: &Reader, s: &mut Section<'_>, roster: &Roster) -> Option<Gate
 
 fn modem(reader: &Reader, s: &mut Section<'_>, roster: &Roster) -> Option<Modem> {
     let device = s.required("device", "\"/dev/ttyUSB0\"", text).map(PathBuf::from);
-    let to = to(reader, s, roster);
+    let to = by_sms(reader, s, roster);
     Some(Modem { device: device?, to })
 }
 
-/// Numbers, and whoever holds a role.
-fn to(reader: &Reader, s: &mut Section<'_>, roster: &Roster) -> Vec<To> {
+fn by_sms(reader: &Reader, s: &mut Section<'_>, roster: &Roster) -> Vec<To> {
     let numbers = s.or("to", vec![], list(sms_number));
+    let missing = say(
+        "这个角色没有人，或没有收短信的号码：在 [[leaders]] 里写 sms = \"139…\"",
+        "nobody holds this role, or he has no number for short messages: write sms = \"139…\" in [[leaders]]",
+    );
+    let has = |person: &Person| person.sms.is_some();
+    to(reader, s, (numbers, "138…"), roster, has, missing)
+}
+
+/// Telephones at the PBX that show texts.
+fn telephones(reader: &Reader, s: &mut Section<'_>, roster: &Roster) -> Vec<To> {
+    let numbers = s.or("to", vec![], list(dialled));
+    let missing = say(
+        "这个角色没有人，或没有办公电话：在 [[leaders]] 里写 office = \"3002\"",
+        "nobody holds this role, or he has no telephone in his office: write office = \"3002\" in [[leaders]]",
+    );
+    let has = |person: &Person| person.office.is_some();
+    to(reader, s, (numbers, "3002"), roster, has, missing)
+}
+
+/// Numbers, and whoever holds a role; `has`: he has a number that fits, or else that is `missing`.
+fn to(
+    reader: &Reader,
+    s: &mut Section<'_>,
+    (numbers, example): (Vec<String>, &str),
+    roster: &Roster,
+    has: impl Fn(&Person) -> bool,
+    missing: Say,
+) -> Vec<To> {
     let roles = s.or("roles", vec![], list(role));
     for role in &roles {
-        if roster.holder(*role).is_none_or(|person| person.sms.is_none()) {
-            let fault = say(
-                "这个角色没有人，或没有收短信的号码：在 [[leaders]] 里写 sms = \"139…\"",
-                "nobody holds this role, or he has no number for short messages: write sms = \"139…\" in [[leaders]]",
-            );
+        if !roster.holder(*role).is_some_and(&has) {
             let place = s.get("roles").map(|given| given.place);
-            reader.fault(place, s.field("roles"), fault);
+            reader.fault(place, s.field("roles"), missing.clone());
         }
     }
     let to: Vec<To> =
         numbers.into_iter().map(To::Number).chain(roles.into_iter().map(To::Role)).collect();
     if to.is_empty() {
         let fault = say(
-            "没有收信人：写 roles = [\"leader\"] 或 to = [\"138…\"]",
-            "nobody is written to: roles = [\"leader\"] or to = [\"138…\"]",
+            format!("没有收信人：写 roles = [\"leader\"] 或 to = [\"{example}\"]"),
+            format!("nobody is written to: roles = [\"leader\"] or to = [\"{example}\"]"),
         );
         reader.fault(Some(s.place()), s.field("to"), fault);
     }

@@ -9,7 +9,8 @@ fn with_channels(folder: &Path, sections: &str) -> Result<Loaded, Faults> {
         std::fs::write(folder.join(name), text).expect("written");
     }
     let sections = sections.replace("FOLDER", &folder.display().to_string());
-    let right = RIGHT.replace("\"3001\"\n", "\"3001\"\nsms = \"13900000000\"\n");
+    let more = "\"3001\"\noffice = \"3002\"\nsms = \"13900000000\"\n";
+    let right = RIGHT.replace("\"3001\"\n", more);
     load(&format!("{right}{sections}"))
 }
 
@@ -77,6 +78,11 @@ name = "短信猫"
 kind = "modem"
 device = "/dev/ttyUSB0"
 roles = ["leader"]
+[[channels]]
+name = "话机"
+kind = "sip_message"
+roles = ["leader"]
+to = ["3005"]
 "#;
 
 #[test]
@@ -84,7 +90,9 @@ fn esc_82_channels_of_every_kind_are_read_and_no_secret_is_shown() {
     let folder = tempfile::tempdir().expect("a folder");
     let loaded = with_channels(folder.path(), CHANNELS).unwrap_or_else(|faults| panic!("{faults}"));
     let channels = &loaded.config.channels;
-    assert_eq!(channels.len(), 10);
+    assert_eq!(channels.len(), 11);
+    let channels::Way::SipMessage(to) = &channels[10].way else { panic!("{channels:?}") };
+    assert_eq!(to.len(), 2);
     assert_eq!(channels[9].plan.repeat, Some(Duration::from_secs(3600)));
     let repeats: Vec<_> = channels.iter().map(|one| one.plan.repeat.map(|r| r.as_secs())).collect();
     assert_eq!(repeats[..3], [Some(600), None, Some(600)]);
@@ -148,6 +156,9 @@ fn a_channel_that_cannot_work_is_refused_with_its_remedy() {
     let bot = "kind = \"wecom_bot\"\ntoken_file = \"FOLDER/s\"\n";
     assert_eq!(fields(&format!("{bot}url = \"https://x/?key=a\"")), one("url"));
     assert_eq!(fields("kind = \"modem\"\ndevice = \"/dev/ttyUSB0\""), one("to"));
+    assert_eq!(fields("kind = \"sip_message\""), one("to"));
+    assert_eq!(fields("kind = \"sip_message\"\nroles = [\"head\"]"), one("roles"));
+    assert_eq!(fields("kind = \"sip_message\"\nto = [\"三号\"]").len(), 2, "no number, so nobody");
     let twice = with_channels(
         folder.path(),
         "[[channels]]\nname = \"x\"\nkind = \"wecom_bot\"\ntoken_file = \"FOLDER/s\"\n\
@@ -155,6 +166,21 @@ fn a_channel_that_cannot_work_is_refused_with_its_remedy() {
     );
     let twice = twice.expect_err("twice").list;
     assert_eq!(twice[0].field, "channels[1].name");
+}
+
+#[test]
+fn sig_mwi_a_lamp_is_off_unless_it_is_wanted_and_needs_a_telephone_in_the_office() {
+    let lamp = |text: &str| {
+        let office = RIGHT.replace("\"3001\"\n", "\"3001\"\noffice = \"3002\"\n");
+        load(&format!("{office}[lamp]\n{text}"))
+    };
+    assert!(lamp("").expect("right").config.lamp.is_empty());
+    let loaded = lamp("roles = [\"leader\"]").expect("right");
+    assert_eq!(loaded.config.lamp, [Role::Leader]);
+    assert!(loaded.config.summary().contains("at the office telephone of leader"));
+    let without = load(&format!("{RIGHT}[lamp]\nroles = [\"leader\"]")).expect_err("no office");
+    assert_eq!(without.list[0].field, "lamp.roles");
+    assert_eq!(lamp("roles = [\"head\"]").expect_err("nobody").list[0].field, "lamp.roles");
 }
 
 #[test]

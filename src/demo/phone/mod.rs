@@ -2,6 +2,7 @@
 //! a voice.
 
 mod session;
+mod texts;
 mod voice;
 
 pub use session::{Able, PCMA, PCMU, Remote};
@@ -104,6 +105,7 @@ pub struct Phone {
     voice: Option<Voice>,
     packets: VecDeque<(SocketAddr, Vec<u8>)>,
     events: VecDeque<Event>,
+    texts: texts::Texts,
     random: Random,
 }
 
@@ -111,10 +113,14 @@ impl Phone {
     pub fn new(plan: Plan, mut random: Random) -> Self {
         let endpoint = Endpoint::new(plan.account.clone(), random.fork());
         let (packets, events) = (VecDeque::new(), VecDeque::new());
-        Self { plan, endpoint, call: None, version: 1, voice: None, packets, events, random }
+        let texts = texts::Texts::default();
+        Self { plan, endpoint, call: None, version: 1, voice: None, packets, events, texts, random }
     }
 
     pub fn handle_message(&mut self, from: Peer, bytes: &[u8], now: Now) {
+        if self.texts.take(from, bytes) {
+            return;
+        }
         self.endpoint.handle_message(from, bytes, now);
         self.follow(now);
     }
@@ -145,7 +151,7 @@ impl Phone {
     }
 
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.endpoint.poll_transmit()
+        self.texts.poll().or_else(|| self.endpoint.poll_transmit())
     }
 
     pub fn poll_rtp(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
@@ -179,6 +185,16 @@ impl Phone {
 
     pub fn set_able(&mut self, able: Able) {
         self.plan.able = able;
+    }
+
+    /// From now on it takes what it is sent to be shown, with this status.
+    pub fn shows_texts(&mut self, status: u16) {
+        self.texts.status = Some(status);
+    }
+
+    /// What it was sent to be shown: each request's method and body.
+    pub fn shown(&self) -> &[(String, String)] {
+        &self.texts.shown
     }
 
     pub fn register(&mut self, now: Now) {
@@ -327,6 +343,7 @@ impl Phone {
             | sip::Event::TurnedAway(_)
             | sip::Event::Intruded(_)
             | sip::Event::Forged { .. }
+            | sip::Event::SlipEnded { .. }
             | sip::Event::Dropped { .. } => {}
         }
     }

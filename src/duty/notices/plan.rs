@@ -27,6 +27,8 @@ pub enum Kind {
     Sms,
     /// A GSM modem
     Modem,
+    /// A text on a telephone's display, by the duty line (RFC 3428)
+    SipMessage,
 }
 
 /// What every channel has, however it is spoken to.
@@ -58,7 +60,7 @@ impl Kind {
             Self::Ntfy | Self::Gotify => &[2, 6, 14],
             Self::Mail => &[20, 60],
             Self::Sms => &[5, 30],
-            Self::Modem => &[10, 60],
+            Self::Modem | Self::SipMessage => &[10, 60],
         }
     }
 
@@ -76,6 +78,8 @@ impl Kind {
             Self::Mail => 30,
             Self::Sms => 10,
             Self::Modem => 60,
+            // Timer F, and what the order takes.
+            Self::SipMessage => 36,
         })
     }
 
@@ -83,7 +87,9 @@ impl Kind {
         let (pace, budget): (&[Window], &[Window]) = match self {
             // The site's own: one message for each matter, none held back.
             Self::Webhook | Self::Gotify => (&[], &[]),
-            Self::WecomBot | Self::DingtalkBot => (const { &[per(20, 60)] }, &[]),
+            Self::WecomBot | Self::DingtalkBot | Self::SipMessage => {
+                (const { &[per(20, 60)] }, &[])
+            }
             Self::WecomApp => (const { &[per(30, 60)] }, const { &[per(1000, HOUR)] }),
             Self::FeishuBot => (const { &[per(5, 1), per(100, 60)] }, &[]),
             Self::Ntfy => (const { &[per(60, 300)] }, &[]),
@@ -107,7 +113,9 @@ impl Kind {
             | Self::FeishuBot
             | Self::Ntfy
             | Self::Gotify
-            | Self::Mail => false,
+            | Self::Mail
+            // A display tells nobody who does not look at it.
+            | Self::SipMessage => false,
         }
     }
 }

@@ -9,6 +9,7 @@ mod mail;
 mod modem;
 mod push;
 pub(in crate::io) mod signing;
+mod sip_message;
 mod sms;
 mod troubles;
 mod webhook;
@@ -20,6 +21,7 @@ use crate::duty::ids::DeliveryId;
 use crate::duty::notices::{self, Item, Kind, Text, Verdict, What};
 use crate::duty::roster::Roster;
 use crate::io::clock;
+use crate::io::slips::Slips;
 use crate::io::status::Board;
 use crate::io::store::{Matter, Outgoing, Store, StoreError};
 use chrono::{DateTime, Utc};
@@ -49,6 +51,8 @@ pub struct Office {
     pub board: Board,
     pub roster: Roster,
     pub line: String,
+    /// Telephones that show texts.
+    pub slips: Slips,
 }
 
 /// How long a log that does not take the channels is left alone.
@@ -141,6 +145,7 @@ pub struct Sender {
     /// The list of the configuration.
     roster: Roster,
     line: String,
+    slips: Slips,
 }
 
 impl Sender {
@@ -149,7 +154,8 @@ impl Sender {
         let http = Http::new(guard, channel.ca.as_deref())?;
         let (roster, line) = (office.roster.clone(), office.line.clone());
         let (tokens, store) = (wecom::Tokens::default(), office.store.clone());
-        Ok(Self { channel, http, tokens, store, roster, line })
+        let slips = office.slips.clone();
+        Ok(Self { channel, http, tokens, store, roster, line, slips })
     }
 
     pub fn plan(&self) -> &notices::Channel {
@@ -198,6 +204,9 @@ impl Sender {
                 let ca = self.channel.ca.as_deref();
                 let guard = self.http.guard();
                 mail::send(way, letter, guard, ca, limit).await
+            }
+            Way::SipMessage(to) => {
+                sip_message::send(to, letter, &self.roster().await, &self.slips).await
             }
             Way::Modem(way) => modem::send(way, letter, &self.roster().await, limit).await,
             Way::Sms(way) => {

@@ -1,5 +1,6 @@
 //! The channels against providers of raw TCP: what is on the wire, what is made of what comes back.
 
+mod display;
 mod modem;
 mod smtp;
 mod stub;
@@ -51,6 +52,7 @@ fn bot(stub: &Stub, signing: Option<&str>) -> Bot {
 struct Room {
     store: Store,
     board: Board,
+    slips: Slips,
     stopping: CancellationToken,
     _folder: tempfile::TempDir,
 }
@@ -63,6 +65,7 @@ impl Room {
         let room = Self {
             store,
             board: Board::new(),
+            slips: display::line(),
             stopping: CancellationToken::new(),
             _folder: folder,
         };
@@ -80,6 +83,7 @@ impl Room {
             board: self.board.clone(),
             roster: Roster { people: vec![leader] },
             line: "63001234".to_owned(),
+            slips: self.slips.clone(),
         }
     }
 

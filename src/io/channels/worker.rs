@@ -44,8 +44,9 @@ impl Worker {
         let sender = Arc::new(self.sender);
         let (plan, store) = (sender.plan().clone(), self.store);
         let mut under_way: JoinSet<Sent> = JoinSet::new();
-        // Two messages on one serial line are none.
-        let at_once = if plan.kind == Kind::Modem { 1 } else { IN_FLIGHT };
+        // Two messages on one serial line are none; to one telephone there is one at a time (RFC 3428 §8).
+        let one = matches!(plan.kind, Kind::Modem | Kind::SipMessage);
+        let at_once = if one { 1 } else { IN_FLIGHT };
         while !stopping.is_cancelled() {
             // What has happened until now is seen by the look that follows.
             while !matches!(live.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}

@@ -48,6 +48,7 @@ mod self_tests;
 mod sessions;
 mod stretches;
 mod text;
+mod unread;
 mod verify;
 mod views;
 mod voices;

@@ -29,6 +29,8 @@ pub struct NoticeTry {
     pub ending: Option<String>,
     /// A code of ours or of the provider.
     pub why: String,
+    /// It has reached the recipient's telephone, which is no word of whether he has seen it.
+    pub delivered: bool,
 }
 
 /// Deliveries that are shown of one escalation.
@@ -56,7 +58,7 @@ pub(super) fn rows(sql: &Connection, escalation: EscalationId) -> Result<Vec<Not
     })?;
     let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
     let mut tries = sql.prepare_cached(
-        "SELECT started_ms, ended_ms, ending, why FROM delivery_try
+        "SELECT started_ms, ended_ms, ending, why, coalesce(provider_id LIKE '% delivered', 0) FROM delivery_try
          WHERE delivery = ?1 ORDER BY no",
     )?;
     for row in &mut rows {
@@ -66,6 +68,7 @@ pub(super) fn rows(sql: &Connection, escalation: EscalationId) -> Result<Vec<Not
                 ended: instant(row, 1)?,
                 ending: row.get(2)?,
                 why: row.get(3)?,
+                delivered: row.get(4)?,
             })
         })?;
         row.tries = tries.collect::<Result<_, _>>()?;

@@ -48,6 +48,9 @@ fn mark(row: &NoticeRow, t: &'static Messages) -> Mark {
         Progress::Waiting if going => Mark::new("◆", "calling", t.notice_sending),
         Progress::Waiting if row.tries.is_empty() => Mark::new("◇", "calling", t.notice_waiting),
         Progress::Waiting => Mark::new("▲", "warn", t.notice_again),
+        Progress::Accepted if row.tries.iter().any(|one| one.delivered) => {
+            Mark::new("●", "acknowledged", t.notice_delivered)
+        }
         Progress::Accepted => Mark::new("●", "acknowledged", t.notice_accepted),
         Progress::Failed => Mark::new("■", "bad", t.notice_failed),
         Progress::Dropped => Mark::new("○", "cancelled", t.notice_dropped),
@@ -57,6 +60,7 @@ fn mark(row: &NoticeRow, t: &'static Messages) -> Mark {
 fn attempt(one: &NoticeTry, t: &'static Messages, now: DateTime<Utc>) -> TryView {
     let word = match one.ending.as_deref() {
         None => t.notice_sending,
+        Some("accepted") if one.delivered => t.notice_delivered,
         Some("accepted") => t.notice_accepted,
         Some("permanent" | "gone") => t.notice_refused,
         Some("unknown" | "lost") => t.notice_no_answer,
@@ -81,5 +85,6 @@ fn kind(kind: Kind, t: &'static Messages) -> &'static str {
         Kind::Mail => t.channel_mail,
         Kind::Sms => t.channel_sms,
         Kind::Modem => t.channel_modem,
+        Kind::SipMessage => t.channel_sip_message,
     }
 }

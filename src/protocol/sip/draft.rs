@@ -90,6 +90,12 @@ pub fn number_uri(account: &Account, number: &str) -> String {
     }
 }
 
+/// What is dialled: a number, or a whole URI as it stands.
+pub fn target_uri(account: &Account, target: &str) -> String {
+    let is_uri = ["sip:", "sips:", "tel:"].iter().any(|scheme| target.starts_with(scheme));
+    if is_uri { target.to_owned() } else { number_uri(account, target) }
+}
+
 /// A user of the PBX.
 pub fn own_uri(account: &Account, user: &str) -> String {
     secured(account, user_uri(user, &account.domain))

@@ -15,6 +15,7 @@ mod refer;
 mod registrar;
 mod reliable;
 mod servers;
+mod slips;
 mod table;
 mod uac;
 mod uas;
@@ -25,6 +26,7 @@ use self::legs::Legs;
 use self::line::Way;
 use self::registrar::Registrar;
 use self::servers::{Server, ServerKey};
+use self::slips::Slips;
 use self::table::Table;
 use self::wallet::Wallet;
 use super::admission::Admission;
@@ -64,6 +66,7 @@ pub struct Endpoint {
     route: Route,
     way: Way,
     wallet: Wallet,
+    slips: Slips,
     marks: Marks,
     /// Phones that may register with us.
     phones: Option<Phones>,
@@ -79,6 +82,7 @@ impl Endpoint {
             way: Way::default(),
             registrar: Registrar::new(&account, &mut random),
             wallet: Wallet::new(&account),
+            slips: Slips::default(),
             marks: Marks::new(&mut random),
             admission: Admission::new(account.habits.pace),
             transactions_max: transactions_max(&account),
@@ -123,6 +127,7 @@ impl Endpoint {
         self.clients_timeout(now);
         self.servers_timeout(now);
         self.legs_timeout(now);
+        self.slips_timeout(now);
         self.registrar.machine.handle_timeout(now.mono);
         self.run_registrar(now);
         self.way_timeout(now);
@@ -160,6 +165,7 @@ impl Endpoint {
     pub fn poll_timeout(&self) -> Option<Deadline> {
         let deadline = earlier(self.clients.poll_timeout(), self.servers.poll_timeout());
         let deadline = earlier(deadline, self.legs.poll_timeout());
+        let deadline = earlier(deadline, self.slips.poll_timeout());
         let deadline = earlier(deadline, self.admission.poll_timeout());
         let phones = self.phones.as_ref().and_then(Phones::poll_timeout);
         let deadline = earlier(deadline, phones);

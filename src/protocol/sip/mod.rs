@@ -17,6 +17,7 @@ pub mod redact;
 pub mod registration;
 pub mod route;
 pub mod session_timer;
+pub mod slip;
 pub mod stream;
 pub mod text;
 pub mod traffic;
@@ -26,6 +27,7 @@ pub mod wire;
 use admission::{Pace, Summary};
 use claims::Claims;
 use serde::{Deserialize, Serialize};
+use slip::{Reply, SlipId};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -223,6 +225,8 @@ pub enum Event {
     /// A stranger's message names this session, as somebody's would who wants to end or change it; it is dropped. Once for
     /// each session.
     Forged { leg: LegId, from: Peer, method: &'static str },
+    /// What became of a slip.
+    SlipEnded { slip: SlipId, reply: Reply },
     /// A message was dropped; for the counter and the log.
     Dropped { from: Peer, why: &'static str },
 }

@@ -23,6 +23,7 @@ use dutyline::protocol::rtp::relay::{Relay, Verdict};
 use dutyline::protocol::rtp::source::FRAME_BYTES;
 use dutyline::protocol::rtp::srtp::TAG;
 use dutyline::protocol::rtp::{Channel, Party, Sound};
+use dutyline::protocol::sip::slip::{Reply, SlipId};
 use dutyline::protocol::sip::{Account, Habits, Peer, Transmit, Transport};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -84,6 +85,8 @@ pub struct Daemon {
     pub live: Vec<(Mono, Live)>,
     /// How parties were heard, as it was told.
     pub heard: Vec<(Mono, CallId, Party, Quality)>,
+    /// What became of what was said to telephones.
+    pub slips: Vec<(SlipId, Reply)>,
     pub sip: VecDeque<Transmit>,
     pub rtp: VecDeque<(u16, SocketAddr, Vec<u8>)>,
     pub drained: bool,
@@ -145,6 +148,7 @@ impl Daemon {
             finished: vec![],
             live: vec![],
             heard: vec![],
+            slips: vec![],
             sip: VecDeque::new(),
             rtp: VecDeque::new(),
             drained: false,
@@ -377,6 +381,7 @@ impl Daemon {
             Output::Heard { call, party, quality } => {
                 self.heard.push((now.mono, call, party, quality));
             }
+            Output::SlipEnded { slip, reply } => self.slips.push((slip, reply)),
             Output::Media(command) => {
                 if let Some(call) = self.relay.handle_command(command, now.mono) {
                     self.is_finished(call, now);

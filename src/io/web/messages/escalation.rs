@@ -87,6 +87,7 @@ macro_rules! with_escalation {
         notice_sending: "发送中", "Sending";
         notice_again: "待重试", "To be tried again";
         notice_accepted: "已受理", "Accepted";
+        notice_delivered: "已送达", "Delivered";
         notice_failed: "未发出", "Failed";
         notice_dropped: "不再需要", "Not needed";
         notice_tries: "次数", "Tries";
@@ -100,5 +101,6 @@ macro_rules! with_escalation {
         channel_mail: "邮件", "mail";
         channel_sms: "短信", "SMS";
         channel_modem: "短信猫", "GSM modem";
+        channel_sip_message: "话机文字", "text on a telephone";
     } };
 }

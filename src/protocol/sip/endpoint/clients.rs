@@ -6,6 +6,7 @@ use crate::protocol::name::Name;
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::sip::draft::Draft;
 use crate::protocol::sip::message::{Method, Response, reason};
+use crate::protocol::sip::slip::{Reply, SlipId};
 use crate::protocol::sip::transaction::{
     ClientStep, Finish, InviteClient, PATIENCE, RequestClient,
 };
@@ -79,6 +80,9 @@ pub enum Purpose {
         leg: Option<LegId>,
         trusted: bool,
     },
+    Slip {
+        slip: SlipId,
+    },
 }
 
 impl Purpose {
@@ -93,6 +97,7 @@ impl Purpose {
             Purpose::Register { .. }
             | Purpose::Options { .. }
             | Purpose::Info { .. }
+            | Purpose::Slip { .. }
             | Purpose::Orphan
             | Purpose::Cancel => None,
         }
@@ -251,6 +256,7 @@ impl Endpoint {
             | Purpose::Notify { .. }
             | Purpose::Offer { trusted: false, .. }
             | Purpose::Info { .. }
+            | Purpose::Slip { .. }
             | Purpose::Bye { .. } => Proof::None,
         };
         self.start_proved(draft, purpose, proof, now)
@@ -265,6 +271,9 @@ impl Endpoint {
     ) -> ClientKey {
         let nonce = self.random.token();
         let branch = self.marks.branch(&nonce, &draft.call_id, draft.cseq);
+        if matches!(purpose, Purpose::Slip { .. }) {
+            self.fit_slip(&mut draft, &branch);
+        }
         let mut sent = draft.write(&self.account, &branch);
         let grown = self.grow(&mut draft, sent.bytes.len(), now);
         if grown {
@@ -392,6 +401,7 @@ impl Endpoint {
             Purpose::Options { peer } => {
                 self.on_options_answer(key, peer, response.status, now);
             }
+            Purpose::Slip { slip } => self.on_slip_response(slip, response.status),
             Purpose::Register { .. }
             | Purpose::Prack { .. }
             | Purpose::Notify { .. }
@@ -421,6 +431,8 @@ impl Endpoint {
             }
             Purpose::Bye { leg, .. } => self.on_bye_over(leg),
             Purpose::Notify { leg, .. } => self.on_notify_over(leg, status, now),
+            Purpose::Slip { slip } if status == 408 => self.on_slip_over(slip, Reply::Silence),
+            Purpose::Slip { slip } => self.on_slip_over(slip, Reply::NotSent("unreachable")),
             // The route has its own patience; on a key nothing depends.
             Purpose::Cancel | Purpose::Orphan | Purpose::Options { .. } | Purpose::Info { .. } => {}
         }
@@ -431,6 +443,7 @@ impl Endpoint {
         match purpose {
             Purpose::Invite { leg } => self.set_call_client(leg, again),
             Purpose::Offer { leg, .. } => self.set_offer_client(leg, again),
+            Purpose::Slip { slip } => self.set_slip_client(slip, again),
             Purpose::Register { .. }
             | Purpose::Orphan
             | Purpose::Options { .. }

@@ -78,11 +78,7 @@ impl Endpoint {
         timer: &mut SessionTimer,
     ) -> Draft {
         let account = &self.account;
-        let is_uri = ["sip:", "sips:", "tel:"].iter().any(|scheme| call.target.starts_with(scheme));
-        let target = match is_uri {
-            true => call.target.clone(),
-            false => draft::number_uri(account, &call.target),
-        };
+        let target = draft::target_uri(account, &call.target);
         let user = call.from_user.as_ref().unwrap_or(&account.user);
         let from = draft::name_addr(&call.display, &draft::number_uri(account, user));
         let mut headers = vec![

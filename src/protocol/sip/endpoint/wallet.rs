@@ -129,6 +129,7 @@ impl Endpoint {
             | Purpose::Offer { trusted, .. }
             | Purpose::Info { trusted, .. }
             | Purpose::Bye { trusted, .. } => trusted,
+            Purpose::Slip { slip } => self.is_slip_by_pbx(slip),
             Purpose::Cancel | Purpose::Orphan | Purpose::Options { .. } => false,
         };
         let asked = client.draft.peer.addr.ip();
@@ -166,6 +167,7 @@ impl Endpoint {
                 })
             }
             Purpose::Bye { leg: None, .. }
+            | Purpose::Slip { .. }
             | Purpose::Invite { .. }
             | Purpose::Orphan
             | Purpose::Options { .. }

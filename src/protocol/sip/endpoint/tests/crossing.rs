@@ -142,6 +142,7 @@ impl Ledger {
                 | Event::TurnedAway(_)
                 | Event::Intruded(_)
                 | Event::Forged { .. }
+                | Event::SlipEnded { .. }
                 | Event::Dropped { .. } => continue,
             };
             assert!(self.open.contains_key(&leg), "{event:?}");

@@ -12,6 +12,7 @@ mod phones;
 mod provisional;
 mod referring;
 mod refreshes;
+mod slips;
 mod torture;
 
 use super::legs::State;
