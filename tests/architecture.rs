@@ -103,6 +103,7 @@ const WORLDLY: &[&str] = &[
 /// else by its segments in a row.
 const DOORS: &[(&str, &[&str])] = &[
     ("rmp_serde", &["src/io/checkpoint.rs"]),
+    ("memchr", &["src/protocol/sip/lines.rs"]),
     ("rsip", &["src/protocol/sip/message.rs", "src/protocol/sip/message/"]),
     ("rtp_rs", &["src/protocol/rtp/packet.rs"]),
     ("aes", &["src/protocol/rtp/srtp/cipher.rs"]),

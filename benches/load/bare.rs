@@ -3,7 +3,7 @@
 
 use crate::cores;
 use crate::phones::{FRAME, HERE, Phones, Run, cpu_of};
-use dutyline::io::media;
+use dutyline::io::priority;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 use std::io::{BufRead, BufReader, Write};
@@ -39,7 +39,7 @@ impl Bare {
     }
 
     fn run(mut self, stop: &AtomicBool) {
-        media::ask_for_fifo();
+        priority::real_time();
         let mut events = Events::with_capacity(1024);
         let mut buffer = [0; 1500];
         while !stop.load(Ordering::Relaxed) {

@@ -15,6 +15,7 @@ mod kept;
 pub use kept::Kept;
 
 use crate::duty::checkpoint::{Changes, Checkpoint, FORMAT, Key, Piece};
+use crate::io::priority;
 use crate::io::tape::boot_id;
 use crate::protocol::now::{Mono, Now};
 use chrono::{DateTime, Utc};
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
 const MAGIC: &[u8; 8] = b"DUTYCALL";
@@ -39,7 +40,6 @@ const HEADER: usize = 36;
 const GROWTH: usize = 1024 * 1024;
 /// Of a new file, written at once.
 const CHUNK: usize = 64 * 1024;
-const NICENESS: libc::c_int = -15;
 /// Records written at once in a window; what changes after these waits for the next one.
 const BURST: u32 = 8;
 const WINDOW: Duration = Duration::from_millis(100);
@@ -217,17 +217,21 @@ pub struct Pen {
 }
 
 impl Pen {
-    /// Waits until there is room for a change.
+    /// Waits until a change would be written at once.
     ///
     /// # Errors
     /// When the thread is gone.
     pub async fn room(&self) -> Result<(), mpsc::error::SendError<()>> {
+        self.kept.rested().await;
         self.changes.reserve().await.map(drop)
     }
 
-    /// Tells of the change where there is room for it; never waits.
+    /// Tells of the change where it would be written at once; never waits. While the thread rests, what changes
+    /// gathers with whoever tells of it, and is written together.
     pub fn tell(&mut self, change: impl FnOnce() -> Changes) {
-        if let Ok(room) = self.changes.try_reserve() {
+        if !self.kept.rests()
+            && let Ok(room) = self.changes.try_reserve()
+        {
             room.send(change());
             self.told += 1;
         }
@@ -246,15 +250,6 @@ impl Keeper {
             Ok(log) => log.end(how, crate::io::clock::now()),
             Err(_) => error!("the thread that keeps the calls panicked"),
         }
-    }
-}
-
-/// On a busy host too, a phone that rings is soon known to the next run; as far as it is permitted.
-fn go_first() {
-    // SAFETY: 0 is the calling thread, whose niceness alone is changed.
-    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) } != 0 {
-        let fault = io::Error::last_os_error();
-        debug!(%fault, "what a next run must know is written at ordinary priority");
     }
 }
 
@@ -300,7 +295,7 @@ impl Log {
         mut changes: mpsc::Receiver<Changes>,
         kept: &Kept,
     ) -> Self {
-        go_first();
+        priority::first();
         kept.begin();
         if let Some(at) = self.at {
             let pieces = left.into_iter().map(|(key, piece)| (key, Some(piece))).collect();

@@ -13,6 +13,7 @@ use crate::io::ladder::Traces;
 use crate::io::listening;
 use crate::io::logbook::Teller;
 use crate::io::media::Media;
+use crate::io::priority;
 use crate::io::pulse::Pulse;
 use crate::io::slips;
 use crate::io::status::Board;
@@ -127,6 +128,7 @@ impl Sockets {
 pub fn start(sockets: Sockets, plan: LinePlan, wiring: Wiring) -> std::io::Result<Line> {
     let (done, ended) = oneshot::channel();
     let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
+        priority::first();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -294,7 +296,11 @@ impl Control {
         while let Some(transmit) = self.held.poll(self.keeper.kept.written(), clock::mono()) {
             self.send(transmit);
         }
-        self.keeper.kept.hurry(!self.held.is_empty());
+        let waits = !self.held.is_empty();
+        self.keeper.kept.hurry(waits);
+        if waits && self.switchboard.is_changed() {
+            self.keep();
+        }
     }
 
     /// Whoever waits for a keeper that is gone waits no longer.
@@ -326,6 +332,7 @@ impl Control {
     }
 
     async fn keep_last(&mut self) {
+        self.keeper.kept.hurry(true);
         // Where there is no room in time, nothing is told.
         let _ = tokio::time::timeout(KEEP_WITHIN, self.keeper.room()).await;
         self.keep();

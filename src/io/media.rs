@@ -1,9 +1,9 @@
 //! RTP sockets; turns the relay; feeds the tape's ring. For a packet nothing here allocates, locks or touches the disk;
 //! a command may allocate.
 
-use super::clock;
 use super::tape::record::{Head, Kind};
 use super::tape::{self, TapeFeed, TapeHead};
+use super::{clock, priority};
 use crate::protocol::now::Mono;
 use crate::protocol::rtp::relay::{REPORT_ROOM, Relay, Tag, Verdict};
 use crate::protocol::rtp::source::FRAME_BYTES;
@@ -30,7 +30,6 @@ const BESIDE: usize = 1 << 20;
 /// When to try again after the tape's ring had no room for a mark, and how often at the end.
 const RING_IS_FULL: Duration = Duration::from_millis(20);
 const LAST_TRIES: usize = 25;
-const FIFO_PRIORITY: libc::c_int = 20;
 /// Expedited forwarding (RFC 3246), as telephones mark their voice.
 const VOICE_TOS: u32 = 0xb8;
 
@@ -93,7 +92,7 @@ pub fn start(
     let realtime = plan.realtime;
     let thread = Builder::new().name("media".into()).spawn(move || {
         if realtime {
-            ask_for_fifo();
+            priority::real_time();
         }
         turner.run();
     })?;
@@ -430,19 +429,6 @@ fn bind(plan: &MediaPlan, place: u32) -> io::Result<(UdpSocket, u16)> {
     };
     socket.bind(&address.into()).map_err(named)?;
     Ok((UdpSocket::from_std(socket.into()), port))
-}
-
-/// Real-time priority for the calling thread, where that is permitted: voice goes before everything else on the host.
-pub fn ask_for_fifo() {
-    let wanted = libc::sched_param { sched_priority: FIFO_PRIORITY };
-    // SAFETY: 0 is the calling thread and `wanted` a valid sched_param.
-    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const wanted) };
-    if result == 0 {
-        tracing::info!(priority = FIFO_PRIORITY, "the media thread runs as SCHED_FIFO");
-    } else {
-        let fault = io::Error::last_os_error();
-        tracing::warn!(%fault, "SCHED_FIFO is not permitted: voice may stutter on a busy host; set LimitRTPRIO=20 or CAP_SYS_NICE");
-    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod open_matters;
 pub mod orphans;
 pub mod peaks;
+pub mod priority;
 pub mod prompts;
 pub mod proof;
 pub mod pulse;

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Timed<K, V> {
     all: BTreeMap<K, Slot<V>>,
     order: BTreeSet<(Mono, K)>,
-    /// Their deadlines may be others by now.
-    moved: BTreeSet<K>,
+    /// Those whose slots say so, and some that are gone since.
+    moved: Vec<K>,
 }
 
 #[derive(Debug)]
@@ -19,19 +19,21 @@ struct Slot<V> {
     thing: V,
     /// Its place in the order.
     at: Option<Mono>,
+    /// Its deadline may be another by now.
+    moved: bool,
 }
 
 impl<K, V> Default for Timed<K, V> {
     fn default() -> Self {
-        Self { all: BTreeMap::new(), order: BTreeSet::new(), moved: BTreeSet::new() }
+        Self { all: BTreeMap::new(), order: BTreeSet::new(), moved: vec![] }
     }
 }
 
 impl<K: Ord + Clone, V> Timed<K, V> {
     pub fn insert(&mut self, key: K, thing: V) -> Option<V> {
         let before = self.remove(&key);
-        self.moved.insert(key.clone());
-        self.all.insert(key, Slot { thing, at: None });
+        self.moved.push(key.clone());
+        self.all.insert(key, Slot { thing, at: None, moved: true });
         before
     }
 
@@ -49,8 +51,8 @@ impl<K: Ord + Clone, V> Timed<K, V> {
 
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let slot = self.all.get_mut(key)?;
-        if !self.moved.contains(key) {
-            self.moved.insert(key.clone());
+        if !std::mem::replace(&mut slot.moved, true) {
+            self.moved.push(key.clone());
         }
         Some(&mut slot.thing)
     }
@@ -73,8 +75,9 @@ impl<K: Ord + Clone, V> Timed<K, V> {
 
     /// Puts what was given out since into the order again.
     pub fn settle(&mut self, deadline: impl Fn(&V) -> Option<Deadline>) {
-        for key in std::mem::take(&mut self.moved) {
+        for key in self.moved.drain(..) {
             let Some(slot) = self.all.get_mut(&key) else { continue };
+            slot.moved = false;
             let at = deadline(&slot.thing).map(|(at, _)| at);
             if at == slot.at {
                 continue;
@@ -90,7 +93,8 @@ impl<K: Ord + Clone, V> Timed<K, V> {
     /// The first deadline of all.
     pub fn first(&self, deadline: impl Fn(&V) -> Option<Deadline>) -> Option<Deadline> {
         let of = |key: &K| deadline(self.get(key)?);
-        let settled = self.order.iter().find(|(_, key)| !self.moved.contains(key));
+        let stays = |key: &K| self.all.get(key).is_some_and(|slot| !slot.moved);
+        let settled = self.order.iter().find(|(_, key)| stays(key));
         let settled = settled.and_then(|(_, key)| of(key));
         self.moved.iter().map(of).fold(settled, earlier)
     }

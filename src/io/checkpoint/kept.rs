@@ -11,6 +11,8 @@ pub struct Kept {
     /// Changes that are written, or came to nothing: nobody waits for those.
     written: AtomicU64,
     hurry: AtomicBool,
+    resting: AtomicBool,
+    rested: Notify,
     writer: OnceLock<Thread>,
     news: Notify,
 }
@@ -28,6 +30,18 @@ impl Kept {
             && let Some(writer) = self.writer.get()
         {
             writer.unpark();
+        }
+    }
+
+    /// The writer pauses, and nobody waits for it.
+    pub fn rests(&self) -> bool {
+        self.resting.load(Ordering::Acquire) && !self.hurry.load(Ordering::Acquire)
+    }
+
+    /// Until the writer does not rest.
+    pub async fn rested(&self) {
+        while self.rests() {
+            self.rested.notified().await;
         }
     }
 
@@ -49,13 +63,16 @@ impl Kept {
 
     pub(super) fn rest(&self, time: Duration) {
         let began = Instant::now();
+        self.resting.store(true, Ordering::Release);
         while !self.hurry.load(Ordering::Acquire) {
             let left = time.saturating_sub(began.elapsed());
             if left.is_zero() {
-                return;
+                break;
             }
             thread::park_timeout(left);
         }
+        self.resting.store(false, Ordering::Release);
+        self.rested.notify_one();
     }
 }
 
@@ -75,11 +92,12 @@ mod tests {
                 kept.rest(Duration::from_secs(600));
             }
         });
-        while kept.written() == 0 {
+        while !kept.rests() {
             thread::yield_now();
         }
-        assert!(!writer.is_finished());
+        assert!(kept.written() == 1 && !writer.is_finished());
         kept.hurry(true);
+        assert!(!kept.rests(), "what changes is taken at once");
         writer.join().unwrap();
         kept.hurry(false);
         kept.rest(Duration::from_millis(1));

@@ -45,15 +45,20 @@ impl Teller {
 impl Told {
     /// Waits for a fact, and gives all that are there; `None` when nothing will come any more.
     pub async fn next(&mut self) -> Option<Vec<Noted>> {
-        let mut told = vec![self.queue.recv().await?];
-        let gathered = Instant::now() + self.gather;
+        let mut told: Vec<Noted> = vec![];
         loop {
-            told.extend(self.rest());
-            let awaited = told.iter().any(|noted| noted.fact.is_awaited());
-            if awaited || timeout_at(gathered, self.awaited.notified()).await.is_err() {
+            let gathered = Instant::now() + self.gather;
+            // While calls come and go, a fact for which nobody waits wakes nobody.
+            let mut late = false;
+            while !late {
+                late = timeout_at(gathered, self.awaited.notified()).await.is_err();
                 told.extend(self.rest());
-                return Some(told);
+                let awaited = told.iter().any(|noted| noted.fact.is_awaited());
+                if awaited || late && !told.is_empty() {
+                    return Some(told);
+                }
             }
+            told.push(self.queue.recv().await?);
         }
     }
 

@@ -34,6 +34,7 @@ pub use header::boot_id;
 pub use recall::Recall;
 pub use ring::{TapeFeed, TapeHead, ring};
 
+use crate::io::priority;
 use crate::protocol::rtp::sound::Fault;
 use crate::protocol::rtp::{Codec, Party};
 use chrono::{DateTime, Utc};
@@ -182,7 +183,10 @@ pub fn start(plan: TapePlan, feed: TapeFeed, events: mpsc::UnboundedSender<Event
         threads: vec![
             named("spill", faults.clone(), move || spill.run()),
             named("tape", faults.clone(), move || writer.run()),
-            named("recorder", faults, move || recorder.run()),
+            named("recorder", faults, move || {
+                priority::last();
+                recorder.run();
+            }),
         ],
     }
 }

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod draft;
 pub mod endpoint;
 pub mod flow;
+pub mod lines;
 pub mod mark;
 pub mod message;
 pub mod phones;

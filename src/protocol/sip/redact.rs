@@ -1,5 +1,7 @@
 //! A message as it may be kept: whole, but for credentials, keys and digits that somebody pressed.
 
+use super::lines::lines;
+
 /// Bytes kept of one message.
 pub const KEPT_MAX: usize = 16 * 1024;
 
@@ -11,7 +13,7 @@ const SECRET_LINES: [&[u8]; 3] = [b"a=crypto:", b"a=key-mgmt:", b"k="];
 
 /// The value of Call-ID (`i`), as it stands; the first where there are several.
 pub fn call_id(message: &[u8]) -> Option<&[u8]> {
-    let head = message.split(|&b| b == b'\n').skip_while(|line| line.trim_ascii().is_empty());
+    let head = lines(message).skip_while(|line| line.trim_ascii().is_empty());
     head.skip(1).take_while(|line| !line.trim_ascii().is_empty()).find_map(|line| {
         let colon = line.iter().position(|&b| b == b':')?;
         let name = line[..colon].trim_ascii_end();
@@ -25,7 +27,7 @@ pub fn call_id(message: &[u8]) -> Option<&[u8]> {
 pub fn keepable(message: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(message.len().min(KEPT_MAX) + CUT.len());
     let (mut in_head, mut begun, mut secret, mut digits) = (true, false, false, false);
-    for line in message.split_inclusive(|&b| b == b'\n') {
+    for line in lines(message) {
         if kept.len() + line.len() > KEPT_MAX {
             kept.extend_from_slice(CUT);
             break;

@@ -1,5 +1,6 @@
 //! How many messages of which kind came and went. What a peer writes becomes one of a few known names, or "other".
 
+use super::lines::lines;
 use std::collections::BTreeMap;
 
 /// RFC 3261 and its extensions (the registry of SIP methods).
@@ -60,7 +61,7 @@ pub fn method(message: &[u8]) -> &'static str {
 }
 
 fn read(message: &[u8]) -> Option<(&'static str, Option<u16>)> {
-    let mut lines = message.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut lines = lines(message).map(<[u8]>::trim_ascii);
     let start = lines.next()?;
     let Some(status) = start.strip_prefix(b"SIP/2.0 ") else {
         let (method, _) = start
@@ -80,7 +81,7 @@ fn read(message: &[u8]) -> Option<(&'static str, Option<u16>)> {
 
 /// Of a message that nobody has read yet, as it stands.
 pub fn call_id(message: &[u8]) -> Option<&[u8]> {
-    let lines = message.split(|byte| *byte == b'\n').skip(1).map(<[u8]>::trim_ascii);
+    let lines = lines(message).skip(1).map(<[u8]>::trim_ascii);
     lines.take_while(|line| !line.is_empty()).find_map(|line| {
         let (name, value) = line.split_at_checked(line.iter().position(|byte| *byte == b':')?)?;
         let name = name.trim_ascii();

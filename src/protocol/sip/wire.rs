@@ -3,6 +3,9 @@
 
 mod names;
 
+pub use names::is_token;
+
+use super::lines::end_of_line;
 use names::header_name;
 use std::borrow::Cow;
 
@@ -115,11 +118,6 @@ pub fn decimal(value: &[u8], max: u64) -> Option<u64> {
     (number <= max).then_some(number)
 }
 
-/// §25.1 `token`.
-pub fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
-}
-
 /// Cuts at commas outside quotes and angle brackets; empty elements are left out.
 pub fn split_commas(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     split_outside(value, b',').map(<[u8]>::trim_ascii).filter(|part| !part.is_empty())
@@ -175,7 +173,7 @@ impl<'a> Lines<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let Some(end) = self.rest.iter().position(|&b| b == b'\n') else {
+        let Some(end) = end_of_line(self.rest) else {
             self.defect.get_or_insert("line without end");
             return Some(std::mem::take(&mut self.rest));
         };
@@ -314,7 +312,11 @@ impl Writer {
     }
 
     pub fn header(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Self {
-        self.0.extend(name.bytes().filter(|&b| is_token(b)));
+        if name.bytes().all(is_token) {
+            self.0.extend_from_slice(name.as_bytes());
+        } else {
+            self.0.extend(name.bytes().filter(|&b| is_token(b)));
+        }
         self.0.extend_from_slice(b": ");
         self.push_line(value.as_ref());
         self
@@ -360,11 +362,15 @@ impl Writer {
     }
 
     fn push_line(&mut self, line: &[u8]) {
-        let mut before = 0;
-        for &byte in line {
-            let breaks = matches!(byte, b'\r' | b'\n') || byte == 0 && before != b'\\';
-            self.0.push(if breaks { b' ' } else { byte });
-            before = byte;
+        if line.iter().fold(false, |odd, byte| odd | matches!(byte, b'\r' | b'\n' | 0)) {
+            let mut before = 0;
+            for &byte in line {
+                let breaks = matches!(byte, b'\r' | b'\n') || byte == 0 && before != b'\\';
+                self.0.push(if breaks { b' ' } else { byte });
+                before = byte;
+            }
+        } else {
+            self.0.extend_from_slice(line);
         }
         self.0.extend_from_slice(b"\r\n");
     }

@@ -26,6 +26,27 @@ const FREQUENT: [&str; 20] = [
     "authorization",
 ];
 
+/// §25.1 `token`.
+pub fn is_token(byte: u8) -> bool {
+    TOKEN[usize::from(byte)]
+}
+
+const TOKEN: [bool; 256] = {
+    let mut token = [false; 256];
+    let mut byte = 0;
+    while byte < token.len() {
+        token[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"-.!%*_+`'~";
+    let mut at = 0;
+    while at < others.len() {
+        token[others[at] as usize] = true;
+        at += 1;
+    }
+    token
+};
+
 /// In long form and lower case.
 pub fn header_name(written: &[u8]) -> Cow<'static, str> {
     if let [letter] = written {
