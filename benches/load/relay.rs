@@ -5,6 +5,7 @@ use crate::{bare, cores};
 use dutyline::io::clock;
 use dutyline::io::media::{self, MediaPlan};
 use dutyline::io::tape::{self, TapePlan};
+use dutyline::protocol::places::Places;
 use dutyline::protocol::rtp::{Channel, Command, Party, Stream};
 use std::fs;
 use std::thread;
@@ -36,8 +37,13 @@ fn ours(calls: usize, seconds: u64) -> Run {
     let (data, recordings) = (folder.path().join("data"), folder.path().join("recordings"));
     let plan = TapePlan { data, recordings, open: [].into() };
     let (told, _heard) = mpsc::unbounded_channel();
-    let media =
-        MediaPlan { listen: HERE, first_port: 12_000, channels: calls as u16 * 2, realtime: true };
+    let media = MediaPlan {
+        listen: HERE,
+        first_port: 12_000,
+        channels: calls as u16 * 2,
+        realtime: true,
+        places: Places::default(),
+    };
     let (events, mut sealed) = mpsc::unbounded_channel();
     let (media, tape, ports) = cores::apart(|| {
         let (media, feed, ports) = media::start(media, Vec::new(), told).unwrap();

@@ -1,13 +1,15 @@
 //! From the file's text to the checked configuration.
 
 use super::faults::{Fault, Say, say};
-use super::reader::{self, Reader, Section, address, boolean, ip, number, text};
-use super::{Config, Environment, Measured, Media, Storage, Web};
+use super::reader::{self, Reader, Section, address, boolean, ip, list, number, text};
+use super::registrar::network;
+use super::{Config, Environment, Measured, Media, PbxAddress, Storage, Web};
 use super::{
     answering, call_list, callers, channels, dial, heartbeat, keeping, ladders, lamp, leaders,
     line, registrar, roll_call, self_test, witness,
 };
 use crate::duty::line_plan::{Phone, SrtpPlan};
+use crate::protocol::places::{PLACES_MAX, Places};
 use crate::protocol::sdp::Policy;
 use crate::protocol::sip::Transport;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -80,6 +82,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         );
         reader.fault(None, "self_test", fault);
     }
+    warn_of_a_pbx_elsewhere(reader, &line.pbx, &media.places);
     if line.transport != Transport::Tls {
         warn_of_readable_keys(reader, media.srtp, &phones);
     }
@@ -119,6 +122,7 @@ fn media(reader: &Reader, mut section: Section<'_>, sip: Option<SocketAddr>) -> 
     let realtime = s.or("realtime", true, boolean);
     let line = s.or("srtp", Policy::Off, srtp);
     let leaders = s.or("srtp_leaders", line, srtp);
+    let places = places(reader, s);
     let place_of = |s: &mut Section<'_>, key| s.get(key).map_or(s.place(), |given| given.place);
     if !first.is_multiple_of(2) {
         let fault = say("RTP 端口要从偶数开始", "RTP ports start at an even number");
@@ -171,7 +175,38 @@ fn media(reader: &Reader, mut section: Section<'_>, sip: Option<SocketAddr>) -> 
         reserved: small(reserved)?,
         realtime,
         srtp: SrtpPlan { line, leaders },
+        places,
     })
+}
+
+fn places(reader: &Reader, s: &mut Section<'_>) -> Places {
+    let places = s.or("places", vec![], list(network));
+    if let Some(given) = s.get("places").filter(|_| places.len() > PLACES_MAX) {
+        let fault = say(
+            format!("最多 {PLACES_MAX} 个网段；请合并成大一些的"),
+            format!("at most {PLACES_MAX} networks: put some of them together"),
+        );
+        reader.fault(Some(given.place), given.field, fault);
+    }
+    Places::new(&places)
+}
+
+/// Most PBXs have the voice at their own address.
+fn warn_of_a_pbx_elsewhere(reader: &Reader, pbx: &[PbxAddress], places: &Places) {
+    for address in pbx {
+        if let PbxAddress::At(address) = address
+            && !places.permits(address.ip())
+        {
+            let ip = address.ip();
+            let warning = say(
+                format!("交换机 {ip} 不在 media.places 之内：语音经过它的通话都会被拒绝"),
+                format!(
+                    "the PBX {ip} is not within media.places: calls with their voice there are refused"
+                ),
+            );
+            reader.warn(None, "media.places", warning);
+        }
+    }
 }
 
 /// The keys stand in the signalling (RFC 4568 §9.1).

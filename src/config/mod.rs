@@ -33,6 +33,7 @@ use crate::duty::keeping::Rules;
 use crate::duty::line_plan::{Answering, Phone, SrtpPlan};
 use crate::duty::roll_call::RollCallPlan;
 use crate::duty::roster::{Role, Roster};
+use crate::protocol::places::Places;
 use crate::protocol::sip::{Habits, Transport, phones};
 use faults::{Fault, Faults, say};
 use std::collections::BTreeMap;
@@ -159,6 +160,8 @@ pub struct Media {
     pub reserved: u16,
     pub realtime: bool,
     pub srtp: SrtpPlan,
+    /// Where voice may be; empty for wherever parties say.
+    pub places: Places,
 }
 
 #[derive(Debug, Clone)]

@@ -131,6 +131,7 @@ fn media_plan(config: &Config) -> MediaPlan {
         first_port: config.media.first_port,
         channels: config.media.channels,
         realtime: config.media.realtime,
+        places: config.media.places,
     }
 }
 
@@ -161,6 +162,7 @@ fn line_plan(
         answer_supervision: line.answer_supervision,
         keys_in_voice: line.keys_in_voice,
         media_address: line.advertise,
+        places: config.media.places,
         rtp_ports,
         phones: config.phones.clone(),
         reserved_channels: usize::from(config.media.reserved),

@@ -15,6 +15,7 @@ use crate::duty::line_plan::{self, Answering, Begins};
 use crate::duty::roll_call::RollCallPlan;
 use crate::duty::roster::{Person, Role, Roster};
 use crate::io::clock;
+use crate::protocol::places::Places;
 use crate::protocol::sip::{Account, Habits, Peer, Transport};
 use anyhow::Context;
 use std::collections::BTreeMap;
@@ -215,6 +216,7 @@ fn config(
             reserved: 4,
             realtime: false,
             srtp: line_plan::SrtpPlan::default(),
+            places: Places::default(),
         },
         storage: storage(folder),
         web: Web { listen: SocketAddr::new(LOOPBACK, web) },

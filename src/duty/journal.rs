@@ -193,6 +193,11 @@ pub enum Fact {
         call: CallId,
         why: String,
     },
+    /// A leg was refused because it wanted its voice where, by the word of the site, none may be (reliability.md T6).
+    Misplaced {
+        call: CallId,
+        place: String,
+    },
     /// What a party sends is encrypted with a key that is not the agreed one: nobody hears it.
     Undecryptable {
         call: CallId,

@@ -2,6 +2,7 @@
 
 use super::call::arrival::CallerRules;
 use super::dial_plan::DialPlan;
+use crate::protocol::places::Places;
 use crate::protocol::sdp::Policy;
 use crate::protocol::sip::{Account, phones};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ pub struct LinePlan {
     pub keys_in_voice: bool,
     /// Address in our session descriptions.
     pub media_address: IpAddr,
+    /// Where parties may be heard, beside where they say; all of them may say so where it is empty.
+    pub places: Places,
     /// RTP port of each channel, in the order of [`crate::protocol::rtp::Channel`].
     pub rtp_ports: Vec<u16>,
     /// Officers' phones in the order of the ring plan.

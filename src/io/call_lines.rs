@@ -86,6 +86,7 @@ impl CallLines {
             | Fact::LineUp
             | Fact::LineDown { .. }
             | Fact::NotSecret { .. }
+            | Fact::Misplaced { .. }
             | Fact::Undecryptable { .. }
             | Fact::Elsewhere { .. }
             | Fact::Forged { .. }

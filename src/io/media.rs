@@ -5,6 +5,7 @@ use super::tape::record::{Head, Kind};
 use super::tape::{self, TapeFeed, TapeHead};
 use super::{clock, priority};
 use crate::protocol::now::Mono;
+use crate::protocol::places::Places;
 use crate::protocol::rtp::relay::{REPORT_ROOM, Relay, Tag, Verdict};
 use crate::protocol::rtp::source::FRAME_BYTES;
 use crate::protocol::rtp::{self, Channel, Command, packet, srtp};
@@ -42,6 +43,8 @@ pub struct MediaPlan {
     pub channels: u16,
     /// Ask for `SCHED_FIFO`; goes on without where it is not permitted.
     pub realtime: bool,
+    /// Gateways of the site, from where a party may be heard too.
+    pub places: Places,
 }
 
 /// Gives commands to the media thread. Dropping it stops the thread.
@@ -81,7 +84,7 @@ pub fn start(
         poll,
         sockets,
         beside,
-        relay: Relay::new(plan.channels, prompts, clock::random()),
+        relay: Relay::new(plan.channels, prompts, clock::random()).beside(plan.places),
         commands,
         buffer: vec![0; packet::BYTES_MAX + srtp::TAG].into(),
         tape,

@@ -4,6 +4,7 @@
 pub mod gsm;
 pub mod name;
 pub mod now;
+pub mod places;
 pub mod random;
 pub mod rtp;
 pub mod sdp;

@@ -35,6 +35,30 @@ fn sig_04_the_second_address_is_in_use_within_five_seconds() {
     assert_eq!(standby.count("REFUSED"), 0);
 }
 
+/// A caller who wants our voice sent to a third, in his INVITE and in the middle of a call.
+#[test]
+fn rel_t6_voice_goes_to_no_place_that_the_site_has_not_named() {
+    let Some(room) = Room::open() else { return };
+    let _far_end = FarEnd::start(&room.ports);
+    let media = "places = [\"127.0.0.0/8\"]\n";
+    let daemon = room.daemon(&Plan { phones: &[("9200", 20)], media, ..Plan::default() });
+    let mut caller = TrunkCaller::new(&room.ports, "13800130007");
+    let away = caller.offer().replace("c=IN IP4 127.0.0.1", "c=IN IP4 192.0.2.66");
+    assert_eq!(caller.call_offering("1001", &away), 488);
+    let told = "SELECT group_concat(detail, ' ') FROM audit WHERE action = 'call.misplaced'";
+    daemon.row_is(told, "192.0.2.66");
+    assert_eq!(daemon.row("SELECT disposition FROM call"), "failed", "and it is a row");
+    let mut caller = TrunkCaller::new(&room.ports, "13800130008");
+    assert_eq!(caller.call("1001"), 200);
+    daemon.row_is("SELECT count(*) FROM call WHERE state = 'in_call'", "1");
+    let away = away.replace("192.0.2.66", "192.0.2.67");
+    assert_eq!(caller.reinvite(&away), 488);
+    daemon.row_is(told, "192.0.2.66 192.0.2.67");
+    assert_eq!(daemon.row("SELECT count(*) FROM call WHERE state = 'in_call'"), "1", "it goes on");
+    caller.hang_up();
+    daemon.row_is("SELECT count(*) FROM call WHERE disposition = 'answered'", "1");
+}
+
 /// The PBX is killed in the middle of a call and comes back without memory.
 #[test]
 fn rel_21_a_restarted_pbx_is_registered_with_within_half_a_minute() {

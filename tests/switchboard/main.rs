@@ -18,8 +18,10 @@ use dutyline::duty::ids::AttemptId;
 use dutyline::duty::journal::{AttemptResult, Disposition, Fact, Urgency};
 use dutyline::duty::prompts;
 use dutyline::duty::switchboard::{AckOutcome, Input, Unwanted};
+use dutyline::protocol::places::Places;
 use dutyline::protocol::rtp::{self, Codec, Command, Party};
 use dutyline::protocol::sdp::{self, Direction};
+use dutyline::protocol::sip::phones::Network;
 use dutyline::protocol::sip::{Event, LegId};
 use world::{World, ms, phone, seconds};
 
@@ -506,6 +508,64 @@ fn sig_15_the_caller_holds_and_resumes() {
     assert_eq!(world.ending(world.calls()[0]), None);
     world.hang_up(officer);
     assert!(world.ending(world.calls()[0]).is_some());
+}
+
+/// The whole description, with its audio at this address.
+fn at_place(place: &str) -> Vec<u8> {
+    let text = String::from_utf8(described("4000 RTP/AVP 8\r\n")).unwrap();
+    let line = text.lines().find(|line| line.starts_with("c=")).unwrap().to_owned();
+    text.replace(&line, &format!("c=IN IP4 {place}")).into_bytes()
+}
+
+fn misplaced(world: &World) -> Vec<&str> {
+    let facts = world.facts.iter().filter_map(|fact| match fact {
+        Fact::Misplaced { place, .. } => Some(place.as_str()),
+        _ => None,
+    });
+    facts.collect()
+}
+
+#[test]
+fn rel_t6_a_description_that_names_a_place_where_no_voice_may_be_is_refused_and_told() {
+    let site = Places::new(&[Network { ip: [192, 0, 2, 0].into(), bits: 24 }]);
+    let mut world = one_phone().with_voice_within(site);
+    let caller = world.dial_with("101", at_place("203.0.113.9"));
+    assert_eq!(world.refused_with(caller), Some(488));
+    assert_eq!(world.ending(world.calls()[0]), Some((Disposition::Failed, None, 488)));
+    assert_eq!(misplaced(&world), ["203.0.113.9"]);
+    assert_eq!(world.rung("201"), None);
+    world.assert_clean();
+
+    let mut world = one_phone().with_voice_within(site);
+    let (_, officer) = talking(&mut world);
+    let before = agreed(&world);
+    world.in_dialog("INVITE", 1, "application/sdp", &at_place("203.0.113.10"));
+    let refused = world.from_board.iter().rev().find(|message| message.contains(" INVITE\r\n"));
+    assert!(refused.unwrap().starts_with("SIP/2.0 488"), "{refused:?}");
+    assert_eq!((agreed(&world), misplaced(&world)), (before, vec!["203.0.113.10"]));
+    // A hold in the old manner names no place.
+    world.in_dialog("INVITE", 2, "application/sdp", &at_place("0.0.0.0"));
+    assert!(world.from_board.last().unwrap().starts_with("SIP/2.0 200"));
+    world.in_dialog("ACK", 2, "", b"");
+    world.hang_up(officer);
+    assert_eq!(world.ending(world.calls()[0]).unwrap().0, Disposition::Answered);
+
+    let mut world = one_phone().with_voice_within(site);
+    let calling = world.dial_with("101", at_place("192.0.2.77"));
+    let (ringing, _) = world.rung("201").unwrap();
+    let answer = at_place("203.0.113.11");
+    world.pbx.answer(ringing, answer, world.now);
+    world.settle();
+    assert!(!world.is_answered(calling), "nobody's voice goes there");
+    assert_eq!(misplaced(&world), ["203.0.113.11"]);
+}
+
+#[test]
+fn rel_t6_where_the_site_names_no_places_voice_goes_wherever_a_party_says() {
+    let mut world = one_phone();
+    let caller = world.dial_with("101", at_place("203.0.113.9"));
+    assert_eq!(world.refused_with(caller), None);
+    assert!(world.rung("201").is_some() && misplaced(&world).is_empty());
 }
 
 #[test]

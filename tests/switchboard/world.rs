@@ -11,6 +11,7 @@ use dutyline::duty::ladder::Traced;
 use dutyline::duty::line_plan::{Answering, Begins, LinePlan, Phone, SrtpPlan};
 use dutyline::duty::switchboard::{AckOutcome, Errand, Input, LeaderCall, Output, Switchboard};
 use dutyline::protocol::now::{Mono, Now};
+use dutyline::protocol::places::Places;
 use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::quality::{Measured, Quality, Tally};
 use dutyline::protocol::rtp::{self, Channel, Codec, Command, Counts, Party, Prompt};
@@ -149,6 +150,7 @@ impl World {
             answer_supervision: true,
             keys_in_voice: false,
             media_address: BOARD.addr.ip(),
+            places: Places::default(),
             rtp_ports: (0..channels).map(|index| 20_000 + 2 * index).collect(),
             phones: phones.to_vec(),
             reserved_channels: reserved,
@@ -193,6 +195,15 @@ impl World {
     pub fn may_test_itself(mut self, user: &str) -> Self {
         self.plan.self_test = Some(user.to_owned());
         let random = Random::from_seed([98; 32]);
+        self.board = Switchboard::new(self.plan.clone(), random, self.now);
+        self.settle();
+        self
+    }
+
+    /// Voice may only be there.
+    pub fn with_voice_within(mut self, places: Places) -> Self {
+        self.plan.places = places;
+        let random = Random::from_seed([97; 32]);
         self.board = Switchboard::new(self.plan.clone(), random, self.now);
         self.settle();
         self

@@ -267,3 +267,23 @@ fn sig_20_tls_needs_something_to_check_the_certificate_with() {
     assert_eq!(fields(load(&with(&ca))), ["line.tls_ca"], "without TLS it means nothing");
     assert_eq!(fields(load(&with("sips = true\n"))), ["line.sips"]);
 }
+
+#[test]
+fn rel_t6_voice_may_be_everywhere_unless_the_site_names_its_places() {
+    let media = |text: &str| load(&format!("{RIGHT}\n[media]\n{text}"));
+    let somewhere = "203.0.113.9".parse().expect("an address");
+    assert!(media("").expect("right").config.media.places.permits(somewhere));
+    let loaded = media("places = [\"192.168.10.0/24\", \"10.1.2.3\"]").expect("right");
+    let places = loaded.config.media.places;
+    assert!(!places.permits(somewhere) && places.permits("10.1.2.3".parse().expect("one")));
+    assert!(loaded.warnings.list.iter().all(|one| one.field != "media.places"));
+    let elsewhere = media("places = [\"10.1.2.3\"]").expect("right").warnings;
+    assert!(elsewhere.list.iter().any(|one| one.field == "media.places"), "{elsewhere}");
+    for wrong in ["[\"10.1.2.3/33\"]", "[\"pbx\"]", "\"10.1.2.3\""] {
+        let faults = media(&format!("places = {wrong}")).expect_err(wrong);
+        assert_eq!(faults.list[0].field, "media.places", "{wrong}");
+    }
+    let many: Vec<_> = (0..9).map(|n| format!("\"10.0.{n}.0/24\"")).collect();
+    let faults = media(&format!("places = [{}]", many.join(", "))).expect_err("too many");
+    assert_eq!(faults.list[0].field, "media.places");
+}

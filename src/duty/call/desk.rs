@@ -117,7 +117,8 @@ impl Desk {
         let port = self.port(channel);
         let session_id = u64::from(self.random.u32());
         let key = MasterKey(self.random.bytes());
-        Local::plain(self.plan.media_address, port, session_id).secret(srtp, key)
+        let plain = Local::plain(self.plan.media_address, port, session_id);
+        plain.secret(srtp, key).within(self.plan.places)
     }
 
     /// A party is on, or moved: from now on its packets are taped.
@@ -162,15 +163,23 @@ impl Desk {
     /// What a caller offers, where the line may take it.
     pub fn first_offer(&mut self, call: CallId, sdp: &[u8], now: Now) -> Result<Session, SdpFault> {
         let session = sdp::parse(sdp)?;
-        session.meets(self.plan.srtp.line).inspect_err(|fault| {
-            self.note(Fact::NotSecret { call, why: fault.to_string() }, now);
-        })?;
+        let right = session.is_within(&self.plan.places, self.plan.media_address);
+        let right = right.and_then(|()| session.meets(self.plan.srtp.line));
+        right.inspect_err(|fault| self.note_fault(call, fault, now))?;
         Ok(session)
     }
 
-    /// That a leg came to nothing because it was not encrypted, or not as we can: never silently.
+    /// That a leg came to nothing because it was not encrypted, not as we can, or where it may not be: never silently.
     pub fn note_secrecy(&mut self, leg: LegId, fault: &SdpFault, now: Now) {
-        if let Some(call) = self.legs.get(&leg).copied().filter(|_| fault.is_about_secrecy()) {
+        if let Some(call) = self.legs.get(&leg).copied() {
+            self.note_fault(call, fault, now);
+        }
+    }
+
+    fn note_fault(&mut self, call: CallId, fault: &SdpFault, now: Now) {
+        if let Some(place) = fault.place() {
+            self.note(Fact::Misplaced { call, place: place.to_string() }, now);
+        } else if fault.is_about_secrecy() {
             self.note(Fact::NotSecret { call, why: fault.to_string() }, now);
         }
     }

@@ -51,8 +51,11 @@ impl Switchboard {
         {
             Ok(offer) => offer,
             Err(fault) => {
-                let secret = fault.is_about_secrecy();
-                self.count_refused(if secret { "not_secret" } else { "session_description" });
+                self.count_refused(match fault.place() {
+                    Some(_) => "media_place",
+                    None if fault.is_about_secrecy() => "not_secret",
+                    None => "session_description",
+                });
                 let answer = (fault.status(), None);
                 let why = fault.to_string();
                 return self.turn_away(id, leg, Disposition::Failed, answer, why, now);

@@ -27,6 +27,7 @@ impl Amiss {
                 self.0.insert(*call);
                 show_stray(since, *party, from, board);
             }
+            Fact::Misplaced { place, .. } => show_misplaced(since, place, board),
             Fact::Forged { from, method, .. } => show_forged(since, from, method, board),
             Fact::Ended { call, .. } => self.is_over(*call, since, board),
             Fact::AttemptEnded { attempt, .. } => self.is_over((*attempt).into(), since, board),
@@ -40,6 +41,7 @@ impl Amiss {
         board.update(|status| {
             status.alarms.retain(|key, alarm| match *key {
                 "stray" => !heard || now - alarm.since < STRAY,
+                "misplaced" => now - alarm.since < STRAY,
                 "forged" => now - alarm.since < FORGED,
                 _ => true,
             });
@@ -72,6 +74,20 @@ fn show_secrecy(noted: &Noted, board: &Board) {
 fn show(key: &'static str, alarm: Alarm, board: &Board) {
     warn!(key, alarm = %alarm.en, "a call is amiss");
     board.update(|status| drop(status.alarms.insert(key, alarm)));
+}
+
+/// Either the site has forgotten a gateway of its own, or somebody wants a call sent away.
+fn show_misplaced(since: DateTime<Utc>, place: &str, board: &Board) {
+    let alarm = Alarm {
+        since,
+        zh: format!(
+            "有一路通话要求把语音发往 {place}，不在 media.places 之内，已拒绝。如是本单位的网关或话机，请把它加进 media.places"
+        ),
+        en: format!(
+            "A leg wanted its voice at {place}, which is not within media.places, and was refused; add it there if it is a gateway or a telephone of the site"
+        ),
+    };
+    show("misplaced", alarm, board);
 }
 
 /// Either the party itself, whom nobody hears then, or a stranger.

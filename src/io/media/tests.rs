@@ -15,7 +15,13 @@ pub fn start_somewhere(
     events: &mpsc::UnboundedSender<rtp::Event>,
 ) -> (Media, TapeFeed, Vec<u16>) {
     let bound = somewhere(|first_port| {
-        let plan = MediaPlan { listen: HERE, first_port, channels, realtime: false };
+        let plan = MediaPlan {
+            listen: HERE,
+            first_port,
+            channels,
+            realtime: false,
+            places: Places::default(),
+        };
         start(plan, prompts.clone(), events.clone())
     });
     bound.unwrap()
@@ -68,7 +74,13 @@ fn a_taken_port_is_named_with_its_remedy() {
     let taken = phone();
     let port = taken.local_addr().unwrap().port();
     let (events, _seen) = mpsc::unbounded_channel();
-    let plan = MediaPlan { listen: HERE, first_port: port - 4, channels: 3, realtime: false };
+    let plan = MediaPlan {
+        listen: HERE,
+        first_port: port - 4,
+        channels: 3,
+        realtime: false,
+        places: Places::default(),
+    };
     let Err(fault) = start(plan, Vec::new(), events) else { panic!("bound twice") };
     let text = fault.to_string();
     assert!(text.contains("127.0.0.1") && text.contains("media.first_port"), "{text}");

@@ -97,6 +97,7 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
         Fact::FaxHeard { call } => fax::heard(sql, *call, now)?,
         Fact::Ended { .. } => ended(sql, &noted.fact, now)?,
         Fact::NotSecret { .. }
+        | Fact::Misplaced { .. }
         | Fact::Undecryptable { .. }
         | Fact::Elsewhere { .. }
         | Fact::Forged { .. } => amiss(sql, &noted.fact, now)?,
@@ -114,8 +115,7 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
         | Fact::AttemptKey { .. }
         | Fact::AttemptMute { .. } => on_attempt(sql, &noted.fact, now)?,
         Fact::AttemptHeard { .. } | Fact::AttemptTalks { .. } => {
-            let live = following::learnt(sql, &noted.fact, now)?;
-            return Ok(Applied { escalate: true, ..Applied::tell(live) });
+            return learnt(sql, &noted.fact, now);
         }
         Fact::Acknowledged { attempt, entry }
         | Fact::HandedOn { attempt, entry }
@@ -228,6 +228,12 @@ fn on_attempt(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<Live>> {
     }
 }
 
+/// A leader has come to know what it is about, which the escalation has to know of.
+fn learnt(sql: &Connection, fact: &Fact, now: Now) -> Result<Applied> {
+    let live = following::learnt(sql, fact, now)?;
+    Ok(Applied { escalate: true, ..Applied::tell(live) })
+}
+
 /// A phone comes into a call or goes out of it.
 fn on_phone(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<Live>> {
     match fact {
@@ -259,6 +265,7 @@ fn amiss(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<Live>> {
     let name = |party: &Party| format!("{party:?}").to_lowercase();
     let (call, rule, action, detail) = match fact {
         Fact::NotSecret { call, why } => (*call, SECRECY_RULE, "call.not_secret", why.clone()),
+        Fact::Misplaced { call, place } => (*call, PLACE_RULE, "call.misplaced", place.clone()),
         Fact::Undecryptable { call, party } => {
             (*call, SECRECY_RULE, "call.undecryptable", name(party))
         }

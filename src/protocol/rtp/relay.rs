@@ -19,6 +19,7 @@ use super::stream::Carried;
 use super::tones::Listener;
 use super::{Channel, Codec, Command, Counts, Event, Party, Prompt, Stream};
 use crate::protocol::now::{Deadline, Mono, earlier};
+use crate::protocol::places::Places;
 use crate::protocol::random::Random;
 use hearing::Voice;
 use lent::Lent;
@@ -52,6 +53,8 @@ pub struct Relay {
     report: Option<Mono>,
     reporting: bool,
     events: VecDeque<Event>,
+    /// Gateways, from where a party may be heard too.
+    places: Places,
     random: Random,
 }
 
@@ -130,8 +133,14 @@ impl Relay {
             report: None,
             reporting: false,
             events: VecDeque::with_capacity(usize::from(channels) * 4),
+            places: Places::default(),
             random,
         }
+    }
+
+    /// A party may be heard from there as from another port of its own address.
+    pub fn beside(self, places: Places) -> Self {
+        Self { places, ..self }
     }
 
     /// Carries out a command; one that names a channel that is not open has no effect. Gives the call whose tape is
@@ -373,7 +382,7 @@ impl Relay {
         let Some(slot) = self.slots.get_mut(usize::from(channel.0)) else { return };
         slot.tail = None;
         let mut lent = Lent::new((call, party), stream, (source, mask), reports, now);
-        lent.latch = lent.latch.after(slot.last);
+        lent.latch = lent.latch.after(slot.last).beside(self.places);
         slot.lent = Some(lent);
     }
 

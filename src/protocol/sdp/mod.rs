@@ -12,6 +12,7 @@ mod write;
 pub use crypto::{Policy, without_keys};
 pub use write::{answer, offer, offer_for};
 
+use super::places::Places;
 use super::rtp::srtp::{Keys, MASTER, MasterKey};
 use super::rtp::stream::{Also, Carried};
 use super::rtp::{Codec, Stream};
@@ -65,6 +66,8 @@ pub enum SdpFault {
     Ptime(u32),
     #[error("audio has no usable unicast IP address")]
     NoAddress,
+    #[error("audio at {0}, where this line's voice may not be")]
+    Elsewhere(IpAddr),
 }
 
 impl SdpFault {
@@ -79,7 +82,8 @@ impl SdpFault {
             | SdpFault::NoCodec
             | SdpFault::NoCommonCodec
             | SdpFault::Ptime(_)
-            | SdpFault::NoAddress => 488,
+            | SdpFault::NoAddress
+            | SdpFault::Elsewhere(_) => 488,
         }
     }
 }
@@ -88,6 +92,14 @@ impl SdpFault {
     /// Whether it would have been a conversation in clear, or one that nobody could decrypt.
     pub fn is_about_secrecy(&self) -> bool {
         matches!(self, SdpFault::Encrypted | SdpFault::Unencrypted | SdpFault::NoCrypto(_))
+    }
+
+    /// Where it wanted our voice, against the word of the site.
+    pub fn place(&self) -> Option<IpAddr> {
+        match self {
+            SdpFault::Elsewhere(place) => Some(*place),
+            _ => None,
+        }
     }
 }
 
@@ -196,6 +208,16 @@ impl Session {
         self.crypto.agreed(srtp).map(drop)
     }
 
+    /// Whether it is where voice may be: there, or at `ours`, where the daemon calls itself from.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn is_within(&self, places: &Places, ours: IpAddr) -> Result<(), SdpFault> {
+        let place = self.remote.ip();
+        let permitted = place == ours || places.permits(place);
+        if permitted { Ok(()) } else { Err(SdpFault::Elsewhere(place)) }
+    }
+
     /// The stream in the peer's first codec.
     pub fn stream(&self) -> Stream {
         self.stream_of(&self.formats[0])
@@ -269,13 +291,17 @@ pub struct Local {
     pub srtp: Policy,
     /// What we encrypt with, where we do.
     pub key: MasterKey,
+    /// Where the peer may be.
+    #[serde(default)]
+    pub places: Places,
 }
 
 impl Local {
     /// The end of a session that is never encrypted.
     pub fn plain(address: IpAddr, port: u16, session_id: u64) -> Self {
         let (srtp, key) = (Policy::Off, MasterKey([0; MASTER]));
-        Self { address, port, session_id, version: 1, srtp, key }
+        let places = Places::default();
+        Self { address, port, session_id, version: 1, srtp, key, places }
     }
 
     /// For the next, different description in this dialog.
@@ -293,10 +319,15 @@ impl Local {
         Self { srtp, key, ..self }
     }
 
+    /// The end of one whose peer may only be there.
+    pub fn within(self, places: Places) -> Self {
+        Self { places, ..self }
+    }
+
     /// Reads what the peer of this session offers or answers.
     ///
     /// # Errors
-    /// As [`parse`], and when it is encrypted or not against our policy.
+    /// As [`parse`], when it is encrypted or not against our policy, and when it is where it may not be.
     pub fn read(&self, bytes: &[u8]) -> Result<Session, SdpFault> {
         self.secured(parse(bytes)?)
     }
@@ -304,8 +335,9 @@ impl Local {
     /// A session that was read before it was known which end of ours it meets.
     ///
     /// # Errors
-    /// When it is encrypted or not against our policy.
+    /// When it is encrypted or not against our policy, and when it is where it may not be.
     pub fn secured(&self, mut session: Session) -> Result<Session, SdpFault> {
+        session.is_within(&self.places, self.address)?;
         let theirs = session.crypto.agreed(self.srtp)?;
         session.keys = theirs.map(|theirs| Keys { ours: self.key, theirs });
         Ok(session)

@@ -10,6 +10,7 @@ const LOCAL: Local = Local {
     version: 1,
     srtp: Policy::Off,
     key: MasterKey([7; 30]),
+    places: Places::NONE,
 };
 
 /// What is offered to everybody behind the rest, where it is built in.

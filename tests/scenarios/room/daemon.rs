@@ -17,6 +17,7 @@ use dutyline::io::checkpoint;
 use dutyline::io::status::Live;
 use dutyline::io::store::{OutageKind, Sealed, Store, wait};
 use dutyline::protocol::now::{Deadline, Mono, Now, earlier};
+use dutyline::protocol::places::Places;
 use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::quality::Quality;
 use dutyline::protocol::rtp::relay::{Relay, Verdict};
@@ -487,6 +488,7 @@ pub fn line_plan() -> LinePlan {
         answer_supervision: true,
         keys_in_voice: false,
         media_address: DAEMON_HOST,
+        places: Places::default(),
         rtp_ports: (0..CHANNELS).map(|n| port_of(Channel(n))).collect(),
         phones: people::ring_plan(),
         reserved_channels: RESERVED,

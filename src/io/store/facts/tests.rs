@@ -222,7 +222,7 @@ fn rec_s5_who_was_not_spoken_to_is_to_be_called_back_and_settled_once() {
         assert_eq!((view.state, view.reason.as_str()), (CallbackState::Impossible, "空号"));
         assert_eq!(view.settled_by, Some(who.name.clone()));
     }
-    for how in [Answered, Declined, Failed, Interrupted] {
+    for how in [Answered, Declined, Failed, Interrupted, Elsewhere] {
         let store = store();
         let who = officer();
         note(&store, 0.0, arrival(1, "101"));

@@ -1,9 +1,10 @@
 //! Where a party speaks from: the address and port that it named; or, once for each offer and answer, another port of
-//! that address, while nothing is heard from the one it named (reliability.md T11). A telephone behind a NAT, or one that
+//! that address or a gateway of the site, while nothing is heard from the one it named (reliability.md T11). A telephone behind a NAT, or one that
 //! does not send from where it listens, would be heard by nobody without. Hears nothing of what is said.
 
 use super::Secrecy;
 use crate::protocol::now::Mono;
+use crate::protocol::places::Places;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct Latch {
     trial: Option<Trial>,
     strays: u16,
     news: Option<Elsewhere>,
+    /// Gateways of the site.
+    places: Places,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -51,12 +54,18 @@ pub struct Elsewhere {
 impl Latch {
     pub fn new(named: SocketAddr) -> Self {
         let (before, stale, trial, news) = (None, None, None, None);
-        Self { named, before, stale, settled: false, trial, strays: 0, news }
+        let places = Places::default();
+        Self { named, before, stale, settled: false, trial, strays: 0, news, places }
     }
 
     /// The port had another party before, who may speak on.
     pub fn after(self, stale: Option<(SocketAddr, u32)>) -> Self {
         Self { stale, ..self }
+    }
+
+    /// The party may be behind one of these.
+    pub fn beside(self, places: Places) -> Self {
+        Self { places, ..self }
     }
 
     /// The party was described anew, and spoke from `remote` until now; where it is to be heard from. One that stays
@@ -67,7 +76,8 @@ impl Latch {
             return remote;
         }
         let before = Some((remote, now + ON_ITS_WAY));
-        *self = Self { before, stale: self.stale, ..Self::new(named) };
+        let (stale, places) = (self.stale, self.places);
+        *self = Self { before, stale, places, ..Self::new(named) };
         named
     }
 
@@ -78,8 +88,8 @@ impl Latch {
 
     /// Whether what comes from there, which is not where the party is heard from, may be its voice.
     pub fn may_be(&self, from: SocketAddr, now: Mono) -> bool {
-        let other_port = from.ip() == self.named.ip() && !self.was_on_its_way(from, now);
-        from == self.named || !self.settled && other_port
+        let near = from.ip() == self.named.ip() || self.places.has(from.ip());
+        from == self.named || !self.settled && near && !self.was_on_its_way(from, now)
     }
 
     fn was_on_its_way(&self, from: SocketAddr, now: Mono) -> bool {
@@ -142,6 +152,7 @@ impl Latch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::sip::phones::Network;
 
     const START: Mono = Mono(3_000_000_000);
 
@@ -170,6 +181,23 @@ mod tests {
         }
         let elsewhere = SocketAddr::from(([192, 0, 2, 2], 4000));
         assert_eq!(taken(&mut Latch::new(place(4000)), elsewhere, 20), None, "another address");
+    }
+
+    #[test]
+    fn rel_t11_a_gateway_of_the_site_is_taken_up_as_another_port_would_be_and_nobody_else() {
+        let gateways = Network { ip: [198, 51, 100, 0].into(), bits: 28 };
+        let at = |host: u8| SocketAddr::from(([198, 51, 100, host], 6000));
+        let new = || Latch::new(place(4000)).beside(Places::new(&[gateways]));
+        assert_eq!(taken(&mut new(), at(7), 20), Some(200));
+        assert_eq!(taken(&mut new(), at(16), 20), None, "a neighbour of theirs");
+        let mut latch = new();
+        latch.settle();
+        assert_eq!(taken(&mut latch, at(7), 20), None, "it was heard from where it said");
+        latch.describe(place(4002), place(4000), START);
+        assert_eq!(taken(&mut latch, at(7), 20), Some(200), "once for each offer and answer");
+        latch.settle();
+        assert_eq!(taken(&mut latch, at(8), 20), None);
+        assert!(latch.takes(place(4002), 1, Secrecy::Clear, START), "where it said, always");
     }
 
     #[test]

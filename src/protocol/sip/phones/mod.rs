@@ -55,7 +55,7 @@ impl fmt::Debug for Phone {
 }
 
 /// Addresses that begin with the same bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Network {
     pub ip: IpAddr,
     pub bits: u8,
