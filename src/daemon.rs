@@ -154,9 +154,8 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         demo: options.demo,
         self_test,
         signer: witness.as_ref().map(|witness| Arc::clone(&witness.key)),
-        wake: Arc::clone(&readers.wake),
         alive: Arc::new(move || alive.age() < ALIVE_WITHIN),
-        ..page(&config, &store, &board, voice.orders.clone(), voice.tape.recall())
+        ..page(&config, &readers, voice.tape.recall())
     };
     let (web_address, serving) =
         serve_page(config.web.listen, page, board.clone(), stopping.clone()).await?;
@@ -337,6 +336,7 @@ async fn serve_channels(
         roster: config.roster.clone(),
         line: config.line.number.clone(),
         slips,
+        wake: Arc::clone(&readers.wake),
     };
     let lamps = serve_lamps(config, readers, &office.slips, stopping);
     let mut tasks = channels::start(config.channels.clone(), office, stopping).await;

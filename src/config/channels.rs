@@ -15,7 +15,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::DeValue;
-pub use ways::{App, Bot, Gateway, Mail, MailSecurity, Modem, Push, To, Webhook, sms_number};
+pub use ways::{
+    App, Bot, Gateway, Inbound, Mail, MailSecurity, Modem, Push, To, Webhook, sms_number,
+};
 
 /// One channel: what every channel has, and how this one is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,15 +1,13 @@
 //! The page's address: bound, or tried again while the telephone works.
 
 use crate::config::Config;
-use crate::duty::switchboard::Input;
+use crate::io::channels::{Post, Replies};
 use crate::io::status::{Alarm, Board};
-use crate::io::store::Store;
 use crate::io::tape::Recall;
-use crate::io::{clock, web};
+use crate::io::{clock, logbook, web};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -18,21 +16,19 @@ use tracing::{error, info};
 const WEB_AGAIN: Duration = Duration::from_secs(5);
 
 /// What the page is told by the configuration.
-pub fn page(
-    config: &Config,
-    store: &Store,
-    board: &Board,
-    orders: mpsc::Sender<Input>,
-    recall: Recall,
-) -> web::Web {
+pub fn page(config: &Config, readers: &logbook::Readers, recall: Recall) -> web::Web {
+    let logbook::Readers { store, board, orders, wake, .. } = readers.clone();
+    let post = Post::new(readers.store.clone(), readers.board.clone(), readers.wake.clone());
+    let replies = Replies::of(&config.channels, post.at(&config.line.number));
     let phones = config.phones.iter().map(|phone| phone.name.clone()).collect();
     let roll_call = config.roll_call.clone();
     let dialler = web::Dialler { orders, phones, roster: config.roster.clone() };
     web::Web {
         dialler,
         roll_call,
-        store: store.clone(),
-        board: board.clone(),
+        replies: Some(Arc::new(replies)),
+        store,
+        board,
         room: config.line.room.clone(),
         line: config.line.number.clone(),
         recordings: config.storage.recordings.clone(),
@@ -41,7 +37,7 @@ pub fn page(
         self_test: None,
         demo: None,
         signer: None,
-        wake: Arc::default(),
+        wake,
         alive: Arc::new(|| true),
     }
 }

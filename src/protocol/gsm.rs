@@ -1,6 +1,11 @@
 //! Short messages as a GSM modem takes them (3GPP TS 23.040, TS 27.005 PDU mode): Chinese text, in
 //! as many parts as it needs.
 
+mod alphabet;
+mod deliver;
+
+pub use deliver::{Delivered, Part, whole};
+
 /// UTF-16 units of one message, and of a part of several (TS 23.040 §9.2.3.24.1).
 const WHOLE: usize = 70;
 const PART: usize = 67;
@@ -65,11 +70,7 @@ pub struct Report {
 impl Report {
     /// As a modem hands it on: `None` for anything else.
     pub fn read(hex: &str) -> Option<Self> {
-        let octets: Vec<u8> = hex
-            .as_bytes()
-            .chunks_exact(2)
-            .map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok())
-            .collect::<Option<_>>()?;
+        let octets = octets(hex)?;
         let centre = usize::from(*octets.first()?);
         let pdu = octets.get(1 + centre..)?;
         let &[first, reference, digits, ..] = pdu else { return None };
@@ -87,6 +88,12 @@ impl Report {
     pub fn is_failed(self) -> bool {
         self.status >= 0x40
     }
+}
+
+/// No more than any message has (§9.2.3): `None` for what is none.
+fn octets(hex: &str) -> Option<Vec<u8>> {
+    let two = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+    (hex.len() <= 2 * 512).then(|| hex.as_bytes().chunks_exact(2).map(two).collect()).flatten()
 }
 
 fn split(text: &str) -> Vec<Vec<u16>> {

@@ -69,7 +69,7 @@ fn sig_33_fuzz_targets_and_replay_are_the_same() {
 }
 
 /// What reliability.md wants to be fuzzed, and what it is called here. Ranges of HTTP are read by tower-http.
-const WANTED: [(&str, &str); 13] = [
+const WANTED: [(&str, &str); 14] = [
     ("sip_message", "message"),
     ("sip_tcp_framer", "framer"),
     ("uri", "uri"),
@@ -83,6 +83,7 @@ const WANTED: [(&str, &str); 13] = [
     ("journal_recovery", "tape"),
     ("config", "configuration"),
     ("canonical-record", "canonical_record"),
+    ("sms_pdu", "short_message"),
 ];
 /// For each target, in a debug build; `tests/all --long fuzz` has the rest.
 const SPOILING: Duration = Duration::from_millis(500);

@@ -3,10 +3,12 @@
 
 use chrono::DateTime;
 use dutyline::config::Config;
+use dutyline::duty::notices::reply;
 use dutyline::duty::proof::Value;
 use dutyline::duty::proof::item::row;
 use dutyline::io::tape::record;
 use dutyline::io::wav_file;
+use dutyline::protocol::gsm::{Delivered, Report, whole};
 use dutyline::protocol::now::{Mono, Now};
 use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::gate::Gate;
@@ -32,7 +34,7 @@ use std::time::Duration;
 
 pub type Target = fn(&[u8]);
 
-pub const ALL: [(&str, Target); 13] = [
+pub const ALL: [(&str, Target); 14] = [
     ("message", message),
     ("framer", framer),
     ("uri", uri),
@@ -46,6 +48,7 @@ pub const ALL: [(&str, Target); 13] = [
     ("wav", wav),
     ("configuration", configuration),
     ("canonical_record", canonical_record),
+    ("short_message", short_message),
 ];
 
 /// Read as a request and as a response, and heard by the line; what it answers can be read.
@@ -403,4 +406,25 @@ fn carry(ends: &mut [End; 2], wire: &mut Vec<(usize, Vec<u8>)>, act: u8, now: No
             end.handle_message(*peer, &bytes, now);
         }
     }
+}
+
+/// As octets and as what a modem says: read as a message that came and as a report, alone and among its parts; what it
+/// says is an answer to nothing.
+pub fn short_message(bytes: &[u8]) {
+    // As much as a line of a modem may have.
+    let bytes = &bytes[..bytes.len().min(2048)];
+    let hex: String = bytes.iter().map(|octet| format!("{octet:02X}")).collect();
+    let said = String::from_utf8_lossy(bytes);
+    for hex in [hex.as_str(), &said] {
+        let _ = Report::read(hex);
+        let Some(one) = Delivered::read(hex) else { continue };
+        assert!(one.text.chars().count() <= 512 && one.from.chars().count() <= 21, "{one:?}");
+        let kept = [(1, one.clone()), (2, one)];
+        for (places, whole) in whole(&kept) {
+            assert!(!places.is_empty());
+            assert_eq!(reply::meaning(&whole.text, whole.sent, &[]), reply::Meaning::Strange);
+            let _ = reply::may_be_answered(&reply::at_home(&whole.from));
+        }
+    }
+    assert_eq!(reply::meaning(&said, None, &[]), reply::Meaning::Strange);
 }

@@ -47,6 +47,7 @@ mod recorder;
 mod recording_page;
 mod registrar;
 mod registration;
+mod replies;
 mod rtpengine;
 mod rude;
 mod search_page;

@@ -87,6 +87,7 @@ impl Room {
             self_test: None,
             demo: None,
             signer: None,
+            replies: None,
             roll_call: RollCallPlan::default(),
             wake: Arc::new(Notify::new()),
             alive: Arc::new(|| true),

@@ -13,6 +13,7 @@ mod outgoing;
 mod partition;
 mod recording;
 mod registrar;
+mod replies;
 mod room;
 mod simulation;
 mod slips;

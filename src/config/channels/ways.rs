@@ -3,7 +3,7 @@
 use super::{Way, base_url, is_here, needs, recipient, role, secret, secrets, url};
 use crate::config::check::{dialled, one_of};
 use crate::config::faults::{Say, say};
-use crate::config::reader::{Reader, Section, any_text, list, number, text};
+use crate::config::reader::{Reader, Section, any_text, boolean, list, number, text};
 use crate::config::secret::Secret;
 use crate::duty::notices::Kind;
 use crate::duty::roster::{Person, Role, Roster};
@@ -76,13 +76,24 @@ pub struct Gateway {
     pub url: String,
     pub content_type: String,
     pub headers: Vec<(String, String)>,
-    /// `{to}`, `{no}`, `{text}`, `{id}`, `{line}`, `{secret}` are filled in.
+    /// `{to}`, `{no}`, `{text}`, `{id}`, `{line}`, `{code}`, `{secret}` are filled in.
     pub body: String,
     pub secret: Option<Secret>,
     pub to: Vec<To>,
     /// Where in a JSON answer success is told (`/code`), and as what; the HTTP status alone unless
     /// given.
     pub success: Option<(String, String)>,
+    /// Whoever was told may answer: how the gateway hands that on.
+    pub replies: Option<Inbound>,
+}
+
+/// A callback of a gateway, signed as Standard Webhooks 1.0 are; JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inbound {
+    pub secrets: Vec<Secret>,
+    /// Where the sender's number stands in it, and where the text (RFC 6901).
+    pub from: String,
+    pub text: String,
 }
 
 /// A GSM modem on a serial line.
@@ -90,6 +101,8 @@ pub struct Gateway {
 pub struct Modem {
     pub device: PathBuf,
     pub to: Vec<To>,
+    /// Whoever was told may answer.
+    pub replies: bool,
 }
 
 /// A recipient: a number, or whoever holds a role when it is sent.
@@ -235,14 +248,63 @@ fn gateway(reader: &Reader, s: &mut Section<'_>, roster: &Roster) -> Option<Gate
         );
         reader.fault(Some(s.place()), s.field("secret_file"), fault);
     }
+    let replies = inbound(reader, s, body.as_deref().unwrap_or_default());
+    warn_of_strangers(reader, s, (&to, replies.is_some()), roster);
     let success = field.map(|field| (field, value));
-    Some(Gateway { url: url?, content_type, headers, body: body?, secret, to, success })
+    Some(Gateway { url: url?, content_type, headers, body: body?, secret, to, success, replies })
 }
 
 fn modem(reader: &Reader, s: &mut Section<'_>, roster: &Roster) -> Option<Modem> {
     let device = s.required("device", "\"/dev/ttyUSB0\"", text).map(PathBuf::from);
     let to = by_sms(reader, s, roster);
-    Some(Modem { device: device?, to })
+    let replies = s.or("replies", false, boolean);
+    warn_of_strangers(reader, s, (&to, replies), roster);
+    Some(Modem { device: device?, to, replies })
+}
+
+/// Whether a text acknowledges: not unless the site says so.
+fn inbound(reader: &Reader, s: &mut Section<'_>, body: &str) -> Option<Inbound> {
+    let on = s.or("replies", false, boolean);
+    let from = s.or("reply_from", "/from".to_owned(), pointer);
+    let text = s.or("reply_text", "/text".to_owned(), pointer);
+    let secrets = secrets(reader, s, "reply_secret_file");
+    let has_code = body.contains("{code}");
+    if has_code && !on || on && !has_code && !body.contains("{text}") {
+        let fault = say(
+            "replies = true 与 body 里的 {code}（或 {text}）要配套：收信人要看得到回复什么",
+            "replies = true goes with {code} or {text} in body: its reader must see what to answer",
+        );
+        reader.fault(Some(s.place()), s.field("replies"), fault);
+    }
+    if on {
+        needs(reader, s, "reply_secret_file", "\"/etc/dutyline/reply-secret\"");
+    }
+    secrets.filter(|_| on).map(|secrets| Inbound { secrets, from, text })
+}
+
+/// Whoever is not in the list is told, and cannot answer.
+fn warn_of_strangers(
+    reader: &Reader,
+    s: &mut Section<'_>,
+    (to, replies): (&[To], bool),
+    roster: &Roster,
+) {
+    let is_his = |number: &String| roster.people.iter().any(|one| one.sms.as_ref() == Some(number));
+    let strangers = to.iter().filter_map(|to| match to {
+        To::Number(number) if replies && !is_his(number) => Some(number.as_str()),
+        To::Number(_) | To::Role(_) => None,
+    });
+    let strangers: Vec<&str> = strangers.collect();
+    if let Some(given) = s.get("to")
+        && !strangers.is_empty()
+    {
+        let shown = strangers.join(" ");
+        let zh = format!("{shown} 不是 [[leaders]] 里谁的 sms：从这些号码回复的不算");
+        let en = format!(
+            "{shown}: no sms of anybody in [[leaders]], what is answered from there does not count"
+        );
+        reader.warn(Some(given.place), given.field, say(zh, en));
+    }
 }
 
 fn by_sms(reader: &Reader, s: &mut Section<'_>, roster: &Roster) -> Vec<To> {
@@ -365,9 +427,9 @@ fn template(value: &DeValue<'_>) -> Result<String, Say> {
     while let Some(at) = rest.find('{') {
         let (name, after) = rest[at + 1..].split_once('}').unwrap_or((&rest[at + 1..], ""));
         let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase());
-        if is_name && !["to", "no", "text", "id", "line", "secret"].contains(&name) {
-            let zh = format!("没有 {{{name}}} 这个变量；可用：to no text id line secret");
-            let en = format!("there is no {{{name}}}; known: to no text id line secret");
+        if is_name && !["to", "no", "text", "id", "line", "code", "secret"].contains(&name) {
+            let zh = format!("没有 {{{name}}} 这个变量；可用：to no text id line code secret");
+            let en = format!("there is no {{{name}}}; known: to no text id line code secret");
             return Err(say(zh, en));
         }
         rest = if is_name { after } else { &rest[at + 1..] };

@@ -191,3 +191,47 @@ fn what_is_sent_in_the_clear_is_warned_of() {
     let warnings = with_channels(folder.path(), text).expect("right").warnings;
     assert!(warnings.list.iter().any(|one| one.field == "channels[0].url"), "{warnings}");
 }
+
+#[test]
+fn esc_39_a_text_acknowledges_only_where_the_site_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sms = |more: &str| {
+        let section = "[[channels]]\nname = \"短信\"\nkind = \"sms\"\nurl = \"https://x/\"\n\
+                       roles = [\"leader\"]\n";
+        with_channels(folder.path(), &format!("{section}{more}"))
+    };
+    let way = |loaded: Loaded| match loaded.config.channels.into_iter().next().map(|one| one.way) {
+        Some(channels::Way::Sms(way)) => way,
+        other => panic!("{other:?}"),
+    };
+    let silent = way(sms("body = '{to} {text}'").expect("right"));
+    assert_eq!(silent.replies, None, "not by default");
+    let asking = "body = '{to} {no} {code}'\nreplies = true\nreply_secret_file = \"FOLDER/two\"\n\
+                  reply_from = \"/mobile\"\n";
+    let asking = way(sms(asking).expect("right")).replies.expect("it is answered to");
+    assert_eq!((asking.from.as_str(), asking.text.as_str()), ("/mobile", "/text"));
+    assert_eq!(asking.secrets[1].expose(), "whsec_bbbb");
+    for (keys, field) in [
+        ("body = '{to} {no} {code}'", "replies"),
+        ("body = '{to} {no}'\nreplies = true\nreply_secret_file = \"FOLDER/s\"", "replies"),
+        ("body = '{to} {text}'\nreplies = true", "reply_secret_file"),
+        ("body = '{to} {text}'\nreplies = \"yes\"", "replies"),
+        (
+            "body = '{to} {text}'\nreplies = true\nreply_secret_file = \"FOLDER/s\"\nreply_text = \"x\"",
+            "reply_text",
+        ),
+    ] {
+        let faults = sms(keys).expect_err(keys).list;
+        let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(fields, [format!("channels[0].{field}")], "{keys}");
+    }
+    let modem = "[[channels]]\nname = \"短信猫\"\nkind = \"modem\"\ndevice = \"/dev/ttyUSB0\"\n\
+                 to = [\"13900000000\", \"13800000000\"]\nreplies = true\n";
+    let loaded = with_channels(folder.path(), modem).unwrap_or_else(|faults| panic!("{faults}"));
+    let channels::Way::Modem(way) = &loaded.config.channels[0].way else { panic!("a modem") };
+    assert!(way.replies);
+    let warned: Vec<_> =
+        loaded.warnings.list.iter().filter(|one| one.field == "channels[0].to").collect();
+    assert_eq!(warned.len(), 1, "nobody's number");
+    assert!(format!("{:?}", warned[0]).contains("13800000000"));
+}

@@ -45,6 +45,19 @@ pub fn short_text(what: What, items: &[Item], line: &str) -> Text {
     said(what, items, "", &short_numbers(items), line)
 }
 
+/// The same where its reader may answer with a code; in one part where that is possible (70 UTF-16 units).
+pub fn asking_text(what: What, items: &[Item], codes: &[String], line: &str) -> Text {
+    let numbers = short_numbers(items);
+    let said = said(what, items, "", &numbers, line);
+    let Some((before, _)) = said.body.split_once("。请接听").filter(|_| !codes.is_empty())
+    else {
+        return said;
+    };
+    let codes = codes.join("、");
+    let body = format!("{before}。回复 {codes} 知悉，或接听来电按 1，或拨 {line}。");
+    Text { body, ..said }
+}
+
 /// 记-20261003-0007 等 3 件
 pub fn short_numbers(items: &[Item]) -> String {
     let first = items.first().map(Item::named).unwrap_or_default();
@@ -107,6 +120,22 @@ mod tests {
         assert!(again.contains("尚无人确认"), "{again}");
         let back = text(What::Withdrawn, &[item(7, Urgency::Urgent)], "63001234").body;
         assert_eq!(back, "【撤回】记-20261003-0007 的紧急事项已撤回，无需处置。");
+    }
+
+    #[test]
+    fn esc_39_a_short_message_that_may_be_answered_says_how_in_one_part() {
+        let codes = ["4821".to_owned()];
+        let ask = |what, codes: &[String]| {
+            asking_text(what, &[item(7, Urgency::Urgent)], codes, "63001234").body
+        };
+        let said = ask(What::Repeat, &codes);
+        let wanted = "【急】值班室有紧急事项：记-20261003-0007，尚无人确认。回复 4821 知悉，或接听来电按 1，或拨 63001234。";
+        assert_eq!(said, wanted);
+        assert!(said.encode_utf16().count() <= 70);
+        assert!(ask(What::Alert, &[]).contains("请接听值班室来电按 1 确认"), "as without it");
+        assert!(ask(What::Withdrawn, &codes).starts_with("【撤回】"));
+        let two = [codes[0].clone(), "7733".to_owned()];
+        assert!(ask(What::Alert, &two).contains("回复 4821、7733 知悉"));
     }
 
     #[test]

@@ -7,9 +7,10 @@ mod content;
 mod decide;
 mod pace;
 mod plan;
+pub mod reply;
 mod verdict;
 
-pub use content::{Item, Text, short_numbers, short_text, text};
+pub use content::{Item, Text, asking_text, short_numbers, short_text, text};
 pub use decide::decide;
 pub use pace::{Quota, Window};
 pub use plan::{Channel, Kind, off_the_half_hour};

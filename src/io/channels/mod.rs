@@ -8,6 +8,7 @@ mod http;
 mod mail;
 mod modem;
 mod push;
+mod replies;
 pub(in crate::io) mod signing;
 mod sip_message;
 mod sms;
@@ -27,10 +28,14 @@ use crate::io::store::{Matter, Outgoing, Store, StoreError};
 use chrono::{DateTime, Utc};
 use guard::Guard;
 use http::{Http, Request};
+use modem::Inbox;
+pub use replies::{Heard, Post, Replies, Signed};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Mutex, Notify};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::{error, warn};
 use troubles::Troubles;
 
 /// What an adapter is given to send.
@@ -40,6 +45,8 @@ pub struct Letter<'a> {
     pub items: &'a [Item],
     pub text: &'a Text,
     pub matter: &'a Matter,
+    /// With which its readers may answer, one for each matter.
+    pub codes: &'a [String],
     /// The duty room's own number.
     pub line: &'a str,
     pub now: DateTime<Utc>,
@@ -53,8 +60,12 @@ pub struct Office {
     pub line: String,
     /// Telephones that show texts.
     pub slips: Slips,
+    /// Wakes the escalator.
+    pub wake: Arc<Notify>,
 }
 
+/// A log that does not say within this how a message may be answered is not waited for.
+const CODES_WITHIN: Duration = Duration::from_secs(2);
 /// How long a log that does not take the channels is left alone.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -123,6 +134,9 @@ fn serve(
         let name = channel.plan.name.clone();
         match Sender::new(channel, office) {
             Ok(sender) => {
+                if let Some(inbox) = sender.inbox(office, troubles) {
+                    workers.push(tokio::spawn(inbox.keep(stopping.clone())));
+                }
                 let (store, board) = (office.store.clone(), office.board.clone());
                 let worker = worker::Worker { sender, store, board, troubles: troubles.clone() };
                 workers.push(tokio::spawn(worker.serve(stopping.clone())));
@@ -146,6 +160,8 @@ pub struct Sender {
     roster: Roster,
     line: String,
     slips: Slips,
+    /// Who speaks with the modem.
+    serial: Arc<Mutex<()>>,
 }
 
 impl Sender {
@@ -155,7 +171,20 @@ impl Sender {
         let (roster, line) = (office.roster.clone(), office.line.clone());
         let (tokens, store) = (wecom::Tokens::default(), office.store.clone());
         let slips = office.slips.clone();
-        Ok(Self { channel, http, tokens, store, roster, line, slips })
+        let serial = Arc::default();
+        Ok(Self { channel, http, tokens, store, roster, line, slips, serial })
+    }
+
+    /// Where the modem is answered to.
+    fn inbox(&self, office: &Office, troubles: &Troubles) -> Option<Inbox> {
+        let Way::Modem(way) = &self.channel.way else { return None };
+        way.replies.then(|| Inbox {
+            channel: self.channel.plan.name.clone(),
+            way: way.clone(),
+            serial: Arc::clone(&self.serial),
+            post: Post::of(office),
+            troubles: troubles.clone(),
+        })
     }
 
     pub fn plan(&self) -> &notices::Channel {
@@ -174,18 +203,22 @@ impl Sender {
     }
 
     async fn speak(&self, outgoing: &Outgoing, limit: Duration) -> Verdict {
+        let until = tokio::time::Instant::now() + limit;
+        let (what, items, line) = (outgoing.what, &outgoing.items, &self.line);
+        let codes = self.codes(outgoing).await;
         let text = match self.channel.plan.kind {
-            Kind::Sms | Kind::Modem => notices::short_text,
-            _ => notices::text,
+            Kind::Sms | Kind::Modem if codes.is_empty() => notices::short_text(what, items, line),
+            Kind::Sms | Kind::Modem => notices::asking_text(what, items, &codes, line),
+            _ => notices::text(what, items, line),
         };
-        let text = text(outgoing.what, &outgoing.items, &self.line);
         let letter = Letter {
             name: outgoing.name,
             what: outgoing.what,
             items: &outgoing.items,
             text: &text,
             matter: &outgoing.matter,
-            line: &self.line,
+            codes: &codes,
+            line,
             now: clock::now().wall,
         };
         let letter = &letter;
@@ -208,7 +241,11 @@ impl Sender {
             Way::SipMessage(to) => {
                 sip_message::send(to, letter, &self.roster().await, &self.slips).await
             }
-            Way::Modem(way) => modem::send(way, letter, &self.roster().await, limit).await,
+            Way::Modem(way) => {
+                let (_alone, roster) = (self.serial.lock().await, self.roster().await);
+                let left = until.saturating_duration_since(tokio::time::Instant::now());
+                modem::send(way, letter, &roster, left).await
+            }
             Way::Sms(way) => {
                 let mut under_way = JoinSet::new();
                 for request in sms::requests(way, letter, &self.roster().await) {
@@ -224,6 +261,27 @@ impl Sender {
 }
 
 impl Sender {
+    /// By which its readers may answer, from now on; none where they may not.
+    async fn codes(&self, outgoing: &Outgoing) -> Vec<String> {
+        let to = match &self.channel.way {
+            Way::Sms(way) if way.replies.is_some() => &way.to,
+            Way::Modem(way) if way.replies => &way.to,
+            _ => return vec![],
+        };
+        let people = sms::people(to, &self.roster().await);
+        if outgoing.what == What::Withdrawn || people.is_empty() {
+            return vec![];
+        }
+        let deliveries = outgoing.tries.iter().map(|(delivery, _)| *delivery).collect();
+        let codes = self.store.texted(deliveries, people, clock::now());
+        match tokio::time::timeout(CODES_WITHIN, codes).await {
+            Ok(Ok(codes)) => return codes,
+            Ok(Err(error)) => warn!(%error, "a short message goes out that nobody can answer"),
+            Err(_) => warn!("a short message goes out that nobody can answer: the log is slow"),
+        }
+        vec![]
+    }
+
     /// Who holds each role now; the list itself where the log does not say.
     async fn roster(&self) -> Roster {
         let now = self.store.roster_now(&self.roster, clock::now()).await;

@@ -1,6 +1,10 @@
 //! SMS by a GSM modem on a serial line (TS 27.005, PDU mode): the way that is left when the internet
 //! is cut. The line is opened for each message, so that a modem that was plugged in again just works.
 
+mod inbox;
+
+pub use inbox::Inbox;
+
 use super::Letter;
 use super::sms::{numbers, together};
 use crate::config::channels::Modem;
@@ -50,15 +54,10 @@ async fn talk(
     let mut line = Line::open(&way.device)?;
     line.start_over().await?;
     for command in ["ATE0", "AT+CMGF=0"] {
-        line.write(format!("{command}\r").as_bytes()).await?;
-        let answer = line.until(ANSWER_WITHIN, ends).await?;
-        fault(&answer)?;
-        line.forget();
+        fault(&line.ask(command).await?)?;
     }
     // Reports are said as they come; a modem that cannot is asked for none.
-    line.write(b"AT+CNMI=2,1,0,1,0\r").await?;
-    line.until(ANSWER_WITHIN, ends).await?;
-    line.forget();
+    line.ask("AT+CNMI=2,1,0,1,0").await?;
     let reference = letter.name.0.as_bytes()[15];
     let mut verdicts = vec![];
     let mut taken = vec![];
@@ -175,6 +174,8 @@ fn fault(text: &str) -> Result<(), Verdict> {
 struct Line {
     file: AsyncFd<File>,
     heard: String,
+    /// Of what it says at most.
+    most: usize,
     /// What was said in between of messages that were sent before.
     reports: Vec<Report>,
 }
@@ -188,7 +189,7 @@ impl Line {
         raw(&file).map_err(|_| none())?;
         // SAFETY: the file owns its descriptor, which stays the same and open until it is dropped.
         let file = unsafe { AsyncFd::register(file) }.map_err(|_| none())?;
-        Ok(Self { file, heard: String::new(), reports: vec![] })
+        Ok(Self { file, heard: String::new(), most: READ_AT_MOST, reports: vec![] })
     }
 
     /// What was heard is dealt with, but for the reports in it.
@@ -210,6 +211,18 @@ impl Line {
             }
         }
         Ok(())
+    }
+
+    /// What it answers.
+    async fn ask(&mut self, command: &str) -> Result<String, Verdict> {
+        self.ask_within(command, ANSWER_WITHIN).await
+    }
+
+    async fn ask_within(&mut self, command: &str, limit: Duration) -> Result<String, Verdict> {
+        self.write(format!("{command}\r").as_bytes()).await?;
+        let answer = self.until(limit, ends).await?;
+        self.forget();
+        Ok(answer)
     }
 
     /// Out of whatever was begun and not ended, and of what is still being said of it.
@@ -236,7 +249,7 @@ impl Line {
     ) -> Result<String, Verdict> {
         let reading = async {
             while !enough(&self.heard) {
-                if self.heard.len() >= READ_AT_MOST {
+                if self.heard.len() >= self.most {
                     return Err(Verdict::Retry { after: None, why: "modem babbles".to_owned() });
                 }
                 let mut block = [0; 256];

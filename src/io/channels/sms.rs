@@ -5,7 +5,8 @@ use super::Letter;
 use super::http::{Answer, Fault, Request};
 use crate::config::channels::{Gateway, To};
 use crate::duty::notices::{Verdict, short_numbers};
-use crate::duty::roster::Roster;
+use crate::duty::roster::{Person, Roster};
+use crate::io::store::Recipient;
 
 /// One request for each recipient; whoever holds a role now.
 pub fn requests(way: &Gateway, letter: &Letter<'_>, roster: &Roster) -> Vec<Request> {
@@ -27,16 +28,54 @@ pub fn numbers(to: &[To], roster: &Roster) -> Vec<String> {
     numbers
 }
 
+/// Whoever of them is known by name: he may answer.
+pub fn people(to: &[To], roster: &Roster) -> Vec<Recipient> {
+    let numbers = numbers(to, roster);
+    let holders = to.iter().filter_map(|to| match to {
+        To::Role(role) => roster.holder(*role).map(|person| (person, *role)),
+        To::Number(number) => {
+            let his = |person: &&Person| person.sms.as_ref() == Some(number);
+            let person = roster.people.iter().find(his)?;
+            Some((person, roster.role_of(&person.name).unwrap_or(person.role)))
+        }
+    });
+    let mut people: Vec<Recipient> = vec![];
+    for (person, role) in holders {
+        let Some(number) = person.sms.clone().filter(|number| numbers.contains(number)) else {
+            continue;
+        };
+        if people.iter().all(|one| one.number != number) {
+            people.push(Recipient { number, person: person.name.clone(), role });
+        }
+    }
+    people
+}
+
 fn request(way: &Gateway, letter: &Letter<'_>, to: &str) -> Request {
     let id = letter.name.to_string();
-    let words = [
-        ("to", to),
-        ("no", &short_numbers(letter.items)),
-        ("text", &letter.text.body),
-        ("id", &id),
-        ("line", letter.line),
-        ("secret", way.secret.as_ref().map_or("", |secret| secret.expose())),
-    ];
+    let codes = letter.codes.join("、");
+    filled(
+        way,
+        &[
+            ("to", to),
+            ("no", &short_numbers(letter.items)),
+            ("text", &letter.text.body),
+            ("id", &id),
+            ("line", letter.line),
+            ("code", &codes),
+        ],
+    )
+}
+
+/// A sentence for him who has answered, where the site's template takes one.
+pub fn answer(way: &Gateway, to: &str, text: &str, id: &str) -> Option<Request> {
+    let words = [("to", to), ("no", ""), ("text", text), ("id", id), ("line", ""), ("code", "")];
+    way.body.contains("{text}").then(|| filled(way, &words))
+}
+
+fn filled(way: &Gateway, words: &[(&str, &str)]) -> Request {
+    let secret = way.secret.as_ref().map_or("", |secret| secret.expose());
+    let words = [words, &[("secret", secret)]].concat();
     let escape = Escape::of(&way.content_type);
     let body = fill(&way.body, &words, escape).into_bytes();
     let headers = way.headers.iter();
@@ -183,6 +222,7 @@ mod tests {
             body: String::new(),
             secret: None,
             to: vec![],
+            replies: None,
             success: Some(("/Code".to_owned(), "OK".to_owned())),
         };
         let of = |body: &str| {

@@ -2,6 +2,7 @@
 
 mod display;
 mod modem;
+mod replies;
 mod smtp;
 mod stub;
 
@@ -84,6 +85,7 @@ impl Room {
             roster: Roster { people: vec![leader] },
             line: "63001234".to_owned(),
             slips: self.slips.clone(),
+            wake: Arc::default(),
         }
     }
 
@@ -129,8 +131,9 @@ async fn with_letter<T>(deed: impl AsyncFnOnce(&Letter<'_>) -> T) -> T {
         raised: now.wall,
     };
     let name = DeliveryId::new(now, &mut random);
-    let (what, line, now) = (What::Alert, "63001234", now.wall);
-    deed(&Letter { name, what, items: &items, text: &text, matter: &matter, line, now }).await
+    let (what, line, now, codes) = (What::Alert, "63001234", now.wall, &[]);
+    deed(&Letter { name, what, items: &items, text: &text, matter: &matter, codes, line, now })
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -198,6 +201,7 @@ async fn esc_68_a_short_message_goes_to_whoever_leads_now() {
         secret: None,
         to: vec![To::Role(Role::Leader)],
         success: None,
+        replies: None,
     };
     let room = Room::with(vec![]).await;
     let mut office = room.office();
@@ -429,6 +433,7 @@ async fn esc_54_every_kind_speaks_as_its_provider_wants_and_reads_the_verdict_in
         secret: Some(Secret::new("appcode-1")),
         to: vec![To::Role(Role::Leader)],
         success: Some(("/Code".to_owned(), "OK".to_owned())),
+        replies: None,
     };
     let room = Room::with(vec![
         channel("飞书", Kind::FeishuBot, Way::FeishuBot(bot(&stub, Some("feishu-secret")))),

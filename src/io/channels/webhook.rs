@@ -53,7 +53,7 @@ fn signature(secrets: &[Secret], id: &str, at: i64, body: &[u8]) -> String {
 }
 
 /// `whsec_` and base64; any other text is the key itself.
-fn key(secret: &str) -> Vec<u8> {
+pub fn key(secret: &str) -> Vec<u8> {
     let bytes = secret.strip_prefix("whsec_").and_then(from_base64);
     bytes.unwrap_or_else(|| secret.as_bytes().to_vec())
 }

@@ -133,6 +133,7 @@ pub enum AckChannel {
     PhoneKey,
     Page,
     ByHand,
+    Sms,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -182,8 +182,10 @@ impl Store {
         let actor = Actor::from(who);
         self.write(move |tx| {
             let Some((id, _)) = latest(tx.sql, entry)? else { return Ok(None) };
-            let outcome =
-                without_a_call(tx.sql, id, (&actor, &actor.name), role, ("page", ""), now)?;
+            let outcome = {
+                let capacity = (role, role == Role::Leader);
+                without_a_call(tx.sql, id, (&actor, &actor.name), capacity, ("page", ""), now)?
+            };
             if outcome != AckOutcome::Withdrawn {
                 read(tx.sql, id, &actor.name, "page", now)?;
             }
@@ -238,7 +240,7 @@ fn by_hand(sql: &Connection, actor: &Actor, entry: EntryId, how: &str, now: Now)
     let leader = duty::leader(sql, now)?;
     let said = format!("{}：{how}", actor.name);
     if !reached {
-        without_a_call(sql, id, (actor, &leader), Role::Leader, ("by_hand", &said), now)?;
+        without_a_call(sql, id, (actor, &leader), (Role::Leader, true), ("by_hand", &said), now)?;
     }
     read(sql, id, &leader, "by_hand", now)?;
     let action = if reached { "escalation.told_more" } else { "escalation.leader_reached" };
@@ -246,12 +248,25 @@ fn by_hand(sql: &Connection, actor: &Actor, entry: EntryId, how: &str, now: Now)
     Ok(true)
 }
 
-/// `person` knows, as `actor` says.
+/// Somebody who was told of the matter answers for it with a text. `None`: there is nothing to acknowledge.
+pub(super) fn acknowledged_by_text(
+    sql: &Connection,
+    entry: EntryId,
+    (person, role): (&str, Role),
+    leads: bool,
+    now: Now,
+) -> Result<Option<AckOutcome>> {
+    let Some((id, _)) = latest(sql, entry)? else { return Ok(None) };
+    let actor = Actor { person: None, name: person.to_owned(), terminal: "sms".to_owned() };
+    without_a_call(sql, id, (&actor, person), (role, leads), ("sms", ""), now).map(Some)
+}
+
+/// `person` knows, as `actor` says; whether he is the one who leads.
 fn without_a_call(
     sql: &Connection,
     id: EscalationId,
     (actor, person): (&Actor, &str),
-    role: Role,
+    (role, leads): (Role, bool),
     (channel, how): (&str, &str),
     now: Now,
 ) -> Result<AckOutcome> {
@@ -267,7 +282,7 @@ fn without_a_call(
         (false, true) => AckOutcome::Withdrawn,
         (false, false) => AckOutcome::Late,
     };
-    if role == Role::Leader && outcome != AckOutcome::Withdrawn {
+    if leads && outcome != AckOutcome::Withdrawn {
         acknowledgements::leader_reached(sql, id, now)?;
     }
     if known {

@@ -34,6 +34,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0022_bookmarks.sql"),
     include_str!("migrations/0023_exercises.sql"),
     include_str!("migrations/0024_keeping.sql"),
+    include_str!("migrations/0025_replies.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

@@ -185,6 +185,7 @@ fn acknowledged(
     let how = match ack.channel {
         AckChannel::PhoneKey => String::new(),
         AckChannel::Page => format!(" · {}", t.on_the_page),
+        AckChannel::Sms => format!(" · {}", t.channel_sms),
         AckChannel::ByHand => format!(" · {} {}", t.leader_spoken_to, ack.how),
     };
     let text = format!("{role} {who} {} {at}（{took}）{how}", t.escalation_acknowledged);

@@ -30,6 +30,7 @@ mod page;
 mod period;
 mod recorded;
 mod recording;
+mod replies;
 mod roll_call;
 mod roster;
 mod rows;
@@ -43,6 +44,7 @@ mod voices;
 
 pub use dialling::Dialler;
 
+use super::channels::Replies;
 use super::peaks::Made;
 use super::proof::key::SigningKey;
 use super::status::Board;
@@ -94,6 +96,8 @@ pub struct Web {
     pub recall: Recall,
     pub dialler: Dialler,
     pub roll_call: RollCallPlan,
+    /// What SMS gateways hand on.
+    pub replies: Option<Arc<Replies>>,
     /// Who wants the line tested; none where the daemon cannot call itself.
     pub self_test: Option<mpsc::Sender<String>>,
     /// There in the demo only: what its button asks for.
@@ -178,8 +182,8 @@ fn build(web: Web, closing: CancellationToken) -> Router {
         .layer(from_fn(guard))
 }
 
-/// Open to everybody: `/login`, `/first`, `/language`, `/healthz`, `/readyz`, `/static`. Every other
-/// handler takes an `Officer`.
+/// Open to everybody: `/login`, `/first`, `/language`, `/healthz`, `/readyz`, `/static`; to whoever signs: the replies of
+/// channels. Every other handler takes an `Officer`.
 fn routes() -> Router<Shared> {
     Router::new()
         .route("/", get(desk::get))
@@ -224,6 +228,7 @@ fn routes() -> Router<Shared> {
         .route("/recordings/{call}/bookmarks", post(bookmarks::make))
         .route("/recordings/{call}/bookmarks/{bookmark}", post(bookmarks::take_back))
         .route("/recordings/{call}/recall", get(recording::recall))
+        .route("/channels/{channel}/replies", post(replies::take))
         .route("/self-test", post(self_test::ask))
         .route("/demo/call", post(demo::call))
         .route("/login", get(login::form).post(login::submit))

@@ -6,6 +6,7 @@ mod escalation;
 mod keeping;
 mod period;
 mod player;
+mod replies;
 mod roll_call;
 mod search;
 
@@ -91,6 +92,7 @@ impl Room {
             demo: None,
             signer: None,
             roll_call: RollCallPlan::default(),
+            replies: None,
             wake: Arc::new(Notify::new()),
             alive: Arc::new(|| true),
         };

@@ -21,7 +21,7 @@ struct Manner {
 const WELL: Manner = Manner { prompt: "\r\n> ", sent: "\r\n+CMGS: 17\r\n\r\nOK\r\n" };
 
 /// The modem's end of the line, and the name of ours.
-fn terminal() -> (File, PathBuf) {
+pub fn terminal() -> (File, PathBuf) {
     // SAFETY: plain calls of POSIX; the descriptor is owned by the file that is made of it, and the
     // name is copied before anything else may write into its buffer.
     unsafe {
@@ -81,7 +81,7 @@ async fn sent(device: PathBuf, seconds: u64) -> Verdict {
 
 async fn sent_to(to: &[&str], device: PathBuf, seconds: u64) -> Verdict {
     let to = to.iter().map(|number| To::Number((*number).to_owned())).collect();
-    let way = Modem { device, to };
+    let way = Modem { device, to, replies: false };
     let (roster, limit) = (Roster::default(), Duration::from_secs(seconds));
     with_letter(async |letter| super::super::modem::send(&way, letter, &roster, limit).await).await
 }

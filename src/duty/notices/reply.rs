@@ -1,0 +1,271 @@
+//! What a text that somebody sends back means (escalation.md, §8 and esc_39): which matters it acknowledges, or what he
+//! is told instead. Only a text that is nothing but the answer counts.
+
+use crate::duty::ids::EntryId;
+use crate::duty::switchboard::AckOutcome;
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// Who was told of a matter may answer for it so long after he was last told; then only while nobody has.
+pub const ANSWERED_WITHIN: TimeDelta = TimeDelta::hours(24);
+/// A network counts whole seconds.
+const SECOND: TimeDelta = TimeDelta::seconds(1);
+/// What may stand beside a code.
+const WORDS: [&str; 6] = ["知悉", "收到", "确认", "回复", "已", "好的"];
+/// In bytes: what is longer is no answer.
+const LONGEST: usize = 400;
+/// Digits of a code.
+const CODE: std::ops::RangeInclusive<usize> = 4..=6;
+
+/// A matter of which somebody was told at the number that answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub entry: EntryId,
+    /// 记-…
+    pub number: String,
+    pub code: String,
+    /// Nobody has acknowledged it.
+    pub open: bool,
+    /// When he was told of it first.
+    pub at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meaning {
+    Acknowledges(Vec<EntryId>),
+    /// It may be any of these.
+    Which(Vec<Told>),
+    /// He was told of something, and says something else.
+    Unclear,
+    /// He was told of nothing, or no longer.
+    Strange,
+}
+
+/// `sent`: when the network took it, where it says so.
+pub fn meaning(text: &str, sent: Option<DateTime<Utc>>, told: &[Told]) -> Meaning {
+    let words = words(text);
+    let open: Vec<&Told> = told.iter().filter(|one| one.open).collect();
+    let known = |word: &String| told.iter().find(|one| one.code == *word).map(|one| one.entry);
+    let entries: Vec<EntryId> = words.iter().filter_map(known).collect();
+    if !entries.is_empty() {
+        return Meaning::Acknowledges(entries);
+    }
+    let before = |one: &&Told| sent.is_none_or(|sent| one.at <= sent + SECOND);
+    if words == ["1"] {
+        let over = || told.iter().filter(|one| !one.open).collect::<Vec<_>>();
+        match open.as_slice() {
+            // One that was sent before he was told answers something else.
+            [one] if before(one) => return Meaning::Acknowledges(vec![one.entry]),
+            [] => match over().as_slice() {
+                [one] if before(one) => return Meaning::Acknowledges(vec![one.entry]),
+                _ => {}
+            },
+            [_] => {}
+            several => return Meaning::Which(several.iter().map(|one| (*one).clone()).collect()),
+        }
+    }
+    if open.is_empty() { Meaning::Strange } else { Meaning::Unclear }
+}
+
+/// The numbers that a text consists of; none where it says anything else.
+fn words(text: &str) -> Vec<String> {
+    if text.len() > LONGEST {
+        return vec![];
+    }
+    let mut plain: String = text.chars().map(narrow).collect();
+    for word in WORDS {
+        plain = plain.replace(word, " ");
+    }
+    let mark = |c: char| !c.is_alphanumeric();
+    let words: Vec<&str> = plain.split(mark).filter(|word| !word.is_empty()).take(9).collect();
+    let digits = |word: &&str| word.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = |word: &&str| digits(word) && (*word == "1" || CODE.contains(&word.len()));
+    match words.iter().all(fits) && words.len() < 9 {
+        true => words.into_iter().map(str::to_owned).collect(),
+        false => vec![],
+    }
+}
+
+/// A digit of full width is a digit.
+fn narrow(c: char) -> char {
+    match c {
+        '０'..='９' => {
+            char::from_u32(u32::from(c) - u32::from('０') + u32::from('0')).unwrap_or(c)
+        }
+        c => c,
+    }
+}
+
+/// The number as it is written at home: a mobile of China without its country.
+pub fn at_home(number: &str) -> String {
+    let digits = number.strip_prefix('+').unwrap_or(number);
+    match digits.strip_prefix("86") {
+        Some(home) if home.len() == 11 && home.starts_with('1') => home.to_owned(),
+        _ => number.to_owned(),
+    }
+}
+
+/// Whether an answer may be sent to it: a person's telephone, no service's short number and no name.
+pub fn may_be_answered(number: &str) -> bool {
+    let home = at_home(number);
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match home.strip_prefix('+') {
+        Some(abroad) => (8..=15).contains(&abroad.len()) && digits(abroad),
+        None => home.len() == 11 && home.starts_with('1') && digits(&home),
+    }
+}
+
+/// What he who acknowledged is told: of each matter, in a word.
+pub fn acknowledged(outcomes: &[(String, AckOutcome)]) -> String {
+    let of = |wanted: AckOutcome| {
+        let numbers: Vec<&str> = outcomes
+            .iter()
+            .filter(|(_, outcome)| *outcome == wanted)
+            .map(|(number, _)| number.as_str())
+            .collect();
+        (!numbers.is_empty()).then(|| numbers.join("、"))
+    };
+    let first = of(AckOutcome::First).map(|numbers| format!("{numbers} 已记为您知悉。"));
+    let late =
+        of(AckOutcome::Late).map(|numbers| format!("{numbers} 此前已有人知悉，您的回复已记录。"));
+    let withdrawn =
+        of(AckOutcome::Withdrawn).map(|numbers| format!("{numbers} 已撤回，无需处置。"));
+    [first, late, withdrawn].into_iter().flatten().collect()
+}
+
+/// What he is asked who may mean several.
+pub fn which(told: &[Told]) -> String {
+    let each: Vec<String> = told
+        .iter()
+        .take(4)
+        .map(|one| format!("{} 回复 {}", short(&one.number), one.code))
+        .collect();
+    format!("有 {} 件待知悉，请回复四位数字：{}。", told.len(), each.join("，"))
+}
+
+/// What he is told whose text is no answer; `line` is the duty room's own number.
+pub fn unclear(line: &str) -> String {
+    format!("未记为知悉。请只回复短信里的数字，或拨值班室 {line}。")
+}
+
+pub fn strange(line: &str) -> String {
+    format!("没有与您对应的待知悉事项，本短信未作处理。请拨值班室 {line}。")
+}
+
+/// 记-20261003-0007 as 0007.
+fn short(number: &str) -> &str {
+    number.rsplit('-').next().unwrap_or(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::now::{Mono, Now};
+    use crate::protocol::random::Random;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_791_000_000 + second, 0).unwrap()
+    }
+
+    fn told(codes: &[(&str, bool)]) -> Vec<Told> {
+        let mut random = Random::from_seed([7; 32]);
+        let now = Now { mono: Mono(1), wall: at(0) };
+        let one = |(nth, (code, open)): (usize, &(&str, bool))| Told {
+            entry: EntryId::new(now, &mut random),
+            number: format!("记-20261003-{nth:04}"),
+            code: (*code).to_owned(),
+            open: *open,
+            at: at(0),
+        };
+        codes.iter().enumerate().map(one).collect()
+    }
+
+    #[test]
+    fn esc_39_a_one_alone_counts_where_it_can_mean_only_one_matter() {
+        let single = told(&[("4821", true), ("7733", false)]);
+        let is_it = Meaning::Acknowledges(vec![single[0].entry]);
+        for text in ["1", " 1 ", "１", "1。", "回复1", "“1”", "1 收到", "已知悉 1", "1\r\n"]
+        {
+            assert_eq!(meaning(text, Some(at(9)), &single), is_it, "{text}");
+        }
+        let several = told(&[("4821", true), ("7733", true)]);
+        assert_eq!(meaning("1", Some(at(9)), &several), Meaning::Which(several.clone()));
+        let over = told(&[("4821", false)]);
+        assert_eq!(meaning("1", None, &over), Meaning::Acknowledges(vec![over[0].entry]), "late");
+        let both = told(&[("4821", false), ("7733", false)]);
+        assert_eq!(meaning("1", None, &both), Meaning::Strange);
+        assert_eq!(meaning("1", None, &[]), Meaning::Strange);
+    }
+
+    #[test]
+    fn esc_39_a_one_that_was_sent_before_he_was_told_answers_something_else() {
+        let single = told(&[("4821", true)]);
+        assert_eq!(meaning("1", Some(at(-2)), &single), Meaning::Unclear);
+        assert!(matches!(meaning("1", Some(at(-1)), &single), Meaning::Acknowledges(_)));
+        assert!(matches!(meaning("4821", Some(at(-60)), &single), Meaning::Acknowledges(_)));
+    }
+
+    #[test]
+    fn esc_39_a_code_says_which_and_whatever_else_is_said_is_no_answer() {
+        let several = told(&[("4821", true), ("7733", true), ("9012", false)]);
+        let entries = |wanted: &[usize]| {
+            Meaning::Acknowledges(wanted.iter().map(|nth| several[*nth].entry).collect())
+        };
+        assert_eq!(meaning("4821", None, &several), entries(&[0]));
+        assert_eq!(meaning("收到 7733", None, &several), entries(&[1]));
+        assert_eq!(meaning("4821、7733", None, &several), entries(&[0, 1]));
+        assert_eq!(meaning("9012", None, &several), entries(&[2]), "late");
+        assert_eq!(meaning("4821 5555", None, &several), entries(&[0]));
+        for text in [
+            "5555",
+            "100aa",
+            "4821aa",
+            "不知道4821是什么",
+            "1楼有人",
+            "11",
+            "48210000",
+            "",
+            "好的",
+            "4821 1楼",
+            "4 8 2 1",
+            "2",
+        ] {
+            assert_eq!(meaning(text, None, &several), Meaning::Unclear, "{text}");
+        }
+        let long = "4821 ".repeat(500);
+        assert_eq!(meaning(&long, None, &several), Meaning::Unclear);
+    }
+
+    #[test]
+    fn a_number_is_the_same_with_its_country_and_without() {
+        for number in ["13900000001", "+8613900000001", "8613900000001"] {
+            assert_eq!(at_home(number), "13900000001");
+            assert!(may_be_answered(number));
+        }
+        assert_eq!(at_home("+4915112345678"), "+4915112345678");
+        assert!(may_be_answered("+4915112345678"));
+        for service in ["10086", "106900001234", "China Mobile", "", "+", "+86"] {
+            assert!(!may_be_answered(service), "{service}");
+        }
+    }
+
+    #[test]
+    fn esc_60_what_is_answered_is_one_part() {
+        let numbers = |outcome| vec![("记-20261003-0007".to_owned(), outcome)];
+        for outcome in [AckOutcome::First, AckOutcome::Late, AckOutcome::Withdrawn] {
+            let said = acknowledged(&numbers(outcome));
+            assert!(
+                said.starts_with("记-20261003-0007 ") && said.encode_utf16().count() <= 70,
+                "{said}"
+            );
+        }
+        let asked = which(&told(&[("4821", true), ("7733", true), ("9012", true)]));
+        assert_eq!(
+            asked,
+            "有 3 件待知悉，请回复四位数字：0000 回复 4821，0001 回复 7733，0002 回复 9012。"
+        );
+        assert!(asked.encode_utf16().count() <= 70);
+        for said in [unclear("075563001234"), strange("075563001234")] {
+            assert!(said.encode_utf16().count() <= 70, "{said}");
+        }
+    }
+}
