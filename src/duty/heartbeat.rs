@@ -23,7 +23,7 @@ const OPEN: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message {
     pub side: Side,
-    /// Never used before.
+    /// Never used before, but for a witness's that was not answered yet.
     pub number: u64,
     /// The last number of the other side; 0 for none.
     pub answers: u64,
@@ -38,7 +38,7 @@ pub enum Side {
     Witness,
 }
 
-/// Our numbers that are open, and the last of the other side.
+/// Our numbers that are open, and the last of the other side in a message that answered one.
 #[derive(Debug, Clone, Default)]
 struct Numbers {
     open: VecDeque<u64>,
@@ -58,10 +58,14 @@ impl Numbers {
     /// Whether the message was made after ours that it answers, which is open no more, nor is any before it.
     fn take(&mut self, message: Message) -> bool {
         let at = self.open.iter().position(|number| *number == message.answers);
-        if let Some(at) = at {
-            self.open.drain(..=at);
-        }
+        let Some(at) = at else { return false };
+        self.open.drain(..=at);
         self.theirs = message.number;
-        at.is_some()
+        true
+    }
+
+    /// The last one that is open, or a new one: what is recorded and sent again pushes none out.
+    fn current(&mut self, random: &mut Random) -> u64 {
+        self.open.back().copied().unwrap_or_else(|| self.next(random))
     }
 }

@@ -2,12 +2,13 @@
 
 use crate::duty::escalation::Policy;
 use crate::duty::heartbeat::{Audit, Failing, Heart, Message, Side, Signs, Witness};
+use crate::duty::ids::EscalationId;
 use crate::duty::roster::Roster;
 use crate::io::channels::signing::hmac_sha256;
 use crate::io::clock;
 use crate::io::pulse::Pulse;
 use crate::io::status::{Alarm, Board};
-use crate::io::store::Store;
+use crate::io::store::{Store, StoreError};
 use crate::protocol::now::Now;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -73,6 +75,9 @@ pub struct Beating {
     pub wake: Arc<Notify>,
 }
 
+/// Open escalations for which something is due.
+type Looking = JoinHandle<Result<Vec<EscalationId>, StoreError>>;
+
 /// What was told last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Told {
@@ -85,7 +90,7 @@ pub async fn keep(beating: Beating, stopping: CancellationToken) {
     let mut random = clock::random();
     let (mut heart, mut audit) = (Heart::default(), Audit::default());
     let mut told = Told { witness: Witness::Unknown, failing: None };
-    let mut socket = None;
+    let (mut socket, mut looking) = (None, None);
     let mut due = interval(Heart::EVERY);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut datagram = [0; DATAGRAM];
@@ -100,8 +105,10 @@ pub async fn keep(beating: Beating, stopping: CancellationToken) {
                 }
             }
             _ = due.tick() => {
+                let signs = beating.signs(&mut looking, clock::now()).await;
+                // The host may have slept while it looked.
                 let now = clock::now();
-                let failing = audit.look(&beating.signs(now).await, now.mono);
+                let failing = audit.look(&signs, now.mono);
                 if socket.is_none() {
                     socket = open(beating.witness).await;
                 }
@@ -141,16 +148,25 @@ async fn receive(socket: Option<&UdpSocket>, datagram: &mut [u8]) -> usize {
 }
 
 impl Beating {
-    async fn signs(&self, now: Now) -> Signs {
+    /// A read that hangs holds one thread: no other begins while it does.
+    async fn signs(&self, looking: &mut Option<Looking>, now: Now) -> Signs {
         self.wake.notify_one();
-        let looking = self.store.overdue(now, &self.policy, &self.roster);
-        let due = match timeout(AUDIT_WITHIN, looking).await {
-            Ok(Ok(due)) => Some(due),
-            Ok(Err(error)) => {
+        let mut look = looking.take().unwrap_or_else(|| {
+            let (store, policy) = (self.store.clone(), self.policy.clone());
+            let roster = self.roster.clone();
+            tokio::spawn(async move { store.overdue(now, &policy, &roster).await })
+        });
+        let due = match timeout(AUDIT_WITHIN, &mut look).await {
+            Ok(Ok(Ok(due))) => Some(due),
+            Ok(Ok(Err(error))) => {
                 warn!(%error, "the open escalations cannot be read");
                 None
             }
-            Err(_) => None,
+            Ok(Err(_)) => None,
+            Err(_) => {
+                *looking = Some(look);
+                None
+            }
         };
         Signs { control: self.control.age(), escalator: self.escalator.age(), due }
     }
@@ -234,8 +250,18 @@ fn overdue(failing: &Failing) -> (String, String) {
         Failing::Unreadable => ("读不了未了结的紧急呈报", "open escalations cannot be read"),
         Failing::Overdue(_) => ("有紧急呈报到点未呼叫", "an escalation is overdue"),
     };
-    let zh = format!("紧急呈报自查不通过（{zh}）：请人工联系带班领导，并重启本程序");
-    (zh, format!("the audit of the escalations fails ({en}): call the leader by hand and restart"))
+    // Where the log is at fault, calls go on from memory, and what is started anew has no log to begin with.
+    let (then_zh, then_en) = match failing {
+        Failing::Control | Failing::Escalator => ("并重启本程序", "restart"),
+        Failing::Unreadable | Failing::Overdue(_) => {
+            ("并检查日志所在磁盘；不要重启本程序", "look at the disk of the log; do not restart")
+        }
+    };
+    let zh = format!("紧急呈报自查不通过（{zh}）：请人工联系带班领导，{then_zh}");
+    (
+        zh,
+        format!("the audit of the escalations fails ({en}): call the leader by hand and {then_en}"),
+    )
 }
 
 #[cfg(test)]
@@ -243,6 +269,23 @@ mod tests {
     use super::*;
 
     const KEY: &str = "a secret of the two hosts";
+
+    #[test]
+    fn a_restart_is_asked_for_only_where_a_task_stands_still() {
+        for (failing, restart) in [
+            (Failing::Control, true),
+            (Failing::Escalator, true),
+            (Failing::Unreadable, false),
+            (Failing::Overdue(vec![]), false),
+        ] {
+            let (zh, en) = overdue(&failing);
+            assert!(zh.contains("请人工联系带班领导"), "{zh}");
+            assert_eq!(
+                (zh.contains("不要重启"), en.contains("do not restart")),
+                (!restart, !restart)
+            );
+        }
+    }
 
     #[test]
     fn what_was_signed_is_read_and_nothing_else_is() {

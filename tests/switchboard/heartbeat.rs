@@ -262,3 +262,38 @@ fn esc_84_no_beat_while_an_escalation_is_overdue_or_a_task_stands_still() {
     let stands = Signs { control: seconds(20), ..well };
     assert_eq!(audit.look(&stands, at(640)), Some(Failing::Control));
 }
+
+#[test]
+fn esc_84_recorded_messages_of_either_side_take_no_beat_from_the_other() {
+    let mut hosts = Hosts::new();
+    hosts.pass(seconds(60));
+    let beat = *hosts.sent.last().expect("it beats");
+    let answered = |order: &Order| match order {
+        Order::Answer(message) => Some(*message),
+        _ => None,
+    };
+    let answer = hosts.orders.iter().find_map(answered).expect("it is answered");
+    for _ in 0..300 {
+        for _ in 0..20 {
+            hosts.vigil.handle_message(beat, hosts.world.now);
+            hosts.heart.handle(answer);
+        }
+        // What the witness answers to a recorded beat does not get through.
+        while hosts.vigil.poll().is_some() {}
+        hosts.pass(seconds(1));
+    }
+    assert_eq!(hosts.calls(), 0, "its beats count");
+    assert_eq!(hosts.heart.witness(hosts.world.now.mono), Witness::Listens);
+}
+
+#[test]
+fn esc_84_a_witness_is_not_gone_because_our_own_host_slept() {
+    let mut hosts = Hosts::new();
+    hosts.pass(seconds(60));
+    let mut random = Random::from_seed([9; 32]);
+    let mut now = hosts.world.now.mono;
+    let _ = hosts.heart.beat(now, &mut random);
+    now = now + seconds(600);
+    let _ = hosts.heart.beat(now, &mut random);
+    assert_eq!(hosts.heart.witness(now), Witness::Listens, "it has had no time to answer");
+}

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// A witness that has not answered for so long is gone.
 const GONE: Duration = Duration::from_secs(60);
+/// Between two beats: the host has slept, or the audit failed. No answer could be waited for.
+const PAUSED: Duration = Duration::from_secs(15);
 
 /// **Beat every [`Heart::EVERY`], and hand in what comes.**
 #[derive(Debug, Clone, Default)]
@@ -14,6 +16,7 @@ pub struct Heart {
     numbers: Numbers,
     /// The first beat that was sent since the last answer.
     unanswered: Option<Mono>,
+    beaten: Option<Mono>,
     heard: bool,
     deaf: bool,
 }
@@ -36,6 +39,10 @@ impl Heart {
     pub const EVERY: Duration = Duration::from_secs(5);
 
     pub fn beat(&mut self, now: Mono, random: &mut Random) -> Message {
+        let paused = self.beaten.replace(now).is_some_and(|last| now.since(last) >= PAUSED);
+        if paused {
+            self.unanswered = None;
+        }
         self.unanswered.get_or_insert(now);
         let number = self.numbers.next(random);
         Message { side: Side::Daemon, number, answers: self.numbers.theirs, ready: false }

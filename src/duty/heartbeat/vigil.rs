@@ -101,7 +101,7 @@ impl Vigil {
         if self.numbers.take(message) {
             self.beats(now.mono);
         }
-        let number = self.numbers.next(&mut self.random);
+        let number = self.numbers.current(&mut self.random);
         let answers = message.number;
         let answer = Message { side: Side::Witness, number, answers, ready: self.line_up };
         self.out.push_back(Order::Answer(answer));
