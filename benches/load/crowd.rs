@@ -1,5 +1,5 @@
 //! Callers who come so many a second, whose calls are answered at once and hung up soon after: registrar, callers and
-//! the officer's phone are one user agent on one socket. No voice.
+//! the officer's phone are one user agent on one socket. No voice. A leader's telephone rings, and nobody answers it.
 
 use crate::town::{account, granted};
 use dutyline::io::clock;
@@ -27,6 +27,8 @@ pub struct Crowd {
     /// From the INVITE to the officer's INVITE, and to the 200.
     pub rung: Vec<Duration>,
     pub answered: Vec<Duration>,
+    /// When somebody was called who is no officer.
+    pub others: Vec<Instant>,
     /// BYEs that were answered.
     pub over: usize,
     /// Calls that did not come about, by status.
@@ -47,6 +49,7 @@ impl Crowd {
             hangs_up: VecDeque::new(),
             rung: vec![],
             answered: vec![],
+            others: vec![],
             over: 0,
             refused: BTreeMap::new(),
         }
@@ -140,7 +143,10 @@ impl Crowd {
             Event::Incoming { leg, invite } => {
                 let shown = &invite.claims.from().display;
                 let number = shown.strip_prefix("139").and_then(|number| number.parse().ok());
-                let index: usize = number.expect("a caller of ours is shown");
+                let Some(index): Option<usize> = number else {
+                    self.others.push(Instant::now());
+                    return self.ua.ring(leg, None, clock::now());
+                };
                 self.rung.push(self.dialled[index].elapsed());
                 let offer = sdp::parse(invite.sdp.as_deref().unwrap_or_default());
                 let offer = offer.expect("an offer");

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench load -- [spine|relay|urgent] [calls] [seconds]`; these three by default.
 //! `-- signalling [calls a second] [seconds]` and `-- setup [calls a second] [seconds]` run by themselves, as does
-//! `-- calls [how many]`, which goes on where it was ended, and `-- search [entries]`.
+//! `-- calls [how many]`, which goes on where it was ended, `-- search [entries]` and `-- matters [how many]`.
 
 mod awake;
 mod bare;
@@ -10,6 +10,7 @@ mod calls;
 mod cores;
 mod crowd;
 mod daemon;
+mod matters;
 mod phones;
 mod relay;
 mod search;
@@ -34,6 +35,9 @@ fn main() {
     }
     if asked("setup") {
         return setup::run(numbers.next().unwrap_or(50) as u32, numbers.next().unwrap_or(30));
+    }
+    if asked("matters") {
+        return matters::run(numbers.next().unwrap_or(200) as usize);
     }
     if asked("search") {
         return search::run(numbers.next().unwrap_or(1_000_000));
