@@ -48,6 +48,7 @@ fn rel_t6_voice_goes_to_no_place_that_the_site_has_not_named() {
     let told = "SELECT group_concat(detail, ' ') FROM audit WHERE action = 'call.misplaced'";
     daemon.row_is(told, "192.0.2.66");
     assert_eq!(daemon.row("SELECT disposition FROM call"), "failed", "and it is a row");
+    drop(caller);
     let mut caller = TrunkCaller::new(&room.ports, "13800130008");
     assert_eq!(caller.call("1001"), 200);
     daemon.row_is("SELECT count(*) FROM call WHERE state = 'in_call'", "1");
@@ -55,7 +56,7 @@ fn rel_t6_voice_goes_to_no_place_that_the_site_has_not_named() {
     assert_eq!(caller.reinvite(&away), 488);
     daemon.row_is(told, "192.0.2.66 192.0.2.67");
     assert_eq!(daemon.row("SELECT count(*) FROM call WHERE state = 'in_call'"), "1", "it goes on");
-    caller.hang_up();
+    caller.hang_up_after(2);
     daemon.row_is("SELECT count(*) FROM call WHERE disposition = 'answered'", "1");
 }
 
