@@ -111,10 +111,12 @@ fn lives(mut line: File, memory: &Memory, tell: &Sender<String>) {
     }
 }
 
-/// Of a SUBMIT to a number of eleven digits, in UCS-2 and in one part.
+/// Of a SUBMIT in UCS-2 and in one part.
 fn text_of(pdu: &str) -> String {
-    assert!(pdu.starts_with("0031000B81") && pdu.len() > 30, "{pdu}");
-    let octets = (30..pdu.len()).step_by(2);
+    assert!(pdu.starts_with("003100") && pdu.len() > 30, "{pdu}");
+    let digits = usize::from_str_radix(&pdu[6..8], 16).expect("hex");
+    // Protocol, coding, validity and length stand between the number and the text.
+    let octets = (10 + 2 * digits.div_ceil(2) + 8..pdu.len()).step_by(2);
     let octets: Vec<u8> =
         octets.map(|at| u8::from_str_radix(&pdu[at..at + 2], 16).expect("hex")).collect();
     let units: Vec<u16> =
