@@ -148,6 +148,12 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 fn open_beside(config: &Config) -> anyhow::Result<Store> {
     let database = config.storage.data.join("dutyline.db");
+    if !config.storage.data.is_dir() {
+        let shown = config.storage.data.display();
+        bail!(
+            "storage.data = {shown}: 没有这个文件夹：先以本程序的用户运行一次 dutyline run · there is no such folder: run `dutyline run` once, as its own user"
+        );
+    }
     Store::open_beside(&database, clock::random())
         .with_context(|| format!("{}", database.display()))
 }

@@ -82,6 +82,17 @@ fn a_wrong_configuration_ends_every_command_with_code_2() {
 }
 
 #[test]
+fn a_command_that_finds_no_folder_says_how_it_is_made() {
+    let folder = folder_with(RIGHT);
+    for command in [&["user", "add", "张三"][..], &["trace", "记-20261003-0001"]] {
+        let done = dutyline(folder.path(), &[command, &["--config", "d.toml"]].concat(), "x");
+        assert_eq!(done.status.code(), Some(1), "{command:?}: {done:?}");
+        let shown = text(&done.stderr);
+        assert!(shown.contains("没有这个文件夹：先以本程序的用户运行一次 dutyline run"), "{shown}");
+    }
+}
+
+#[test]
 fn esc_82_a_policy_that_hangs_on_one_telephone_is_refused_by_both_checks() {
     let folder = folder_with(&RIGHT.replace("office = \"3002\"\n", ""));
     for command in [&["policy", "check"][..], &["check-config"]] {

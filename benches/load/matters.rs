@@ -24,10 +24,10 @@ pub fn run(matters: usize) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let pbx = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let config = config(folder.path(), LINES, &pbx);
-    add_officer(&config);
     let daemon = Daemon::start(&config);
     let mut crowd = Crowd::new(pbx, daemon.sip);
     crowd.wait_for_registration();
+    add_officer(&config);
     crowd.comes(A_SECOND, (matters as u64).div_ceil(u64::from(A_SECOND)));
     crowd.pass(SETTLED);
     let log = folder.path().join("data/dutyline.db");
