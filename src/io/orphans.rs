@@ -69,12 +69,7 @@ pub async fn sweep(
         let Some(last) = rows.last().map(|row| row.call) else { break };
         after = Some(last);
         known.extend(rows.iter().map(|row| row.call.0));
-        let folder = recordings.to_owned();
-        let gone = tokio::task::spawn_blocking(move || missing(&folder, &rows)).await;
-        for path in gone.unwrap_or_default() {
-            orphans.rows += 1;
-            orphans.name(path);
-        }
+        orphans.look_for(store, recordings, rows).await?;
     }
     let folder = recordings.to_owned();
     let unknown = tokio::task::spawn_blocking(move || {
@@ -96,6 +91,24 @@ pub async fn sweep(
 }
 
 impl Orphans {
+    pub(super) async fn look_for(
+        &mut self,
+        store: &Store,
+        recordings: &Path,
+        rows: Vec<KeptFiles>,
+    ) -> Result<(), StoreError> {
+        let folder = recordings.to_owned();
+        let gone = tokio::task::spawn_blocking(move || missing(&folder, &rows)).await;
+        for (call, path) in gone.unwrap_or_default() {
+            // Meanwhile it may have been given up.
+            if store.is_kept(call).await? {
+                self.rows += 1;
+                self.name(path);
+            }
+        }
+        Ok(())
+    }
+
     fn name(&mut self, path: PathBuf) {
         if self.named.len() < NAMED {
             self.named.push(path);
@@ -103,9 +116,11 @@ impl Orphans {
     }
 }
 
-fn missing(folder: &Path, rows: &[KeptFiles]) -> Vec<PathBuf> {
-    let files = rows.iter().flat_map(|row| [&row.wav, &row.tape]).flatten();
-    files.filter(|file| !folder.join(file).is_file()).cloned().collect()
+fn missing(folder: &Path, rows: &[KeptFiles]) -> Vec<(CallId, PathBuf)> {
+    let files = rows.iter().flat_map(|row| {
+        [&row.wav, &row.tape].into_iter().flatten().map(|file| (row.call, file.clone()))
+    });
+    files.filter(|(_, file)| !folder.join(file).is_file()).collect()
 }
 
 /// Recordings and tapes below the folder; links are not followed.

@@ -324,7 +324,7 @@ async fn sig_24_the_pages_buttons_ring_the_officers_phone() {
     far.closed();
     officer.closed();
     browser.see_text("article.entry .entry-marks", "已结束").await;
-    browser.see_text("[data-part=recording]", "已封存").await;
+    browser.see_text("[data-part=recording]", "已存妥").await;
     browser.shot("64-over").await;
 
     calls_back(&browser, &daemon, (&mut caller, &mut officer, &mut far)).await;

@@ -13,7 +13,9 @@ use crate::io::proof::key::SigningKey;
 use crate::io::store::tests::{
     add_officer, add_second, arrival, at, call, give_up_by_hand, note, officer, random, roster,
 };
-use crate::io::store::{Agreed, FileKind, Held, ItemState, PersonId, Scope, Sealed, Who};
+use crate::io::store::{
+    Agreed, FileKind, Held, ItemState, PersonId, RecordingState, Scope, Sealed, Who,
+};
 use crate::protocol::now::Now;
 use chrono::TimeDelta;
 
@@ -221,7 +223,8 @@ async fn rec_d14_two_people_destroy_by_list_and_rows_and_hashes_stay() {
     assert!(house.turn().await);
     assert_eq!([1, 2, 3, 4].map(|n| house.files(call(n))), [0, 0, 0, 4], "what is on the list");
     let row = house.store.recording(call(1)).await.unwrap().unwrap();
-    assert_eq!(row.destroyed, Some(later().wall));
+    assert_eq!(row.given_up, Some(later().wall));
+    assert!(row.gone.is_some() && row.state == RecordingState::Destroyed);
     assert!(row.sha256.is_some_and(|digest| digest.len() == 64));
     assert_eq!(
         house.store.recording_file(call(1)).await.unwrap(),
@@ -242,7 +245,9 @@ async fn rec_d14_two_people_destroy_by_list_and_rows_and_hashes_stay() {
 async fn rec_e6_a_hold_beats_the_term_the_list_and_a_hand_in_the_database() {
     let house = House::with(2).await;
     let list = house.list().await.unwrap();
-    let Held { id: hold, spared: 0, gone: 0 } = house.hold(1).await else { panic!("not yet") };
+    let Held { id: hold, spared: 0, going: 0, gone: 0 } = house.hold(1).await else {
+        panic!("not yet")
+    };
     assert_eq!(house.agree(&second(), list).await, Agreed::Agreed);
     assert!(house.turn().await);
     assert_eq!([1, 2].map(|n| house.files(call(n))), [4, 0], "held in between");
@@ -402,9 +407,9 @@ async fn rec_e6_a_hold_beats_what_two_people_have_agreed_to_until_it_is_gone() {
 async fn rec_e6_a_hold_counts_between_two_recordings_of_one_turn() {
     let house = House::with(1).await;
     house.gives_up().await;
-    assert_eq!(house.store.doomed(9).await.unwrap().len(), 1);
+    let doomed = house.store.doomed(None, 9).await.unwrap().pop().unwrap();
     house.hold(1).await;
-    assert!(matches!(house.keeper.let_go(call(1)).await, Ok(Ok(false))));
+    assert!(matches!(house.keeper.let_go(doomed).await, Ok(Ok(Came::Stays))));
     assert_eq!((house.files(call(1)), house.gone().await), (4, 0));
 }
 
@@ -602,4 +607,156 @@ fn rec_d14_a_disk_that_hangs_is_told_keeps_nobody_from_leaving_and_removes_nothi
     drop(runtime);
     drop(open);
     assert!(told.recv().unwrap(), "it knows that it is late");
+}
+
+/// As if the daemon had been killed in the middle of it.
+#[tokio::test]
+async fn rec_e6_a_hold_after_the_removal_has_begun_is_told_so_and_settled_by_what_is_left() {
+    for removed in 0..=4 {
+        let house = House::with(1).await;
+        house.gives_up().await;
+        let begun = house.store.begin_removal(call(1), later()).await;
+        assert_eq!(begun, Ok(Fate::Remove));
+        let [own, copies] = house.folders().map(|folder| folder.join("2026/10/03"));
+        let files = [&copies, &copies, &own, &own].into_iter().zip(["wav", "tape", "wav", "tape"]);
+        for (folder, last) in files.take(removed) {
+            fs::remove_file(folder.join(format!("{}.{last}", call(1)))).unwrap();
+        }
+        let held = house.hold(1).await;
+        assert_eq!((held.spared, held.going, held.gone), (0, 1, 0), "nobody is told that it stays");
+        assert_eq!(house.turn().await, removed != 3);
+        assert_eq!(house.files(call(1)), 4 - removed, "nothing more is removed");
+        let (_, items) = house.store.destruction_list(1).await.unwrap().unwrap();
+        let row = &house.store.holds().await.unwrap()[0];
+        let part = house.keeper.board.status().alarms.get("keeping_part").map(|it| it.zh.clone());
+        let seen = (items[0].state, row.going, row.gone);
+        match removed {
+            0..=2 => assert_eq!(seen, (ItemState::Spared, 0, 0), "its own file is whole"),
+            3 => assert_eq!(seen, (ItemState::GivenUp, 1, 0)),
+            _ => assert_eq!(seen, (ItemState::Gone, 0, 1)),
+        }
+        assert_eq!(part.is_some_and(|part| part.contains("只剩一部分")), removed == 3);
+        let played = house.store.recording_file(call(1)).await.unwrap().is_some();
+        assert_eq!(played, removed < 3, "what cannot be played is not offered");
+        house.store.verify_audit().await.unwrap();
+        if removed == 3 {
+            house.is_released(held.id).await;
+            assert!(house.turn().await, "and goes when nobody holds it any more");
+            assert_eq!((house.files(call(1)), house.gone().await), (0, 1));
+            assert!(house.keeper.board.status().alarms.is_empty());
+        }
+    }
+}
+
+/// The folder of its day is there, as the recorder makes it on a bare mount point, or as it is made on a new disk.
+#[tokio::test]
+async fn rec_d14_a_folder_that_holds_nothing_of_the_call_is_no_removal() {
+    let house = House::with(1).await;
+    house.gives_up().await;
+    house.record(9).await;
+    for disk in house.folders() {
+        for (n, why) in [(1, "of the call"), (9, "the newest")] {
+            let names = ["wav", "tape"].map(|last| format!("{}.{last}", call(n)));
+            let day = disk.join("2026/10/03");
+            for name in &names {
+                fs::rename(day.join(name), house.folder.path().join(name)).unwrap();
+            }
+            assert!(!house.turn().await, "{} lacks {why}", disk.display());
+            assert!(house.alarm().unwrap().contains("尚未清除"));
+            assert_eq!(house.gone().await, 0);
+            for name in &names {
+                fs::rename(house.folder.path().join(name), day.join(name)).unwrap();
+            }
+            assert_eq!([1, 9].map(|n| house.files(call(n))), [4, 4], "no disk was touched");
+        }
+    }
+    assert!(house.turn().await);
+    assert_eq!((house.gone().await, house.alarm()), (1, None));
+}
+
+#[tokio::test]
+async fn rec_d14_what_is_destroyed_while_everything_is_read_is_no_fault_and_is_counted() {
+    use crate::io::proof::verify::check_files;
+    use crate::io::store::Checked;
+    let house = House::with(2).await;
+    let database = house.folder.path().join("a.db");
+    let origin = house.store.origin().await.unwrap();
+    let key = SigningKey::load_or_make(house.folder.path(), &origin).unwrap();
+    let early = Checked::of(&database, &key.public, &[]).unwrap();
+    let rows = house.store.kept_files(None, 99).await.unwrap();
+    assert_eq!((early.files.len(), early.destroyed, rows.len()), (4, 0, 2));
+    house.hold(2).await;
+    house.gives_up().await;
+    assert!(house.turn().await);
+    let own = &house.plan.recordings;
+    let mut orphans = Orphans::default();
+    orphans.look_for(&house.store, own, rows.clone()).await.unwrap();
+    assert_eq!(orphans, Orphans::default());
+    let (_, faults) = check_files(own, &early.files, &database).unwrap();
+    assert_eq!(faults, []);
+    fs::remove_file(own.join(format!("2026/10/03/{}.wav", call(2)))).unwrap();
+    orphans.look_for(&house.store, own, rows).await.unwrap();
+    assert_eq!(orphans.rows, 1, "what nobody gave up is missed");
+    let (_, faults) = check_files(own, &early.files, &database).unwrap();
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert_eq!(Checked::of(&database, &key.public, &[]).unwrap().destroyed, 1);
+}
+
+#[tokio::test]
+async fn rec_d14_what_is_agreed_to_is_not_called_destroyed_before_it_is_gone() {
+    let house = House::with(1).await;
+    house.gives_up().await;
+    let state =
+        || async { house.store.entry_row(call(1).into()).await.unwrap().unwrap().recording };
+    assert_eq!(state().await, Some(RecordingState::GivenUp));
+    let (_elsewhere, _, found) = house.hands_out(Scope::Entry(call(1).into())).await;
+    assert!(found.is_sound(), "{found}");
+    assert_eq!((found.destroyed, found.given_up), (0, 1));
+    assert!(found.to_string().contains("已由两人同意销毁，导出时未附"), "{found}");
+    let held = house.hold(1).await;
+    assert_eq!(state().await, Some(RecordingState::Sealed), "it was held in time");
+    house.is_released(held.id).await;
+    house.gives_up().await;
+    assert!(house.turn().await);
+    assert_eq!(state().await, Some(RecordingState::Destroyed));
+}
+
+#[tokio::test]
+async fn rec_e6_what_our_call_about_it_is_held_or_flagged_for_holds_for_the_first_report_too() {
+    let rules = Rules { urgent: Some(TimeDelta::days(180)), ..RULES };
+    let house = House::with(2).await;
+    house.record_about(4, 1).await;
+    let store = &house.store;
+    store.flag(&officer(), call(4).into(), Urgency::Urgent, at(20.0)).await.unwrap();
+    let due = store.due(rules, later()).await.unwrap();
+    let class = |of| due.list.iter().find(|row| row.call == of).unwrap().class;
+    assert_eq!([1, 2, 4].map(|n| class(call(n))), [Class::Urgent, Class::Ordinary, Class::Urgent]);
+    let list = store.list_for_destruction(&officer(), rules, "x", later()).await.unwrap().unwrap();
+    house.hold(4).await;
+    let agreed = store.agree_to_destruction(&second(), list, rules, later()).await;
+    assert_eq!(agreed, Ok(Agreed::Agreed));
+    let by_hand = give_up_by_hand(&house.folder.path().join("a.db"), &call(1).to_string(), list);
+    assert!(by_hand.contains("what is held is not destroyed"), "{by_hand}");
+    assert!(house.turn().await);
+    assert_eq!([1, 2, 4].map(|n| house.files(call(n))), [4, 0, 4]);
+}
+
+#[tokio::test]
+async fn rec_d14_whoever_agrees_wakes_the_keeper_and_a_list_that_waits_is_always_shown() {
+    let house = House::with(1).await;
+    let waits = house.list().await.unwrap();
+    house.record(2).await;
+    let destroyed = async {
+        house.gives_up().await;
+        while house.files(call(2)) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        () = house.keeper.keep() => {}
+        woken = tokio::time::timeout(FIRST / 2, destroyed) => woken.expect("at once"),
+    }
+    let lists = house.store.destruction_lists(1).await.unwrap();
+    let shown: Vec<_> = lists.iter().map(|list| list.made.id).collect();
+    assert_eq!(shown, [waits + 1, waits]);
 }

@@ -34,6 +34,8 @@ pub struct Handed {
     pub rows: u64,
     /// Recordings that two people have destroyed: their rows are there, and the proof of that.
     pub destroyed: u64,
+    /// Recordings that two people had agreed to destroy, and whose files were not gone yet.
+    pub given_up: u64,
     /// Of the head: number and time.
     pub head: String,
     pub faults: Vec<Fault>,
@@ -262,8 +264,10 @@ impl Handed {
 
     fn recording(&mut self, row: &Proven, listed: &BTreeMap<String, String>, given_up: &GivenUp) {
         let call = text(row, "call").unwrap_or_default();
-        let destroyed = given_up.has(&call);
-        self.destroyed += u64::from(destroyed);
+        let gone = given_up.gone.contains(&call);
+        let destroyed = gone || given_up.has(&call);
+        self.destroyed += u64::from(gone);
+        self.given_up += u64::from(destroyed && !gone);
         for (file, digest) in [("wav", "digest"), ("tape", "tape_digest")] {
             let (Some(path), Some(digest)) = (text(row, file), text(row, digest)) else { continue };
             let last = Path::new(&path).extension().and_then(|last| last.to_str()).unwrap_or("bin");
@@ -299,8 +303,7 @@ impl GivenUp {
     }
 
     fn has(&self, call: &str) -> bool {
-        let mut left = self.destroyed.difference(&self.spared);
-        self.gone.contains(call) || left.any(|(of, _)| of == call)
+        self.destroyed.difference(&self.spared).any(|(of, _)| of == call)
     }
 }
 
@@ -332,7 +335,7 @@ fn digests(folder: &Path, path: &str) -> io::Result<(Digests, u64)> {
 
 impl std::fmt::Display for Handed {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { what, key, trusted, files, rows, destroyed, head, faults } = self;
+        let Self { what, key, trusted, files, rows, destroyed, given_up, head, faults } = self;
         let what = what.replace(|c: char| c.is_control(), "\u{fffd}");
         writeln!(out, "{what}\n公钥 · key {key}")?;
         if !trusted {
@@ -346,6 +349,12 @@ impl std::fmt::Display for Handed {
             writeln!(
                 out,
                 "录音 {destroyed} 份已由两人按清单销毁，记录、哈希与凭据在内 · {destroyed} recordings were destroyed by two people: their rows and hashes are here"
+            )?;
+        }
+        if *given_up > 0 {
+            writeln!(
+                out,
+                "录音 {given_up} 份已由两人同意销毁，导出时未附 · {given_up} recordings had been given up by two people, and are not here"
             )?;
         }
         for fault in faults {

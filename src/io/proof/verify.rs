@@ -2,9 +2,10 @@
 
 use super::{key, witness};
 use crate::duty::proof::PublicKey;
-use crate::io::store::{Checked, Fault, FileOf};
+use crate::io::store::{Checked, Fault, FileOf, StoreError, given_up_since};
 use anyhow::Context;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
@@ -78,13 +79,9 @@ impl Wanted {
             (log > 0 && (late || newest.is_none())).then(|| fell_behind(place, newest, log))
         }));
         faults.append(&mut checked.faults);
-        let mut bytes = 0;
-        for file in &checked.files {
-            match check_file(&self.recordings, file) {
-                Ok(read) => bytes += read,
-                Err(fault) => faults.push(fault),
-            }
-        }
+        let (bytes, altered) = check_files(&self.recordings, &checked.files, &database)
+            .with_context(|| format!("{}", database.display()))?;
+        faults.extend(altered);
         checked.faults = faults;
         let trusted = self.key.is_some();
         Ok(Report { checked, key: key.to_string(), trusted, copies, bytes })
@@ -93,7 +90,8 @@ impl Wanted {
 
 impl std::fmt::Display for Report {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Checked { origin, items, rows, heads, faults, more, files, .. } = &self.checked;
+        let Checked { origin, items, rows, heads, faults, more, files, destroyed, .. } =
+            &self.checked;
         writeln!(out, "{origin}")?;
         writeln!(out, "公钥 · key: {}", self.key)?;
         if !self.trusted {
@@ -110,6 +108,12 @@ impl std::fmt::Display for Report {
             self.copies,
             files.len(),
         )?;
+        if *destroyed > 0 {
+            writeln!(
+                out,
+                "已由两人按清单销毁 {destroyed} 份，记录与哈希仍在 · {destroyed} recordings were destroyed by two people: their rows and hashes are here"
+            )?;
+        }
         for fault in faults {
             write_fault(fault, out)?;
         }
@@ -168,6 +172,29 @@ fn torn(folder: &str, file: &str) -> Fault {
         "含有不完整的签名：写入时断电，或被改动",
         "holds a piece of a head: the power failed while it was written, or it was altered",
     )
+}
+
+/// How many bytes they have, and what is wrong with them. All of them take hours to read, in which two people may destroy
+/// some.
+pub(in crate::io) fn check_files(
+    recordings: &Path,
+    files: &[FileOf],
+    database: &Path,
+) -> Result<(u64, Vec<Fault>), StoreError> {
+    let (mut bytes, mut faults) = (0, vec![]);
+    for file in files {
+        match check_file(recordings, file) {
+            Ok(read) => bytes += read,
+            Err(fault) => faults.push((file, fault)),
+        }
+    }
+    let absent = |file: &FileOf| recordings.join(&file.path).symlink_metadata().is_err();
+    let since = match faults.iter().any(|(file, _)| absent(file)) {
+        true => given_up_since(database)?,
+        false => BTreeSet::new(),
+    };
+    faults.retain(|(file, _)| !(since.contains(&file.call) && absent(file)));
+    Ok((bytes, faults.into_iter().map(|(_, fault)| fault).collect()))
 }
 
 /// How many bytes it has, where they are what the row says.

@@ -236,6 +236,7 @@ fn destructions(sql: &Connection, tables: &[chain::Structure], found: &mut Rows)
     for (kind, by) in [
         ("destroyed", by_call.clone()),
         ("spared", by_call.clone()),
+        ("going", by_call.clone()),
         ("gone", by_call),
         ("destruction", format!("id IN ({lists})")),
         ("destruction_agreement", format!("list IN ({lists})")),

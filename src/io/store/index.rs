@@ -63,7 +63,10 @@ pub(super) fn watch(sql: &Connection) -> Result<()> {
            ON main.recording WHEN new.state <> old.state {of_call};
          CREATE TEMP TRIGGER IF NOT EXISTS bookmark_to_index AFTER INSERT ON main.bookmark {of_call};
          CREATE TEMP TRIGGER IF NOT EXISTS bookmark_to_index_anew AFTER UPDATE ON main.bookmark
-           {of_call};",
+           {of_call};
+         CREATE TEMP TRIGGER IF NOT EXISTS destroyed_to_index AFTER INSERT ON main.destroyed {of_call};
+         CREATE TEMP TRIGGER IF NOT EXISTS spared_to_index AFTER INSERT ON main.spared {of_call};
+         CREATE TEMP TRIGGER IF NOT EXISTS gone_to_index AFTER INSERT ON main.gone {of_call};",
         entry = note("new.id"),
         own = note("new.entry"),
         of_call = note("new.call"),
@@ -236,7 +239,7 @@ fn found(sql: &Connection, entry: &str) -> Result<Option<Found>> {
     let query = format!(
         "SELECT e.occurred_ms, e.urgency, c.disposition, r.state, {fields}, e.number, c.number, c.caller,
            c.caller_plain, c.display, c.contact_unit, c.contact_name, c.contact_duty, c.town
-         FROM entry e LEFT JOIN call c ON c.id = e.id LEFT JOIN recording r ON r.call = e.id
+         FROM entry e LEFT JOIN call c ON c.id = e.id LEFT JOIN recording_state r ON r.call = e.id
          WHERE e.id = ?1"
     );
     let read = |row: &Row<'_>| {

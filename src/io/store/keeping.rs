@@ -7,6 +7,7 @@ pub use holds::{Held, HoldRow};
 pub use lists::{ItemRow, ItemState, ListRow};
 
 use super::Store;
+use super::audit::{self, Actor};
 use super::error::Result;
 use super::recordings::KeptFiles;
 use super::text::{Id, Ms, json, ms};
@@ -61,21 +62,53 @@ pub struct Due {
     pub kept: u64,
 }
 
-const CLASS: &str = "
-  CASE WHEN c.disposition = 'self_test' THEN 2
-    WHEN c.id IN (SELECT call FROM urgent_call) THEN 1 ELSE 0 END";
+/// The entries whose matter a call is of: its own, of those in whose stead a leader was told in it, and what is about
+/// them or what they are about, however often.
+fn matter(call: &str) -> String {
+    format!(
+        "WITH RECURSIVE matter (entry) AS (
+           SELECT o.entry FROM call o WHERE o.id = {call}
+           UNION SELECT e.entry FROM attempt a CROSS JOIN escalation e ON e.id = a.escalation
+             WHERE a.joined = {call}
+           UNION SELECT o.about FROM matter m CROSS JOIN call o ON o.entry = m.entry
+             WHERE o.about IS NOT NULL
+           UNION SELECT o.entry FROM matter m CROSS JOIN call o ON o.about = m.entry)"
+    )
+}
+
+/// A hold that covers it: the newest.
+fn held(call: &str) -> String {
+    let matter = matter(call);
+    format!(
+        "({matter} SELECT max(h.id) FROM matter m CROSS JOIN hold h ON h.entry = m.entry
+           LEFT JOIN hold_release f ON f.hold = h.id WHERE f.hold IS NULL)"
+    )
+}
+
+fn class_of(call: &str) -> String {
+    let matter = matter(call);
+    format!(
+        "CASE WHEN (SELECT o.disposition FROM call o WHERE o.id = {call}) = 'self_test' THEN 2
+           WHEN EXISTS (SELECT 1 FROM attempt a WHERE a.joined = {call}) THEN 1
+           WHEN EXISTS ({matter} SELECT 1 FROM matter m CROSS JOIN entry u ON u.id = m.entry
+             WHERE u.urgency <> 'routine'
+               OR EXISTS (SELECT 1 FROM escalation x WHERE x.entry = m.entry)) THEN 1
+           ELSE 0 END"
+    )
+}
 
 /// Sealed by then, not destroyed, and on no list that waits for its second person.
 fn candidates(and: &str) -> String {
     format!(
-        "SELECT r.call, e.number, {CLASS}, r.sealed_ms, coalesce(r.bytes, 0),
-           c.id IN (SELECT call FROM held_call),
+        "SELECT r.call, e.number, {class}, r.sealed_ms, coalesce(r.bytes, 0), {held} IS NOT NULL,
            (SELECT count(*) FROM copy k WHERE k.call = r.call) >= 1 + (r.tape_digest IS NOT NULL)
          FROM kept_recording r JOIN call c ON c.id = r.call JOIN entry e ON e.id = c.entry
          WHERE r.digest IS NOT NULL AND r.sealed_ms <= ?1 AND NOT EXISTS (
            SELECT 1 FROM destruction_item i LEFT JOIN destruction_agreement a ON a.list = i.list
              LEFT JOIN destruction_refusal n ON n.list = i.list
-           WHERE i.call = r.call AND a.list IS NULL AND n.list IS NULL) {and}"
+           WHERE i.call = r.call AND a.list IS NULL AND n.list IS NULL) {and}",
+        class = class_of("r.call"),
+        held = held("r.call"),
     )
 }
 
@@ -160,17 +193,53 @@ fn required(word: Option<Word>) -> rusqlite::Result<Word> {
     word.ok_or(rusqlite::Error::QueryReturnedNoRows)
 }
 
-const DOOMED: &str = "
-  SELECT r.call, r.wav, r.tape FROM given_up d JOIN recording r ON r.call = d.call
-    LEFT JOIN gone g ON g.call = d.call
-  WHERE g.call IS NULL AND d.call NOT IN (SELECT call FROM held_call)";
+/// What was begun is gone on with, and settled where somebody holds it meanwhile.
+fn to_remove(and: &str) -> String {
+    let held = held("d.call");
+    format!(
+        "SELECT * FROM (
+           SELECT r.call AS call, r.wav, r.tape, d.list AS list, b.call IS NOT NULL AS begun,
+             {held} AS held
+           FROM given_up d CROSS JOIN recording r ON r.call = d.call
+             LEFT JOIN gone g ON g.call = d.call
+             LEFT JOIN going b ON b.call = d.call AND b.list = d.list
+           WHERE g.call IS NULL {and})
+         WHERE begun OR held IS NULL"
+    )
+}
 
-fn doomed(row: &Row<'_>) -> rusqlite::Result<KeptFiles> {
+/// A recording that is given up and not gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doomed {
+    pub files: KeptFiles,
+    list: i64,
+    /// Its removal was begun: of its files some may be gone.
+    pub begun: bool,
+    /// Somebody holds it since then.
+    pub held: bool,
+}
+
+/// What is to be done with a recording, asked anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Remove,
+    /// It was held after its removal had begun.
+    Settle,
+    /// It is held, or gone.
+    Leave,
+}
+
+fn doomed(row: &Row<'_>) -> rusqlite::Result<Doomed> {
     let path = |column| {
         let path = row.get::<_, Option<String>>(column)?;
         Ok::<_, rusqlite::Error>(path.filter(|path| !path.is_empty()).map(PathBuf::from))
     };
-    Ok(KeptFiles { call: row.get::<_, Id<CallId>>(0)?.0, wav: path(1)?, tape: path(2)? })
+    Ok(Doomed {
+        files: KeptFiles { call: row.get::<_, Id<CallId>>(0)?.0, wav: path(1)?, tape: path(2)? },
+        list: row.get(3)?,
+        begun: row.get(4)?,
+        held: row.get::<_, Option<i64>>(5)?.is_some(),
+    })
 }
 
 impl Store {
@@ -179,23 +248,58 @@ impl Store {
         self.read(move |sql| due(sql, &rules, now.wall)).await
     }
 
-    /// Files that are given up, held by nobody, and not gone yet.
-    pub async fn doomed(&self, most: u32) -> Result<Vec<KeptFiles>> {
+    /// Recordings after this one that are given up and not gone: held by nobody, or their removal was begun.
+    pub async fn doomed(&self, after: Option<CallId>, most: u32) -> Result<Vec<Doomed>> {
+        let after = after.map_or_else(String::new, |call| call.to_string());
         self.read(move |sql| {
-            let mut rows = sql.prepare_cached(&format!("{DOOMED} ORDER BY r.call LIMIT ?1"))?;
-            let rows = rows.query_map([most], doomed)?;
+            let query = format!("{} ORDER BY call LIMIT ?2", to_remove("AND d.call > ?1"));
+            let mut rows = sql.prepare_cached(&query)?;
+            let rows = rows.query_map(params![after, most], doomed)?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
         .await
     }
 
-    /// Whether it is so now: asked before each is removed. It waits for all that was written before.
-    pub async fn is_doomed(&self, call: CallId) -> Result<Option<KeptFiles>> {
+    /// Asked before the files of each are removed, and noted: who holds it from then on is told that it is too late. It
+    /// waits for all that was written before.
+    pub async fn begin_removal(&self, call: CallId, now: Now) -> Result<Fate> {
         self.write(move |tx| {
-            let mut row = tx.sql.prepare_cached(&format!("{DOOMED} AND d.call = ?1"))?;
-            Ok(row.query_row([Id(call)], doomed).optional()?)
+            let query = to_remove("AND d.call = ?1");
+            let found = tx.sql.prepare_cached(&query)?.query_row([Id(call)], doomed).optional()?;
+            let Some(found) = found else { return Ok(Fate::Leave) };
+            if found.held {
+                return Ok(Fate::Settle);
+            }
+            tx.sql.execute(
+                "INSERT OR IGNORE INTO going (call, list, at_ms) VALUES (?1, ?2, ?3)",
+                params![Id(call), found.list, ms(now.wall)],
+            )?;
+            Ok(Fate::Remove)
         })
         .await
+    }
+
+    /// All of it is there still, though its removal had begun when it was held: it stays.
+    pub async fn is_spared(&self, call: CallId, now: Now) -> Result<()> {
+        self.write(move |tx| {
+            let query = format!(
+                "INSERT INTO spared (call, list, hold, at_ms)
+                 SELECT call, list, held, ?2 FROM ({}) WHERE held IS NOT NULL",
+                to_remove("AND d.call = ?1")
+            );
+            let spared = tx.sql.execute(&query, params![Id(call), ms(now.wall)])?;
+            if spared > 0 {
+                let actor = Actor::system("I-3");
+                audit::append(tx.sql, now, &actor, "keeping.spared", &call.to_string(), "")?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Returns when two people have agreed to destroy something since the last time.
+    pub async fn gives_up(&self) {
+        self.inner.gives_up.notified().await;
     }
 
     /// Its files are to be there.
@@ -216,7 +320,32 @@ mod tests {
 
     /// Tables that grow with every call, and that the plan reads whole.
     fn scans(sql: &Connection, query: &str) -> Vec<String> {
-        const MUCH: &[&str] = &["r", "c", "i", "k", "d", "s", "g", "a", "n"];
+        const MUCH: &[&str] = &[
+            "r",
+            "c",
+            "i",
+            "k",
+            "d",
+            "s",
+            "g",
+            "a",
+            "n",
+            "b",
+            "e",
+            "h",
+            "o",
+            "u",
+            "x",
+            "call",
+            "entry",
+            "attempt",
+            "escalation",
+            "recording",
+            "destroyed",
+            "spared",
+            "gone",
+            "going",
+        ];
         let mut rows = sql.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
         let values = vec![0; rows.parameter_count()];
         let steps = rows.query_map(params_from_iter(values), |row| row.get::<_, String>(3));
@@ -233,9 +362,12 @@ mod tests {
         let store = store();
         let plans = store.write_now(|tx| {
             let chosen = candidates("AND r.call IN (SELECT value FROM json_each(?2))");
-            Ok([chosen, format!("{DOOMED} AND d.call = ?1")].map(|query| scans(tx.sql, &query)))
+            let give_up =
+                "INSERT INTO destroyed (call, list, at_ms) VALUES (?1, ?2, ?3)".to_owned();
+            let all = [chosen, to_remove("AND d.call = ?1"), holds::COVERED.to_owned(), give_up];
+            Ok(all.map(|query| scans(tx.sql, &query)))
         });
-        assert_eq!(plans.unwrap(), [vec![], Vec::<String>::new()]);
+        assert_eq!(plans.unwrap(), [const { Vec::<String>::new() }; 4]);
         let listed = "SELECT 1 FROM destruction_item i WHERE i.call = ?1";
         assert!(store.write_now(move |tx| Ok(scans(tx.sql, listed))).unwrap().is_empty());
     }

@@ -70,7 +70,9 @@ pub use exercises::{Called, ExerciseRow, GAVE_WAY, Try};
 pub use facts::Applied;
 pub use gather::{Extent, Gathered, Scope};
 pub use heads::HeadRow;
-pub use keeping::{Agreed, Due, DueRow, Held, HoldRow, ItemRow, ItemState, ListRow, Word};
+pub use keeping::{
+    Agreed, Doomed, Due, DueRow, Fate, Held, HoldRow, ItemRow, ItemState, ListRow, Word,
+};
 pub use ladders::{LadderOf, Rung, RungWhat};
 pub use notice_views::{NoticeRow, NoticeTry};
 pub use notices::{Look, Matter, Outgoing};
@@ -83,7 +85,7 @@ pub use search::{COUNTED, Hit, Hits, Query, Said};
 pub use self_tests::SelfTestRow;
 pub use sessions::{LinkUse, Login, SESSION_HOURS};
 pub use stretches::{StretchKind, StretchRow};
-pub use verify::{Checked, Fault, FileOf};
+pub use verify::{Checked, Fault, FileOf, given_up_since};
 pub use views::*;
 pub use voices::VoiceRow;
 
@@ -97,7 +99,7 @@ use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use writer::{Tx, Writer};
 
 /// The log. Cheap to clone; all clones write through the same thread, in order.
@@ -112,6 +114,8 @@ struct Inner {
     readers: Option<Readers>,
     /// Older entries are not found yet.
     indexing: AtomicBool,
+    /// Two people agreed to destroy something.
+    gives_up: Notify,
     _folder: Option<folder::Held>,
 }
 
@@ -162,7 +166,15 @@ impl Store {
 
     fn of(writer: Writer, readers: Option<Readers>, held: Option<folder::Held>) -> Self {
         let indexing = AtomicBool::new(false);
-        Self { inner: Arc::new(Inner { writer, readers, indexing, _folder: held }) }
+        Self {
+            inner: Arc::new(Inner {
+                writer,
+                readers,
+                indexing,
+                gives_up: Notify::new(),
+                _folder: held,
+            }),
+        }
     }
 
     /// Puts a write in the queue when called, not when awaited: the order of calls is the order of

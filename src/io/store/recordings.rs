@@ -20,12 +20,16 @@ pub enum RecordingState {
     Recording,
     /// 收尾
     Finalizing,
-    /// 已封存
+    /// 已存妥
     Sealed,
     /// 不完整: sealed, but cut short; the reason says why.
     Partial,
     /// 缺失: there is none; the reason says why.
     Missing,
+    /// 待清除: two people have agreed to destroy it, and it is not gone yet.
+    GivenUp,
+    /// 已销毁
+    Destroyed,
 }
 
 /// Silence where packets are missing.

@@ -13,7 +13,7 @@ use crate::io::proof::key;
 use rules::Rules;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
@@ -58,6 +58,8 @@ pub struct Checked {
     pub more: u64,
     /// To be checked by whoever has the recordings.
     pub files: Vec<FileOf>,
+    /// Recordings that are gone, as two people agreed.
+    pub destroyed: u64,
 }
 
 /// What a row was when its newest item was made.
@@ -127,6 +129,8 @@ impl Check<'_> {
         self.rows(newest)?;
         self.texts()?;
         self.found.files = files(self.sql)?;
+        let Whole(gone) = self.sql.query_row("SELECT count(*) FROM gone", [], |row| row.get(0))?;
+        self.found.destroyed = gone;
         Ok(())
     }
 
@@ -464,4 +468,18 @@ fn files(sql: &Connection) -> Result<Vec<FileOf>> {
         Ok(FileOf { call: row.get(0)?, path: row.get(1)?, sha256: row.get(2)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Calls whose recordings are given up by now, by rows that the chain has an item of.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn given_up_since(database: &Path) -> Result<BTreeSet<String>> {
+    let sql = open(database)?;
+    let mut rows = sql.prepare(
+        "SELECT g.call FROM given_up g WHERE json_array(g.call, g.list) IN (
+           SELECT i.key FROM item i JOIN shape s ON s.id = i.shape WHERE s.kind = 'destroyed')",
+    )?;
+    let calls = rows.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(calls)
 }

@@ -153,8 +153,10 @@ pub struct RecordingRow {
     pub findings: Vec<Finding>,
     pub sealed: Option<DateTime<Utc>>,
     pub reason: String,
-    /// By two people, at the end of its term.
-    pub destroyed: Option<DateTime<Utc>>,
+    /// Two people have agreed to destroy it.
+    pub given_up: Option<DateTime<Utc>>,
+    /// Its files are gone.
+    pub gone: Option<DateTime<Utc>>,
 }
 
 /// Everything about one entry.
@@ -285,7 +287,8 @@ impl Store {
 
 const ENTRY: &str = "
   SELECT e.id, e.number, e.occurred_ms, e.state, e.urgency, e.category, e.caller_unit,
-    e.caller_name, e.caller_phone, e.subject, r.state,
+    e.caller_name, e.caller_phone, e.subject,
+    (SELECT z.state FROM recording_state z WHERE z.call = c.id),
     c.id, c.number, c.state, c.caller, c.display, c.contact_unit, c.contact_name, c.contact_duty,
     c.nth_today, c.arrived_ms, c.arrived_mono, c.answered_ms, c.answered_mono, c.answered_by,
     c.ended_ms, c.ended_mono, c.disposition, c.why, c.chosen_from, c.vouched, c.private, c.diverted,
@@ -299,8 +302,7 @@ const ENTRY: &str = "
     (SELECT x.kind FROM exercise x WHERE x.entry = e.id)
   FROM entry e
   LEFT JOIN call c ON c.id = e.id
-  LEFT JOIN callback b ON b.call = c.id
-  LEFT JOIN recording r ON r.call = c.id";
+  LEFT JOIN callback b ON b.call = c.id";
 
 /// Entries of our calls about this one.
 fn placed(sql: &Connection, about: EntryId) -> Result<Vec<EntryRow>> {
@@ -408,8 +410,10 @@ fn legs(sql: &Connection, call: CallId) -> Result<Vec<LegRow>> {
 fn recording(sql: &Connection, call: CallId) -> Result<Option<RecordingRow>> {
     let found = sql
         .prepare_cached(
-            "SELECT state, started_ms, duration_ms, bytes, digest, sealed_ms, reason, gaps,
-               keys, findings, (SELECT max(g.at_ms) FROM given_up g WHERE g.call = r.call)
+            "SELECT (SELECT z.state FROM recording_state z WHERE z.call = r.call), started_ms,
+               duration_ms, bytes, digest, sealed_ms, reason, gaps, keys, findings,
+               (SELECT max(g.at_ms) FROM given_up g WHERE g.call = r.call),
+               (SELECT g.at_ms FROM gone g WHERE g.call = r.call)
              FROM recording r WHERE r.call = ?1",
         )?
         .query_row([Id(call)], |row| {
@@ -425,7 +429,8 @@ fn recording(sql: &Connection, call: CallId) -> Result<Option<RecordingRow>> {
                 findings: vec![],
                 sealed: instant(row, 5)?,
                 reason: row.get(6)?,
-                destroyed: instant(row, 10)?,
+                given_up: instant(row, 10)?,
+                gone: instant(row, 11)?,
             };
             let text = |column| row.get::<_, String>(column);
             Ok((found, [text(7)?, text(8)?, text(9)?]))

@@ -73,6 +73,7 @@ struct Hold {
     /// Of the request that is shown.
     request: i64,
     gone: Option<String>,
+    going: Option<String>,
     link: String,
     number: String,
     placed: String,
@@ -165,6 +166,7 @@ async fn show(
         id: row.placed.id,
         request: row.asked.as_ref().map_or(0, |word| word.id),
         gone: (row.gone > 0).then(|| fill(t.hold_gone, row.gone)),
+        going: (row.going > 0).then(|| fill(t.hold_going, row.going)),
         link: format!("/?entry={}", row.entry),
         number: row.number.clone(),
         placed: said(&row.placed),
@@ -269,9 +271,15 @@ pub async fn hold(
     let reason = tidy(&new.reason);
     let held = shared.web.store.hold(&officer.who, &new.number, &reason, clock::now()).await?;
     match held {
-        Some(held) if held.spared + held.gone > 0 => {
-            let said = fill_two(t.held_late, &held.spared.to_string(), &held.gone.to_string());
-            show(&shared, &officer, &page, &said).await
+        Some(held) if held.spared + held.going + held.gone > 0 => {
+            let counts = [
+                (t.held_spared, held.spared),
+                (t.held_going, held.going),
+                (t.held_gone, held.gone),
+            ];
+            let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+            let said = counts.map(|(text, count)| fill(text, count)).collect::<String>();
+            show(&shared, &officer, &page, &format!("{} {said}", t.held)).await
         }
         Some(_) => Ok(back()),
         None => show(&shared, &officer, &page, t.no_such_entry).await,

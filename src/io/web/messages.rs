@@ -282,7 +282,7 @@ with_exercises! {
     recording_not_yet: "接听后开始录音", "Begins when answered";
     recording_now: "正在录音", "Recording";
     recording_finalizing: "正在收尾", "Being sealed";
-    recording_sealed: "已封存", "Sealed";
+    recording_sealed: "已存妥", "Sealed";
     recording_partial: "不完整", "Incomplete";
     recording_missing: "缺失", "Missing";
     recording_channels: "左声道：来电方 · 右声道：我方", "Left: caller · right: our side";
@@ -303,7 +303,10 @@ with_exercises! {
     copies_whole: "齐全", "whole";
     copies_left: "还差 {} 个文件", "{} files missing";
     self_test: "录音自检", "Self-test";
-    recording_destroyed: "按规定销毁：", "Destroyed at the end of its term:";
+    recording_given_up: "已同意销毁，待清除", "Given up, still on the disks";
+    recording_destroyed: "已销毁", "Destroyed";
+    recording_given_up_at: "两人于 {} 同意销毁；尚未清除，封存可保留", "Two people agreed at {} to destroy it; until it is gone a hold keeps it";
+    recording_gone_at: "按规定由两人按清单销毁，{} 清除", "Destroyed at the end of its term by two people: gone at {}";
     keeping: "录音保管", "Keeping";
     self_test_hint: "给值班电话打一个自检电话，核对录音，约 10 秒，话机不响。每班接班时做一次。", "Calls the duty line and checks the recording: ten seconds, no telephone rings. Once at the start of each shift.";
     self_test_good: "通过", "good";

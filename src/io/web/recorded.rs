@@ -1,6 +1,6 @@
 //! 录音: while the call goes on how much is safe and whether it is a voice; afterwards what is in it and what is not.
 
-use super::messages::{Messages, fill_two};
+use super::messages::{Messages, fill, fill_two};
 use super::times;
 use super::view::{self, Mark};
 use crate::io::status::Level;
@@ -82,11 +82,12 @@ pub fn of(found: &EntryView, tape: Option<&Progress>, t: &'static Messages) -> R
     let gaps = row.gaps.iter().filter(|gap| gap.lasts_ms >= GAP_MIN_MS).take(GAPS_SHOWN);
     RecordingView {
         mark: view::recording(row.state, t),
-        why: row.destroyed.map_or_else(
-            || row.reason.clone(),
-            |at| format!("{} {}", t.recording_destroyed, times::full(at)),
-        ),
-        playable: is_playable(row.state) && row.destroyed.is_none(),
+        why: match (row.gone, row.given_up) {
+            (Some(at), _) => fill(t.recording_gone_at, times::full(at)),
+            (None, Some(at)) => fill(t.recording_given_up_at, times::full(at)),
+            (None, None) => row.reason.clone(),
+        },
+        playable: is_playable(row.state),
         length: times::clock(row.duration_ms.unwrap_or(0) / 1000),
         length_ms: row.duration_ms.unwrap_or(0),
         started_ms: row.started.timestamp_millis(),
@@ -102,7 +103,11 @@ pub fn of(found: &EntryView, tape: Option<&Progress>, t: &'static Messages) -> R
 pub fn is_playable(state: RecordingState) -> bool {
     match state {
         RecordingState::Sealed | RecordingState::Partial => true,
-        RecordingState::Recording | RecordingState::Finalizing | RecordingState::Missing => false,
+        RecordingState::Recording
+        | RecordingState::Finalizing
+        | RecordingState::Missing
+        | RecordingState::GivenUp
+        | RecordingState::Destroyed => false,
     }
 }
 

@@ -43,12 +43,14 @@ const OUTCOMES: [Disposition; 10] = [
     Disposition::SelfTest,
 ];
 const URGENCIES: [Urgency; 3] = [Urgency::Routine, Urgency::Urgent, Urgency::Critical];
-const RECORDINGS: [RecordingState; 5] = [
+const RECORDINGS: [RecordingState; 7] = [
     RecordingState::Sealed,
     RecordingState::Partial,
     RecordingState::Missing,
     RecordingState::Recording,
     RecordingState::Finalizing,
+    RecordingState::GivenUp,
+    RecordingState::Destroyed,
 ];
 
 /// The form as it was sent; what cannot be understood is not asked for.

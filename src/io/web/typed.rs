@@ -161,7 +161,8 @@ mod tests {
             findings: vec![],
             sealed: None,
             reason: String::new(),
-            destroyed: None,
+            given_up: None,
+            gone: None,
         };
         let heard = |seconds| within(&recording, at(seconds)).map(|from| (from.at_ms, from.clock));
         assert_eq!(heard(42), Some((41_400, "0:41".to_owned())));

@@ -86,6 +86,8 @@ pub fn recording(state: RecordingState, t: &'static Messages) -> Mark {
         RecordingState::Sealed => Mark::new("●", "sealed", t.recording_sealed),
         RecordingState::Partial => Mark::new("▲", "warn", t.recording_partial),
         RecordingState::Missing => Mark::new("■", "bad", t.recording_missing),
+        RecordingState::GivenUp => Mark::new("▲", "warn", t.recording_given_up),
+        RecordingState::Destroyed => Mark::new("■", "idle", t.recording_destroyed),
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Agreed, Word, required, word};
 use crate::duty::ids::EntryId;
 use crate::io::store::audit::{self, Actor};
 use crate::io::store::error::Result;
-use crate::io::store::text::{Id, count, ms};
+use crate::io::store::text::{Id, ms};
 use crate::io::store::{Store, Who};
 use crate::protocol::now::Now;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -15,6 +15,8 @@ pub struct Held {
     pub id: i64,
     /// Recordings that two people had given up, and that stay.
     pub spared: u64,
+    /// Recordings that are being removed: they may be gone.
+    pub going: u64,
     /// Recordings that are gone already.
     pub gone: u64,
 }
@@ -27,22 +29,49 @@ pub struct HoldRow {
     pub number: String,
     /// The last one who wants it released.
     pub asked: Option<Word>,
+    /// Recordings of it whose removal had begun, and that may be gone.
+    pub going: u64,
     /// Recordings of it that are gone.
     pub gone: u64,
 }
 
-/// Of its calls, of calls of ours about it, and of those in which a leader was told of it.
-const GONE: &str = "
+/// The recordings of an entry's matter that two people have given up: of its calls, of calls of ours about it and of what
+/// it is about, and of those in which a leader was told of it; those that may go still, those whose removal has begun,
+/// those that are gone.
+pub(super) const COVERED: &str = "
   WITH RECURSIVE matter (entry) AS (
-    SELECT ?1 UNION SELECT c.entry FROM matter m CROSS JOIN call c ON c.about = m.entry)
-  SELECT count(*) FROM gone WHERE call IN (
-    SELECT c.id FROM matter m CROSS JOIN call c ON c.entry = m.entry
+    SELECT ?1
+    UNION SELECT o.about FROM matter m CROSS JOIN call o ON o.entry = m.entry
+      WHERE o.about IS NOT NULL
+    UNION SELECT o.entry FROM matter m CROSS JOIN call o ON o.about = m.entry),
+  covered (call) AS (
+    SELECT o.id FROM matter m CROSS JOIN call o ON o.entry = m.entry
     UNION SELECT a.joined FROM matter m CROSS JOIN escalation e ON e.entry = m.entry
-      CROSS JOIN attempt a ON a.escalation = e.id WHERE a.joined IS NOT NULL)";
+      CROSS JOIN attempt a ON a.escalation = e.id WHERE a.joined IS NOT NULL)
+  SELECT d.call, d.list, b.call IS NOT NULL, g.call IS NOT NULL
+  FROM covered v CROSS JOIN given_up d ON d.call = v.call
+    LEFT JOIN going b ON b.call = d.call AND b.list = d.list LEFT JOIN gone g ON g.call = d.call";
 
-fn gone(sql: &Connection, entry: EntryId) -> Result<u64> {
-    let gone: i64 = sql.prepare_cached(GONE)?.query_row([Id(entry)], |row| row.get(0))?;
-    Ok(gone.unsigned_abs())
+#[derive(Default)]
+struct Covered {
+    /// With their lists.
+    stay: Vec<(String, i64)>,
+    going: u64,
+    gone: u64,
+}
+
+fn covered(sql: &Connection, entry: EntryId) -> Result<Covered> {
+    let mut found = Covered::default();
+    let mut rows = sql.prepare_cached(COVERED)?;
+    let mut rows = rows.query([Id(entry)])?;
+    while let Some(row) = rows.next()? {
+        match (row.get(2)?, row.get(3)?) {
+            (_, true) => found.gone += 1,
+            (true, false) => found.going += 1,
+            (false, false) => found.stay.push((row.get(0)?, row.get(1)?)),
+        }
+    }
+    Ok(found)
 }
 
 impl Store {
@@ -68,20 +97,18 @@ impl Store {
                 params![Id(entry), reason, person.0, ms(now.wall)],
             )?;
             let id = tx.sql.last_insert_rowid();
-            let spared = tx.sql.execute(
-                "INSERT INTO spared (call, list, hold, at_ms)
-                 SELECT d.call, d.list, ?1, ?2 FROM destroyed d
-                 WHERE d.call IN (SELECT call FROM held_call)
-                   AND NOT EXISTS (SELECT 1 FROM gone g WHERE g.call = d.call)
-                   AND NOT EXISTS
-                     (SELECT 1 FROM spared s WHERE s.call = d.call AND s.list = d.list)",
-                params![id, ms(now.wall)],
+            let Covered { stay, going, gone } = covered(tx.sql, entry)?;
+            let mut spare = tx.sql.prepare_cached(
+                "INSERT INTO spared (call, list, hold, at_ms) VALUES (?1, ?2, ?3, ?4)",
             )?;
-            let held = Held { id, spared: spared as u64, gone: gone(tx.sql, entry)? };
-            let detail = match held.spared {
-                0 => reason,
-                spared => format!("{reason} · spared {}", count(spared)),
-            };
+            for (call, list) in &stay {
+                spare.execute(params![call, list, id, ms(now.wall)])?;
+            }
+            let held = Held { id, spared: stay.len() as u64, going, gone };
+            let counts = [("spared", held.spared), ("going", going), ("gone", gone)];
+            let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+            let counts = counts.map(|(what, count)| format!(" · {what} {count}"));
+            let detail = std::iter::once(reason).chain(counts).collect::<String>();
             audit::append(tx.sql, now, &actor, "keeping.hold", &number, &detail)?;
             Ok(Some(held))
         })
@@ -107,12 +134,14 @@ impl Store {
                     entry: row.get::<_, Id<EntryId>>(4)?.0,
                     number: row.get(5)?,
                     asked: word(row, 6)?,
+                    going: 0,
                     gone: 0,
                 })
             })?;
             let mut rows: Vec<HoldRow> = rows.collect::<rusqlite::Result<_>>()?;
             for row in &mut rows {
-                row.gone = gone(sql, row.entry)?;
+                let found = covered(sql, row.entry)?;
+                (row.going, row.gone) = (found.going, found.gone);
             }
             Ok(rows)
         })

@@ -1,6 +1,6 @@
 //! 销毁清单: made by one, read item by item and agreed to by another, or refused.
 
-use super::{Agreed, CLASS, Word, class, due, required, still_due, word};
+use super::{Agreed, Word, class, class_of, due, required, still_due, word};
 use crate::duty::ids::{CallId, EntryId};
 use crate::duty::keeping::{Class, Rules};
 use crate::io::store::audit::{self, Actor};
@@ -79,7 +79,7 @@ fn list(row: &Row<'_>) -> rusqlite::Result<ListRow> {
 
 fn items(sql: &Connection, list: &ListRow) -> Result<Vec<ItemRow>> {
     let query = format!(
-        "SELECT r.call, e.id, e.number, {CLASS}, c.arrived_ms, r.sealed_ms,
+        "SELECT r.call, e.id, e.number, {class}, c.arrived_ms, r.sealed_ms,
            coalesce(r.duration_ms, 0), coalesce(r.bytes, 0),
            d.call IS NOT NULL, s.call IS NOT NULL, g.call IS NOT NULL
          FROM destruction_item i JOIN recording r ON r.call = i.call
@@ -87,7 +87,8 @@ fn items(sql: &Connection, list: &ListRow) -> Result<Vec<ItemRow>> {
            LEFT JOIN destroyed d ON d.call = i.call AND d.list = i.list
            LEFT JOIN spared s ON s.call = i.call AND s.list = i.list
            LEFT JOIN gone g ON g.call = i.call AND g.list = i.list
-         WHERE i.list = ?1 ORDER BY r.sealed_ms, r.call"
+         WHERE i.list = ?1 ORDER BY r.sealed_ms, r.call",
+        class = class_of("i.call"),
     );
     let mut rows = sql.prepare_cached(&query)?;
     let rows = rows.query_map([list.made.id], |row| {
@@ -166,10 +167,14 @@ impl Store {
         .await
     }
 
-    /// The newest first.
+    /// The newest, and each that waits for its second person; the newest first.
     pub async fn destruction_lists(&self, most: u32) -> Result<Vec<ListRow>> {
         self.read(move |sql| {
-            let mut rows = sql.prepare_cached(&format!("{LISTS} ORDER BY d.id DESC LIMIT ?1"))?;
+            let mut rows = sql.prepare_cached(&format!(
+                "{LISTS} WHERE (a.list IS NULL AND n.list IS NULL)
+                   OR d.id IN (SELECT id FROM destruction ORDER BY id DESC LIMIT ?1)
+                 ORDER BY d.id DESC"
+            ))?;
             let rows = rows.query_map([most], list)?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
@@ -221,6 +226,7 @@ impl Store {
             Ok(Agreed::Agreed)
         })
         .await
+        .inspect(|_| self.inner.gives_up.notify_one())
     }
 
     /// Says no to a list, or takes it back: what is on it is as before. False: it does not wait, or there is no reason.

@@ -22,7 +22,11 @@ messages! {
     due_more: "（一张清单最多 {} 份，其余另列）", "({} on one list, the others on the next)";
     due_which: "逐份列出", "Which";
     hold_gone: "其中 {} 份录音在封存前已销毁", "{} of its recordings were destroyed before";
-    held_late: "已封存。其中已同意销毁、尚未清除的 {} 份现予保留；封存前已清除的 {} 份无法恢复。", "Held. {} recordings that had been given up stay; {} were gone before and cannot be had back.";
+    hold_going: "其中 {} 份录音在封存时正在清除，可能无法保留", "{} of its recordings were being removed, and may be gone";
+    held: "已封存。", "Held.";
+    held_spared: "其中已同意销毁、尚未清除的 {} 份现予保留。", "{} recordings that had been given up stay.";
+    held_going: "{} 份正在清除，可能无法保留，结果稍后显示在下面。", "{} are being removed and may be gone: what came of them will be shown below.";
+    held_gone: "封存前已清除的 {} 份无法恢复。", "{} were gone before and cannot be had back.";
     left_held: "封存 {}", "{} held";
     left_no_copy: "无第二份 {}", "{} without a second copy";
     left_kept: "未到期或永久 {}", "{} not due";
@@ -31,9 +35,9 @@ messages! {
     lists_hint: "清单须由另一人逐份看过并同意才销毁；销毁前被封存的不销毁。记录、哈希与清单本身永久保留。备份与已导出的不在其内，须另行处理。", "A list is carried out when another person has read it and agrees; what is held before its files are gone stays. Entries, hashes and the lists themselves are kept for ever. Backups and what was exported are not touched.";
     list_made: "提出", "Made";
     read_list: "查看", "Read";
-    now_is: "本机时间 {}。核对各份的封存时间：时钟若曾走错，期限就不可信。", "It is {} by this host. Compare when each was sealed: a clock that was wrong makes the terms wrong.";
+    now_is: "本机时间 {}。核对各份的存妥时间：时钟若曾走错，期限就不可信。", "It is {} by this host. Compare when each was sealed: a clock that was wrong makes the terms wrong.";
     call_time: "来电时间", "Call";
-    sealed_time: "封存于", "Sealed";
+    sealed_time: "录音存妥于", "Sealed";
     length: "时长", "Length";
     item_waits: "待另一人同意", "Waits for another person";
     item_refused: "未同意，保留", "Refused: it stays";

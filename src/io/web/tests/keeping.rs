@@ -59,7 +59,15 @@ async fn rec_d14_on_the_page_one_makes_the_list_and_another_agrees() {
     let gone = room.get(&format!("/recordings/{entry}")).await;
     assert_eq!(gone.status, StatusCode::NOT_FOUND);
     let shown = room.get(&format!("/?entry={entry}")).await.text;
-    assert!(shown.contains("按规定销毁"), "{shown}");
+    assert!(shown.contains("已同意销毁，待清除") && !shown.contains("已存妥"), "{shown}");
+    let store = room.web.store.clone();
+    store.begin_removal(CallId(entry.0), clock::now()).await.unwrap();
+    store.is_gone(CallId(entry.0), clock::now()).await.unwrap();
+    for path in [format!("/?entry={entry}"), "/".to_owned()] {
+        let shown = room.get(&path).await.text;
+        assert!(shown.contains("已销毁") && !shown.contains("待清除"), "{shown}");
+        assert!(!shown.contains("已存妥"), "{shown}");
+    }
 }
 
 #[tokio::test]
