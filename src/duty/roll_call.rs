@@ -2,10 +2,11 @@
 
 use super::entry::beijing;
 use super::roster::Role;
-use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveTime, Utc};
+use std::time::Duration;
 
-/// One that is later than this, because no daemon ran, is left out.
-const LATE: TimeDelta = TimeDelta::minutes(30);
+/// One that is later than this, because no daemon ran or something real came first, is left out.
+pub const LATE: Duration = Duration::from_secs(30 * 60);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RollCallPlan {
@@ -31,7 +32,7 @@ impl RollCallPlan {
                 |time: &NaiveTime| day.and_time(*time).and_local_timezone(beijing()).single();
             self.at.iter().filter_map(of_day).collect::<Vec<_>>()
         });
-        let due = moments.filter(|at| *at <= now && now - at.to_utc() <= LATE).max()?;
+        let due = moments.filter(|at| *at <= now && now <= at.to_utc() + LATE).max()?;
         Some(due.format("%Y-%m-%dT%H:%M").to_string())
     }
 }

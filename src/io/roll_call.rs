@@ -59,7 +59,11 @@ pub async fn keep(
                     warn!(run, "the roll-call waits: another is not over");
                     waits = Some(run);
                 }
-                Ok(Called::Going) => {}
+                Ok(Called::Nobody) if waits.as_ref() != Some(&run) => {
+                    warn!(run, "the roll-call waits: nobody holds a role that it calls");
+                    waits = Some(run);
+                }
+                Ok(Called::Going | Called::Nobody) => {}
                 Err(error) => warn!(%error, run, "the roll-call cannot begin: again"),
             }
         }

@@ -196,6 +196,27 @@ fn a_roll_call_waits_until_the_duty_leader_himself_knows_of_what_is_real() {
 }
 
 #[test]
+fn a_roll_call_that_a_real_matter_keeps_waiting_for_half_an_hour_wakes_nobody_afterwards() {
+    let mut room = Room::open();
+    let entry = flagged(&mut room);
+    room.rings(LEADER, AT_ONCE);
+    calls_the_roll(&mut room, &[("李副局", Role::Substitute), ("张局", Role::Leader)]);
+    room.pass(minutes(29));
+    assert!(roll(&room).iter().all(|row| !row.over), "it waits");
+    room.pass(minutes(2));
+    room.expect_rings(&[LEADER, LEADER_OFFICE, SUBSTITUTE, DIRECTOR, HEAD]);
+    let rows = roll(&room);
+    assert!(rows.iter().all(|row| row.over && row.reason == GAVE_WAY), "{rows:?}");
+    assert!(rows.iter().all(|row| room.attempts(row.entry).is_empty()));
+    assert!(!room.is_acknowledged(entry));
+    let (officer, now) = (room.officer(), room.now());
+    let wanted = Try { person: "张局".into(), role: Role::Leader, number: String::new() };
+    let next = wait(room.store.roll_call(Some(&officer), "next", vec![wanted], now));
+    assert_eq!(next.expect("the log is written"), Called::Begun, "the next shift has its own");
+    rows.iter().for_each(|row| is_as_its_revisions_say(&room, row.entry));
+}
+
+#[test]
 fn a_leader_with_two_busy_numbers_is_given_time_between_two_calls_to_one() {
     let mut room = Room::open();
     calls_the_roll(&mut room, &[("张局", Role::Leader)]);

@@ -1,7 +1,10 @@
 //! Escalations that are none (演练, 点名, 号码核实): they go the same road, say what they are, and give way to a real one.
 
+use super::{Escalation, Moment};
+use crate::duty::roll_call::LATE;
 use crate::duty::roster::Role;
 use crate::duty::switchboard::Errand;
+use crate::protocol::now::Now;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,4 +40,18 @@ pub struct Exercise {
     pub number: String,
     /// Leaders are called for a real matter, or may be at any moment.
     pub put_off: bool,
+    pub begun: Moment,
+}
+
+impl Escalation {
+    /// An exercise for which nobody is to be called any more: by now he would be woken for it. A drill may take long, but
+    /// no pause in it does.
+    pub fn is_out_of_date(&self, now: Now) -> bool {
+        let Some(exercise) = &self.exercise else { return false };
+        let last = match exercise.kind {
+            ExerciseKind::Drill => self.attempts.iter().map(|one| one.started.age(now)).min(),
+            ExerciseKind::RollCall | ExerciseKind::Number => None,
+        };
+        last.unwrap_or_else(|| exercise.begun.age(now)) > LATE
+    }
 }

@@ -1,8 +1,11 @@
 //! What the escalation goes by while the log cannot be read or written: what the log last had, and what happened
 //! since. Knows no log.
 
+mod practice;
+
 use super::{
-    Acked, Attempt, Decision, Escalation, Policy, State, Target, decide, expired, unwanted,
+    Acked, Attempt, Decision, Elsewhere, Escalation, Policy, State, Target, decide, expired,
+    unwanted,
 };
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Fact, Made, Noted, Urgency};
@@ -11,6 +14,7 @@ use crate::duty::roster::{Role, Roster};
 use crate::duty::switchboard::{Errand, Input, LeaderCall, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
+use practice::Practice;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -35,6 +39,7 @@ pub struct Memory {
     untold: BTreeSet<AttemptId>,
     /// Calls that were told to stop.
     stopped: BTreeSet<AttemptId>,
+    practice: Practice,
 }
 
 /// What one look came to.
@@ -107,7 +112,8 @@ impl Memory {
     pub fn looked(&mut self, known: Vec<Escalation>, roster: Roster, mark: usize) {
         self.facts.drain(..mark.min(self.facts.len()));
         self.written = self.written.saturating_sub(mark);
-        let real = known.into_iter().filter(|one| one.exercise.is_none()).collect();
+        let (real, exercises) = known.into_iter().partition(|one| one.exercise.is_none());
+        self.practice = Practice::of(exercises);
         let before = std::mem::replace(&mut self.known, real);
         self.roster = roster;
         self.stopped.clear();
@@ -168,11 +174,12 @@ impl Memory {
     /// What every open escalation needs now. Each call is preceded by the fact that it is made.
     pub fn look(&mut self, policy: &Policy, now: Now, random: &mut Random) -> Look {
         let mut look = Look::default();
+        look.inputs.extend(self.practice.give_way(&self.known, now));
         let last = |one: &Escalation| one.attempts.iter().map(|attempt| attempt.started.wall).max();
         self.known.sort_by_key(|one| (last(one), one.urgency));
         for index in 0..self.known.len() {
             self.stop_and_expire(index, policy, now, &mut look);
-            self.occupy(index);
+            self.occupy(index, now);
             self.advance(index, policy, now, random, &mut look);
         }
         let sounds = |one: &&Escalation| one.state == State::Open && one.siren;
@@ -183,9 +190,10 @@ impl Memory {
     /// As `look`, but that nobody is called any more: what is not wanted is stopped.
     pub fn last_stops(&mut self, policy: &Policy, now: Now) -> Look {
         let mut look = Look::default();
+        look.inputs.extend(self.practice.give_way(&self.known, now));
         for index in 0..self.known.len() {
             self.stop_and_expire(index, policy, now, &mut look);
-            self.occupy(index);
+            self.occupy(index, now);
             let one = &self.known[index];
             match decide(one, policy, &self.roster, now) {
                 Decision::Wait { until, why } => {
@@ -224,11 +232,12 @@ impl Memory {
     }
 
     /// Whoever is on the telephone for another matter.
-    fn occupy(&mut self, index: usize) {
+    fn occupy(&mut self, index: usize, now: Now) {
         let others = self.known.iter().enumerate().filter(|(nth, _)| *nth != index);
         let others = others.flat_map(|(_, one)| &one.attempts);
         let flying = others.filter(|one| one.ended.is_none());
-        self.known[index].occupied = flying.map(Attempt::elsewhere).collect();
+        let flying = flying.map(Attempt::elsewhere).chain(self.practice.occupied(now));
+        self.known[index].occupied = flying.collect();
     }
 
     fn advance(
@@ -319,6 +328,7 @@ impl Memory {
             }
             Fact::AttemptEnded { attempt, result, .. } => {
                 self.known.iter_mut().for_each(|one| end(one, *attempt, *result, now));
+                self.practice.ended(*attempt);
             }
             Fact::Acknowledged { attempt, .. } => self.acknowledged(*attempt, now),
             Fact::HandedOn { attempt, .. } => {

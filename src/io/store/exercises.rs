@@ -6,7 +6,7 @@ use super::error::{Result, StoreError};
 use super::escalations;
 use super::numbers::{self, Kind};
 use super::revisions::{self, Change, RevisionKind};
-use super::text::{Id, Ms, Named, instant, ms, name, optional};
+use super::text::{Id, Ms, Named, instant, moment, ms, name, optional};
 use super::writer::Tx;
 use super::{Store, Who, notices};
 use crate::duty::entry::Field;
@@ -23,6 +23,8 @@ const RULE: &str = "roll_call";
 
 /// A drill ends when a real matter begins.
 pub const GAVE_WAY: &str = "让位于急件";
+/// Nobody could be called for it in time.
+pub const TOO_LATE: &str = "过时";
 const NOT_REACHED: &str = "未应答";
 const LINE_FAILED: &str = "线路故障";
 
@@ -74,6 +76,8 @@ pub enum Called {
     Already,
     /// Another is going on.
     Going,
+    /// It would call nobody: it has not begun.
+    Nobody,
 }
 
 fn begin(
@@ -144,7 +148,7 @@ fn subject(kind: ExerciseKind, wanted: &Try) -> String {
 pub(super) fn of(sql: &Connection, entry: EntryId) -> Result<Option<Exercise>> {
     Ok(sql
         .prepare_cached(&format!(
-            "SELECT kind, person, role, number, {REAL} FROM exercise WHERE entry = ?1"
+            "SELECT kind, person, role, number, {REAL}, at_ms FROM exercise WHERE entry = ?1"
         ))?
         .query_row([Id(entry)], |row| {
             Ok(Exercise {
@@ -153,6 +157,7 @@ pub(super) fn of(sql: &Connection, entry: EntryId) -> Result<Option<Exercise>> {
                 role: row.get::<_, Named<Role>>(2)?.0,
                 number: row.get(3)?,
                 put_off: row.get(4)?,
+                begun: moment(row.get(5)?, None),
             })
         })
         .optional()?)
@@ -174,11 +179,12 @@ pub(super) fn is_one(sql: &Connection, entry: EntryId) -> Result<bool> {
 }
 
 /// Why nobody was reached.
-fn why(escalation: &Escalation) -> &'static str {
+fn why(escalation: &Escalation, now: Now) -> &'static str {
     let failed = |one: &Attempt| matches!(one.ended, Some((_, AttemptResult::ChannelFailed)));
     let attempts = &escalation.attempts;
     match &escalation.exercise {
         Some(exercise) if exercise.put_off => GAVE_WAY,
+        Some(_) if escalation.is_out_of_date(now) => TOO_LATE,
         Some(exercise) if exercise.kind == ExerciseKind::Drill => {
             let none = attempts.is_empty() || !attempts.iter().all(failed);
             if none { NOT_REACHED } else { LINE_FAILED }
@@ -190,7 +196,7 @@ fn why(escalation: &Escalation) -> &'static str {
 
 /// Nobody was reached: it ends, and says so.
 pub(super) fn missed(tx: &mut Tx<'_>, escalation: &Escalation, now: Now) -> Result<()> {
-    let why = why(escalation);
+    let why = why(escalation, now);
     let ended = tx
         .sql
         .prepare_cached(
@@ -296,6 +302,9 @@ impl Store {
             }
             if others("x.run <> ?1 AND e.state = 'open'")? {
                 return Ok(Called::Going);
+            }
+            if people.is_empty() {
+                return Ok(Called::Nobody);
             }
             for wanted in &people {
                 let kind = ExerciseKind::RollCall;

@@ -66,7 +66,7 @@ pub use entries::{Completed, Flagged, Saved, Withdrawn};
 pub use error::{Result, StoreError};
 pub use escalation_views::*;
 pub use escalations::Cycle;
-pub use exercises::{Called, ExerciseRow, GAVE_WAY, Try};
+pub use exercises::{Called, ExerciseRow, GAVE_WAY, TOO_LATE, Try};
 pub use facts::Applied;
 pub use gather::{Extent, Gathered, Scope};
 pub use heads::HeadRow;

@@ -11,7 +11,7 @@ use super::view::{self, Mark};
 use crate::duty::escalation::ExerciseKind;
 use crate::duty::journal::Urgency;
 use crate::duty::roster::{Person, Role};
-use crate::io::store::{Called, ExerciseRow, GAVE_WAY, Store, Try};
+use crate::io::store::{Called, ExerciseRow, GAVE_WAY, Store, TOO_LATE, Try};
 use crate::io::{clock, roll_call};
 use askama::Template;
 use axum::extract::{Form, State};
@@ -127,6 +127,9 @@ fn tried(row: &ExerciseRow, t: &'static Messages, now: DateTime<Utc>) -> Tried {
         None if row.reason == GAVE_WAY => {
             (Mark::new("▲", "warn", t.exercise_gave_way), String::new())
         }
+        None if row.reason == TOO_LATE => {
+            (Mark::new("▲", "warn", t.exercise_too_late), last().unwrap_or_default())
+        }
         None if row.over => (Mark::new("■", "bad", t.exercise_missed), last().unwrap_or_default()),
         None => (Mark::new("◆", "calling", t.exercise_calling), last().unwrap_or_default()),
     };
@@ -184,8 +187,12 @@ pub async fn begin(
     let (web, now) = (&shared.web, clock::now());
     let people = roll_call::people(&web.roll_call, &web.store, &web.dialler.roster, now).await?;
     let run = now.wall.timestamp_millis().to_string();
-    if web.store.roll_call(Some(&officer.who), &run, people, now).await? != Called::Begun {
-        return show(&shared, &page, page.t.roll_call_going).await;
+    match web.store.roll_call(Some(&officer.who), &run, people, now).await? {
+        Called::Begun => {}
+        Called::Nobody => return show(&shared, &page, page.t.roll_call_nobody).await,
+        Called::Already | Called::Going => {
+            return show(&shared, &page, page.t.roll_call_going).await;
+        }
     }
     web.wake.notify_one();
     Ok(Redirect::to("/roll-call").into_response())

@@ -17,13 +17,14 @@ impl Look<'_> {
         if self.escalation.state != State::Open {
             return Decision::Done;
         }
-        if exercise.put_off && exercise.kind == ExerciseKind::Drill {
+        let flying = in_flight(self.escalation).next().is_some();
+        let late = self.escalation.is_out_of_date(self.now) && !flying;
+        if late || (exercise.put_off && exercise.kind == ExerciseKind::Drill) {
             return Decision::Missed;
         }
         if exercise.put_off {
             return self.wait(Some((ASK_AGAIN, "a real matter comes first")));
         }
-        let flying = in_flight(self.escalation).next().is_some();
         match exercise.kind {
             ExerciseKind::Drill => match self.ladder() {
                 Decision::Siren | Decision::Repeat { .. } if flying => {

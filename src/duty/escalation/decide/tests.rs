@@ -3,7 +3,7 @@
 mod after;
 
 use super::*;
-use crate::duty::escalation::Acked;
+use crate::duty::escalation::{Acked, Exercise, ExerciseKind};
 use crate::duty::ids::{EntryId, EscalationId};
 use crate::duty::journal::Urgency;
 use crate::protocol::now::Mono;
@@ -516,6 +516,33 @@ proptest! {
         if decide(&room.escalation, &room.policy, &room.roster, room.now()) == Decision::Done {
             room.run(20_000.0);
             prop_assert_eq!(room.calls.len(), sent, "nothing is sent after the end");
+        }
+    }
+}
+
+#[test]
+fn an_exercise_that_has_become_too_old_calls_nobody_any_more() {
+    let mut room = Room::new(Urgency::Critical, |_, _| (30.0, NoAnswer));
+    let decided = |room: &Room, seconds: f64| {
+        decide(&room.escalation, &room.policy, &room.roster, moment(seconds, 0))
+    };
+    for kind in [ExerciseKind::Drill, ExerciseKind::RollCall, ExerciseKind::Number] {
+        for put_off in [false, true] {
+            room.escalation.exercise = Some(Exercise {
+                kind,
+                person: "L".to_owned(),
+                role: Role::Leader,
+                number: String::new(),
+                put_off,
+                begun: moment(0.0, 0).into(),
+            });
+            let in_time = decided(&room, 1799.0);
+            match (put_off, kind) {
+                (true, ExerciseKind::Drill) => assert_eq!(in_time, Decision::Missed),
+                (true, _) => assert!(matches!(in_time, Decision::Wait { .. }), "{in_time:?}"),
+                (false, _) => assert!(matches!(in_time, Decision::Notify(_)), "{in_time:?}"),
+            }
+            assert_eq!(decided(&room, 1801.0), Decision::Missed, "{kind:?} {put_off}");
         }
     }
 }

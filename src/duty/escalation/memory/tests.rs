@@ -1,6 +1,7 @@
 //! A log that is away: who is called, what is told afterwards.
 
 use super::*;
+use crate::duty::escalation::{Exercise, ExerciseKind};
 use crate::duty::ids::CallId;
 use crate::duty::roster::Person;
 use chrono::DateTime;
@@ -229,4 +230,55 @@ fn esc_49_a_look_at_a_log_that_has_not_heard_of_a_call_does_not_forget_it() {
     room.memory.looked(log, people(), mark);
     assert_eq!(room.memory.known[0].attempts.len(), 1, "the log has it now");
     assert!(room.memory.is_settled());
+}
+
+#[test]
+fn a_real_matter_takes_the_telephone_from_an_exercise_without_a_log() {
+    let mut room = Room::new();
+    let practice = EntryId(CallId::new(at(0.0), &mut Random::from_seed([7; 32])).0);
+    let attempt = AttemptId::new(at(0.0), &mut Random::from_seed([8; 32]));
+    let made = Made {
+        attempt,
+        entry: practice,
+        round: 0,
+        place: None,
+        role: Role::Leader,
+        person: "L".to_owned(),
+        number: "L".to_owned(),
+        errand: Errand::RollCall,
+        why: String::new(),
+        joins: None,
+    };
+    let exercise = Exercise {
+        kind: ExerciseKind::RollCall,
+        person: "L".to_owned(),
+        role: Role::Leader,
+        number: String::new(),
+        put_off: false,
+        begun: at(0.0).into(),
+    };
+    let mut roll_call = raised(practice, Urgency::Urgent, at(0.0));
+    roll_call.attempts.push(super::attempt(&made, at(0.0)));
+    roll_call.exercise = Some(exercise);
+    let known = vec![roll_call];
+    room.memory.looked(known.clone(), people(), 0);
+    assert_eq!(room.look(0.5).inputs, [], "nothing is real: it goes on");
+    assert!(!room.memory.is_needed());
+    room.flag(1.0);
+    let stop = Input::StopNotifying { attempt, why: Unwanted::Lost };
+    for seconds in [2.0, 2.5] {
+        let inputs = room.look(seconds).inputs;
+        assert_eq!(inputs, std::slice::from_ref(&stop), "nobody is called into that call");
+    }
+    room.ended(3.0, attempt, AttemptResult::Cancelled);
+    assert_eq!(room.calls(3.1)[0].0, "L", "at once");
+
+    // Nothing is heard of its end.
+    let mut room = Room::new();
+    room.memory.looked(known, people(), 0);
+    room.flag(1.0);
+    assert_eq!(room.look(2.0).inputs, std::slice::from_ref(&stop));
+    assert_eq!(room.look(11.9).inputs, std::slice::from_ref(&stop));
+    let inputs = room.look(12.0).inputs;
+    assert!(matches!(inputs.last(), Some(Input::Notify(call)) if call.target == "L"), "{inputs:?}");
 }

@@ -10,6 +10,7 @@ macro_rules! with_exercises {
         roll_call_begin: "现在点名", "Call the roll now";
         roll_call_at: "每天自动点名：{}", "By itself every day at {}";
         roll_call_going: "上一次点名还没有完。", "The last roll-call is not over yet.";
+        roll_call_nobody: "现在没有人担任要点名的职务，没有叫任何人；请核对值班表。", "Nobody holds a role that is called: nobody was; see to the roster.";
         roll_call_refresh: "刷新", "Refresh";
         roll_call_none: "还没有点过名。", "No roll-call yet.";
         roll_call_by_schedule: "自动", "By schedule";
@@ -17,6 +18,7 @@ macro_rules! with_exercises {
         exercise_reached: "按键确认", "Pressed the key";
         exercise_missed: "未应答", "Not reached";
         exercise_gave_way: "让位于急件", "Gave way to a real matter";
+        exercise_too_late: "过时未叫", "Too late, left out";
         exercise_not_flagged: "这是演练记录，不能标急；有真的急件，请在来电的记录上按。", "This entry is an exercise and cannot be flagged; a real matter is flagged on the entry of its call.";
         drill_going: "上一次演练还没有完。", "The last drill is not over yet.";
         numbers: "号码核实", "Numbers";

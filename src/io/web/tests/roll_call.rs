@@ -145,3 +145,32 @@ async fn a_roll_call_that_waits_for_another_begins_when_that_is_over() {
     assert_eq!(asked("today").await, Called::Begun);
     assert_eq!(asked("today").await, Called::Already);
 }
+
+#[tokio::test]
+async fn a_roll_call_of_nobody_has_not_begun_and_says_so() {
+    let mut room = room().await;
+    room.web.dialler.roster.people.retain(|person| person.role == Role::Officer);
+    room.app = router(room.web.clone());
+    let answer = room.post("/roll-call", "").await;
+    assert!(answer.text.contains("没有叫任何人"), "{}", answer.text);
+    let store = &room.web.store;
+    let asked = async |people| store.roll_call(None, "today", people, clock::now()).await.unwrap();
+    assert_eq!(asked(vec![]).await, Called::Nobody, "to be asked for again");
+    let one = Try { person: "张局".to_owned(), role: Role::Leader, number: String::new() };
+    assert_eq!(asked(vec![one]).await, Called::Begun, "somebody holds it now");
+    assert_eq!(asked(vec![]).await, Called::Already);
+}
+
+#[tokio::test]
+async fn a_roll_call_that_no_daemon_finished_in_time_is_shown_as_left_out() {
+    let room = room().await;
+    let store = &room.web.store;
+    let one = Try { person: "张局".to_owned(), role: Role::Leader, number: String::new() };
+    let mut before = clock::now();
+    before.wall -= chrono::TimeDelta::minutes(31);
+    assert_eq!(store.roll_call(None, "old", vec![one], before).await.unwrap(), Called::Begun);
+    assert!(room.called().await.is_empty(), "nobody is woken for it");
+    assert!(store.roll_calls(1).await.unwrap()[0].over);
+    let page = room.get("/roll-call").await.text;
+    assert!(page.contains("过时未叫"), "{page}");
+}
