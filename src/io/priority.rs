@@ -6,6 +6,8 @@ use tracing::{debug, info, warn};
 
 const FIFO_PRIORITY: libc::c_int = 20;
 const NICENESS: libc::c_int = -15;
+/// Never refused: a tenth of the weight of whoever is at 0.
+const LAST_NICENESS: libc::c_int = 10;
 
 /// The calling thread relays voice: real-time priority, before everything else on the host.
 pub fn real_time() {
@@ -27,9 +29,11 @@ pub fn first() {
     }
 }
 
-/// The calling thread works on what is over: it interrupts nobody when it wakes.
+/// The calling thread works on what is over: it interrupts nobody when it wakes, and goes after everybody else.
 pub fn last() {
-    if !set(libc::SCHED_BATCH, libc::sched_param { sched_priority: 0 }) {
+    // SAFETY: 0 is the calling thread, whose niceness alone is changed.
+    let nice = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LAST_NICENESS) } == 0;
+    if !set(libc::SCHED_BATCH, libc::sched_param { sched_priority: 0 }) || !nice {
         let fault = io::Error::last_os_error();
         debug!(%fault, thread = std::thread::current().name(), "at ordinary priority");
     }
