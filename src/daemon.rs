@@ -42,6 +42,8 @@ use voice::{Voice, self_test_plan, start_voice};
 
 /// How long calls and the registration have to end properly.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+/// Lamps are put out while there still is a line.
+const LAMPS_WITHIN: Duration = Duration::from_secs(3);
 /// How long the control task may not come round before the health page says so.
 const ALIVE_WITHIN: Duration = Duration::from_secs(3);
 /// In the data folder: what is to be called for where the log cannot be read.
@@ -70,6 +72,7 @@ pub struct Daemon {
     stopping: CancellationToken,
     /// Leaders are called until then.
     finishing: CancellationToken,
+    lamps: Option<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
     log: Vec<JoinHandle<()>>,
 }
@@ -145,8 +148,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     tell_dialled(&store, &voice.orders).await;
     let readers = readers(&config, &store, &board, &voice);
     recall(usable, &config, &readers, to_leaders);
-    let (recordings, traced) = (voice.recordings, voice.traced);
-    let log = keep_log(voice.facts, recordings, traced, readers.clone(), &stopping);
+    let log = keep_log(voice.facts, voice.recordings, voice.traced, readers.clone(), &stopping);
     let (pulse, alive) = (voice.pulse.clone(), voice.pulse);
     let (self_test, testing) = serve_self_test(&config, &pbx, &readers, &stopping).unzip();
     let witness = proof::witness(&config, &store, &board).await;
@@ -164,6 +166,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     escalator.beat();
     let mut background = beside(&config, &readers, voice.wanted, &escalator, until);
     background.extend(serve_heartbeat(&config, &readers, (pulse, escalator), &stopping));
+    let lamps = serve_lamps(&config, &readers, &voice.slips, &finishing);
     background.extend(serve_channels(&config, &readers, voice.slips, &stopping).await);
     background.extend(serve_metrics(&config, &readers, voice.tape.backlog(), &stopping));
     let sign = |witness: Witness| witness.keep(config.witness.every, stopping.clone());
@@ -188,6 +191,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         finish: config.line.finish,
         stopping,
         finishing,
+        lamps,
         background,
         log,
     })
@@ -315,15 +319,15 @@ fn serve_lamps(
     config: &Config,
     readers: &logbook::Readers,
     slips: &Slips,
-    stopping: &CancellationToken,
+    finishing: &CancellationToken,
 ) -> Option<JoinHandle<()>> {
     let (roles, slips, roster) = (config.lamp.clone(), slips.clone(), config.roster.clone());
     let (store, board) = (readers.store.clone(), readers.board.clone());
     let office = lamp::Office { slips, store, board, roster, roles };
-    (!office.roles.is_empty()).then(|| tokio::spawn(lamp::keep(office, stopping.clone())))
+    (!office.roles.is_empty()).then(|| tokio::spawn(lamp::keep(office, finishing.clone())))
 }
 
-/// The quiet channels, and lamps. Without them the telephone goes on.
+/// The quiet channels. Without them the telephone goes on.
 async fn serve_channels(
     config: &Config,
     readers: &logbook::Readers,
@@ -338,10 +342,7 @@ async fn serve_channels(
         slips,
         wake: Arc::clone(&readers.wake),
     };
-    let lamps = serve_lamps(config, readers, &office.slips, stopping);
-    let mut tasks = channels::start(config.channels.clone(), office, stopping).await;
-    tasks.extend(lamps);
-    tasks
+    channels::start(config.channels.clone(), office, stopping).await
 }
 
 /// Who brings leaders what they want to hear.
@@ -402,6 +403,9 @@ impl Daemon {
     pub async fn stop_unless(mut self, hurry: impl Future<Output = ()>) {
         let orders = self.orders.clone();
         self.finishing.cancel();
+        if let Some(lamps) = self.lamps.take() {
+            let _ = tokio::time::timeout(LAMPS_WITHIN, lamps).await;
+        }
         let mut drained = orders.send(Input::Shutdown).await.is_err()
             || tokio::select! {
                 within = tokio::time::timeout(self.finish + DRAIN_WITHIN, self.line.ended()) => {

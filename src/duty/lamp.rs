@@ -33,6 +33,8 @@ struct Lamp {
     /// What it is being told.
     telling: Option<bool>,
     failures: usize,
+    /// It has said that it knows no such lamp, and never since that it does.
+    refused: bool,
 }
 
 impl Lamps {
@@ -43,7 +45,8 @@ impl Lamps {
         let gone: Vec<(String, bool)> = gone.map(|phone| (phone.clone(), false)).collect();
         let named = wanted.iter().map(|(phone, lit)| (phone.clone(), *lit));
         for (phone, lit) in named.chain(gone) {
-            let new = Lamp { lit: !lit, due: None, telling: None, failures: 0 };
+            let (due, telling, failures, refused) = (None, None, 0, false);
+            let new = Lamp { lit: !lit, due, telling, failures, refused };
             let lamp = self.phones.entry(phone).or_insert(new);
             if lamp.lit != lit {
                 (lamp.lit, lamp.due, lamp.failures) = (lit, Some(now), 0);
@@ -59,8 +62,10 @@ impl Lamps {
             _ if said != lamp.lit => Some(now),
             Took::Yes => lamp.lit.then_some(now + REFRESH),
             Took::No => Some(now + AGAIN[lamp.failures.min(AGAIN.len() - 1)]),
-            Took::Never => None,
+            // Somebody may see to it.
+            Took::Never => lamp.lit.then_some(now + REFRESH),
         };
+        lamp.refused = took == Took::Never || (took == Took::No && lamp.refused);
         lamp.failures = if took == Took::Yes { 0 } else { lamp.failures + 1 };
     }
 
@@ -78,9 +83,16 @@ impl Lamps {
         due.fold(None, earlier)
     }
 
+    /// Telephones that were told to light theirs, and may have.
+    pub fn lit(&self) -> Vec<&str> {
+        let lit = self.phones.iter().filter(|(_, lamp)| lamp.lit || lamp.telling == Some(true));
+        lit.map(|(phone, _)| phone.as_str()).collect()
+    }
+
     /// Telephones whose lamp ought to be lit and is not, as far as can be known.
     pub fn dark(&self) -> Vec<&str> {
-        let dark = self.phones.iter().filter(|(_, lamp)| lamp.lit && lamp.failures > 1);
+        let fails = |lamp: &Lamp| lamp.refused || lamp.failures > 1;
+        let dark = self.phones.iter().filter(|(_, lamp)| lamp.lit && fails(lamp));
         dark.map(|(phone, _)| phone.as_str()).collect()
     }
 }
@@ -124,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn sig_mwi_a_telephone_that_is_off_is_told_again_and_one_without_a_lamp_is_not() {
+    fn sig_mwi_a_telephone_that_is_off_is_told_again() {
         let mut lamps = Lamps::default();
         lamps.handle_wanted(&wanted(true), START);
         let mut at = START;
@@ -142,7 +154,29 @@ mod tests {
         lamps.handle_told("3002", Took::Yes, at);
         assert!(lamps.dark().is_empty());
         assert_eq!(told(&mut lamps, at + REFRESH), [true]);
-        lamps.handle_told("3002", Took::Never, at);
-        assert_eq!(lamps.poll_timeout(), None);
+    }
+
+    #[test]
+    fn sig_mwi_a_telephone_without_a_lamp_is_named_while_its_lamp_ought_to_be_lit() {
+        let mut lamps = Lamps::default();
+        for lit in [false, true, false, true] {
+            lamps.handle_wanted(&wanted(lit), START);
+            let before = lamps.dark().len();
+            assert_eq!(told(&mut lamps, START), [lit]);
+            lamps.handle_told("3002", Took::Never, START);
+            let due = lamps.poll_timeout().map(|(due, _)| due);
+            assert_eq!(due, lit.then_some(START + REFRESH), "somebody may see to it");
+            assert_eq!(lamps.dark().len(), usize::from(lit));
+            assert_eq!(before, usize::from(lit), "it has said so when it was put out");
+        }
+        assert_eq!(told(&mut lamps, START + REFRESH), [true]);
+        lamps.handle_told("3002", Took::No, START + REFRESH);
+        assert_eq!(lamps.dark(), ["3002"], "it has not said that it knows one");
+        assert_eq!(told(&mut lamps, START + REFRESH + REFRESH), [true]);
+        assert_eq!(lamps.lit(), ["3002"]);
+        lamps.handle_told("3002", Took::Yes, START + REFRESH + REFRESH);
+        assert!(lamps.dark().is_empty());
+        lamps.handle_wanted(&wanted(false), START + REFRESH + REFRESH);
+        assert!(lamps.lit().is_empty());
     }
 }

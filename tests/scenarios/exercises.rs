@@ -210,10 +210,16 @@ fn a_roll_call_that_a_real_matter_keeps_waiting_for_half_an_hour_wakes_nobody_af
     assert!(rows.iter().all(|row| room.attempts(row.entry).is_empty()));
     assert!(!room.is_acknowledged(entry));
     let (officer, now) = (room.officer(), room.now());
-    let wanted = Try { person: "张局".into(), role: Role::Leader, number: String::new() };
+    let wanted = Try { person: "不在册".into(), role: Role::Leader, number: String::new() };
     let next = wait(room.store.roll_call(Some(&officer), "next", vec![wanted], now));
     assert_eq!(next.expect("the log is written"), Called::Begun, "the next shift has its own");
     rows.iter().for_each(|row| is_as_its_revisions_say(&room, row.entry));
+    room.rings(LEADER, minutes(3));
+    room.leader_answers();
+    room.leader_presses('1');
+    room.pass(minutes(2));
+    assert!(room.is_acknowledged(entry));
+    room.expect_rings(&[LEADER, LEADER_OFFICE, SUBSTITUTE, DIRECTOR, HEAD]);
 }
 
 #[test]

@@ -297,3 +297,27 @@ fn esc_84_a_witness_is_not_gone_because_our_own_host_slept() {
     let _ = hosts.heart.beat(now, &mut random);
     assert_eq!(hosts.heart.witness(now), Witness::Listens, "it has had no time to answer");
 }
+
+#[test]
+fn esc_84_a_witness_is_not_gone_because_our_audit_fails_and_is_while_it_was_before() {
+    let mut hosts = Hosts::new();
+    hosts.pass(seconds(60));
+    let mut random = Random::from_seed([9; 32]);
+    let mut now = hosts.world.now.mono;
+    let _ = hosts.heart.beat(now, &mut random);
+    for after in (5..600).step_by(5) {
+        let witness = hosts.heart.witness(now + seconds(after));
+        assert_eq!(witness, Witness::Listens, "the last beat is lost, and no other is sent");
+    }
+    let mut hosts = Hosts::new();
+    hosts.pass(seconds(60));
+    for _ in 0..20 {
+        now = hosts.world.now.mono;
+        let _ = hosts.heart.beat(now, &mut random);
+        hosts.world.now = hosts.world.now + Heart::EVERY;
+    }
+    for after in [0, 100, 500] {
+        let witness = hosts.heart.witness(now + seconds(after));
+        assert!(matches!(witness, Witness::Gone { .. }), "{witness:?}");
+    }
+}

@@ -64,8 +64,10 @@ impl Heart {
     }
 
     pub fn witness(&self, now: Mono) -> Witness {
+        // What was not sent while the audit failed is not answered.
+        let until = self.beaten.map_or(now, |last| now.min(last + Self::EVERY));
         match self.unanswered {
-            Some(since) if now.since(since) >= GONE => Witness::Gone { since },
+            Some(since) if until.since(since) >= GONE => Witness::Gone { since },
             _ if !self.heard => Witness::Unknown,
             _ if self.deaf => Witness::Deaf,
             _ => Witness::Listens,

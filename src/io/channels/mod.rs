@@ -209,6 +209,8 @@ impl Sender {
         let text = match self.channel.plan.kind {
             Kind::Sms | Kind::Modem if codes.is_empty() => notices::short_text(what, items, line),
             Kind::Sms | Kind::Modem => notices::asking_text(what, items, &codes, line),
+            // A display has few lines, and a packet few bytes: what is to be done is not what goes.
+            Kind::SipMessage => notices::short_text(what, items, line),
             _ => notices::text(what, items, line),
         };
         let letter = Letter {

@@ -1,4 +1,4 @@
-//! Whose matters are neither over nor looked at.
+//! Whose matters are neither over nor looked at. An exercise is none.
 
 use super::Store;
 use super::error::Result;
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 const UNREAD: &str = "
   SELECT EXISTS (SELECT 1 FROM escalation e
     WHERE (e.state = 'open' OR (e.state = 'acknowledged' AND e.closed_ms IS NULL))
-      AND e.read_ms IS NULL
+      AND e.read_ms IS NULL AND e.entry NOT IN (SELECT entry FROM exercise)
       AND (?2 OR EXISTS (SELECT 1 FROM attempt a WHERE a.escalation = e.id AND a.person = ?1)))";
 
 impl Store {
@@ -36,9 +36,10 @@ mod tests {
     use super::*;
     use crate::duty::escalation::Policy;
     use crate::duty::journal::{AttemptResult, Fact, Urgency};
+    use crate::duty::roster::Role;
     use crate::duty::switchboard::Input;
     use crate::io::store::tests::{at, entry, note, officer, roster, store};
-    use crate::io::store::wait;
+    use crate::io::store::{Called, Try, wait};
     use crate::protocol::now::Now;
 
     fn names(store: &Store) -> Vec<String> {
@@ -78,5 +79,22 @@ mod tests {
         });
         let plan = plan.unwrap().join("; ");
         assert!(plan.contains("escalation_unfinished"), "{plan}");
+    }
+
+    #[test]
+    fn sig_mwi_a_drill_a_roll_call_and_a_number_light_no_lamp() {
+        let store = store();
+        let one = |number: &str| {
+            let person = roster().people[0].name.clone();
+            Try { person, role: Role::Leader, number: number.to_owned() }
+        };
+        assert!(wait(store.drill(&officer(), Urgency::Critical, at(0.0))).unwrap().is_some());
+        let begun = wait(store.roll_call(Some(&officer()), "now", vec![one("")], at(0.0)));
+        assert_eq!(begun.unwrap(), Called::Begun);
+        assert!(wait(store.check_number(&officer(), one("3001"), at(0.0))).unwrap().is_some());
+        let cycle = store.escalate(at(1.0), &Policy::default(), &roster()).unwrap();
+        let called = cycle.inputs.iter().any(|input| matches!(input, Input::Notify(_)));
+        assert!(called, "they go on");
+        assert!(names(&store).is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::io::slips;
-use crate::protocol::sip::slip::{Reply, Says};
+use crate::protocol::sip::slip::{Reply, Says, Slip};
 
 /// A line to telephones each of which answers with the status that is its number.
 pub fn line() -> Slips {
@@ -40,4 +40,39 @@ async fn sig_message_a_channel_to_telephones_says_what_each_made_of_it() {
     room.is(&told("不收"), "failed permanent sip 405").await;
     room.is(&told("忙"), "waiting retry sip 486").await;
     room.stopping.cancel();
+}
+
+#[tokio::test]
+async fn sig_message_of_many_matters_the_text_keeps_what_is_to_be_done() {
+    let room = Room::with(vec![]).await;
+    let (orders, mut ordered) = tokio::sync::mpsc::channel(8);
+    let slips = Slips::new(orders, slips::outcomes());
+    let office = Office { slips, ..room.office() };
+    let way = Way::SipMessage(vec![To::Number("200".to_owned())]);
+    let sender = Sender::new(channel("话机", Kind::SipMessage, way), &office).unwrap();
+    let item = |n: usize| {
+        let (number, urgency, drill) = (format!("记-20261003-{n:04}"), Urgency::Urgent, false);
+        Item { number, urgency, drill }
+    };
+    let (mut random, now) = (Random::from_seed([1; 32]), clock::now());
+    let outgoing = Outgoing {
+        name: DeliveryId::new(now, &mut random),
+        what: What::Alert,
+        items: (1..=100).map(item).collect(),
+        matter: Matter {
+            escalation: EscalationId::new(now, &mut random),
+            entry: EntryId::from(call(1)),
+            raised: now.wall,
+        },
+        nth: 0,
+        tries: vec![],
+    };
+    let said = tokio::select! {
+        verdict = sender.send(&outgoing) => panic!("nobody has answered: {verdict:?}"),
+        order = ordered.recv() => match order {
+            Some(Input::Slip(Slip { says: Says::Text { text, .. }, .. })) => text,
+            other => panic!("{other:?}"),
+        },
+    };
+    assert!(said.len() < 300 && said.ends_with("按 1 确认，或回拨 63001234。"), "{said}");
 }

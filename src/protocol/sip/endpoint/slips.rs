@@ -11,10 +11,7 @@ use crate::protocol::sip::slip::{Reply, Says, Slip, SlipId};
 use crate::protocol::sip::transaction::PATIENCE;
 use crate::protocol::sip::{Account, Event};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-/// A PBX that says nothing at all for so long is not there.
-const FIRST_REPLY_WITHIN: Duration = Duration::from_secs(6);
 /// Slips under way at once: more than a duty room has leaders.
 const SLIPS_MAX: usize = 64;
 /// RFC 3428 §8: of a whole request, in bytes, however it travels on its first hop.
@@ -34,16 +31,13 @@ struct Open {
     client: ClientKey,
     /// It went to a phone that has registered with us, whom our password is no concern.
     phone: bool,
-    /// Nothing has come yet, until then.
-    unheard: Option<Mono>,
+    /// However silent it is: a proxy may say nothing until the telephone has (RFC 4320 §4.1).
     until: Mono,
 }
 
 impl Open {
     fn deadline(&self) -> Deadline {
-        let unheard = self.unheard.map(|at| (at, "first reply to a slip"));
-        let until = (self.until, "reply to a slip");
-        earlier(unheard, Some(until)).unwrap_or(until)
+        (self.until, "reply to a slip")
     }
 }
 
@@ -81,14 +75,7 @@ impl Endpoint {
             return Err("another one is under way");
         }
         let client = self.start_client(request, Purpose::Slip { slip: slip.id }, now);
-        let open = Open {
-            method,
-            to,
-            client,
-            phone: phone.is_some(),
-            unheard: Some(now.mono + FIRST_REPLY_WITHIN),
-            until: now.mono + PATIENCE,
-        };
+        let open = Open { method, to, client, phone: phone.is_some(), until: now.mono + PATIENCE };
         self.slips.open.insert(slip.id, open);
         Ok(())
     }
@@ -153,10 +140,8 @@ impl Endpoint {
     }
 
     pub(super) fn on_slip_response(&mut self, slip: SlipId, status: u16) {
-        match self.slips.open.get_mut(&slip) {
-            Some(open) if status < 200 => open.unheard = None,
-            Some(_) => self.on_slip_over(slip, Reply::Status(status)),
-            None => {}
+        if status >= 200 {
+            self.on_slip_over(slip, Reply::Status(status));
         }
     }
 
@@ -166,10 +151,10 @@ impl Endpoint {
         }
     }
 
-    /// It went out again with credentials: somebody is there.
+    /// It went out again with credentials.
     pub(super) fn set_slip_client(&mut self, slip: SlipId, again: ClientKey) {
         if let Some(open) = self.slips.open.get_mut(&slip) {
-            (open.client, open.unheard) = (again, None);
+            open.client = again;
         }
     }
 

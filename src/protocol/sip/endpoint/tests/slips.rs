@@ -68,8 +68,8 @@ fn sig_message_the_pbxs_challenge_is_answered_and_a_strangers_is_not() {
 }
 
 #[test]
-fn sig_message_a_silent_pbx_is_given_up_after_six_seconds_and_a_slow_one_after_thirty_two() {
-    for (heard, given_up) in [(false, 6), (true, 32)] {
+fn sig_message_a_silent_pbx_is_given_up_after_thirty_two_seconds_as_is_a_slow_one() {
+    for (heard, given_up) in [(false, 32), (true, 32)] {
         let mut line = line();
         line.send_slip(text(1, "3002", "急"), start());
         let sent = one(&mut line);
@@ -89,6 +89,27 @@ fn sig_message_a_silent_pbx_is_given_up_after_six_seconds_and_a_slow_one_after_t
         reply(&mut line, &sent, 200, "");
         assert!(matches!(events(&mut line)[..], [Event::Dropped { .. }]), "too late");
     }
+}
+
+#[test]
+fn rfc_4320_section_4_1_a_telephone_that_answers_through_a_silent_proxy_after_seven_seconds_has_it()
+{
+    let mut line = line();
+    line.send_slip(text(1, "3002", "急"), start());
+    let sent = one(&mut line);
+    while let Some((due, _)) = line.poll_timeout() {
+        let after = due.since(start().mono);
+        if after > Duration::from_secs(7) {
+            break;
+        }
+        line.handle_timeout(start() + after);
+        std::iter::from_fn(|| line.poll_transmit()).for_each(drop);
+    }
+    line.send_slip(text(2, "3002", "急"), start() + Duration::from_secs(7));
+    let second = ended(2, Reply::NotSent("another one is under way"));
+    assert_eq!(events(&mut line), second, "RFC 3428 §8, and nothing else has ended");
+    reply(&mut line, &sent, 200, "");
+    assert_eq!(events(&mut line), ended(1, Reply::Status(200)));
 }
 
 #[test]
