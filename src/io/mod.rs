@@ -29,6 +29,7 @@ pub mod priority;
 pub mod prompts;
 pub mod proof;
 pub mod pulse;
+pub mod redaction;
 pub mod rehearsal;
 pub mod resolver;
 pub mod roll_call;

@@ -3,6 +3,7 @@
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use std::fs::File;
 use std::io::{self, BufWriter, IntoInnerError, Read, Write};
+use std::ops::Range;
 use std::path::Path;
 
 pub const RATE: u32 = 8000;
@@ -175,6 +176,39 @@ pub fn loudest(mut source: impl Read, stretch: usize) -> io::Result<Vec<[u16; 2]
         left -= taken;
     }
     Ok(loudest)
+}
+
+/// Copies a recording of ours, in which so many samples of these sides are silent; how many bytes were written.
+///
+/// # Errors
+/// When it is no recording of ours, or ends early, and what the disk says.
+pub fn silenced(
+    source: &mut impl Read,
+    mut out: impl Write,
+    silent: Range<u64>,
+    sides: [bool; 2],
+) -> io::Result<u64> {
+    let samples = frames(source)?;
+    let head = head(samples);
+    out.write_all(&head)?;
+    let mut block = vec![0; 16 * 1024 * FRAME as usize];
+    let mut at = 0;
+    while at < samples {
+        let taken = (samples - at).min(block.len() as u64 / FRAME);
+        let bytes = &mut block[..(taken * FRAME) as usize];
+        source.read_exact(bytes)?;
+        for (sample, frame) in (at..).zip(bytes.chunks_exact_mut(FRAME as usize)) {
+            let (left, right) = frame.split_at_mut(2);
+            for (side, is_silent) in [left, right].into_iter().zip(sides) {
+                if is_silent && silent.contains(&sample) {
+                    side.fill(0);
+                }
+            }
+        }
+        out.write_all(bytes)?;
+        at += taken;
+    }
+    Ok(head.len() as u64 + samples * FRAME)
 }
 
 /// Reads a head as we write it; how many samples of each side follow.

@@ -8,6 +8,7 @@
 //!  rows.jsonl     a row a line, with its item and path to the head
 //!  *.csv          entries, revisions, calls, outages: for reading
 //!  recordings/    WAV and sealed tape of each call
+//!  derived/       what was made of them, silent in places: `derived.csv` names the original of each
 //! ```
 
 use super::crc::Crc;
@@ -147,8 +148,12 @@ fn put_together(
         let call: CallId = file.call.parse().with_context(|| format!("{:?}", file.call))?;
         let from = inside(recordings, &file.path)?;
         let last = from.extension().and_then(|last| last.to_str()).unwrap_or("bin");
-        let digests = add(&format!("recordings/{call}.{last}"), Content::File(from.clone()))
-            .with_context(|| format!("{}", from.display()))?;
+        let to = match file.derived {
+            None => format!("recordings/{call}.{last}"),
+            Some(id) => derived(&call.to_string(), id),
+        };
+        let digests =
+            add(&to, Content::File(from.clone())).with_context(|| format!("{}", from.display()))?;
         if hex::encode(digests.sha256) != file.sha256 {
             bail!(
                 "{}: 与记录中的 SHA-256 不符，先运行 dutyline verify · is not what its row says: run dutyline verify",
@@ -164,6 +169,11 @@ fn put_together(
     parts.push(part(MANIFEST, Content::Bytes(text))?.0);
     parts.push(part(SIGNATURE, Content::Bytes(signature.into_bytes()))?.0);
     Ok(Bundle { name, parts })
+}
+
+/// Where something made of a recording is put.
+pub fn derived(call: &str, id: i64) -> String {
+    format!("derived/{call}-{id}.wav")
 }
 
 fn rows(rows: &[Proven]) -> anyhow::Result<Vec<u8>> {
@@ -266,7 +276,7 @@ fn readme(what: &str, key: &PublicKey) -> String {
     format!(
         "{what}\r\n\
 \r\n\
-这是值班记录的取证导出。 表格（*.csv）可用 Excel 或 WPS 打开，录音（recordings/*.wav，左声道为来电方，右声道为我方）可用任何播放器播放。\r\n\
+这是值班记录的取证导出。 表格（*.csv）可用 Excel 或 WPS 打开，录音（recordings/*.wav，左声道为来电方，右声道为我方）可用任何播放器播放。derived/ 中是脱敏件，不是原件；derived.csv 写明每件的原件 SHA-256、静音起止与理由。\r\n\
 \r\n\
 核验（不需要联网，不需要原系统）：\r\n\
   1. 取得公钥。应从值班单位另行取得（打印件、盖章件），与 key.txt 逐字比对：\r\n\
@@ -276,7 +286,7 @@ fn readme(what: &str, key: &PublicKey) -> String {
   3. 没有 dutyline 程序时，也可用 sha256sum 核对 manifest.json 中的每个文件，用任何 Ed25519 工具核对 manifest.sig（对 manifest.json 全文的签名，Base64），head.txt 是 C2SP signed-note 格式。\r\n\
   时间：*_ms 为 1970 年以来的毫秒（UTC），*_mono 为主机单调时钟的纳秒。\r\n\
 \r\n\
-This is evidence handed out from a duty room's log. The tables (*.csv) open in any spreadsheet, the recordings (recordings/*.wav; left the caller, right our side) in any player.\r\n\
+This is evidence handed out from a duty room's log. The tables (*.csv) open in any spreadsheet, the recordings (recordings/*.wav; left the caller, right our side) in any player. What is in derived/ is no original: derived.csv names the original's SHA-256, what is silent, and why.\r\n\
 \r\n\
 To check it, offline and without the system it came from:\r\n\
   1. Get the public key from the duty room by another way, on paper, and compare it with key.txt: the line above.\r\n\

@@ -2,7 +2,7 @@
 //! every row's way to the signed head. The folder is anybody's work: no link is followed, nothing
 //! outside is read, nothing is written.
 
-use super::bundle::{FORMAT, HEAD, KEY, Listed, MANIFEST, Manifest, ROWS, SIGNATURE};
+use super::bundle::{self, FORMAT, HEAD, KEY, Listed, MANIFEST, Manifest, ROWS, SIGNATURE};
 use super::key;
 use super::verify::write_fault;
 use crate::duty::proof::digests::Running;
@@ -36,6 +36,8 @@ pub struct Handed {
     pub destroyed: u64,
     /// Recordings that two people had agreed to destroy, and whose files were not gone yet.
     pub given_up: u64,
+    /// Files that were made of a recording, each with its original's hash.
+    pub derived: u64,
     /// Of the head: number and time.
     pub head: String,
     pub faults: Vec<Fault>,
@@ -211,7 +213,7 @@ impl Handed {
     ) -> anyhow::Result<()> {
         let mut file = BufReader::new(inside(folder, ROWS).context(ROWS)?);
         let (mut revisions, mut entries) = (BTreeMap::<String, BTreeSet<i64>>::new(), vec![]);
-        let (mut recordings, mut given_up) = (vec![], GivenUp::default());
+        let (mut recordings, mut derived, mut given_up) = (vec![], vec![], GivenUp::default());
         let mut line = vec![];
         for number in 1.. {
             line.clear();
@@ -236,6 +238,7 @@ impl Handed {
             }
             match row.kind.as_str() {
                 "recording" => recordings.push(row),
+                "derived" => derived.push(row),
                 "destroyed" | "spared" | "gone" if proved => given_up.add(&row),
                 "revision" => {
                     if let (Some(entry), Some(no)) = (text(&row, "entry"), integer(&row, "no")) {
@@ -249,6 +252,7 @@ impl Handed {
         for row in &recordings {
             self.recording(row, listed, &given_up);
         }
+        self.derived(&derived, &recordings, listed, &given_up);
         for (entry, last) in entries {
             let there = revisions.remove(&entry).unwrap_or_default();
             if !(0..=last).all(|no| there.contains(&no)) {
@@ -260,6 +264,36 @@ impl Handed {
             }
         }
         Ok(())
+    }
+
+    /// What was made of a recording is what its row names, and names the recording that is there.
+    fn derived(
+        &mut self,
+        rows: &[Proven],
+        recordings: &[Proven],
+        listed: &BTreeMap<String, String>,
+        given_up: &GivenUp,
+    ) {
+        for row in rows {
+            let (call, id) = (text(row, "call").unwrap_or_default(), integer(row, "id"));
+            let name = bundle::derived(&call, id.unwrap_or_default());
+            let of = recordings.iter().find(|one| text(one, "call").as_ref() == Some(&call));
+            if of.and_then(|of| text(of, "digest")) != text(row, "original") {
+                self.fault(&name, "所称原件不是此录音", "names another original than is here");
+            }
+            let there = listed.get(&name);
+            if there.is_none() && (given_up.gone.contains(&call) || given_up.has(&call)) {
+                continue;
+            }
+            self.derived += 1;
+            if there != text(row, "digest").as_ref() {
+                self.fault(
+                    &name,
+                    "与脱敏记录中的 SHA-256 不符或缺失",
+                    "is missing, or not the one that its row names",
+                );
+            }
+        }
     }
 
     fn recording(&mut self, row: &Proven, listed: &BTreeMap<String, String>, given_up: &GivenUp) {
@@ -335,7 +369,8 @@ fn digests(folder: &Path, path: &str) -> io::Result<(Digests, u64)> {
 
 impl std::fmt::Display for Handed {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { what, key, trusted, files, rows, destroyed, given_up, head, faults } = self;
+        let Self { what, key, trusted, files, rows, destroyed, given_up, derived, head, faults } =
+            self;
         let what = what.replace(|c: char| c.is_control(), "\u{fffd}");
         writeln!(out, "{what}\n公钥 · key {key}")?;
         if !trusted {
@@ -345,6 +380,12 @@ impl std::fmt::Display for Handed {
             )?;
         }
         writeln!(out, "文件 {files}，行 {rows}，签名 {head} · {files} files, {rows} rows")?;
+        if *derived > 0 {
+            writeln!(
+                out,
+                "脱敏件 {derived} 份（derived/），不是原件，各附原件 SHA-256 与理由 · {derived} files in derived/ are no originals: each names its original and the reason"
+            )?;
+        }
         if *destroyed > 0 {
             writeln!(
                 out,

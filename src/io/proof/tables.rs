@@ -81,6 +81,22 @@ const TABLES: &[Table] = &[
         ],
     ),
     (
+        "derived.csv",
+        "derived",
+        &[
+            ("编号 id", "id"),
+            ("通话 call", "call"),
+            ("原件 SHA-256 original", "original"),
+            ("脱敏件 SHA-256", "digest"),
+            ("静音起毫秒 from", "from_ms"),
+            ("静音止毫秒 to", "to_ms"),
+            ("声道 side", "side"),
+            ("理由 reason", "reason"),
+            ("制作人 by", "actor"),
+            ("制作时间 at", "at_ms"),
+        ],
+    ),
+    (
         "outages.csv",
         "outage",
         &[

@@ -148,8 +148,12 @@ fn collect(sql: &Connection, scope: Scope, head: HeadRow) -> Result<Option<Gathe
     if rows.keys().any(|key| newest.get(key).is_none_or(|newest| newest.seq >= head.size)) {
         return Ok(None);
     }
-    let files = rows.iter().filter(|((kind, _), _)| kind == "recording");
-    let files = files.flat_map(|(_, row)| files_of(row)).collect();
+    let files = rows.iter().flat_map(|((kind, _), row)| match kind.as_str() {
+        "recording" => files_of(row),
+        "derived" => derived_of(row).into_iter().collect(),
+        _ => vec![],
+    });
+    let files = files.collect();
     let files = still_there(sql, files)?;
     let mut paths = paths(sql, newest.values().map(|newest| newest.seq), head.size)?;
     let mut proven = vec![];
@@ -214,7 +218,7 @@ fn shared(sql: &Connection, tables: &[chain::Structure], found: &mut Rows) -> Re
     let attempts = found.iter().filter(|((kind, _), _)| kind == "attempt");
     let calls: BTreeSet<String> = attempts.filter_map(|(_, row)| joined(row)).collect();
     let ids = json(&calls)?;
-    for (kind, link) in [("call", "id"), ("recording", "call")] {
+    for (kind, link) in [("call", "id"), ("recording", "call"), ("derived", "call")] {
         for table in tables.iter().filter(|table| table.0 == kind) {
             let by = format!("\"{link}\" IN (SELECT value FROM json_each(?1))");
             found.extend(select(sql, table, &by, params![ids])?);
@@ -375,7 +379,15 @@ fn files_of((columns, values): &Row) -> Vec<FileOf> {
     [("wav", "digest"), ("tape", "tape_digest")]
         .into_iter()
         .filter_map(|(path, digest)| {
-            Some(FileOf { call: call.clone(), path: text(path)?, sha256: text(digest)? })
+            let (path, sha256) = (text(path)?, text(digest)?);
+            Some(FileOf { call: call.clone(), path, sha256, derived: None })
         })
         .collect()
+}
+
+fn derived_of(row: &Row) -> Option<FileOf> {
+    let text = |name: &str| Some(cell(row, name)?.text()?.to_owned());
+    let Cell::Integer(id) = cell(row, "id")? else { return None };
+    let (call, path, sha256) = (text("call")?, text("wav")?, text("digest")?);
+    Some(FileOf { call, path, sha256, derived: Some(id) })
 }

@@ -42,6 +42,8 @@ pub struct FileOf {
     /// Relative to the recordings folder.
     pub path: String,
     pub sha256: String,
+    /// Made of the recording, under this number.
+    pub derived: Option<i64>,
 }
 
 /// What the check of a database found.
@@ -460,12 +462,20 @@ fn kinds(sql: &Connection) -> Result<BTreeMap<i64, String>> {
 
 fn files(sql: &Connection) -> Result<Vec<FileOf>> {
     let mut rows = sql.prepare(
-        "SELECT call, wav, digest FROM kept_recording WHERE digest IS NOT NULL
-         UNION ALL SELECT call, tape, tape_digest FROM kept_recording WHERE tape_digest IS NOT NULL
+        "SELECT call, wav, digest, NULL FROM kept_recording WHERE digest IS NOT NULL
+         UNION ALL SELECT call, tape, tape_digest, NULL FROM kept_recording
+           WHERE tape_digest IS NOT NULL
+         UNION ALL SELECT d.call, d.wav, d.digest, d.id FROM derived d
+           JOIN kept_recording k ON k.call = d.call
          ORDER BY 1, 2",
     )?;
     let rows = rows.query_map([], |row| {
-        Ok(FileOf { call: row.get(0)?, path: row.get(1)?, sha256: row.get(2)? })
+        Ok(FileOf {
+            call: row.get(0)?,
+            path: row.get(1)?,
+            sha256: row.get(2)?,
+            derived: row.get(3)?,
+        })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -3,6 +3,7 @@
 use super::bookmarks::{self, BookmarkRow};
 use super::callbacks::{self, CallbackRow, CallbackState};
 use super::claims::{self, ClaimRow, DivertedRow};
+use super::derived::{self, DerivedRow};
 use super::error::Result;
 use super::escalation_views::{self, EscalationRow, EscalationView};
 use super::recordings::{Finding, Gap, Key, RecordingFile, RecordingState};
@@ -179,6 +180,7 @@ pub struct EntryView {
     pub placed: Vec<EntryRow>,
     pub recording: Option<RecordingRow>,
     pub bookmarks: Vec<BookmarkRow>,
+    pub derived: Vec<DerivedRow>,
     /// Newest first.
     pub escalations: Vec<EscalationView>,
     pub revisions: Vec<RevisionRow>,
@@ -246,6 +248,7 @@ impl Store {
                 placed: placed(sql, id)?,
                 recording: call.map_or(Ok(None), |call| recording(sql, call))?,
                 bookmarks: call.map_or(Ok(vec![]), |call| bookmarks::rows(sql, call))?,
+                derived: call.map_or(Ok(vec![]), |call| derived::rows(sql, call))?,
                 escalations: escalations.collect::<Result<_>>()?,
                 revisions: revisions(sql, id)?,
                 clock_alone: outages::clock_alone(sql, row.occurred)?,

@@ -2,6 +2,7 @@
 
 use super::caller_view::{self, ClaimView, Way};
 use super::course::{self, CallbackView, LegView, StretchView};
+use super::derived::{self, DerivedView};
 use super::escalation_view::{self, EscalationView};
 use super::messages::{Messages, fill};
 use super::outcome::{self, Out};
@@ -64,6 +65,7 @@ pub struct EntryView {
     /// Why it may be listened to.
     pub reasons: [&'static str; 6],
     pub bookmarks: Vec<BookmarkView>,
+    pub derived: Vec<DerivedView>,
     pub typed: Vec<TypedView>,
     pub revisions: Vec<RevisionView>,
 }
@@ -172,6 +174,7 @@ pub fn of(
         callback: found.callback.as_ref().map(|one| course::callback(one, t, now)),
         recording: recorded::of(found, tape, t),
         reasons: typed::reasons(t),
+        derived: found.derived.iter().map(|one| derived::view(one, t)).collect(),
         bookmarks: found.bookmarks.iter().map(|one| typed::bookmark(one, now)).collect(),
         typed: typed::lines(found, placed, page),
         revisions: found

@@ -8,6 +8,7 @@ mod bookmarks;
 mod caller_view;
 mod course;
 mod demo;
+mod derived;
 mod desk;
 mod dialling;
 mod entry_page;
@@ -225,6 +226,8 @@ fn routes() -> Router<Shared> {
         .route("/keeping/lists/{list}", get(keeping::get_list))
         .route("/recordings/{call}", get(recording::get))
         .route("/recordings/{call}/peaks", get(recording::peaks))
+        .route("/recordings/{call}/derived", post(derived::make))
+        .route("/recordings/{call}/derived/{copy}", get(recording::derived))
         .route("/recordings/{call}/bookmarks", post(bookmarks::make))
         .route("/recordings/{call}/bookmarks/{bookmark}", post(bookmarks::take_back))
         .route("/recordings/{call}/recall", get(recording::recall))

@@ -1,13 +1,13 @@
 //! `GET /recordings/{call}`: plays a sealed recording, by the name of its call, never by path.
 
 use super::Shared;
-use super::auth::Listener;
+use super::auth::{Listener, Officer};
 use super::failure::Failure;
 use super::page::Page;
 use crate::duty::ids::CallId;
 use crate::io::clock;
 use crate::io::peaks;
-use crate::io::store::PersonId;
+use crate::io::store::{PersonId, RecordingFile};
 use crate::protocol::now::Mono;
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
@@ -104,13 +104,44 @@ pub async fn get(
     Query(play): Query<Play>,
     request: Request,
 ) -> Result<Response, Failure> {
+    let found = shared.web.store.recording_file(call).await?;
+    serve(&shared, &officer, &page, (call, String::new(), found), play, request).await
+}
+
+/// `GET /recordings/{call}/derived/{copy}`: a copy in which a stretch is silent.
+pub async fn derived(
+    State(shared): State<Shared>,
+    Listener(officer): Listener,
+    page: Page,
+    Path((call, copy)): Path<(CallId, i64)>,
+    Query(play): Query<Play>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let found = shared.web.store.derived_file(call, copy).await?;
+    let which = format!("-derived-{copy}");
+    serve(&shared, &officer, &page, (call, which, found), play, request).await
+}
+
+/// A file of a recording; `which` says that it is not the original.
+async fn serve(
+    shared: &Shared,
+    officer: &Officer,
+    page: &Page,
+    (call, which, found): (CallId, String, Option<RecordingFile>),
+    play: Play,
+    request: Request,
+) -> Result<Response, Failure> {
     let missing = || Failure::Refused(StatusCode::NOT_FOUND, page.t.recording_none.to_owned());
-    let found = shared.web.store.recording_file(call).await?.ok_or_else(missing)?;
+    let found = found.ok_or_else(missing)?;
     let Some(file) = below(&shared.web.recordings, &found.wav).await else {
         tracing::error!(%call, "a sealed recording is not where the log says");
         return Err(missing());
     };
     let now = clock::now();
+    let play = Play {
+        play: format!("{which}{}", play.play),
+        why: format!("{} {}", which.trim_start_matches('-'), play.why).trim().to_owned(),
+    };
     let playing = (officer.who.id, call, play.play.chars().take(NAME).collect());
     if !shared.plays.known(&playing, now.mono) {
         let why: String = play.why.chars().filter(|c| !c.is_control()).take(NAME).collect();
@@ -121,7 +152,7 @@ pub async fn get(
     let mut answer = served.clone().try_call(request).await.map_err(broken)?.map(Body::new);
     let headers = answer.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-    let name = format!("inline; filename=\"{call}.wav\"");
+    let name = format!("inline; filename=\"{call}{which}.wav\"");
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::try_from(name).map_err(broken)?);
     Ok(answer.into_response())
 }
@@ -155,12 +186,12 @@ pub async fn peaks(
     Ok((headers, made.to_vec()).into_response())
 }
 
-fn broken(error: impl std::fmt::Display) -> Failure {
+pub(super) fn broken(error: impl std::fmt::Display) -> Failure {
     Failure::Broken(error.to_string())
 }
 
 /// The file, if it lies below `folder` after every link is followed.
-async fn below(folder: &FilePath, file: &FilePath) -> Option<PathBuf> {
+pub(super) async fn below(folder: &FilePath, file: &FilePath) -> Option<PathBuf> {
     let folder = tokio::fs::canonicalize(folder).await.ok()?;
     let file = tokio::fs::canonicalize(folder.join(file)).await.ok()?;
     file.starts_with(&folder).then_some(file)

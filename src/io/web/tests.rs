@@ -1,5 +1,6 @@
 //! The page's answers, asked in-process, on a real log.
 
+mod derived;
 mod dialling;
 mod door;
 mod escalation;

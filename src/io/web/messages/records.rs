@@ -44,6 +44,17 @@ macro_rules! with_records {
         bookmarks: "录音标记", "Marks in the recording";
         bookmark_take_back: "取消这个标记", "Take this mark back";
         bookmark_refused: "没有标上：录音没有那么长，或标记已满 200 个，或已被取消。", "Not marked: the recording is shorter, has 200 marks, or the mark was taken back.";
+        derived: "脱敏件", "Redacted copies";
+        derived_hint: "原件不动，另存一份：所选一段静音，附原件的 SHA-256、理由与制作人。", "The original stays as it is; in a copy the stretch is silent, with the original's SHA-256, the reason and who made it.";
+        derived_from: "从（分:秒）", "From (m:ss)";
+        derived_to: "到（分:秒）", "To (m:ss)";
+        derived_side: "静音", "Silent";
+        derived_left: "对方", "The other side";
+        derived_right: "我方", "Our side";
+        derived_reason: "理由", "Reason";
+        derived_make: "制作脱敏件", "Make a copy";
+        derived_refused: "没有做成：起止时间不对，或超出录音，或未填理由，或已满 50 份。", "Not made: the times are wrong or beyond the recording, the reason is missing, or there are 50 already.";
+        derived_failed: "没有做成：原件读不到或与记录不符，或磁盘有问题，请管理员核查。", "Not made: the original cannot be read or is not what the log says, or the disk refuses: see to it.";
         typed: "边听边记", "Written while talking";
         typed_hint: "单击一行，从写下它的那一秒听起。", "Click a line to hear the second at which it was written.";
         why_check: "核对记录", "To check the entry";
