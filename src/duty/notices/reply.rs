@@ -1,7 +1,7 @@
 //! What a text that somebody sends back means (escalation.md, §8 and esc_39): which matters it acknowledges, or what he
 //! is told instead. Only a text that is nothing but the answer counts.
 
-use crate::duty::ids::EntryId;
+use crate::duty::ids::{EntryId, EscalationId};
 use crate::duty::switchboard::AckOutcome;
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -9,6 +9,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub const ANSWERED_WITHIN: TimeDelta = TimeDelta::hours(24);
 /// A network counts whole seconds.
 const SECOND: TimeDelta = TimeDelta::seconds(1);
+/// A network's clock and the host's may differ by so much.
+const CLOCKS: TimeDelta = TimeDelta::minutes(1);
 /// What may stand beside a code.
 const WORDS: [&str; 6] = ["知悉", "收到", "确认", "回复", "已", "好的"];
 /// In bytes: what is longer is no answer.
@@ -16,23 +18,44 @@ const LONGEST: usize = 400;
 /// Digits of a code.
 const CODE: std::ops::RangeInclusive<usize> = 4..=6;
 
-/// A matter of which somebody was told at the number that answers.
+/// An escalation of which somebody was told at the number that answers; an entry may have had several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     pub entry: EntryId,
+    pub escalation: EscalationId,
     /// 记-…
     pub number: String,
+    /// The entry's.
     pub code: String,
     /// Nobody has acknowledged it.
     pub open: bool,
-    /// When he was told of it first.
+    /// The entry's first: who knows the code was told of it.
+    pub first: bool,
+    /// When a text of it was first made for him.
     pub at: DateTime<Utc>,
+    /// When one was first taken to be delivered, as far as is known.
+    pub accepted: Option<DateTime<Utc>>,
+    /// Within [`ANSWERED_WITHIN`].
+    pub lately: bool,
+}
+
+impl Told {
+    /// A code that was sent before he was told answers the escalation before this one.
+    fn is_meant(&self, sent: Option<DateTime<Utc>>) -> bool {
+        self.first || sent.is_none_or(|sent| self.at <= sent + SECOND)
+    }
+
+    /// He can have had it before him when he wrote.
+    fn was_there(&self, sent: Option<DateTime<Utc>>) -> bool {
+        let before = |accepted| sent.is_none_or(|sent| accepted <= sent + CLOCKS);
+        self.lately && self.accepted.is_some_and(before)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meaning {
-    Acknowledges(Vec<EntryId>),
-    /// It may be any of these.
+    Acknowledges(Vec<EscalationId>),
+    /// It may be any of these, or something else.
     Which(Vec<Told>),
     /// He was told of something, and says something else.
     Unclear,
@@ -40,27 +63,24 @@ pub enum Meaning {
     Strange,
 }
 
-/// `sent`: when the network took it, where it says so.
+/// `sent`: when the network took it, where it says so. `told`: in the order in which they were raised.
 pub fn meaning(text: &str, sent: Option<DateTime<Utc>>, told: &[Told]) -> Meaning {
     let words = words(text);
-    let open: Vec<&Told> = told.iter().filter(|one| one.open).collect();
-    let known = |word: &String| told.iter().find(|one| one.code == *word).map(|one| one.entry);
-    let entries: Vec<EntryId> = words.iter().filter_map(known).collect();
-    if !entries.is_empty() {
-        return Meaning::Acknowledges(entries);
+    let known = |word: &String| {
+        let newest = told.iter().rfind(|one| one.code == *word && one.is_meant(sent));
+        newest.map(|one| one.escalation)
+    };
+    let meant: Vec<EscalationId> = words.iter().filter_map(known).collect();
+    if !meant.is_empty() {
+        return Meaning::Acknowledges(meant);
     }
-    let before = |one: &&Told| sent.is_none_or(|sent| one.at <= sent + SECOND);
+    let open: Vec<Told> = told.iter().filter(|one| one.open).cloned().collect();
     if words == ["1"] {
-        let over = || told.iter().filter(|one| !one.open).collect::<Vec<_>>();
-        match open.as_slice() {
-            // One that was sent before he was told answers something else.
-            [one] if before(one) => return Meaning::Acknowledges(vec![one.entry]),
-            [] => match over().as_slice() {
-                [one] if before(one) => return Meaning::Acknowledges(vec![one.entry]),
-                _ => {}
-            },
-            [_] => {}
-            several => return Meaning::Which(several.iter().map(|one| (*one).clone()).collect()),
+        match told {
+            // What is over counts too: he may have only that before him.
+            [one] if one.was_there(sent) => return Meaning::Acknowledges(vec![one.escalation]),
+            _ if !open.is_empty() => return Meaning::Which(open),
+            _ => {}
         }
     }
     if open.is_empty() { Meaning::Strange } else { Meaning::Unclear }
@@ -171,44 +191,80 @@ mod tests {
         let now = Now { mono: Mono(1), wall: at(0) };
         let one = |(nth, (code, open)): (usize, &(&str, bool))| Told {
             entry: EntryId::new(now, &mut random),
+            escalation: EscalationId::new(now, &mut random),
             number: format!("记-20261003-{nth:04}"),
             code: (*code).to_owned(),
             open: *open,
+            first: true,
             at: at(0),
+            accepted: Some(at(0)),
+            lately: true,
         };
         codes.iter().enumerate().map(one).collect()
     }
 
     #[test]
     fn esc_39_a_one_alone_counts_where_it_can_mean_only_one_matter() {
-        let single = told(&[("4821", true), ("7733", false)]);
-        let is_it = Meaning::Acknowledges(vec![single[0].entry]);
+        let single = told(&[("4821", true)]);
+        let is_it = Meaning::Acknowledges(vec![single[0].escalation]);
         for text in ["1", " 1 ", "１", "1。", "回复1", "“1”", "1 收到", "已知悉 1", "1\r\n"]
         {
             assert_eq!(meaning(text, Some(at(9)), &single), is_it, "{text}");
         }
+        assert_eq!(meaning("1", None, &single), is_it);
         let several = told(&[("4821", true), ("7733", true)]);
         assert_eq!(meaning("1", Some(at(9)), &several), Meaning::Which(several.clone()));
         let over = told(&[("4821", false)]);
-        assert_eq!(meaning("1", None, &over), Meaning::Acknowledges(vec![over[0].entry]), "late");
+        let late = Meaning::Acknowledges(vec![over[0].escalation]);
+        assert_eq!(meaning("1", None, &over), late);
         let both = told(&[("4821", false), ("7733", false)]);
         assert_eq!(meaning("1", None, &both), Meaning::Strange);
         assert_eq!(meaning("1", None, &[]), Meaning::Strange);
     }
 
     #[test]
-    fn esc_39_a_one_that_was_sent_before_he_was_told_answers_something_else() {
-        let single = told(&[("4821", true)]);
-        assert_eq!(meaning("1", Some(at(-2)), &single), Meaning::Unclear);
-        assert!(matches!(meaning("1", Some(at(-1)), &single), Meaning::Acknowledges(_)));
-        assert!(matches!(meaning("4821", Some(at(-60)), &single), Meaning::Acknowledges(_)));
+    fn esc_39_a_one_to_a_matter_that_is_over_acknowledges_no_other() {
+        let mut two = told(&[("4821", false), ("7733", true)]);
+        let asked = |two: &[Told]| Meaning::Which(vec![two[1].clone()]);
+        for sent in [None, Some(at(9)), Some(at(9000))] {
+            assert_eq!(meaning("1", sent, &two), asked(&two));
+        }
+        // Of the same entry: it was raised anew.
+        two[1].code = "4821".to_owned();
+        assert_eq!(meaning("1", Some(at(9)), &two), asked(&two));
+    }
+
+    #[test]
+    fn esc_39_a_one_counts_only_if_the_text_was_there_when_it_was_written() {
+        let mut one = told(&[("4821", true)]);
+        let asked = |one: &[Told]| Meaning::Which(one.to_vec());
+        assert_eq!(meaning("1", Some(at(-61)), &one), asked(&one));
+        assert!(matches!(meaning("1", Some(at(-60)), &one), Meaning::Acknowledges(_)), "clocks");
+        assert!(matches!(meaning("4821", Some(at(-600)), &one), Meaning::Acknowledges(_)));
+        one[0].accepted = None;
+        for sent in [None, Some(at(9))] {
+            assert_eq!(meaning("1", sent, &one), asked(&one), "the modem has failed");
+        }
+        (one[0].accepted, one[0].lately) = (Some(at(0)), false);
+        assert_eq!(meaning("1", None, &one), asked(&one), "days ago");
+    }
+
+    #[test]
+    fn esc_39_a_code_that_was_sent_for_the_escalation_before_is_not_for_the_next() {
+        let mut two = told(&[("4821", false), ("4821", true)]);
+        (two[1].first, two[1].at) = (false, at(900));
+        let is = |nth: usize| Meaning::Acknowledges(vec![two[nth].escalation]);
+        assert_eq!(meaning("4821", Some(at(898)), &two), is(0));
+        assert_eq!(meaning("4821", Some(at(899)), &two), is(1), "a whole second");
+        assert_eq!(meaning("4821", None, &two), is(1), "he was told of it");
+        assert_eq!(meaning("4821", Some(at(898)), &two[1..]), Meaning::Unclear);
     }
 
     #[test]
     fn esc_39_a_code_says_which_and_whatever_else_is_said_is_no_answer() {
         let several = told(&[("4821", true), ("7733", true), ("9012", false)]);
         let entries = |wanted: &[usize]| {
-            Meaning::Acknowledges(wanted.iter().map(|nth| several[*nth].entry).collect())
+            Meaning::Acknowledges(wanted.iter().map(|nth| several[*nth].escalation).collect())
         };
         assert_eq!(meaning("4821", None, &several), entries(&[0]));
         assert_eq!(meaning("收到 7733", None, &several), entries(&[1]));

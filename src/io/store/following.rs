@@ -248,17 +248,16 @@ fn by_hand(sql: &Connection, actor: &Actor, entry: EntryId, how: &str, now: Now)
     Ok(true)
 }
 
-/// Somebody who was told of the matter answers for it with a text. `None`: there is nothing to acknowledge.
+/// Somebody who was told of it answers for it with a text.
 pub(super) fn acknowledged_by_text(
     sql: &Connection,
-    entry: EntryId,
+    id: EscalationId,
     (person, role): (&str, Role),
     leads: bool,
     now: Now,
-) -> Result<Option<AckOutcome>> {
-    let Some((id, _)) = latest(sql, entry)? else { return Ok(None) };
+) -> Result<AckOutcome> {
     let actor = Actor { person: None, name: person.to_owned(), terminal: "sms".to_owned() };
-    without_a_call(sql, id, (&actor, person), (role, leads), ("sms", ""), now).map(Some)
+    without_a_call(sql, id, (&actor, person), (role, leads), ("sms", ""), now)
 }
 
 /// `person` knows, as `actor` says; whether he is the one who leads.

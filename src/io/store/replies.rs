@@ -5,7 +5,7 @@ use super::error::{Result, StoreError};
 use super::text::{Id, Ms, Named, ms, name};
 use super::writer::Tx;
 use super::{Store, duty, following};
-use crate::duty::ids::{DeliveryId, EntryId};
+use crate::duty::ids::{DeliveryId, EntryId, EscalationId};
 use crate::duty::notices::reply::{self, ANSWERED_WITHIN, Meaning, Told};
 use crate::duty::roster::Role;
 use crate::duty::switchboard::AckOutcome;
@@ -163,8 +163,8 @@ fn take(sql: &Connection, came: &Came, line: &str, now: Now) -> Result<Answered>
     let number = reply::at_home(&came.from);
     let told = told(sql, &number, now)?;
     let (kind, answered) = match reply::meaning(&came.text, came.sent, &told) {
-        Meaning::Acknowledges(entries) => {
-            (Kind::Acknowledges, acknowledge(sql, &number, &told, &entries, now)?)
+        Meaning::Acknowledges(meant) => {
+            (Kind::Acknowledges, acknowledge(sql, &number, &told, &meant, now)?)
         }
         Meaning::Which(several) => (Kind::Which, says(reply::which(&several))),
         Meaning::Unclear => (Kind::Unclear, says(reply::unclear(line))),
@@ -218,19 +218,28 @@ fn told_lately(sql: &Connection, number: &str, kind: Kind, now: Now) -> Result<b
 /// What this number was told of and may answer for: what is open, and what was sent lately.
 fn told(sql: &Connection, number: &str, now: Now) -> Result<Vec<Told>> {
     let mut rows = sql.prepare_cached(
-        "SELECT t.entry, n.number, r.code, min(t.at_ms),
-           EXISTS (SELECT 1 FROM escalation e WHERE e.entry = t.entry AND e.state = 'open') AS open
-         FROM texted t JOIN reply_code r ON r.entry = t.entry JOIN entry n ON n.id = t.entry
-         WHERE t.number = ?1 GROUP BY t.entry HAVING open OR max(t.at_ms) > ?2
-         ORDER BY min(t.at_ms), n.number",
+        "SELECT e.entry, e.id, n.number, r.code, min(t.at_ms),
+           min(y.ended_ms),
+           e.state = 'open' AS open, max(t.at_ms) > ?2 AS lately,
+           NOT EXISTS (SELECT 1 FROM escalation b
+             WHERE b.entry = e.entry AND (b.raised_ms, b.id) < (e.raised_ms, e.id))
+         FROM texted t JOIN delivery d ON d.id = t.delivery JOIN escalation e ON e.id = d.escalation
+           JOIN reply_code r ON r.entry = e.entry JOIN entry n ON n.id = e.entry
+           LEFT JOIN delivery_try y ON y.delivery = d.id AND y.ending = 'accepted'
+         WHERE t.number = ?1 GROUP BY e.id HAVING open OR lately
+         ORDER BY e.raised_ms, e.id",
     )?;
     let rows = rows.query_map(params![number, ms(now.wall - ANSWERED_WITHIN)], |row| {
         Ok(Told {
             entry: row.get::<_, Id<EntryId>>(0)?.0,
-            number: row.get(1)?,
-            code: row.get(2)?,
-            at: row.get::<_, Ms>(3)?.0,
-            open: row.get(4)?,
+            escalation: row.get::<_, Id<EscalationId>>(1)?.0,
+            number: row.get(2)?,
+            code: row.get(3)?,
+            at: row.get::<_, Ms>(4)?.0,
+            accepted: row.get::<_, Option<Ms>>(5)?.map(|at| at.0),
+            open: row.get(6)?,
+            lately: row.get(7)?,
+            first: row.get(8)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -240,30 +249,30 @@ fn acknowledge(
     sql: &Connection,
     number: &str,
     told: &[Told],
-    entries: &[EntryId],
+    meant: &[EscalationId],
     now: Now,
 ) -> Result<Answered> {
     let mut outcomes: Vec<(String, AckOutcome)> = vec![];
     let mut changed = vec![];
-    for entry in entries {
-        let Some(one) = told.iter().find(|one| one.entry == *entry) else { continue };
-        if changed.contains(entry) {
-            continue;
-        }
+    for one in told.iter().filter(|one| meant.contains(&one.escalation)) {
         // In the capacity in which he was told last.
         let (person, role) = sql
             .prepare_cached(
-                "SELECT person, role FROM texted WHERE number = ?1 AND entry = ?2
-                 ORDER BY at_ms DESC, delivery DESC LIMIT 1",
+                "SELECT t.person, t.role FROM texted t JOIN delivery d ON d.id = t.delivery
+                 WHERE t.number = ?1 AND d.escalation = ?2
+                 ORDER BY t.at_ms DESC, t.delivery DESC LIMIT 1",
             )?
-            .query_row(params![number, Id(*entry)], |row| {
+            .query_row(params![number, Id(one.escalation)], |row| {
                 Ok((row.get::<_, String>(0)?, row.get::<_, Named<Role>>(1)?.0))
             })?;
         // Whoever led when he was told may not lead any more: then the one who does is told too.
         let leads = role == Role::Leader && duty::leads(sql, &person, now)?;
-        let outcome = following::acknowledged_by_text(sql, *entry, (&person, role), leads, now)?;
-        outcomes.extend(outcome.map(|outcome| (one.number.clone(), outcome)));
-        changed.push(*entry);
+        let id = one.escalation;
+        let outcome = following::acknowledged_by_text(sql, id, (&person, role), leads, now)?;
+        outcomes.push((one.number.clone(), outcome));
+        if !changed.contains(&one.entry) {
+            changed.push(one.entry);
+        }
     }
     let answer = (!outcomes.is_empty()).then(|| reply::acknowledged(&outcomes));
     Ok(Answered { entries: changed, answer })

@@ -14,7 +14,7 @@ const INTERNATIONAL: u8 = 0x10;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivered {
-    /// Digits, after + where it is international; letters where a name was given.
+    /// Digits, after + where it is international; in quotation marks where a name was given, so that none is a number.
     pub from: String,
     /// When the service centre took it; none where that is no moment.
     pub sent: Option<DateTime<Utc>>,
@@ -64,7 +64,7 @@ impl Delivered {
 
 fn sender(kind: u8, address: &[u8], digits: usize) -> String {
     if kind & KIND == LETTERS {
-        return unpack(address, 0, digits * 4 / 7);
+        return format!("\"{}\"", unpack(address, 0, digits * 4 / 7));
     }
     let halves = address.iter().flat_map(|octet| [octet & 0xf, octet >> 4]);
     let digits = halves.take(digits).take_while(|half| *half != 0xf);
@@ -208,7 +208,11 @@ mod tests {
         // "hello" in letters; 10086, national.
         let named = "00040AD0E8329BFD0600006211621203502301 31".replace(' ', "");
         let named = Delivered::read(&named).unwrap();
-        assert_eq!(named.from, "hello");
+        assert_eq!(named.from, "\"hello\"");
+        // The leader's number, as a name.
+        let named = "000414D0B1590E0683C16030580C00006211621203502301 31".replace(' ', "");
+        let named = Delivered::read(&named).unwrap();
+        assert_eq!(named.from, "\"13900000001\"");
         let short =
             Delivered::read("000405A10180F600006211621203502301 31".replace(' ', "").as_str());
         assert_eq!(short.unwrap().from, "10086");

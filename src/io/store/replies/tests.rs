@@ -135,3 +135,66 @@ fn esc_39_an_answer_counts_for_a_day_and_as_long_as_the_matter_is_open() {
     assert_eq!(expired.entries, []);
     assert!(expired.answer.is_some_and(|said| said.starts_with("没有与您对应的")));
 }
+
+fn states(store: &Store) -> String {
+    let states =
+        "SELECT group_concat(state) FROM (SELECT state FROM escalation ORDER BY raised_ms)";
+    one(store, states)
+}
+
+#[test]
+fn esc_39_a_one_to_what_the_deputy_took_does_not_take_what_came_since() {
+    let store = room();
+    let (first, _) = told(&store, 1, 0.0);
+    let deputy = officer();
+    let took = store.acknowledge_on_page(&deputy, Role::Substitute, first, at(240.0));
+    assert_eq!(wait(took).unwrap(), Some(AckOutcome::First));
+    let (_, code) = told(&store, 2, 270.0);
+    for (name, sent) in [("a", None), ("b", Some(at(295.0).wall))] {
+        let answered = writes(&store, Came { sent, ..came(name, LEADER, "1") }, 400.0);
+        assert_eq!(answered.entries, [], "{name}");
+        assert_eq!(states(&store), "acknowledged,open");
+    }
+    assert_eq!(writes(&store, came("c", LEADER, &code), 500.0).entries.len(), 1);
+}
+
+#[test]
+fn esc_39_a_one_counts_only_when_his_text_was_taken_to_be_delivered() {
+    let store = room();
+    let entry = entry(&store, 1, 0.0);
+    wait(store.flag(&officer(), entry, Urgency::Urgent, at(0.0))).unwrap();
+    let sent = wait(store.next_notice(&channel(), at(1.0))).unwrap().send.expect("owed");
+    let deliveries = sent.tries.iter().map(|(delivery, _)| *delivery).collect();
+    let (number, person) = (LEADER.to_owned(), "L".to_owned());
+    let people = vec![Recipient { number, person, role: Role::Leader }];
+    let code = wait(store.texted(deliveries, people, at(1.0))).unwrap().pop().unwrap();
+    let asked = writes(&store, came("a", LEADER, "1"), 2.0);
+    assert!(asked.entries.is_empty() && asked.answer.is_some_and(|said| said.contains(&code)));
+    let accepted = notices::Verdict::Accepted { id: None };
+    wait(store.notice_ended(&channel(), sent.tries, accepted, at(90.0))).unwrap();
+    let early = Came { sent: Some(at(20.0).wall), ..came("b", LEADER, "1") };
+    assert_eq!(writes(&store, early, 95.0).entries, []);
+    assert_eq!(states(&store), "open");
+    assert_eq!(writes(&store, came("c", LEADER, "1"), 96.0).entries, [entry]);
+}
+
+#[test]
+fn esc_39_a_code_for_what_was_urgent_does_not_take_what_is_critical_before_he_is_told() {
+    let store = room();
+    let (entry, code) = told(&store, 1, 0.0);
+    writes(&store, came("a", LEADER, &code), 5.0);
+    wait(store.flag(&officer(), entry, Urgency::Critical, at(60.0))).unwrap();
+    let late = |name: &str, sent: Option<f64>, seconds: f64| {
+        let sent = sent.map(|sent| at(sent).wall);
+        let late = writes(&store, Came { sent, ..came(name, LEADER, &code) }, seconds);
+        assert!(late.answer.is_some_and(|said| said.contains("此前已有人知悉")), "{name}");
+        assert_eq!(states(&store), "acknowledged,open", "{name}");
+    };
+    late("b", None, 70.0);
+    late("c", Some(69.0), 71.0);
+    assert_eq!(send(&store, 120.0), [code.clone()]);
+    late("d", Some(110.0), 121.0);
+    let answered = writes(&store, came("e", LEADER, &code), 130.0);
+    assert!(answered.answer.is_some_and(|said| said.ends_with("已记为您知悉。")));
+    assert_eq!(states(&store), "acknowledged,acknowledged");
+}

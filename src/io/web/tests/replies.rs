@@ -62,6 +62,8 @@ async fn esc_40_a_callback_that_is_signed_acknowledges_and_the_page_says_by_whic
     let (number, person) = ("13900000001".to_owned(), "张局".to_owned());
     let people = vec![Recipient { number, person, role: Role::Leader }];
     store.texted(deliveries, people, clock::now()).await.unwrap();
+    let accepted = notices::Verdict::Accepted { id: None };
+    store.notice_ended(&channel().plan, owed.tries, accepted, clock::now()).await.unwrap();
 
     let cookie = std::mem::take(&mut room.cookie);
     assert_eq!(room.hands_on("m", "another key", body).await, StatusCode::UNAUTHORIZED);
