@@ -162,9 +162,13 @@ pub fn which(told: &[Told]) -> String {
     format!("有 {} 件待知悉，请回复四位数字：{}。", told.len(), each.join("，"))
 }
 
-/// What he is told whose text is no answer; `line` is the duty room's own number.
-pub fn unclear(line: &str) -> String {
-    format!("未记为知悉。请只回复短信里的数字，或拨值班室 {line}。")
+/// What he is told whose text is no answer while something is open; `line` is the duty room's own number.
+pub fn unclear(told: &[Told], line: &str) -> String {
+    let open: Vec<Told> = told.iter().filter(|one| one.open).cloned().collect();
+    match open.as_slice() {
+        [one] => format!("未记为知悉。请只回复 {}，或拨值班室 {line}。", one.code),
+        several => which(several),
+    }
 }
 
 pub fn strange(line: &str) -> String {
@@ -320,7 +324,11 @@ mod tests {
             "有 3 件待知悉，请回复四位数字：0000 回复 4821，0001 回复 7733，0002 回复 9012。"
         );
         assert!(asked.encode_utf16().count() <= 70);
-        for said in [unclear("075563001234"), strange("075563001234")] {
+        let line = "075563001234";
+        let open = told(&[("9012", false), ("4821", true)]);
+        assert_eq!(unclear(&open, line), "未记为知悉。请只回复 4821，或拨值班室 075563001234。");
+        let several = told(&[("4821", true), ("7733", true)]);
+        for said in [unclear(&open, line), unclear(&several, line), strange(line)] {
             assert!(said.encode_utf16().count() <= 70, "{said}");
         }
     }

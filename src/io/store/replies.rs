@@ -16,10 +16,9 @@ use serde::Serialize;
 
 /// The rule by which texts are answered (I-14).
 const RULE: &str = "reply";
-/// Who writes what is no answer is told so this often at most.
-const TOLD_EVERY: TimeDelta = TimeDelta::hours(1);
-/// Who may mean several is asked this often at most.
-const ASKED_EVERY: TimeDelta = TimeDelta::minutes(1);
+/// Of texts without effect so many are answered in [`ANSWERS_WITHIN`], while a matter of his is open.
+const ANSWERS: i64 = 5;
+const ANSWERS_WITHIN: TimeDelta = TimeDelta::hours(1);
 /// Codes that are tried before they become longer.
 const DRAWN: usize = 40;
 /// Kept of a text.
@@ -167,13 +166,13 @@ fn take(sql: &Connection, came: &Came, line: &str, now: Now) -> Result<Answered>
             (Kind::Acknowledges, acknowledge(sql, &number, &told, &meant, now)?)
         }
         Meaning::Which(several) => (Kind::Which, says(reply::which(&several))),
-        Meaning::Unclear => (Kind::Unclear, says(reply::unclear(line))),
+        Meaning::Unclear => (Kind::Unclear, says(reply::unclear(&told, line))),
         Meaning::Strange => (Kind::Strange, says(reply::strange(line))),
     };
-    let silent = !reply::may_be_answered(&came.from) || told_lately(sql, &number, kind, now)?;
+    let most = if told.iter().any(|one| one.open) { ANSWERS } else { 1 };
+    let silent = !reply::may_be_answered(&came.from) || told_enough(sql, &number, kind, most, now)?;
     let answer = answered.answer.filter(|_| !silent);
-    let known = !told.is_empty();
-    let text: String = came.text.chars().filter(|_| known).take(TEXT).collect();
+    let text: String = came.text.chars().take(TEXT).collect();
     sql.prepare_cached(
         "INSERT INTO reply (channel, name, number, at_ms, sent_ms, text, meaning, answered)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -200,19 +199,19 @@ fn says(answer: String) -> Answered {
 }
 
 /// An acknowledgement is always answered.
-fn told_lately(sql: &Connection, number: &str, kind: Kind, now: Now) -> Result<bool> {
-    let every = match kind {
-        Kind::Acknowledges => return Ok(false),
-        Kind::Which => ASKED_EVERY,
-        Kind::Unclear | Kind::Strange => TOLD_EVERY,
-    };
-    let alike = if matches!(kind, Kind::Which) { "= 'which'" } else { "IN ('unclear', 'strange')" };
-    Ok(sql
-        .prepare_cached(&format!(
-            "SELECT 1 FROM reply WHERE number = ?1 AND answered = 1 AND meaning {alike}
-               AND at_ms > ?2 AND at_ms <= ?3"
-        ))?
-        .exists(params![number, ms(now.wall - every), ms(now.wall)])?)
+fn told_enough(sql: &Connection, number: &str, kind: Kind, most: i64, now: Now) -> Result<bool> {
+    if matches!(kind, Kind::Acknowledges) {
+        return Ok(false);
+    }
+    let answered: i64 = sql
+        .prepare_cached(
+            "SELECT count(*) FROM reply WHERE number = ?1 AND answered = 1
+               AND meaning <> 'acknowledges' AND at_ms > ?2 AND at_ms <= ?3",
+        )?
+        .query_row(params![number, ms(now.wall - ANSWERS_WITHIN), ms(now.wall)], |row| {
+            row.get(0)
+        })?;
+    Ok(answered >= most)
 }
 
 /// What this number was told of and may answer for: what is open, and what was sent lately.

@@ -28,6 +28,8 @@ const LIST_AT_MOST: usize = 128 * 1024;
 const MEMORIES: [&str; 2] = ["SM", "ME"];
 /// Parts of a text whose others do not come.
 const PARTS_WAIT: TimeDelta = TimeDelta::hours(1);
+/// The log takes nothing.
+const LOG: &str = "log";
 /// So many looks in vain are shown.
 const SHOWN_AFTER: u32 = 12;
 
@@ -91,37 +93,42 @@ impl Inbox {
         }
         // What comes is kept, not handed through; a modem that cannot be told does so anyway.
         line.ask("AT+CNMI=2,1,0,1,0").await?;
-        let (mut answers, mut deleted) = (vec![], Ok(()));
+        let (mut answers, mut done) = (vec![], Ok(()));
         for memory in MEMORIES {
             if fault(&line.ask(&format!("AT+CPMS=\"{memory}\"")).await?).is_err() {
                 continue;
             }
             let list = list(&mut line).await?;
-            for (places, came) in self.letters(&list) {
+            let Listed { whole, torn } = listed(&list);
+            for (places, came) in self.letters(&whole) {
                 let Some(answer) = self.post.take(&came).await else {
-                    return Ok(());
+                    done = done.and(again(LOG.to_owned()));
+                    continue;
                 };
                 for place in places {
                     // What stays is read again, to no effect.
-                    deleted = deleted.and(fault(&line.ask(&format!("AT+CMGD={place}")).await?));
+                    done = done.and(fault(&line.ask(&format!("AT+CMGD={place}")).await?));
                 }
                 answers.extend(answer.map(|text| (came.from, text)));
+            }
+            if let Some(place) = torn.first() {
+                done = done.and(again(format!("a message cannot be read: {memory} {place}")));
             }
         }
         for (to, text) in answers {
             answer(&mut line, &self.channel, &to, &text).await;
         }
-        deleted
+        done
     }
 
     /// Each with the places in the memory where it is kept.
-    fn letters(&self, list: &str) -> Vec<(Vec<u16>, Came)> {
+    fn letters(&self, list: &[(u16, &str)]) -> Vec<(Vec<u16>, Came)> {
         let mut letters = vec![];
         let mut kept = vec![];
-        for (place, pdu) in listed(list) {
+        for (place, pdu) in list {
             match Delivered::read(pdu) {
-                Some(one) => kept.push(((place, pdu), one)),
-                None => letters.push((vec![(place, pdu)], None)),
+                Some(one) => kept.push(((*place, *pdu), one)),
+                None => letters.push((vec![(*place, *pdu)], None)),
             }
         }
         let joined = whole(&kept);
@@ -136,8 +143,11 @@ impl Inbox {
     fn letter(&self, places: &[(u16, &str)], one: Option<Delivered>) -> (Vec<u16>, Came) {
         let pdus: Vec<&str> = places.iter().map(|(_, pdu)| *pdu).collect();
         let name = hmac_sha256(b"pdu", pdus.join(" ").as_bytes());
-        let (from, text, sent) =
-            one.map_or_else(Default::default, |one| (one.from, one.text, one.sent));
+        let (from, text, sent) = match one {
+            Some(one) => (one.from, one.text, one.sent),
+            // Of another kind: as it came.
+            None => (String::new(), pdus.join(" "), None),
+        };
         let came = Came { channel: self.channel.clone(), name, from, text, sent };
         (places.iter().map(|(place, _)| *place).collect(), came)
     }
@@ -157,20 +167,52 @@ async fn list(line: &mut Line) -> Result<String, Verdict> {
     Ok(list)
 }
 
-/// `+CMGL: index,state,name,length` and on the next line the message; those that came, read or not (TS 27.005 §3.4.2).
-fn listed(list: &str) -> Vec<(u16, &str)> {
-    let mut lines = list.lines().map(str::trim).filter(|line| !line.is_empty());
-    let mut found = vec![];
+fn again(why: String) -> Result<(), Verdict> {
+    Err(Verdict::Retry { after: None, why })
+}
+
+/// What a modem keeps of what came, read or not: by place.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Listed<'a> {
+    whole: Vec<(u16, &'a str)>,
+    /// Not as long as the modem says, or no message at all: it may be whole the next time.
+    torn: Vec<u16>,
+}
+
+/// `+CMGL: index,state,name,length` and on a line after it the message (TS 27.005 §3.4.2).
+fn listed(list: &str) -> Listed<'_> {
+    let mut lines = list.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
+    let mut found = Listed::default();
     while let Some(line) = lines.next() {
         let Some(fields) = line.strip_prefix("+CMGL:") else { continue };
-        let mut fields = fields.split(',').map(|field| field.trim().parse::<u16>());
-        let (Some(Ok(place)), Some(Ok(state))) = (fields.next(), fields.next()) else { continue };
-        let Some(pdu) = lines.next() else { break };
-        if state <= 1 {
-            found.push((place, pdu));
+        let number = |field: &str| field.trim().parse::<u16>().ok();
+        let mut fields = fields.split(',');
+        let place = fields.next().and_then(number);
+        let Some((place, state)) = place.zip(fields.next().and_then(number)) else { continue };
+        let length = fields.next_back().and_then(number);
+        if state > 1 {
+            continue;
+        }
+        // Anything may be said in between; what begins as a message does is it.
+        let begins = |line: &&str| line.starts_with(|c: char| c.is_ascii_hexdigit());
+        let mut pdu = None;
+        while let Some(line) = lines.next_if(|line| pdu.is_none() && !line.starts_with("+CMGL:")) {
+            pdu = Some(line).filter(begins);
+        }
+        match pdu.filter(|pdu| length.is_some_and(|length| is_whole(pdu, length))) {
+            Some(pdu) => found.whole.push((place, pdu)),
+            None => found.torn.push(place),
         }
     }
     found
+}
+
+/// `length`: in octets, without the service centre before it (§3.1).
+fn is_whole(pdu: &str, length: u16) -> bool {
+    let hex = pdu.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let centre = pdu.get(..2).and_then(|centre| u8::from_str_radix(centre, 16).ok());
+    hex && centre
+        .is_some_and(|centre| pdu.len() == 2 * (1 + usize::from(centre) + usize::from(length)))
 }
 
 /// Once; what cannot be answered has had its effect.
@@ -190,10 +232,30 @@ mod tests {
 
     #[test]
     fn what_a_modem_lists_is_told_apart_from_what_it_says_besides() {
-        let said = "\r\n+CMGL: 3,0,,23\r\n00AA\r\n+CMGL: 7,1,\"x\",19\r\n\r\n00BB\r\n+CDS: 24\r\n00060F\r\n\
-                    +CMGL: 9,2,,19\r\n00CC\r\n+CMGL: x,1\r\n00DD\r\n+CMGL: 12,1,,4\r\nOK\r\n";
-        assert_eq!(listed(said), [(3, "00AA"), (7, "00BB"), (12, "OK")]);
-        assert_eq!(listed("\r\nOK\r\n"), []);
-        assert_eq!(listed("+CMGL: 1,1"), []);
+        let said = "\r\n+CMGL: 3,0,,1\r\n00AA\r\n+CMGL: 7,1,\"x,y\",1\r\n\r\n^RSSI:18\r\nRING\r\n00BB\r\n\
+                    +CDS: 24\r\n00060F\r\n+CMGL: 9,2,,1\r\n00CC\r\n+CMGL: x,1\r\n00DD\r\n\
+                    +CMGL: 12,1,,2\r\n01EEEEEE\r\nOK\r\n";
+        let Listed { whole, torn } = listed(said);
+        assert_eq!(whole, [(3, "00AA"), (7, "00BB"), (12, "01EEEEEE")]);
+        assert!(torn.is_empty());
+        assert_eq!(listed("\r\nOK\r\n"), Listed::default());
+    }
+
+    #[test]
+    fn what_is_not_as_long_as_the_modem_says_is_no_message() {
+        for torn in [
+            "+CMGL: 1,1",
+            "+CMGL: 1,1,,",
+            "+CMGL: 1,1,,2\r\nOK",
+            "+CMGL: 1,1,,2\r\n00AA\r\nOK",
+            "+CMGL: 1,1,,2\r\n00AABBCC\r\nOK",
+            "+CMGL: 1,1,,2\r\n00AAB\r\nOK",
+            "+CMGL: 1,1,,2\r\n00AA?B\r\nOK",
+            "+CMGL: 1,1,,2\r\n^RSSI:18\r\n+CMGL: 2,2,,2\r\n00AABB",
+            // A report came between them.
+            "+CMGL: 1,1,,2\r\n+CDS: 24\r\n00060F00\r\n00AABB",
+        ] {
+            assert_eq!(listed(torn), Listed { whole: vec![], torn: vec![1] }, "{torn}");
+        }
     }
 }

@@ -18,6 +18,9 @@ struct Kept {
     memory: BTreeMap<u16, (u8, String)>,
     /// So often it refuses to delete.
     keeps: u32,
+    /// Said where it lists a message, once each: before it, and instead of it.
+    before: Vec<&'static str>,
+    instead: Vec<&'static str>,
 }
 
 /// A modem with a SIM's memory, and none of its own.
@@ -73,10 +76,14 @@ impl Twin {
             text if text.starts_with("AT+CMGS=") => "\r\n> ".to_owned(),
             "AT+CPMS=\"ME\"" => "\r\n+CMS ERROR: 302\r\n".to_owned(),
             "AT+CMGL=4" => {
+                let Kept { memory, before, instead, .. } = kept;
                 let one = |(place, (state, pdu)): (&u16, &(u8, String))| {
-                    format!("\r\n+CMGL: {place},{state},,{}\r\n{pdu}", pdu.len() / 2 - 1)
+                    let length = pdu.len() / 2 - 1;
+                    let (before, pdu) = (before.pop().unwrap_or_default(), pdu.as_str());
+                    let pdu = instead.pop().unwrap_or(pdu);
+                    format!("\r\n+CMGL: {place},{state},,{length}\r\n{before}{pdu}")
                 };
-                kept.memory.iter().map(one).collect::<String>() + "\r\n\r\nOK\r\n"
+                memory.iter().map(one).collect::<String>() + "\r\n\r\nOK\r\n"
             }
             text if text.starts_with("AT") => "\r\nOK\r\n".to_owned(),
             _ => "\r\n+CMGS: 17\r\n\r\nOK\r\n\r\n+CDS: 24\r\n0006110B9113268807\
@@ -188,6 +195,49 @@ async fn esc_39_a_one_to_the_modem_with_two_open_matters_is_asked_for_the_code()
     let (_, said) = twin.sends();
     assert!(said.ends_with("已记为您知悉。"), "{said}");
     room.is("SELECT count(*) || '' FROM escalation WHERE state = 'open'", "1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn esc_39_a_text_that_arrives_damaged_from_the_modem_is_read_again_and_not_deleted() {
+    let twin = Twin::new();
+    let room = Room::with(vec![modem(&twin)]).await;
+    room.flag(1).await;
+    let code = code_in(&twin.sends().1);
+    {
+        let mut kept = twin.kept.lock().unwrap();
+        // The first time bytes are lost, the second time something is said in between.
+        kept.instead = vec!["00040D91"];
+        kept.before = vec!["^RSSI:18\r\n", ""];
+        kept.memory.insert(4, (0, deliver(&code)));
+    }
+    room.is(STATE, "acknowledged").await;
+    assert!(twin.sends().1.ends_with("已记为您知悉。"));
+    twin.is_left_with(&[]).await;
+    room.is("SELECT count(*) || group_concat(meaning) FROM reply", "1acknowledges").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_log_does_not_take_stays_with_the_modem_and_the_next_text_is_taken() {
+    let twin = Twin::new();
+    let room = Room::with(vec![]).await;
+    let refuse = "CREATE TRIGGER no BEFORE INSERT ON reply WHEN new.text = '一'
+                  BEGIN SELECT RAISE(ABORT, 'no'); END";
+    let log = rusqlite::Connection::open(room._folder.path().join("log.db")).unwrap();
+    log.execute_batch(refuse).unwrap();
+    twin.keeps(1, deliver("一"));
+    twin.keeps(2, deliver("二"));
+    let Way::Modem(way) = modem(&twin).way else { unreachable!("a modem") };
+    let inbox = super::super::modem::Inbox {
+        channel: "短信猫".to_owned(),
+        way,
+        serial: Arc::default(),
+        post: Post::of(&room.office()),
+        troubles: Troubles::new(room.board.clone()),
+    };
+    let looked = inbox.look().await;
+    assert_eq!(looked, Err(Verdict::Retry { after: None, why: "log".to_owned() }));
+    twin.is_left_with(&[1]).await;
+    room.is("SELECT group_concat(text) FROM reply", "二").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

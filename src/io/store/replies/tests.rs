@@ -73,7 +73,7 @@ fn esc_40_the_same_text_handed_over_five_times_has_one_effect() {
 }
 
 #[test]
-fn esc_39_a_stranger_and_a_wrong_code_have_no_effect_and_are_answered_once_an_hour() {
+fn esc_39_a_stranger_and_a_wrong_code_have_no_effect_and_a_stranger_is_answered_once_an_hour() {
     let store = room();
     let (_, code) = told(&store, 1, 0.0);
     let strange = "13700000009";
@@ -88,12 +88,12 @@ fn esc_39_a_stranger_and_a_wrong_code_have_no_effect_and_are_answered_once_an_ho
     }
     assert!(answer("c", strange, "1", 3602.0));
     assert!(answer("d", LEADER, "0000", 1.0), "each has his own hour");
-    assert!(!answer("e", LEADER, "what?", 3500.0));
+    assert!(answer("e", LEADER, "what?", 3500.0), "his matter is open");
     for service in ["10086", "106900001234", "China Mobile", ""] {
         assert!(!answer(&format!("f{service}"), service, "1", 9.0), "{service}");
     }
     assert_eq!(count(&store, "audit WHERE action = 'reply.no_effect'"), 28);
-    assert_eq!(count(&store, "reply WHERE text <> ''"), 2, "of strangers no word is kept");
+    assert_eq!(count(&store, "reply WHERE text <> ''"), 28, "what a stranger says is kept too");
     assert_eq!(one::<String>(&store, "SELECT state FROM escalation"), "open");
     wait(store.verify_audit()).unwrap();
 }
@@ -134,6 +134,25 @@ fn esc_39_an_answer_counts_for_a_day_and_as_long_as_the_matter_is_open() {
     let expired = writes(&store, came("d", LEADER, &other), 4.1 * day);
     assert_eq!(expired.entries, []);
     assert!(expired.answer.is_some_and(|said| said.starts_with("没有与您对应的")));
+}
+
+#[test]
+fn esc_39_while_a_matter_of_his_is_open_what_does_not_count_is_answered_with_its_code() {
+    let store = room();
+    let (_, code) = told(&store, 1, 0.0);
+    let said = |name: &str, seconds: f64| {
+        let answered = writes(&store, came(name, LEADER, "好的"), seconds);
+        assert_eq!(answered.entries, []);
+        answered.answer
+    };
+    for nth in 1..=5 {
+        let said = said(&format!("a{nth}"), f64::from(nth));
+        assert!(said.is_some_and(|said| said.contains(&code)), "{nth}");
+    }
+    assert_eq!(said("b", 60.0), None, "no machine is talked to for ever");
+    assert!(said("c", 3602.0).is_some());
+    let answered = writes(&store, came("d", LEADER, &code), 3603.0);
+    assert!(answered.answer.is_some(), "an acknowledgement is always answered");
 }
 
 fn states(store: &Store) -> String {
