@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 /// Columns by which rows belong to each other.
 const LINKS: &[&str] = &["id", "entry", "call", "escalation", "attempt", "object"];
+/// Whom it was sent to and how he may answer: an open matter could be acknowledged by it, and nothing else needs it.
+const KEPT_BACK: &[&str] = &["reply_code", "texted"];
 /// How often it is begun again because the log went on meanwhile.
 const AGAIN: u32 = 5;
 
@@ -190,7 +192,7 @@ fn related(sql: &Connection, entries: &[EntryId]) -> Result<Rows> {
     while !fresh.is_empty() {
         let ids = json(&fresh)?;
         known.append(&mut fresh);
-        for table in &tables {
+        for table in tables.iter().filter(|table| !KEPT_BACK.contains(&table.0.as_str())) {
             for link in LINKS.iter().filter(|link| table.1.iter().any(|column| column == *link)) {
                 let by = format!("\"{link}\" IN (SELECT value FROM json_each(?1))");
                 for (key, row) in select(sql, table, &by, params![ids])? {
@@ -203,6 +205,7 @@ fn related(sql: &Connection, entries: &[EntryId]) -> Result<Rows> {
         }
     }
     shared(sql, &tables, &mut found)?;
+    replies(sql, &tables, &mut found)?;
     destructions(sql, &tables, &mut found)?;
     Ok(found)
 }
@@ -223,6 +226,25 @@ fn shared(sql: &Connection, tables: &[chain::Structure], found: &mut Rows) -> Re
             let by = format!("\"{link}\" IN (SELECT value FROM json_each(?1))");
             found.extend(select(sql, table, &by, params![ids])?);
         }
+    }
+    Ok(())
+}
+
+/// The texts that acknowledged it, and none that did not.
+fn replies(sql: &Connection, tables: &[chain::Structure], found: &mut Rows) -> Result<()> {
+    let escalations: Vec<String> = found
+        .iter()
+        .filter(|((kind, _), _)| kind == "escalation")
+        .filter_map(|(_, row)| Some(cell(row, "id")?.text()?.to_owned()))
+        .collect();
+    let ids = json(&escalations)?;
+    let by = "meaning = 'acknowledges' AND EXISTS (SELECT 1 FROM told o
+        JOIN delivery d ON d.escalation = o.escalation
+        JOIN texted t ON t.delivery = d.id AND t.person = o.person
+      WHERE o.escalation IN (SELECT value FROM json_each(?1)) AND o.channel = 'sms'
+        AND o.at_ms = reply.at_ms AND t.number = reply.number)";
+    for table in tables.iter().filter(|table| table.0 == "reply") {
+        found.extend(select(sql, table, by, params![ids])?);
     }
     Ok(())
 }

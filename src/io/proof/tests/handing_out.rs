@@ -4,6 +4,8 @@ use super::{Log, assert_sound, first_file, flip, log};
 use crate::duty::entry::Field;
 use crate::duty::escalation::Policy;
 use crate::duty::journal::{AttemptResult, Disposition, Fact, Urgency};
+use crate::duty::notices::{self, Kind};
+use crate::duty::roster::Role;
 use crate::duty::switchboard::Input;
 use crate::io::clock;
 use crate::io::proof::bundle::{Bundle, Order};
@@ -11,7 +13,7 @@ use crate::io::proof::handed::{self, Handed};
 use crate::io::proof::key::SigningKey;
 use crate::io::proof::{crc, tables, zip};
 use crate::io::store::tests::{arrival, at, call, note, officer, one, roster};
-use crate::io::store::{Scope, Sealed, Store};
+use crate::io::store::{Came, Recipient, Scope, Sealed, Store};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -88,6 +90,49 @@ async fn rec_e2_what_did_not_work_while_somebody_called_is_handed_out_with_his_c
         outages.contains("时钟被调整 +3600.0 秒") && !outages.contains("disk full"),
         "{outages}"
     );
+}
+
+#[tokio::test]
+async fn rec_e2_numbers_and_codes_of_who_may_answer_are_not_handed_out_but_the_text_that_did() {
+    let log = log().await;
+    let store = log.open();
+    let (name, kind, least) = ("短信".to_owned(), Kind::Sms, Urgency::Urgent);
+    let channel = notices::Channel { name, kind, least, repeat: None };
+    store.set_channels(vec![channel.clone()], at(305.0)).await.unwrap();
+    store.flag(&officer(), call(2).into(), Urgency::Urgent, at(310.0)).await.unwrap();
+    let owed = store.next_notice(&channel, at(311.0)).await.unwrap().send.expect("owed");
+    let deliveries = owed.tries.iter().map(|(delivery, _)| *delivery).collect();
+    let to = |number: &str, person: &str, role| Recipient {
+        number: number.to_owned(),
+        person: person.to_owned(),
+        role,
+    };
+    let (leader, deputy) = ("13900000001", "13900000002");
+    let people = vec![to(leader, "张局", Role::Leader), to(deputy, "李主任", Role::Substitute)];
+    // The first call's matter is owed too.
+    let own = store.texted(deliveries, people, at(311.0)).await.unwrap().pop().unwrap();
+    let code = format!("\"{own}\"");
+    let accepted = notices::Verdict::Accepted { id: None };
+    store.notice_ended(&channel, owed.tries, accepted, at(312.0)).await.unwrap();
+    let rows = async || {
+        let bundle = bundle(&log, &store, Scope::Entry(call(2).into())).await.unwrap().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let folder = bundle.write_into(elsewhere.path()).unwrap();
+        assert!(check(&folder).is_sound());
+        fs::read_to_string(folder.join("rows.jsonl")).unwrap()
+    };
+    let open = rows().await;
+    assert!(open.contains("\"kind\":\"delivery\""), "{open}");
+    assert!(!open.contains(leader) && !open.contains(deputy) && !open.contains(&code), "{open}");
+    for (nth, (text, seconds)) in [("什么？", 319.0), (&*own, 320.0)].into_iter().enumerate() {
+        let (channel, name) = (channel.name.clone(), nth.to_string());
+        let (from, text) = (leader.to_owned(), text.to_owned());
+        let came = Came { channel, name, from, text, sent: None };
+        store.text_came(came, "63001234", at(seconds)).await.unwrap();
+    }
+    let over = rows().await;
+    assert_eq!(over.matches("\"kind\":\"reply\"").count(), 1, "{over}");
+    assert!(over.contains(leader) && !over.contains(deputy) && !over.contains("什么？"), "{over}");
 }
 
 /// A leader was told of it in the call that began for another matter.
