@@ -207,6 +207,8 @@ mod tests {
         assert!(report.is_sound() && report.derived == 1, "{report}");
         let table = fs::read_to_string(handed.join("derived.csv")).unwrap();
         assert!(table.contains(&found.sha256) && table.contains("隐去报料人"), "{table}");
+        let readme = fs::read_to_string(handed.join("README.txt")).unwrap();
+        assert!(readme.contains("未脱敏") && readme.contains("nothing silenced"), "{readme}");
         let copy = handed.join(format!("derived/{}-1.wav", call(1)));
         assert_eq!(files::sha256(&copy).unwrap(), made.sha256);
         fs::copy(handed.join(format!("recordings/{}.wav", call(1))), &copy).unwrap();

@@ -276,7 +276,7 @@ fn readme(what: &str, key: &PublicKey) -> String {
     format!(
         "{what}\r\n\
 \r\n\
-这是值班记录的取证导出。 表格（*.csv）可用 Excel 或 WPS 打开，录音（recordings/*.wav，左声道为来电方，右声道为我方）可用任何播放器播放。derived/ 中是脱敏件，不是原件；derived.csv 写明每件的原件 SHA-256、静音起止与理由。\r\n\
+这是值班记录的取证导出。 表格（*.csv）可用 Excel 或 WPS 打开，录音（recordings/*.wav，左声道为来电方，右声道为我方）可用任何播放器播放。derived/ 中是脱敏件，不是原件；derived.csv 写明每件的原件 SHA-256、静音起止与理由。recordings/ 中是未脱敏的原始录音：只应得到脱敏件的人，不得交给他本文件夹。\r\n\
 \r\n\
 核验（不需要联网，不需要原系统）：\r\n\
   1. 取得公钥。应从值班单位另行取得（打印件、盖章件），与 key.txt 逐字比对：\r\n\
@@ -286,7 +286,7 @@ fn readme(what: &str, key: &PublicKey) -> String {
   3. 没有 dutyline 程序时，也可用 sha256sum 核对 manifest.json 中的每个文件，用任何 Ed25519 工具核对 manifest.sig（对 manifest.json 全文的签名，Base64），head.txt 是 C2SP signed-note 格式。\r\n\
   时间：*_ms 为 1970 年以来的毫秒（UTC），*_mono 为主机单调时钟的纳秒。\r\n\
 \r\n\
-This is evidence handed out from a duty room's log. The tables (*.csv) open in any spreadsheet, the recordings (recordings/*.wav; left the caller, right our side) in any player. What is in derived/ is no original: derived.csv names the original's SHA-256, what is silent, and why.\r\n\
+This is evidence handed out from a duty room's log. The tables (*.csv) open in any spreadsheet, the recordings (recordings/*.wav; left the caller, right our side) in any player. What is in derived/ is no original: derived.csv names the original's SHA-256, what is silent, and why. What is in recordings/ is the originals, with nothing silenced: whoever may have the copies only must not be given this folder.\r\n\
 \r\n\
 To check it, offline and without the system it came from:\r\n\
   1. Get the public key from the duty room by another way, on paper, and compare it with key.txt: the line above.\r\n\

@@ -145,7 +145,10 @@ async fn record(log: &Log, store: &Store, n: u8, seconds: f64) {
         ..Sealed::default()
     };
     assert!(store.recording_sealed(call(n), sealed, at(seconds + 9.0)).await.unwrap());
-    store.recording_played(&officer(), call(n), "核对记录", at(seconds + 20.0)).await.unwrap();
+    store
+        .recording_played(&officer(), (call(n), None), "核对记录", at(seconds + 20.0))
+        .await
+        .unwrap();
 }
 
 /// Two calls and a head, a third one and another head.

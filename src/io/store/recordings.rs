@@ -264,18 +264,20 @@ impl Store {
         .await
     }
 
-    /// Somebody listens to a recording, and why: that is audited.
+    /// Somebody listens to a recording, or to that copy of it, and why: that is audited.
     pub async fn recording_played(
         &self,
         who: &Who,
-        call: CallId,
+        (call, copy): (CallId, Option<i64>),
         why: &str,
         now: Now,
     ) -> Result<()> {
-        let (actor, why) = (Actor::from(who), why.to_owned());
-        self.write(move |tx| {
-            audit::append(tx.sql, now, &actor, "recording.play", &call.to_string(), &why)
-        })
-        .await
+        let actor = Actor::from(who);
+        let (action, detail) = match copy {
+            None => ("recording.play", why.to_owned()),
+            Some(copy) => ("recording.play_derived", format!("{copy} {why}").trim().to_owned()),
+        };
+        self.write(move |tx| audit::append(tx.sql, now, &actor, action, &call.to_string(), &detail))
+            .await
     }
 }

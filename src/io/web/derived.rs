@@ -12,10 +12,11 @@ use crate::duty::ids::{CallId, EntryId};
 use crate::io::clock;
 use crate::io::redaction;
 use crate::io::status::Live;
-use crate::io::store::{Cut, DerivedRow, Side};
+use crate::io::store::{Cut, DerivedRow, RecordingFile, Side, Who};
 use axum::extract::{Form, Path, State};
 use axum::response::Response;
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// Of one recording.
 const MOST: usize = 50;
@@ -95,35 +96,65 @@ pub async fn make(
     let cut = Cut { from_ms, to_ms, side: wanted.side };
     let row = store.recording(call).await?.ok_or_else(no)?;
     let length = row.duration_ms.unwrap_or(0);
-    let there = store.derived(call).await?.len();
-    if from_ms >= to_ms || i64::from(from_ms) >= length || reason.trim().is_empty() || there >= MOST
-    {
+    if from_ms >= to_ms || i64::from(from_ms) >= length || reason.trim().is_empty() {
         return Err(no());
     }
     let found = store.recording_file(call).await?.ok_or_else(no)?;
     // No row leads out of the folder.
     below(&shared.web.recordings, &found.wav).await.ok_or_else(no)?;
-    let recordings = shared.web.recordings.clone();
-    // One at a time: each reads a whole recording.
-    let turn = std::sync::Arc::clone(&shared.drawing).acquire_owned().await.map_err(broken)?;
-    let making = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        redaction::make(&recordings, &found, call, cut)
-    });
-    let made = making.await.map_err(broken)?.map_err(|fault| {
-        tracing::error!(%call, %fault, "no redacted copy was made");
-        refused(t.derived_failed.to_owned())
-    })?;
-    let copy = shared.web.recordings.join(&made.wav);
-    if store.derive(&officer.who, made, &reason, clock::now()).await?.is_none() {
-        // The original is destroyed since: its voice stays nowhere.
-        let gone = tokio::task::spawn_blocking(move || redaction::discard(&copy)).await;
-        gone.map_err(broken)?.map_err(broken)?;
-        return Err(no());
+    let order = Order { shared: shared.clone(), who: officer.who, call, cut, reason };
+    // Whoever asked may have gone: what is begun is bound to its original all the same.
+    match tokio::spawn(order.carry_out(found)).await.map_err(broken)?? {
+        Made::Bound => shown(&shared, &page, EntryId::from(call)).await,
+        Made::Refused => Err(no()),
+        Made::Failed => Err(refused(t.derived_failed.to_owned())),
     }
-    let entry = EntryId::from(call);
-    shared.web.board.tell(Live::Entry { entry });
-    shown(&shared, &page, entry).await
+}
+
+struct Order {
+    shared: Shared,
+    who: Who,
+    call: CallId,
+    cut: Cut,
+    reason: String,
+}
+
+enum Made {
+    Bound,
+    /// There are enough, or the original is destroyed since.
+    Refused,
+    Failed,
+}
+
+impl Order {
+    async fn carry_out(self, found: RecordingFile) -> Result<Made, Failure> {
+        let (web, call, cut) = (&self.shared.web, self.call, self.cut);
+        // One at a time: each reads a whole recording.
+        let _turn = Arc::clone(&self.shared.drawing).acquire_owned().await.map_err(broken)?;
+        if web.store.derived(call).await?.len() >= MOST {
+            return Ok(Made::Refused);
+        }
+        let recordings = web.recordings.clone();
+        let making =
+            tokio::task::spawn_blocking(move || redaction::make(&recordings, &found, call, cut));
+        let made = match making.await.map_err(broken)? {
+            Ok(made) => made,
+            Err(fault) => {
+                tracing::error!(%call, %fault, "no redacted copy was made");
+                return Ok(Made::Failed);
+            }
+        };
+        let copy = web.recordings.join(&made.wav);
+        let bound = web.store.derive(&self.who, made, &self.reason, clock::now()).await;
+        if !matches!(bound, Ok(Some(_))) {
+            // No row names it: its voice stays nowhere.
+            let gone = tokio::task::spawn_blocking(move || redaction::discard(&copy)).await;
+            gone.map_err(broken)?.map_err(broken)?;
+        }
+        let made = if bound?.is_some() { Made::Bound } else { Made::Refused };
+        web.board.tell(Live::Entry { entry: EntryId::from(call) });
+        Ok(made)
+    }
 }
 
 #[cfg(test)]

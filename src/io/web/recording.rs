@@ -27,7 +27,8 @@ const NAME: usize = 64;
 /// Waves made side by side: each reads a whole recording.
 pub const DRAWN: usize = 1;
 
-type Playing = (PersonId, CallId, String);
+/// Who, what, which copy of it, and the player's name for it.
+type Playing = (PersonId, CallId, Option<i64>, String);
 
 /// Who is playing what. A player asks for many ranges; one playing is written down once.
 #[derive(Debug, Default)]
@@ -105,7 +106,7 @@ pub async fn get(
     request: Request,
 ) -> Result<Response, Failure> {
     let found = shared.web.store.recording_file(call).await?;
-    serve(&shared, &officer, &page, (call, String::new(), found), play, request).await
+    serve(&shared, &officer, &page, (call, None, found), play, request).await
 }
 
 /// `GET /recordings/{call}/derived/{copy}`: a copy in which a stretch is silent.
@@ -118,16 +119,15 @@ pub async fn derived(
     request: Request,
 ) -> Result<Response, Failure> {
     let found = shared.web.store.derived_file(call, copy).await?;
-    let which = format!("-derived-{copy}");
-    serve(&shared, &officer, &page, (call, which, found), play, request).await
+    serve(&shared, &officer, &page, (call, Some(copy), found), play, request).await
 }
 
-/// A file of a recording; `which` says that it is not the original.
+/// A file of a recording; `copy`: it is not the original.
 async fn serve(
     shared: &Shared,
     officer: &Officer,
     page: &Page,
-    (call, which, found): (CallId, String, Option<RecordingFile>),
+    (call, copy, found): (CallId, Option<i64>, Option<RecordingFile>),
     play: Play,
     request: Request,
 ) -> Result<Response, Failure> {
@@ -138,20 +138,17 @@ async fn serve(
         return Err(missing());
     };
     let now = clock::now();
-    let play = Play {
-        play: format!("{which}{}", play.play),
-        why: format!("{} {}", which.trim_start_matches('-'), play.why).trim().to_owned(),
-    };
-    let playing = (officer.who.id, call, play.play.chars().take(NAME).collect());
+    let playing = (officer.who.id, call, copy, play.play.chars().take(NAME).collect());
     if !shared.plays.known(&playing, now.mono) {
         let why: String = play.why.chars().filter(|c| !c.is_control()).take(NAME).collect();
-        shared.web.store.recording_played(&officer.who, call, &why, now).await?;
+        shared.web.store.recording_played(&officer.who, (call, copy), &why, now).await?;
     }
     shared.plays.heard(playing, now.mono);
     let served = ServeFile::new_with_mime(file, &"audio/wav".parse().map_err(broken)?);
     let mut answer = served.clone().try_call(request).await.map_err(broken)?.map(Body::new);
     let headers = answer.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    let which = copy.map(|copy| format!("-derived-{copy}")).unwrap_or_default();
     let name = format!("inline; filename=\"{call}{which}.wav\"");
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::try_from(name).map_err(broken)?);
     Ok(answer.into_response())
@@ -220,13 +217,14 @@ mod tests {
     fn one_playing_is_one_and_after_a_long_silence_another() {
         let plays = Plays::default();
         let call: CallId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
-        let playing = (PersonId(1), call, "a".to_owned());
+        let playing = (PersonId(1), call, None, "a".to_owned());
         let start = Mono(0);
         assert!(!plays.known(&playing, start));
         plays.heard(playing.clone(), start);
         assert!(plays.known(&playing, start + Duration::from_secs(60)));
-        assert!(!plays.known(&(PersonId(2), call, "a".to_owned()), start));
-        assert!(!plays.known(&(PersonId(1), call, "b".to_owned()), start));
+        assert!(!plays.known(&(PersonId(2), call, None, "a".to_owned()), start));
+        assert!(!plays.known(&(PersonId(1), call, Some(1), "a".to_owned()), start));
+        assert!(!plays.known(&(PersonId(1), call, None, "b".to_owned()), start));
         assert!(!plays.known(&playing, start + SILENT));
     }
 }

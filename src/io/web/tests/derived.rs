@@ -37,11 +37,16 @@ async fn rec_e3_a_copy_is_made_on_the_page_with_its_reason_and_played_as_a_copy(
     ] {
         assert!(room.post(&to, &odd).await.status.is_client_error(), "{odd}");
     }
+    let originals = "未脱敏的原始录音";
+    let shown = room.fragment(&format!("/entries/{entry}")).await.text;
+    assert!(!shown.contains(originals), "there is no copy yet");
     let made = room.post(&to, &wanted("0:00.5", "0:01", "left", "<隐去姓名>")).await;
     assert_eq!(made.status, StatusCode::OK, "{}", made.text);
     let shown = room.fragment(&format!("/entries/{entry}")).await.text;
     assert!(
-        shown.contains("0:00.500–0:01 对方") && shown.contains("&#60;隐去姓名&#62;"),
+        shown.contains("0:00.500–0:01 对方")
+            && shown.contains("&#60;隐去姓名&#62;")
+            && shown.contains(originals),
         "{shown}"
     );
     let played = room.get(&format!("{to}/1")).await;
@@ -52,7 +57,18 @@ async fn rec_e3_a_copy_is_made_on_the_page_with_its_reason_and_played_as_a_copy(
     let log = rusqlite::Connection::open(room.folder.path().join("dutyline.db")).unwrap();
     let last = "SELECT action || ' ' || detail FROM audit ORDER BY id DESC LIMIT 1";
     let last: String = log.query_row(last, [], |row| row.get(0)).unwrap();
-    assert_eq!(last, "recording.play derived-1");
+    assert_eq!(last, "recording.play_derived 1");
+    // Whoever calls his playing or his reason like the copy's has heard the original all the same.
+    room.get(&format!("{to}/1?play=x")).await;
+    for odd in ["play=-derived-1x", "play=x", "why=derived-1"] {
+        let heard = room.get(&format!("/recordings/{entry}?{odd}")).await;
+        assert_eq!(heard.status, StatusCode::OK, "{odd}");
+    }
+    let heard = |action: &str| -> i64 {
+        let count = format!("SELECT count(*) FROM audit WHERE action = '{action}'");
+        log.query_row(&count, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((heard("recording.play"), heard("recording.play_derived")), (3, 2));
     for hand in ["UPDATE derived SET reason = 'x'", "DELETE FROM derived"] {
         assert!(log.execute_batch(hand).is_err(), "{hand}");
     }
@@ -63,4 +79,46 @@ async fn rec_e3_a_copy_is_made_on_the_page_with_its_reason_and_played_as_a_copy(
     assert!(spoiled.status.is_client_error() && spoiled.text.contains("与记录不符"));
     let names = std::fs::read_dir(&room.web.recordings).unwrap().count();
     assert_eq!(names, 2, "nothing is left of it");
+}
+
+#[tokio::test]
+async fn rec_e3_a_copy_that_takes_longer_than_its_page_is_finished_with_its_row() {
+    use std::io::Write;
+    use std::os::unix::ffi::OsStrExt;
+    let room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    let path = room.web.recordings.join(format!("{entry}.wav"));
+    let file = crate::io::durable::Durable::create(&path).unwrap();
+    let mut wav = crate::io::wav_file::StereoWriter::new(file, 8_000).unwrap();
+    wav.write(&[64; 8_000], &[32; 8_000]).unwrap();
+    wav.finish().unwrap();
+    let original = std::fs::read(&path).unwrap();
+    let sealed = Sealed {
+        wav: format!("{entry}.wav").into(),
+        sha256: hex::encode(Sha256::digest(&original)),
+        duration: Duration::from_secs(1),
+        ..Sealed::default()
+    };
+    let call = CallId(entry.0);
+    assert!(room.web.store.recording_sealed(call, sealed, clock::now()).await.unwrap());
+    // A disk that gives nothing yet.
+    std::fs::remove_file(&path).unwrap();
+    let name = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
+    // SAFETY: a NUL-terminated path that lives through the call.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    let opened = tokio::task::spawn_blocking(move || {
+        std::fs::OpenOptions::new().write(true).open(path).unwrap()
+    });
+    let to = format!("/recordings/{entry}/derived");
+    let mut disk = tokio::select! {
+        opened = opened => opened.unwrap(),
+        _ = room.post(&to, "from=0:00&to=0:01&side=both&reason=x") => panic!("it waits"),
+    };
+    // Whoever asked is gone.
+    tokio::task::spawn_blocking(move || disk.write_all(&original).unwrap()).await.unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    while room.web.store.derived(call).await.unwrap().is_empty() {
+        assert!(std::time::Instant::now() < until, "it has its row");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
