@@ -22,10 +22,13 @@ pub fn page(config: &Config, readers: &logbook::Readers, recall: Recall) -> web:
     let replies = Replies::of(&config.channels, post.at(&config.line.number));
     let phones = config.phones.iter().map(|phone| phone.name.clone()).collect();
     let roll_call = config.roll_call.clone();
+    let channels = config.channels.iter().map(|channel| channel.plan.clone()).collect();
+    let policy = web::InForce { policy: config.policy.clone(), channels };
     let dialler = web::Dialler { orders, phones, roster: config.roster.clone() };
     web::Web {
         dialler,
         roll_call,
+        policy: Arc::new(policy),
         replies: Some(Arc::new(replies)),
         store,
         board,

@@ -61,17 +61,19 @@ pub fn phones(
     Ok(phones)
 }
 
-fn manner(text: &str) -> Option<Phone> {
-    Some(match text {
-        "silent" => Phone::Silent,
-        "off" => Phone::Off,
-        "busy" => Phone::Busy,
-        "declines" => Phone::Declines,
-        "dead" => Phone::Dead,
-        "machine" => Phone::Machine,
-        "answers" => Phone::Answers,
-        _ => return None,
-    })
+/// How a telephone behaves, and what it is called wherever somebody chooses.
+pub const MANNERS: [(&str, Phone); 7] = [
+    ("answers", Phone::Answers),
+    ("off", Phone::Off),
+    ("busy", Phone::Busy),
+    ("declines", Phone::Declines),
+    ("silent", Phone::Silent),
+    ("machine", Phone::Machine),
+    ("dead", Phone::Dead),
+];
+
+pub fn manner(text: &str) -> Option<Phone> {
+    MANNERS.iter().find(|(name, _)| *name == text).map(|(_, phone)| *phone)
 }
 
 /// One line for each thing that happens, at the time of the day.

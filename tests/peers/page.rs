@@ -89,6 +89,7 @@ impl Room {
             signer: None,
             replies: None,
             roll_call: RollCallPlan::default(),
+            policy: Arc::default(),
             wake: Arc::new(Notify::new()),
             alive: Arc::new(|| true),
         };

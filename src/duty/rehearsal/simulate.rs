@@ -40,6 +40,18 @@ pub enum Phone {
     Answers,
 }
 
+impl Phone {
+    /// From the beginning of a call to the answer, by whom or what ever.
+    pub fn answers_after(self) -> Option<Duration> {
+        matches!(self, Self::Answers | Self::Machine).then_some(ANSWERS_AFTER)
+    }
+
+    /// Whether anybody beside it would hear it.
+    pub fn rings(self) -> bool {
+        !matches!(self, Self::Off | Self::Busy | Self::Dead)
+    }
+}
+
 pub struct Plan<'a> {
     pub policy: &'a Policy,
     pub roster: &'a Roster,

@@ -33,6 +33,7 @@ mod escalation;
 #[macro_use]
 mod exercises;
 pub mod keeping;
+pub mod policy;
 
 with_exercises! {
     other_language_code: "en", "zh";

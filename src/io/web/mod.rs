@@ -29,6 +29,7 @@ mod notices;
 mod outcome;
 mod page;
 mod period;
+mod policy;
 mod recorded;
 mod recording;
 mod replies;
@@ -44,6 +45,7 @@ mod view;
 mod voices;
 
 pub use dialling::Dialler;
+pub use policy::InForce;
 
 use super::channels::Replies;
 use super::peaks::Made;
@@ -97,6 +99,8 @@ pub struct Web {
     pub recall: Recall,
     pub dialler: Dialler,
     pub roll_call: RollCallPlan,
+    /// Who is called in an urgent matter, and what is said beside the telephone.
+    pub policy: Arc<InForce>,
     /// What SMS gateways hand on.
     pub replies: Option<Arc<Replies>>,
     /// Who wants the line tested; none where the daemon cannot call itself.
@@ -127,6 +131,7 @@ struct State {
     drawing: Arc<Semaphore>,
     recalls: Semaphore,
     searches: Arc<Semaphore>,
+    rehearsals: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     exports: Arc<Semaphore>,
     closing: CancellationToken,
@@ -170,6 +175,7 @@ fn build(web: Web, closing: CancellationToken) -> Router {
         drawing: Arc::new(Semaphore::new(recording::DRAWN)),
         recalls: Semaphore::new(recording::RECALLS),
         searches: Arc::new(Semaphore::new(search::AT_ONCE)),
+        rehearsals: Arc::new(Semaphore::new(policy::AT_ONCE)),
         streams: Arc::new(Semaphore::new(events::STREAMS)),
         exports: Arc::new(Semaphore::new(export::AT_ONCE)),
         closing,
@@ -216,6 +222,7 @@ fn routes() -> Router<Shared> {
         .route("/roll-call", get(roll_call::get).post(roll_call::begin))
         .route("/roll-call/number", post(roll_call::check_number))
         .route("/drill", post(roll_call::drill))
+        .route("/policy", get(policy::get))
         .route("/keeping", get(keeping::get))
         .route("/keeping/hold", post(keeping::hold))
         .route("/keeping/release", post(keeping::ask_for_release))

@@ -73,7 +73,7 @@ fn attempt(one: &NoticeTry, t: &'static Messages, now: DateTime<Utc>) -> TryView
     TryView { time: times::short(one.started, now), full_time: times::full(one.started), text }
 }
 
-fn kind(kind: Kind, t: &'static Messages) -> &'static str {
+pub fn kind(kind: Kind, t: &'static Messages) -> &'static str {
     match kind {
         Kind::Webhook => t.channel_webhook,
         Kind::WecomBot => t.channel_wecom_bot,

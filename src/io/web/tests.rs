@@ -7,6 +7,7 @@ mod escalation;
 mod keeping;
 mod period;
 mod player;
+mod policy;
 mod replies;
 mod roll_call;
 mod search;
@@ -93,6 +94,7 @@ impl Room {
             demo: None,
             signer: None,
             roll_call: RollCallPlan::default(),
+            policy: Arc::default(),
             replies: None,
             wake: Arc::new(Notify::new()),
             alive: Arc::new(|| true),

@@ -5,6 +5,8 @@ macro_rules! with_exercises {
     ($($others:tt)*) => { with_escalation! {
         $($others)*
 
+        policy: "预案", "Policy";
+        policy_hint: "呈报预案：谁何时响铃，有没有问题", "The escalation policy: who rings when, and what is wrong with it";
         roll_call: "点名", "Roll-call";
         roll_call_hint: "给值班领导打电话，本人按 1 才算到；有急件时让急件先打。每人一条记录。", "Leaders are called and prove by key 1 that they can be; a real matter goes first. Each has an entry.";
         roll_call_begin: "现在点名", "Call the roll now";

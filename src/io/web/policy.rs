@@ -1,0 +1,196 @@
+//! `/policy`: 呈报预案, the ladders as they are in force, what of them cannot work, and a rehearsal
+//! drawn as a time line. It changes nothing.
+
+mod asked;
+mod ladders;
+mod time_line;
+
+use super::Shared;
+use super::auth::Officer;
+use super::failure::Failure;
+use super::messages::policy::{EN, Messages, ZH};
+use super::page::Page;
+use super::view;
+use crate::duty::escalation::Policy;
+use crate::duty::journal::Urgency;
+use crate::duty::notices::Channel;
+use crate::duty::rehearsal::{Event, Finding, Plan, findings, simulate};
+use crate::duty::roster::{Role, Roster};
+use crate::io::clock;
+use crate::io::rehearsal::{MANNERS, today_at};
+use crate::protocol::now::Now;
+use askama::Template;
+use asked::{Asked, Fault};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+use ladders::{ChannelView, LadderView};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use time_line::{Drawn, TimeLine};
+use tokio::task::spawn_blocking;
+
+/// Rehearsals side by side; each may take a processor for a moment.
+pub const AT_ONCE: usize = 2;
+/// Lengths that are offered.
+const MINUTES: [u64; 4] = [5, 15, 30, 60];
+
+/// The policy that this run goes by.
+#[derive(Debug, Clone, Default)]
+pub struct InForce {
+    pub policy: Policy,
+    pub channels: Vec<Channel>,
+}
+
+#[derive(Template)]
+#[template(path = "policy.html")]
+struct PolicyPage<'a> {
+    page: &'a Page,
+    t: &'static Messages,
+    problem: String,
+    found: Vec<Found>,
+    ladders: Vec<LadderView>,
+    rules: Vec<(&'static str, String)>,
+    channels: Vec<ChannelView>,
+    at: String,
+    urgencies: Vec<Choice>,
+    minutes: Vec<Choice>,
+    telephones: Vec<Field>,
+    line: Option<TimeLine>,
+}
+
+struct Found {
+    class: &'static str,
+    shape: &'static str,
+    word: &'static str,
+    text: String,
+}
+
+struct Choice {
+    value: String,
+    text: String,
+    chosen: bool,
+}
+
+/// Of one telephone.
+struct Field {
+    name: String,
+    label: String,
+    choices: Vec<Choice>,
+}
+
+/// What was computed beside the page's thread.
+struct Tried {
+    found: Vec<Finding>,
+    events: Vec<Event>,
+}
+
+pub async fn get(
+    State(shared): State<Shared>,
+    _: Officer,
+    page: Page,
+    query: Result<Query<BTreeMap<String, String>>, QueryRejection>,
+) -> Result<Response, Failure> {
+    let t = page.pick((&ZH, &EN));
+    let now = clock::now();
+    let mut roster = shared.web.store.roster_now(&shared.web.dialler.roster, now).await?;
+    roster.people.retain(|person| person.role != Role::Officer);
+    let (asked, fault) = match query {
+        Ok(Query(given)) => Asked::of(&given, &roster),
+        Err(_) => (Asked::usual(&roster), Some(Fault::Unreadable)),
+    };
+    let start = Now { wall: today_at(asked.at, now.wall), ..now };
+    let turn = Arc::clone(&shared.rehearsals).acquire_owned().await;
+    let turn = turn.map_err(|error| Failure::Broken(error.to_string()))?;
+    let plan = Arc::clone(&shared.web.policy);
+    let (of, whom) = (asked.clone(), roster.clone());
+    let tried = spawn_blocking(move || {
+        let _turn = turn;
+        tried(&plan, &whom, &of, start)
+    });
+    let tried = tried.await.map_err(|error| Failure::Broken(error.to_string()))?;
+    let drawn = Drawn { asked: &asked, events: &tried.events, start: start.wall, t, words: page.t };
+    let draws = fault.is_none() && !asked.telephones.is_empty();
+    let body = PolicyPage {
+        t,
+        line: draws.then(|| drawn.time_line()),
+        found: tried.found.into_iter().map(|one| found(one, &roster, &page, t)).collect(),
+        ladders: ladders::views(&shared.web.policy.policy, &roster, t, page.t),
+        rules: ladders::rules(&shared.web.policy.policy, t),
+        channels: ladders::channels(&shared.web.policy.channels, t, page.t),
+        at: asked.at.format("%H:%M").to_string(),
+        urgencies: urgencies(&asked, &page),
+        minutes: minutes(&asked),
+        telephones: fields(&asked, &page, t),
+        problem: fault.as_ref().map_or_else(String::new, |fault| fault.said(t)),
+        page: &page,
+    };
+    let status = if fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    Ok((status, Html(body.render()?)).into_response())
+}
+
+fn tried(plan: &InForce, roster: &Roster, asked: &Asked, start: Now) -> Tried {
+    let (policy, phones) = (&plan.policy, asked.phones());
+    let lasts = Duration::from_secs(60 * asked.minutes);
+    let urgency = asked.urgency;
+    Tried {
+        found: findings(policy, roster, &plan.channels),
+        events: simulate(&Plan { policy, roster, urgency, phones: &phones, start, lasts }),
+    }
+}
+
+fn found(one: Finding, roster: &Roster, page: &Page, t: &'static Messages) -> Found {
+    let (class, shape, word) = match one.refused {
+        true => ("bad", "■", t.refused),
+        false => ("warn", "▲", t.warned),
+    };
+    let numbers = roster.people.iter().flat_map(|person| [&person.mobile, &person.office]);
+    let numbers = numbers.flatten().filter(|number| !number.is_empty());
+    let hide = |text: String, number: &String| text.replace(number, &view::masked(number));
+    Found { class, shape, word, text: numbers.fold(page.pick((one.zh, one.en)), hide) }
+}
+
+fn urgencies(asked: &Asked, page: &Page) -> Vec<Choice> {
+    let choices = [("critical", Urgency::Critical), ("urgent", Urgency::Urgent)];
+    let choices = choices.map(|(value, urgency)| Choice {
+        value: value.to_owned(),
+        text: view::urgency(urgency, page.t).text.to_owned(),
+        chosen: urgency == asked.urgency,
+    });
+    choices.into()
+}
+
+fn minutes(asked: &Asked) -> Vec<Choice> {
+    let mut offered = MINUTES.to_vec();
+    offered.push(asked.minutes);
+    offered.sort_unstable();
+    offered.dedup();
+    let choice = |minutes: u64| {
+        let (text, chosen) = (minutes.to_string(), minutes == asked.minutes);
+        Choice { value: text.clone(), text, chosen }
+    };
+    offered.into_iter().map(choice).collect()
+}
+
+fn fields(asked: &Asked, page: &Page, t: &'static Messages) -> Vec<Field> {
+    let field = |one: &asked::Telephone| Field {
+        name: one.field.clone(),
+        label: format!(
+            "{} {} {}",
+            view::role(one.role, page.t),
+            one.person,
+            time_line::line(one, page.t)
+        ),
+        choices: MANNERS
+            .iter()
+            .map(|(value, phone)| Choice {
+                value: (*value).to_owned(),
+                text: time_line::manner(*phone, t).to_owned(),
+                chosen: *phone == one.phone,
+            })
+            .collect(),
+    };
+    asked.telephones.iter().map(field).collect()
+}
