@@ -3,6 +3,7 @@
 
 use crate::kamailio::TRUNK;
 use crate::ports::Ports;
+use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -424,6 +425,8 @@ pub struct FarEnd {
     sip: UdpSocket,
     pub media: UdpSocket,
     pub seen: Receiver<Seen>,
+    /// It was cancelled or hung up while a NOTIFY was waited for: the two may overtake each other on the way.
+    let_go: Cell<bool>,
 }
 
 /// Both of its threads end with it, and their ports are others' again.
@@ -464,7 +467,7 @@ impl FarEnd {
         let told = sender.clone();
         thread::spawn(move || serve(&served, &sdp, &sender));
         thread::spawn(move || challenge(&suspicious, &told));
-        Self { sip, media, seen }
+        Self { sip, media, seen, let_go: Cell::new(false) }
     }
 
     /// Hands the call of this INVITE on; `to` is a whole Refer-To.
@@ -539,11 +542,8 @@ impl FarEnd {
         while told.last().is_none_or(|line: &String| line.starts_with("SIP/2.0 1")) {
             match self.seen.recv_timeout(SOON).expect("a NOTIFY at the far end") {
                 Seen::Notified(line) => told.push(line),
-                Seen::Invited(_)
-                | Seen::Acknowledged
-                | Seen::Cancelled(_)
-                | Seen::Answered(..)
-                | Seen::Ended => {}
+                Seen::Cancelled(_) | Seen::Ended => self.let_go.set(true),
+                Seen::Invited(_) | Seen::Acknowledged | Seen::Answered(..) => {}
             }
         }
         told
@@ -551,7 +551,7 @@ impl FarEnd {
 
     /// Waits until it was cancelled or hung up.
     pub fn is_let_go(&self) {
-        loop {
+        while !self.let_go.take() {
             match self.seen.recv_timeout(SOON).expect("a CANCEL or BYE at the far end") {
                 Seen::Cancelled(_) | Seen::Ended => return,
                 Seen::Invited(_) | Seen::Acknowledged | Seen::Answered(..) | Seen::Notified(_) => {}

@@ -211,7 +211,7 @@ fn esc_39_a_code_for_what_was_urgent_does_not_take_what_is_critical_before_he_is
     };
     late("b", None, 70.0);
     late("c", Some(69.0), 71.0);
-    assert_eq!(send(&store, 120.0), [code.clone()]);
+    assert!(send(&store, 120.0) == [code.as_str()], "it has the same code");
     late("d", Some(110.0), 121.0);
     let answered = writes(&store, came("e", LEADER, &code), 130.0);
     assert!(answered.answer.is_some_and(|said| said.ends_with("已记为您知悉。")));

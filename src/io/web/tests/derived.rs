@@ -3,26 +3,32 @@
 use super::*;
 use sha2::{Digest, Sha256};
 
-#[tokio::test]
-async fn rec_e3_a_copy_is_made_on_the_page_with_its_reason_and_played_as_a_copy() {
-    let room = Room::open().await;
-    let entry = room.caller_dials("13800130007", "").await;
+/// Two seconds: where they are, and what they are.
+async fn recorded(room: &Room, entry: EntryId) -> (PathBuf, Vec<u8>) {
     let name = format!("{entry}.wav");
     let path = room.web.recordings.join(&name);
     let file = crate::io::durable::Durable::create(&path).unwrap();
     let mut wav = crate::io::wav_file::StereoWriter::new(file, 16_000).unwrap();
     wav.write(&[64; 16_000], &[32; 16_000]).unwrap();
     wav.finish().unwrap();
-    let before = std::fs::read(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
     let sealed = Sealed {
         wav: name.into(),
-        sha256: hex::encode(Sha256::digest(&before)),
-        bytes: before.len() as u64,
+        sha256: hex::encode(Sha256::digest(&bytes)),
+        bytes: bytes.len() as u64,
         duration: Duration::from_secs(2),
         ..Sealed::default()
     };
     let call = CallId(entry.0);
     assert!(room.web.store.recording_sealed(call, sealed, clock::now()).await.unwrap());
+    (path, bytes)
+}
+
+#[tokio::test]
+async fn rec_e3_a_copy_is_made_on_the_page_with_its_reason_and_played_as_a_copy() {
+    let room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    let (path, before) = recorded(&room, entry).await;
     let to = format!("/recordings/{entry}/derived");
     let wanted = |from: &str, until: &str, side: &str, why: &str| {
         let why = page::in_query(why);
@@ -74,6 +80,11 @@ async fn rec_e3_a_copy_is_made_on_the_page_with_its_reason_and_played_as_a_copy(
     }
     assert_eq!(std::fs::read(&path).unwrap(), before, "the original is untouched");
 
+    let no = "CREATE TRIGGER no BEFORE INSERT ON derived BEGIN SELECT RAISE(ABORT, 'no'); END";
+    log.execute_batch(no).unwrap();
+    let lost = room.post(&to, &wanted("0:00", "0:01", "both", "x")).await;
+    assert!(lost.status.is_server_error(), "the log does not take it: {}", lost.status);
+    log.execute_batch("DROP TRIGGER no").unwrap();
     std::fs::write(&path, "spoiled").unwrap();
     let spoiled = room.post(&to, &wanted("0:00", "0:01", "both", "x")).await;
     assert!(spoiled.status.is_client_error() && spoiled.text.contains("与记录不符"));
@@ -87,20 +98,7 @@ async fn rec_e3_a_copy_that_takes_longer_than_its_page_is_finished_with_its_row(
     use std::os::unix::ffi::OsStrExt;
     let room = Room::open().await;
     let entry = room.caller_dials("13800130007", "").await;
-    let path = room.web.recordings.join(format!("{entry}.wav"));
-    let file = crate::io::durable::Durable::create(&path).unwrap();
-    let mut wav = crate::io::wav_file::StereoWriter::new(file, 8_000).unwrap();
-    wav.write(&[64; 8_000], &[32; 8_000]).unwrap();
-    wav.finish().unwrap();
-    let original = std::fs::read(&path).unwrap();
-    let sealed = Sealed {
-        wav: format!("{entry}.wav").into(),
-        sha256: hex::encode(Sha256::digest(&original)),
-        duration: Duration::from_secs(1),
-        ..Sealed::default()
-    };
-    let call = CallId(entry.0);
-    assert!(room.web.store.recording_sealed(call, sealed, clock::now()).await.unwrap());
+    let (path, original) = recorded(&room, entry).await;
     // A disk that gives nothing yet.
     std::fs::remove_file(&path).unwrap();
     let name = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
@@ -117,7 +115,7 @@ async fn rec_e3_a_copy_that_takes_longer_than_its_page_is_finished_with_its_row(
     // Whoever asked is gone.
     tokio::task::spawn_blocking(move || disk.write_all(&original).unwrap()).await.unwrap();
     let until = std::time::Instant::now() + Duration::from_secs(30);
-    while room.web.store.derived(call).await.unwrap().is_empty() {
+    while room.web.store.derived(CallId(entry.0)).await.unwrap().is_empty() {
         assert!(std::time::Instant::now() < until, "it has its row");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
