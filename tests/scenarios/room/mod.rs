@@ -44,6 +44,8 @@ const MOST_AT_ONCE: usize = 20_000;
 /// The longest that any transaction outlives its session: Timers B, F, H, J, and the room's own
 /// delays.
 const AFTERGLOW: Duration = Duration::from_secs(40);
+/// Telephones that register anew meanwhile, each by its own clock, have this long in addition.
+const REGISTERS: Duration = Duration::from_secs(35);
 
 pub struct Room {
     clock: Clock,
@@ -415,6 +417,10 @@ impl Room {
         let quiet = self.now().mono + AFTERGLOW;
         let mut found = self.leftovers();
         while !found.is_empty() && self.turn(quiet) {
+            found = self.leftovers();
+        }
+        let ours = self.daemon.as_ref().map(|daemon| daemon.leftovers()).unwrap_or_default();
+        while ours.is_empty() && !found.is_empty() && self.turn(quiet + REGISTERS) {
             found = self.leftovers();
         }
         assert!(
