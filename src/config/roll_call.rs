@@ -33,31 +33,14 @@ fn time(value: &DeValue<'_>) -> Result<NaiveTime, Say> {
 
 #[cfg(test)]
 mod tests {
+    use crate::config::tests::RIGHT;
     use crate::config::{Config, Environment};
     use crate::duty::roster::Role;
-
-    const REST: &str = "
-[line]
-number = \"63001234\"
-room = \"值班室\"
-pbx = \"192.168.10.1:5060\"
-user = \"1001\"
-password = \"secret\"
-listen = \"192.168.10.20:5060\"
-[[phones]]
-name = \"值班台话机\"
-target = \"2001\"
-[[leaders]]
-name = \"李四\"
-role = \"leader\"
-mobile = \"3001\"
-[roll_call]
-";
 
     #[test]
     fn a_roll_call_has_times_and_people() {
         let read = |section: &str| {
-            Config::parse("a.toml", &format!("{REST}{section}"), &Environment::new())
+            Config::parse("a.toml", &format!("{RIGHT}[roll_call]\n{section}"), &Environment::new())
         };
         let plan = read("").expect("right").config.roll_call;
         assert!(plan.at.is_empty() && plan.roles == [Role::Leader, Role::Substitute]);

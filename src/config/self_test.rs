@@ -80,29 +80,12 @@ impl fmt::Debug for SelfTest {
 
 #[cfg(test)]
 mod tests {
+    use crate::config::tests::RIGHT;
     use crate::config::{Config, Environment};
     use std::time::Duration;
 
-    const REST: &str = "
-[line]
-number = \"63001234\"
-room = \"值班室\"
-pbx = \"192.168.10.1:5060\"
-user = \"1001\"
-password = \"secret\"
-listen = \"192.168.10.20:5060\"
-[[phones]]
-name = \"值班台话机\"
-target = \"2001\"
-[[leaders]]
-name = \"李四\"
-role = \"leader\"
-mobile = \"3001\"
-[self_test]
-";
-
     fn faulty(section: &str) -> Vec<String> {
-        let text = format!("{REST}{section}");
+        let text = format!("{RIGHT}[self_test]\n{section}");
         let faults = Config::parse("a.toml", &text, &Environment::new()).expect_err("a fault");
         faults.list.into_iter().map(|fault| fault.field).collect()
     }
@@ -113,7 +96,7 @@ mobile = \"3001\"
         let file = folder.path().join("test-password");
         std::fs::write(&file, "geheim\n").unwrap();
         let read = |section: &str| {
-            let text = format!("{REST}{section}");
+            let text = format!("{RIGHT}[self_test]\n{section}");
             Config::parse("a.toml", &text, &Environment::new()).expect("right").config
         };
         assert_eq!(read("").self_test, None);

@@ -10,7 +10,7 @@ use crate::duty::line_plan::Begins;
 use crate::protocol::sdp;
 use crate::protocol::sip::digest::Algorithm;
 
-const RIGHT: &str = r#"
+pub const RIGHT: &str = r#"
 [line]
 number = "63001234"
 room = "值班室"

@@ -23,8 +23,8 @@ const FIRST_ATTEMPT: Duration = Duration::from_secs(5);
 /// The two sides of the recording against each other.
 const ALIGNED: Duration = Duration::from_millis(20);
 const SEALED_WITHIN: Duration = Duration::from_secs(20);
-/// The loudest sample of A-law silence.
-const SILENT: u16 = 8;
+/// The loudest sample of the quiet rooms in which the demo's telephones stand.
+const SILENT: u16 = 24;
 const A_LAW: u8 = 8;
 const RATE: usize = 8000;
 /// Samples of one packet.

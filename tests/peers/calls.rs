@@ -87,6 +87,21 @@ pub fn calls_for_the_leader(officer: &mut Baresip) {
     officer.press('9');
 }
 
+/// The caller, the officer who calls for the leader meanwhile, and the leader's telephone.
+pub fn urgent_call(room: &mut Room) -> [Baresip; 3] {
+    let quiet = vec![0; 60 * wave::RATE];
+    let mut caller = room.phone("caller", &quiet);
+    let mut officer = room.phone("2001", &quiet);
+    let leader = room.phone("3001", &quiet);
+    caller.dial("1001");
+    officer.incoming(SOON);
+    officer.accept();
+    officer.established();
+    talk(1);
+    calls_for_the_leader(&mut officer);
+    [caller, officer, leader]
+}
+
 /// Lets the two talk: the length of the conversation, not a wait for something.
 pub fn talk(seconds: u64) {
     sleep(Duration::from_secs(seconds));

@@ -1,8 +1,7 @@
 //! Beside the calls, the quiet channels: the real daemon against a provider that hangs, over `kill -9`.
 
-use crate::calls::{Room, calls_for_the_leader, talk};
+use crate::calls::{Room, urgent_call};
 use crate::daemon::{Daemon, Plan};
-use crate::wave;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -93,16 +92,7 @@ fn esc_43_a_notice_in_flight_survives_kill_9_and_one_that_hangs_delays_neither_t
     let more = channels(&room, [first, second]);
     let plan = Plan { more: &more, ..Plan::default() };
     let mut daemon: Daemon = room.daemon(&plan);
-    let quiet = vec![0; 60 * wave::RATE];
-    let mut caller = room.phone("caller", &quiet);
-    let mut officer = room.phone("2001", &quiet);
-    let mut leader = room.phone("3001", &quiet);
-    caller.dial("1001");
-    officer.incoming(SOON);
-    officer.accept();
-    officer.established();
-    talk(1);
-    calls_for_the_leader(&mut officer);
+    let [_caller, _officer, mut leader] = urgent_call(&mut room);
     let (hanging, well) = (next(&told_first), next(&told_second));
     leader.incoming(SOON);
     let apart = hanging.at.max(well.at) - hanging.at.min(well.at);

@@ -1,9 +1,8 @@
 //! The leader's telephone rings, and he answers the short message instead: the real daemon with a GSM modem of our own on a
 //! pseudo-terminal, and a real phone through a real PBX.
 
-use crate::calls::{Room, calls_for_the_leader, talk};
+use crate::calls::{Room, urgent_call};
 use crate::daemon::{Daemon, Plan};
-use crate::wave;
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::fs::File;
@@ -141,16 +140,7 @@ fn esc_39_a_text_to_the_modem_stops_the_ringing_telephone() {
     let modem = Modem::new();
     let more = config(&modem);
     let daemon = room.daemon(&Plan { leaders: &[], more: &more, ..Plan::default() });
-    let quiet = vec![0; 60 * wave::RATE];
-    let mut caller = room.phone("caller", &quiet);
-    let mut officer = room.phone("2001", &quiet);
-    let mut leader = room.phone("3001", &quiet);
-    caller.dial("1001");
-    officer.incoming(SOON);
-    officer.accept();
-    officer.established();
-    talk(1);
-    calls_for_the_leader(&mut officer);
+    let [_caller, _officer, mut leader] = urgent_call(&mut room);
     leader.incoming(SOON);
     modem.receives(&format!("收到{}", modem.sends_a_code()));
     let written = Instant::now();
@@ -171,16 +161,7 @@ fn esc_39_a_text_that_came_while_the_daemon_was_dead_acknowledges_when_it_is_bac
     let more = config(&modem);
     let plan = Plan { leaders: &[], more: &more, ..Plan::default() };
     let mut daemon: Daemon = room.daemon(&plan);
-    let quiet = vec![0; 60 * wave::RATE];
-    let mut caller = room.phone("caller", &quiet);
-    let mut officer = room.phone("2001", &quiet);
-    let mut leader = room.phone("3001", &quiet);
-    caller.dial("1001");
-    officer.incoming(SOON);
-    officer.accept();
-    officer.established();
-    talk(1);
-    calls_for_the_leader(&mut officer);
+    let [_caller, _officer, mut leader] = urgent_call(&mut room);
     leader.incoming(SOON);
     let code = modem.sends_a_code();
     daemon.process.kill();

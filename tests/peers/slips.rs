@@ -1,6 +1,6 @@
 //! Texts on telephones and their lamps: the real daemon, through Kamailio, to baresip and to telephones written by hand.
 
-use crate::calls::{Room, calls_for_the_leader, talk};
+use crate::calls::{Room, talk, urgent_call};
 use crate::daemon::Plan;
 use crate::ports::Ports;
 use crate::wave;
@@ -82,16 +82,7 @@ fn sig_message_sig_mwi_through_a_real_pbx_200_202_405_silence_and_the_lamp() {
         panic!("no lamp is told {wanted}");
     };
     lamp("no");
-    let quiet = vec![0; 60 * wave::RATE];
-    let mut caller = room.phone("caller", &quiet);
-    let mut officer = room.phone("2001", &quiet);
-    let mut leader = room.phone("3001", &quiet);
-    caller.dial("1001");
-    officer.incoming(SOON);
-    officer.accept();
-    officer.established();
-    talk(1);
-    calls_for_the_leader(&mut officer);
+    let [_caller, _officer, mut leader] = urgent_call(&mut room);
     lamp("yes");
     let outcome = |channel: &str| {
         format!(

@@ -24,7 +24,7 @@ pub struct Plan {
     pub rtp: SocketAddr,
     pub manner: Manner,
     pub able: Able,
-    /// Sends silence when there is nothing to say, as most phones do.
+    /// Sends the sound of a quiet room when there is nothing to say, as most phones do.
     pub keeps_talking: bool,
 }
 

@@ -16,6 +16,8 @@ const MOST_HEARD: usize = 30_000;
 const MOST_KEYS: usize = 32;
 /// A-law for no sound at all.
 pub const SILENCE: u8 = 0xd5;
+/// The four values of A-law next to none: 8 and 24 to either side.
+const ROOM: [u8; 4] = [0xd5, 0x55, 0xd4, 0x54];
 
 /// One packet as it was heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +52,7 @@ struct Pressing {
 }
 
 impl Voice {
-    /// `keeps_talking`: sends silence when there is nothing to say, as most phones do.
+    /// `keeps_talking`: sends the sound of a quiet room when there is nothing to say, as most phones do.
     pub fn new(remote: Remote, ssrc: u32, keeps_talking: bool, now: Now) -> Self {
         Self {
             remote,
@@ -135,7 +137,9 @@ impl Voice {
             self.was_silent = true;
             return None;
         }
-        payload.resize(SAMPLES as usize, SILENCE);
+        let rest = payload.len()..SAMPLES as usize;
+        let keeps_talking = self.keeps_talking;
+        payload.extend(rest.map(|at| if keeps_talking { room(timestamp, at) } else { SILENCE }));
         let marker = std::mem::take(&mut self.was_silent);
         Some(self.packet(marker, self.remote.audio_pt, timestamp, &payload))
     }
@@ -229,9 +233,33 @@ fn event_of(key: char) -> Option<u8> {
     }
 }
 
+/// A sample of what a microphone hears where nobody speaks, some 60 dB below full scale: without it a phone that
+/// listens were a dead one.
+fn room(timestamp: u32, at: usize) -> u8 {
+    let place = timestamp.wrapping_add(at as u32).wrapping_mul(0x9e37_79b9);
+    ROOM[(place.wrapping_mul(place | 1) >> 30) as usize]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_phone_that_listens_sends_the_sound_of_its_room() {
+        let (mut voice, now) = voice(true);
+        let speech = [3; 200];
+        voice.say(&speech, now);
+        let packets: Vec<_> = (0..50u32)
+            .filter_map(|tick| voice.poll_packet(now + TICK * tick))
+            .filter_map(|bytes| parse(&bytes, now.mono))
+            .collect();
+        let sound = sound(&packets, 8);
+        assert_eq!((packets.len(), &sound[..200]), (50, &speech[..]));
+        for sample in ROOM {
+            let often = sound[200..].iter().filter(|one| **one == sample).count();
+            assert!((1_500..2_400).contains(&often), "{often} of {sample:#x}");
+        }
+    }
 
     fn voice(keeps_talking: bool) -> (Voice, Now) {
         let now = Now { mono: Mono(0), wall: chrono::DateTime::UNIX_EPOCH };

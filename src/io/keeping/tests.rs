@@ -1,5 +1,8 @@
 //! What is given up goes, by two people and by nobody alone; what is held stays, whoever wants it gone.
 
+mod disks;
+mod holds;
+
 use super::*;
 use crate::duty::escalation::Policy;
 use crate::duty::journal::{AttemptResult, Disposition, Fact, Urgency};
@@ -242,43 +245,6 @@ async fn rec_d14_two_people_destroy_by_list_and_rows_and_hashes_stay() {
 }
 
 #[tokio::test]
-async fn rec_e6_a_hold_beats_the_term_the_list_and_a_hand_in_the_database() {
-    let house = House::with(2).await;
-    let list = house.list().await.unwrap();
-    let Held { id: hold, spared: 0, going: 0, gone: 0 } = house.hold(1).await else {
-        panic!("not yet")
-    };
-    assert_eq!(house.agree(&second(), list).await, Agreed::Agreed);
-    assert!(house.turn().await);
-    assert_eq!([1, 2].map(|n| house.files(call(n))), [4, 0], "held in between");
-    let by_hand = give_up_by_hand(&house.folder.path().join("a.db"), &call(1).to_string(), list);
-    assert!(by_hand.contains("what is held is not destroyed"), "{by_hand}");
-    let due = house.store.due(RULES, later()).await.unwrap();
-    assert_eq!((due.list.len(), due.held), (0, 1));
-
-    let store = &house.store;
-    assert_eq!(store.agree_to_release(&second(), 1, later()).await.unwrap(), Agreed::Nothing);
-    assert!(!store.ask_for_release(&officer(), hold, " ", later()).await.unwrap(), "no reason");
-    assert!(store.ask_for_release(&officer(), hold, "结案", later()).await.unwrap());
-    let asked = || async {
-        let [row] = &store.holds().await.unwrap()[..] else { panic!("one is held") };
-        row.asked.clone().unwrap()
-    };
-    let first = asked().await;
-    assert_eq!(first.reason, "结案");
-    let agree = |who: Who, request| async move {
-        store.agree_to_release(&who, request, later()).await.unwrap()
-    };
-    assert_eq!(agree(officer(), first.id).await, Agreed::SamePerson);
-    assert!(store.ask_for_release(&officer(), hold, "误封", later()).await.unwrap());
-    assert_eq!(agree(second(), first.id).await, Agreed::Nothing, "he has read another reason");
-    assert_eq!(agree(second(), asked().await.id).await, Agreed::Agreed);
-    assert!(store.holds().await.unwrap().is_empty());
-    let due = store.due(RULES, later()).await.unwrap();
-    assert_eq!((due.list.len(), due.held), (1, 0), "only now");
-}
-
-#[tokio::test]
 async fn rec_d14_what_has_no_second_copy_is_on_no_list_and_a_disk_that_is_away_is_waited_for() {
     let house = House::with(1).await;
     house.record(2).await;
@@ -302,34 +268,6 @@ async fn rec_d14_what_has_no_second_copy_is_on_no_list_and_a_disk_that_is_away_i
     let within = inside(&copies, Path::new("2026/a.wav")).unwrap();
     assert_eq!(within, (copies.join("2026"), "a.wav".into()));
     assert!(outside.exists());
-}
-
-/// The folder is there, and nothing in it: as a mount point without its disk.
-#[tokio::test]
-async fn rec_d14_a_lost_mount_is_no_destruction() {
-    for kept in [0, 1] {
-        let house = House::with(2).await;
-        house.gives_up().await;
-        for n in 0..kept {
-            house.record(9 + n).await;
-        }
-        for disk in house.folders() {
-            let away = house.folder.path().join("away");
-            fs::rename(disk.join("2026"), &away).unwrap();
-            assert!(!house.turn().await, "{} is empty", disk.display());
-            assert_eq!(house.gone().await, 0);
-            assert!(house.alarm().unwrap().contains("尚未清除"));
-            fs::rename(&away, disk.join("2026")).unwrap();
-            assert_eq!([1, 2].map(|n| house.files(call(n))), [4, 4], "neither disk was touched");
-        }
-        let alone = Plan { copies: None, ..house.plan.clone() };
-        let alone = keeper(&alone, &house.store);
-        assert!(!alone.turn().await.unwrap(), "the second copies are on a disk that nobody names");
-        assert!(alone.board.status().alarms["keeping"].zh.contains("storage.copies"));
-        assert_eq!(house.gone().await, 0);
-        assert!(house.turn().await);
-        assert_eq!((house.gone().await, house.alarm()), (2, None));
-    }
 }
 
 #[tokio::test]
@@ -364,114 +302,6 @@ async fn rec_d14_what_is_handed_out_after_a_destruction_is_sound_and_says_so() {
     let found = handed::check(&folder, None).unwrap();
     assert_eq!(found.destroyed, 2, "what is not proved is believed by nobody");
     assert!(found.to_string().contains(&format!("recordings/{other}.wav")), "{found}");
-}
-
-#[tokio::test]
-async fn rec_e6_a_hold_beats_what_two_people_have_agreed_to_until_it_is_gone() {
-    let house = House::with(3).await;
-    house.gives_up().await;
-    let [_, copies] = house.folders();
-    let away = copies.with_extension("away");
-    fs::rename(copies, &away).unwrap();
-    assert!(!house.turn().await);
-    let own = |n| fs::metadata(house.plan.recordings.join(format!("2026/10/03/{}.wav", call(n))));
-    assert!((1..=3).all(|n| own(n).is_ok()), "without the second disk the first is not touched");
-    let held = house.hold(1).await;
-    assert_eq!((held.spared, held.gone), (1, 0));
-    fs::rename(&away, copies).unwrap();
-    assert!(house.turn().await);
-    assert_eq!([1, 2, 3].map(|n| house.files(call(n))), [4, 0, 0]);
-    assert!(house.store.recording_file(call(1)).await.unwrap().is_some(), "it is played still");
-    let (_elsewhere, _, found) = house.hands_out(Scope::Entry(call(1).into())).await;
-    assert!(found.is_sound() && found.destroyed == 0, "{found}");
-
-    let late = house.hold(2).await;
-    assert_eq!((late.spared, late.gone), (0, 1), "and who holds too late is told");
-    assert_eq!(house.store.holds().await.unwrap()[0].gone, 1);
-
-    house.is_released(held.id).await;
-    assert!(house.turn().await);
-    assert_eq!(house.files(call(1)), 4, "the old list destroys it no more");
-    let again = house.gives_up().await;
-    assert_eq!(again, 2, "two people say so anew");
-    assert!(house.turn().await);
-    assert_eq!(house.files(call(1)), 0);
-    let (_, items) = house.store.destruction_list(1).await.unwrap().unwrap();
-    let states: Vec<_> = items.iter().map(|item| item.state).collect();
-    assert_eq!(states, [ItemState::Spared, ItemState::Gone, ItemState::Gone]);
-    house.store.verify_audit().await.unwrap();
-}
-
-/// Asked before each is removed, not once for all of them.
-#[tokio::test]
-async fn rec_e6_a_hold_counts_between_two_recordings_of_one_turn() {
-    let house = House::with(1).await;
-    house.gives_up().await;
-    let doomed = house.store.doomed(None, 9).await.unwrap().pop().unwrap();
-    house.hold(1).await;
-    assert!(matches!(house.keeper.let_go(doomed).await, Ok(Ok(Came::Stays))));
-    assert_eq!((house.files(call(1)), house.gone().await), (4, 0));
-}
-
-#[tokio::test]
-async fn rec_e6_a_hold_covers_our_calls_about_the_matter_and_the_leaders_who_were_told_of_it() {
-    let rules = Rules { urgent: Some(TimeDelta::days(180)), ..RULES };
-    let house = House::with(3).await;
-    house.record_about(4, 1).await;
-    house.record_about(5, 4).await;
-    let store = &house.store;
-    for n in [2, 3] {
-        store.flag(&officer(), call(n).into(), Urgency::Urgent, at(20.0)).await.unwrap();
-    }
-    let cycle = store.next_calls(at(21.0), &Policy::default(), &roster()).await.unwrap();
-    let orders: Vec<_> = cycle
-        .inputs
-        .into_iter()
-        .filter_map(|input| match input {
-            Input::Notify(order) => Some(order),
-            _ => None,
-        })
-        .collect();
-    let host = orders.iter().find(|order| order.joins.is_none()).unwrap();
-    let joined = orders.iter().find(|order| order.joins == Some(host.attempt)).unwrap();
-    for order in [host, joined] {
-        let (attempt, result) = (order.attempt, AttemptResult::Acknowledged);
-        note(store, 22.0, Fact::AttemptAnswered { attempt });
-        note(store, 23.0, Fact::AttemptEnded { attempt, result, status: 200 });
-    }
-    let leader = CallId::from(host.attempt);
-    house.is_sealed(leader, 9).await;
-    let other = if joined.entry == call(2).into() { 2 } else { 3 };
-    assert_ne!(joined.entry, host.entry);
-
-    let class = |due: &crate::io::store::Due, of: CallId| {
-        due.list.iter().find(|row| row.call == of).map(|row| row.class)
-    };
-    let due = store.due(rules, later()).await.unwrap();
-    assert_eq!(due.list.len(), 6);
-    let of = [call(1), call(4), call(2), leader].map(|call| class(&due, call).unwrap());
-    assert_eq!(of, [Class::Ordinary, Class::Ordinary, Class::Urgent, Class::Urgent]);
-    let complaint = house.hold(1).await;
-    let told = house.hold(other).await;
-    let due = store.due(rules, later()).await.unwrap();
-    assert_eq!((due.list.len(), due.held), (1, 5), "{:?}", due.list);
-    for hold in [complaint, told] {
-        house.is_released(hold.id).await;
-    }
-    store.flag(&officer(), call(1).into(), Urgency::Urgent, at(30.0)).await.unwrap();
-    let due = store.due(rules, later()).await.unwrap();
-    assert_eq!([4, 5].map(|n| class(&due, call(n)).unwrap()), [Class::Urgent; 2]);
-
-    let list = store.list_for_destruction(&officer(), rules, "x", later()).await.unwrap().unwrap();
-    for n in [1, other] {
-        house.hold(n).await;
-    }
-    let agreed = store.agree_to_destruction(&second(), list, rules, later()).await.unwrap();
-    assert_eq!(agreed, Agreed::Agreed);
-    for of in [call(4), call(5), leader] {
-        let by_hand = give_up_by_hand(&house.folder.path().join("a.db"), &of.to_string(), list);
-        assert!(by_hand.contains("what is held is not destroyed"), "{by_hand}");
-    }
 }
 
 /// Where it was destroyed, no page offers it.
@@ -528,153 +358,6 @@ async fn rec_d14_who_reads_the_list_may_say_no_and_then_it_may_be_listed_anew() 
 }
 
 #[tokio::test]
-async fn rec_d14_all_that_holds_the_voice_goes_and_what_comes_back_is_told() {
-    let house = House::with(2).await;
-    let copies = house.plan.copies.clone().unwrap();
-    let day = [&house.plan.recordings, &copies].map(|folder| folder.join("2026/10/03"));
-    let (gone, kept) = (call(1), call(7));
-    let mut beside = vec![];
-    for folder in &day {
-        for name in
-            [format!("{gone}.wav.damaged-1"), format!("{gone}-2.tape"), format!(".{gone}.wav.part")]
-        {
-            beside.push(folder.join(name));
-        }
-        fs::write(folder.join(format!("{kept}.wav")), "of another call").unwrap();
-    }
-    beside.iter().for_each(|path| fs::write(path, "voice").unwrap());
-    house.gives_up().await;
-    assert!(house.turn().await);
-    assert_eq!(house.gone().await, 2);
-    assert!(beside.iter().all(|path| !path.exists()), "{beside:?}");
-    assert!(day.iter().all(|folder| folder.join(format!("{kept}.wav")).exists()));
-    fs::remove_file(day[0].join(format!("{kept}.wav"))).unwrap();
-    let sweep = || orphans::sweep(&house.store, &house.plan.recordings, Duration::ZERO);
-    assert_eq!(sweep().await.unwrap(), Orphans::default());
-    fs::write(day[0].join(format!("{gone}.wav")), "from a backup").unwrap();
-    assert_eq!(sweep().await.unwrap().files, 1, "it is back, and nobody may think it gone");
-}
-
-/// The names are gone for good before the row says so.
-#[test]
-fn rec_d14_a_removal_is_synced_before_it_counts() {
-    use crate::io::durable::Asked;
-    let folder = tempfile::tempdir().unwrap();
-    let (name, other) = (format!("{}.wav", call(1)), format!("{}.wav", call(2)));
-    for name in [&name, &other] {
-        fs::write(folder.path().join(name), "x").unwrap();
-    }
-    let (seen, told) = std::sync::mpsc::channel();
-    durable::watch(Some(Box::new(move |asked| {
-        let what = match asked {
-            Asked::Remove(path) => path.to_owned(),
-            Asked::SyncFolder(path) => path.join("synced"),
-            _ => return Ok(true),
-        };
-        seen.send(what).unwrap();
-        Ok(true)
-    })));
-    let (none, on) = (BTreeSet::new(), AtomicBool::new(false));
-    remove_all(folder.path(), call(1), &none, &on).unwrap();
-    on.store(true, Ordering::SeqCst);
-    let late = remove_all(folder.path(), call(2), &none, &on);
-    durable::watch(None);
-    assert_eq!(
-        told.iter().collect::<Vec<_>>(),
-        ["synced", &name].map(|n| folder.path().join(n)).iter().rev().cloned().collect::<Vec<_>>()
-    );
-    assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
-    assert!(folder.path().join(other).exists(), "whoever took too long is asked anew");
-}
-
-#[test]
-fn rec_d14_a_disk_that_hangs_is_told_keeps_nobody_from_leaving_and_removes_nothing_late() {
-    let (open, gate) = std::sync::mpsc::channel::<()>();
-    let (tell, told) = std::sync::mpsc::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let store = Store::open_in_memory(random()).unwrap();
-    let plan = Plan { recordings: PathBuf::new(), copies: None, turns: Turns::default() };
-    let keeper = Keeper { patience: Duration::from_millis(10), ..keeper(&plan, &store) };
-    runtime.block_on(async {
-        let hanging = keeper.at_the_disks(move |late| {
-            let _ = gate.recv();
-            tell.send(late.load(Ordering::SeqCst)).unwrap();
-            Ok(())
-        });
-        assert!(tokio::time::timeout(Duration::from_millis(200), hanging).await.is_err());
-        assert!(keeper.board.status().alarms["keeping"].zh.contains("无应答"));
-    });
-    drop(runtime);
-    drop(open);
-    assert!(told.recv().unwrap(), "it knows that it is late");
-}
-
-/// As if the daemon had been killed in the middle of it.
-#[tokio::test]
-async fn rec_e6_a_hold_after_the_removal_has_begun_is_told_so_and_settled_by_what_is_left() {
-    for removed in 0..=4 {
-        let house = House::with(1).await;
-        house.gives_up().await;
-        let begun = house.store.begin_removal(call(1), later()).await;
-        assert_eq!(begun, Ok(Fate::Remove));
-        let [own, copies] = house.folders().map(|folder| folder.join("2026/10/03"));
-        let files = [&copies, &copies, &own, &own].into_iter().zip(["wav", "tape", "wav", "tape"]);
-        for (folder, last) in files.take(removed) {
-            fs::remove_file(folder.join(format!("{}.{last}", call(1)))).unwrap();
-        }
-        let held = house.hold(1).await;
-        assert_eq!((held.spared, held.going, held.gone), (0, 1, 0), "nobody is told that it stays");
-        assert_eq!(house.turn().await, removed != 3);
-        assert_eq!(house.files(call(1)), 4 - removed, "nothing more is removed");
-        let (_, items) = house.store.destruction_list(1).await.unwrap().unwrap();
-        let row = &house.store.holds().await.unwrap()[0];
-        let part = house.keeper.board.status().alarms.get("keeping_part").map(|it| it.zh.clone());
-        let seen = (items[0].state, row.going, row.gone);
-        match removed {
-            0..=2 => assert_eq!(seen, (ItemState::Spared, 0, 0), "its own file is whole"),
-            3 => assert_eq!(seen, (ItemState::GivenUp, 1, 0)),
-            _ => assert_eq!(seen, (ItemState::Gone, 0, 1)),
-        }
-        assert_eq!(part.is_some_and(|part| part.contains("只剩一部分")), removed == 3);
-        let played = house.store.recording_file(call(1)).await.unwrap().is_some();
-        assert_eq!(played, removed < 3, "what cannot be played is not offered");
-        house.store.verify_audit().await.unwrap();
-        if removed == 3 {
-            house.is_released(held.id).await;
-            assert!(house.turn().await, "and goes when nobody holds it any more");
-            assert_eq!((house.files(call(1)), house.gone().await), (0, 1));
-            assert!(house.keeper.board.status().alarms.is_empty());
-        }
-    }
-}
-
-/// The folder of its day is there, as the recorder makes it on a bare mount point, or as it is made on a new disk.
-#[tokio::test]
-async fn rec_d14_a_folder_that_holds_nothing_of_the_call_is_no_removal() {
-    let house = House::with(1).await;
-    house.gives_up().await;
-    house.record(9).await;
-    for disk in house.folders() {
-        for (n, why) in [(1, "of the call"), (9, "the newest")] {
-            let names = ["wav", "tape"].map(|last| format!("{}.{last}", call(n)));
-            let day = disk.join("2026/10/03");
-            for name in &names {
-                fs::rename(day.join(name), house.folder.path().join(name)).unwrap();
-            }
-            assert!(!house.turn().await, "{} lacks {why}", disk.display());
-            assert!(house.alarm().unwrap().contains("尚未清除"));
-            assert_eq!(house.gone().await, 0);
-            for name in &names {
-                fs::rename(house.folder.path().join(name), day.join(name)).unwrap();
-            }
-            assert_eq!([1, 9].map(|n| house.files(call(n))), [4, 4], "no disk was touched");
-        }
-    }
-    assert!(house.turn().await);
-    assert_eq!((house.gone().await, house.alarm()), (1, None));
-}
-
-#[tokio::test]
 async fn rec_d14_what_is_destroyed_while_everything_is_read_is_no_fault_and_is_counted() {
     use crate::io::proof::verify::check_files;
     use crate::io::store::Checked;
@@ -719,26 +402,6 @@ async fn rec_d14_what_is_agreed_to_is_not_called_destroyed_before_it_is_gone() {
     house.gives_up().await;
     assert!(house.turn().await);
     assert_eq!(state().await, Some(RecordingState::Destroyed));
-}
-
-#[tokio::test]
-async fn rec_e6_what_our_call_about_it_is_held_or_flagged_for_holds_for_the_first_report_too() {
-    let rules = Rules { urgent: Some(TimeDelta::days(180)), ..RULES };
-    let house = House::with(2).await;
-    house.record_about(4, 1).await;
-    let store = &house.store;
-    store.flag(&officer(), call(4).into(), Urgency::Urgent, at(20.0)).await.unwrap();
-    let due = store.due(rules, later()).await.unwrap();
-    let class = |of| due.list.iter().find(|row| row.call == of).unwrap().class;
-    assert_eq!([1, 2, 4].map(|n| class(call(n))), [Class::Urgent, Class::Ordinary, Class::Urgent]);
-    let list = store.list_for_destruction(&officer(), rules, "x", later()).await.unwrap().unwrap();
-    house.hold(4).await;
-    let agreed = store.agree_to_destruction(&second(), list, rules, later()).await;
-    assert_eq!(agreed, Ok(Agreed::Agreed));
-    let by_hand = give_up_by_hand(&house.folder.path().join("a.db"), &call(1).to_string(), list);
-    assert!(by_hand.contains("what is held is not destroyed"), "{by_hand}");
-    assert!(house.turn().await);
-    assert_eq!([1, 2, 4].map(|n| house.files(call(n))), [4, 0, 4]);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::roll_call;
 use super::rows;
 use super::self_test;
 use super::times;
-use super::view::Mark;
+use super::view::{Chip, Mark};
 use crate::duty::entry::urgency_label;
 use crate::io::clock;
 use crate::io::status::{LineState, PartState, Status};
@@ -47,15 +47,6 @@ pub struct Open {
     pub text: &'static str,
     pub since: String,
     pub siren: bool,
-}
-
-pub struct Chip {
-    pub label: String,
-    pub text: String,
-    /// What happened last, where that is worth knowing; empty for nothing.
-    pub note: String,
-    pub title: String,
-    pub mark: Mark,
 }
 
 pub struct Alarm {

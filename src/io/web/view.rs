@@ -16,6 +16,16 @@ pub struct Mark {
     pub text: &'static str,
 }
 
+/// One word of how something stands, with its colour.
+pub struct Chip {
+    pub label: String,
+    pub text: String,
+    /// What happened last, where that is worth knowing; empty for nothing.
+    pub note: String,
+    pub title: String,
+    pub mark: Mark,
+}
+
 impl Mark {
     pub fn new(shape: &'static str, class: &'static str, text: &'static str) -> Self {
         Self { shape, class, text }
