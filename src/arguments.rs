@@ -49,6 +49,13 @@ pub enum Command {
     ///
     /// Works while the daemon runs. Exit code 1 where no call is named so.
     Trace(Trace),
+    /// Write what is said on the telephone, as WAVs with their words, into a new folder. 导出语音提示
+    ///
+    /// Somebody of the site with a clear voice says the sentences; `[prompts] folder` names the folder then.
+    Prompts {
+        /// Where to. 目标文件夹
+        folder: PathBuf,
+    },
     /// Try the escalation policy before it is needed. 紧急呈报的检查和推演
     #[command(subcommand)]
     Policy(Policy),

@@ -19,7 +19,7 @@ use dutyline::io::proof::bundle::Order;
 use dutyline::io::proof::key::SigningKey;
 use dutyline::io::proof::{PublicKey, handed, verify};
 use dutyline::io::store::{Account, Added, NewPerson, Scope, Store, wait};
-use dutyline::io::{backup, call_list, clock, rehearsal as shown, terminal};
+use dutyline::io::{backup, call_list, clock, prompts, rehearsal as shown, terminal};
 use dutyline::protocol::now::Now;
 use std::io::{IsTerminal, stderr, stdout};
 use std::path::Path;
@@ -44,6 +44,7 @@ fn main() -> ExitCode {
             runtime.block_on(dutyline::demo::run(DemoOptions { once, web_port, keep }))
         }),
         Command::CheckConfig(file) => with_config(&file, |config| judge(&file, &config, true)),
+        Command::Prompts { folder } => hand_out_prompts(&folder),
         Command::Policy(Policy::Check(file)) => {
             with_config(&file, |config| judge(&file, &config, false))
         }
@@ -94,6 +95,15 @@ fn judge(file: &ConfigFile, config: &Config, summed_up: bool) -> anyhow::Result<
     if summed_up {
         print!("{}", config.summary());
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn hand_out_prompts(folder: &Path) -> anyhow::Result<ExitCode> {
+    let count = prompts::hand_out(folder)?;
+    println!(
+        "{}: {count} 句，文字在 sentences.txt。重录后在设置文件写 [prompts] folder · sentences, their words in sentences.txt; say them anew, then set [prompts] folder",
+        folder.display()
+    );
     Ok(ExitCode::SUCCESS)
 }
 

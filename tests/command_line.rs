@@ -69,6 +69,21 @@ fn a_right_configuration_is_summed_up_without_its_secret() {
 }
 
 #[test]
+fn the_sentences_of_the_telephone_are_handed_out_and_can_be_said_by_the_site() {
+    let folder = folder_with(&format!("{RIGHT}\n[prompts]\nfolder = \"said\"\n"));
+    let done = dutyline(folder.path(), &["prompts", "said"], "");
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let words = fs::read_to_string(folder.path().join("said/sentences.txt")).expect("the words");
+    assert!(words.contains("urgent.wav\t值班室有紧急事项"), "{words}");
+    let done = dutyline(folder.path(), &["check-config", "--config", "d.toml"], "");
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert!(!text(&done.stderr).contains("prompts"), "all are there: {done:?}");
+    let done = dutyline(folder.path(), &["prompts", "said"], "");
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    assert!(text(&done.stderr).contains("sentences.txt"), "nothing is overwritten: {done:?}");
+}
+
+#[test]
 fn a_wrong_configuration_ends_every_command_with_code_2() {
     let folder = folder_with("[line]\npbx = 5\nnumbr = \"1\"\n");
     for command in [&["check-config"][..], &["run"], &["user", "add", "张三"]] {

@@ -3,14 +3,12 @@
 use super::Media;
 use super::check::{dialled, one_of, srtp};
 use super::faults::{Say, say};
+use super::prompts::can_be_said;
 use super::reader::{Reader, Section, number, text};
 use crate::duty::line_plan::{Answering, Begins, MessagePlan, Phone, QueuePlan, SilencePlan};
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::DeValue;
-
-/// Seconds of the longest greeting.
-const GREETING_MAX: usize = 60;
 
 pub struct Read {
     pub phones: Vec<Phone>,
@@ -119,42 +117,10 @@ fn phones(
     sections.into_iter().filter_map(phone).collect()
 }
 
-/// A WAV that can be said as it is: 8 kHz, 16 bit, one channel.
 fn greeting(value: &DeValue<'_>) -> Result<PathBuf, Say> {
-    let path = text(value)?;
-    let wanted = |why: &dyn std::fmt::Display| {
-        say(
-            format!(
-                "不能用作问候语（{why}）。需要 8 kHz、16 位、单声道、不超过 {GREETING_MAX} 秒的 WAV：\
-                 sox 原文件 -r 8000 -b 16 -c 1 新文件.wav"
-            ),
-            format!(
-                "cannot be said ({why}); a WAV of 8 kHz, 16 bit, one channel and at most \
-                 {GREETING_MAX} s is needed: sox IN -r 8000 -b 16 -c 1 OUT.wav"
-            ),
-        )
-    };
-    let bytes = std::fs::read(&path).map_err(|fault| wanted(&fault))?;
-    if !is_spoken_wav(&bytes) {
-        return Err(wanted(&"other format"));
-    }
-    if bytes.len() > GREETING_MAX * 16_000 + 4096 {
-        return Err(wanted(&"too long"));
-    }
-    Ok(path.into())
-}
-
-/// The format chunk comes first in every WAV that a tool writes.
-fn is_spoken_wav(bytes: &[u8]) -> bool {
-    // PCM or its extensible form, one channel, 8000 samples and 16000 bytes a second, 2 bytes a
-    // sample, 16 bits.
-    let format = bytes.get(20..36).unwrap_or_default();
-    let wanted = [1, 0, 0x40, 0x1f, 0, 0, 0x80, 0x3e, 0, 0, 2, 0, 16, 0];
-    let kind = |format: &[u8]| format.starts_with(&[1, 0]) || format.starts_with(&[0xfe, 0xff]);
-    bytes.starts_with(b"RIFF")
-        && bytes.get(8..16) == Some(b"WAVEfmt ")
-        && kind(format)
-        && format.get(2..) == Some(&wanted)
+    let path = PathBuf::from(text(value)?);
+    can_be_said(&path)?;
+    Ok(path)
 }
 
 fn size(value: u64) -> usize {

@@ -6,7 +6,7 @@ use super::registrar::network;
 use super::{Config, Environment, Measured, Media, PbxAddress, Storage, Web};
 use super::{
     answering, call_list, callers, channels, dial, heartbeat, keeping, ladders, lamp, leaders,
-    line, registrar, roll_call, self_test, witness,
+    line, prompts, registrar, roll_call, self_test, witness,
 };
 use crate::duty::line_plan::{Phone, SrtpPlan};
 use crate::protocol::places::{PLACES_MAX, Places};
@@ -68,6 +68,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         answering::fits(reader, &read, media);
     }
     let answering::Read { phones, answering, greeting } = read;
+    let prompts = prompts::own(reader, root.section("prompts"), greeting);
     let directory = (contacts.as_slice(), &callers.numbering);
     let dial = dial::plan(root.section("dial"), &phones, &roster, directory);
     let registrar = registrar::plan(reader, root);
@@ -92,7 +93,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         answering,
         dial,
         registrar,
-        greeting,
+        prompts,
         media,
         storage,
         web,

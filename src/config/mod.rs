@@ -13,6 +13,7 @@ mod ladders;
 mod lamp;
 mod leaders;
 mod line;
+mod prompts;
 mod reader;
 mod registrar;
 mod roll_call;
@@ -34,6 +35,7 @@ use crate::duty::line_plan::{Answering, Phone, SrtpPlan};
 use crate::duty::roll_call::RollCallPlan;
 use crate::duty::roster::{Role, Roster};
 use crate::protocol::places::Places;
+use crate::protocol::rtp::Prompt;
 use crate::protocol::sip::{Habits, Transport, phones};
 use faults::{Fault, Faults, say};
 use std::collections::BTreeMap;
@@ -51,8 +53,8 @@ pub struct Config {
     pub dial: DialPlan,
     /// Phones that register with the daemon itself; none: nobody may.
     pub registrar: Option<phones::Plan>,
-    /// The site's own greeting of the last resort: 8 kHz, 16 bit.
-    pub greeting: Option<PathBuf>,
+    /// What the site says in a voice of its own: 8 kHz, 16 bit, one channel.
+    pub prompts: Vec<(Prompt, PathBuf)>,
     pub media: Media,
     pub storage: Storage,
     pub web: Web,

@@ -16,9 +16,11 @@ use crate::io::status::Board;
 use crate::io::tape::{self, Tape, TapePlan};
 use crate::io::tls::Door;
 use crate::io::{listening, prompts, self_test, wav_file};
+use crate::protocol::rtp::Prompt;
 use crate::protocol::sip::{Account, Habits, Peer, Transport};
 use anyhow::Context;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::error;
@@ -56,7 +58,7 @@ pub fn start_voice(
 ) -> anyhow::Result<Voice> {
     let (media_events, from_media) = mpsc::unbounded_channel();
     let (media, feed, rtp_ports) =
-        media::start(media_plan(config), prompts::load(greeting(config)), media_events)
+        media::start(media_plan(config), prompts::load(own_prompts(config)), media_events)
             .context("cannot open the RTP ports")?;
     let media = Arc::new(media);
     let (tape_events, recordings) = mpsc::unbounded_channel();
@@ -177,14 +179,14 @@ fn line_plan(
     }
 }
 
-/// The site's own greeting; ours where its file cannot be read any more.
-fn greeting(config: &Config) -> Option<Vec<i16>> {
-    let path = config.greeting.as_ref()?;
-    match wav_file::read_file(path) {
-        Ok(channels) => channels.into_iter().next(),
+/// What the site says in its own voice; ours where a file cannot be read any more.
+fn own_prompts(config: &Config) -> Vec<(Prompt, Vec<i16>)> {
+    let read = |(prompt, path): &(Prompt, PathBuf)| match wav_file::read_file(path) {
+        Ok(channels) => Some((*prompt, channels.into_iter().next()?)),
         Err(error) => {
-            error!(file = %path.display(), %error, "message.greeting cannot be read: ours is said");
+            error!(file = %path.display(), %error, "cannot be read: the built-in voice says it");
             None
         }
-    }
+    };
+    config.prompts.iter().filter_map(read).collect()
 }

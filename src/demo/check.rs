@@ -173,7 +173,7 @@ impl Report {
         if !hears(&played.caller_heard, &played.officer_said) {
             self.wrong("the caller did not hear what the officer said".to_owned());
         }
-        let prompts = crate::io::prompts::load(None);
+        let prompts = crate::io::prompts::load(vec![]);
         let spoken = |prompt: Prompt| -> Vec<u8> {
             let samples = prompts.get(usize::from(prompt.0)).map_or(&[][..], |prompt| prompt);
             samples.iter().map(|sample| g711::encode(Codec::Pcma, *sample)).collect()

@@ -208,7 +208,7 @@ fn config(
         answering: Answering::default(),
         dial: DialPlan { allow: vec![CALLER.to_owned()], per_day: 100, ..DialPlan::default() },
         registrar: None,
-        greeting: None,
+        prompts: vec![],
         media: Media {
             listen: LOOPBACK,
             first_port: ports.block(2 * CHANNELS)?,

@@ -139,6 +139,25 @@ fn sig_12_nobody_answers_so_the_caller_leaves_a_message() {
 }
 
 #[test]
+fn what_the_site_says_in_its_own_voice_is_heard_and_recorded() {
+    let Some(mut room) = Room::open() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = wave::voice(51, 6);
+    wave::write_mono(&folder.path().join("greeting.wav"), &own);
+    let answering = format!("message_after_seconds = 1\n[prompts]\nfolder = {:?}", folder.path());
+    let phones: &[_] = &[("2001", 20)];
+    let daemon = room.daemon(&Plan { phones, answering: &answering, ..Plan::default() });
+    let mut caller = room.phone("caller", &wave::voice(52, 30));
+    let _officer = room.phone("2001", &wave::voice(53, 30));
+    caller.dial("1001");
+    caller.established();
+    talk(8);
+    caller.hangup();
+    is_heard("the greeting", &own, &caller.heard(), 5);
+    is_heard("it is on the right", &own, &daemon.recording(CALL).channels[1], 5);
+}
+
+#[test]
 fn sig_13_early_media_is_heard_both_ways_kept_and_no_answer() {
     if !have(&["kamailio"]) {
         return;

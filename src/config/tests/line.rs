@@ -1,6 +1,7 @@
 //! The line, its phones and what becomes of calls: what is read, what has a default, what is refused.
 
 use super::*;
+use crate::duty::prompts::{GREETING, URGENT};
 
 #[test]
 fn sig_20_each_leg_has_its_own_policy_of_encryption() {
@@ -221,7 +222,58 @@ fn a_greeting_must_be_a_wav_that_can_be_said() {
     std::fs::write(&path, b"RIFF nonsense").expect("written");
     assert_eq!(fields(&text), ["answering.greeting"]);
     std::fs::write(&path, include_bytes!("../../io/prompts/greeting.wav")).expect("written");
-    assert_eq!(load(&text).expect("right").config.greeting, Some(path));
+    assert_eq!(load(&text).expect("right").config.prompts, [(GREETING, path)]);
+}
+
+#[test]
+fn the_voice_of_the_site_must_be_one_that_can_be_heard_and_is_no_tone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!("{RIGHT}\n[prompts]\nfolder = \"{}\"\n", folder.path().display());
+    let put = |name: &str, samples: &[i16]| {
+        let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let mut wav = include_bytes!("../../io/prompts/urgent.wav")[..44].to_vec();
+        // A pipe does not know how much will come.
+        wav[40..44].copy_from_slice(&[0xff; 4]);
+        std::fs::write(folder.path().join(name), [wav, bytes].concat()).expect("written");
+    };
+    let said = include_bytes!("../../io/prompts/drill.wav")[44..].chunks_exact(2);
+    let said: Vec<i16> = said.map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    let why = || {
+        let faults = load(&text).expect_err("a fault");
+        assert!(faults.list.iter().all(|fault| fault.field == "prompts.folder"), "{faults}");
+        faults.to_string()
+    };
+    let tone = |hertz: &[f64], seconds: usize| -> Vec<i16> {
+        let phase =
+            |n: usize, hertz: f64| (n as f64 / 8000.0 * hertz * std::f64::consts::TAU).sin();
+        let at = |n| hertz.iter().map(|one| phase(n, *one) * 6000.0).sum::<f64>() as i16;
+        (0..8000 * seconds).map(at).collect()
+    };
+
+    put("urgent.wav", &said);
+    put("hallo.wav", &said);
+    let loaded = load(&text).expect("right");
+    assert_eq!(loaded.config.prompts, [(URGENT, folder.path().join("urgent.wav"))]);
+    let warned = loaded.warnings.to_string();
+    assert!(warned.contains("hallo.wav") && warned.contains("urgent_live"), "{warned}");
+
+    put("urgent.wav", &[3; 8000]);
+    assert!(why().contains("urgent.wav") && why().contains("几乎没有声音"), "{}", why());
+    put("urgent.wav", &[]);
+    assert!(why().contains("几乎没有声音"), "{}", why());
+    put("urgent.wav", &said.repeat(80));
+    assert!(why().contains("60"), "{}", why());
+    put("urgent.wav", &[&said[..], &tone(&[697.0, 1209.0], 1)].concat());
+    assert!(why().contains("DTMF 1"), "{}", why());
+    put(
+        "urgent.wav",
+        &[&tone(&[450.0], 1), &vec![0; 32_000], &tone(&[450.0], 1), &said[..]].concat(),
+    );
+    assert!(why().contains("Ringing"), "{}", why());
+    std::fs::write(folder.path().join("urgent.wav"), b"RIFF....WAVE").expect("written");
+    assert!(why().contains("sox"), "{}", why());
+    std::fs::remove_dir_all(folder.path()).expect("removed");
+    assert!(why().contains("读不出文件夹"), "{}", why());
 }
 
 #[test]
