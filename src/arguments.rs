@@ -81,6 +81,10 @@ pub enum Command {
     ///
     /// Every recording is read back. Exit code 1 where one is not what the log says.
     Backup(Backup),
+    /// Make the index of the search again from the log, and WAVs that are gone from their tapes. 重建索引
+    ///
+    /// Works while the daemon runs; stopped or killed, the next one goes on. Exit code 1 where something could not be made.
+    Reindex(ConfigFile),
 }
 
 #[derive(Args)]

@@ -1,5 +1,6 @@
 //! Starts and stops the parts, in order: what the telephone needs first, what may fail later.
 
+mod keepers;
 mod log;
 mod page;
 mod proof;
@@ -24,10 +25,10 @@ use crate::io::status::Board;
 use crate::io::store::Store;
 use crate::io::tape::{Backlog, Tape};
 use crate::io::{
-    channels, clock, copies, disk, escalator, gaps, heartbeat, keeping, lamp, life, listening,
-    logbook, orphans, roll_call, web,
+    channels, clock, escalator, gaps, heartbeat, lamp, life, listening, logbook, roll_call, web,
 };
 use anyhow::Context;
+use keepers::keepers;
 use log::{first_link, keep_log, open_log};
 use page::{page, serve_page};
 use std::net::SocketAddr;
@@ -230,24 +231,6 @@ fn beside(
     let (policy, roster) = (config.policy.clone(), with_desk(config));
     let stopping = stopping.clone();
     let storage = &config.storage;
-    let plan = disk::DiskPlan {
-        data: storage.data.clone(),
-        recordings: storage.recordings.clone(),
-        low_space: storage.low_space,
-        ballast: storage.ballast,
-    };
-    let watching = disk::watch(plan, board.clone());
-    let (recordings, until) = (storage.recordings.clone(), stopping.clone());
-    let sweeping = orphans::keep_sweeping(store.clone(), recordings, board.clone(), until);
-    let turns = copies::Turns::default();
-    let copying = storage.copies.clone().map(|copies| {
-        let (recordings, turns) = (storage.recordings.clone(), turns.clone());
-        let plan = copies::Plan { recordings, copies, turns };
-        copies::keep(plan, store.clone(), board.clone(), stopping.clone())
-    });
-    let (recordings, copies) = (storage.recordings.clone(), storage.copies.clone());
-    let plan = keeping::Plan { recordings, copies, turns };
-    let destroying = keeping::keep(plan, store.clone(), board.clone(), stopping.clone());
     let data = storage.data.clone();
     let living = life::keep(data, store.clone(), board.clone(), stopping.clone());
     let rolls = call_the_roll(config, readers, &stopping);
@@ -264,18 +247,15 @@ fn beside(
         finishing: finishing.clone(),
         pulse: pulse.clone(),
     };
-    let escalating = escalator::run(office, stopping);
+    let escalating = escalator::run(office, stopping.clone());
     let mut tasks = vec![
         rolls,
         tokio::spawn(escalating),
-        tokio::spawn(watching),
-        tokio::spawn(sweeping),
-        tokio::spawn(destroying),
         tokio::spawn(living),
         tokio::spawn(gaps),
         bring_recordings(config, readers, wanted),
     ];
-    tasks.extend(copying.map(tokio::spawn));
+    tasks.extend(keepers(config, readers, &stopping));
     tasks
 }
 

@@ -18,6 +18,7 @@ use dutyline::io::ladder::print;
 use dutyline::io::proof::bundle::Order;
 use dutyline::io::proof::key::SigningKey;
 use dutyline::io::proof::{PublicKey, handed, verify};
+use dutyline::io::reindex::{self, Progress};
 use dutyline::io::store::{Account, Added, NewPerson, Scope, Store, wait};
 use dutyline::io::{backup, call_list, clock, prompts, rehearsal as shown, terminal};
 use dutyline::protocol::now::Now;
@@ -28,6 +29,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
+/// How often work that takes its time says how far it is.
+const TELL: Duration = Duration::from_secs(1);
 /// Exit code for a configuration that is not right.
 const MISCONFIGURED: u8 = 2;
 
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
             Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }),
         Command::Export(wanted) => with_config(&wanted.file, |config| export(&wanted, &config)),
+        Command::Reindex(file) => with_config(&file, make_again),
     };
     done.unwrap_or_else(|fault| {
         eprintln!("{fault:#}");
@@ -212,6 +216,24 @@ fn export(wanted: &Export, config: &Config) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("{}/{}", wanted.into.display(), bundle.name))?;
     println!("{}", folder.display());
     Ok(ExitCode::SUCCESS)
+}
+
+fn make_again(config: Config) -> anyhow::Result<ExitCode> {
+    let store = open_beside(&config)?;
+    let mut shown = clock::mono();
+    let report = reindex::run(&config, &store, &mut |progress| {
+        let now = clock::mono();
+        if now.since(shown) >= TELL {
+            shown = now;
+            match progress {
+                Progress::Index(done, all) => eprintln!("{done} / {all} 条记录 · entries"),
+                Progress::Recordings(done) => eprintln!("{done} 份录音 · recordings"),
+            }
+        }
+        true
+    })?;
+    print!("{report}");
+    Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn trusted(wanted: &Verify) -> anyhow::Result<Option<PublicKey>> {

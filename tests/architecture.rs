@@ -113,6 +113,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("sdp_types", &["src/protocol/sdp.rs", "src/protocol/sdp/"]),
     ("rand_chacha", &["src/protocol/random.rs"]),
     ("hound", &["src/io/wav_file.rs"]),
+    ("flac_codec", &["src/io/flac/codec.rs"]),
     ("hickory_resolver", &["src/io/resolver.rs"]),
     ("prometheus_client", &["src/io/metrics/sheet.rs"]),
     ("ring::signature", &["src/io/proof/key.rs"]),

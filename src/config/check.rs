@@ -74,7 +74,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
     let registrar = registrar::plan(reader, root);
     let self_test = self_test::plan(reader, root);
     let heartbeat = heartbeat::heartbeat(reader, root);
-    let keeping = keeping::rules(root.section("keeping"));
+    let (keeping, flac) = keeping::rules(root.section("keeping"));
     let (line, media) = (line?, media?);
     if self_test.is_some() && line.transport == Transport::Tls {
         let fault = say(
@@ -103,6 +103,7 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         self_test,
         roll_call,
         keeping,
+        flac,
         contacts,
         callers,
         call_list,

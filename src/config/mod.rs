@@ -37,6 +37,7 @@ use crate::duty::roster::{Role, Roster};
 use crate::protocol::places::Places;
 use crate::protocol::rtp::Prompt;
 use crate::protocol::sip::{Habits, Transport, phones};
+use chrono::TimeDelta;
 use faults::{Fault, Faults, say};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -69,6 +70,8 @@ pub struct Config {
     pub roll_call: RollCallPlan,
     /// How long recordings are kept.
     pub keeping: Rules,
+    /// After how long their sound is kept as FLAC; none: never.
+    pub flac: Option<TimeDelta>,
     pub contacts: Vec<Contact>,
     pub callers: CallerRules,
     /// How the PBX writes its list of calls.

@@ -45,7 +45,7 @@ impl Config {
         let ports = format!("{} ports {}-{last}", media.listen, media.first_port);
         row("voice", format!("{ports}, {calls} calls, {} channels for leaders", media.reserved));
         row("data", self.storage.data.display().to_string());
-        row("recordings", self.storage.recordings.display().to_string());
+        row("recordings", recordings(self));
         if let Some(copies) = &self.storage.copies {
             row("copies", copies.display().to_string());
         }
@@ -78,6 +78,14 @@ impl Config {
         row("callers", format!("area code {:?}, outside prefix {prefixes:?}", site.area_code));
         row("contacts", self.contacts.len().to_string());
         out
+    }
+}
+
+fn recordings(config: &Config) -> String {
+    let folder = config.storage.recordings.display();
+    match config.flac {
+        Some(after) => format!("{folder}, as FLAC after {} days", after.num_days()),
+        None => folder.to_string(),
     }
 }
 

@@ -377,9 +377,13 @@ fn rec_d14_terms_are_a_month_at_least_and_for_ever_unless_given() {
     let given = with("ordinary_days = 180\nself_test_days = 1").expect("right").config.keeping;
     assert_eq!(given.ordinary.map(|time| time.num_days()), Some(180));
     assert_eq!((given.urgent, given.self_test.map(|time| time.num_days())), (None, Some(1)));
+    assert_eq!(load(RIGHT).expect("right").config.flac, None);
+    let flac = with("flac_days = 7").expect("right").config.flac;
+    assert_eq!(flac.map(|time| time.num_days()), Some(7));
     for (keys, field) in [
         ("ordinary_days = 29", "keeping.ordinary_days"),
         ("urgent_days = -1", "keeping.urgent_days"),
+        ("flac_days = 36501", "keeping.flac_days"),
         ("days = 100", "keeping.days"),
     ] {
         assert_eq!(with(keys).expect_err("a fault").list[0].field, field);

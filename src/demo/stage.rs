@@ -204,6 +204,7 @@ fn config(
     Ok(Config {
         line,
         keeping: Rules::default(),
+        flac: None,
         phones: vec![desk()],
         answering: Answering::default(),
         dial: DialPlan { allow: vec![CALLER.to_owned()], per_day: 100, ..DialPlan::default() },

@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// A file that is written from its start to its end.
+/// A file that is written from its start to its end; a head may be written anew.
 #[derive(Debug)]
 pub struct Durable {
     file: File,
@@ -83,6 +83,12 @@ impl Write for Durable {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+impl Seek for Durable {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
     }
 }
 

@@ -1,8 +1,8 @@
 //! How loud a recording is along its length: a view of its WAV, the same bytes each time that it is made.
 
+use super::flac::sound::Sound;
 use super::wav_file;
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ const KEPT: usize = 16 << 20;
 /// # Errors
 /// What the disk says, and where it is no recording of ours or ends too soon.
 pub fn of(path: &Path) -> io::Result<Vec<u8>> {
-    let wav = BufReader::with_capacity(256 * 1024, File::open(path)?);
+    let wav = BufReader::with_capacity(256 * 1024, Sound::open(path)?);
     Ok(wav_file::loudest(wav, STRETCH)?.into_iter().flatten().map(level).collect())
 }
 

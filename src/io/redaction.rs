@@ -2,11 +2,11 @@
 //! the log while it is; nothing is written to it.
 
 use super::durable;
+use super::flac::sound::Sound;
 use super::store::{Cut, Derived, RecordingFile, Side};
 use super::tape::files::{self, Hashing};
 use super::wav_file;
 use crate::duty::ids::CallId;
-use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
@@ -54,7 +54,7 @@ pub fn discard(copy: &Path) -> io::Result<()> {
 /// The hash of what was read, and hash and length of what was written.
 fn write(original: &Path, part: &Path, cut: Cut) -> io::Result<(String, String, u64)> {
     let mut source = Hashed {
-        inner: BufReader::with_capacity(256 * 1024, File::open(original)?),
+        inner: BufReader::with_capacity(256 * 1024, Sound::open(original)?),
         hash: Hashing::new(io::sink()),
     };
     let mut out = Hashing::new(files::create(part)?);

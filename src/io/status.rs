@@ -164,6 +164,8 @@ pub struct Board {
     voices: watch::Sender<Voices>,
     tapes: watch::Sender<BTreeMap<CallId, Progress>>,
     figures: watch::Sender<Figures>,
+    /// Who listens to which call.
+    listeners: watch::Sender<Vec<(CallId, String)>>,
     live: broadcast::Sender<Live>,
 }
 
@@ -174,6 +176,7 @@ impl Board {
             voices: watch::Sender::new(Voices::new()),
             tapes: watch::Sender::new(BTreeMap::new()),
             figures: watch::Sender::new(Figures::default()),
+            listeners: watch::Sender::new(vec![]),
             live: broadcast::Sender::new(256),
         }
     }
@@ -270,6 +273,20 @@ impl Board {
         self.figures.borrow().clone()
     }
 
+    /// Somebody listens to the call, as long as what is given back is kept.
+    pub fn listens(&self, call: CallId, name: &str) -> Listens {
+        let who = (call, name.to_owned());
+        self.listeners.send_modify(|all| all.push(who.clone()));
+        self.tell(Live::Entry { entry: call.into() });
+        Listens { board: self.clone(), who }
+    }
+
+    /// Who listens to the call now.
+    pub fn listeners(&self, call: CallId) -> Vec<String> {
+        let all = self.listeners.borrow();
+        all.iter().filter(|(of, _)| *of == call).map(|(_, name)| name.clone()).collect()
+    }
+
     pub fn tell(&self, live: Live) {
         // No page is open: nobody to tell.
         let _ = self.live.send(live);
@@ -277,6 +294,24 @@ impl Board {
 
     pub fn listen(&self) -> broadcast::Receiver<Live> {
         self.live.subscribe()
+    }
+}
+
+/// Somebody who listens to a call that goes on.
+#[derive(Debug)]
+pub struct Listens {
+    board: Board,
+    who: (CallId, String),
+}
+
+impl Drop for Listens {
+    fn drop(&mut self) {
+        self.board.listeners.send_modify(|all| {
+            if let Some(at) = all.iter().position(|one| *one == self.who) {
+                all.remove(at);
+            }
+        });
+        self.board.tell(Live::Entry { entry: self.who.0.into() });
     }
 }
 

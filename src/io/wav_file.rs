@@ -1,5 +1,6 @@
 //! WAV files; the only door to hound.
 
+use super::flac::sound::Sound;
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use std::fs::File;
 use std::io::{self, BufWriter, IntoInnerError, Read, Write};
@@ -16,7 +17,7 @@ const STEREO: WavSpec = WavSpec {
 };
 
 /// Bytes of a sample of both sides.
-const FRAME: u64 = 4;
+pub(in crate::io) const FRAME: u64 = 4;
 /// Of the head, where the lengths fit into it.
 const HEAD: u64 = 44;
 
@@ -67,7 +68,7 @@ impl<W: Write> StereoWriter<W> {
 }
 
 /// What stands before so many samples of both sides. Beyond 4 GiB, which is 37 hours, that is RF64 (EBU Tech 3306).
-fn head(samples: u64) -> Vec<u8> {
+pub(in crate::io) fn head(samples: u64) -> Vec<u8> {
     let data = samples.saturating_mul(FRAME);
     let mut head = Vec::with_capacity(80);
     match u32::try_from(data + HEAD - 8) {
@@ -147,12 +148,12 @@ pub fn read_file(path: &Path) -> io::Result<Vec<Vec<i16>>> {
     read(io::BufReader::new(File::open(path)?))
 }
 
-/// Reads at most so many samples of each channel.
+/// Reads at most so many samples of each channel of a recording, in whichever form it is kept.
 ///
 /// # Errors
 /// As [`read_file`].
 pub fn read_start(path: &Path, most: usize) -> io::Result<Vec<Vec<i16>>> {
-    take(io::BufReader::new(File::open(path)?), most)
+    take(io::BufReader::new(Sound::open(path)?), most)
 }
 
 /// The loudest sample of both sides in each stretch of so many, the last of which may be shorter; however long the
@@ -212,7 +213,10 @@ pub fn silenced(
 }
 
 /// Reads a head as we write it; how many samples of each side follow.
-fn frames(source: &mut impl Read) -> io::Result<u64> {
+///
+/// # Errors
+/// When it is no recording of ours.
+pub(in crate::io) fn frames(source: &mut impl Read) -> io::Result<u64> {
     let no = |why: &str| io::Error::new(io::ErrorKind::InvalidData, format!("no recording: {why}"));
     let mut riff = [0; 12];
     source.read_exact(&mut riff)?;

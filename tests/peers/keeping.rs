@@ -11,6 +11,7 @@ use crate::twin::{FarEnd, TrunkCaller, Voice};
 use fantoccini::key::Key;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 /// Files of recordings below, with their tapes.
@@ -21,7 +22,7 @@ fn files(folder: &Path) -> usize {
 }
 
 fn is_kept(path: &Path) -> bool {
-    path.extension().is_some_and(|last| last == "wav" || last == "tape")
+    path.extension().is_some_and(|last| last == "wav" || last == "tape" || last == "flac")
 }
 
 fn talks(room: &Room, far_end: &FarEnd, daemon: &Daemon, number: &str) {
@@ -170,4 +171,105 @@ fn rec_d14_rec_e6_rec_e3_after_their_month_two_people_destroy_what_is_not_held()
     assert!(said.contains("已由两人按清单销毁"), "{said}");
 
     redacts(&officer.beside("wang"), &daemon, &held);
+}
+
+/// With the tools that anybody has: `flac`, `ffprobe`, `soxi`.
+fn others_read(flac: &Path, seconds: f64) {
+    let run = |program: &str, arguments: &[&str]| {
+        let ran = Command::new(program).args(arguments).arg(flac).output();
+        let Ok(ran) = ran else {
+            let wanted = std::env::var_os("DUTYLINE_REQUIRE_PEERS").is_some();
+            assert!(!wanted, "{program} is not installed");
+            println!("skipped: {program} is not installed");
+            return None;
+        };
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success(), "{program}: {}", String::from_utf8_lossy(&ran.stderr));
+        Some(said.trim().to_owned())
+    };
+    run("flac", &["-t", "-s"]);
+    let format = ["-v", "error", "-of", "csv=p=0"];
+    let of = "stream=codec_name,sample_rate,channels,bits_per_raw_sample:format=duration";
+    if let Some(said) = run("ffprobe", &[&format[..], &["-show_entries", of]].concat()) {
+        let mut lines = said.lines();
+        assert_eq!(lines.next(), Some("flac,8000,2,16"), "{said}");
+        let length: f64 = lines.next().and_then(|line| line.parse().ok()).expect("a length");
+        assert!((length - seconds).abs() < 0.001, "{length} of {seconds}");
+    }
+    if let Some(said) = run("soxi", &["-D"]) {
+        let length: f64 = said.parse().expect("a length");
+        assert!((length - seconds).abs() < 0.001, "{length} of {seconds}");
+    }
+}
+
+#[test]
+fn after_its_days_a_recording_is_flac_on_both_disks_and_plays_and_is_handed_out_as_the_wav_it_was()
+{
+    let Some(room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let clock = Clock::new(room.folder.path());
+    let (library, file) = (clock.library.display().to_string(), clock.file.display().to_string());
+    let environment = [("LD_PRELOAD", library.as_str()), ("DUTYLINE_TEST_CLOCK", file.as_str())];
+    let copies = room.folder.path().join("second");
+    fs::create_dir(&copies).expect("a folder");
+    let storage = format!("copies = \"{}\"", copies.display());
+    let plan = Plan {
+        phones: &[("9200", 20)],
+        storage: &storage,
+        environment: &environment,
+        more: "[keeping]\nflac_days = 1",
+        ..Plan::default()
+    };
+    let mut daemon = room.daemon(&plan);
+    let officer = Officer::first(&mut daemon);
+    talks(&room, &far_end, &daemon, "13800130063");
+    daemon.row_is("SELECT count(*) FROM copy", "2");
+    let call = daemon.row("SELECT call FROM recording");
+    let path = daemon.recording_path(&format!("'{call}'"));
+    let wav = fs::read(&path).expect("a WAV");
+    let played = format!("/recordings/{call}");
+    assert_eq!(officer.fetches(&played), wav);
+    let wave = officer.fetches(&format!("{played}/peaks"));
+
+    clock.set(2 * DAY_MS);
+    daemon.process.kill();
+    daemon.restart(room.folder.path(), &room.ports, &plan);
+    let flac = path.with_extension("flac");
+    wait_until("the WAV to go", Duration::from_secs(90), || {
+        (daemon.try_row("SELECT 'done' FROM wav_removed").is_some() && !path.exists()).then_some(())
+    });
+    let officer = officer.beside("wang");
+    let inside = flac.strip_prefix(daemon.recordings()).expect("below").to_owned();
+    let both = [&flac, &copies.join(&inside)].map(|path| fs::read(path).expect("a FLAC"));
+    assert_eq!(both[0], both[1]);
+    assert!(
+        !copies.join(&inside).with_extension("wav").exists()
+            && flac.with_extension("tape").exists()
+    );
+    others_read(&flac, (wav.len() - 44) as f64 / 32_000.0);
+
+    assert_eq!(officer.fetches(&played), wav, "byte for byte");
+    assert_eq!(officer.fetches(&format!("{played}/peaks")), wave);
+    for (range, part) in
+        [("bytes=20001-20100", 20_001..20_101), ("bytes=-7", wav.len() - 7..wav.len())]
+    {
+        let (head, bytes) = officer.fetches_part(&played, range);
+        assert!(head.starts_with("HTTP/1.1 206"), "{head}");
+        assert_eq!(bytes, wav[part], "{range}");
+    }
+    let (code, said) = daemon.command(&["verify", "--config", "dutyline.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+    let number = daemon.row("SELECT number FROM entry");
+    let (code, said) = daemon.command(&["export", &number, "--config", "dutyline.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = daemon.command(&["verify", &number]);
+    assert_eq!(code, Some(0), "{said}");
+    let handed =
+        room.folder.path().join("dutyline").join(&number).join(format!("recordings/{call}.wav"));
+    assert_eq!(fs::read(handed).expect("handed out"), wav);
+    let (code, said) = daemon.command(&["backup", "backup", "--config", "dutyline.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(daemon.row("SELECT count(*) FROM copy"), "2");
+    let share = both[0].len() as f64 / wav.len() as f64;
+    println!("FLAC is {share:.2} of the WAV");
 }

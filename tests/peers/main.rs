@@ -38,6 +38,7 @@ mod metrics;
 mod notices;
 mod officer;
 mod outgoing;
+mod overhear;
 mod page;
 mod player_page;
 mod ports;

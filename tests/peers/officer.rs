@@ -2,9 +2,9 @@
 
 use crate::daemon::Daemon;
 use serde_json::Value;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub struct Officer {
     host: String,
@@ -67,6 +67,42 @@ impl Officer {
             String::from_utf8_lossy(&answer[..head])
         );
         answer[head + 4..].to_vec()
+    }
+
+    /// The pieces of an answer that goes on until its end, each with when it came.
+    pub fn hears(&self, path: &str) -> Vec<(Instant, Vec<u8>)> {
+        let mut stream = BufReader::new(TcpStream::connect(&self.host).expect("the page"));
+        stream.get_ref().set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        let (host, cookie) = (&self.host, &self.cookie);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n");
+        stream.get_mut().write_all(request.as_bytes()).expect("asked");
+        let mut line = String::new();
+        let mut next = |stream: &mut BufReader<TcpStream>| {
+            line.clear();
+            stream.read_line(&mut line).expect("a line");
+            line.trim_end().to_owned()
+        };
+        let status = next(&mut stream);
+        assert!(status.starts_with("HTTP/1.1 200"), "{status}");
+        while !next(&mut stream).is_empty() {}
+        let mut pieces = vec![];
+        loop {
+            let length = usize::from_str_radix(&next(&mut stream), 16).expect("a chunk");
+            let mut bytes = vec![0; length];
+            stream.read_exact(&mut bytes).expect("a chunk");
+            next(&mut stream);
+            if length == 0 {
+                return pieces;
+            }
+            pieces.push((Instant::now(), bytes));
+        }
+    }
+
+    /// The bytes of a range, with the head of the answer.
+    pub fn fetches_part(&self, path: &str, range: &str) -> (String, Vec<u8>) {
+        let answer = self.ask_raw("GET", path, &format!("Range: {range}\r\n"), "");
+        let head = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+        (String::from_utf8_lossy(&answer[..head]).into_owned(), answer[head + 4..].to_vec())
     }
 
     /// A page of it, for a browser.

@@ -155,7 +155,10 @@ pub fn digest(path: &Path) -> io::Result<String> {
 }
 
 /// What is remembered of a file that is synced is dropped, where the system does so.
-fn forget(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// Where there is no such file.
+pub fn forget(path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
     // SAFETY: the descriptor is that of the open file; it is an advice.
     let _ = unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };

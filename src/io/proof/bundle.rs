@@ -18,6 +18,7 @@ use crate::duty::ids::CallId;
 use crate::duty::proof::digests::Running;
 use crate::duty::proof::proven::Proven;
 use crate::duty::proof::{Digests, PublicKey};
+use crate::io::flac::sound::Sound;
 use crate::io::store::{Gathered, Scope, Store};
 use crate::io::store::{StoreError, Who};
 use crate::protocol::now::Now;
@@ -73,6 +74,7 @@ pub struct Part {
 
 pub enum Content {
     Bytes(Vec<u8>),
+    /// Of a WAV that is kept as FLAC: the WAV.
     File(PathBuf),
 }
 
@@ -232,9 +234,7 @@ impl Content {
         let mut file = match self {
             Self::Bytes(bytes) => return take(bytes),
             // A link may lead anywhere.
-            Self::File(path) => {
-                OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path)?
-            }
+            Self::File(path) => Sound::open_itself(path)?,
         };
         let mut buffer = vec![0; 256 * 1024];
         loop {

@@ -2,12 +2,10 @@
 
 use super::{key, witness};
 use crate::duty::proof::PublicKey;
+use crate::io::flac::sound::Sound;
 use crate::io::store::{Checked, Fault, FileOf, StoreError, given_up_since};
 use anyhow::Context;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 /// What is checked, and by what.
@@ -208,7 +206,7 @@ fn check_file(recordings: &Path, file: &FileOf) -> Result<u64, Fault> {
             "is not inside the recordings folder",
         ));
     }
-    match sha256(&recordings.join(inside)) {
+    match Sound::open(&recordings.join(inside)).and_then(Sound::digest) {
         Ok((digest, bytes)) if digest == file.sha256 => Ok(bytes),
         Ok(_) => Err(Fault::new(
             place,
@@ -220,19 +218,5 @@ fn check_file(recordings: &Path, file: &FileOf) -> Result<u64, Fault> {
             format!("录音文件读不到（{error}）"),
             format!("cannot be read: {error}"),
         )),
-    }
-}
-
-fn sha256(path: &Path) -> io::Result<(String, u64)> {
-    let (mut file, mut digest) = (File::open(path)?, Sha256::new());
-    let (mut buffer, mut bytes) = (vec![0; 1 << 20], 0);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok((hex::encode(digest.finalize()), bytes)),
-            read => {
-                digest.update(&buffer[..read]);
-                bytes += read as u64;
-            }
-        }
     }
 }

@@ -15,11 +15,12 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileKind {
+    /// Or the FLAC that is kept in its stead.
     Wav,
     Tape,
 }
 
-/// A sealed file, and whether a second copy of it was read back.
+/// A file as it is kept, and whether a second copy of it was read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedFile {
     pub call: CallId,
@@ -44,8 +45,10 @@ pub struct CheckRow {
 
 const FILES: &str = "
   SELECT f.call, f.kind, f.path, f.digest, c.call IS NOT NULL FROM (
-    SELECT call, 'wav' AS kind, wav AS path, digest, sealed_ms FROM kept_recording
-    WHERE digest IS NOT NULL AND wav <> ''
+    SELECT k.call, 'wav' AS kind, coalesce(a.path, k.wav) AS path,
+      coalesce(a.digest, k.digest) AS digest, k.sealed_ms
+    FROM kept_recording k LEFT JOIN flac a ON a.call = k.call
+    WHERE k.digest IS NOT NULL AND k.wav <> ''
     UNION ALL
     SELECT call, 'tape', tape, tape_digest, sealed_ms FROM kept_recording
     WHERE digest IS NOT NULL AND tape_digest IS NOT NULL AND tape IS NOT NULL

@@ -13,7 +13,6 @@ use crate::duty::entry::{Category, Field};
 use crate::duty::words;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 /// Places in the index for each millisecond.
 pub(super) const PLACES: i64 = 16;
 /// Older entries that are indexed by one write: a few milliseconds.
-const AT_ONCE: u32 = 50;
+pub(super) const AT_ONCE: u32 = 50;
 /// After a write that failed.
 const AGAIN: Duration = Duration::from_secs(30);
 /// Revisions whose texts of before can be found, the newest; who types on makes one with each pause.
@@ -36,7 +35,7 @@ const AROUND: usize = 32;
 const REMOVED: usize = 60_000;
 /// Why an entry is not indexed, as `to_index.failed` has it.
 const ENTRY_AT_FAULT: u8 = 1;
-const INDEX_AT_FAULT: u8 = 2;
+pub(super) const INDEX_AT_FAULT: u8 = 2;
 /// The property of an entry without a recording.
 pub(super) const NO_RECORDING: &str = "none";
 
@@ -149,26 +148,8 @@ fn beside(path: &str) -> Result<Connection> {
     Ok(own)
 }
 
-/// Where entries were not taken: they are tried again, and an index that is itself at fault is given up, to be made anew
-/// by and by. For the one daemon of the folder, before it writes.
-pub(super) fn mend(path: &Path) -> Result<()> {
-    let sql = &Connection::open(path)?;
-    schema::prepare(sql)?;
-    if !sql.prepare("SELECT 1 FROM to_index WHERE failed = ?1")?.exists([INDEX_AT_FAULT])? {
-        sql.execute("UPDATE to_index SET failed = 0 WHERE failed <> 0", [])?;
-        return Ok(());
-    }
-    let change = Transaction::new_unchecked(sql, TransactionBehavior::Immediate)?;
-    change.execute_batch(
-        "INSERT INTO search (search) VALUES ('delete-all');
-         DELETE FROM searchable;
-         DELETE FROM to_index;",
-    )?;
-    Ok(change.commit()?)
-}
-
 /// The newest that wait, and whether there may be more. Whom the index does not take alone is left out, and known to be.
-fn turn(sql: &Connection) -> Result<bool> {
+pub(super) fn turn(sql: &Connection) -> Result<bool> {
     let waiting = {
         let mut rows = sql.prepare_cached(
             "SELECT entry FROM to_index WHERE failed = 0 ORDER BY entry DESC LIMIT ?1",
@@ -336,7 +317,7 @@ fn place(sql: &Connection, entry: &str, occurred: i64) -> Result<i64> {
 }
 
 /// The newest of those that are not indexed and occurred no later, each with when it did.
-fn left(sql: &Connection, until: i64, most: u32) -> Result<Vec<(String, i64)>> {
+pub(super) fn left(sql: &Connection, until: i64, most: u32) -> Result<Vec<(String, i64)>> {
     let mut rows = sql.prepare_cached(
         "SELECT e.id, e.occurred_ms FROM entry e
          WHERE e.occurred_ms <= ?1 AND NOT EXISTS (SELECT 1 FROM searchable s WHERE s.entry = e.id)
@@ -347,7 +328,7 @@ fn left(sql: &Connection, until: i64, most: u32) -> Result<Vec<(String, i64)>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-fn note(sql: &Connection, entry: &str) -> Result<()> {
+pub(super) fn note(sql: &Connection, entry: &str) -> Result<()> {
     sql.prepare_cached("INSERT INTO to_index (entry) VALUES (?1) ON CONFLICT (entry) DO NOTHING")?
         .execute([entry])?;
     Ok(())

@@ -77,7 +77,7 @@ fn matter(call: &str) -> String {
 }
 
 /// A hold that covers it: the newest.
-fn held(call: &str) -> String {
+pub(super) fn held(call: &str) -> String {
     let matter = matter(call);
     format!(
         "({matter} SELECT max(h.id) FROM matter m CROSS JOIN hold h ON h.entry = m.entry
@@ -198,9 +198,10 @@ fn to_remove(and: &str) -> String {
     let held = held("d.call");
     format!(
         "SELECT * FROM (
-           SELECT r.call AS call, r.wav, r.tape, d.list AS list, b.call IS NOT NULL AS begun,
+           SELECT r.call AS call, coalesce(f.path, r.wav), r.tape, d.list AS list, b.call IS NOT NULL AS begun,
              {held} AS held
            FROM given_up d CROSS JOIN recording r ON r.call = d.call
+             LEFT JOIN flac f ON f.call = d.call
              LEFT JOIN gone g ON g.call = d.call
              LEFT JOIN going b ON b.call = d.call AND b.list = d.list
            WHERE g.call IS NULL {and})

@@ -23,6 +23,7 @@ mod escalations;
 mod exercises;
 mod facts;
 mod fax;
+mod flac;
 mod folder;
 mod following;
 mod gather;
@@ -42,6 +43,7 @@ mod people;
 mod placed;
 mod readers;
 mod recordings;
+mod reindex;
 mod replies;
 mod revisions;
 mod schema;
@@ -70,6 +72,7 @@ pub use escalation_views::*;
 pub use escalations::Cycle;
 pub use exercises::{Called, ExerciseRow, GAVE_WAY, TOO_LATE, Try};
 pub use facts::Applied;
+pub use flac::{AsFlac, FlacRow, ToFlac};
 pub use gather::{Extent, Gathered, Scope};
 pub use heads::HeadRow;
 pub use keeping::{
@@ -81,6 +84,7 @@ pub use notices::{Look, Matter, Outgoing};
 pub use outages::{OutageKind, OutageRow};
 pub use people::{Account, Added, NewPerson, PersonId, Who};
 pub use recordings::{Finding, Gap, KeptFiles, Key, RecordingFile, RecordingState, Sealed};
+pub use reindex::{Reindexed, reindex};
 pub use replies::{Answered, Came, Recipient};
 pub use revisions::{Change, RevisionKind};
 pub use search::{COUNTED, Hit, Hits, Query, Said};
@@ -127,7 +131,7 @@ impl Store {
     pub fn open(path: &Path, random: Random) -> Result<Self> {
         let held = folder::Held::take(path)?;
         let sql = schema::open(path)?;
-        if let Err(error) = index::mend(path) {
+        if let Err(error) = reindex::mend(path) {
             tracing::error!(%error, "the index of the search is at fault and could not be emptied");
         }
         let store = Self::open_file(path, sql, random, Some(held))?;

@@ -173,7 +173,8 @@ impl Store {
         self.read(move |sql| {
             let mut rows = sql.prepare_cached(
                 "SELECT r.call,
-                   iif(EXISTS (SELECT 1 FROM given_up d WHERE d.call = r.call), NULL, r.wav),
+                   iif(EXISTS (SELECT 1 FROM given_up d WHERE d.call = r.call), NULL,
+                     coalesce((SELECT f.path FROM flac f WHERE f.call = r.call), r.wav)),
                    iif(EXISTS (SELECT 1 FROM given_up d WHERE d.call = r.call), NULL, r.tape)
                  FROM recording r WHERE r.call > ?1 AND NOT EXISTS (SELECT 1 FROM gone g WHERE g.call = r.call)
                  ORDER BY r.call LIMIT ?2",
@@ -234,6 +235,24 @@ impl Store {
             audit::append(tx.sql, now, &actor, "recording.recall", &call.to_string(), &detail)
         })
         .await
+    }
+
+    /// Somebody begins to listen to a call that goes on, and why; or has listened for so long: that is audited.
+    pub async fn recording_overheard(
+        &self,
+        who: &Who,
+        call: CallId,
+        why: &str,
+        lasted: Option<Duration>,
+        now: Now,
+    ) -> Result<()> {
+        let actor = Actor::from(who);
+        let (action, detail) = match lasted {
+            None => ("recording.listen", why.to_owned()),
+            Some(lasted) => ("recording.listened", format!("{} s", lasted.as_secs())),
+        };
+        self.write(move |tx| audit::append(tx.sql, now, &actor, action, &call.to_string(), &detail))
+            .await
     }
 
     /// The call is over and its recording not bound yet.

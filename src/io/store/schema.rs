@@ -37,6 +37,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0025_replies.sql"),
     include_str!("migrations/0026_removing.sql"),
     include_str!("migrations/0027_derived.sql"),
+    include_str!("migrations/0028_flac.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

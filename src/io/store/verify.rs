@@ -467,6 +467,8 @@ fn files(sql: &Connection) -> Result<Vec<FileOf>> {
            WHERE tape_digest IS NOT NULL
          UNION ALL SELECT d.call, d.wav, d.digest, d.id FROM derived d
            JOIN kept_recording k ON k.call = d.call
+         UNION ALL SELECT f.call, f.path, f.digest, NULL FROM flac f
+           JOIN kept_recording k ON k.call = f.call
          ORDER BY 1, 2",
     )?;
     let rows = rows.query_map([], |row| {

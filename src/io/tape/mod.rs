@@ -3,7 +3,7 @@
 //! | thread | files |
 //! |---|---|
 //! | media | `ring` |
-//! | spill | `spill` |
+//! | spill | `spill`, `taps` |
 //! | tape | `writer`, `segments`, `ears` |
 //! | page | `recall` |
 //! | recorder | `recorder`, `recover`, `earlier`, `seal`, `render`, `presence`, `mixer`, `sounds` |
@@ -27,12 +27,15 @@ mod seal;
 mod segments;
 mod sounds;
 mod spill;
+mod taps;
 mod writer;
 
 pub use ears::{Heard, Progress};
 pub use header::boot_id;
 pub use recall::Recall;
+pub(in crate::io) use render::{Lasts, render};
 pub use ring::{TapeFeed, TapeHead, ring};
+pub use taps::Listening;
 
 use crate::io::priority;
 use crate::protocol::rtp::sound::Fault;
@@ -204,7 +207,7 @@ fn parts(plan: TapePlan, feed: TapeFeed, faults: Faults) -> (Spill, Writer, Reco
     let (seal, sealed) = channel();
     let alive = Alive::default();
     let recall = Recall::new(folder.clone(), plan.data.join("recall"));
-    let (spill, frames) = spill(feed, faults.clone(), alive.clone());
+    let (spill, frames) = spill(feed, faults.clone(), alive.clone(), recall.taps());
     let writer = Writer {
         feed: frames,
         backlog: Backlog::default(),

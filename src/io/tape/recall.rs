@@ -1,9 +1,10 @@
 //! The last seconds of a call that is still being recorded, as a WAV of their own: read from the running tape, which
-//! does not notice.
+//! does not notice. And what is said from now on.
 
 use super::record::Place;
 use super::render::{Lasts, render};
 use super::seal::excerpt;
+use super::taps::{Listening, Taps};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -23,16 +24,27 @@ pub struct Recall {
     /// For what is needed while it is made.
     scratch: PathBuf,
     last: Arc<Mutex<BTreeMap<Uuid, Place>>>,
+    taps: Taps,
 }
 
 impl Recall {
     pub fn new(folder: PathBuf, scratch: PathBuf) -> Self {
-        Self { folder, scratch, last: Arc::default() }
+        Self { folder, scratch, last: Arc::default(), taps: Taps::default() }
     }
 
     /// The tape stands so.
     pub fn set(&self, last: &BTreeMap<Uuid, Place>) {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone_from(last);
+    }
+
+    /// For who feeds those who listen.
+    pub fn taps(&self) -> Taps {
+        self.taps.clone()
+    }
+
+    /// What is said in the call from now on, as it is said.
+    pub fn listen(&self, call: Uuid) -> Listening {
+        self.taps.listen(call)
     }
 
     /// The last so many seconds of the call as a WAV; none where it is not being recorded, or nothing was said.

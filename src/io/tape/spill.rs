@@ -4,6 +4,7 @@ use super::alive::Alive;
 use super::faults::{Faults, Matter};
 use super::record::{HEAD, Head};
 use super::ring::TapeFeed;
+use super::taps::Taps;
 use crate::io::clock;
 use crate::protocol::now::Mono;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub struct Spill {
     /// Bytes that wait. Each end sees by its count whether the other is still there.
     waiting: Arc<AtomicUsize>,
     most: usize,
+    taps: Taps,
 }
 
 /// What was taken from the ring and waits for the disk.
@@ -40,12 +42,12 @@ pub struct Frames {
 #[derive(Debug)]
 pub struct Chunk(Vec<u8>);
 
-pub fn spill(feed: TapeFeed, faults: Faults, tape: Alive) -> (Spill, Frames) {
+pub fn spill(feed: TapeFeed, faults: Faults, tape: Alive, taps: Taps) -> (Spill, Frames) {
     let most = usize::from(feed.channels()) * BYTES_PER_CHANNEL;
     let (sender, chunks) = channel();
     let waiting = Arc::new(AtomicUsize::new(0));
     let frames = Frames { chunks, waiting: Arc::clone(&waiting) };
-    (Spill { feed, faults, tape, chunks: sender, waiting, most }, frames)
+    (Spill { feed, faults, tape, chunks: sender, waiting, most, taps }, frames)
 }
 
 impl Spill {
@@ -78,7 +80,9 @@ impl Spill {
             && let Some(frames) = self.feed.take()
         {
             self.waiting.fetch_add(frames.len(), Ordering::AcqRel);
-            if self.chunks.send(Chunk(frames)).is_err() {
+            let chunk = Chunk(frames);
+            self.taps.hear(chunk.frames());
+            if self.chunks.send(chunk).is_err() {
                 return false;
             }
         }

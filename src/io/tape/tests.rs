@@ -140,7 +140,12 @@ impl Voice {
 
 /// What comes out of the ring.
 pub fn spilled(feed: TapeFeed) -> (Spill, spill::Frames) {
-    spill::spill(feed, Faults::new(mpsc::unbounded_channel().0), Alive::default())
+    spill::spill(
+        feed,
+        Faults::new(mpsc::unbounded_channel().0),
+        Alive::default(),
+        Default::default(),
+    )
 }
 
 /// As soon as there is room.

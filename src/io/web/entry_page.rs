@@ -53,7 +53,9 @@ pub async fn article(
     let tape = found.row.call.as_ref().and_then(|call| shared.web.board.tape(call.id));
     let now = clock::now();
     let leader = shared.web.store.leader_now(now).await?;
-    let entry = entry_view::of(&found, &leader, &heard, tape.as_ref(), page, now.wall);
+    let mut entry = entry_view::of(&found, &leader, &heard, tape.as_ref(), page, now.wall);
+    let listeners = found.row.call.as_ref().map(|call| shared.web.board.listeners(call.id));
+    entry.listeners = listeners.unwrap_or_default();
     let unsure = found.clock_alone && !page.demo;
     Ok(Some(Article { page, entry, ladder, linked_away: true, unsure }.render()?))
 }

@@ -62,6 +62,8 @@ pub struct EntryView {
     pub voices: Vec<VoiceView>,
     pub callback: Option<CallbackView>,
     pub recording: RecordingView,
+    /// 旁听: who listens to it now.
+    pub listeners: Vec<String>,
     /// Why it may be listened to.
     pub reasons: [&'static str; 6],
     pub bookmarks: Vec<BookmarkView>,
@@ -173,6 +175,7 @@ pub fn of(
         voices: voices::all(&found.voices, heard, placed, t, now),
         callback: found.callback.as_ref().map(|one| course::callback(one, t, now)),
         recording: recorded::of(found, tape, t),
+        listeners: vec![],
         reasons: typed::reasons(t),
         derived: found.derived.iter().map(|one| derived::view(one, t)).collect(),
         bookmarks: found.bookmarks.iter().map(|one| typed::bookmark(one, now)).collect(),

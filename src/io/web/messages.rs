@@ -296,6 +296,12 @@ with_exercises! {
     recall: "回听（通话继续录音）", "Hear again (the call goes on being recorded)";
     recall_seconds: "最近 30 秒", "Last 30 s";
     recall_minutes: "最近 5 分钟", "Last 5 min";
+    listen: "旁听", "Listen";
+    listen_stop: "停止旁听", "Stop listening";
+    listen_why: "旁听理由（记入审计，值班员可见）", "Why (noted in the audit; the officer sees who listens)";
+    listen_why_needed: "请写明旁听理由。", "Say why.";
+    listen_full: "旁听的人已满，请稍后再试。", "As many as can are listening: try again in a while.";
+    listened_to: "正在旁听：", "Listening: ";
     recall_none: "该通话没有正在录音的内容", "Nothing of this call is being recorded";
     recording_gaps: "无语音包的空白", "Gaps without packets";
     recording_other_length: "录音与通话时间不符：录音 {}，通话 {}", "The recording does not fit the call: recording {}, call {}";

@@ -27,9 +27,11 @@ mod login;
 mod messages;
 mod notices;
 mod outcome;
+mod overhear;
 mod page;
 mod period;
 mod policy;
+mod ranges;
 mod recorded;
 mod recording;
 mod replies;
@@ -130,6 +132,7 @@ struct State {
     peaks: Made,
     drawing: Arc<Semaphore>,
     recalls: Semaphore,
+    listeners: Arc<Semaphore>,
     searches: Arc<Semaphore>,
     rehearsals: Arc<Semaphore>,
     streams: Arc<Semaphore>,
@@ -174,6 +177,7 @@ fn build(web: Web, closing: CancellationToken) -> Router {
         peaks: Made::default(),
         drawing: Arc::new(Semaphore::new(recording::DRAWN)),
         recalls: Semaphore::new(recording::RECALLS),
+        listeners: Arc::new(Semaphore::new(overhear::LISTENERS)),
         searches: Arc::new(Semaphore::new(search::AT_ONCE)),
         rehearsals: Arc::new(Semaphore::new(policy::AT_ONCE)),
         streams: Arc::new(Semaphore::new(events::STREAMS)),
@@ -238,6 +242,7 @@ fn routes() -> Router<Shared> {
         .route("/recordings/{call}/bookmarks", post(bookmarks::make))
         .route("/recordings/{call}/bookmarks/{bookmark}", post(bookmarks::take_back))
         .route("/recordings/{call}/recall", get(recording::recall))
+        .route("/recordings/{call}/live", get(overhear::get))
         .route("/channels/{channel}/replies", post(replies::take))
         .route("/self-test", post(self_test::ask))
         .route("/demo/call", post(demo::call))

@@ -4,12 +4,13 @@ use super::Shared;
 use super::auth::{Listener, Officer};
 use super::failure::Failure;
 use super::page::Page;
+use super::ranges;
 use crate::duty::ids::CallId;
 use crate::io::clock;
+use crate::io::flac::sound::flac_of;
 use crate::io::peaks;
 use crate::io::store::{PersonId, RecordingFile};
 use crate::protocol::now::Mono;
-use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +19,6 @@ use std::collections::BTreeMap;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tower_http::services::ServeFile;
 
 /// A playing that has been silent for so long is over: the next request is another.
 const SILENT: Duration = Duration::from_secs(1800);
@@ -144,14 +144,13 @@ async fn serve(
         shared.web.store.recording_played(&officer.who, (call, copy), &why, now).await?;
     }
     shared.plays.heard(playing, now.mono);
-    let served = ServeFile::new_with_mime(file, &"audio/wav".parse().map_err(broken)?);
-    let mut answer = served.clone().try_call(request).await.map_err(broken)?.map(Body::new);
+    let mut answer = ranges::answer(file, &found.sha256, request.headers()).await?;
     let headers = answer.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     let which = copy.map(|copy| format!("-derived-{copy}")).unwrap_or_default();
     let name = format!("inline; filename=\"{call}{which}.wav\"");
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::try_from(name).map_err(broken)?);
-    Ok(answer.into_response())
+    Ok(answer)
 }
 
 /// `GET /recordings/{call}/peaks`: how loud both sides are, for the player's wave.
@@ -187,10 +186,16 @@ pub(super) fn broken(error: impl std::fmt::Display) -> Failure {
     Failure::Broken(error.to_string())
 }
 
-/// The file, if it lies below `folder` after every link is followed.
+/// The file, if it lies below `folder` after every link is followed; a WAV that is kept as FLAC has its name still.
 pub(super) async fn below(folder: &FilePath, file: &FilePath) -> Option<PathBuf> {
     let folder = tokio::fs::canonicalize(folder).await.ok()?;
-    let file = tokio::fs::canonicalize(folder.join(file)).await.ok()?;
+    let file = match tokio::fs::canonicalize(folder.join(file)).await {
+        Ok(file) => file,
+        Err(_) => {
+            let flac = tokio::fs::canonicalize(folder.join(flac_of(file))).await.ok()?;
+            flac.with_extension("wav")
+        }
+    };
     file.starts_with(&folder).then_some(file)
 }
 

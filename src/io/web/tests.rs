@@ -5,6 +5,7 @@ mod dialling;
 mod door;
 mod escalation;
 mod keeping;
+mod overhear;
 mod period;
 mod player;
 mod policy;

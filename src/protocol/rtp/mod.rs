@@ -9,6 +9,7 @@ pub mod g711;
 pub mod g722;
 pub mod gate;
 pub mod libopus;
+pub mod live;
 pub mod mixer;
 pub mod narrow;
 pub mod packet;

@@ -5,6 +5,7 @@ import { sendLeftDrafts } from "./autosave.js";
 import { tick } from "./clock.js";
 import * as entry from "./entry.js";
 import { listen } from "./live.js";
+import "./overhear.js";
 import * as ring from "./ring.js";
 import { signIn } from "./session.js";
 import "./siren.js";

@@ -85,7 +85,8 @@ async fn a_16_a_system_administrator_neither_searches_nor_listens_and_that_is_au
     let room = Room { cookie, ..room };
     let before = room.audited().await;
     let recording = format!("/recordings/{entry}");
-    let gets = ["", "/peaks", "/recall?seconds=30"].map(|what| format!("{recording}{what}"));
+    let gets = ["", "/peaks", "/recall?seconds=30", "/live?why=x"]
+        .map(|what| format!("{recording}{what}"));
     for path in gets.iter().map(String::as_str).chain(["/search", "/search?words=138"]) {
         let answer = room.get(path).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}: {}", answer.text);
@@ -97,5 +98,5 @@ async fn a_16_a_system_administrator_neither_searches_nor_listens_and_that_is_au
         let period = "from=2026-11-26T00:00&to=2026-11-27T00:00";
         assert_eq!(room.post(&path, period).await.status, StatusCode::FORBIDDEN, "{path}");
     }
-    assert_eq!(room.audited().await, before + 9, "each time");
+    assert_eq!(room.audited().await, before + 10, "each time");
 }
