@@ -2,7 +2,7 @@
 
 use crate::protocol::rtp::Prompt;
 
-/// 值班室有紧急事项，确认请按 1，不便请按 3，重听请按星号。
+/// 值班室有紧急事项，确认请按 1，不便请按 3，重听请按星号键。
 pub const URGENT: Prompt = Prompt(0);
 /// 已确认。听录音按 2，通话按 5，口述批示按 9。 and then a pause.
 pub const CONFIRMED: Prompt = Prompt(1);
@@ -70,9 +70,9 @@ pub const NEXT: Prompt = Prompt(28);
 
 /// To the desk, by the witness: 注意，值班系统没有响应，请检查值班电话和电脑，确认请按 1。
 pub const SILENT: Prompt = Prompt(29);
-/// 演练。 before every sentence of a drill.
+/// 这是演练。 before every sentence of a drill.
 pub const DRILL: Prompt = Prompt(30);
-/// 演练，演练。值班室紧急呈报演练，确认请按 1，不便请按 3，重听请按星号。
+/// 这是演练，这是演练。值班室紧急呈报演练，确认请按 1，不便请按 3，重听请按星号键。
 pub const DRILL_URGENT: Prompt = Prompt(31);
 /// 值班室点名，不是急件，确认请按 1。
 pub const ROLL_CALL: Prompt = Prompt(32);
@@ -86,7 +86,7 @@ pub const RECORDING: Prompt = Prompt(34);
 
 /// What is said, the name of its file, and the words of the built-in voice. A site may say each in a voice of its own.
 pub const SENTENCES: [(Prompt, &str, &str); 31] = [
-    (URGENT, "urgent", "值班室有紧急事项，确认请按1，不便请按3，重听请按星号。"),
+    (URGENT, "urgent", "值班室有紧急事项，确认请按1，不便请按3，重听请按星号键。"),
     (CONFIRMED, "confirmed", "已确认。听录音按2，通话按5，口述批示按9。"),
     (WRONG_KEY, "wrong_key", "按键无效。"),
     (PLEASE_WAIT, "please_wait", "请稍候。"),
@@ -117,11 +117,11 @@ pub const SENTENCES: [(Prompt, &str, &str); 31] = [
     (ALSO, "also", "又有一件紧急事项，随后播报。"),
     (NEXT, "next", "下面是另一件紧急事项。"),
     (SILENT, "silent", "注意，值班系统没有响应，请检查值班电话和电脑，确认请按1。"),
-    (DRILL, "drill", "演练。"),
+    (DRILL, "drill", "这是演练。"),
     (
         DRILL_URGENT,
         "drill_urgent",
-        "演练，演练。值班室紧急呈报演练，确认请按1，不便请按3，重听请按星号。",
+        "这是演练，这是演练。值班室紧急呈报演练，确认请按1，不便请按3，重听请按星号键。",
     ),
     (ROLL_CALL, "roll_call", "值班室点名，不是急件，确认请按1。"),
     (CHECK_NUMBER, "check_number", "值班室核实号码，不是急件，确认请按1。"),

@@ -1,5 +1,5 @@
-//! What is said on the telephone: WAV files, built in, made by `prompts/make.sh` with espeak-ng and sox, A-law
-//! quantised; and the tones.
+//! What is said on the telephone: WAV files, built in, made by `prompts/make.sh` in the voice that `prompts/VOICE.md`
+//! names, A-law quantised; and the tones.
 
 use super::wav_file;
 use crate::duty::prompts::{BEEP, CONFIRMED, COUNT, MORE, QUEUE, RINGBACK, SELF_TEST, SENTENCES};
@@ -108,28 +108,28 @@ mod tests {
     fn every_prompt_is_there_in_its_place() {
         let prompts = load(vec![]);
         assert_eq!(prompts.len(), COUNT);
-        assert!((6.0..11.0).contains(&seconds(&prompts, URGENT)));
-        assert!((10.0..16.0).contains(&seconds(&prompts, CONFIRMED)), "with its pause");
-        assert!((10.0..16.0).contains(&seconds(&prompts, MORE)), "with its pause");
-        assert!((1.0..3.0).contains(&seconds(&prompts, WRONG_KEY)));
+        assert!((5.5..9.0).contains(&seconds(&prompts, URGENT)));
+        assert!((10.0..14.0).contains(&seconds(&prompts, CONFIRMED)), "with its pause");
+        assert!((10.0..14.0).contains(&seconds(&prompts, MORE)), "with its pause");
+        assert!((1.0..2.0).contains(&seconds(&prompts, WRONG_KEY)));
         assert!((1.0..2.0).contains(&seconds(&prompts, PLEASE_WAIT)));
-        assert!((14.0..17.0).contains(&seconds(&prompts, QUEUE)));
-        assert!((9.0..13.0).contains(&seconds(&prompts, GREETING)));
-        assert!((6.0..11.0).contains(&seconds(&prompts, URGENT_LIVE)));
-        assert!((2.0..4.0).contains(&seconds(&prompts, CANNOT_JOIN)));
+        assert!((12.0..15.0).contains(&seconds(&prompts, QUEUE)));
+        assert!((9.0..12.0).contains(&seconds(&prompts, GREETING)));
+        assert!((5.5..9.0).contains(&seconds(&prompts, URGENT_LIVE)));
+        assert!((2.0..3.5).contains(&seconds(&prompts, CANNOT_JOIN)));
         for spoken in [ENTER_PIN, WRONG_PIN, PIN_REFUSED, HANDED_ON, PASSED_ON, DICTATE, TAKEN] {
-            assert!((1.5..8.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
+            assert!((1.5..6.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
         }
-        assert!((0.5..2.0).contains(&seconds(&prompts, DRILL)));
+        assert!((1.0..2.0).contains(&seconds(&prompts, DRILL)));
         for spoken in [ROLL_CALL, CHECK_NUMBER] {
-            assert!((3.0..8.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
+            assert!((3.0..6.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
         }
         for spoken in [PIN_LATE, ALSO, NEXT] {
-            assert!((3.0..5.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
+            assert!((2.5..4.5).contains(&seconds(&prompts, spoken)), "{spoken:?}");
         }
         for spoken in [NO_RECORDING, UNREAD, INSTRUCTION, URGENT_CUT, SEVERAL, SILENT, DRILL_URGENT]
         {
-            assert!((4.0..15.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
+            assert!((3.5..11.0).contains(&seconds(&prompts, spoken)), "{spoken:?}");
         }
         assert!((seconds(&prompts, BEEP) - 0.5).abs() < 0.01);
         assert!((seconds(&prompts, RINGBACK) - 4.0).abs() < 0.01);

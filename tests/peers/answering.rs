@@ -127,15 +127,15 @@ fn sig_12_nobody_answers_so_the_caller_leaves_a_message() {
     daemon.row_is("SELECT count(*) FROM stretch WHERE kind = 'message'", "1");
     let greeting = prompt("greeting.wav");
     // The greeting, the beep, and a message of some seconds.
-    talk(greeting.len() as u64 / 8000 + 5);
+    talk(greeting.len() as u64 / 8000 + 7);
     caller.press('#');
     caller.closed();
     daemon.row_is("SELECT disposition FROM call", "message");
     daemon.row_is("SELECT state FROM callback", "open");
-    is_heard("the greeting", &greeting, &caller.heard(), 10);
+    is_heard("the greeting", &greeting, &caller.heard(), 9);
     let recorded = daemon.recording(CALL);
     is_heard("the message", &says, &recorded.channels[0], 12);
-    is_heard("the greeting is on the right", &greeting, &recorded.channels[1], 10);
+    is_heard("the greeting is on the right", &greeting, &recorded.channels[1], 9);
 }
 
 #[test]
