@@ -67,6 +67,9 @@ pub enum Command {
     /// Only reads, and works while the daemon runs. Exit code 0: everything is as it was written;
     /// 1: something is not, and is named; 2: the configuration is wrong.
     Verify(Verify),
+    /// The key that signs the log. 签名密钥
+    #[command(subcommand)]
+    Key(Key),
     /// Hand out an entry or a period with its recordings and proofs, as a folder. 导出取证包
     ///
     /// Works while the daemon runs; each time is noted in the audit. `verify FOLDER` checks it on
@@ -162,9 +165,33 @@ pub struct Verify {
     /// A folder to which signed heads were sent, besides that of the configuration. 见证文件夹
     #[arg(long)]
     pub heads: Vec<PathBuf>,
-    /// The public key, kept where this host cannot change it. 公钥（另处保存的）
+    /// The public key, kept where this host cannot change it; again for each that follows a lost one. 公钥（另处保存的）
     #[arg(long)]
-    pub key: Option<String>,
+    pub key: Vec<String>,
+    #[command(flatten)]
+    pub file: ConfigFile,
+}
+
+#[derive(Subcommand)]
+pub enum Key {
+    /// Make a new signing key: the old one signs it, and is destroyed. 更换签名密钥
+    ///
+    /// Works while the daemon runs, as the daemon's user. What was signed before stays valid. Write the new public key
+    /// down elsewhere. Cut off at any point, it is undone or finished by whoever signs next.
+    Renew(Renew),
+}
+
+#[derive(Args)]
+pub struct Renew {
+    /// Why, as it is to stand in the log. 原因
+    #[arg(long, required_if_eq("lost", "true"))]
+    pub reason: Option<String>,
+    /// The old key is lost or of no use: nobody signs for the new one. 原密钥已遗失
+    #[arg(long)]
+    pub lost: bool,
+    /// The lost key's public half, where even signing.pub is gone. 原公钥
+    #[arg(long, requires = "lost")]
+    pub old: Option<String>,
     #[command(flatten)]
     pub file: ConfigFile,
 }

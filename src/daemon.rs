@@ -156,7 +156,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let page = web::Web {
         demo: options.demo,
         self_test,
-        signer: witness.as_ref().map(|witness| Arc::clone(&witness.key)),
+        signer: witness.as_ref().map(|witness| Arc::clone(&witness.signer)),
         alive: Arc::new(move || alive.age() < ALIVE_WITHIN),
         ..page(&config, &readers, voice.tape.recall())
     };

@@ -6,8 +6,8 @@ mod arguments;
 
 use anyhow::{Context, bail};
 use arguments::{
-    Arguments, Command, ConfigFile, Demo, Export, HowUrgent, LogFormat, NewUser, Policy, Role,
-    Simulate, Trace, User, Verify,
+    Arguments, Command, ConfigFile, Demo, Export, HowUrgent, Key, LogFormat, NewUser, Policy,
+    Renew, Role, Simulate, Trace, User, Verify,
 };
 use clap::Parser;
 use dutyline::config::{Config, Environment, Heartbeat, Loaded};
@@ -16,8 +16,8 @@ use dutyline::duty::journal::Urgency;
 use dutyline::duty::rehearsal::{self, Finding, Plan, simulate};
 use dutyline::io::ladder::print;
 use dutyline::io::proof::bundle::Order;
-use dutyline::io::proof::key::SigningKey;
-use dutyline::io::proof::{PublicKey, handed, verify};
+use dutyline::io::proof::signer::Signer;
+use dutyline::io::proof::{PublicKey, handed, renewal, verify, witness};
 use dutyline::io::reindex::{self, Progress};
 use dutyline::io::store::{Account, Added, NewPerson, Scope, Store, wait};
 use dutyline::io::{backup, call_list, clock, prompts, rehearsal as shown, terminal};
@@ -25,7 +25,6 @@ use dutyline::protocol::now::Now;
 use std::io::{IsTerminal, stderr, stdout};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
@@ -73,6 +72,9 @@ fn main() -> ExitCode {
             let whole = report.faults.is_empty();
             Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }),
+        Command::Key(Key::Renew(wanted)) => {
+            with_config(&wanted.file, |config| renew(&wanted, &config))
+        }
         Command::Export(wanted) => with_config(&wanted.file, |config| export(&wanted, &config)),
         Command::Reindex(file) => with_config(&file, make_again),
     };
@@ -205,8 +207,8 @@ fn export(wanted: &Export, config: &Config) -> anyhow::Result<ExitCode> {
         (None, Some(from), Some(to)) if from < to => Scope::Period(from, to),
         _ => bail!("--from 要早于 --to · --from must be before --to"),
     };
-    let key = SigningKey::load(&config.storage.data, &wait(store.origin())?);
-    let key = Arc::new(key.context("signing.key")?);
+    let signer = Signer::new(&config.storage.data, wait(store.origin())?, store.clone());
+    let key = signer.key_now(false)?.key;
     let recordings = &config.storage.recordings;
     let (store, who, now) = (&store, None, clock::now());
     let order = Order { store, recordings, key, who, scope, now };
@@ -236,14 +238,41 @@ fn make_again(config: Config) -> anyhow::Result<ExitCode> {
     Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn trusted(wanted: &Verify) -> anyhow::Result<Option<PublicKey>> {
-    let parse = |text: &String| PublicKey::parse(text).context("--key: 不是公钥 · no public key");
-    wanted.key.as_ref().map(parse).transpose()
+fn renew(wanted: &Renew, config: &Config) -> anyhow::Result<ExitCode> {
+    renewal::be_the_owner(&config.storage.data)?;
+    let store = open_beside(config)?;
+    let renewing = renewal::Wanted {
+        data: config.storage.data.clone(),
+        folders: config.witness.folder.iter().cloned().collect(),
+        lost: wanted.lost,
+        old: wanted.old.as_deref().map(public_key).transpose()?,
+        reason: wanted.reason.as_deref().unwrap_or_default().trim().to_owned(),
+    };
+    let done = runtime()?.block_on(renewing.renew(&store))?;
+    for folder in &done.unsent {
+        eprintln!("未存到，值班服务会再送 · not sent, the daemon will again: {folder}");
+    }
+    print!("{done}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn public_key(text: &str) -> anyhow::Result<PublicKey> {
+    PublicKey::parse(text).with_context(|| format!("{text:?}: 不是公钥 · no public key"))
+}
+
+fn trusted(wanted: &Verify) -> anyhow::Result<Vec<PublicKey>> {
+    wanted.key.iter().map(|text| public_key(text)).collect()
 }
 
 fn check_folder(folder: &Path, wanted: &Verify) -> anyhow::Result<ExitCode> {
-    let found =
-        handed::check(folder, trusted(wanted)?).with_context(|| format!("{}", folder.display()))?;
+    let mut known = witness::Copies::default();
+    for heads in &wanted.heads {
+        let found = witness::copies(heads).with_context(|| format!("{}", heads.display()))?;
+        known.renewals.extend(found.renewals);
+        known.notes.extend(found.notes);
+    }
+    let found = handed::check_by(folder, &trusted(wanted)?, known)
+        .with_context(|| format!("{}", folder.display()))?;
     print!("{found}");
     Ok(if found.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -254,7 +283,7 @@ fn check(wanted: &Verify, config: &Config) -> anyhow::Result<ExitCode> {
         recordings: config.storage.recordings.clone(),
         folders: config.witness.folder.iter().cloned().collect(),
         copies: wanted.heads.clone(),
-        key: trusted(wanted)?,
+        keys: trusted(wanted)?,
     };
     let report = wanted.check()?;
     print!("{report}");

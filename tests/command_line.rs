@@ -305,3 +305,60 @@ fn a_list_of_calls_with_none_of_ours_is_refused_and_a_backup_is_noted() {
     assert_eq!(count("audit WHERE action = 'backup' AND object = 'kept'"), 1);
     drop(store);
 }
+
+#[test]
+fn rec_e7_a_key_is_renewed_on_the_command_line_and_verify_says_which_signed_what() {
+    use dutyline::io::clock;
+    use dutyline::io::proof::key::SigningKey;
+    use std::sync::Arc;
+    let storage = "[storage]\ndata = \".\"\n[witness]\nfolder = \"away\"\n[[phones]]";
+    let folder = folder_with(&RIGHT.replace("[[phones]]", storage));
+    fs::create_dir(folder.path().join("away")).expect("made");
+    let run = |arguments: &[&str]| {
+        dutyline(folder.path(), &[arguments, &["--config", "d.toml"]].concat(), "")
+    };
+    let database = folder.path().join("dutyline.db");
+    let store = dutyline::io::store::Store::open(&database, clock::random()).expect("opened");
+    let early = run(&["key", "renew"]);
+    assert_eq!(early.status.code(), Some(1), "{early:?}");
+    assert!(text(&early.stderr).contains("nothing was signed yet"), "{early:?}");
+    let origin = dutyline::io::store::wait(store.origin()).expect("named");
+    let key = Arc::new(SigningKey::load_or_make(folder.path(), &origin).expect("made"));
+    dutyline::io::store::wait(store.sign_head(Arc::clone(&key), clock::now)).expect("signed");
+    let first = key.public.to_string();
+    let exported = run(&["export", "--from", "2026-01-01T00:00", "--to", "2026-01-02T00:00"]);
+    assert_eq!(exported.status.code(), Some(0), "{exported:?}");
+    let handed = text(&exported.stdout).trim().to_owned();
+
+    let done = run(&["key", "renew", "--reason", "例行更换"]);
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let second = fs::read_to_string(folder.path().join("signing.pub")).expect("a key");
+    let second = second.trim();
+    assert!(text(&done.stdout).contains(&first) && text(&done.stdout).contains(second));
+    for given in [&[][..], &["--key", &first], &["--key", second]] {
+        let checked = run(&[&["verify"], given].concat());
+        assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+        let shown = text(&checked.stdout);
+        assert!(shown.contains("heads 1 to 3") && shown.contains("heads from 4 on"), "{shown}");
+    }
+    let verify =
+        |more: &[&str]| dutyline(folder.path(), &[&["verify", &handed], more].concat(), "");
+    let codes = [&["--key", &first][..], &["--key", second], &["--key", second, "--heads", "away"]]
+        .map(|more| verify(more).status.code());
+    assert_eq!(codes, [Some(0), Some(1), Some(0)], "what was handed out before");
+
+    fs::remove_file(folder.path().join("signing.key")).expect("lost");
+    let unsigned = run(&["export", "--from", "2026-01-01T00:00", "--to", "2026-01-03T00:00"]);
+    assert_eq!(unsigned.status.code(), Some(1));
+    assert!(text(&unsigned.stderr).contains("key renew --lost"), "{unsigned:?}");
+    assert_eq!(run(&["key", "renew", "--lost"]).status.code(), Some(2), "no reason");
+    let done = run(&["key", "renew", "--lost", "--reason", "硬盘损坏"]);
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let third = fs::read_to_string(folder.path().join("signing.pub")).expect("a key");
+    let alone = run(&["verify", "--key", third.trim()]);
+    assert_eq!(alone.status.code(), Some(0), "{alone:?}");
+    assert!(text(&alone.stdout).contains("nobody vouches for it but the witness"), "{alone:?}");
+    assert_eq!(run(&["verify", "--key", &first]).status.code(), Some(1));
+    assert_eq!(run(&["verify", "--key", &first, "--key", third.trim()]).status.code(), Some(0));
+    drop(store);
+}

@@ -2,21 +2,19 @@
 
 use crate::config::Config;
 use crate::io::clock;
-use crate::io::proof::key::SigningKey;
+use crate::io::proof::signer::Signer;
 use crate::io::proof::witness::{self, Folder, Witness};
 use crate::io::status::{Alarm, Board};
 use crate::io::store::Store;
 use anyhow::Context;
 use std::sync::Arc;
-use tracing::{error, info};
+use tracing::error;
 
-/// None, with an alarm, where there is no key.
+/// None, with an alarm, where there is no log or no folder. A key that is lost is not made anew: heads of another would
+/// look like somebody's hand.
 pub async fn witness(config: &Config, store: &Store, board: &Board) -> Option<Witness> {
     match open(config, store, board).await {
-        Ok(witness) => {
-            info!(public = %witness.key.public, "the log is signed by this key");
-            Some(witness)
-        }
+        Ok(witness) => Some(witness),
         Err(fault) => {
             error!(fault = format!("{fault:#}"), "the log is not signed");
             let alarm = Alarm {
@@ -33,14 +31,9 @@ pub async fn witness(config: &Config, store: &Store, board: &Board) -> Option<Wi
 async fn open(config: &Config, store: &Store, board: &Board) -> anyhow::Result<Witness> {
     let data = &config.storage.data;
     let origin = store.origin().await.context("the log's name")?;
-    // A key that is lost is not made anew: heads of another would look like somebody's hand.
-    let key = match store.newest_head().await.context("the newest head")? {
-        None => SigningKey::load_or_make(data, &origin),
-        Some(_) => SigningKey::load(data, &origin).and_then(|key| key.publish(data).map(|()| key)),
-    };
-    let key = key.context("signing.key")?;
+    let signer = Arc::new(Signer::new(data, origin, store.clone()));
     let own = witness::own_folder(data).context("heads")?;
     let folders = std::iter::once(own).chain(config.witness.folder.clone()).map(Folder::new);
     let folders = folders.collect::<Result<_, _>>().context("heads")?;
-    Ok(Witness { store: store.clone(), key: Arc::new(key), folders, board: board.clone() })
+    Ok(Witness { store: store.clone(), signer, folders, board: board.clone() })
 }

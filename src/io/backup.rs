@@ -2,6 +2,8 @@
 
 use crate::config::Config;
 use crate::io::copies::copy_file;
+use crate::io::proof::key::SigningKey;
+use crate::io::proof::{lock, renewal};
 use crate::io::store::{Store, wait};
 use crate::io::{clock, durable};
 use anyhow::{Context, bail};
@@ -35,6 +37,8 @@ pub fn back_up(config: &Config, store: &Store, into: &Path) -> anyhow::Result<Re
             .create(folder)
             .with_context(|| format!("{}", folder.display()))?;
     }
+    // No key is renewed meanwhile: the one that is copied is in force in the log that is.
+    let unchanged = settled(&config.storage.data, store)?;
     // Before the log: a head of what it does not have would look like an old copy put back.
     for name in ["signing.key", "signing.pub"] {
         let from = config.storage.data.join(name);
@@ -48,8 +52,10 @@ pub fn back_up(config: &Config, store: &Store, into: &Path) -> anyhow::Result<Re
         }
     }
     wait(store.back_up_to(data.join("dutyline.db"))).context("dutyline.db")?;
+    drop(unchanged);
     let copied = Store::open_beside(&data.join("dutyline.db"), clock::random())?;
     let mut report = Report::default();
+    report.faults.extend(unfit(&data, &copied)?);
     let mut after = None;
     loop {
         let files = wait(copied.sealed_files(after, PAGE))?;
@@ -73,6 +79,26 @@ pub fn back_up(config: &Config, store: &Store, into: &Path) -> anyhow::Result<Re
     let noted = store.backed_up(into.display().to_string(), detail, clock::now());
     wait(noted).context("审计 · audit")?;
     Ok(report)
+}
+
+/// With the key that is in force in its place; others may still read it.
+fn settled(data: &Path, store: &Store) -> anyhow::Result<File> {
+    let busy = "密钥正在更换，请稍后再试 · the signing key is being renewed: try again";
+    let alone = lock::alone(data).context(busy)?;
+    let log = wait(store.key_in_force())?;
+    let left = renewal::settle(data, &wait(store.origin())?, log.renewal.as_ref())?;
+    left.iter().for_each(|why| tracing::warn!(why, "an old signing key is still there"));
+    alone.lock_shared().context("signing.key")?;
+    Ok(alone)
+}
+
+/// A copy whose key does not sign its log.
+fn unfit(data: &Path, copied: &Store) -> anyhow::Result<Option<String>> {
+    let Some(id) = wait(copied.key_in_force())?.id else { return Ok(None) };
+    let key = SigningKey::load(data, &wait(copied.origin())?);
+    let fits = key.is_ok_and(|key| key.public.id() == id);
+    let why = "signing.key: 不是本日志现用的密钥，备份不能签名 · is not the key in force: the copy cannot sign";
+    Ok((!fits).then(|| why.to_owned()))
 }
 
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {

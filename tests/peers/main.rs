@@ -31,6 +31,7 @@ mod identity;
 mod idle;
 mod kamailio;
 mod keeping;
+mod keys;
 mod leader;
 mod limits;
 mod log_lost;

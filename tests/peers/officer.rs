@@ -47,6 +47,11 @@ impl Officer {
         self.ask("GET", "/strip", "HX-Request: true\r\n", "")
     }
 
+    /// As [`Officer::looks_up`]; `None` while there is no page.
+    pub fn looks_up_if_up(&self) -> Option<String> {
+        TcpStream::connect(&self.host).is_ok().then(|| self.looks_up())
+    }
+
     pub fn gives_up(&self, entry: &str) {
         let answer = self.post(&format!("/entries/{entry}/hangup"), "");
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

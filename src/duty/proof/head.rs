@@ -71,8 +71,7 @@ impl Head {
 
     /// The whole note.
     pub fn note(&self, key: &PublicKey, signature: &[u8; 64]) -> String {
-        let signed = [&key.id()[..], signature].concat();
-        format!("{}\n{SIGNED}{} {}\n", self.text(), key.origin, STANDARD.encode(signed))
+        format!("{}\n{}", self.text(), signed(key, signature))
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -101,11 +100,9 @@ impl Note {
         let (text, signed) = note.split_once(&format!("\n\n{SIGNED}"))?;
         let text = format!("{text}\n");
         let head = Head::parse(&text)?;
-        let signed = signed.strip_suffix('\n').unwrap_or(signed).strip_prefix(&head.origin)?;
-        let signed = STANDARD.decode(signed.strip_prefix(' ')?).ok()?;
-        let (key_id, signature) = signed.split_first_chunk()?;
-        let signature = signature.try_into().ok()?;
-        Some(Self { head, text, key_id: *key_id, signature })
+        let signed = signed.strip_suffix('\n').unwrap_or(signed);
+        let (key_id, signature) = signature(signed, &head.origin)?;
+        Some(Self { head, text, key_id, signature })
     }
 }
 
@@ -128,7 +125,8 @@ impl PublicKey {
         (*kind == ED25519 && id == key.hex_id()).then_some(key)
     }
 
-    fn hex_id(&self) -> String {
+    /// By which people name it.
+    pub fn hex_id(&self) -> String {
         self.id().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
@@ -138,6 +136,22 @@ impl std::fmt::Display for PublicKey {
         let key = STANDARD.encode([&[ED25519][..], &self.ed25519].concat());
         write!(out, "{}+{}+{key}", self.origin, self.hex_id())
     }
+}
+
+/// By which key, as its id, and what it made of the text.
+pub type Signature = ([u8; 4], [u8; 64]);
+
+/// The line that says so, as notes end with.
+pub(super) fn signed(key: &PublicKey, signature: &[u8; 64]) -> String {
+    let signed = [&key.id()[..], signature].concat();
+    format!("{SIGNED}{} {}\n", key.origin, STANDARD.encode(signed))
+}
+
+/// Such a line without its begin.
+pub(super) fn signature(line: &str, origin: &str) -> Option<Signature> {
+    let signed = STANDARD.decode(line.strip_prefix(origin)?.strip_prefix(' ')?).ok()?;
+    let (key_id, signature) = signed.split_first_chunk()?;
+    Some((*key_id, signature.try_into().ok()?))
 }
 
 fn digest(text: &str) -> Option<[u8; 32]> {

@@ -7,11 +7,13 @@ pub mod digests;
 pub mod head;
 pub mod item;
 pub mod proven;
+pub mod renewal;
 pub mod tree;
 
 pub use digests::Digests;
 pub use head::{Head, PublicKey};
 pub use item::{Item, Value};
+pub use renewal::{Renewal, RenewalNote};
 pub use tree::{Frontier, Path};
 
 #[cfg(test)]

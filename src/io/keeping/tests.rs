@@ -360,12 +360,14 @@ async fn rec_d14_who_reads_the_list_may_say_no_and_then_it_may_be_listed_anew() 
 #[tokio::test]
 async fn rec_d14_what_is_destroyed_while_everything_is_read_is_no_fault_and_is_counted() {
     use crate::io::proof::verify::check_files;
+    use crate::io::proof::witness::Copies;
     use crate::io::store::Checked;
     let house = House::with(2).await;
     let database = house.folder.path().join("a.db");
     let origin = house.store.origin().await.unwrap();
     let key = SigningKey::load_or_make(house.folder.path(), &origin).unwrap();
-    let early = Checked::of(&database, &key.public, &[]).unwrap();
+    let given = [key.public.clone()];
+    let early = Checked::of(&database, &given, &Copies::default()).unwrap();
     let rows = house.store.kept_files(None, 99).await.unwrap();
     assert_eq!((early.files.len(), early.destroyed, rows.len()), (4, 0, 2));
     house.hold(2).await;
@@ -382,7 +384,7 @@ async fn rec_d14_what_is_destroyed_while_everything_is_read_is_no_fault_and_is_c
     assert_eq!(orphans.rows, 1, "what nobody gave up is missed");
     let (_, faults) = check_files(own, &early.files, &database).unwrap();
     assert_eq!(faults.len(), 1, "{faults:?}");
-    assert_eq!(Checked::of(&database, &key.public, &[]).unwrap().destroyed, 1);
+    assert_eq!(Checked::of(&database, &given, &Copies::default()).unwrap().destroyed, 1);
 }
 
 #[tokio::test]

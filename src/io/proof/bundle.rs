@@ -5,6 +5,7 @@
 //!  README.txt     how to check it, in Chinese and English
 //!  manifest.json  every file with its size, SHA-256 and SM3; manifest.sig signs it
 //!  head.txt       the log's signed head          key.txt   the key that signs
+//!  keys.txt       how it followed those before it, where it is not the first
 //!  rows.jsonl     a row a line, with its item and path to the head
 //!  *.csv          entries, revisions, calls, outages: for reading
 //!  recordings/    WAV and sealed tape of each call
@@ -38,6 +39,7 @@ pub const MANIFEST: &str = "manifest.json";
 pub const SIGNATURE: &str = "manifest.sig";
 pub const HEAD: &str = "head.txt";
 pub const KEY: &str = "key.txt";
+pub const KEYS: &str = "keys.txt";
 pub const ROWS: &str = "rows.jsonl";
 
 /// What the manifest says of one file.
@@ -142,6 +144,9 @@ fn put_together(
     add("README.txt", Content::Bytes(readme(what, &key.public).into_bytes()))?;
     add(HEAD, Content::Bytes(gathered.head.note.clone().into_bytes()))?;
     add(KEY, Content::Bytes(format!("{}\n", key.public).into_bytes()))?;
+    if !gathered.renewals.is_empty() {
+        add(KEYS, Content::Bytes(gathered.renewals.concat().into_bytes()))?;
+    }
     add(ROWS, Content::Bytes(rows(&gathered.rows)?))?;
     for (name, table) in tables::all(&gathered.rows) {
         add(name, Content::Bytes(table.into_bytes()))?;
@@ -281,6 +286,7 @@ fn readme(what: &str, key: &PublicKey) -> String {
 核验（不需要联网，不需要原系统）：\r\n\
   1. 取得公钥。应从值班单位另行取得（打印件、盖章件），与 key.txt 逐字比对：\r\n\
      {key}\r\n\
+     密钥更换过的，另有 keys.txt：手上是更换前的公钥也可核验。导出后才更换的，用 --heads 给出见证文件夹，或用原公钥。\r\n\
   2. 运行：dutyline verify 本文件夹 --key 公钥\r\n\
      它检查：每个文件与 manifest.json 一致；manifest.json 的 Ed25519 签名；rows.jsonl 中每一行都在 head.txt 所签的 Merkle 树（RFC 6962，SHA-256 与 SM3）中；录音与记录中的 SHA-256 一致。\r\n\
   3. 没有 dutyline 程序时，也可用 sha256sum 核对 manifest.json 中的每个文件，用任何 Ed25519 工具核对 manifest.sig（对 manifest.json 全文的签名，Base64），head.txt 是 C2SP signed-note 格式。\r\n\
@@ -289,7 +295,7 @@ fn readme(what: &str, key: &PublicKey) -> String {
 This is evidence handed out from a duty room's log. The tables (*.csv) open in any spreadsheet, the recordings (recordings/*.wav; left the caller, right our side) in any player. What is in derived/ is no original: derived.csv names the original's SHA-256, what is silent, and why. What is in recordings/ is the originals, with nothing silenced: whoever may have the copies only must not be given this folder.\r\n\
 \r\n\
 To check it, offline and without the system it came from:\r\n\
-  1. Get the public key from the duty room by another way, on paper, and compare it with key.txt: the line above.\r\n\
+  1. Get the public key from the duty room by another way, on paper, and compare it with key.txt: the line above. Where the key was renewed, keys.txt leads to it from the one before; where it was renewed since, give the old one, or the witness's folder with --heads.\r\n\
   2. Run: dutyline verify THIS-FOLDER --key KEY\r\n\
      It checks that every file is as manifest.json says; the Ed25519 signature of manifest.json; that every row of rows.jsonl is in the Merkle tree (RFC 6962, SHA-256 and SM3) which head.txt signs; that the recordings have the SHA-256 of their rows.\r\n\
   3. Without the program: compare every file with manifest.json by sha256sum, check manifest.sig (Base64, over the whole of manifest.json) with any Ed25519 tool; head.txt is a C2SP signed note.\r\n\

@@ -2,13 +2,15 @@
 //! every row's way to the signed head. The folder is anybody's work: no link is followed, nothing
 //! outside is read, nothing is written.
 
-use super::bundle::{self, FORMAT, HEAD, KEY, Listed, MANIFEST, Manifest, ROWS, SIGNATURE};
+use super::bundle::{self, FORMAT, HEAD, KEY, KEYS, Listed, MANIFEST, Manifest, ROWS, SIGNATURE};
 use super::key;
+use super::keys::{Judged, Keys};
 use super::verify::write_fault;
+use super::witness::Copies;
 use crate::duty::proof::digests::Running;
 use crate::duty::proof::head::{LONGEST, Note};
 use crate::duty::proof::proven::Proven;
-use crate::duty::proof::{Digests, PublicKey};
+use crate::duty::proof::{Digests, PublicKey, RenewalNote};
 use crate::io::store::Fault;
 use anyhow::{Context, bail};
 use base64::Engine;
@@ -22,6 +24,7 @@ use std::path::{Component, Path};
 /// Nothing that is read whole is longer.
 const MANIFEST_MOST: u64 = 256 << 20;
 const LINE_MOST: u64 = 64 << 20;
+const KEYS_MOST: u64 = 1 << 20;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -40,6 +43,10 @@ pub struct Handed {
     pub derived: u64,
     /// Of the head: number and time.
     pub head: String,
+    /// The keys that led to this one.
+    pub keys: Keys,
+    /// Heads that were sent away, given to compare with.
+    elsewhere: Vec<Note>,
     pub faults: Vec<Fault>,
 }
 
@@ -53,6 +60,14 @@ pub fn is_one(folder: &Path) -> bool {
 /// # Errors
 /// When it is nothing that could be checked.
 pub fn check(folder: &Path, trusted: Option<PublicKey>) -> anyhow::Result<Handed> {
+    check_by(folder, &trusted.into_iter().collect::<Vec<_>>(), Copies::default())
+}
+
+/// As [`check`]; `known`: what was sent to the witness, by which the key that signed it is led to one that followed it.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_by(folder: &Path, given: &[PublicKey], known: Copies) -> anyhow::Result<Handed> {
     let text = small(&folder.join(MANIFEST), MANIFEST_MOST).context(MANIFEST)?;
     let manifest: Manifest = serde_json::from_slice(&text).context(MANIFEST)?;
     if manifest.format != FORMAT {
@@ -66,16 +81,12 @@ pub fn check(folder: &Path, trusted: Option<PublicKey>) -> anyhow::Result<Handed
     let own = PublicKey::parse(&String::from_utf8_lossy(&own)).context(KEY)?;
     let mut found = Handed {
         what: manifest.what.clone(),
-        trusted: trusted.is_some(),
+        trusted: !given.is_empty(),
         files: manifest.files.len(),
         ..Handed::default()
     };
-    let key = trusted.unwrap_or_else(|| own.clone());
-    found.key = key.to_string();
-    if own != key {
-        found.fault(KEY, "与给出的公钥不同", "is not the key that was given");
-    }
-    if !signed(folder, &key, &text) || manifest.origin != key.origin {
+    found.key(folder, &own, given, known);
+    if !signed(folder, &own, &text) || manifest.origin != own.origin {
         found.fault(
             MANIFEST,
             "签名不符：清单被改动",
@@ -84,7 +95,7 @@ pub fn check(folder: &Path, trusted: Option<PublicKey>) -> anyhow::Result<Handed
     }
     let listed = found.files(folder, &manifest.files);
     found.strangers(folder, Path::new(""), &listed);
-    let Some(head) = found.head(folder, &key) else { return Ok(found) };
+    let Some(head) = found.head(folder, &own) else { return Ok(found) };
     found.rows(folder, &head, &listed)?;
     Ok(found)
 }
@@ -141,6 +152,34 @@ impl Handed {
         self.faults.is_empty()
     }
 
+    /// By which it is checked: its own, where a key that was given leads to it.
+    fn key(&mut self, folder: &Path, own: &PublicKey, given: &[PublicKey], mut known: Copies) {
+        let here = small(&folder.join(KEYS), KEYS_MOST).unwrap_or_default();
+        known.read(&String::from_utf8_lossy(&here));
+        let mut renewals = known.renewals;
+        renewals.retain(|note| note.renewal.to.origin == own.origin);
+        // Of one text the whole note: a power cut may have left another with one signature.
+        let signed =
+            |note: &RenewalNote| !key::is_among(&note.renewal.to, &note.text, &note.signatures);
+        renewals.sort_by(|a, b| {
+            (a.renewal.number, &a.text, signed(a)).cmp(&(b.renewal.number, &b.text, signed(b)))
+        });
+        renewals.dedup_by(|a, b| a.text == b.text);
+        let of_itself = std::slice::from_ref(own);
+        let (keys, faults) = Keys::of(if given.is_empty() { of_itself } else { given }, &renewals);
+        self.faults.extend(faults);
+        self.keys = keys;
+        self.key = own.to_string();
+        if !self.keys.of_id(own.id()).is_some_and(|link| link.believed && link.key == *own) {
+            self.fault(
+                KEY,
+                "与给出的公钥不同，给出的公钥也没有为它签字。若是更换密钥之前导出的，请给出原公钥，或用 --heads 给出见证文件夹；否则是外来的，或是前一把遗失后所换",
+                "is not the key that was given, nor did that one sign for it. If it was made before the key was renewed, give the old one, or the witness's folder with --heads; else it is foreign, or follows one that was lost",
+            );
+        }
+        self.elsewhere = known.notes;
+    }
+
     /// Every file is as listed; the SHA-256 of each by its path.
     fn files(&mut self, folder: &Path, files: &[Listed]) -> BTreeMap<String, String> {
         let mut listed = BTreeMap::new();
@@ -192,6 +231,7 @@ impl Handed {
         let note = note.filter(|note| key::holds(key, note) && note.head.origin == key.origin);
         match note {
             Some(note) => {
+                self.in_force(&note);
                 let head = &note.head;
                 self.head = format!("{} · {} · {}", head.number, head.at, head.size);
                 Some(note)
@@ -200,6 +240,30 @@ impl Handed {
                 self.fault(HEAD, "不是此公钥签的", "is not signed by this key");
                 None
             }
+        }
+    }
+
+    /// A key that was renewed signs nothing any more, and a log has one head of a number.
+    fn in_force(&mut self, note: &Note) {
+        if self.keys.judge(note) == Judged::OutOfTime {
+            self.fault(
+                HEAD,
+                "签名用的密钥当时已更换：是用旧私钥仿造的",
+                "is signed by a key that had been renewed: it was forged with the old one",
+            );
+        }
+        let other = |known: &Note| {
+            let (known, head) = (&known.head, &note.head);
+            (&known.origin, known.number) == (&head.origin, head.number) && known != head
+        };
+        let known = std::mem::take(&mut self.elsewhere);
+        let genuine = |known: &&Note| self.keys.judge(known) == Judged::Fits;
+        if known.iter().filter(genuine).any(other) {
+            self.fault(
+                HEAD,
+                "见证文件夹中同一编号的签名与此不同：是仿造的",
+                "is another than the witness has under its number: it was forged",
+            );
         }
     }
 
@@ -369,8 +433,8 @@ fn digests(folder: &Path, path: &str) -> io::Result<(Digests, u64)> {
 
 impl std::fmt::Display for Handed {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { what, key, trusted, files, rows, destroyed, given_up, derived, head, faults } =
-            self;
+        let Self { what, key, trusted, files, rows, destroyed, given_up, derived, head, .. } = self;
+        let (keys, faults) = (&self.keys, &self.faults);
         let what = what.replace(|c: char| c.is_control(), "\u{fffd}");
         writeln!(out, "{what}\n公钥 · key {key}")?;
         if !trusted {
@@ -379,6 +443,7 @@ impl std::fmt::Display for Handed {
                 "！公钥取自文件夹本身，请与值班单位另行给出的比对，或用 --key 给出 · the key is the folder's own: compare it with the one the duty room gives, or give that with --key"
             )?;
         }
+        keys.write(out)?;
         writeln!(out, "文件 {files}，行 {rows}，签名 {head} · {files} files, {rows} rows")?;
         if *derived > 0 {
             writeln!(

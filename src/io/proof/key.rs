@@ -2,7 +2,7 @@
 //! only door to ring.
 
 use crate::duty::proof::PublicKey;
-use crate::duty::proof::head::Note;
+use crate::duty::proof::head::{Note, Signature};
 use crate::io::clock;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 pub struct SigningKey {
     pub public: PublicKey,
     pair: Ed25519KeyPair,
+    /// As its file has it.
+    text: String,
 }
-
-const MISSING: &str = "签名密钥不在：请从备份恢复 signing.key，恢复前不签名也不能导出 · there is no signing key: restore signing.key from a backup; nothing is signed or handed out before";
 
 impl SigningKey {
     /// Reads the key of this data folder.
@@ -26,13 +26,26 @@ impl SigningKey {
     /// # Errors
     /// When it is not there, cannot be read, or is no key.
     pub fn load(data: &Path, origin: &str) -> io::Result<Self> {
-        match fs::read_to_string(secret_path(data)) {
-            Ok(text) => Self::of(&text, origin),
-            Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
-                Err(io::Error::new(fault.kind(), MISSING))
-            }
-            Err(fault) => Err(fault),
-        }
+        Self::read(&secret_path(data), origin)
+    }
+
+    /// Reads a file like this one.
+    ///
+    /// # Errors
+    /// When it is not there, cannot be read, or is no key.
+    pub fn read(path: &Path, origin: &str) -> io::Result<Self> {
+        Self::of(&fs::read_to_string(path)?, origin)
+    }
+
+    /// Makes a key, in a file of its own.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn make(data: &Path, path: &Path, origin: &str) -> io::Result<Self> {
+        let seed: [u8; 32] = clock::random().bytes();
+        let text = format!("{}\n", STANDARD.encode(seed));
+        write_new(data, path, text.as_bytes(), 0o600)?;
+        Self::of(&text, origin)
     }
 
     /// Reads the key of this data folder, or makes it: for a log that was never signed.
@@ -43,10 +56,7 @@ impl SigningKey {
         let path = secret_path(data);
         let key = match Self::load(data, origin) {
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
-                let seed: [u8; 32] = clock::random().bytes();
-                let text = format!("{}\n", STANDARD.encode(seed));
-                write_new(data, &path, text.as_bytes(), 0o600)?;
-                let key = Self::of(&text, origin)?;
+                let key = Self::make(data, &path, origin)?;
                 tracing::info!(public = %key.public, "a key to sign the log's heads was made");
                 key
             }
@@ -72,12 +82,26 @@ impl SigningKey {
         Ok(())
     }
 
+    pub fn is_missing(&self, data: &Path) -> bool {
+        let there = secret_path(data).symlink_metadata();
+        there.is_err_and(|fault| fault.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Its file, where it is gone.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_back(&self, data: &Path) -> io::Result<()> {
+        write_new(data, &secret_path(data), self.text.as_bytes(), 0o600)
+    }
+
     fn of(text: &str, origin: &str) -> io::Result<Self> {
         let broken = || io::Error::new(io::ErrorKind::InvalidData, "this is no signing key");
         let seed = STANDARD.decode(text.trim()).map_err(|_| broken())?;
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| broken())?;
         let ed25519 = pair.public_key().as_ref().try_into().map_err(|_| broken())?;
-        Ok(Self { public: PublicKey { origin: origin.to_owned(), ed25519 }, pair })
+        let public = PublicKey { origin: origin.to_owned(), ed25519 };
+        Ok(Self { public, pair, text: text.to_owned() })
     }
 
     pub fn sign(&self, text: &[u8]) -> [u8; 64] {
@@ -111,6 +135,13 @@ fn write_new(folder: &Path, path: &Path, content: &[u8], mode: u32) -> io::Resul
 /// Whether this key signed these bytes.
 pub fn signed_by(key: &PublicKey, text: &[u8], signature: &[u8]) -> bool {
     UnparsedPublicKey::new(&ED25519, &key.ed25519).verify(text, signature).is_ok()
+}
+
+/// Whether one of these signatures is this key's.
+pub fn is_among(key: &PublicKey, text: &str, signatures: &[Signature]) -> bool {
+    signatures
+        .iter()
+        .any(|(id, signature)| *id == key.id() && signed_by(key, text.as_bytes(), signature))
 }
 
 /// Whether this key signed the note.

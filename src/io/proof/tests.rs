@@ -1,8 +1,10 @@
 //! A log with calls, recordings and heads; then somebody's hand in it, and whether it is named.
 
 mod handing_out;
+mod renewing;
 
 use super::key::{self, SigningKey};
+use super::signer::Signer;
 use super::verify::{Report, Wanted};
 use super::witness::{self, Folder, Witness};
 use crate::duty::entry::Field;
@@ -50,7 +52,7 @@ impl Log {
     fn witness(&self, store: &Store, key: SigningKey) -> Witness {
         Witness {
             store: store.clone(),
-            key: Arc::new(key),
+            signer: Arc::new(Signer::given(store.clone(), key)),
             folders: ["data/heads", "witness"]
                 .map(|name| Folder::new(self.path(name)).unwrap())
                 .to_vec(),
@@ -58,7 +60,7 @@ impl Log {
         }
     }
 
-    async fn sign(&self, store: &Store) -> crate::io::store::Result<()> {
+    async fn sign(&self, store: &Store) -> Result<(), witness::Unsigned> {
         let origin = store.origin().await?;
         let key = SigningKey::load_or_make(&self.path("data"), &origin).unwrap();
         self.witness(store, key).sign().await.map(drop)
@@ -71,7 +73,7 @@ impl Log {
             recordings: self.path("recordings"),
             folders: vec![self.path("witness")],
             copies: vec![],
-            key,
+            keys: key.into_iter().collect(),
         };
         wanted.check().unwrap()
     }

@@ -1,6 +1,8 @@
 //! Checks a log where it stands: the database, the heads that were sent off, the recordings.
 
-use super::{key, witness};
+use super::key;
+use super::keys::Judged;
+use super::witness::{self, Copies};
 use crate::duty::proof::PublicKey;
 use crate::io::flac::sound::Sound;
 use crate::io::store::{Checked, Fault, FileOf, StoreError, given_up_since};
@@ -19,7 +21,7 @@ pub struct Wanted {
     /// Copies of such folders, from whenever.
     pub copies: Vec<PathBuf>,
     /// From a place that the host does not reach; the one beside the database unless given.
-    pub key: Option<PublicKey>,
+    pub keys: Vec<PublicKey>,
 }
 
 /// Heads that may be missing at the end of a folder: it was out of reach for a while.
@@ -41,21 +43,23 @@ impl Wanted {
     /// When there is nothing that could be checked.
     pub fn check(&self) -> anyhow::Result<Report> {
         let mut faults = vec![];
-        let key = match &self.key {
-            Some(key) => key.clone(),
-            None => own_key(&self.data)?,
+        let given = match &self.keys[..] {
+            [] => vec![own_key(&self.data)?],
+            given => given.to_vec(),
         };
-        let (mut notes, mut reached) = (vec![], vec![]);
+        let (mut all, mut reached, mut away) = (Copies::default(), vec![], vec![]);
         let own = self.data.join("heads");
         let current = std::iter::once(&own).chain(&self.folders).map(|folder| (folder, BEHIND));
         for (folder, behind) in current.chain(self.copies.iter().map(|copy| (copy, u64::MAX))) {
             let place = folder.display().to_string();
             match witness::copies(folder) {
                 Ok(found) => {
-                    let held = found.notes.iter().filter(|note| key::holds(&key, note));
-                    let newest = held.map(|note| note.head.number).max();
-                    reached.push((place.clone(), behind, newest));
-                    notes.extend(found.notes);
+                    if *folder != own {
+                        away.extend(found.renewals.iter().map(|note| note.text.clone()));
+                    }
+                    reached.push((place.clone(), behind, found.notes.clone()));
+                    all.notes.extend(found.notes);
+                    all.renewals.extend(found.renewals);
                     faults.extend(found.torn.into_iter().map(|file| torn(&place, &file)));
                 }
                 Err(error) => faults.push(Fault::new(
@@ -65,14 +69,22 @@ impl Wanted {
                 )),
             }
         }
-        let copies = notes.len();
-        notes.sort_by(|a, b| (a.head.number, &a.text).cmp(&(b.head.number, &b.text)));
-        notes.dedup();
+        let copies = all.notes.len();
+        all.notes.sort_by(|a, b| (a.head.number, &a.text).cmp(&(b.head.number, &b.text)));
+        all.notes.dedup();
         let database = self.data.join("dutyline.db");
-        let mut checked = Checked::of(&database, &key, &notes)
+        let mut checked = Checked::of(&database, &given, &all)
             .with_context(|| format!("{}", database.display()))?;
-        let log = checked.newest;
-        faults.extend(reached.into_iter().filter_map(|(place, behind, newest)| {
+        let (log, elsewhere) =
+            (checked.newest, !self.folders.is_empty() || !self.copies.is_empty());
+        let alone = checked.keys.links.iter().filter(|link| elsewhere && link.is_alone());
+        faults.extend(alone.filter_map(|link| {
+            let note = link.note.as_ref().filter(|note| !away.contains(&note.text))?;
+            Some(unwitnessed(note.renewal.number))
+        }));
+        faults.extend(reached.into_iter().filter_map(|(place, behind, notes)| {
+            let held = notes.iter().filter(|note| checked.keys.judge(note) == Judged::Fits);
+            let newest = held.map(|note| note.head.number).max();
             let late = log.saturating_sub(newest.unwrap_or(0)) > behind;
             (log > 0 && (late || newest.is_none())).then(|| fell_behind(place, newest, log))
         }));
@@ -81,14 +93,15 @@ impl Wanted {
             .with_context(|| format!("{}", database.display()))?;
         faults.extend(altered);
         checked.faults = faults;
-        let trusted = self.key.is_some();
-        Ok(Report { checked, key: key.to_string(), trusted, copies, bytes })
+        let trusted = !self.keys.is_empty();
+        let key = given.iter().map(PublicKey::to_string).collect::<Vec<_>>().join(" ");
+        Ok(Report { checked, key, trusted, copies, bytes })
     }
 }
 
 impl std::fmt::Display for Report {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Checked { origin, items, rows, heads, faults, more, files, destroyed, .. } =
+        let Checked { origin, items, rows, heads, keys, faults, more, files, destroyed, .. } =
             &self.checked;
         writeln!(out, "{origin}")?;
         writeln!(out, "公钥 · key: {}", self.key)?;
@@ -98,6 +111,7 @@ impl std::fmt::Display for Report {
                 "用的是本机上的公钥，本机的人可以换掉它；用 --key 给出另存的公钥才可靠 · the key on this host was believed, and whoever holds the host can replace it: give the one written down elsewhere with --key"
             )?;
         }
+        keys.write(out)?;
         writeln!(
             out,
             "条目 {items}，行 {rows}，签名 {heads}（存出 {}），录音文件 {} · {items} items, {rows} rows, {heads} heads ({} sent off), {} files",
@@ -143,6 +157,14 @@ fn own_key(data: &Path) -> anyhow::Result<PublicKey> {
     })?;
     PublicKey::parse(&text)
         .with_context(|| format!("{}: 不是公钥 · is no public key", path.display()))
+}
+
+fn unwitnessed(renewal: u64) -> Fault {
+    Fault::new(
+        format!("key_renewal [{renewal}]"),
+        "前一把密钥遗失后换的密钥，见证文件夹里没有存件：无人担保",
+        "follows a key that was lost, and the witness has nothing of it: nobody vouches for it",
+    )
 }
 
 fn fell_behind(place: String, newest: Option<u64>, log: u64) -> Fault {

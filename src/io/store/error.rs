@@ -26,6 +26,8 @@ pub enum StoreError {
     TooLong,
     #[error("the log has been closed")]
     Closed,
+    #[error("the signing key has been renewed")]
+    KeyRenewed,
     /// A row that must be there is not, a constraint was broken: our mistake.
     #[error("the log refused a write: {0}")]
     Bug(String),
@@ -42,6 +44,7 @@ impl StoreError {
             | Self::Held { .. }
             | Self::TooLong
             | Self::Closed
+            | Self::KeyRenewed
             | Self::Bug(_) => false,
         }
     }
@@ -78,6 +81,9 @@ impl StoreError {
                 ("查询过宽，请增加条件或缩小日期范围", "ask for less: more words, fewer days")
             }
             Self::Closed => ("服务正在停止", "the service is stopping"),
+            Self::KeyRenewed => {
+                ("签名密钥刚更换，请再试一次", "the key was just renewed: try again")
+            }
             Self::Bug(_) => ("程序错误，请联系维护人员", "a fault of the program: report it"),
         };
         (zh.to_owned(), en.to_owned())

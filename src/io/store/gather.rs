@@ -6,7 +6,7 @@ use super::error::{Result, StoreError};
 use super::heads::HeadRow;
 use super::outages::BETWEEN;
 use super::text::{Id, Ms, Whole, count, json, ms};
-use super::{FileOf, PersonId, Store, Who};
+use super::{FileOf, PersonId, Store, Who, keys};
 use crate::duty::ids::EntryId;
 use crate::duty::proof::proven::{Cell, Proven};
 use crate::duty::proof::{Digests, Frontier};
@@ -39,6 +39,8 @@ pub struct Gathered {
     pub rows: Vec<Proven>,
     pub files: Vec<FileOf>,
     pub head: HeadRow,
+    /// The notes by which one key followed another, in their order.
+    pub renewals: Vec<String>,
 }
 
 /// How much there is of it.
@@ -165,7 +167,8 @@ fn collect(sql: &Connection, scope: Scope, head: HeadRow) -> Result<Option<Gathe
         proven.push(newest.prove(name, row, path));
     }
     proven.sort_by_key(|row| row.seq);
-    Ok(Some(Gathered { entries, rows: proven, files, head }))
+    let renewals = keys::notes(sql)?;
+    Ok(Some(Gathered { entries, rows: proven, files, head, renewals }))
 }
 
 fn entries(sql: &Connection, scope: Scope) -> Result<Vec<EntryId>> {

@@ -3,7 +3,7 @@
 use super::chain::digests;
 use super::error::{Result, StoreError};
 use super::text::{Ms, Whole, count, ms};
-use super::{Store, chain};
+use super::{Store, chain, keys};
 use crate::duty::proof::{Frontier, Head};
 use crate::io::proof::key::SigningKey;
 use crate::protocol::now::Now;
@@ -53,6 +53,7 @@ fn kept(sql: &Connection) -> Result<Frontier> {
 }
 
 fn sign(sql: &Connection, key: &SigningKey, mut tree: Frontier, now: Now) -> Result<HeadRow> {
+    keys::signs(sql, &key.public)?;
     while grow(sql, &mut tree)? {}
     let Whole(number) =
         sql.query_row("SELECT coalesce(max(number), 0) + 1 FROM head", [], |row| row.get(0))?;

@@ -33,6 +33,7 @@ mod index;
 mod instructions;
 mod interrupted;
 mod keeping;
+mod keys;
 mod ladders;
 mod notice_views;
 mod notices;
@@ -78,6 +79,7 @@ pub use heads::HeadRow;
 pub use keeping::{
     Agreed, Doomed, Due, DueRow, Fate, Held, HoldRow, ItemRow, ItemState, ListRow, Word,
 };
+pub use keys::{InForce, Renewing};
 pub use ladders::{LadderOf, Rung, RungWhat};
 pub use notice_views::{NoticeRow, NoticeTry};
 pub use notices::{Look, Matter, Outgoing};

@@ -38,6 +38,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0026_removing.sql"),
     include_str!("migrations/0027_derived.sql"),
     include_str!("migrations/0028_flac.sql"),
+    include_str!("migrations/0029_keys.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

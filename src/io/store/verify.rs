@@ -1,15 +1,16 @@
 //! Checks the whole log against its chain, reading only: every item, every row, every signed head;
 //! names what does not fit.
 
+mod heads;
 mod rules;
 
 use super::chain::{self, digests};
 use super::error::{Result, StoreError};
-use super::heads;
+use super::heads as signed;
 use super::text::{Whole, count, from_json};
-use crate::duty::proof::head::Note;
 use crate::duty::proof::{Digests, Frontier, Item, PublicKey, item};
-use crate::io::proof::key;
+use crate::io::proof::keys::Keys;
+use crate::io::proof::witness::Copies;
 use rules::Rules;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use sha2::{Digest, Sha256};
@@ -55,6 +56,8 @@ pub struct Checked {
     pub heads: u64,
     /// The newest head's number.
     pub newest: u64,
+    /// By which the heads are signed.
+    pub keys: Keys,
     pub faults: Vec<Fault>,
     /// Faults beyond those in `faults`.
     pub more: u64,
@@ -69,7 +72,8 @@ type Newest = HashMap<[u8; 16], u64>;
 
 struct Check<'a> {
     sql: &'a Connection,
-    key: &'a PublicKey,
+    /// Who is believed.
+    given: &'a [PublicKey],
     found: Checked,
     rules: Rules,
 }
@@ -86,11 +90,11 @@ impl Checked {
     ///
     /// # Errors
     /// When it cannot be read at all.
-    pub fn of(database: &Path, key: &PublicKey, copies: &[Note]) -> Result<Self> {
+    pub fn of(database: &Path, given: &[PublicKey], copies: &Copies) -> Result<Self> {
         let connection = open(database)?;
         connection.execute_batch("BEGIN")?;
         let mut check =
-            Check { sql: &connection, key, found: Self::default(), rules: Rules::default() };
+            Check { sql: &connection, given, found: Self::default(), rules: Rules::default() };
         match check.all(copies) {
             Ok(()) => {}
             Err(error @ (StoreError::Damaged(_) | StoreError::Bug(_))) => {
@@ -120,12 +124,13 @@ fn open(database: &Path) -> Result<Connection> {
 }
 
 impl Check<'_> {
-    fn all(&mut self, copies: &[Note]) -> Result<()> {
+    fn all(&mut self, copies: &Copies) -> Result<()> {
         self.pages()?;
         self.protections()?;
-        self.found.origin = heads::origin(self.sql)?;
+        self.found.origin = signed::origin(self.sql)?;
+        self.keys(copies)?;
         let mut marks = self.heads()?;
-        self.copies(copies, &mut marks)?;
+        self.copies(&copies.notes, &mut marks)?;
         marks.sort_by_key(|mark| mark.size);
         let newest = self.items(&marks)?;
         self.rows(newest)?;
@@ -151,124 +156,6 @@ impl Check<'_> {
         for line in said.into_iter().filter(|line| line != "ok") {
             let zh = format!("数据库页损坏：{line}");
             self.fault(Fault::new("database", zh, format!("a page is damaged: {line}")));
-        }
-        Ok(())
-    }
-
-    /// The heads in the log; each is a root that the tree must have had.
-    fn heads(&mut self) -> Result<Vec<Mark>> {
-        let mut marks = vec![];
-        let rows = heads::rows(self.sql)?;
-        self.found.heads = rows.len() as u64;
-        self.found.newest = rows.last().map_or(0, |row| row.number);
-        let (mut expected, mut before): (u64, Option<Note>) = (1, None);
-        for row in rows {
-            let place = format!("head {}", row.number);
-            if row.number != expected {
-                self.fault(Fault::new(
-                    format!("head {expected}"),
-                    "签名记录缺号，被删除",
-                    "is missing: it was taken out",
-                ));
-            }
-            expected = row.number + 1;
-            let note = Note::parse(&row.note).filter(|note| {
-                let head = &note.head;
-                (head.number, head.size, head.at) == (row.number, row.size, row.at)
-                    && head.origin == self.found.origin
-                    && key::holds(self.key, note)
-            });
-            let Some(note) = note else {
-                self.fault(Fault::new(
-                    place,
-                    "签名记录被改动，签名不符",
-                    "was altered: its signature does not fit",
-                ));
-                continue;
-            };
-            if let Some(before) = &before {
-                self.order(before, &note, &place)?;
-            }
-            marks.push(Mark { size: row.size, root: note.head.root, place });
-            before = Some(note);
-        }
-        Ok(marks)
-    }
-
-    /// Later heads are not smaller, and not earlier unless the clock is known to have been set back.
-    fn order(&mut self, before: &Note, note: &Note, place: &str) -> Result<()> {
-        if note.head.size < before.head.size {
-            self.fault(Fault::new(
-                place,
-                "比前一个签名的条目还少",
-                "has fewer items than the one before",
-            ));
-        }
-        if note.head.at >= before.head.at {
-            return Ok(());
-        }
-        let known = self
-            .sql
-            .prepare(
-                "SELECT 1 FROM outage WHERE kind = 'clock' AND from_ms > to_ms AND to_ms <= ?1",
-            )?
-            .exists([note.head.at.timestamp_millis()])?;
-        if !known {
-            self.fault(Fault::new(
-                place,
-                "签名时间早于前一个，而没有时钟被拨回的记录",
-                "is earlier than the one before, and no row says that the clock was set back",
-            ));
-        }
-        Ok(())
-    }
-
-    /// What was sent away says the same as what is here.
-    fn copies(&mut self, copies: &[Note], marks: &mut Vec<Mark>) -> Result<()> {
-        let here: BTreeMap<u64, String> =
-            heads::rows(self.sql)?.into_iter().map(|row| (row.number, row.note)).collect();
-        let items = chain::last(self.sql)?.map_or(0, |(seq, _)| seq + 1);
-        for copy in copies {
-            let head = &copy.head;
-            let place = format!("copy of head {} ({} items, {})", head.number, head.size, head.at);
-            if head.origin != self.found.origin {
-                self.fault(Fault::new(
-                    place,
-                    format!("是另一个日志 {} 的签名：数据库被换掉或重新开始过", head.origin),
-                    format!("is of another log, {}: the database was replaced", head.origin),
-                ));
-                continue;
-            }
-            if !key::holds(self.key, copy) {
-                self.fault(Fault::new(
-                    place,
-                    "签名不符，副本被改动或密钥不同",
-                    "was altered or signed by another key",
-                ));
-                continue;
-            }
-            let same = here.get(&head.number).and_then(|note| Note::parse(note));
-            if same.as_ref().is_none_or(|here| here.text != copy.text) {
-                let (zh, en) = match head.size > items {
-                    true => (
-                        format!(
-                            "数据库只有 {items} 条，比当时已签名的少：末尾被删，或恢复成了旧库"
-                        ),
-                        format!(
-                            "the database has {items} items only: its end was cut off, or an old copy was restored"
-                        ),
-                    ),
-                    false => (
-                        "数据库中没有这个签名：被删除，或恢复过旧库".to_owned(),
-                        "is not in the database: it was taken out, or an old copy was restored"
-                            .to_owned(),
-                    ),
-                };
-                self.fault(Fault::new(place.clone(), zh, en));
-            }
-            if head.size <= items {
-                marks.push(Mark { size: head.size, root: head.root, place });
-            }
         }
         Ok(())
     }

@@ -68,10 +68,17 @@ async fn hand_out(
     if extent.entries > ENTRIES_MOST || extent.bytes > BYTES_MOST {
         return Err(too_large());
     }
+    let signer = shared.web.signer.clone().ok_or_else(unsigned)?;
+    let ready = signer.key(false).await.map_err(|fault| {
+        let told = fault.told().map(|told| page.pick(told));
+        let why = told.unwrap_or_else(|| fault.to_string());
+        let why = format!("{}{why}", page.t.export_failed);
+        Failure::Refused(StatusCode::SERVICE_UNAVAILABLE, why)
+    })?;
     let order = Order {
         store: &shared.web.store,
         recordings: &shared.web.recordings,
-        key: shared.web.signer.clone().ok_or_else(unsigned)?,
+        key: ready.key,
         who: Some(&officer.who),
         scope,
         now: clock::now(),

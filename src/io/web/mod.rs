@@ -51,7 +51,7 @@ pub use policy::InForce;
 
 use super::channels::Replies;
 use super::peaks::Made;
-use super::proof::key::SigningKey;
+use super::proof::signer::Signer;
 use super::status::Board;
 use super::store::Store;
 use super::tape::Recall;
@@ -110,7 +110,7 @@ pub struct Web {
     /// There in the demo only: what its button asks for.
     pub demo: Option<mpsc::Sender<DemoCommand>>,
     /// Signs what is handed out; without it nothing is.
-    pub signer: Option<Arc<SigningKey>>,
+    pub signer: Option<Arc<Signer>>,
     /// Wakes the escalator after a flag or a withdrawal.
     pub wake: Arc<Notify>,
     /// Whether the control task turns.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::io::proof::key::SigningKey;
+use crate::io::proof::signer::Signer;
 use chrono::DateTime;
 
 /// As a browser's field has it, in Beijing.
@@ -14,9 +15,11 @@ fn period(from: TimeDelta, to: TimeDelta) -> String {
     format!("from={}&to={}", field(now + from), field(now + to))
 }
 
-async fn signer(room: &Room) -> Arc<SigningKey> {
-    let origin = room.web.store.origin().await.unwrap();
-    Arc::new(SigningKey::load_or_make(room.folder.path(), &origin).unwrap())
+async fn signer(room: &Room) -> Arc<Signer> {
+    let store = room.web.store.clone();
+    let origin = store.origin().await.unwrap();
+    SigningKey::load_or_make(room.folder.path(), &origin).unwrap();
+    Arc::new(Signer::new(room.folder.path(), origin, store))
 }
 
 #[tokio::test]
@@ -34,7 +37,7 @@ async fn a_period_without_calls_is_said_to_be_so_only_where_the_line_was_served(
     let quiet = room.get(&asked(-60, -50)).await.text;
     assert!(quiet.contains("没有来电，线路和服务始终正常"), "{quiet}");
     assert!(quiet.contains("还没有签名"), "{quiet}");
-    let key = signer(&room).await;
+    let key = signer(&room).await.key(false).await.unwrap().key;
     room.web.store.sign_head(key, clock::now).await.unwrap();
     let quiet = room.get(&asked(-60, -50)).await.text;
     assert!(quiet.contains("由第 1 号签名"), "{quiet}");
