@@ -16,6 +16,8 @@ pub struct Figures {
     pub dropped: Sums,
     /// Calls that were turned away before a phone rang, by the reason.
     pub refused: Sums,
+    /// Connections that were refused or came to their end, by the reason; filled in by whoever holds them.
+    pub connections: Sums,
     /// Answers to our registration.
     pub registrations: Sums,
     /// In progress.

@@ -4,6 +4,7 @@
 mod held;
 
 use crate::duty::checkpoint::Checkpoint;
+use crate::duty::figures::Figures;
 use crate::duty::ids::{AttemptId, EntryId};
 use crate::duty::line_plan::LinePlan;
 use crate::duty::switchboard::{Input, Output, Switchboard};
@@ -314,7 +315,8 @@ impl Control {
     fn say_alive(&mut self) {
         self.beats += 1;
         self.traces.tell_lost();
-        self.board.report(self.switchboard.figures());
+        let connections = self.streams.ended();
+        self.board.report(Figures { connections, ..self.switchboard.figures() });
         self.say_dropped();
         if self.switchboard.calls() > 0 || self.beats.is_multiple_of(IDLE_BEATS) {
             self.keep();
@@ -345,14 +347,14 @@ impl Control {
                 self.streams.prove(from);
                 self.handle(Input::Message { from, bytes });
             }
-            streams::Event::Closed { peer, id, why } => {
-                debug!(addr = %peer.addr, %why, "connection closed");
+            streams::Event::Closed { peer, id, end } => {
+                debug!(addr = %peer.addr, why = %end.why, "connection closed");
                 // One that was given up before says nothing of the one in use.
-                if self.streams.forget(peer, id) {
-                    self.handle(Input::Unreachable { peer, why });
+                if self.streams.forget(peer, id, &end) {
+                    self.handle(Input::Unreachable { peer, why: end.why });
                 }
             }
-            streams::Event::Accepted { peer, id, writer } => self.streams.accept(peer, id, writer),
+            streams::Event::Accepted { peer, id, handle } => self.streams.accept(peer, id, handle),
         }
     }
 

@@ -1,6 +1,7 @@
 //! TCP and TLS connections that carry SIP: accepts, connects, frames and writes, a task each way.
 //! What comes over a connection that we opened is served like any other (RFC 5923).
 
+use crate::duty::figures::{self, Sums};
 use crate::io::clock;
 use crate::io::tls::Door;
 use crate::protocol::sip::flow::{Flow, PING, PONG, Step};
@@ -14,7 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
@@ -33,19 +35,62 @@ const FIRST_WITHIN: Duration = Duration::from_secs(5);
 const MESSAGE_WITHIN: Duration = Duration::from_secs(10);
 /// A connection opened to us says something, were it a keep-alive.
 const IDLE_AT_MOST: Duration = Duration::from_secs(900);
+/// One that was quiet for so long makes place where there is none, so that a PBX that opens another for each call and
+/// closes none is heard; what is still to be answered comes over a new one.
+const QUIET: Duration = Duration::from_secs(32);
 
 pub enum Event {
     Message { from: Peer, bytes: Vec<u8> },
-    Accepted { peer: Peer, id: u64, writer: mpsc::Sender<Vec<u8>> },
-    Closed { peer: Peer, id: u64, why: String },
+    Accepted { peer: Peer, id: u64, handle: Handle },
+    Closed { peer: Peer, id: u64, end: End },
 }
+
+/// What the owner of a connection has of its task. Dropped, it lets the task write what it has, and then end.
+pub struct Handle {
+    writer: mpsc::Sender<Vec<u8>>,
+    /// Ends it at once, however much waits.
+    stop: Option<oneshot::Sender<()>>,
+}
+
+/// The other side of a [`Handle`].
+struct Wishes {
+    queue: mpsc::Receiver<Vec<u8>>,
+    stop: oneshot::Receiver<()>,
+}
+
+fn handle() -> (Handle, Wishes) {
+    let ((writer, queue), (stop, stopped)) = (mpsc::channel(WAITING), oneshot::channel());
+    (Handle { writer, stop: Some(stop) }, Wishes { queue, stop: stopped })
+}
+
+/// How a connection ended: by the name that it is counted by, and in words.
+#[derive(Debug)]
+pub struct End {
+    name: &'static str,
+    pub why: String,
+}
+
+impl End {
+    fn new(name: &'static str, why: impl Into<String>) -> Self {
+        Self { name, why: why.into() }
+    }
+
+    /// Whoever let go of it has counted it.
+    fn by_us() -> Self {
+        Self::new(BY_US, "closed by us")
+    }
+}
+
+const BY_US: &str = "by_us";
 
 struct Connection {
     id: u64,
-    writer: mpsc::Sender<Vec<u8>>,
+    handle: Handle,
     /// Opened to us, and it has brought no message yet.
     unproved: bool,
     theirs: bool,
+    /// When something was last said, by either.
+    said: Instant,
 }
 
 /// The open connections by the peer's address.
@@ -53,6 +98,7 @@ pub struct Streams {
     open: BTreeMap<Peer, Connection>,
     common: Common,
     trusted: watch::Sender<Vec<IpAddr>>,
+    ended: Sums,
 }
 
 /// What every connection's task has a share of.
@@ -63,6 +109,8 @@ struct Common {
     /// Between two pings on a connection of ours.
     keep_alive: Duration,
     ids: Arc<AtomicU64>,
+    /// Connections of strangers, closed unread.
+    strangers: Arc<AtomicU64>,
 }
 
 impl Common {
@@ -82,9 +130,17 @@ impl Streams {
     ) -> (Self, mpsc::Receiver<Event>) {
         let (events, receiver) = mpsc::channel(EVENTS);
         let (trusted, trust) = watch::channel(trusted);
-        let common = Common { events, door, keep_alive, ids: Arc::default() };
+        let (ids, strangers) = (Arc::default(), Arc::default());
+        let common = Common { events, door, keep_alive, ids, strangers };
         tokio::spawn(accept_all(listener, trust, common.clone()));
-        (Self { open: BTreeMap::new(), common, trusted }, receiver)
+        (Self { open: BTreeMap::new(), common, trusted, ended: Sums::new() }, receiver)
+    }
+
+    /// Connections that were refused or came to their end since the start, by the reason.
+    pub fn ended(&self) -> Sums {
+        let mut ended = self.ended.clone();
+        figures::add(&mut ended, "stranger", self.common.strangers.load(Ordering::Relaxed));
+        ended
     }
 
     /// From now on these are served, and no others.
@@ -92,31 +148,37 @@ impl Streams {
         self.trusted.send_replace(trusted);
     }
 
-    /// Where there is no room, the oldest connection of this address that has said nothing yet
-    /// makes place; where there is none, the newcomer is turned away: its writer is dropped.
-    pub fn accept(&mut self, peer: Peer, id: u64, writer: mpsc::Sender<Vec<u8>>) {
+    /// Where there is no room, the oldest connection of this address that has said nothing yet makes place, else the
+    /// one that was quiet for longest; where there is none, the newcomer is turned away: its handle is dropped.
+    pub fn accept(&mut self, peer: Peer, id: u64, handle: Handle) {
         let same = |other: &Peer, connection: &Connection| {
             connection.theirs && other.addr.ip() == peer.addr.ip()
         };
         let of_host = self.open.iter().filter(|(other, known)| same(other, known)).count();
+        let said = Instant::now();
         if of_host >= PER_ADDRESS || self.open.len() >= CONNECTIONS {
-            let silent = self.open.iter().filter(|(other, one)| same(other, one) && one.unproved);
-            let oldest = silent.min_by_key(|(_, one)| one.id).map(|(other, _)| *other);
-            let Some(oldest) = oldest else { return };
+            figures::add(&mut self.ended, "no_room", 1);
+            let idle = |one: &Connection| one.unproved || said - one.said >= QUIET;
+            let idle = self.open.iter().filter(|(other, one)| same(other, one) && idle(one));
+            let oldest = idle.min_by_key(|(_, one)| (!one.unproved, one.said, one.id));
+            let Some(oldest) = oldest.map(|(other, _)| *other) else { return };
             self.open.remove(&oldest);
         }
-        self.open.insert(peer, Connection { id, writer, unproved: true, theirs: true });
+        self.open.insert(peer, Connection { id, handle, unproved: true, theirs: true, said });
     }
 
     /// A whole message came over it.
     pub fn prove(&mut self, peer: Peer) {
         if let Some(connection) = self.open.get_mut(&peer) {
-            connection.unproved = false;
+            (connection.unproved, connection.said) = (false, Instant::now());
         }
     }
 
     /// Whether this was the connection in use, and not one that was given up before.
-    pub fn forget(&mut self, peer: Peer, id: u64) -> bool {
+    pub fn forget(&mut self, peer: Peer, id: u64, end: &End) -> bool {
+        if end.name != BY_US {
+            figures::add(&mut self.ended, end.name, 1);
+        }
         let current = self.open.get(&peer).is_some_and(|connection| connection.id == id);
         if current {
             self.open.remove(&peer);
@@ -125,17 +187,22 @@ impl Streams {
     }
 
     /// Writes to the peer, connecting first where no connection is open. A peer that does not
-    /// read loses its connection.
+    /// read loses its connection; until its end is told, what is for it is lost.
     pub fn send(&mut self, to: Peer, bytes: Vec<u8>) {
         let connection = self.open.entry(to).or_insert_with(|| {
-            let (writer, queue) = mpsc::channel(WAITING);
+            let (handle, wishes) = handle();
             let id = self.common.new_id();
-            tokio::spawn(connect(to, id, queue, self.common.clone()));
-            Connection { id, writer, unproved: false, theirs: false }
+            tokio::spawn(connect(to, id, wishes, self.common.clone()));
+            Connection { id, handle, unproved: false, theirs: false, said: Instant::now() }
         });
-        if connection.writer.try_send(bytes).is_err() {
+        connection.said = Instant::now();
+        if let Err(TrySendError::Full(_)) = connection.handle.writer.try_send(bytes)
+            && let Some(stop) = connection.handle.stop.take()
+        {
             debug!(addr = %to.addr, "the peer does not read: connection dropped");
-            self.open.remove(&to);
+            figures::add(&mut self.ended, "unread", 1);
+            // Its task may have ended by itself.
+            let _ = stop.send(());
         }
     }
 }
@@ -144,20 +211,21 @@ async fn accept_all(listener: TcpListener, trusted: watch::Receiver<Vec<IpAddr>>
     loop {
         match listener.accept().await {
             Ok((_, addr)) if !trusted.borrow().contains(&addr.ip().to_canonical()) => {
+                common.strangers.fetch_add(1, Ordering::Relaxed);
                 debug!(%addr, "a stranger's TCP connection was closed");
             }
             Ok((stream, addr)) => {
                 let peer = Peer { transport: Transport::Tcp, addr };
                 let id = common.new_id();
-                let (writer, queue) = mpsc::channel(WAITING);
-                let accepted = Event::Accepted { peer, id, writer };
+                let (handle, wishes) = handle();
+                let accepted = Event::Accepted { peer, id, handle };
                 if common.events.send(accepted).await.is_err() {
                     return;
                 }
                 let common = common.clone();
                 tokio::spawn(async move {
-                    let why = carry(peer, ready(stream), queue, &common, true).await;
-                    close(peer, id, why, &common).await;
+                    let end = carry(peer, ready(stream), wishes, &common, true).await;
+                    close(peer, id, end, &common).await;
                 });
             }
             Err(error) => {
@@ -169,29 +237,29 @@ async fn accept_all(listener: TcpListener, trusted: watch::Receiver<Vec<IpAddr>>
     }
 }
 
-async fn connect(peer: Peer, id: u64, queue: mpsc::Receiver<Vec<u8>>, common: Common) {
+async fn connect(peer: Peer, id: u64, wishes: Wishes, common: Common) {
     let connecting = async {
         let stream = TcpStream::connect(peer.addr).await.map_err(|error| error.to_string())?;
         Ok::<_, String>(ready(stream))
     };
-    let why = match timeout(CONNECT_WITHIN, connecting).await {
-        Err(_) => "no connection in 4 s".to_owned(),
-        Ok(Err(why)) => why,
+    let end = match timeout(CONNECT_WITHIN, connecting).await {
+        Err(_) => End::new("unreachable", "no connection in 4 s"),
+        Ok(Err(why)) => End::new("unreachable", why),
         Ok(Ok(stream)) => match (peer.transport, &common.door) {
-            (Transport::Tls, None) => "TLS is not configured".to_owned(),
+            (Transport::Tls, None) => End::new("handshake", "TLS is not configured"),
             (Transport::Tls, Some(door)) => {
                 match timeout(CONNECT_WITHIN, door.connect(stream)).await {
-                    Err(_) => "TLS:4 秒内没有握手 · no handshake in 4 s".to_owned(),
-                    Ok(Err(why)) => why,
-                    Ok(Ok(stream)) => carry(peer, stream, queue, &common, false).await,
+                    Err(_) => End::new("handshake", "TLS:4 秒内没有握手 · no handshake in 4 s"),
+                    Ok(Err(why)) => End::new("handshake", why),
+                    Ok(Ok(stream)) => carry(peer, stream, wishes, &common, false).await,
                 }
             }
             (Transport::Tcp | Transport::Udp, _) => {
-                carry(peer, stream, queue, &common, false).await
+                carry(peer, stream, wishes, &common, false).await
             }
         },
     };
-    close(peer, id, why, &common).await;
+    close(peer, id, end, &common).await;
 }
 
 /// Small messages must not wait for each other, and what nobody acknowledges is noticed; failing
@@ -212,10 +280,10 @@ enum Crlf {
 async fn carry<S: AsyncRead + AsyncWrite>(
     peer: Peer,
     stream: S,
-    queue: mpsc::Receiver<Vec<u8>>,
+    Wishes { queue, stop }: Wishes,
     common: &Common,
     theirs: bool,
-) -> String {
+) -> End {
     let (input, output) = tokio::io::split(stream);
     // One pong that waits answers any number of pings.
     let (crlfs, crlf_queue) = mpsc::channel(2);
@@ -223,8 +291,9 @@ async fn carry<S: AsyncRead + AsyncWrite>(
     let interval = if theirs { Duration::ZERO } else { common.keep_alive };
     let flow = Flow::new(interval, clock::mono());
     tokio::select! {
-        why = read(peer, input, common, theirs, (&crlfs, &pong_due)) => why,
-        why = write(output, queue, flow, (crlf_queue, &pong_due)) => why,
+        end = read(peer, input, common, theirs, (&crlfs, &pong_due)) => end,
+        end = write(output, queue, flow, (crlf_queue, &pong_due)) => end,
+        Ok(()) = stop => End::by_us(),
     }
 }
 
@@ -233,13 +302,13 @@ async fn write<S: AsyncWrite>(
     mut queue: mpsc::Receiver<Vec<u8>>,
     mut flow: Flow,
     (mut crlfs, pong_due): (mpsc::Receiver<Crlf>, &AtomicBool),
-) -> String {
+) -> End {
     loop {
         let due = flow.poll_timeout();
         let bytes = tokio::select! {
             bytes = queue.recv() => match bytes {
                 Some(bytes) => bytes,
-                None => return "closed by us".to_owned(),
+                None => return End::by_us(),
             },
             Some(crlf) = crlfs.recv() => match crlf {
                 Crlf::Ping => PONG.to_vec(),
@@ -252,7 +321,7 @@ async fn write<S: AsyncWrite>(
                 flow.handle_timeout(clock::mono());
                 match flow.poll() {
                     None => continue,
-                    Some(Step::Dead) => return "no answer to keep-alives".to_owned(),
+                    Some(Step::Dead) => return End::new("no_pong", "no answer to keep-alives"),
                     Some(Step::Ping) => {
                         pong_due.store(true, Ordering::Relaxed);
                         PING.to_vec()
@@ -262,8 +331,8 @@ async fn write<S: AsyncWrite>(
         };
         match timeout(WRITE_WITHIN, output.write_all(&bytes)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return error.to_string(),
-            Err(_) => return "the peer does not read".to_owned(),
+            Ok(Err(error)) => return End::new("broken", error.to_string()),
+            Err(_) => return End::new("unread", "the peer does not read"),
         }
     }
 }
@@ -274,30 +343,32 @@ async fn read<S: AsyncRead>(
     common: &Common,
     theirs: bool,
     (crlfs, pong_due): (&mpsc::Sender<Crlf>, &AtomicBool),
-) -> String {
+) -> End {
     let mut framer = Framer::default();
     let mut buffer = vec![0; 16_384];
     let (mut since, mut proved) = (Instant::now(), !theirs);
     loop {
         let limit = match (proved, framer.is_waiting()) {
-            (false, _) => Some((FIRST_WITHIN, "no message in time")),
-            (true, true) => Some((MESSAGE_WITHIN, "a message was not completed")),
-            (true, false) if theirs => Some((IDLE_AT_MOST, "idle")),
+            (false, _) => Some((FIRST_WITHIN, "silent", "no message in time")),
+            (true, true) => Some((MESSAGE_WITHIN, "unfinished", "a message was not completed")),
+            (true, false) if theirs => Some((IDLE_AT_MOST, "idle", "idle")),
             (true, false) => None,
         };
         let reading = input.read(&mut buffer);
         let length = match limit {
             None => reading.await,
-            Some((limit, why)) => match tokio::time::timeout_at(since + limit, reading).await {
-                Ok(length) => length,
-                Err(_) => return why.to_owned(),
-            },
+            Some((limit, name, why)) => {
+                match tokio::time::timeout_at(since + limit, reading).await {
+                    Ok(length) => length,
+                    Err(_) => return End::new(name, why),
+                }
+            }
         };
         let waited = framer.is_waiting();
         match length {
-            Ok(0) => return "closed by the peer".to_owned(),
+            Ok(0) => return End::new("by_peer", "closed by the peer"),
             Ok(length) => framer.push(&buffer[..length]),
-            Err(error) => return error.to_string(),
+            Err(error) => return End::new("broken", error.to_string()),
         }
         if proved && !waited {
             since = Instant::now();
@@ -307,7 +378,7 @@ async fn read<S: AsyncRead>(
                 Ok(Some(Frame::Message(bytes))) => {
                     (since, proved) = (Instant::now(), true);
                     if common.events.send(Event::Message { from: peer, bytes }).await.is_err() {
-                        return "closed by us".to_owned();
+                        return End::by_us();
                     }
                 }
                 Ok(Some(Frame::Ping)) => drop(crlfs.try_send(Crlf::Ping)),
@@ -316,13 +387,65 @@ async fn read<S: AsyncRead>(
                     let _ = crlfs.try_send(Crlf::Pong);
                 }
                 Ok(None) => break,
-                Err(why) => return why.into(),
+                Err(why) => return End::new("framing", why),
             }
         }
     }
 }
 
-async fn close(peer: Peer, id: u64, why: String, common: &Common) {
+async fn close(peer: Peer, id: u64, end: End, common: &Common) {
     // The control task is gone: nobody to tell.
-    let _ = common.events.send(Event::Closed { peer, id, why }).await;
+    let _ = common.events.send(Event::Closed { peer, id, end }).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+
+    fn peer(port: u16) -> Peer {
+        let addr = SocketAddr::from(([192, 0, 2, 1], port));
+        Peer { transport: Transport::Tcp, addr }
+    }
+
+    /// A PBX that opens a connection for each call and closes none.
+    #[tokio::test]
+    async fn rel_09_connections_that_are_quiet_make_place_and_those_in_use_do_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let (mut streams, _events) = Streams::new(listener, vec![], None, Duration::ZERO);
+        let mut tasks = vec![];
+        let mut accept = |streams: &mut Streams, n: u16| {
+            let (handle, wishes) = handle();
+            tasks.push(wishes);
+            streams.accept(peer(n), u64::from(n), handle);
+            streams.prove(peer(n));
+            streams.open.contains_key(&peer(n))
+        };
+        for n in 1..=16 {
+            assert!(accept(&mut streams, n), "{n}");
+        }
+        assert!(!accept(&mut streams, 17), "all of them may have a call open");
+        streams.open.values_mut().for_each(|one| one.said -= QUIET);
+        streams.prove(peer(1));
+        streams.send(peer(2), vec![]);
+        assert!(accept(&mut streams, 18));
+        let open = |streams: &Streams, n| streams.open.contains_key(&peer(n));
+        assert!(open(&streams, 1) && open(&streams, 2) && !open(&streams, 3), "the quietest");
+        assert_eq!(streams.ended().get("no_room"), Some(&2));
+    }
+
+    /// What it asks for meanwhile opens no connection to a port where nobody listens.
+    #[tokio::test]
+    async fn rel_09_a_peer_that_does_not_read_is_let_go_once_and_told_of() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let (mut streams, _events) = Streams::new(listener, vec![], None, Duration::ZERO);
+        let (handle, mut wishes) = handle();
+        streams.accept(peer(1), 7, handle);
+        streams.prove(peer(1));
+        (0..10 * WAITING).for_each(|_| streams.send(peer(1), vec![0]));
+        assert_eq!(wishes.stop.try_recv(), Ok(()));
+        assert_eq!((streams.ended().get("unread"), streams.open.len()), (Some(&1), 1));
+        assert!(streams.forget(peer(1), 7, &End::by_us()), "whoever waits for it is told");
+        assert!(streams.open.is_empty());
+    }
 }

@@ -4,7 +4,7 @@ use crate::baresip::{Baresip, Setup};
 use crate::daemon::{Daemon, Plan};
 use crate::kamailio::{Kamailio, Setup as PbxSetup};
 use crate::ports::Ports;
-use crate::twin::FarEnd;
+use crate::twin::{FarEnd, TrunkCaller};
 use crate::{have, wave};
 use std::path::Path;
 use std::thread::sleep;
@@ -189,16 +189,26 @@ fn sig_08_the_caller_gives_up_while_it_rings() {
 fn sig_09_the_next_phone_rings_when_one_does_not_take_it() {
     let Some(mut room) = Room::open() else { return };
     let far_end = FarEnd::start(&room.ports);
-    // Not registered (404), temporarily unavailable (480), declined at the phone, then taken.
-    let phones = [("2009", 20), ("9480", 20), ("9180", 5), ("2001", 20), ("2002", 20)];
+    // Not registered (404), temporarily unavailable, declined by all, overloaded (which the PBX makes a 500 of, RFC 3261
+    // §16.7), never picked up, declined at the phone, then taken.
+    let phones = [
+        ("2009", 20),
+        ("9480", 20),
+        ("9603", 20),
+        ("9503", 20),
+        ("9180", 5),
+        ("2001", 20),
+        ("2002", 20),
+    ];
     let daemon = room.daemon(&Plan { phones: &phones, ..Plan::default() });
     let says = wave::voice(1, 20);
     let mut caller = room.phone("caller", &says);
     let mut busy = room.phone("2001", &says);
     let mut officer = room.phone("2002", &says);
     caller.dial("1001");
-    assert!(far_end.invited().first.contains("9480"));
-    assert!(far_end.invited().first.contains("9180"));
+    for rung in ["9480", "9603", "9503", "9180"] {
+        assert!(far_end.invited().first.contains(rung), "{rung}");
+    }
     busy.incoming(Duration::from_secs(12));
     busy.hangup();
     officer.incoming(SOON);
@@ -210,7 +220,30 @@ fn sig_09_the_next_phone_rings_when_one_does_not_take_it() {
     daemon.row_is("SELECT answered_by FROM call", "话机2002");
     let legs = "SELECT group_concat(status, ' ') FROM (SELECT status FROM leg ORDER BY rung_mono)";
     let statuses = daemon.row(legs);
-    assert!(statuses.starts_with("404 480 487 486"), "{statuses}");
+    let wanted = ["404 480 603 500 487 486", "404 480 603 503 487 486"];
+    assert!(wanted.iter().any(|wanted| statuses.starts_with(wanted)), "{statuses}");
+}
+
+/// The officer talks: whoever calls meanwhile is a row of his own, and to be called back.
+#[test]
+fn sig_11_while_the_officer_talks_ten_callers_are_entries_and_busy() {
+    let Some(mut room) = Room::open() else { return };
+    let daemon = room.daemon(&Plan { phones: &[("2001", 20)], ..Plan::default() });
+    let says = wave::voice(15, 60);
+    let mut caller = room.phone("caller", &says);
+    let mut officer = room.single_phone("2001", &says);
+    connect(&mut caller, &mut officer);
+    let media = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    for n in 0..10 {
+        let number = format!("1380013010{n}");
+        assert_eq!(TrunkCaller::beside(&room.ports, &number, &media).call("1001"), 486, "{n}");
+    }
+    assert_eq!(daemon.row("SELECT count(*) FROM call WHERE state = 'in_call'"), "1");
+    caller.hangup();
+    officer.closed();
+    daemon.row_is("SELECT count(*) FROM call WHERE disposition = 'busy_missed'", "10");
+    daemon.row_is("SELECT count(*) FROM callback WHERE state = 'open'", "10");
+    assert_eq!(daemon.row("SELECT count(*) FROM entry"), "11");
 }
 
 #[test]
@@ -221,9 +254,9 @@ fn sig_09_nobody_takes_it() {
     let mut caller = room.phone("caller", &wave::voice(1, 5));
     caller.dial("1001");
     caller.closed();
-    daemon.row_is("SELECT state FROM call", "ended");
-    let disposition = daemon.row("SELECT disposition FROM call");
-    assert!(["busy_missed", "missed", "declined"].contains(&disposition.as_str()), "{disposition}");
+    daemon.row_is("SELECT disposition || ' ' || status FROM call", "busy_missed 486");
+    let legs = "SELECT group_concat(status, ' ') FROM (SELECT status FROM leg ORDER BY rung_mono)";
+    assert_eq!(daemon.row(legs), "486 603");
     assert_eq!(daemon.row("SELECT count(*) FROM entry"), "1");
 }
 

@@ -4,6 +4,7 @@
 use crate::baresip::Baresip;
 use crate::calls::{Room, calls_for_the_leader, connect, talk};
 use crate::daemon::{Daemon, Plan};
+use crate::handover::hands_over;
 use crate::wave;
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ fn longest_quiet(sound: &[i16]) -> Duration {
 
 /// Caller and officer talk, he has called for the leader, and the leader's phone rings.
 struct Three {
-    _room: Room,
+    room: Room,
     daemon: Daemon,
     caller: Baresip,
     officer: Baresip,
@@ -76,7 +77,7 @@ impl Three {
         talk(2);
         calls_for_the_leader(&mut officer);
         leader.incoming(SOON);
-        Some(Self { _room: room, daemon, caller, officer, leader })
+        Some(Self { room, daemon, caller, officer, leader })
     }
 
     /// He picks up, listens for a moment, and presses this key.
@@ -178,6 +179,36 @@ fn rec_s4_each_of_three_phones_hears_the_two_others_and_the_recording_has_all() 
 #[test]
 fn rec_s4_three_codecs_at_one_table() {
     three([";audio_codecs=G722", ";audio_codecs=PCMA", ";audio_codecs=PCMU"]);
+}
+
+/// As the unit restarts it for an upgrade: all three hear each other on, in one entry.
+#[test]
+fn sig_35_and_rec_s4_handed_over_to_the_next_run_three_go_on() {
+    let Some(mut three) = Three::begin([""; 3]) else { return };
+    three.leader_presses('6');
+    let joined = "SELECT count(*) FROM leg WHERE how = 'conference' AND taken_ms > 0";
+    three.daemon.row_is(joined, "1");
+    talk(3);
+    hands_over(&mut three.daemon, &three.room, &Plan::default());
+    talk(5);
+    let Three { daemon, caller, officer, leader, .. } = &mut three;
+    caller.hangup();
+    officer.closed();
+    leader.closed();
+    caller.closed();
+    daemon.row_is("SELECT disposition FROM call WHERE direction = 'in'", "answered");
+    assert_eq!(daemon.row("SELECT count(*) FROM entry"), "1");
+    for (who, heard, others) in [
+        ("caller", caller.heard(), [1, 2]),
+        ("officer", officer.heard(), [0, 2]),
+        ("leader", leader.heard(), [0, 1]),
+    ] {
+        let (all, late) = (only(&heard, &others), only(&heard[heard.len() / 2..], &others));
+        println!("{who}: {all} half seconds of both others, {late} of them in the second half");
+        assert!(all >= 12 && late >= 6, "{who}: {all} {late}");
+    }
+    let recorded = daemon.recording(CALL);
+    assert!(only(&recorded.channels[1], &[1, 2]) >= 12, "officer and leader are on our side");
 }
 
 /// The officer hangs up and the leader has the caller; then the caller hangs up.

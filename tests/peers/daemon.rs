@@ -28,6 +28,8 @@ pub struct Plan<'a> {
     pub listen: Option<&'a str>,
     /// A program that starts it, with arguments.
     pub through: &'a [&'a str],
+    /// Seconds that it asks its registration for.
+    pub expires: u32,
     /// More keys of `[line]`.
     pub line: &'a str,
     /// Keys of `[answering]`.
@@ -55,6 +57,7 @@ impl Default for Plan<'_> {
             pbx: None,
             listen: None,
             through: &[],
+            expires: 60,
             line: "",
             answering: "",
             channels: 11,
@@ -218,7 +221,7 @@ transport = "{transport}"
 user = "1001"
 password_file = "line-password"
 listen = "{line}"
-expires = 60
+expires = {expires}
 {more}
 
 [media]
@@ -237,6 +240,7 @@ listen = "127.0.0.1:{page}"
 "#,
         pbx = plan.pbx.map_or_else(|| format!("\"127.0.0.1:{}\"", ports.pbx()), str::to_owned),
         more = plan.line,
+        expires = plan.expires,
         transport = plan.transport,
         line = plan.listen.map_or_else(|| format!("127.0.0.1:{}", ports.line()), str::to_owned),
         media = plan.first_port.unwrap_or_else(|| ports.media()),

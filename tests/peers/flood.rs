@@ -391,7 +391,7 @@ fn rel_06_a_thousand_a_second_of_each_other_message_beside_a_recorded_call() {
         "the call and the two duty calls"
     );
     let lines = talk.daemon.process.log().matches("SIP messages were dropped").count();
-    assert!(lines <= 2, "{lines} lines");
+    assert!(lines <= 2 + seconds() as usize / 60, "{lines} lines");
     let (memory, open) = talk.holds();
     println!("resident {} -> {memory}, open {} -> {open}", before.0, before.1);
     assert!(memory < before.0 + 50_000_000 && open <= before.1 + 4);
@@ -475,7 +475,8 @@ fn beside(
         let stop = &stop;
         let flooding = threads.spawn(move || flooding(stop));
         let duty = threads.spawn(|| {
-            sleep(Duration::from_secs(1));
+            // Late: what piles up has piled up.
+            sleep(Duration::from_secs(u64::from(seconds())) * 2 / 3);
             dial(line, duty)
         });
         let heard = talk.speak();

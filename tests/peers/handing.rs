@@ -3,6 +3,7 @@
 use crate::calls::{Room, connect, talk};
 use crate::daemon::Plan;
 use crate::officer::Officer;
+use crate::rude::is_heard;
 use crate::twin::{FarEnd, TrunkCaller, Voice};
 use crate::wave;
 use std::time::Duration;
@@ -117,6 +118,26 @@ fn sig_16_another_phone_picks_the_call_up_ringing_and_talking() {
         assert_eq!(daemon.row(LEGS), legs);
         assert!(!daemon.recording(CALL).channels[0].is_empty());
     }
+}
+
+/// A caller of the town who knows the names of a session and wants its place: 603, no entry, and the two talk on.
+#[test]
+fn sig_30_a_pickup_by_the_town_is_declined() {
+    let Some(room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let daemon = room.daemon(&Plan { phones: &[("9200", 60)], ..Plan::default() });
+    let media = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let mut caller = TrunkCaller::beside(&room.ports, "13800130057", &media);
+    assert_eq!(caller.call("1001"), 200);
+    let invite = far_end.invited();
+    let mut thief = TrunkCaller::new(&room.ports, "13800130058");
+    assert_eq!(thief.call_with("1001", &invite.replaces()), 603);
+    is_heard(&far_end.media, invite.media(), &caller.media, 0x3d);
+    is_heard(&caller.media, caller.remote_media(), &far_end.media, 0x3e);
+    caller.hang_up();
+    far_end.is_let_go();
+    daemon.row_is("SELECT disposition FROM call", "answered");
+    assert_eq!(daemon.row("SELECT count(*) FROM entry"), "1");
 }
 
 /// REFER with Replaces, by hand: the target is called with the name of the consultation whose place

@@ -21,7 +21,7 @@ fn room(phone: &str) -> Option<(Room, FarEnd, Daemon)> {
 }
 
 /// What one says the other hears.
-fn is_heard(from: &UdpSocket, at: SocketAddr, by: &UdpSocket, seed: u32) {
+pub fn is_heard(from: &UdpSocket, at: SocketAddr, by: &UdpSocket, seed: u32) {
     by.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
     let (mut voice, mut packet) = (Voice::new(seed), [0; 1500]);
     for _ in 0..200 {
@@ -45,6 +45,25 @@ fn sig_14_a_caller_who_leaves_the_offer_to_us_answers_it_in_his_ack() {
     far_end.is_let_go();
     daemon.row_is(HOW, "answered caller");
     daemon.row_is("SELECT state FROM recording", "sealed");
+}
+
+/// The first three copies of the 180 are lost on the way back, as the PBX believes: it is said on until the PRACK, and
+/// then no more (RFC 3262 §3).
+#[test]
+fn sig_18_ringing_is_said_until_it_is_acknowledged() {
+    let Some((room, far_end, daemon)) = room("9180") else { return };
+    let mut caller = TrunkCaller::straight(&room.ports, "13800130054");
+    let since = Instant::now();
+    caller.acknowledges_the_ringing("1001", 3);
+    // T1, and twice that.
+    assert!(since.elapsed() >= Duration::from_millis(1_450), "{:?}", since.elapsed());
+    let invite = far_end.invited();
+    far_end.answers(&invite, "200 OK");
+    assert_eq!(caller.is_answered(), 200);
+    is_heard(&far_end.media, invite.media(), &caller.media, 0x3c);
+    caller.hang_up_after(2);
+    far_end.is_let_go();
+    daemon.row_is(HOW, "answered caller");
 }
 
 /// Some end a call that rings by BYE in the place of CANCEL (RFC 3261 §15 lets them).

@@ -135,3 +135,41 @@ fn sig_20_encrypted_in_the_clear_and_encrypted_again_by_hand() {
     far_end.is_let_go();
     daemon.row_is("SELECT disposition FROM call", "answered");
 }
+
+/// By hand: it agrees on one key and encrypts with another. Nobody hears it, it is told, and under the right key it is
+/// heard in the same call.
+#[test]
+fn sig_20_sdes_under_another_key_than_agreed_is_heard_by_nobody_and_told() {
+    let Some(room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let plan = Plan { phones: &[("9200", 60)], media: "srtp = \"offer\"", ..Plan::default() };
+    let daemon = room.daemon(&plan);
+    let mut caller = TrunkCaller::new(&room.ports, "13800130059");
+    let key = MasterKey(std::array::from_fn(|n| n as u8 * 5));
+    let inline = BASE64_STANDARD.encode(key.0);
+    let crypto = format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{inline}\r\n");
+    let secret = caller.offer().replace("RTP/AVP", "RTP/SAVP") + &crypto;
+    assert_eq!(caller.call_offering("1001", &secret), 200);
+    far_end.invited();
+    far_end.media.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+    let (mut voice, to) = (Voice::new(62), caller.remote_media());
+    let mut heard = |ours: MasterKey, packets: u8| -> usize {
+        let mut guard = Guard::new(Keys { ours, theirs: MasterKey([1; 30]) });
+        let mut bytes = [0; 1500];
+        let said = (0..packets).filter(|n| {
+            let mut packet = voice.packet(&[*n; 160]);
+            packet.resize(172 + TAG, 0);
+            guard.close(&mut packet, 172).expect("encrypted");
+            caller.media.send_to(&packet, to).expect("sent");
+            far_end.media.recv(&mut bytes).is_ok_and(|length| bytes[12..length] == [*n; 160])
+        });
+        said.count()
+    };
+    assert_eq!(heard(MasterKey([0x5a; 30]), 60), 0, "under a key of its own");
+    daemon.row_is("SELECT count(*) FROM audit WHERE action = 'call.undecryptable'", "1");
+    assert!(heard(key, 60) > 50, "under the one that was agreed");
+    caller.hang_up();
+    far_end.is_let_go();
+    daemon.row_is("SELECT disposition FROM call", "answered");
+    daemon.row_is("SELECT state FROM recording", "sealed");
+}

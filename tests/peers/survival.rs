@@ -26,21 +26,21 @@ const SOON: Duration = Duration::from_secs(8);
 const HEADER: usize = 36;
 
 /// Two who talk, and what each says.
-struct Talk {
-    room: Room,
-    daemon: Daemon,
-    caller: Baresip,
-    officer: Baresip,
+pub struct Talk {
+    pub room: Room,
+    pub daemon: Daemon,
+    pub caller: Baresip,
+    pub officer: Baresip,
     says: [Vec<i16>; 2],
 }
 
 impl Talk {
-    fn begin(plan: &Plan<'_>) -> Option<Self> {
+    pub fn begin(plan: &Plan<'_>) -> Option<Self> {
         Self::begin_with(plan, "")
     }
 
     /// With so much more in the phones' accounts.
-    fn begin_with(plan: &Plan<'_>, account: &str) -> Option<Self> {
+    pub fn begin_with(plan: &Plan<'_>, account: &str) -> Option<Self> {
         let mut room = Room::open()?;
         let daemon = room.daemon(plan);
         let says = [wave::voice(51, 40), wave::voice(52, 40)];
@@ -57,7 +57,7 @@ impl Talk {
     }
 
     /// The call went on, is hung up, and is one entry with one recording. How long each was deaf.
-    fn went_on(mut self, caller_hangs_up: bool, most: Duration) -> Vec<Duration> {
+    pub fn went_on(mut self, caller_hangs_up: bool, most: Duration) -> Vec<Duration> {
         talk(4);
         let daemon = &self.daemon;
         assert_eq!(daemon.row("SELECT state FROM call"), "in_call");

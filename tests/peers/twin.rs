@@ -350,6 +350,42 @@ impl TrunkCaller {
         (answer.status(), answer.body)
     }
 
+    /// Leaves the offer of a change to the other end, in its n-th request within the session, and answers in its ACK.
+    pub fn leaves_the_offer(&self, n: u32) -> u16 {
+        let (contact, route) = self.dialog();
+        self.request("INVITE", &contact, n + 1, &route, None);
+        let of_this = format!("{} INVITE", n + 1);
+        let is_final = |message: &Message| message.status() >= 200;
+        let answer = self.wait(|message| is_final(message) && message.get("cseq") == of_this);
+        let own = (answer.status() == 200).then(|| self.offer());
+        let mark = if own.is_some() { "" } else { REFUSED };
+        self.request("ACK", &contact, n + 1, &format!("{mark}{route}"), own.as_deref());
+        answer.status()
+    }
+
+    /// A session refresh (RFC 4028) that describes nothing; its n-th request within the session.
+    pub fn refreshes(&self, n: u32) -> u16 {
+        let (contact, route) = self.dialog();
+        self.request("UPDATE", &contact, n + 1, &route, None);
+        let of_this = format!("{} UPDATE", n + 1);
+        self.wait(|message| message.status() >= 200 && message.get("cseq") == of_this).status()
+    }
+
+    /// Dials, wants whatever is provisional said until it is acknowledged, and acknowledges the 180 after so many copies.
+    pub fn acknowledges_the_ringing(&mut self, number: &str, copies: usize) {
+        self.dial(number, "Require: 100rel\r\n");
+        let rings = |message: &Message| message.status() == 180;
+        let all: Vec<_> = (0..copies).map(|_| self.wait(rings)).collect();
+        let numbers: Vec<_> = all.iter().map(|ringing| ringing.get("rseq")).collect();
+        assert!(numbers.iter().all(|rseq| *rseq == numbers[0] && !rseq.is_empty()), "{numbers:?}");
+        let acknowledged = format!("RAck: {} 1 INVITE\r\n", numbers[0]);
+        self.answer = all.into_iter().next();
+        let (contact, route) = self.dialog();
+        self.request("PRACK", &contact, 2, &format!("{route}{acknowledged}"), None);
+        self.wait(|message| message.status() == 200 && message.get("cseq") == "2 PRACK");
+        self.answer = None;
+    }
+
     /// Presses a key by INFO; the n-th request within the session.
     pub fn presses(&self, key: char, n: u32) {
         let (contact, route) = self.dialog();

@@ -4,7 +4,9 @@ use crate::calls::Room;
 use crate::daemon::{Daemon, Plan};
 use crate::kamailio::{Kamailio, Setup};
 use crate::process::wait_until;
+use crate::rude::is_heard;
 use crate::twin::{FarEnd, TrunkCaller, Voice};
+use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(8);
@@ -60,19 +62,74 @@ fn rel_t6_voice_goes_to_no_place_that_the_site_has_not_named() {
     daemon.row_is("SELECT count(*) FROM call WHERE disposition = 'answered'", "1");
 }
 
+/// So many packets of voice, 20 ms apart.
+fn says(from: &UdpSocket, to: SocketAddr, seed: u32, packets: u32) {
+    let mut voice = Voice::new(seed);
+    for _ in 0..packets {
+        from.send_to(&voice.packet(&[seed as u8; 160]), to).expect("sent");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The caller names his telephone and is behind a gateway of the site: he hears and is heard there, and elsewhere after
+/// the next offer. From where the site has named no place nobody is heard, whatever is offered, and that is told.
+#[test]
+fn rel_t11_a_party_behind_a_gateway_of_the_site_is_heard_and_one_that_wanders_off_is_told() {
+    let Some(room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let media = "places = [\"127.0.0.1\", \"127.0.0.8/29\"]\n";
+    let daemon = room.daemon(&Plan { phones: &[("9200", 20)], media, ..Plan::default() });
+    let mut caller = TrunkCaller::new(&room.ports, "13800130009");
+    assert_eq!(caller.call("1001"), 200);
+    let (invite, to) = (far_end.invited(), caller.remote_media());
+    let at = |host: &str| UdpSocket::bind((host, 0)).expect("a port");
+    let (gateway, second, away) = (at("127.0.0.9"), at("127.0.0.10"), at("127.0.0.66"));
+    let silent = |socket: &UdpSocket| {
+        socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+        while socket.recv(&mut [0; 1500]).is_ok() {}
+        socket.recv(&mut [0; 1500]).is_err()
+    };
+
+    says(&away, to, 0x51, 20);
+    assert!(silent(&far_end.media), "no gateway of the site");
+    is_heard(&gateway, to, &far_end.media, 0x52);
+    is_heard(&far_end.media, invite.media(), &gateway, 0x53);
+    let told = |action: &str| {
+        format!("SELECT group_concat(detail) FROM audit WHERE action = 'call.{action}'")
+    };
+    let place = |socket: &UdpSocket| format!("caller {}", socket.local_addr().expect("bound"));
+    daemon.row_is(&told("latched"), &place(&gateway));
+    says(&second, to, 0x54, 20);
+    assert!(silent(&far_end.media), "once for each offer and answer");
+
+    assert_eq!(caller.reinvite(&caller.offer()), 200);
+    is_heard(&second, to, &far_end.media, 0x55);
+    is_heard(&far_end.media, invite.media(), &second, 0x56);
+    assert!(silent(&gateway), "and nobody else hears it");
+    assert_eq!(caller.changes_to(&caller.offer(), 2).0, 200);
+    says(&away, to, 0x57, 60);
+    assert!(silent(&far_end.media) && silent(&away), "whatever is offered");
+    daemon.row_is(&told("stray_voice"), &place(&away));
+    is_heard(&second, to, &far_end.media, 0x58);
+    caller.hang_up_after(3);
+    far_end.is_let_go();
+    daemon.row_is("SELECT disposition FROM call", "answered");
+    daemon.row_is("SELECT strangers >= 80 FROM carried WHERE party = 'caller'", "1");
+}
+
 /// The PBX is killed in the middle of a call and comes back without memory.
 #[test]
 fn rel_21_a_restarted_pbx_is_registered_with_within_half_a_minute() {
     let Some(mut room) = Room::open() else { return };
     let far_end = FarEnd::start(&room.ports);
     let phones = [("9200", 20)];
-    let daemon = room.daemon(&Plan { phones: &phones, ..Plan::default() });
+    let daemon = room.daemon(&Plan { phones: &phones, expires: 30, ..Plan::default() });
     let mut caller = TrunkCaller::new(&room.ports, "13800130007");
     assert_eq!(caller.call("1001"), 200);
     far_end.invited();
     daemon.row_is("SELECT state FROM call", "in_call");
     room.pbx.stop();
-    // The registration is refreshed at half of its 60 s: the silence is noticed 8 s later.
+    // The registration is refreshed at half of its 30 s: the silence is noticed 8 s later.
     wait_until("the outage", Duration::from_secs(45), || {
         daemon.try_row("SELECT why FROM outage WHERE kind = 'line' AND to_ms IS NULL").map(drop)
     });

@@ -204,8 +204,12 @@ fn sig_01_a_wrong_password_is_an_alarm_and_no_storm() {
     room.start_daemon();
     room.pass(hours(1));
     let refused = Event::Refused { user: LINE.to_owned() };
-    let tries = room.pbx_story.iter().filter(|(_, event)| *event == refused).count();
-    assert!((2..=121).contains(&tries), "{tries} tries in an hour");
+    let tries: Vec<_> = room.pbx_story.iter().filter(|(_, event)| *event == refused).collect();
+    assert!((2..=121).contains(&tries.len()), "{} tries in an hour", tries.len());
+    for pair in tries.windows(2) {
+        let apart = pair[1].0.since(pair[0].0);
+        assert!(apart >= seconds(30), "one try in half a minute at most: {apart:?}");
+    }
     assert!(!room.alarms().is_empty());
     room.pbx.set_password(LINE, PASSWORD);
     room.pass(minutes(10));

@@ -70,6 +70,8 @@ pub struct Totals {
     pub elsewhere: BTreeMap<(Party, bool), u64>,
     /// Calls of the room that were not made, by the reason.
     pub not_placed: BTreeMap<Refusal, u64>,
+    /// Forged messages (once for each session), wrong passwords, and legs refused or unheard for their security.
+    pub suspicions: Sums,
     arrived: BTreeMap<CallId, Mono>,
     /// Calls of the room under way.
     placed: BTreeSet<CallId>,
@@ -87,6 +89,7 @@ impl Default for Totals {
             voices: BTreeMap::new(),
             elsewhere: BTreeMap::new(),
             not_placed: BTreeMap::new(),
+            suspicions: Sums::new(),
             arrived: BTreeMap::new(),
             placed: BTreeSet::new(),
             exercises: BTreeSet::new(),
@@ -124,6 +127,11 @@ impl Totals {
             Fact::Elsewhere { party, taken, .. } => {
                 *self.elsewhere.entry((*party, *taken)).or_default() += 1;
             }
+            Fact::Forged { .. } => add(&mut self.suspicions, "forged", 1),
+            Fact::Intruded { attempts, .. } => add(&mut self.suspicions, "password", *attempts),
+            Fact::NotSecret { .. } => add(&mut self.suspicions, "not_secret", 1),
+            Fact::Misplaced { .. } => add(&mut self.suspicions, "media_place", 1),
+            Fact::Undecryptable { .. } => add(&mut self.suspicions, "undecryptable", 1),
             Fact::Exercise { attempt } => {
                 if self.exercises.len() >= CALLS {
                     self.exercises.pop_first();

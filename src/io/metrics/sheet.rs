@@ -63,8 +63,12 @@ fn line(pen: &mut Pen<'_>, r: &Readings) -> Result<(), fmt::Error> {
         Some(([direction, method, ("code", code?)], n))
     });
     pen.counters("sip_responses", "SIP responses, by method and code", responses)?;
-    let what = "SIP messages dropped unanswered, by reason";
+    let what = "SIP messages that were not served, by reason";
     pen.sums("sip_dropped", what, "reason", &figures.dropped)?;
+    let what = "Connections of SIP that were refused or ended, by reason";
+    pen.sums("sip_connections_ended", what, "reason", &figures.connections)?;
+    let what = "What somebody who meddles would do, by what it is";
+    pen.sums("suspicions", what, "what", &r.totals.suspicions)?;
     pen.gauge("sip_transactions", "Open SIP transactions", figures.transactions as f64)?;
     pen.gauge("sip_sessions", "Open SIP sessions", figures.sessions as f64)
 }

@@ -48,16 +48,26 @@ async fn calls_voices_and_moments_add_up() {
     let (attempt, result) =
         (crate::duty::ids::AttemptId(Uuid::from_u128(2)), AttemptResult::NoAnswer);
     note(950, Fact::AttemptEnded { attempt, result, status: 480 });
+    for method in ["BYE", "INVITE"] {
+        let (from, method) = ("192.0.2.66:5060".to_owned(), method.to_owned());
+        note(960, Fact::Forged { call, from, method });
+    }
+    let source = "192.0.2.66".to_owned();
+    note(960, Fact::Intruded { source, attempts: 7, over: true });
     board.hears(call, Party::Officer, heard(231));
     let mut figures = Figures::default();
     figures.traffic.count(true, b"SIP/2.0 486 Busy Here\r\nCSeq: 1 INVITE\r\n\r\n");
     crate::duty::figures::add(&mut figures.refused, "pace", 12);
+    crate::duty::figures::add(&mut figures.connections, "framing", 3);
     board.report(figures);
     let lines = shown(&metrics, &board).await;
     for line in [
         r#"dutyline_calls_total{direction="in",disposition="busy_missed"} 1"#,
         r#"dutyline_leader_calls_total{result="no_answer"} 1"#,
         r#"dutyline_calls_refused_total{reason="pace"} 12"#,
+        r#"dutyline_suspicions_total{what="forged"} 2"#,
+        r#"dutyline_suspicions_total{what="password"} 7"#,
+        r#"dutyline_sip_connections_ended_total{reason="framing"} 3"#,
         r#"dutyline_sip_responses_total{direction="out",method="INVITE",code="486"} 1"#,
         r#"dutyline_invite_to_entry_seconds_bucket{le="0.005"} 1"#,
         r#"dutyline_invite_to_ringing_seconds_count 1"#,

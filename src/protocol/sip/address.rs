@@ -155,6 +155,11 @@ impl Via {
         find(&self.params, "branch")
     }
 
+    /// RFC 3581 §3.
+    pub fn wants_its_own_port(&self) -> bool {
+        find(&self.params, "rport").is_some()
+    }
+
     /// The value with `received` and, where asked for, `rport` filled in (RFC 3581 §4).
     pub fn received_from(&self, source: std::net::SocketAddr) -> Vec<u8> {
         let mut out = vec![];

@@ -4,7 +4,7 @@
 
 use crate::protocol::now::{Deadline, Mono, earlier};
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 /// Calls whose callers are remembered, and how many of one caller among them are its share.
@@ -16,6 +16,12 @@ const NAME_MAX: usize = 64;
 const SUMMARY: Duration = Duration::from_secs(60);
 /// A flood is over when nothing was too much for so long.
 const OVER: Duration = Duration::from_secs(10);
+/// Addresses that are told apart: more than a duty room has telephones. Whoever comes beyond shares one place.
+const SOURCES: usize = 1024;
+/// Addresses that are looked at, whether they rest, for each that is new.
+const LOOKS: usize = 4;
+/// The place of all who come beyond.
+const OTHERS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Calls a second that one address may begin, unless a site says otherwise. A town's busiest moment
 /// is far below: 50 calls a second are ten times what a duty room's trunks carry, and pass for ever.
@@ -62,6 +68,10 @@ pub struct Summary {
 pub struct Admission {
     pace: Pace,
     sources: BTreeMap<IpAddr, Source>,
+    /// The same addresses, as they are to be looked at.
+    turns: VecDeque<IpAddr>,
+    /// No summary is due before.
+    due: Option<Deadline>,
     summaries: VecDeque<Summary>,
 }
 
@@ -96,7 +106,7 @@ impl Admission {
     /// Whether this caller's new call may begin; one that may not is counted.
     pub fn admits(&mut self, from: IpAddr, caller: &str, now: Mono) -> bool {
         let pace = self.pace;
-        let admitted = self.source(from, now).admits(pace, caller, now);
+        let admitted = self.place(from, now).1.admits(pace, caller, now);
         if !admitted {
             self.turn_away(from, now);
         }
@@ -105,17 +115,24 @@ impl Admission {
 
     /// Counts a call that there is no room for, whatever its address may begin.
     pub fn turn_away(&mut self, from: IpAddr, now: Mono) {
-        let source = self.source(from, now);
+        let (from, source) = self.place(from, now);
         match &mut source.flood {
             Some(flood) => (flood.calls, flood.last) = (flood.calls + 1, now),
             None => {
-                source.flood = Some(Flood { calls: 0, last: now, told: now });
+                let flood = Flood { calls: 0, last: now, told: now };
+                let due = flood.poll_timeout();
+                source.flood = Some(flood);
+                self.due = earlier(self.due, Some(due));
                 self.summaries.push_back(Summary { source: from, calls: 1, over: false });
             }
         }
     }
 
     pub fn handle_timeout(&mut self, now: Mono) {
+        // A flood that goes on is due later than it was.
+        if self.due.is_none_or(|(due, _)| now < due) {
+            return;
+        }
         for (from, source) in &mut self.sources {
             let Some(flood) = source.flood.as_mut().filter(|f| f.poll_timeout().0 <= now) else {
                 continue;
@@ -128,6 +145,8 @@ impl Admission {
                 source.flood = None;
             }
         }
+        let floods = self.sources.values().filter_map(|source| source.flood.as_ref());
+        self.due = floods.fold(None, |first, flood| earlier(first, Some(flood.poll_timeout())));
     }
 
     pub fn poll(&mut self) -> Option<Summary> {
@@ -135,16 +154,32 @@ impl Admission {
     }
 
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        let floods = self.sources.values().filter_map(|source| source.flood.as_ref());
-        floods.fold(None, |first, flood| earlier(first, Some(flood.poll_timeout())))
+        self.due
+    }
+
+    /// What is known of this address, or of the others that it is one of.
+    fn place(&mut self, from: IpAddr, now: Mono) -> (IpAddr, &mut Source) {
+        let mut place = from;
+        if !self.sources.contains_key(&from) {
+            self.forget_some(now);
+            if self.sources.len() >= SOURCES {
+                place = OTHERS;
+            } else {
+                self.turns.push_back(from);
+            }
+        }
+        (place, self.sources.entry(place).or_default())
     }
 
     /// Addresses at rest are forgotten: a PBX that wanders through its DNS leaves nothing behind.
-    fn source(&mut self, from: IpAddr, now: Mono) -> &mut Source {
-        if !self.sources.contains_key(&from) {
-            self.sources.retain(|_, source| !source.rests(now));
+    fn forget_some(&mut self, now: Mono) {
+        for _ in 0..LOOKS.min(self.turns.len()) {
+            let Some(from) = self.turns.pop_front() else { return };
+            match self.sources.get(&from).is_some_and(|source| source.rests(now)) {
+                true => drop(self.sources.remove(&from)),
+                false => self.turns.push_back(from),
+            }
         }
-        self.sources.entry(from).or_default()
     }
 }
 
@@ -174,7 +209,6 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
 
     const PBX: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     const START: Mono = Mono(7_000_000_000);
@@ -256,5 +290,29 @@ mod tests {
         }
         assert_eq!(admission.sources.len(), 1);
         assert!(admission.sources.values().all(|source| source.lately[0].len() == NAME_MAX));
+    }
+
+    /// Each forges another address, and none of them rests: they are one, and who came before is known on.
+    #[test]
+    fn rel_05_forged_addresses_are_bounded_and_cost_the_same_however_many() {
+        let mut admission = Admission::new(Pace { per_second: 1, at_once: 20, kept: 0 });
+        let at = |n: u32| IpAddr::V4(Ipv4Addr::from_bits(n + 1));
+        let mut admitted = 0;
+        for n in 0..100_000u32 {
+            let now = START + Duration::from_micros(u64::from(n));
+            admitted += u32::from(admission.admits(at(n), "801", now));
+            admission.poll_timeout();
+        }
+        assert!(admitted <= SOURCES as u32 + 20, "{admitted}");
+        assert_eq!((admission.sources.len(), admission.turns.len()), (SOURCES + 1, SOURCES));
+        let later = START + ms(200);
+        assert!(admission.admits(at(0), "801", later), "a telephone of before");
+        assert!(!admission.admits(at(9_999_999), "801", later), "another one of them");
+        let told: Vec<_> = std::iter::from_fn(|| admission.poll()).collect();
+        assert_eq!(told.len(), 1, "one flood: {told:?}");
+        let rested = later + ms(600_000);
+        admission.handle_timeout(rested);
+        assert!((0..600).all(|n| admission.admits(at(2_000_000 + n), "801", rested)));
+        assert!(admission.sources.len() < 700, "{}", admission.sources.len());
     }
 }

@@ -1,6 +1,7 @@
 //! A SIP user agent without sockets: routes messages to transactions and dialogs, keeps the
 //! registration, and turns them into the few events of [`super::Event`].
 
+mod answers;
 pub mod checkpoint;
 mod clients;
 mod ends;
@@ -47,6 +48,9 @@ const TRANSACTIONS_MAX: usize = 4096;
 /// What a call a second keeps open, at most: two INVITEs and a BYE over UDP for 64·T1 each, the
 /// other BYE for T4, and two phones that did not take it.
 const TRANSACTIONS_PER_PACE: usize = 192;
+
+/// Why a message is not looked at: it is not from the PBX, nor a registered phone's own.
+const STRANGER: &str = "stranger";
 
 /// **Handle one thing, drain `poll_transmit` and `poll_event`, then wait for the next message or
 /// `poll_timeout`.**
@@ -103,7 +107,7 @@ impl Endpoint {
         let phone = self.is_phones(from, bytes, now);
         if !phone && !self.account.trusts(from.addr.ip()) {
             self.tell_of_forgery(from, bytes);
-            return self.drop_message(from, "stranger");
+            return self.drop_message(from, STRANGER);
         }
         if bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) {
             // A keep-alive (RFC 5626 §3.5, and Kamailio's four NULs).
@@ -118,6 +122,9 @@ impl Endpoint {
             Start::Response { .. } => self.on_response(Response::read(message)?, from, now),
         });
         if let Err(why) = outcome {
+            if phone && why == STRANGER {
+                self.tell_of_forgery(from, bytes);
+            }
             self.drop_message(from, why);
         }
     }
@@ -149,6 +156,7 @@ impl Endpoint {
             self.run_registrar(now);
         }
         if peer.transport.is_reliable() {
+            self.answer_elsewhere(peer);
             self.on_address_failed(peer, 503, now);
         }
         self.registrar.trouble = None;

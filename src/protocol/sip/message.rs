@@ -6,11 +6,11 @@ mod words;
 pub use identities::{identity, user_of};
 pub use words::reason;
 
-use super::Fault;
 use super::address::{NameAddr, Uri, Via};
 use super::body::Body;
 use super::text::decode;
 use super::wire::{Message, Start, Writer, decimal, split_outside};
+use super::{Fault, Peer};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -240,6 +240,17 @@ impl Request {
         (words.next()? == "INVITE" && words.next().is_none()).then_some((rseq as u32, cseq as u32))
     }
 
+    /// Where its responses go (§18.2.2, RFC 3581 §4): back where it came from; a sender that no NAT stands before and that
+    /// did not ask for that has them at the port that it names.
+    pub fn returns_to(&self, from: Peer) -> Peer {
+        let itself = self.via.host.parse() == Ok(from.addr.ip().to_canonical());
+        if from.transport.is_reliable() || !itself || self.via.wants_its_own_port() {
+            return from;
+        }
+        let port = self.via.port.unwrap_or(from.transport.default_port());
+        Peer { addr: SocketAddr::new(from.addr.ip(), port), ..from }
+    }
+
     /// What every response to it repeats (§8.2.6).
     pub fn reply_seed(&self, source: SocketAddr) -> ReplySeed {
         let mut vias = vec![self.via.received_from(source)];
@@ -287,6 +298,11 @@ impl ReplySeed {
             writer.header("Timestamp", timestamp);
         }
         writer
+    }
+
+    /// The port that the sender of the request names as its own.
+    pub fn sent_by_port(&self) -> Option<u16> {
+        Via::parse(self.vias.first()?)?.port
     }
 
     /// §12.1.1: copied into what makes a dialog.

@@ -54,6 +54,11 @@ impl Message {
         self.headers.iter().filter(move |h| h.name == name).map(|h| h.value.as_slice())
     }
 
+    /// Bytes of its values and body.
+    pub fn size(&self) -> usize {
+        self.headers.iter().map(|header| header.value.len()).sum::<usize>() + self.body.len()
+    }
+
     /// Every element of a comma-separated header, over all its lines.
     pub fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.all(name).flat_map(split_commas)

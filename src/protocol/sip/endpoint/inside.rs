@@ -225,6 +225,10 @@ impl Endpoint {
     }
 
     fn on_info(&mut self, id: LegId, request: &Request, from: Peer, now: Now) {
+        // RFC 6086 §4.2.2: of these we take none.
+        if request.wire.header("info-package").is_some() {
+            return self.respond_with(request, from, 469, vec![("Recv-Info", vec![])], now);
+        }
         self.respond(request, from, 200, now);
         if matches!(self.legs.state(id), Some(State::Closing { .. })) {
             return;

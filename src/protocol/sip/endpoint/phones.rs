@@ -1,8 +1,8 @@
 //! Phones registered with us: their REGISTERs (RFC 3261 §10.3), and which of their other requests
 //! are served. Whoever has not registered stays a stranger.
 
-use super::Endpoint;
 use super::servers::ServerKey;
+use super::{Endpoint, STRANGER};
 use crate::protocol::now::Now;
 use crate::protocol::sip::message::{Method, Request, identity};
 use crate::protocol::sip::phones::{Phones, Plan, Unbound, Verdict};
@@ -56,21 +56,21 @@ impl Endpoint {
             Some(Method::Ack) if known || self.is_in_phones_session(&request, from) => {
                 self.on_ack(&key, &request, from, now);
             }
-            Some(Method::Ack) => return Err("stranger"),
+            Some(Method::Ack) => return Err(STRANGER),
             _ if known => self.on_request(request, from, now),
             Some(Method::Cancel) if self.servers.get(&key.cancelled()).is_some_and(is_ours) => {
                 self.on_request(request, from, now);
             }
             _ if request.to_tag.is_some() => {
                 if !self.is_in_phones_session(&request, from) {
-                    return Err("stranger");
+                    return Err(STRANGER);
                 }
                 self.on_request(request, from, now);
             }
             Some(Method::Register) => return self.on_register(&request, from, now),
             Some(Method::Invite) if registered => return self.on_phones_call(request, from, now),
             Some(Method::Options) if registered => self.on_options(&request, from, now),
-            _ => return Err("stranger"),
+            _ => return Err(STRANGER),
         }
         Ok(())
     }
@@ -129,7 +129,7 @@ impl Endpoint {
         from: Peer,
         now: Now,
     ) -> Result<Option<String>, &'static str> {
-        let Some(phones) = &mut self.phones else { return Err("stranger") };
+        let Some(phones) = &mut self.phones else { return Err(STRANGER) };
         let verdict = phones.judge(request, from, now.mono);
         let ask = match &verdict {
             Verdict::Ask { stale } => {

@@ -99,6 +99,13 @@ impl Reliable {
         Some(waiting.sent.clone())
     }
 
+    /// What is repeated goes there from now on.
+    pub fn goes_to(&mut self, there: Peer) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.sent.to = there;
+        }
+    }
+
     /// Whether the response acknowledged had a description; `None` where there is no such one.
     fn acknowledge(&mut self, rack: Option<(u32, u32)>, cseq: u32) -> Option<bool> {
         let fits = |waiting: &mut Waiting| rack == Some((waiting.rseq, cseq));

@@ -10,11 +10,14 @@ use crate::protocol::sip::transaction::{InviteServer, RequestServer, ServerStep}
 use crate::protocol::sip::wire::Writer;
 use crate::protocol::sip::{LegId, Peer, Transmit};
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Seconds after which an overloaded or busy endpoint may be asked again.
 const RETRY_AFTER: u32 = 5;
 const INVITE: &[u8] = b"INVITE";
+/// Bytes of a request that a transaction is kept for where none need be: of larger ones a flood would fill the memory.
+const KEPT_MAX: usize = 4096;
 
 /// §17.2.3: branch, sent-by and method; for a peer of RFC 2543 all that it identifies a
 /// transaction by.
@@ -76,6 +79,9 @@ pub struct Server {
     tag: Vec<u8>,
     last: Vec<u8>,
     pub opening: Option<MergeKey>,
+    /// Where its answers go, where that is not where it came from.
+    #[serde(default)]
+    back: Option<Peer>,
 }
 
 impl Server {
@@ -84,6 +90,30 @@ impl Server {
             Machine::Invite(machine) => machine.handle_request(),
             Machine::Request(machine) => machine.handle_request(),
         }
+    }
+
+    /// Where its answers go.
+    pub fn back(&self) -> Peer {
+        self.back.unwrap_or(self.peer)
+    }
+
+    /// From now on they go to the port that its sender named; false where they do already.
+    pub fn goes_by_its_name(&mut self) -> bool {
+        let gone = self.back();
+        let port = self.seed.sent_by_port().unwrap_or(gone.transport.default_port());
+        let there = Peer { addr: SocketAddr::new(gone.addr.ip(), port), ..gone };
+        self.back = Some(there);
+        there != gone
+    }
+
+    /// What its sender may not have got with the connection that it came over.
+    pub fn unheard(&self) -> Option<Transmit> {
+        let waits = match &self.machine {
+            Machine::Invite(machine) => machine.is_waited_for(),
+            Machine::Request(_) => false,
+        };
+        let last = || Transmit { to: self.back(), bytes: self.last.clone() };
+        (waits && !self.last.is_empty()).then(last)
     }
 
     fn handle_reply(&mut self, status: u16, now: Now) -> bool {
@@ -144,7 +174,8 @@ impl Endpoint {
             self.opening.insert(merge.clone(), key.clone());
         }
         let seed = Arc::new(request.reply_seed(from.addr));
-        let server = Server { machine, seed, peer: from, leg, tag, last: vec![], opening };
+        let back = Some(request.returns_to(from)).filter(|back| *back != from);
+        let server = Server { machine, seed, peer: from, leg, tag, last: vec![], opening, back };
         self.servers.insert(key.clone(), server);
         key
     }
@@ -181,7 +212,7 @@ impl Endpoint {
             return None;
         }
         server.last = bytes.clone();
-        let transmit = Transmit { to: server.peer, bytes };
+        let transmit = Transmit { to: server.back(), bytes };
         self.run_server(key);
         Some(transmit)
     }
@@ -223,7 +254,8 @@ impl Endpoint {
         now: Now,
     ) {
         let begins = request.method == Some(Method::Invite);
-        if self.is_full() || !begins && self.is_busy() {
+        let burdens = || self.is_busy() || request.wire.size() > KEPT_MAX;
+        if self.is_full() || !begins && burdens() {
             return self.respond_once(request, from, status, &headers);
         }
         let tag = self.random.token().into_bytes();
@@ -242,7 +274,7 @@ impl Endpoint {
         let tag = self.marks.tag(request.via.branch().unwrap_or_default()).into_bytes();
         let writer = request.reply_seed(from.addr).reply(status, &tag);
         let bytes = finish(writer, status, headers, &self.account.agent, None);
-        self.transmit(Transmit { to: from, bytes });
+        self.transmit(Transmit { to: request.returns_to(from), bytes });
     }
 
     pub(super) fn run_server(&mut self, key: &ServerKey) {
@@ -253,7 +285,7 @@ impl Endpoint {
             match server.poll() {
                 None => return,
                 Some(ServerStep::Send) => {
-                    let again = Transmit { to: server.peer, bytes: server.last.clone() };
+                    let again = Transmit { to: server.back(), bytes: server.last.clone() };
                     self.transmit(again);
                 }
                 Some(ServerStep::Finish(_)) => {
@@ -311,10 +343,7 @@ impl Endpoint {
 
     /// An INVITE that there is no room for.
     pub(super) fn respond_overloaded(&mut self, request: &Request, from: Peer) {
-        let tag = self.random.token().into_bytes();
-        let writer = request.reply_seed(from.addr).reply(503, &tag);
-        let bytes = finish(writer, 503, &[], &self.account.agent, None);
-        self.transmit(Transmit { to: from, bytes });
+        self.respond_once(request, from, 503, &[]);
         self.drop_message(from, "too many calls");
     }
 }

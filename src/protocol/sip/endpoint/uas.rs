@@ -151,7 +151,8 @@ impl Endpoint {
         };
         match method {
             Method::Options => self.on_options(request, from, now),
-            Method::Notify => self.respond(request, from, 200, now),
+            Method::Notify if is_of_mailbox(request) => self.respond(request, from, 200, now),
+            Method::Notify => self.respond(request, from, 489, now),
             Method::Bye | Method::Info | Method::Update | Method::PRack => {
                 self.respond(request, from, 481, now);
             }
@@ -167,15 +168,16 @@ impl Endpoint {
 
     /// §11.2: what we can, said by whoever turns this endpoint, so that a wedged one is seen.
     pub(super) fn on_options(&mut self, request: &Request, from: Peer, now: Now) {
-        if self.is_full() {
-            return self.respond(request, from, 200, now);
-        }
         let headers =
             vec![("Allow", ALLOW.into()), ("Accept", SDP.into()), ("Supported", SUPPORTED.into())];
-        let tag = self.random.token().into_bytes();
-        let key = self.open_server(request, from, None, tag);
-        self.reply(&key, 200, headers, None, now);
+        self.respond_with(request, from, 200, headers, now);
     }
+}
+
+/// RFC 6665 §4.1.3: of another event we know nothing. One without any is a mailbox's of old.
+fn is_of_mailbox(notify: &Request) -> bool {
+    let event = notify.wire.header("event").map(|event| event.split(|&b| b == b';').next());
+    event.flatten().is_none_or(|event| event.trim_ascii().eq_ignore_ascii_case(b"message-summary"))
 }
 
 fn incoming(invite: Request, replaces: Option<LegId>, source: Peer) -> Incoming {

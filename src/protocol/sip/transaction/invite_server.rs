@@ -117,6 +117,15 @@ impl InviteServer {
         self.state == State::Proceeding
     }
 
+    /// Whether the client may still wait for the last response that was given, which nobody else repeats.
+    pub fn is_waited_for(&self) -> bool {
+        match self.state {
+            State::Proceeding => self.answered,
+            State::Completed { .. } => true,
+            State::Confirmed { .. } | State::Accepted { .. } | State::Terminated => false,
+        }
+    }
+
     pub fn poll(&mut self) -> Option<ServerStep> {
         self.steps.pop_front()
     }

@@ -1,5 +1,6 @@
 //! Two endpoints on an in-memory wire in virtual time, one of them playing the PBX's part.
 
+mod answers;
 mod calls;
 mod crossing;
 mod digest;

@@ -1,0 +1,117 @@
+//! Handed over to the next run, as an upgrade does it, with legs of every kind: encrypted and over TCP, held, waiting, in
+//! a transfer. (Three at one table: `conference.rs`.) And told to stop, once and twice.
+
+use crate::calls::{Room, connect, talk};
+use crate::daemon::{Daemon, Plan};
+use crate::process::wait_until;
+use crate::rude::is_heard;
+use crate::survival::Talk;
+use crate::twin::{FarEnd, TrunkCaller};
+use crate::wave;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(8);
+
+/// SIGUSR2, as the unit has it for a restart, until the next run is registered.
+pub fn hands_over(daemon: &mut Daemon, room: &Room, plan: &Plan<'_>) {
+    let before = room.pbx.count("REGISTER 1001");
+    daemon.process.signal(libc::SIGUSR2);
+    assert_eq!(daemon.process.wait_end(Duration::from_secs(5)).code(), Some(0));
+    daemon.restart(room.folder.path(), &room.ports, plan);
+    wait_until("the next run", SOON, || (room.pbx.count("REGISTER 1001") > before).then_some(()));
+}
+
+#[test]
+fn sig_35_handed_over_encrypted_and_over_tcp_the_two_talk_on() {
+    let plan = Plan { transport: "tcp", media: "srtp = \"require\"", ..Plan::default() };
+    let Some(mut talk) = Talk::begin_with(&plan, ";mediaenc=srtp-mand") else { return };
+    hands_over(&mut talk.daemon, &talk.room, &plan);
+    talk.went_on(false, Duration::from_secs(1));
+}
+
+/// One is on hold, and longer than any watchdog waits; another waits for the officer: neither is lost, and each gets
+/// what he would have had.
+#[test]
+fn sig_35_handed_over_held_and_waiting_both_go_on() {
+    let Some(mut room) = Room::open() else { return };
+    let answering = "when_busy = \"queue\"\nsilence_seconds = 4\none_sided_silence_seconds = 4";
+    let plan = Plan { phones: &[("2001", 60)], answering, ..Plan::default() };
+    let mut daemon = room.daemon(&plan);
+    let voices = [56, 57, 58].map(|seed| wave::voice(seed, 60));
+    let mut first = room.phone("caller", &voices[0]);
+    let mut officer = room.single_phone("2001", &voices[1]);
+    let mut second = room.phone("caller2", &voices[2]);
+    connect(&mut first, &mut officer);
+    second.dial("1001");
+    second.established();
+    let open = |kind: &str| {
+        format!("SELECT count(*) FROM stretch WHERE kind = '{kind}' AND to_ms IS NULL")
+    };
+    daemon.row_is(&open("queued"), "1");
+    officer.hold();
+    daemon.row_is(&open("hold"), "1");
+    hands_over(&mut daemon, &room, &plan);
+    talk(5);
+    assert_eq!(daemon.row("SELECT count(*) FROM call WHERE state <> 'ended'"), "2");
+    assert_eq!([daemon.row(&open("hold")), daemon.row(&open("queued"))], ["1", "1"]);
+    officer.resume();
+    let held = "SELECT count(*) FROM stretch WHERE kind = 'hold' AND to_ms - from_ms > 5000";
+    daemon.row_is(held, "1");
+    first.hangup();
+    officer.closed();
+    officer.incoming(SOON);
+    officer.accept();
+    officer.established();
+    talk(3);
+    second.hangup();
+    officer.closed();
+    daemon.row_is("SELECT count(*) FROM call WHERE disposition = 'answered'", "2");
+    assert_eq!(daemon.row("SELECT count(*) FROM entry"), "2");
+    let found = wave::compare(&voices[2], &officer.heard()).expect("who waited is heard");
+    assert!(found.is_whole() && found.same > 2 * wave::RATE, "{found:?}");
+}
+
+/// The officer has handed the caller on, and the target rings when the run changes.
+#[test]
+fn sig_35_handed_over_in_a_transfer_the_target_has_the_caller() {
+    let Some(room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let plan = Plan { phones: &[("9200", 60), ("9180", 60)], ..Plan::default() };
+    let mut daemon = room.daemon(&plan);
+    let mut caller = TrunkCaller::new(&room.ports, "13800130055");
+    assert_eq!(caller.call("1001"), 200);
+    let officer = far_end.invited();
+    far_end.refers(&officer, &format!("<sip:9180@127.0.0.1:{}>", room.ports.pbx()));
+    let target = far_end.invited();
+    daemon.row_is("SELECT count(*) FROM leg WHERE how = 'transfer'", "1");
+    hands_over(&mut daemon, &room, &plan);
+    far_end.answers(&target, "200 OK");
+    assert_eq!(far_end.is_told().last().map(String::as_str), Some("SIP/2.0 200 OK"));
+    far_end.is_let_go();
+    is_heard(&caller.media, caller.remote_media(), &far_end.media, 0x41);
+    is_heard(&far_end.media, target.media(), &caller.media, 0x42);
+    caller.hang_up();
+    far_end.is_let_go();
+    daemon.row_is("SELECT disposition || ' ' || ended_by FROM call", "answered caller");
+    let legs = "SELECT group_concat(phone || ' ' || how || ' ' || coalesce(status, 0)) FROM leg";
+    assert_eq!(daemon.row(legs), "话机9200 rung 200,话机9180 transfer 200");
+}
+
+/// Told once it lets the two finish and leaves newcomers to the PBX; told twice it hangs up on both.
+#[test]
+fn sig_35_told_twice_to_stop_it_waits_for_nobody() {
+    let plan = Plan { line: "finish_seconds = 30", ..Plan::default() };
+    let Some(mut talk) = Talk::begin(&plan) else { return };
+    talk.daemon.process.signal(libc::SIGTERM);
+    crate::calls::talk(1);
+    let mut late = TrunkCaller::straight(&talk.room.ports, "13800130056");
+    assert_eq!(late.call("1001"), 503);
+    assert_eq!(talk.daemon.row("SELECT count(*) FROM call WHERE state = 'in_call'"), "1");
+    talk.daemon.process.signal(libc::SIGTERM);
+    talk.caller.closed();
+    talk.officer.closed();
+    assert_eq!(talk.daemon.process.wait_end(SOON).code(), Some(0));
+    let told = "SELECT group_concat(disposition || ' ' || status) FROM
+        (SELECT * FROM call ORDER BY arrived_ms)";
+    assert_eq!(talk.daemon.row(told), "interrupted 200,interrupted 503");
+}
