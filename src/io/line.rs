@@ -144,10 +144,12 @@ pub fn start(sockets: Sockets, plan: LinePlan, wiring: Wiring) -> std::io::Resul
 }
 
 impl Line {
-    /// Waits until the control task has ended (after `Input::Shutdown`, or by its own fault).
+    /// Waits until the control task has ended (after `Input::Shutdown`, or by its own fault). Whoever gives up waiting
+    /// may wait again.
     pub async fn ended(&mut self) {
-        if let Some(ended) = self.ended.take() {
+        if let Some(ended) = &mut self.ended {
             let _ = ended.await;
+            self.ended = None;
         }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -156,10 +156,11 @@ fn sig_26_a_stream_that_lies_ends_alone_and_each_is_counted() {
     }
     line.has_counted("framing", lies.len());
     let mut mixed = line.connect(PBX);
-    let text = [options("first"), "garbage\r\n\r\n".to_owned(), options("second")].concat();
-    mixed.says(text.as_bytes());
+    mixed.says(options("first").as_bytes());
+    mixed.hears("the answer to the first", |heard| heard.contains("Call-ID: first\r\n"));
+    mixed.says(("garbage\r\n\r\n".to_owned() + &options("second")).as_bytes());
     mixed.is_closed("garbage between two", SOON);
-    assert!(mixed.heard.contains("Call-ID: first\r\n") && !mixed.heard.contains("second"));
+    assert!(!mixed.heard.contains("second"), "where it begins is not known");
     line.has_counted("framing", lies.len() + 1);
     line.serves("after the liars");
 
@@ -223,7 +224,7 @@ fn sig_26_each_torture_message_over_real_sockets_has_the_outcome_of_the_manifest
         let expected = row.split('"').nth(3).expect("what is expected");
         let bytes = fs::read(folder.join(name)).expect("the message");
 
-        let socket = UdpSocket::bind((PBX, 0)).expect("a port");
+        let socket = UdpSocket::bind(SocketAddr::from((PBX, 0))).expect("a port");
         socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
         socket.send_to(&bytes, line.address()).expect("sent");
         let via = socket.local_addr().expect("bound");
@@ -243,14 +244,18 @@ fn sig_26_each_torture_message_over_real_sockets_has_the_outcome_of_the_manifest
 
         let mut framer = Framer::default();
         framer.push(&bytes);
-        let whole = framer.poll();
+        let frames = std::iter::from_fn(|| framer.poll().transpose());
+        let frames: Vec<_> = frames.take(4).collect();
         let mut connection = line.connect(PBX);
         connection.says(&bytes);
-        match whole {
-            Err(_) => connection.is_closed(name, SOON),
-            // It waits for what never comes.
-            Ok(None) => assert!(expected.contains("wait"), "{name}: {expected}"),
-            Ok(Some(_)) => {
+        match &frames[..] {
+            // It waits for what never comes; some have no end in the archive.
+            [] => {
+                let ended = bytes.windows(4).any(|part| part == b"\r\n\r\n");
+                assert!(!ended || expected.contains("wait"), "{name}: {expected}");
+            }
+            [.., Err(_)] => connection.is_closed(name, SOON),
+            [Ok(_), ..] => {
                 connection.says(options(&format!("after-{name}")).as_bytes());
                 connection.hears(&format!("{name} over TCP"), is_through);
                 asked[1] += 1;
@@ -259,6 +264,7 @@ fn sig_26_each_torture_message_over_real_sockets_has_the_outcome_of_the_manifest
                     wrong.push(format!("{name} over TCP: {status:?}, but: {expected}"));
                 }
             }
+            [Err(_), ..] => unreachable!("an error is the last"),
         }
         drop(connection);
     }
@@ -289,7 +295,7 @@ fn sig_27_each_method_of_a_stranger_is_dropped_and_counted() {
         "NEWMETHOD",
     ];
     let Some(line) = Line::open("9200") else { return };
-    let stranger = UdpSocket::bind((STRANGER, 0)).expect("a port");
+    let stranger = UdpSocket::bind(SocketAddr::from((STRANGER, 0))).expect("a port");
     stranger.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
     let via = stranger.local_addr().expect("bound");
     for method in METHODS {
@@ -310,7 +316,7 @@ fn sig_27_each_method_of_a_stranger_is_dropped_and_counted() {
             && labels.contains("\"in\"")
             && labels.contains("INVITE")
     };
-    assert!(!samples.keys().any(|key| asked(key)), "nor looked at");
+    assert!(!samples.keys().any(asked), "nor looked at");
     assert_eq!(line.daemon.row("SELECT count(*) FROM entry"), "0");
     assert!(line.far_end.seen.try_recv().is_err(), "no phone rang");
 }
@@ -320,9 +326,10 @@ fn sig_27_each_method_of_a_stranger_is_dropped_and_counted() {
 #[test]
 fn sig_08_a_connection_that_is_lost_while_it_rings_costs_no_call() {
     let Some(line) = Line::open("9180") else { return };
-    let listener = TcpListener::bind((PBX, line.room.ports.own(0))).expect("a port of ours");
+    let listener =
+        TcpListener::bind(SocketAddr::from((PBX, line.room.ports.own(0)))).expect("a port of ours");
     let named = listener.local_addr().expect("bound");
-    let voice = UdpSocket::bind((PBX, 0)).expect("a port");
+    let voice = UdpSocket::bind(SocketAddr::from((PBX, 0))).expect("a port");
     let sdp = format!(
         "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
          m=audio {} RTP/AVP 8\r\n",
