@@ -346,8 +346,9 @@ impl Control {
         match event {
             streams::Event::Message { from, bytes } => {
                 trace!(target: "dutyline::wire", addr = %from.addr, text = %show(&bytes), "in");
-                self.streams.prove(from);
-                self.handle(Input::Message { from, bytes });
+                if self.streams.prove(from) {
+                    self.handle(Input::Message { from, bytes });
+                }
             }
             streams::Event::Closed { peer, id, end } => {
                 debug!(addr = %peer.addr, why = %end.why, "connection closed");
@@ -356,7 +357,12 @@ impl Control {
                     self.handle(Input::Unreachable { peer, why: end.why });
                 }
             }
-            streams::Event::Accepted { peer, id, handle } => self.streams.accept(peer, id, handle),
+            streams::Event::Accepted { peer, id, handle } => {
+                if let Some(peer) = self.streams.accept(peer, id, handle) {
+                    let why = "made place for another connection".to_owned();
+                    self.handle(Input::Unreachable { peer, why });
+                }
+            }
         }
     }
 

@@ -75,6 +75,11 @@ impl End {
         Self { name, why: why.into() }
     }
 
+    /// Its task panicked: whoever waits for it is told all the same.
+    fn fault() -> Self {
+        Self::new("fault", "its task ended by a fault of ours")
+    }
+
     /// Whoever let go of it has counted it.
     fn by_us() -> Self {
         Self::new(BY_US, "closed by us")
@@ -150,28 +155,32 @@ impl Streams {
 
     /// Where there is no room, the oldest connection of this address that has said nothing yet makes place, else the
     /// one that was quiet for longest; where there is none, the newcomer is turned away: its handle is dropped.
-    pub fn accept(&mut self, peer: Peer, id: u64, handle: Handle) {
+    /// Which one made place.
+    pub fn accept(&mut self, peer: Peer, id: u64, handle: Handle) -> Option<Peer> {
         let same = |other: &Peer, connection: &Connection| {
             connection.theirs && other.addr.ip() == peer.addr.ip()
         };
         let of_host = self.open.iter().filter(|(other, known)| same(other, known)).count();
         let said = Instant::now();
+        let mut evicted = None;
         if of_host >= PER_ADDRESS || self.open.len() >= CONNECTIONS {
             figures::add(&mut self.ended, "no_room", 1);
             let idle = |one: &Connection| one.unproved || said - one.said >= QUIET;
             let idle = self.open.iter().filter(|(other, one)| same(other, one) && idle(one));
             let oldest = idle.min_by_key(|(_, one)| (!one.unproved, one.said, one.id));
-            let Some(oldest) = oldest.map(|(other, _)| *other) else { return };
+            let oldest = oldest.map(|(other, _)| *other)?;
             self.open.remove(&oldest);
+            evicted = Some(oldest);
         }
         self.open.insert(peer, Connection { id, handle, unproved: true, theirs: true, said });
+        evicted
     }
 
-    /// A whole message came over it.
-    pub fn prove(&mut self, peer: Peer) {
-        if let Some(connection) = self.open.get_mut(&peer) {
-            (connection.unproved, connection.said) = (false, Instant::now());
-        }
+    /// A whole message came over it; false where it was turned away, and what it says is not served.
+    pub fn prove(&mut self, peer: Peer) -> bool {
+        let Some(connection) = self.open.get_mut(&peer) else { return false };
+        (connection.unproved, connection.said) = (false, Instant::now());
+        true
     }
 
     /// Whether this was the connection in use, and not one that was given up before.
@@ -224,8 +233,11 @@ async fn accept_all(listener: TcpListener, trusted: watch::Receiver<Vec<IpAddr>>
                 }
                 let common = common.clone();
                 tokio::spawn(async move {
-                    let end = carry(peer, ready(stream), wishes, &common, true).await;
-                    close(peer, id, end, &common).await;
+                    let shared = common.clone();
+                    let carried = tokio::spawn(async move {
+                        carry(peer, ready(stream), wishes, &shared, true).await
+                    });
+                    close(peer, id, carried.await.unwrap_or_else(|_| End::fault()), &common).await;
                 });
             }
             Err(error) => {
@@ -238,11 +250,16 @@ async fn accept_all(listener: TcpListener, trusted: watch::Receiver<Vec<IpAddr>>
 }
 
 async fn connect(peer: Peer, id: u64, wishes: Wishes, common: Common) {
+    let carried = tokio::spawn(connected(peer, wishes, common.clone()));
+    close(peer, id, carried.await.unwrap_or_else(|_| End::fault()), &common).await;
+}
+
+async fn connected(peer: Peer, wishes: Wishes, common: Common) -> End {
     let connecting = async {
         let stream = TcpStream::connect(peer.addr).await.map_err(|error| error.to_string())?;
         Ok::<_, String>(ready(stream))
     };
-    let end = match timeout(CONNECT_WITHIN, connecting).await {
+    match timeout(CONNECT_WITHIN, connecting).await {
         Err(_) => End::new("unreachable", "no connection in 4 s"),
         Ok(Err(why)) => End::new("unreachable", why),
         Ok(Ok(stream)) => match (peer.transport, &common.door) {
@@ -258,8 +275,7 @@ async fn connect(peer: Peer, id: u64, wishes: Wishes, common: Common) {
                 carry(peer, stream, wishes, &common, false).await
             }
         },
-    };
-    close(peer, id, end, &common).await;
+    }
 }
 
 /// Small messages must not wait for each other, and what nobody acknowledges is noticed; failing
@@ -428,7 +444,7 @@ mod tests {
         streams.open.values_mut().for_each(|one| one.said -= QUIET);
         streams.prove(peer(1));
         streams.send(peer(2), vec![]);
-        assert!(accept(&mut streams, 18));
+        assert!(accept(&mut streams, 18), "and who made place is told");
         let open = |streams: &Streams, n| streams.open.contains_key(&peer(n));
         assert!(open(&streams, 1) && open(&streams, 2) && !open(&streams, 3), "the quietest");
         assert_eq!(streams.ended().get("no_room"), Some(&2));

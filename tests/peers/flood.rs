@@ -341,14 +341,14 @@ fn sig_31_a_flood_of_calls_beside_a_call() {
 
 /// A request or response that opens no call.
 fn other(n: u32, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
-    const METHODS: [&str; 7] =
-        ["OPTIONS", "REGISTER", "SUBSCRIBE", "MESSAGE", "ACK", "BYE", "200 OK"];
+    const METHODS: [&str; 8] =
+        ["OPTIONS", "REGISTER", "SUBSCRIBE", "MESSAGE", "ACK", "BYE", "200 OK", "INVITE"];
     let method = METHODS[n as usize % METHODS.len()];
     let (first, cseq) = match method {
         "200 OK" => ("SIP/2.0 200 OK".to_owned(), "INVITE"),
         method => (format!("{method} sip:1001@{to} SIP/2.0"), method),
     };
-    let tag = if matches!(method, "ACK" | "BYE" | "200 OK") { ";tag=x" } else { "" };
+    let tag = if matches!(method, "ACK" | "BYE" | "200 OK" | "INVITE") { ";tag=x" } else { "" };
     format!(
         "{first}\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKo{n}\r\nMax-Forwards: 70\r\n\
          From: <sip:x@{from}>;tag=o{n}\r\nTo: <sip:1001@{to}>{tag}\r\nCall-ID: other-{n}\r\n\

@@ -8,6 +8,8 @@ use crate::rude::is_heard;
 use crate::survival::Talk;
 use crate::twin::{FarEnd, TrunkCaller};
 use crate::wave;
+use std::os::unix::net::UnixDatagram;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(8);
@@ -100,10 +102,26 @@ fn sig_35_handed_over_in_a_transfer_the_target_has_the_caller() {
 /// Told once it lets the two finish and leaves newcomers to the PBX; told twice it hangs up on both.
 #[test]
 fn sig_35_told_twice_to_stop_it_waits_for_nobody() {
-    let plan = Plan { line: "finish_seconds = 30", ..Plan::default() };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("notify");
+    let supervisor = UnixDatagram::bind(&path).expect("a socket");
+    supervisor.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+    let (stopping, told) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 512];
+        while let Ok(length) = supervisor.recv(&mut bytes) {
+            if bytes[..length].starts_with(b"STOPPING=1") && stopping.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    let notify = path.display().to_string();
+    let environment = [("NOTIFY_SOCKET", notify.as_str())];
+    let line = "finish_seconds = 30";
+    let plan = Plan { line, environment: &environment, ..Plan::default() };
     let Some(mut talk) = Talk::begin(&plan) else { return };
     talk.daemon.process.signal(libc::SIGTERM);
-    crate::calls::talk(1);
+    told.recv_timeout(SOON).expect("it says that it stops");
     let mut late = TrunkCaller::straight(&talk.room.ports, "13800130056");
     assert_eq!(late.call("1001"), 503);
     assert_eq!(talk.daemon.row("SELECT count(*) FROM call WHERE state = 'in_call'"), "1");

@@ -327,7 +327,10 @@ impl Endpoint {
             return;
         }
         let id = traffic::call_id(bytes).and_then(|call_id| self.legs.of_call_id(call_id));
-        let Some(leg) = id.filter(|id| self.legs.get(*id).is_some_and(|leg| !leg.forged)) else {
+        // A telephone of ours whose port a NAT has changed is no forger.
+        let itself = |phone: Option<Peer>| phone.is_some_and(|at| at.addr.ip() == from.addr.ip());
+        let news = |leg: &legs::Leg| !leg.forged && !itself(leg.phone);
+        let Some(leg) = id.filter(|id| self.legs.get(*id).is_some_and(news)) else {
             return;
         };
         if let Some(known) = self.legs.get_mut(leg) {

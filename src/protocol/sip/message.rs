@@ -247,8 +247,9 @@ impl Request {
         if from.transport.is_reliable() || !itself || self.via.wants_its_own_port() {
             return from;
         }
-        let port = self.via.port.unwrap_or(from.transport.default_port());
-        Peer { addr: SocketAddr::new(from.addr.ip(), port), ..from }
+        let mut back = from;
+        back.addr.set_port(self.via.port.unwrap_or(from.transport.default_port()));
+        back
     }
 
     /// What every response to it repeats (§8.2.6).

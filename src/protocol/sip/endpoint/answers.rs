@@ -5,7 +5,7 @@ use super::Endpoint;
 use crate::protocol::sip::Peer;
 
 impl Endpoint {
-    /// What waits for an acknowledgement by us is repeated anyway; the rest is said once more.
+    /// What may have been lost with it is said once more, at once.
     pub(super) fn answer_elsewhere(&mut self, gone: Peer) {
         for key in self.servers.names(|server| server.back() == gone) {
             let Some(server) = self.servers.get_mut(&key) else { continue };
@@ -18,9 +18,12 @@ impl Endpoint {
             }
             let Some(leg) = leg.and_then(|leg| self.legs.get_mut(leg)) else { continue };
             leg.reliable.goes_to(there);
+            let mut again = vec![];
             for unacked in leg.unacked.iter_mut().filter(|unacked| unacked.sent.to == gone) {
                 unacked.sent.to = there;
+                again.push(unacked.sent.clone());
             }
+            again.into_iter().for_each(|transmit| self.transmit(transmit));
         }
     }
 }

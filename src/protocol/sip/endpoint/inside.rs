@@ -32,10 +32,11 @@ impl Endpoint {
             Method::Update => self.on_update(id, &request, from, now),
             Method::Info => self.on_info(id, &request, from, now),
             Method::Refer => self.on_refer(id, &request, from, now),
+            // What it tells of within its session is harmless.
+            Method::Notify => self.respond(&request, from, 200, now),
             Method::Ack
             | Method::Cancel
             | Method::Message
-            | Method::Notify
             | Method::Options
             | Method::Publish
             | Method::Register
@@ -225,8 +226,10 @@ impl Endpoint {
     }
 
     fn on_info(&mut self, id: LegId, request: &Request, from: Peer, now: Now) {
-        // RFC 6086 §4.2.2: of these we take none.
-        if request.wire.header("info-package").is_some() {
+        let kind = request.wire.header("content-type").unwrap_or_default();
+        let is_key = kind.trim_ascii_start().to_ascii_lowercase().starts_with(b"application/dtmf");
+        // RFC 6086 §4.2.2: of these we take none; a key is a key, whatever it is wrapped in.
+        if request.wire.header("info-package").is_some() && !is_key {
             return self.respond_with(request, from, 469, vec![("Recv-Info", vec![])], now);
         }
         self.respond(request, from, 200, now);

@@ -10,7 +10,6 @@ use crate::protocol::sip::transaction::{InviteServer, RequestServer, ServerStep}
 use crate::protocol::sip::wire::Writer;
 use crate::protocol::sip::{LegId, Peer, Transmit};
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Seconds after which an overloaded or busy endpoint may be asked again.
@@ -18,6 +17,8 @@ const RETRY_AFTER: u32 = 5;
 const INVITE: &[u8] = b"INVITE";
 /// Bytes of a request that a transaction is kept for where none need be: of larger ones a flood would fill the memory.
 const KEPT_MAX: usize = 4096;
+/// Losses after which an answer is not said again to the same place.
+const LOST_MAX: u8 = 2;
 
 /// §17.2.3: branch, sent-by and method; for a peer of RFC 2543 all that it identifies a
 /// transaction by.
@@ -82,6 +83,9 @@ pub struct Server {
     /// Where its answers go, where that is not where it came from.
     #[serde(default)]
     back: Option<Peer>,
+    /// How often the connection that its answers go over was lost.
+    #[serde(default)]
+    lost: u8,
 }
 
 impl Server {
@@ -97,13 +101,14 @@ impl Server {
         self.back.unwrap_or(self.peer)
     }
 
-    /// From now on they go to the port that its sender named; false where they do already.
+    /// From now on they go to the port that its sender named; false where that has been in vain.
     pub fn goes_by_its_name(&mut self) -> bool {
         let gone = self.back();
-        let port = self.seed.sent_by_port().unwrap_or(gone.transport.default_port());
-        let there = Peer { addr: SocketAddr::new(gone.addr.ip(), port), ..gone };
+        let mut there = gone;
+        there.addr.set_port(self.seed.sent_by_port().unwrap_or(gone.transport.default_port()));
         self.back = Some(there);
-        there != gone
+        self.lost = self.lost.saturating_add(1);
+        there != gone || self.lost <= LOST_MAX
     }
 
     /// What its sender may not have got with the connection that it came over.
@@ -175,7 +180,8 @@ impl Endpoint {
         }
         let seed = Arc::new(request.reply_seed(from.addr));
         let back = Some(request.returns_to(from)).filter(|back| *back != from);
-        let server = Server { machine, seed, peer: from, leg, tag, last: vec![], opening, back };
+        let server =
+            Server { machine, seed, peer: from, leg, tag, last: vec![], opening, back, lost: 0 };
         self.servers.insert(key.clone(), server);
         key
     }
@@ -253,9 +259,7 @@ impl Endpoint {
         headers: Vec<(&'static str, Vec<u8>)>,
         now: Now,
     ) {
-        let begins = request.method == Some(Method::Invite);
-        let burdens = || self.is_busy() || request.wire.size() > KEPT_MAX;
-        if self.is_full() || !begins && burdens() {
+        if self.is_busy() || request.wire.size() > KEPT_MAX {
             return self.respond_once(request, from, status, &headers);
         }
         let tag = self.random.token().into_bytes();

@@ -61,7 +61,9 @@ fn section_18_2_2_when_a_connection_is_gone_the_answer_comes_by_another() {
     line.refuse(leg, 486, None, start());
     assert_eq!(places(&mut line), [(named, 486)]);
     line.handle_unreachable(named, "refused", start());
-    assert!(places(&mut line).is_empty(), "there is no third place");
+    assert_eq!(places(&mut line), [(named, 486)], "once more");
+    line.handle_unreachable(named, "refused", start());
+    assert!(places(&mut line).is_empty(), "and that is all");
 }
 
 #[test]
@@ -77,8 +79,13 @@ fn section_18_2_2_what_was_answered_just_before_is_answered_again() {
         }
         assert_eq!(places(&mut line), [(gone, 100), (gone, answer)]);
         line.handle_unreachable(gone, "closed by the peer", start());
-        line.handle_timeout(start() + Duration::from_millis(500));
-        assert_eq!(places(&mut line), [(named, answer)], "once");
+        assert_eq!(places(&mut line), [(named, answer)], "at once");
+        // The connection that we opened ourselves is lost too.
+        line.handle_unreachable(named, "closed by the peer", start());
+        assert_eq!(places(&mut line), [(named, answer)], "over another");
+        line.handle_unreachable(named, "closed by the peer", start());
+        line.handle_timeout(start() + Duration::from_millis(400));
+        assert!(places(&mut line).is_empty(), "and that is all");
     }
 }
 
@@ -104,6 +111,24 @@ fn rel_06_options_leave_calls_their_room() {
     assert!(matches!(line.poll_event(), Some(Event::Ended { leg: l, .. }) if l == leg));
 }
 
+/// So are calls that are refused without being any: of a session that nobody knows.
+#[test]
+fn rel_06_refused_reinvites_leave_calls_their_room() {
+    let mut line = line();
+    let mut now = start();
+    for n in 0..12_000 {
+        now = now + Duration::from_micros(800);
+        let text = inside("INVITE", 1, "nobodys", CONTACT).replace("INVITE1", &format!("re{n}"));
+        line.handle_timeout(now);
+        line.handle_message(udp(PBX), text.as_bytes(), now);
+        assert_eq!(statuses(&sent(&mut line)).last(), Some(&481));
+    }
+    assert!(line.load().0 <= line.transactions_max / 4 + 1, "{:?}", line.load());
+    let call = request("INVITE", CONTACT).replace("call-1", "call-2").replace("INVITE1", "call2");
+    line.handle_message(udp(PBX), call.as_bytes(), now);
+    assert!(matches!(line.poll_event(), Some(Event::Incoming { .. })), "and not 503");
+}
+
 /// Large ones are answered alike each time they come, and nothing is kept of them.
 #[test]
 fn rel_06_large_requests_fill_no_memory() {
@@ -125,7 +150,7 @@ fn rfc_6665_section_4_1_3_of_other_events_than_a_mailboxs_we_know_nothing() {
         ("o: Message-Summary;id=7\r\n", 200),
         ("", 200),
         ("Event: reg\r\n", 489),
-        ("Event: refer;id=1\r\n", 489),
+        ("Event: presence;id=1\r\n", 489),
         ("Event: message-summary.winfo\r\n", 489),
         ("Event: \r\n", 489),
     ] {
@@ -139,8 +164,15 @@ fn rfc_6665_section_4_1_3_of_other_events_than_a_mailboxs_we_know_nothing() {
 #[test]
 fn rfc_6086_section_4_2_2_an_info_package_is_refused_and_the_session_goes_on() {
     let (mut line, _, tag) = talking();
-    let info = "Info-Package: infoDtmf\r\nContent-Type: application/dtmf-relay\r\n";
-    let (out, events) = ask(&mut line, &(inside("INFO", 2, &tag, info) + "Signal=1"));
+    let key = "Info-Package: dtmf\r\nContent-Type: application/dtmf-relay\r\n";
+    let (out, events) = ask(&mut line, &(inside("INFO", 4, &tag, key) + "Signal=1"));
+    assert!(
+        matches!(events[..], [Event::Info { .. }]) && statuses(&out) == [200],
+        "a key is a key"
+    );
+    let (mut line, _, tag) = talking();
+    let info = "Info-Package: nortel\r\nContent-Type: text/plain\r\n";
+    let (out, events) = ask(&mut line, &(inside("INFO", 2, &tag, info) + "x"));
     assert_eq!((statuses(&out), events.len()), (vec![469], 0));
     assert!(out[0].contains("SIP/2.0 469 Bad Info Package\r\n"), "{}", out[0]);
     assert!(out[0].contains("\r\nRecv-Info: \r\n"), "{}", out[0]);
