@@ -158,7 +158,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     /// A room whose leader has 3101 and whose substitute has 3102; what its telephones are told, each of which takes it.
-    fn room() -> (Office, mpsc::UnboundedReceiver<(String, bool)>) {
+    fn room() -> (Office, Told) {
         let (orders, mut ordered) = mpsc::channel(8);
         let ended = slips::outcomes();
         let answer = ended.clone();
@@ -187,15 +187,24 @@ mod tests {
         (office, told)
     }
 
+    type Told = mpsc::UnboundedReceiver<(String, bool)>;
+
+    /// Two telephones are told something, soon.
+    async fn two(told: &mut Told) -> [(String, bool); 2] {
+        let mut next = async || {
+            let one = tokio::time::timeout(Duration::from_secs(10), told.recv()).await;
+            one.expect("a telephone is told in time").expect("the room is there")
+        };
+        [next().await, next().await]
+    }
+
     #[tokio::test]
     async fn sig_mwi_whoever_held_a_role_before_a_restart_has_his_lamp_put_out() {
         let (office, mut told) = room();
         let finishing = CancellationToken::new();
         let keeping = tokio::spawn(keep(office, finishing.clone()));
-        let first = told.recv().await.unwrap();
-        let second = told.recv().await.unwrap();
         let out = |phone: &str| (phone.to_owned(), false);
-        assert_eq!([first, second], [out("3101"), out("3102")]);
+        assert_eq!(two(&mut told).await, [out("3101"), out("3102")]);
         finishing.cancel();
         keeping.await.unwrap();
         assert!(told.try_recv().is_err(), "the desk's own telephone is left alone");
@@ -205,7 +214,7 @@ mod tests {
     async fn sig_mwi_what_is_lit_is_put_out_when_the_daemon_stops() {
         let (office, mut told) = room();
         put_out(&office.slips, vec!["3101", "3102"]).await;
-        let mut out = vec![told.recv().await.unwrap(), told.recv().await.unwrap()];
+        let mut out = two(&mut told).await;
         out.sort();
         assert_eq!(out, [("3101".to_owned(), false), ("3102".to_owned(), false)]);
     }

@@ -15,6 +15,8 @@ const CLOCKS: TimeDelta = TimeDelta::minutes(1);
 const WORDS: [&str; 6] = ["知悉", "收到", "确认", "回复", "已", "好的"];
 /// In bytes: what is longer is no answer.
 const LONGEST: usize = 400;
+/// UTF-16 units of a text that is one short message.
+const ONE_PART: usize = 70;
 /// Digits of a code.
 const CODE: std::ops::RangeInclusive<usize> = 4..=6;
 
@@ -42,7 +44,7 @@ pub struct Told {
 impl Told {
     /// A code that was sent before he was told answers the escalation before this one.
     fn is_meant(&self, sent: Option<DateTime<Utc>>) -> bool {
-        self.first || sent.is_none_or(|sent| self.at <= sent + SECOND)
+        self.first || sent.is_some_and(|sent| self.at <= sent + SECOND)
     }
 
     /// He can have had it before him when he wrote.
@@ -57,6 +59,8 @@ pub enum Meaning {
     Acknowledges(Vec<EscalationId>),
     /// It may be any of these, or something else.
     Which(Vec<Told>),
+    /// When he wrote it is not known, and one entry was raised more than once: it may be of the time before.
+    Undated,
     /// He was told of something, and says something else.
     Unclear,
     /// He was told of nothing, or no longer.
@@ -70,6 +74,11 @@ pub fn meaning(text: &str, sent: Option<DateTime<Utc>>, told: &[Told]) -> Meanin
         let newest = told.iter().rfind(|one| one.code == *word && one.is_meant(sent));
         newest.map(|one| one.escalation)
     };
+    let raised_anew =
+        |word: &String| told.iter().any(|one| one.code == *word && !one.first && one.open);
+    if sent.is_none() && words.iter().any(raised_anew) {
+        return Meaning::Undated;
+    }
     let meant: Vec<EscalationId> = words.iter().filter_map(known).collect();
     if !meant.is_empty() {
         return Meaning::Acknowledges(meant);
@@ -154,12 +163,21 @@ pub fn acknowledged(outcomes: &[(String, AckOutcome)]) -> String {
 
 /// What he is asked who may mean several.
 pub fn which(told: &[Told]) -> String {
-    let each: Vec<String> = told
-        .iter()
-        .take(4)
-        .map(|one| format!("{} 回复 {}", short(&one.number), one.code))
-        .collect();
-    format!("有 {} 件待知悉，请回复四位数字：{}。", told.len(), each.join("，"))
+    let mut each = String::new();
+    let said = |each: &str| format!("有 {} 件待知悉，请回复对应数字：{each}。", told.len());
+    for one in told.iter().take(4) {
+        let comma = if each.is_empty() { "" } else { "，" };
+        let longer = format!("{each}{comma}{} 回复 {}", short(&one.number), one.code);
+        if said(&longer).encode_utf16().count() <= ONE_PART {
+            each = longer;
+        }
+    }
+    said(&each)
+}
+
+/// What he is told whose answer may be one to an earlier call for help in the same matter.
+pub fn undated(line: &str) -> String {
+    format!("未记为知悉：短信不带发送时间，分不清是否为本次呈报。请接电话按 1，或拨值班室 {line}。")
 }
 
 /// What he is told whose text is no answer while something is open; `line` is the duty room's own number.
@@ -260,7 +278,8 @@ mod tests {
         let is = |nth: usize| Meaning::Acknowledges(vec![two[nth].escalation]);
         assert_eq!(meaning("4821", Some(at(898)), &two), is(0));
         assert_eq!(meaning("4821", Some(at(899)), &two), is(1), "a whole second");
-        assert_eq!(meaning("4821", None, &two), is(1), "he was told of it");
+        assert_eq!(meaning("4821", None, &two), Meaning::Undated, "of either of the two");
+        assert_eq!(meaning("4821", None, &two[1..]), Meaning::Undated, "the first was long ago");
         assert_eq!(meaning("4821", Some(at(898)), &two[1..]), Meaning::Unclear);
     }
 
@@ -321,14 +340,18 @@ mod tests {
         let asked = which(&told(&[("4821", true), ("7733", true), ("9012", true)]));
         assert_eq!(
             asked,
-            "有 3 件待知悉，请回复四位数字：0000 回复 4821，0001 回复 7733，0002 回复 9012。"
+            "有 3 件待知悉，请回复对应数字：0000 回复 4821，0001 回复 7733，0002 回复 9012。"
         );
         assert!(asked.encode_utf16().count() <= 70);
+        let long = ["482100", "773300", "901200", "555500"].map(|code| (code, true));
+        let asked = which(&told(&long));
+        assert!(asked.contains("482100") && !asked.contains("四位"), "{asked}");
+        assert!(asked.encode_utf16().count() <= 70, "{asked}");
         let line = "075563001234";
         let open = told(&[("9012", false), ("4821", true)]);
         assert_eq!(unclear(&open, line), "未记为知悉。请只回复 4821，或拨值班室 075563001234。");
         let several = told(&[("4821", true), ("7733", true)]);
-        for said in [unclear(&open, line), unclear(&several, line), strange(line)] {
+        for said in [unclear(&open, line), unclear(&several, line), strange(line), undated(line)] {
             assert!(said.encode_utf16().count() <= 70, "{said}");
         }
     }

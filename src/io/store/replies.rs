@@ -166,6 +166,7 @@ fn take(sql: &Connection, came: &Came, line: &str, now: Now) -> Result<Answered>
             (Kind::Acknowledges, acknowledge(sql, &number, &told, &meant, now)?)
         }
         Meaning::Which(several) => (Kind::Which, says(reply::which(&several))),
+        Meaning::Undated => (Kind::Unclear, says(reply::undated(line))),
         Meaning::Unclear => (Kind::Unclear, says(reply::unclear(&told, line))),
         Meaning::Strange => (Kind::Strange, says(reply::strange(line))),
     };

@@ -22,8 +22,10 @@ const ALONE: f32 = 6.3;
 const EVEN: f32 = 1.6;
 /// Blocks in a row that make a press: every one of 65 ms is known, a hand takes longer.
 const ENOUGH: u8 = 4;
-/// Blocks without it that end one: a packet that is lost does not.
+/// Blocks without it that end one.
 const OVER: u8 = 4;
+/// What is lost says nothing of a press that has begun, up to two packets of 60 ms.
+const LOST: u32 = 960;
 
 /// The keys in one party's voice. **All of its samples in their order; what is missing is told by `skip`.**
 #[derive(Debug, Clone)]
@@ -43,6 +45,8 @@ struct Run {
     least: f32,
     most: f32,
     missed: u8,
+    /// Samples, since it was heard last.
+    lost: u32,
     told: bool,
 }
 
@@ -73,9 +77,10 @@ impl Listener {
     /// So many samples are missing.
     pub fn skip(&mut self, samples: u32) {
         self.filled = 0;
-        for _ in 0..(samples / BLOCK as u32).min(u32::from(OVER)) {
-            self.take(None);
-        }
+        let Some(run) = &mut self.run else { return };
+        run.lost = run.lost.saturating_add(samples);
+        let over = run.lost > LOST || !run.told;
+        self.run.take_if(|_| over);
     }
 
     fn take(&mut self, heard: Option<(char, f32)>) -> Option<char> {
@@ -142,12 +147,12 @@ fn loudest(powers: &[f32]) -> Option<usize> {
 impl Run {
     /// The first block may be cut short: its power says nothing.
     fn new(key: char) -> Self {
-        Self { key, blocks: 1, least: f32::MAX, most: 0.0, missed: 0, told: false }
+        Self { key, blocks: 1, least: f32::MAX, most: 0.0, missed: 0, lost: 0, told: false }
     }
 
     fn grow(&mut self, power: f32) {
         self.blocks = self.blocks.saturating_add(1);
-        self.missed = 0;
+        (self.missed, self.lost) = (0, 0);
         (self.least, self.most) = (self.least.min(power), self.most.max(power));
     }
 
@@ -216,6 +221,32 @@ mod tests {
         });
         assert_eq!((lost.next(), lost.next()), (Some('5'), None));
         assert_eq!(keys(&press('5', 25, 0.0, (4000.0, 4000.0))), "", "a click");
+    }
+
+    /// Of whatever length: a tone goes on behind the hole, and one that was let go there does not.
+    #[test]
+    fn esc_11_packets_that_are_lost_inside_a_tone_are_no_second_press() {
+        let long = press('1', 900, 0.0, (4000.0, 4000.0));
+        for (size, gone) in [(160, 1), (160, 4), (160, 6), (240, 3), (320, 1), (480, 1), (480, 2)] {
+            for first in 2..8 {
+                let mut listener = Listener::default();
+                let mut heard = String::new();
+                for (n, packet) in long.chunks(size).enumerate() {
+                    match (first..first + gone).contains(&n) {
+                        true => listener.skip(size as u32),
+                        false => heard.extend(listener.hear(packet)),
+                    }
+                }
+                assert_eq!(heard, "1", "{gone} of {size} samples from {first} on");
+            }
+        }
+        let one = press('1', 80, 0.0, (4000.0, 4000.0));
+        let mut listener = Listener::default();
+        let mut heard: String =
+            one.chunks(160).filter_map(|packet| listener.hear(packet)).collect();
+        listener.skip(1600);
+        heard.extend(one.chunks(160).filter_map(|packet| listener.hear(packet)));
+        assert_eq!(heard, "11", "200 ms are room for two");
     }
 
     #[test]

@@ -10,6 +10,10 @@ use std::time::Duration;
 /// A press whose end packets were all lost counts when it has been silent for this long: five packets at the usual
 /// 20 ms (RFC 4733 §2.5.1.2 repeats an event's update until it ends).
 const END_LOST: Duration = Duration::from_millis(100);
+/// Where the next segment of a press over 8.19 s begins (§2.5.1.3).
+const SEGMENT: u32 = 0xffff;
+/// So much of its turn may be lost.
+const TURN_LOST: Duration = Duration::from_secs(1);
 /// A press with the timestamp of one that was heard this long ago is a new one, from a sender whose clock stands.
 const STALE: Duration = Duration::from_secs(10);
 
@@ -29,6 +33,8 @@ struct Press {
     duration: u16,
     heard: Mono,
     reported: bool,
+    /// Its E bit was seen.
+    ended: bool,
 }
 
 impl Keys {
@@ -44,6 +50,7 @@ impl Keys {
             duration,
             heard: now,
             reported: false,
+            ended: false,
         };
         match &mut self.press {
             Some(press) if press.is_behind(&heard) => return,
@@ -59,7 +66,8 @@ impl Keys {
             }
         }
         let ended = flags & 0x80 != 0;
-        if ended {
+        if let Some(press) = self.press.as_mut().filter(|_| ended) {
+            press.ended = true;
             self.report();
         }
     }
@@ -108,12 +116,16 @@ impl Press {
         }
         let same = heard.timestamp == self.timestamp;
         // A press over 8.19 s goes on as a segment of its own, where the one before ended (§2.5.1.3).
+        let after = heard.timestamp.wrapping_sub(self.timestamp);
         let segment = !marker
-            && heard.timestamp == self.timestamp.wrapping_add(u32::from(self.duration))
-            && pause <= END_LOST;
-        // Some gateways move the timestamp on with every packet of one press; its duration then still grows.
+            && !self.ended
+            && ((after == u32::from(self.duration) && pause <= END_LOST)
+                || (after == SEGMENT && pause <= TURN_LOST));
+        // Some gateways move the timestamp on with every packet of one press; its duration then still grows, and both
+        // have one beginning, however much of it is lost.
         let moving = !marker && heard.duration > self.duration && pause <= END_LOST;
-        same || (segment && !self.reported) || moving
+        let began = |press: &Press| press.timestamp.wrapping_sub(u32::from(press.duration));
+        same || segment || moving || (!self.ended && began(heard) == began(self))
     }
 }
 
@@ -286,6 +298,45 @@ mod tests {
             phone.pass(20);
         }
         assert_eq!(phone.heard, "1");
+    }
+
+    #[test]
+    fn esc_12_packets_that_are_lost_where_a_segment_begins_are_no_second_press() {
+        let mut phone = Phone::new();
+        for n in 1..=450u32 {
+            let (timestamp, duration) =
+                if n * 160 <= 0xffff { (1000, n * 160) } else { (1000 + 0xffff, n * 160 - 0xffff) };
+            if !(400..420).contains(&n) {
+                phone.packet(timestamp, 1, u16::try_from(duration).unwrap(), n > 447, n == 1);
+            }
+            phone.pass(20);
+        }
+        assert_eq!(phone.heard, "1");
+    }
+
+    #[test]
+    fn esc_12_a_timestamp_that_moves_with_every_packet_may_have_a_hole() {
+        let mut phone = Phone::new();
+        for n in (1..=30u16).filter(|n| !(8..20).contains(n)) {
+            phone.packet(1000 + u32::from(n) * 160, 5, n * 160, n > 27, n == 1);
+            phone.pass(if n == 7 { 260 } else { 20 });
+        }
+        assert_eq!(phone.heard, "5");
+    }
+
+    #[test]
+    fn esc_12_packets_in_any_order_are_one_digit_and_late_ones_none() {
+        let mut phone = Phone::new();
+        for n in [3u16, 1, 2, 5, 4] {
+            phone.packet(1000, 7, n * 160, false, n == 1);
+            phone.pass(20);
+        }
+        phone.packet(1000, 7, 800, true, false);
+        phone.packet(1000, 7, 640, false, false);
+        phone.pass(300);
+        phone.packet(1000, 7, 800, true, false);
+        phone.pass(1000);
+        assert_eq!(phone.heard, "7");
     }
 
     #[test]

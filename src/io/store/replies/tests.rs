@@ -213,7 +213,14 @@ fn esc_39_a_code_for_what_was_urgent_does_not_take_what_is_critical_before_he_is
     late("c", Some(69.0), 71.0);
     assert!(send(&store, 120.0) == [code.as_str()], "it has the same code");
     late("d", Some(110.0), 121.0);
-    let answered = writes(&store, came("e", LEADER, &code), 130.0);
+    // Without its time it may be of before he was told.
+    let undated = writes(&store, came("e", LEADER, &code), 125.0);
+    assert_eq!(states(&store), "acknowledged,open");
+    assert!(undated.answer.is_some_and(|said| said.contains("分不清")), "he is told");
+    let row = "SELECT meaning || ' ' || answered FROM reply WHERE name = 'e'";
+    assert_eq!(one::<String>(&store, row), "unclear 1");
+    let in_time = Came { sent: Some(at(130.0).wall), ..came("f", LEADER, &code) };
+    let answered = writes(&store, in_time, 131.0);
     assert!(answered.answer.is_some_and(|said| said.ends_with("已记为您知悉。")));
     assert_eq!(states(&store), "acknowledged,acknowledged");
 }

@@ -290,8 +290,13 @@ impl Drawn<'_> {
     }
 
     fn desk_signs(&self, at_desk: &[(Duration, Happens)]) -> Vec<Sign> {
-        let signs = at_desk.iter().take(MOST).map(|(at, what)| {
+        let drawn: Vec<_> = at_desk.iter().take(MOST).collect();
+        let signs = drawn.iter().enumerate().filter_map(|(nth, (at, what))| {
             let x = self.x(*at) + 2;
+            let is_round = |what: &Happens| matches!(what, Happens::Round(_));
+            let mut later = drawn[nth + 1..].iter();
+            let next = later.find(|(_, next)| is_round(next) == is_round(what));
+            let room = next.map_or(usize::MAX, |(at, _)| self.x(*at) + 2 - x);
             let (y, shape, class, text) = match what {
                 Happens::Round(nth) => {
                     (TOP + 18, "↻", "muted", fill(self.t.round_short, nth.saturating_add(1)))
@@ -299,7 +304,8 @@ impl Drawn<'_> {
                 _ => (TOP + 36, "▲", "bad", self.t.siren_short.to_owned()),
             };
             let title = fill_two("{} {}", &self.time(*at), &text);
-            Sign { x, y, shape, class, text: Self::word(x, &text), title }
+            let text = if room < WORD { String::new() } else { Self::word(x, &text) };
+            (room >= SHAPE).then_some(Sign { x, y, shape, class, text, title })
         });
         signs.collect()
     }
@@ -391,7 +397,7 @@ impl Drawn<'_> {
         };
         let first = calls.iter().filter_map(known).min_by_key(|(at, ..)| *at);
         let known = match first {
-            None => fill(t.never, self.asked.minutes),
+            None => fill(t.nobody_acknowledges, self.asked.minutes),
             Some((at, role, person)) => {
                 let who = format!("{} {person} ", view::role(role, self.words));
                 let took = times::clock(at.as_secs() as i64);

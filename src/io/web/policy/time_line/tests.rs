@@ -103,3 +103,22 @@ fn whatever_is_asked_stays_within_the_drawing() {
         }
     }
 }
+
+/// Rounds of a long rehearsal are near each other: each keeps its shape, and its word only where there is room.
+#[test]
+fn labels_of_later_rounds_do_not_touch() {
+    for minutes in ["5", "15", "30", "60"] {
+        let every =
+            ["leader_mobile", "leader_office", "substitute_mobile", "office_director_mobile"];
+        let silent = every.into_iter().chain(["head_mobile"]).map(|field| (field, "silent"));
+        let line = drawn(&silent.chain([("minutes", minutes)]).collect::<Vec<_>>());
+        for shape in ["↻", "▲"] {
+            let signs: Vec<&Sign> = line.signs.iter().filter(|sign| sign.shape == shape).collect();
+            assert!(!signs.is_empty(), "{shape} in {minutes} minutes");
+            for two in signs.windows(2) {
+                let needs = if two[0].text.is_empty() { SHAPE } else { WORD };
+                assert!(two[1].x - two[0].x >= needs, "{minutes} minutes: {two:?}");
+            }
+        }
+    }
+}
