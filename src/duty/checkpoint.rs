@@ -1,6 +1,8 @@
 //! What the switchboard must know again after `kill -9`: its calls, their sessions, where the
 //! phones are that registered with it, and the facts that the log has not confirmed. Plain values, told piece by piece as they change; knows no file.
 
+mod facts;
+
 use super::call::Call;
 use super::ids::CallId;
 use super::journal::{Fact, Noted};

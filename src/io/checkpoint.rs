@@ -7,8 +7,8 @@
 //!  record  length 4 · crc 4 · MessagePack        as often as there are changes, each piece as bytes
 //! ```
 //! Numbers are little-endian, CRCs are CRC-32C. A record that is not whole ends the file. Nothing
-//! is synced: a killed process leaves what it wrote to the kernel, and after a power cut the host
-//! has another boot id, with which no call can go on.
+//! is synced: a killed process leaves what it wrote to the kernel, and after a restart the host has another boot id, with
+//! which no call can go on; facts that the log has not confirmed are told it all the same.
 
 mod kept;
 
@@ -75,7 +75,7 @@ pub struct Left {
     lives: u32,
 }
 
-/// Reads the file. One that is missing, of another format or of another boot leaves no calls.
+/// Reads the file. One that is missing or of another format leaves nothing, one of another boot no calls.
 pub fn load(path: &Path) -> Left {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
@@ -125,11 +125,14 @@ fn read(bytes: &[u8], boot: Uuid) -> Result<Left, &'static str> {
     }
     left.down = left.checkpoint.at.map(|at| (at.wall, why_down(end)));
     if boot.is_nil() || header[16..32] != *boot.as_bytes() {
-        left.checkpoint = Checkpoint::default();
+        left.checkpoint = left.checkpoint.facts_alone();
         left.down = left.down.map(|(since, _)| (since, "主机重启 · the host was restarted"));
+    } else if left.lives >= 2 * LIVES {
+        error!(lives = left.lives, "the daemon still dies: what its log lacks is given up too");
+        left.checkpoint = Checkpoint::default();
     } else if left.lives >= LIVES {
         error!(lives = left.lives, "the daemon dies again and again: its calls are given up");
-        left.checkpoint = Checkpoint::default();
+        left.checkpoint = left.checkpoint.facts_alone();
     }
     Ok(left)
 }

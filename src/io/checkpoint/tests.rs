@@ -83,13 +83,15 @@ fn a_torn_tail_is_ignored_wherever_it_is_torn() {
 }
 
 #[test]
-fn another_format_or_another_boot_leaves_no_calls() {
+fn another_format_leaves_nothing_and_another_boot_what_the_log_has_not_confirmed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("calls");
     written(&path, vec![fact(0, 1)]);
     let whole = fs::read(&path).unwrap();
     let other = read(&whole, Uuid::from_u128(1)).unwrap();
-    assert_eq!(other.checkpoint.pieces.len(), 0);
+    let piece = other.checkpoint.pieces.get(&Key::Fact(0)).unwrap();
+    let Piece::Fact(noted) = piece else { panic!("{piece:?}") };
+    assert_eq!((noted.at.mono, noted.at.wall), (Mono(0), at(1).wall), "of another boot");
     assert_eq!(other.down.unwrap().0, at(1).wall, "the outage is known all the same");
     let mut newer = whole;
     newer[8] += 1;
@@ -107,9 +109,9 @@ fn the_file_stays_small_and_calls_that_kill_it_are_given_up() {
         .flat_map(|n| [fact(n, 1), Changes { at: at(1), pieces: vec![(Key::Fact(n), None)] }]);
     let log = written(&path, many.collect());
     assert!(log.written < 2 * GROWTH, "{}", log.written);
-    for lives in 1..=LIVES {
+    for lives in 1..=2 * LIVES {
         let left = load(&path);
-        assert_eq!((left.lives, left.checkpoint.at.is_some()), (lives, lives < LIVES));
+        assert_eq!((left.lives, left.checkpoint.at.is_some()), (lives, lives < 2 * LIVES));
         let (sender, keeper) = start(path.clone(), &Left { lives, ..load(&path) });
         drop(sender);
         drop(keeper.thread.join());
@@ -128,4 +130,40 @@ fn a_stop_leaves_no_calls_and_says_when() {
     assert_eq!(numbers(&left), [0], "what the log may not have");
     assert!(left.down.unwrap().1.starts_with("服务停止"));
     assert_eq!(left.lives, 0);
+}
+
+/// The log refused, and the host was restarted: what happened is told the log, and that it is over.
+#[test]
+fn esc_71_what_the_log_never_took_outlives_a_restart_of_the_host_and_its_calls_have_ended() {
+    use crate::duty::ids::{AttemptId, CallId};
+    use crate::duty::journal::{Arrival, AttemptResult, Disposition, Urgency};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("calls");
+    let mut random = crate::protocol::random::Random::from_seed([5; 32]);
+    let call = CallId::new(at(1), &mut random);
+    let attempt = AttemptId::new(at(1), &mut random);
+    let facts = [
+        Fact::Arrived(Box::new(Arrival::from_number(call, "13800000000", ""))),
+        Fact::Flagged { entry: call.into(), urgency: Urgency::Urgent, phone: "2001".to_owned() },
+        Fact::AttemptAnswered { attempt },
+    ];
+    let pieces = facts.into_iter().zip(3..).map(|(fact, number)| {
+        (Key::Fact(number), Some(Piece::Fact(Box::new(Noted { at: at(2), fact }))))
+    });
+    written(&path, vec![Changes { at: at(4), pieces: pieces.collect() }]);
+    let left = read(&fs::read(&path).unwrap(), Uuid::from_u128(1)).unwrap();
+    assert_eq!(numbers(&left), [3, 4, 5, 6, 7]);
+    let fact = |number| match &left.checkpoint.pieces[&Key::Fact(number)] {
+        Piece::Fact(noted) => (noted.at, noted.fact.clone()),
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(fact(4).1, Fact::Flagged { .. }));
+    let (when, ended) = fact(6);
+    assert_eq!((when.mono, when.wall), (Mono(0), at(4).wall));
+    let result = AttemptResult::Interrupted;
+    assert_eq!(ended, Fact::AttemptEnded { attempt, result, status: 0 });
+    let Fact::Ended { call: ended, disposition, .. } = fact(7).1 else { panic!("{:?}", fact(7)) };
+    assert_eq!((ended, disposition), (call, Disposition::Interrupted));
+    assert!(left.checkpoint.calls().contains(&call), "the log is told of its end by this");
+    assert!(left.checkpoint.to_leaders().is_empty() && left.checkpoint.taped().is_empty());
 }

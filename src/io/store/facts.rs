@@ -50,7 +50,7 @@ impl Applied {
 impl Store {
     /// Writes one fact. The order of calls is the order of writes, whatever is awaited first.
     pub fn note(&self, noted: Noted) -> impl Future<Output = Result<Applied>> + Send + use<> {
-        self.write(move |tx| apply(tx, &noted))
+        self.write_of_run(move |tx| apply(tx, &noted))
     }
 
     /// Writes several facts, all or none: on an error the same facts can be sent again as they
@@ -59,7 +59,7 @@ impl Store {
         &self,
         noted: Vec<Noted>,
     ) -> impl Future<Output = Result<Vec<Applied>>> + Send + use<> {
-        self.write(move |tx| noted.iter().map(|noted| apply(tx, noted)).collect())
+        self.write_of_run(move |tx| noted.iter().map(|noted| apply(tx, noted)).collect())
     }
 
     /// As [`Store::note`], for a thread that may wait.

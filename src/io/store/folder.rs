@@ -36,8 +36,8 @@ impl Held {
             Err(TryLockError::Error(error)) => return Err(unreadable(error)),
         }
         let name = format!("dutyline, process {}\n", std::process::id());
-        lock.set_len(0).map_err(unreadable)?;
-        lock.write_all(name.as_bytes()).map_err(unreadable)?;
+        // On a full disk it is held without a name.
+        let _ = lock.set_len(0).and_then(|()| lock.write_all(name.as_bytes()));
         Ok(Self { _lock: lock })
     }
 }

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
@@ -71,8 +71,13 @@ pub(super) enum Writer {
     Thread(Thread),
     /// Runs where it is called: for virtual time.
     Inline(Box<Mutex<Desk>>),
-    /// There is no database to write to.
-    Refuses(StoreError),
+    /// There is no database to write to, until there is.
+    Late(Late),
+}
+
+pub(super) struct Late {
+    why: StoreError,
+    opened: OnceLock<Thread>,
 }
 
 /// All that writing takes.
@@ -102,6 +107,30 @@ pub(super) struct Thread {
     behind: Arc<AtomicBool>,
 }
 
+impl Thread {
+    fn start(connection: Connection, random: Random) -> Result<Self> {
+        let mut desk = Desk::new(connection, random)?;
+        let (unproved, behind) = (desk.unproved.subscribe(), desk.follower.behind());
+        let (queue, waiting) = mpsc::sync_channel::<Box<dyn Work>>(QUEUE);
+        let running = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || run_thread(&mut desk, &waiting))
+            .map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        Ok(Self { queue: Some(queue), running: Some(running), unproved, behind })
+    }
+
+    fn put(&self, mut task: Box<dyn Work>) {
+        let Some(queue) = &self.queue else { return task.finish(Err(StoreError::Closed)) };
+        match queue.try_send(task) {
+            Ok(()) => {}
+            Err(mpsc::TrySendError::Full(mut task)) => task.finish(Err(StoreError::Overloaded)),
+            Err(mpsc::TrySendError::Disconnected(mut task)) => {
+                task.finish(Err(StoreError::Closed));
+            }
+        }
+    }
+}
+
 impl Drop for Thread {
     /// What waits is written before the folder is given up.
     fn drop(&mut self) {
@@ -118,36 +147,48 @@ impl Writer {
     }
 
     pub fn thread(connection: Connection, random: Random) -> Result<Self> {
-        let mut desk = Desk::new(connection, random)?;
-        let (unproved, behind) = (desk.unproved.subscribe(), desk.follower.behind());
-        let (queue, waiting) = mpsc::sync_channel::<Box<dyn Work>>(QUEUE);
-        let running = std::thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || run_thread(&mut desk, &waiting))
-            .map_err(|error| StoreError::Unreadable(error.to_string()))?;
-        Ok(Self::Thread(Thread { queue: Some(queue), running: Some(running), unproved, behind }))
+        Thread::start(connection, random).map(Self::Thread)
+    }
+
+    pub fn late(why: StoreError) -> Self {
+        Self::Late(Late { why, opened: OnceLock::new() })
+    }
+
+    /// Whether it writes, or will once it has a database.
+    pub fn waits_for_one(&self) -> bool {
+        matches!(self, Self::Late(late) if late.opened.get().is_none())
+    }
+
+    /// The database that a late one has waited for.
+    pub fn open(&self, connection: Connection, random: Random) -> Result<()> {
+        let Self::Late(late) = self else { return Ok(()) };
+        // Somebody else was first.
+        let _ = late.opened.set(Thread::start(connection, random)?);
+        Ok(())
+    }
+
+    fn of_thread(&self) -> Option<&Thread> {
+        match self {
+            Self::Thread(thread) => Some(thread),
+            Self::Late(late) => late.opened.get(),
+            Self::Inline(_) => None,
+        }
     }
 
     /// Whether what was written last cannot be searched.
     pub fn is_behind(&self) -> bool {
-        match self {
-            Self::Thread(thread) => thread.behind.load(Ordering::Relaxed),
-            Self::Inline(_) | Self::Refuses(_) => false,
-        }
+        self.of_thread().is_some_and(|thread| thread.behind.load(Ordering::Relaxed))
     }
 
     /// Why what was written is not proved yet; `None` where it is.
     pub fn unproved(&self) -> watch::Receiver<Option<String>> {
-        match self {
-            Self::Inline(writer) => {
-                let writer = writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                writer.unproved.subscribe()
-            }
-            Self::Thread(thread) => thread.unproved.clone(),
-            Self::Refuses(_) => watch::Sender::new(None).subscribe(),
+        if let Self::Inline(writer) = self {
+            let writer = writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            return writer.unproved.subscribe();
         }
+        let thread = self.of_thread();
+        thread.map_or_else(|| watch::Sender::new(None).subscribe(), |own| own.unproved.clone())
     }
-
     /// Puts a write in the queue at once; the answer comes after its commit. Writes are carried
     /// out in the order in which this is called.
     pub fn submit<T: Send + 'static>(
@@ -179,17 +220,11 @@ impl Writer {
                 write(&mut writer, VecDeque::from([task]));
                 index(&mut writer, u32::MAX);
             }
-            Self::Thread(Thread { queue: Some(queue), .. }) => match queue.try_send(task) {
-                Ok(()) => {}
-                Err(mpsc::TrySendError::Full(mut task)) => {
-                    task.finish(Err(StoreError::Overloaded));
-                }
-                Err(mpsc::TrySendError::Disconnected(mut task)) => {
-                    task.finish(Err(StoreError::Closed));
-                }
+            Self::Thread(thread) => thread.put(task),
+            Self::Late(late) => match late.opened.get() {
+                Some(thread) => thread.put(task),
+                None => task.finish(Err(late.why.clone())),
             },
-            Self::Thread(Thread { queue: None, .. }) => task.finish(Err(StoreError::Closed)),
-            Self::Refuses(why) => task.finish(Err(why.clone())),
         }
         answer
     }
