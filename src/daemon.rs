@@ -1,5 +1,6 @@
 //! Starts and stops the parts, in order: what the telephone needs first, what may fail later.
 
+mod beside;
 mod keepers;
 mod log;
 mod page;
@@ -7,15 +8,14 @@ mod proof;
 pub mod voice;
 pub mod witness;
 
-use crate::config::{Config, Heartbeat};
-use crate::duty::line_plan::Phone;
-use crate::duty::roster::{Person, Role, Roster};
+use crate::config::Config;
 use crate::duty::switchboard::{Input, LeaderCall};
 use crate::io::checkpoint::{self, End, Keeper};
 use crate::io::line::{self, Line};
 use crate::io::media::Media;
 use crate::io::metrics::{self, Metrics};
-use crate::io::open_matters::{self, OpenMatters};
+use crate::io::open_matters;
+use crate::io::policies::{Desk, Policies, Source};
 use crate::io::proof::witness::Witness;
 use crate::io::pulse::Pulse;
 use crate::io::resolver::Pbx;
@@ -24,12 +24,10 @@ use crate::io::slips::Slips;
 use crate::io::status::Board;
 use crate::io::store::Store;
 use crate::io::tape::{Backlog, Tape};
-use crate::io::{
-    channels, clock, escalator, gaps, heartbeat, lamp, life, listening, logbook, roll_call, web,
-};
+use crate::io::{channels, clock, escalator, lamp, life, logbook, web};
 use anyhow::Context;
-use keepers::keepers;
-use log::{first_link, keep_log, open_log};
+use beside::{beside, serve_heartbeat, with_desk};
+use log::{Beginning, first_link, keep_log};
 use page::{page, serve_page};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -54,6 +52,8 @@ const OPEN_MATTERS: &str = "open-matters";
 pub struct Options {
     /// Makes a call come in; the page then has a button for it and a 演示 banner.
     pub demo: Option<mpsc::Sender<web::DemoCommand>>,
+    /// Where the configuration is read again; none: nowhere.
+    pub source: Option<Source>,
 }
 
 /// The running daemon.
@@ -76,27 +76,33 @@ pub struct Daemon {
     lamps: Option<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
     log: Vec<JoinHandle<()>>,
+    policies: Arc<Desk>,
 }
 
 /// Runs until SIGTERM or SIGINT, then stops properly; a second one hurries. After SIGUSR2 the
-/// calls wait for the next run.
+/// calls wait for the next run; at SIGHUP the policy is read again.
 ///
 /// # Errors
 /// When a part that the telephone cannot do without does not start; the text names the remedy.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+pub async fn run(config: Config, source: Source) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut restart = signal(SignalKind::user_defined2())?;
-    let mut daemon = start(config, Options::default()).await?;
+    let mut reload = signal(SignalKind::hangup())?;
+    let options = Options { source: Some(source), ..Options::default() };
+    let mut daemon = start(config, options).await?;
     if let Some(link) = daemon.first_link() {
         println!("首次使用，请打开此一次性链接建立账号 · first account, once:\n  {link}");
     }
     tell_systemd(sd_notify::NotifyState::Ready);
-    let why = tokio::select! {
-        _ = terminate.recv() => Why::Stop,
-        _ = interrupt.recv() => Why::Stop,
-        _ = restart.recv() => Why::Restart,
-        () = daemon.line.ended() => Why::Failure,
+    let why = loop {
+        tokio::select! {
+            _ = terminate.recv() => break Why::Stop,
+            _ = interrupt.recv() => break Why::Stop,
+            _ = restart.recv() => break Why::Restart,
+            Some(()) = reload.recv() => daemon.read_policies_again(),
+            () = daemon.line.ended() => break Why::Failure,
+        }
     };
     tell_systemd(sd_notify::NotifyState::Stopping);
     let hurry = async {
@@ -138,17 +144,14 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let stopping = CancellationToken::new();
     let pbx = Pbx::find(&config, &board).await?;
     let mut voice = start_voice(&config, pbx.peers.clone(), sockets, left, board.clone())?;
-    let (store, usable) = match open_log(&config, go_on, down, life).await {
-        Ok(opened) => opened,
-        Err(fault) => {
-            voice.leave().await;
-            return Err(fault);
-        }
-    };
-
+    let beginning = Beginning::new(&config, go_on, down, life);
+    let (store, usable) = open_log(&beginning, &mut voice).await?;
     tell_dialled(&store, &voice.orders).await;
     let readers = readers(&config, &store, &board, &voice);
-    recall(usable, &config, &readers, to_leaders);
+    if !usable {
+        go_without(beginning, &config, &readers, to_leaders, &stopping);
+    }
+    let (desk, policies) = keep_policies(options.source, &config, &readers);
     let log = keep_log(voice.facts, voice.recordings, voice.traced, readers.clone(), &stopping);
     let (pulse, alive) = (voice.pulse.clone(), voice.pulse);
     let (self_test, testing) = serve_self_test(&config, &pbx, &readers, &stopping).unzip();
@@ -158,15 +161,16 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         self_test,
         signer: witness.as_ref().map(|witness| Arc::clone(&witness.signer)),
         alive: Arc::new(move || alive.age() < ALIVE_WITHIN),
-        ..page(&config, &readers, voice.tape.recall())
+        ..page(&config, &readers, &policies, voice.tape.recall())
     };
     let (web_address, serving) =
         serve_page(config.web.listen, page, board.clone(), stopping.clone()).await?;
     let finishing = stopping.child_token();
     let (until, escalator) = ((&stopping, &finishing), Pulse::default());
     escalator.beat();
-    let mut background = beside(&config, &readers, voice.wanted, &escalator, until);
-    background.extend(serve_heartbeat(&config, &readers, (pulse, escalator), &stopping));
+    let mut background = beside(&config, &readers, voice.wanted, (&escalator, &policies), until);
+    let watched = serve_heartbeat(&config, &readers, &policies, (pulse, escalator), &stopping);
+    background.extend(watched);
     let lamps = serve_lamps(&config, &readers, &voice.slips, &finishing);
     background.extend(serve_channels(&config, &readers, voice.slips, &stopping).await);
     background.extend(serve_metrics(&config, &readers, voice.tape.backlog(), &stopping));
@@ -195,7 +199,17 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         lamps,
         background,
         log,
+        policies: desk,
     })
+}
+
+/// Without the right to a log there is no duty line: the PBX is told.
+async fn open_log(beginning: &Beginning, voice: &mut Voice) -> anyhow::Result<(Store, bool)> {
+    let opened = beginning.open_log().await;
+    if opened.is_err() {
+        voice.leave().await;
+    }
+    opened
 }
 
 fn readers(config: &Config, store: &Store, board: &Board, voice: &Voice) -> logbook::Readers {
@@ -209,89 +223,34 @@ fn readers(config: &Config, store: &Store, board: &Board, voice: &Voice) -> logb
     }
 }
 
-/// Without a log, what is open is what lies beside it, and the calls that go on.
-fn recall(usable: bool, config: &Config, readers: &logbook::Readers, to_leaders: Vec<LeaderCall>) {
-    if usable {
-        return;
-    }
+/// By what leaders are called, and who reads it again.
+fn keep_policies(
+    source: Option<Source>,
+    config: &Config,
+    readers: &logbook::Readers,
+) -> (Arc<Desk>, Policies) {
+    let logbook::Readers { store, board, wake, .. } = readers.clone();
+    let (desk, policies) =
+        Desk::new(source, config.clone(), with_desk(config), (store, board, wake));
+    let desk = Arc::new(desk);
+    let begins = Arc::clone(&desk);
+    tokio::spawn(async move { begins.begin().await });
+    (desk, policies)
+}
+
+/// Without a log, what is open is what lies beside it, and the calls that go on; until there is one.
+fn go_without(
+    beginning: Beginning,
+    config: &Config,
+    readers: &logbook::Readers,
+    to_leaders: Vec<LeaderCall>,
+    stopping: &CancellationToken,
+) {
     let matters = open_matters::recall(&config.storage.data.join(OPEN_MATTERS));
     let matters = matters.iter().map(|one| (one.entry, one.urgency));
     readers.memory.lock().recall(matters, to_leaders, clock::now());
-}
-
-/// The escalator, who brings leaders recordings, and who looks after disk, clock and outages.
-fn beside(
-    config: &Config,
-    readers: &logbook::Readers,
-    wanted: mpsc::Receiver<listening::Wanted>,
-    pulse: &Pulse,
-    (stopping, finishing): (&CancellationToken, &CancellationToken),
-) -> Vec<JoinHandle<()>> {
-    let logbook::Readers { store, board, orders, wake, memory, .. } = readers.clone();
-    let (policy, roster) = (config.policy.clone(), with_desk(config));
-    let stopping = stopping.clone();
-    let storage = &config.storage;
-    let data = storage.data.clone();
-    let living = life::keep(data, store.clone(), board.clone(), stopping.clone());
-    let rolls = call_the_roll(config, readers, &stopping);
-    let gaps = gaps::keep(store.clone(), board.clone(), stopping.clone());
-    let office = escalator::Office {
-        store,
-        policy,
-        roster,
-        orders,
-        wake,
-        board,
-        memory,
-        open: OpenMatters::at(storage.data.join(OPEN_MATTERS)),
-        finishing: finishing.clone(),
-        pulse: pulse.clone(),
-    };
-    let escalating = escalator::run(office, stopping.clone());
-    let mut tasks = vec![
-        rolls,
-        tokio::spawn(escalating),
-        tokio::spawn(living),
-        tokio::spawn(gaps),
-        bring_recordings(config, readers, wanted),
-    ];
-    tasks.extend(keepers(config, readers, &stopping));
-    tasks
-}
-
-/// Who is called, and where the officer sits, for what the leaders say.
-fn with_desk(config: &Config) -> Roster {
-    let mut roster = config.roster.clone();
-    let desk = |phone: &Phone| Person::new(&phone.name, Role::Officer, Some(&phone.target), None);
-    roster.people.extend(config.phones.first().map(desk));
-    roster
-}
-
-/// Beats for the witness, where there is one.
-fn serve_heartbeat(
-    config: &Config,
-    readers: &logbook::Readers,
-    (control, escalator): (Pulse, Pulse),
-    stopping: &CancellationToken,
-) -> Option<JoinHandle<()>> {
-    let Some(Heartbeat::Watched { witness, secret }) = &config.heartbeat else { return None };
-    let logbook::Readers { store, board, wake, .. } = readers.clone();
-    let (witness, key) = (*witness, secret.expose().to_owned());
-    let (policy, roster) = (config.policy.clone(), with_desk(config));
-    let beating =
-        heartbeat::Beating { witness, key, store, board, policy, roster, control, escalator, wake };
-    Some(tokio::spawn(heartbeat::keep(beating, stopping.clone())))
-}
-
-/// 点名 by the schedule.
-fn call_the_roll(
-    config: &Config,
-    readers: &logbook::Readers,
-    stopping: &CancellationToken,
-) -> JoinHandle<()> {
-    let (plan, roster) = (config.roll_call.clone(), config.roster.clone());
     let (store, wake) = (readers.store.clone(), Arc::clone(&readers.wake));
-    tokio::spawn(roll_call::keep(plan, store, roster, wake, stopping.clone()))
+    tokio::spawn(beginning.keep_trying(store, wake, stopping.clone()));
 }
 
 /// Where leaders have telephones with lamps.
@@ -323,16 +282,6 @@ async fn serve_channels(
         wake: Arc::clone(&readers.wake),
     };
     channels::start(config.channels.clone(), office, stopping).await
-}
-
-/// Who brings leaders what they want to hear.
-fn bring_recordings(
-    config: &Config,
-    readers: &logbook::Readers,
-    wanted: mpsc::Receiver<listening::Wanted>,
-) -> JoinHandle<()> {
-    let logbook::Readers { store, board, orders, .. } = readers.clone();
-    tokio::spawn(listening::run(wanted, store, board, config.storage.recordings.clone(), orders))
 }
 
 /// Who wants the line tested, and who does it, where an extension is configured for it.
@@ -372,6 +321,12 @@ impl Daemon {
     /// The one-time link of the first account, while there is no account.
     pub fn first_link(&self) -> Option<&str> {
         self.first_link.as_deref()
+    }
+
+    /// The policy as its file has it now; everything else takes a restart.
+    pub fn read_policies_again(&self) {
+        let desk = Arc::clone(&self.policies);
+        tokio::spawn(async move { desk.reload().await });
     }
 
     /// Ends calls and registration properly, seals what was recorded, writes what is known.

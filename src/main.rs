@@ -13,8 +13,9 @@ use clap::Parser;
 use dutyline::config::{Config, Environment, Heartbeat, Loaded};
 use dutyline::demo::DemoOptions;
 use dutyline::duty::journal::Urgency;
-use dutyline::duty::rehearsal::{self, Finding, Plan, simulate};
+use dutyline::duty::rehearsal::{Finding, Plan, simulate};
 use dutyline::io::ladder::print;
+use dutyline::io::policies::Source;
 use dutyline::io::proof::bundle::Order;
 use dutyline::io::proof::signer::Signer;
 use dutyline::io::proof::{PublicKey, handed, renewal, verify, witness};
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
         return ExitCode::from(MISCONFIGURED);
     }
     let done = match arguments.command {
-        Command::Run(file) => with_config(&file, run),
+        Command::Run(file) => with_config(&file, |config| run(&file, config)),
         Command::Witness(file) => with_config(&file, watch),
         Command::Demo(Demo { once, web_port, keep }) => runtime().and_then(|runtime| {
             runtime.block_on(dutyline::demo::run(DemoOptions { once, web_port, keep }))
@@ -84,22 +85,22 @@ fn main() -> ExitCode {
     })
 }
 
-fn policy_findings(config: &Config) -> Vec<Finding> {
-    let channels: Vec<_> = config.channels.iter().map(|channel| channel.plan.clone()).collect();
-    rehearsal::findings(&config.policy, &config.roster, &channels)
-}
-
 /// The policy is judged with the configuration; `summed_up`: what the configuration says is shown.
 fn judge(file: &ConfigFile, config: &Config, summed_up: bool) -> anyhow::Result<ExitCode> {
     let watches = config.heartbeat.as_ref().is_some_and(Heartbeat::watches);
-    let found = if watches { vec![] } else { policy_findings(config) };
-    shown::findings(&mut stderr().lock(), &found)?;
-    if found.iter().any(|one| one.refused) {
+    let mut refused = false;
+    for version in config.policy.all().filter(|_| !watches) {
+        shown::findings(&mut stderr().lock(), version)?;
+        refused |= version.is_refused();
+    }
+    if refused {
         return Ok(ExitCode::from(MISCONFIGURED));
     }
     println!("{}: 正确 · ok", file.config.display());
     if summed_up {
         print!("{}", config.summary());
+    } else {
+        shown::versions(&mut stdout().lock(), &config.policy, clock::now().wall)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -122,7 +123,7 @@ fn rehearse(plan: &Simulate, config: &Config) -> anyhow::Result<ExitCode> {
         HowUrgent::Critical => Urgency::Critical,
     };
     let events = simulate(&Plan {
-        policy: &config.policy,
+        policy: &config.policy.in_force(start.wall).figures,
         roster: &config.roster,
         urgency,
         phones: &phones,
@@ -134,15 +135,16 @@ fn rehearse(plan: &Simulate, config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 /// A policy that cannot work is shown, and the telephone starts all the same.
-fn run(config: Config) -> anyhow::Result<ExitCode> {
+fn run(file: &ConfigFile, config: Config) -> anyhow::Result<ExitCode> {
     if config.heartbeat.as_ref().is_some_and(Heartbeat::watches) {
         eprintln!("这是看守主机的设置，请用 dutyline witness · of a witness: dutyline witness");
         return Ok(ExitCode::from(MISCONFIGURED));
     }
-    for Finding { zh, en, .. } in policy_findings(&config) {
+    for Finding { zh, en, .. } in &config.policy.first.found {
         tracing::warn!(%zh, %en, "the escalation policy has a weak point");
     }
-    runtime()?.block_on(dutyline::daemon::run(config))?;
+    let source = Source { path: file.config.clone(), environment: environment() };
+    runtime()?.block_on(dutyline::daemon::run(config, source))?;
     Ok(ExitCode::SUCCESS)
 }
 

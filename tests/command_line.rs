@@ -123,6 +123,36 @@ fn esc_82_a_policy_that_hangs_on_one_telephone_is_refused_by_both_checks() {
     assert!(text(&done.stderr).contains("没有这个人"), "warned of who is missing: {done:?}");
 }
 
+#[test]
+fn esc_82_every_version_is_checked_and_each_is_named_with_its_state() {
+    let later = |from: &str, role: &str| {
+        format!(
+            "[[escalation.later]]\nfrom = \"{from}\"\nname = \"{role}\"\n[[escalation.later.urgent]]\n\
+             role = \"leader\"\nlasts_seconds = 60\ncalls = [{{ line = \"mobile\" }}]\n\
+             [[escalation.later.urgent]]\nrole = \"{role}\"\nlasts_seconds = 60\n\
+             calls = [{{ line = \"office\" }}]\n"
+        )
+    };
+    let right = format!("{RIGHT}{}", later("2020-01-01 08:00", "leader"));
+    let folder = folder_with(&format!("{right}{}", later("2999-12-01 08:00:00", "leader")));
+    let check =
+        |folder: &std::path::Path| dutyline(folder, &["policy", "check", "--config", "d.toml"], "");
+    let done = check(folder.path());
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let shown = text(&done.stdout);
+    for line in [
+        "[escalation]  已被取代",
+        "2020-01-01 08:00:00 leader 现行",
+        "2999-12-01 08:00:00 leader 待生效",
+    ] {
+        assert!(shown.contains(line), "{line} in\n{shown}");
+    }
+    let folder = folder_with(&format!("{right}{}", later("2999-12-01 08:00", "head")));
+    let done = check(folder.path());
+    assert_eq!(done.status.code(), Some(2), "{done:?}");
+    assert!(text(&done.stderr).contains("2999-12-01 08:00:00 head："), "{done:?}");
+}
+
 /// "The leader's mobile is off at 03:00: who rings when?"
 #[test]
 fn esc_82_a_rehearsal_is_drawn_as_a_time_line() {

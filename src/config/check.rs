@@ -5,8 +5,8 @@ use super::reader::{self, Reader, Section, address, boolean, ip, list, number, t
 use super::registrar::network;
 use super::{Config, Environment, Measured, Media, PbxAddress, Storage, Web};
 use super::{
-    answering, call_list, callers, channels, dial, heartbeat, keeping, ladders, lamp, leaders,
-    line, prompts, registrar, roll_call, self_test, witness,
+    answering, call_list, callers, channels, dial, heartbeat, keeping, lamp, leaders, line,
+    prompts, registrar, roll_call, self_test, versions, witness,
 };
 use crate::duty::line_plan::{Phone, SrtpPlan};
 use crate::protocol::places::{PLACES_MAX, Places};
@@ -35,13 +35,18 @@ pub fn check(source: &str, env: &Environment) -> (Option<Config>, Vec<Fault>, Ve
         return (None, faults, warnings);
     }
     let mut root = Section::root(&reader, &document);
-    let config = config(&reader, &mut root, env);
+    let config = config(&reader, &mut root, source, env);
     root.close();
     let (faults, warnings) = reader.finish();
     (config, faults, warnings)
 }
 
-fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<Config> {
+fn config(
+    reader: &Reader,
+    root: &mut Section<'_>,
+    source: &str,
+    env: &Environment,
+) -> Option<Config> {
     let line = line::line(reader, root.section("line"), env);
     let alone = heartbeat::is_of_witness(root);
     let mut read = answering::read(reader, root, alone);
@@ -61,8 +66,8 @@ fn config(reader: &Reader, root: &mut Section<'_>, env: &Environment) -> Option<
         contacts.filter_map(|s| callers::contact(reader, s, &callers.numbering)).collect();
     let roster = leaders::roster(reader, root, alone);
     let roll_call = roll_call::plan(reader, root.section("roll_call"), &roster);
-    let policy = ladders::policy(reader, root.section("escalation"));
     let channels = channels::all(reader, root, &roster);
+    let policy = versions::versions(reader, root, source, (&roster, &channels));
     let lamp = lamp::roles(reader, root.section("lamp"), &roster);
     if let Some(media) = &media {
         answering::fits(reader, &read, media);

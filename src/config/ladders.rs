@@ -10,7 +10,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
-/// `[escalation]`, with `[[escalation.urgent]]` and `[[escalation.critical]]` in the place of the
+/// `[escalation]` or one of `[[escalation.later]]`, with `[[escalation.urgent]]` and `[[escalation.critical]]` in the place of the
 /// default ladders.
 pub fn policy(reader: &Reader, mut s: Section<'_>) -> Policy {
     let mut policy = Policy::default();

@@ -20,6 +20,7 @@ mod roll_call;
 mod secret;
 mod self_test;
 mod summary;
+mod versions;
 mod witness;
 
 pub use heartbeat::Heartbeat;
@@ -29,7 +30,7 @@ pub use self_test::SelfTest;
 use crate::duty::call::arrival::CallerRules;
 use crate::duty::call_list::Columns;
 use crate::duty::dial_plan::DialPlan;
-use crate::duty::escalation::Policy;
+use crate::duty::escalation::Timetable;
 use crate::duty::keeping::Rules;
 use crate::duty::line_plan::{Answering, Phone, SrtpPlan};
 use crate::duty::roll_call::RollCallPlan;
@@ -77,7 +78,7 @@ pub struct Config {
     /// How the PBX writes its list of calls.
     pub call_list: Columns,
     pub roster: Roster,
-    pub policy: Policy,
+    pub policy: Timetable,
     /// Besides the telephone.
     pub channels: Vec<channels::Channel>,
     /// Whoever holds these has a telephone in his office whose lamp is lit.

@@ -5,6 +5,7 @@ mod line;
 mod ways;
 
 use super::*;
+use crate::duty::escalation::Policy;
 use crate::duty::journal::Urgency;
 use crate::duty::line_plan::Begins;
 use crate::protocol::sdp;
@@ -274,7 +275,7 @@ lasts_seconds = 100
 repeat_seconds = 10
 calls = [{ line = "mobile" }, { after_seconds = 50, line = "office", ring_seconds = 30 }]
 "#;
-    let policy = load(&(RIGHT.to_string() + own)).expect("right").config.policy;
+    let policy = load(&(RIGHT.to_string() + own)).expect("right").config.policy.first.figures;
     assert_eq!(policy.critical, Policy::default().critical);
     let [tier] = &policy.urgent.tiers[..] else { panic!("{policy:?}") };
     assert_eq!(tier.lasts, Duration::from_secs(100));

@@ -107,9 +107,7 @@ impl Beginning {
             }
             // Whoever puts another in its place may not have finished.
             let now_is = self.file();
-            if std::mem::replace(&mut seen, Some(now_is)) != Some(now_is)
-                || (now_is.is_none() && !self.there_was_none)
-            {
+            if seen.replace(now_is) != Some(now_is) || (now_is.is_none() && !self.there_was_none) {
                 continue;
             }
             let (opened, database) = (store.clone(), self.database());

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::io::channels::{Post, Replies};
+use crate::io::policies::Policies;
 use crate::io::status::{Alarm, Board};
 use crate::io::tape::Recall;
 use crate::io::{clock, logbook, web};
@@ -16,14 +17,19 @@ use tracing::{error, info};
 const WEB_AGAIN: Duration = Duration::from_secs(5);
 
 /// What the page is told by the configuration.
-pub fn page(config: &Config, readers: &logbook::Readers, recall: Recall) -> web::Web {
+pub fn page(
+    config: &Config,
+    readers: &logbook::Readers,
+    policies: &Policies,
+    recall: Recall,
+) -> web::Web {
     let logbook::Readers { store, board, orders, wake, .. } = readers.clone();
     let post = Post::new(readers.store.clone(), readers.board.clone(), readers.wake.clone());
     let replies = Replies::of(&config.channels, post.at(&config.line.number));
     let phones = config.phones.iter().map(|phone| phone.name.clone()).collect();
     let roll_call = config.roll_call.clone();
     let channels = config.channels.iter().map(|channel| channel.plan.clone()).collect();
-    let policy = web::InForce { policy: config.policy.clone(), channels };
+    let policy = web::InForce { policies: policies.clone(), channels };
     let dialler = web::Dialler { orders, phones, roster: config.roster.clone() };
     web::Web {
         dialler,

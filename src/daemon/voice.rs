@@ -41,7 +41,7 @@ pub struct Voice {
 }
 
 impl Voice {
-    /// Without a log there is no duty line: the PBX is told.
+    /// The PBX is told that there is no duty line.
     pub async fn leave(&mut self) {
         if self.orders.send(Input::Shutdown).await.is_ok() {
             let _ = tokio::time::timeout(DRAIN_WITHIN, self.line.ended()).await;

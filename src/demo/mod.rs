@@ -40,7 +40,7 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
         stage.folder.keep();
     }
     let (button, wishes) = mpsc::channel(WISHES);
-    let daemon_options = daemon::Options { demo: Some(button) };
+    let daemon_options = daemon::Options { demo: Some(button), source: None };
     let daemon = daemon::start(stage.config.clone(), daemon_options).await?;
     tell(
         &format!("值班页面 http://{}/", daemon.web_address()),

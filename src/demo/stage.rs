@@ -9,7 +9,7 @@ use crate::config::{Config, Contact, Line, Media, PbxAddress, Storage, Web, Witn
 use crate::duty::call::arrival::CallerRules;
 use crate::duty::call_list::Columns;
 use crate::duty::dial_plan::DialPlan;
-use crate::duty::escalation::Policy;
+use crate::duty::escalation::Timetable;
 use crate::duty::keeping::Rules;
 use crate::duty::line_plan::{self, Answering, Begins};
 use crate::duty::roll_call::RollCallPlan;
@@ -230,7 +230,7 @@ fn config(
         call_list: Columns::default(),
         contacts: vec![contact()],
         roster: Roster { people: vec![Person::new("张局长", Role::Leader, Some(LEADER), None)] },
-        policy: Policy::default(),
+        policy: Timetable::default(),
         channels: vec![],
         lamp: vec![],
     })

@@ -1,18 +1,18 @@
 //! Carries out what the escalation decides: has the attempts written down, orders their calls,
 //! wakes when the next is due.
 
-use crate::duty::escalation::{Memory, Policy};
+use crate::duty::escalation::Memory;
 use crate::duty::journal::{AttemptResult, Fact};
 use crate::duty::roster::Roster;
 use crate::duty::switchboard::{Input, LeaderCall};
 use crate::io::clock;
 use crate::io::open_matters::OpenMatters;
+use crate::io::policies::Policies;
 use crate::io::pulse::Pulse;
 use crate::io::status::{Alarm, Board};
 use crate::io::store::{Cycle, Store};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -47,7 +47,7 @@ impl Remembered {
 /// What the escalator needs of the daemon.
 pub struct Office {
     pub store: Store,
-    pub policy: Policy,
+    pub policies: Policies,
     pub roster: Roster,
     pub orders: mpsc::Sender<Input>,
     pub wake: Arc<Notify>,
@@ -84,6 +84,7 @@ impl Escalator {
     async fn run(mut self, stopping: &CancellationToken) -> Result<(), Gone> {
         let wake = Arc::clone(&self.office.wake);
         while !stopping.is_cancelled() {
+            let since = self.office.policies.since();
             let until = match self.behind() {
                 true => self.remember().await?,
                 false => self.look(stopping).await?,
@@ -92,6 +93,7 @@ impl Escalator {
             tokio::select! {
                 () = due(until) => {}
                 () = wake.notified() => {}
+                () = self.office.policies.turned(since) => {}
                 () = stopping.cancelled() => return Ok(()),
             }
         }
@@ -113,12 +115,13 @@ impl Escalator {
 
     /// At the log; while it does not answer, from memory.
     async fn look(&mut self, stopping: &CancellationToken) -> Result<Option<Deadline>, Gone> {
-        let Office { store, policy, roster, .. } = &self.office;
+        let Office { store, policies, roster, .. } = &self.office;
+        let versions = policies.now();
         let (mark, now) = (self.office.memory.lock().mark(), clock::now());
         let finishing = self.office.finishing.is_cancelled();
-        let mut looking: Pin<Box<dyn Future<Output = _> + Send>> = match finishing {
-            false => Box::pin(store.next_calls(now, policy, roster)),
-            true => Box::pin(store.last_stops(now, policy, roster)),
+        let mut looking = match finishing {
+            false => store.next_calls(now, &*versions, roster),
+            true => store.last_stops(now, &*versions, roster),
         };
         loop {
             let looked = tokio::select! {
@@ -149,6 +152,7 @@ impl Escalator {
     ) -> Result<Option<Deadline>, Gone> {
         if self.failing.take().is_some() {
             info!("the escalation goes on with the log");
+            self.office.memory.lock().works(false);
             self.office.board.update(|status| drop(status.alarms.remove("escalator")));
         }
         let known = std::mem::take(&mut cycle.known);
@@ -189,6 +193,7 @@ impl Escalator {
         }
         let now = clock::now();
         self.failing = Some(since);
+        self.office.memory.lock().works(true);
         error!(why, "the escalation cannot read or write its rows");
         self.office.board.update(|status| drop(status.alarms.insert("escalator", stuck(why, now))));
     }
@@ -202,10 +207,11 @@ impl Escalator {
         if self.failing.is_none_or(|since| now.mono.since(since) < PATIENCE) {
             return Ok(again);
         }
-        let Office { policy, memory, .. } = &self.office;
+        let Office { policies, memory, .. } = &self.office;
+        let versions = policies.now();
         let look = match finishing {
-            false => memory.lock().look(policy, now, &mut self.random),
-            true => memory.lock().last_stops(policy, now),
+            false => memory.lock().look(&versions, now, &mut self.random),
+            true => memory.lock().last_stops(&versions, now),
         };
         self.withhold(look.withheld, now).await?;
         if look.sirens > 0 {

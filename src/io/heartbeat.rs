@@ -1,11 +1,12 @@
 //! Heartbeats on the network: signed datagrams, and the daemon's task that sends them while its audit succeeds.
 
-use crate::duty::escalation::Policy;
 use crate::duty::heartbeat::{Audit, Failing, Heart, Message, Side, Signs, Witness};
 use crate::duty::ids::EscalationId;
 use crate::duty::roster::Roster;
 use crate::io::channels::signing::hmac_sha256;
 use crate::io::clock;
+use crate::io::escalator::Remembered;
+use crate::io::policies::Policies;
 use crate::io::pulse::Pulse;
 use crate::io::status::{Alarm, Board};
 use crate::io::store::{Store, StoreError};
@@ -67,8 +68,10 @@ pub struct Beating {
     pub key: String,
     pub store: Store,
     pub board: Board,
-    pub policy: Policy,
+    pub policies: Policies,
     pub roster: Roster,
+    /// By which leaders are called while the log cannot be used.
+    pub memory: Remembered,
     /// Of the control task, and of the escalator, which `wake` has go round.
     pub control: Pulse,
     pub escalator: Pulse,
@@ -151,8 +154,14 @@ impl Beating {
     /// A read that hangs holds one thread: no other begins while it does.
     async fn signs(&self, looking: &mut Option<Looking>, now: Now) -> Signs {
         self.wake.notify_one();
+        let (control, escalator) = (self.control.age(), self.escalator.age());
+        let due = self.memory.lock().overdue(&self.policies.now(), now);
+        if due.is_some() {
+            return Signs { control, escalator, due };
+        }
         let mut look = looking.take().unwrap_or_else(|| {
-            let (store, policy) = (self.store.clone(), self.policy.clone());
+            let policy = self.policies.now().in_force(now.wall).figures.clone();
+            let store = self.store.clone();
             let roster = self.roster.clone();
             tokio::spawn(async move { store.overdue(now, &policy, &roster).await })
         });

@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod open_matters;
 pub mod orphans;
 pub mod peaks;
+pub mod policies;
 pub mod priority;
 pub mod prompts;
 pub mod proof;

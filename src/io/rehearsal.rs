@@ -1,21 +1,48 @@
 //! A rehearsal on the terminal: the time line, and what is wrong with the policy.
 
 use crate::duty::entry::beijing;
+use crate::duty::escalation::{Timetable, Version};
 use crate::duty::journal::{AttemptResult, Urgency};
-use crate::duty::rehearsal::{Event, Finding, Happens, Phone};
+use crate::duty::rehearsal::{Event, Happens, Phone};
 use crate::duty::roster::{Role, Roster};
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use std::io::{Result, Write};
 
-/// What is wrong, each with its remedy.
+/// What is wrong with a version, each with its remedy.
 ///
 /// # Errors
 /// Of the terminal.
-pub fn findings(out: &mut impl Write, found: &[Finding]) -> Result<()> {
-    for one in found {
+pub fn findings(out: &mut impl Write, version: &Version) -> Result<()> {
+    if let (Some(from), false) = (version.from, version.found.is_empty()) {
+        writeln!(out, "{} {}：", at(from), version.name)?;
+    }
+    for one in &version.found {
         let mark = if one.refused { "✗" } else { "▲" };
         writeln!(out, "{mark} {}\n  {}", one.zh, one.en)?;
+    }
+    Ok(())
+}
+
+fn at(moment: DateTime<Utc>) -> impl std::fmt::Display {
+    moment.with_timezone(&beijing()).format("%Y-%m-%d %H:%M:%S")
+}
+
+/// Which is in force now, and which is to come, where the file has more than one.
+///
+/// # Errors
+/// Of the terminal.
+pub fn versions(out: &mut impl Write, all: &Timetable, now: DateTime<Utc>) -> Result<()> {
+    let current = all.in_force(now);
+    for version in all.all().filter(|_| !all.later.is_empty()) {
+        let state = match (version == current, version.from) {
+            (true, _) => "现行 · in force",
+            (false, Some(from)) if from > now => "待生效 · to come",
+            (false, _) => "已被取代 · over",
+        };
+        let from =
+            version.from.map_or_else(|| "[escalation]".to_owned(), |from| at(from).to_string());
+        writeln!(out, "{from} {} {state}", version.name)?;
     }
     Ok(())
 }

@@ -21,4 +21,5 @@ mod steps;
 mod survival;
 mod trunk;
 mod urgent;
+mod versions;
 mod waiting;

@@ -28,14 +28,14 @@ fn esc_14_a_leader_may_have_a_pin_in_a_file_of_its_own_and_a_rank() {
 
 #[test]
 fn esc_77_what_follows_on_an_acknowledgement_is_configured_and_may_be_done_without() {
-    let after = load(RIGHT).expect("right").config.policy.after.expect("by default");
+    let after = load(RIGHT).expect("right").config.policy.first.figures.after.expect("by default");
     assert_eq!(after.remind, [300, 600].map(Duration::from_secs));
     let of = |keys: &str| load(&format!("{RIGHT}\n[escalation]\n{keys}\n"));
     let own = "remind_seconds = [60]\nraise_again_seconds = 120\nconfirm_seconds = 60";
-    let after = of(own).expect("right").config.policy.after.expect("wanted");
+    let after = of(own).expect("right").config.policy.first.figures.after.expect("wanted");
     assert_eq!(after.remind, [Duration::from_secs(60)]);
     assert_eq!(after.raise_again, Duration::from_secs(120));
-    assert!(of("follow_up = false").expect("right").config.policy.after.is_none());
+    assert!(of("follow_up = false").expect("right").config.policy.first.figures.after.is_none());
     for (wrong, field) in [
         ("remind_seconds = [900]", "escalation.raise_again_seconds"),
         ("remind_seconds = 60", "escalation.remind_seconds"),
@@ -47,4 +47,66 @@ fn esc_77_what_follows_on_an_acknowledgement_is_configured_and_may_be_done_witho
         let fields: Vec<_> = faults.list.iter().map(|fault| fault.field.as_str()).collect();
         assert_eq!(fields, [field], "{wrong}: {faults}");
     }
+}
+
+#[test]
+fn esc_82_later_versions_stand_in_the_file_each_with_its_time_and_its_own_figures() {
+    let own = r#"
+[escalation]
+name = "今年"
+ring_seconds = 25
+[[escalation.later]]
+from = "2027-01-01 00:00:30"
+approved_by = "王主任"
+open_too = true
+[[escalation.later]]
+from = "2026-12-01 08:00"
+[[escalation.later.urgent]]
+role = "leader"
+lasts_seconds = 100
+calls = [{ line = "mobile" }]
+"#;
+    let of = |text: &str| load(&format!("{RIGHT}{text}"));
+    let versions = of(own).expect("right").config.policy;
+    let from = versions.later.iter().map(|one| one.from.expect("a time").to_rfc3339());
+    let wanted = ["2026-12-01T00:00:00+00:00", "2026-12-31T16:00:30+00:00"];
+    assert_eq!(from.collect::<Vec<_>>(), wanted, "in Beijing, by their time");
+    assert_eq!(versions.first.name, "今年");
+    assert_eq!(versions.first.text, "[escalation]\nname = \"今年\"\nring_seconds = 25\n");
+    let [winter, new_year] = &versions.later[..] else { panic!("{versions:?}") };
+    assert_eq!(winter.figures.ring.as_secs(), 35, "a default, not what the first one says");
+    assert_eq!((winter.figures.urgent.tiers.len(), winter.open_too), (1, false));
+    assert!(winter.text.ends_with("calls = [{ line = \"mobile\" }]\n"), "{}", winter.text);
+    assert_eq!((new_year.approved_by.as_str(), new_year.open_too), ("王主任", true));
+    for (from, to, field) in [
+        ("from = \"2026-12-01 08:00\"", "", "escalation.later[1].from"),
+        ("\"2026-12-01 08:00\"", "\"2026-12-01\"", "escalation.later[1].from"),
+        ("\"2026-12-01 08:00\"", "\"2027-01-01 00:00:30\"", "escalation.later[1].from"),
+        ("lasts_seconds = 100", "lasts_seconds = 1", "escalation.later[1].urgent[0].lasts_seconds"),
+        ("open_too = true", "open = true", "escalation.later[0].open"),
+    ] {
+        let faults = of(&own.replacen(from, to, 1)).expect_err("a fault");
+        let found: Vec<_> = faults.list.iter().map(|fault| fault.field.as_str()).collect();
+        assert!(found.contains(&field), "{from} as {to}: {found:?}");
+    }
+}
+
+#[test]
+fn esc_82_a_later_version_that_cannot_work_is_refused_and_the_others_are_not() {
+    let own = r#"
+[[escalation.later]]
+from = "2026-12-01 08:00"
+[[escalation.later.urgent]]
+role = "leader"
+lasts_seconds = 100
+calls = [{ line = "mobile" }]
+[[escalation.later.urgent]]
+role = "office_director"
+lasts_seconds = 100
+calls = [{ line = "mobile" }]
+"#;
+    let versions = load(&format!("{RIGHT}{own}")).expect("read").config.policy;
+    assert!(versions.later[0].is_refused(), "there is no office director: {versions:?}");
+    let at = "2027-01-01T00:00:00Z".parse().expect("a time");
+    assert_eq!(versions.in_force(at), &versions.first);
 }

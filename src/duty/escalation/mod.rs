@@ -4,11 +4,13 @@ mod decide;
 mod exercise;
 mod memory;
 mod policy;
+mod timetable;
 
 pub use decide::{decide, expired, unwanted};
 pub use exercise::{Exercise, ExerciseKind};
 pub use memory::{Look, Memory};
 pub use policy::{After, Call, Ladder, Line, Policy, Tier};
+pub use timetable::{Timetable, Version};
 
 use super::ids::{AttemptId, EntryId, EscalationId};
 use super::journal::{AttemptResult, Urgency};
@@ -19,6 +21,7 @@ use crate::protocol::now::{Mono, Now};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A moment that was written down. `mono` counts within the boot of the host it was written in;
@@ -78,6 +81,8 @@ pub struct Escalation {
     pub occupied: Vec<Elsewhere>,
     /// It is no real one.
     pub exercise: Option<Exercise>,
+    /// Those of the version under which it was raised; `None`: not looked up yet.
+    pub figures: Option<Arc<Policy>>,
 }
 
 /// What somebody has typed that was not his PIN.
@@ -107,6 +112,13 @@ const GUESSED: usize = 2;
 const GUESSES: u32 = 6;
 
 impl Escalation {
+    /// By what it goes on to its end: the version that was in force when it was raised.
+    pub fn go_by(&mut self, versions: &Timetable) -> Arc<Policy> {
+        let raised = self.round_began.wall;
+        let own = || Arc::new(versions.in_force(raised).figures.clone());
+        Arc::clone(self.figures.get_or_insert_with(own))
+    }
+
     /// This person has acknowledged it, in whichever capacity.
     pub fn knows(&self, person: &str) -> bool {
         let acknowledged = |one: &Attempt| one.acknowledged && one.errand != Errand::Confirm;

@@ -112,6 +112,7 @@ pub fn simulate(plan: &Plan<'_>) -> Vec<Event> {
         attempts: vec![],
         occupied: vec![],
         exercise: None,
+        figures: None,
     };
     let mut rehearsal =
         Rehearsal { plan, random, escalation, now: plan.start, coming: vec![], events: vec![] };

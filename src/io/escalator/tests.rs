@@ -41,7 +41,7 @@ fn start_with(folder: &Path, store: Store) -> Running {
     memory.lock().recall(matters, vec![], clock::now());
     let office = Office {
         store: store.clone(),
-        policy: Policy::default(),
+        policies: Policies::default(),
         roster: roster.clone(),
         orders: to,
         wake: Arc::clone(&wake),
@@ -204,7 +204,7 @@ async fn esc_46_calls_that_finish_keep_whoever_is_due_waiting_for_a_minute_and_a
     let folder = tempfile::tempdir().unwrap();
     let office = Office {
         store: Store::open(&folder.path().join("log.db"), clock::random()).unwrap(),
-        policy: Policy::default(),
+        policies: Policies::default(),
         roster: Roster::default(),
         orders: to,
         wake: Arc::default(),

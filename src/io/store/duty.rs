@@ -3,9 +3,8 @@
 
 use super::audit::{self, Actor};
 use super::error::Result;
-use super::text::{Id, Ms, Named, instant, json, mono, ms, name};
+use super::text::{Id, Ms, Named, instant, mono, ms, name};
 use super::{Store, Who, exercises};
-use crate::duty::escalation::Policy;
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
 use crate::duty::roster::{Role, Roster, StandsIn};
 use crate::duty::switchboard::AckOutcome;
@@ -16,42 +15,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 /// A substitution by key 3 lasts as long as the duty of him who pressed it, or so long where the
 /// log does not know its end.
 const BY_KEY: TimeDelta = TimeDelta::hours(12);
-
-/// The figures and people that are in force are now these: the version, a new one where they have
-/// changed.
-pub(super) fn put_in_force(
-    sql: &Connection,
-    policy: &Policy,
-    roster: &Roster,
-    now: Now,
-) -> Result<i64> {
-    let (figures, people) = (json(policy)?, json(roster)?);
-    let latest: Option<(i64, String, String)> = sql
-        .prepare_cached("SELECT id, figures, people FROM policy ORDER BY id DESC LIMIT 1")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
-    if let Some((id, known_figures, known_people)) = latest
-        && (known_figures.as_str(), known_people.as_str()) == (figures.as_str(), people.as_str())
-    {
-        return Ok(id);
-    }
-    let id: i64 = sql
-        .prepare_cached(
-            "INSERT INTO policy (from_ms, figures, people) VALUES (?1, ?2, ?3) RETURNING id",
-        )?
-        .query_row(params![ms(now.wall), figures, people], |row| row.get(0))?;
-    audit::append(sql, now, &Actor::system("escalation"), "policy", &id.to_string(), "")?;
-    Ok(id)
-}
-
-/// The figures of a version; `None` where this program cannot read them.
-pub(super) fn figures(sql: &Connection, version: i64) -> Result<Option<Policy>> {
-    let text: Option<String> = sql
-        .prepare_cached("SELECT figures FROM policy WHERE id = ?1")?
-        .query_row([version], |row| row.get(0))
-        .optional()?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
-}
 
 /// The list of the configuration as the log knows it.
 fn listed(sql: &Connection) -> Result<Roster> {

@@ -8,11 +8,12 @@ use super::audit::{self, Actor};
 use super::calls;
 use super::entries::Withdrawn;
 use super::error::Result;
+use super::policies::Rules;
 use super::text::{Id, Named, mono, mono_of, ms, name};
 use super::writer::Tx;
-use super::{Store, attempts, duty, exercises, following, notices};
+use super::{Store, attempts, duty, exercises, following, notices, policies};
 use crate::duty::escalation::{
-    Attempt, Decision, Escalation, Policy, State, Target, decide, expired, unwanted,
+    Attempt, Decision, Escalation, Policy, State, Target, Timetable, decide, expired, unwanted,
 };
 use crate::duty::ids::{AttemptId, CallId, EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Urgency};
@@ -22,6 +23,8 @@ use crate::io::status::Live;
 use crate::protocol::now::{Deadline, Now, earlier};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Decisions in one cycle about one escalation before the rest waits for the next cycle.
@@ -48,12 +51,15 @@ pub struct Cycle {
 }
 
 impl Cycle {
-    fn knows(&mut self, escalation: Escalation) -> EntryId {
-        let entry = escalation.entry;
-        self.known.push(escalation);
+    fn knows(&mut self, escalation: Escalation, policy: &Arc<Policy>) -> EntryId {
+        let (entry, figures) = (escalation.entry, Some(Arc::clone(policy)));
+        self.known.push(Escalation { figures, ..escalation });
         entry
     }
 }
+
+/// A look that is under way.
+pub type Deciding = Pin<Box<dyn Future<Output = Result<Cycle>> + Send>>;
 
 pub(super) enum Raised {
     New(EscalationId),
@@ -67,36 +73,41 @@ impl Store {
     pub fn next_calls(
         &self,
         now: Now,
-        policy: &Policy,
+        versions: impl Into<Timetable>,
         roster: &Roster,
-    ) -> impl Future<Output = Result<Cycle>> + Send + use<> {
-        self.cycle(now, policy, roster, true)
+    ) -> Deciding {
+        Box::pin(self.cycle(now, versions.into(), roster, true))
     }
 
     /// As [`Store::next_calls`], but that nobody is called any more: what is not wanted is stopped.
     pub fn last_stops(
         &self,
         now: Now,
-        policy: &Policy,
+        versions: impl Into<Timetable>,
         roster: &Roster,
-    ) -> impl Future<Output = Result<Cycle>> + Send + use<> {
-        self.cycle(now, policy, roster, false)
+    ) -> Deciding {
+        Box::pin(self.cycle(now, versions.into(), roster, false))
     }
 
     fn cycle(
         &self,
         now: Now,
-        policy: &Policy,
+        versions: Timetable,
         roster: &Roster,
         calls: bool,
     ) -> impl Future<Output = Result<Cycle>> + Send + use<> {
-        let (policy, roster) = (policy.clone(), roster.clone());
-        self.write(move |tx| cycle(tx, now, (&policy, &roster), calls))
+        let roster = roster.clone();
+        self.write_of_run(move |tx| cycle(tx, now, (&versions, &roster), calls))
     }
 
     /// As [`Store::next_calls`], for a thread that may wait.
-    pub fn escalate(&self, now: Now, policy: &Policy, roster: &Roster) -> Result<Cycle> {
-        super::wait(self.next_calls(now, policy, roster))
+    pub fn escalate(
+        &self,
+        now: Now,
+        versions: impl Into<Timetable>,
+        roster: &Roster,
+    ) -> Result<Cycle> {
+        super::wait(self.next_calls(now, versions, roster))
     }
 }
 
@@ -180,23 +191,25 @@ pub(super) fn withdraw(
 fn cycle(
     tx: &mut Tx<'_>,
     now: Now,
-    (policy, roster): (&Policy, &Roster),
+    (versions, roster): (&Timetable, &Roster),
     calls: bool,
 ) -> Result<Cycle> {
     let mut cycle = Cycle::default();
     let unfinished = unfinished(tx.sql)?;
     cycle.roster = duty::in_force(tx.sql, roster, now)?;
+    let today = policies::keep_up(tx.sql, versions, roster, now)?;
+    let change = versions.next_change(now.wall).map(|at| now.mono + until(at, now));
+    cycle.until = change.map(|at| (at, "another policy comes into force"));
     if unfinished.is_empty() {
         return Ok(cycle);
     }
-    let version = duty::put_in_force(tx.sql, policy, roster, now)?;
     let roster = &cycle.roster.clone();
     let change = duty::next_change(tx.sql, now)?.map(|at| now.mono + until(at, now));
-    cycle.until = change.map(|at| (at, "somebody else is on duty"));
+    cycle.until = earlier(cycle.until, change.map(|at| (at, "somebody else is on duty")));
+    let mut rules = Rules::new(tx.sql, today, versions.in_force(now.wall));
     for id in unfinished {
         let before = cycle.inputs.len();
-        let own = own_policy(tx.sql, id, version)?;
-        let policy = own.as_ref().unwrap_or(policy);
+        let policy = &rules.of(id, now)?;
         let entry = match calls {
             true => advance(tx, id, now, (policy, roster), &mut cycle)?,
             false => withhold(tx, id, now, (policy, roster), &mut cycle)?,
@@ -221,27 +234,6 @@ fn cycle(
 
 fn until(at: DateTime<Utc>, now: Now) -> Duration {
     (at - now.wall).to_std().unwrap_or_default().max(Duration::from_millis(1))
-}
-
-/// The figures that it began with, where they are others than those of today.
-fn own_policy(sql: &Connection, id: EscalationId, today: i64) -> Result<Option<Policy>> {
-    sql.prepare_cached("UPDATE escalation SET policy = ?2 WHERE id = ?1 AND policy IS NULL")?
-        .execute(params![Id(id), today])?;
-    let version: i64 = sql
-        .prepare_cached("SELECT policy FROM escalation WHERE id = ?1")?
-        .query_row([Id(id)], |row| row.get(0))?;
-    if version == today {
-        return Ok(None);
-    }
-    duty::figures(sql, version)
-}
-
-/// As [`own_policy`] for whoever may only read: those of the day where it has none yet.
-pub(super) fn own_figures(sql: &Connection, id: EscalationId) -> Result<Option<Policy>> {
-    let version: Option<i64> = sql
-        .prepare_cached("SELECT policy FROM escalation WHERE id = ?1")?
-        .query_row([Id(id)], |row| row.get(0))?;
-    version.map_or(Ok(None), |version| duty::figures(sql, version))
 }
 
 /// Costs as much as there is unfinished, however much is finished.
@@ -271,7 +263,7 @@ fn stops(
     tx: &mut Tx<'_>,
     id: EscalationId,
     now: Now,
-    (policy, roster): (&Policy, &Roster),
+    (policy, roster): (&Arc<Policy>, &Roster),
     cycle: &mut Cycle,
 ) -> Result<Escalation> {
     let escalation = load(tx.sql, id)?;
@@ -303,7 +295,7 @@ fn withhold(
     tx: &mut Tx<'_>,
     id: EscalationId,
     now: Now,
-    (policy, roster): (&Policy, &Roster),
+    (policy, roster): (&Arc<Policy>, &Roster),
     cycle: &mut Cycle,
 ) -> Result<EntryId> {
     stops(tx, id, now, (policy, roster), cycle)?;
@@ -318,14 +310,14 @@ fn withhold(
             cycle.withheld |= escalation.state == State::Open;
         }
     }
-    Ok(cycle.knows(escalation))
+    Ok(cycle.knows(escalation, policy))
 }
 
 fn advance(
     tx: &mut Tx<'_>,
     id: EscalationId,
     now: Now,
-    (policy, roster): (&Policy, &Roster),
+    (policy, roster): (&Arc<Policy>, &Roster),
     cycle: &mut Cycle,
 ) -> Result<EntryId> {
     let escalation = stops(tx, id, now, (policy, roster), cycle)?;
@@ -355,13 +347,13 @@ fn advance(
             }
             Decision::Wait { until, why } => {
                 cycle.until = earlier(cycle.until, Some((until, why)));
-                return Ok(cycle.knows(escalation));
+                return Ok(cycle.knows(escalation, policy));
             }
             Decision::RaiseAgain => {
                 following::raise_again(tx, &escalation, now)?;
                 cycle.until = earlier(cycle.until, Some((now.mono, "raised again")));
                 cycle.live.push(Live::Escalation { entry: escalation.entry });
-                return Ok(cycle.knows(escalation));
+                return Ok(cycle.knows(escalation, policy));
             }
             Decision::Missed => {
                 exercises::missed(tx, &escalation, now)?;

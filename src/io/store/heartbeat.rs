@@ -2,8 +2,8 @@
 
 use super::audit::{self, Actor};
 use super::error::Result;
-use super::escalations::{load, neglected, own_figures};
-use super::{Store, duty};
+use super::escalations::{load, neglected};
+use super::{Store, duty, policies};
 use crate::duty::escalation::{Decision, Policy, decide, expired};
 use crate::duty::ids::EscalationId;
 use crate::duty::roster::Roster;
@@ -20,7 +20,7 @@ fn is_due(
     roster: &Roster,
     now: Now,
 ) -> Result<bool> {
-    let own = own_figures(sql, id)?;
+    let own = policies::own(sql, id)?;
     let policy = own.as_ref().unwrap_or(policy);
     let escalation = load(sql, id)?;
     let due = match decide(&escalation, policy, roster, now) {

@@ -34,6 +34,7 @@ mod instructions;
 mod interrupted;
 mod keeping;
 mod keys;
+mod lacking;
 mod ladders;
 mod notice_views;
 mod notices;
@@ -42,6 +43,7 @@ mod outages;
 mod passwords;
 mod people;
 mod placed;
+mod policies;
 mod readers;
 mod recordings;
 mod reindex;
@@ -85,6 +87,7 @@ pub use notice_views::{NoticeRow, NoticeTry};
 pub use notices::{Look, Matter, Outgoing};
 pub use outages::{OutageKind, OutageRow};
 pub use people::{Account, Added, NewPerson, PersonId, Who};
+pub use policies::PolicyRow;
 pub use recordings::{Finding, Gap, KeptFiles, Key, RecordingFile, RecordingState, Sealed};
 pub use reindex::{Reindexed, reindex};
 pub use replies::{Answered, Came, Recipient};
@@ -103,7 +106,7 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
@@ -120,6 +123,8 @@ struct Inner {
     writer: Writer,
     /// `None`: reads go through the writer's connection (in memory).
     readers: Option<Readers>,
+    /// What an earlier run left is settled: until then nothing of this run is written.
+    begun: AtomicBool,
     /// Older entries are not found yet.
     indexing: AtomicBool,
     /// Two people agreed to destroy something.
@@ -141,13 +146,49 @@ impl Store {
         Ok(store)
     }
 
-    /// Stands in for a database that cannot be opened: whatever is asked of it fails, and may be asked again of the next
-    /// run. Keeps every other daemon out of the folder, too.
+    /// Stands in for a database that cannot be opened: whatever is asked of it fails until [`Store::reopen`] succeeds.
+    /// Keeps every other daemon out of the folder, too.
     pub fn of_no_use(path: &Path, why: String) -> Result<Self> {
         let held = folder::Held::take(path)?;
-        let writer = Writer::Refuses(StoreError::Unreadable(why));
+        let writer = Writer::late(StoreError::Unreadable(why));
         let readers = Some(Readers::new(path));
         Ok(Self::of(writer, readers, Some(held)))
+    }
+
+    /// Opens what could not be opened before, once it can be.
+    pub fn reopen(&self, path: &Path, random: Random) -> Result<()> {
+        if self.inner.writer.waits_for_one() {
+            self.inner.writer.open(schema::open(path)?, random)?;
+            self.note_boot(&folder::boot_id())?;
+        }
+        Ok(())
+    }
+
+    /// Facts and escalations of this run wait until what an earlier one left is settled: see [`Store::begins`].
+    pub fn holds_back(&self) {
+        self.inner.begun.store(false, Ordering::Release);
+    }
+
+    pub fn begins(&self) {
+        self.inner.begun.store(true, Ordering::Release);
+    }
+
+    /// As `write`, of what belongs to this run.
+    fn write_of_run<T: Send + 'static, W>(
+        &self,
+        work: W,
+    ) -> impl Future<Output = Result<T>> + Send + use<T, W>
+    where
+        W: FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        let begun = self.inner.begun.load(Ordering::Acquire);
+        let answer = begun.then(|| self.write(work));
+        async move {
+            match answer {
+                Some(answer) => answer.await,
+                None => Err(StoreError::Unreadable("its first rows were refused".to_owned())),
+            }
+        }
     }
 
     /// Opens the database while a daemon may be running on it: for `user add` and the like.
@@ -178,6 +219,7 @@ impl Store {
             inner: Arc::new(Inner {
                 writer,
                 readers,
+                begun: AtomicBool::new(true),
                 indexing,
                 gives_up: Notify::new(),
                 _folder: held,

@@ -39,6 +39,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0027_derived.sql"),
     include_str!("migrations/0028_flac.sql"),
     include_str!("migrations/0029_keys.sql"),
+    include_str!("migrations/0030_policies.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

@@ -4,6 +4,7 @@
 mod asked;
 mod ladders;
 mod time_line;
+mod versions;
 
 use super::Shared;
 use super::auth::Officer;
@@ -17,7 +18,9 @@ use crate::duty::notices::Channel;
 use crate::duty::rehearsal::{Event, Finding, Plan, findings, simulate};
 use crate::duty::roster::{Role, Roster};
 use crate::io::clock;
+use crate::io::policies::Policies;
 use crate::io::rehearsal::{MANNERS, today_at};
+use crate::io::store::PolicyRow;
 use crate::protocol::now::Now;
 use askama::Template;
 use asked::{Asked, Fault};
@@ -31,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use time_line::{Drawn, TimeLine};
 use tokio::task::spawn_blocking;
+use versions::{Chosen, VersionView};
 
 /// Rehearsals side by side; each may take a processor for a moment.
 pub const AT_ONCE: usize = 2;
@@ -40,7 +44,7 @@ const MINUTES: [u64; 4] = [5, 15, 30, 60];
 /// The policy that this run goes by.
 #[derive(Debug, Clone, Default)]
 pub struct InForce {
-    pub policy: Policy,
+    pub policies: Policies,
     pub channels: Vec<Channel>,
 }
 
@@ -51,6 +55,10 @@ struct PolicyPage<'a> {
     t: &'static Messages,
     problem: String,
     found: Vec<Found>,
+    versions: Vec<VersionView>,
+    /// Which version is looked at, and its words; `None`: the one in force.
+    chosen: Option<(String, String)>,
+    version: String,
     ladders: Vec<LadderView>,
     rules: Vec<(&'static str, String)>,
     channels: Vec<ChannelView>,
@@ -97,18 +105,26 @@ pub async fn get(
     let now = clock::now();
     let mut roster = shared.web.store.roster_now(&shared.web.dialler.roster, now).await?;
     roster.people.retain(|person| person.role != Role::Officer);
-    let (asked, fault) = match query {
-        Ok(Query(given)) => Asked::of(&given, &roster),
-        Err(_) => (Asked::usual(&roster), Some(Fault::Unreadable)),
+    let rows = shared.web.store.policies().await?;
+    let (mut given, unreadable) = match query {
+        Ok(Query(given)) => (given, None),
+        Err(_) => (BTreeMap::new(), Some(Fault::Unreadable)),
     };
+    let version = given.remove("version").filter(|version| !version.is_empty());
+    let (chosen, no_version) = chosen(&shared, &rows, version.as_deref()).await?;
+    let (asked, fault) = Asked::of(&given, &roster);
+    let fault = unreadable.or(no_version).or(fault);
+    let versions = shared.web.policy.policies.now();
+    let in_force = || versions.in_force(now.wall).figures.clone();
+    let policy = chosen.as_ref().map_or_else(in_force, |one| one.figures.clone());
     let start = Now { wall: today_at(asked.at, now.wall), ..now };
     let turn = Arc::clone(&shared.rehearsals).acquire_owned().await;
     let turn = turn.map_err(|error| Failure::Broken(error.to_string()))?;
-    let plan = Arc::clone(&shared.web.policy);
-    let (of, whom) = (asked.clone(), roster.clone());
+    let channels = Arc::clone(&shared.web.policy);
+    let (figures, of, whom) = (policy.clone(), asked.clone(), roster.clone());
     let tried = spawn_blocking(move || {
         let _turn = turn;
-        tried(&plan, &whom, &of, start)
+        tried((&figures, &channels.channels), &whom, &of, start)
     });
     let tried = tried.await.map_err(|error| Failure::Broken(error.to_string()))?;
     let drawn = Drawn { asked: &asked, events: &tried.events, start: start.wall, t, words: page.t };
@@ -117,8 +133,11 @@ pub async fn get(
         t,
         line: draws.then(|| drawn.time_line()),
         found: tried.found.into_iter().map(|one| found(one, &roster, &page, t)).collect(),
-        ladders: ladders::views(&shared.web.policy.policy, &roster, t, page.t),
-        rules: ladders::rules(&shared.web.policy.policy, t),
+        versions: versions::views(&rows, &versions, chosen.as_ref(), now.wall, t),
+        version: chosen.as_ref().map_or_else(String::new, |one| one.row.id.to_string()),
+        chosen: chosen.map(|one| versions::looked_at(one.row, t)),
+        ladders: ladders::views(&policy, &roster, t, page.t),
+        rules: ladders::rules(&policy, t),
         channels: ladders::channels(&shared.web.policy.channels, t, page.t),
         at: asked.at.format("%H:%M").to_string(),
         urgencies: urgencies(&asked, &page),
@@ -131,12 +150,35 @@ pub async fn get(
     Ok((status, Html(body.render()?)).into_response())
 }
 
-fn tried(plan: &InForce, roster: &Roster, asked: &Asked, start: Now) -> Tried {
-    let (policy, phones) = (&plan.policy, asked.phones());
+/// The version that is to be looked at; `None`: the one in force.
+async fn chosen(
+    shared: &Shared,
+    rows: &[PolicyRow],
+    wanted: Option<&str>,
+) -> Result<(Option<Chosen>, Option<Fault>), Failure> {
+    let Some(wanted) = wanted else { return Ok((None, None)) };
+    let row = rows.iter().find(|row| row.id.to_string() == wanted);
+    let figures = match row {
+        Some(row) => shared.web.store.policy_of(row.id).await?,
+        None => None,
+    };
+    Ok(match (row.cloned(), figures) {
+        (Some(row), Some(figures)) => (Some(Chosen { row, figures }), None),
+        (None, _) | (_, None) => (None, Some(Fault::no_such_version(wanted))),
+    })
+}
+
+fn tried(
+    (policy, channels): (&Policy, &[Channel]),
+    roster: &Roster,
+    asked: &Asked,
+    start: Now,
+) -> Tried {
+    let phones = asked.phones();
     let lasts = Duration::from_secs(60 * asked.minutes);
     let urgency = asked.urgency;
     Tried {
-        found: findings(policy, roster, &plan.channels),
+        found: findings(policy, roster, channels),
         events: simulate(&Plan { policy, roster, urgency, phones: &phones, start, lasts }),
     }
 }

@@ -6,7 +6,7 @@ use super::seen::prompt_level;
 use dutyline::duty::call::arrival::CallerRules;
 use dutyline::duty::checkpoint::{Checkpoint, Piece};
 use dutyline::duty::dial_plan::DialPlan;
-use dutyline::duty::escalation::Policy;
+use dutyline::duty::escalation::Timetable;
 use dutyline::duty::ids::{CallId, EntryId};
 use dutyline::duty::journal::{Fact, Noted, Urgency};
 use dutyline::duty::line_plan::SrtpPlan;
@@ -71,7 +71,7 @@ pub struct Daemon {
     relay: Relay,
     store: Store,
     /// The figures of an escalation, and whom it may call.
-    pub rules: (Policy, Roster),
+    pub rules: (Timetable, Roster),
     /// What is on its way to the log, and when the log has time for it.
     waiting: VecDeque<(Mono, Write)>,
     pub store_speed: Duration,
@@ -108,7 +108,7 @@ pub struct Daemon {
 
 impl Daemon {
     pub fn start(
-        (plan, rules): (LinePlan, (Policy, Roster)),
+        (plan, rules): (LinePlan, (Timetable, Roster)),
         store: Store,
         store_speed: Duration,
         left: Left,
@@ -308,10 +308,10 @@ impl Daemon {
     }
 
     fn escalate(&mut self, now: Now) {
-        let (policy, roster) = (&self.rules.0, &self.rules.1);
+        let (versions, roster) = (&self.rules.0, &self.rules.1);
         let cycle = match self.finishing {
-            false => self.store.escalate(now, policy, roster),
-            true => wait(self.store.last_stops(now, policy, roster)),
+            false => self.store.escalate(now, versions, roster),
+            true => wait(self.store.last_stops(now, versions, roster)),
         };
         let cycle = cycle.expect("the log in memory is read and written");
         self.escalate_at = cycle.until.map(|(at, _)| at);

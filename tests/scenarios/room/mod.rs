@@ -25,7 +25,7 @@ use chrono::TimeDelta;
 use clock::Clock;
 use dutyline::demo::pbx::{Algorithm, Event as PbxEvent, Pbx};
 use dutyline::demo::phone::{Event as PhoneEvent, State};
-use dutyline::duty::escalation::Policy;
+use dutyline::duty::escalation::{Policy, Timetable, Version};
 use dutyline::duty::ids::EntryId;
 use dutyline::duty::journal::Noted;
 use dutyline::duty::line_plan::LinePlan;
@@ -57,7 +57,7 @@ pub struct Room {
     /// What the daemon is started with.
     pub plan: LinePlan,
     /// The ladders end with the acknowledgement unless a scenario says what follows.
-    pub policy: Policy,
+    pub policy: Timetable,
     pub roster: Roster,
     pub pbx_story: Vec<(Mono, PbxEvent)>,
     pub posts: Vec<Post>,
@@ -141,7 +141,7 @@ impl Room {
             standby: pbx::build(people::standby(), algorithm, Random::from_seed([99; 32])),
             standby_story: vec![],
             plan: daemon::line_plan(),
-            policy: Policy { after: None, ..Policy::default() },
+            policy: Timetable::from(&Policy { after: None, ..Policy::default() }),
             roster: people::roster(),
             pbx_story: vec![],
             posts: vec![],
@@ -170,7 +170,17 @@ impl Room {
 
     /// Other figures of an escalation, or other people, from now on.
     pub fn rules(&mut self, change: impl FnOnce(&mut Policy, &mut Roster)) {
-        change(&mut self.policy, &mut self.roster);
+        change(&mut self.policy.first.figures, &mut self.roster);
+        self.by_these_rules();
+    }
+
+    /// Versions of the policy that are to come, from now on.
+    pub fn later(&mut self, later: Vec<Version>) {
+        self.policy.later = later;
+        self.by_these_rules();
+    }
+
+    fn by_these_rules(&mut self) {
         let rules = (self.policy.clone(), self.roster.clone());
         self.order(|daemon, now| {
             daemon.rules = rules;

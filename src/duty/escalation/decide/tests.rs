@@ -69,6 +69,7 @@ impl Room {
             attempts: vec![],
             occupied: vec![],
             exercise: None,
+            figures: None,
         };
         Self {
             escalation,

@@ -1,5 +1,6 @@
 //! A log that is away: who is called, what is told afterwards.
 
+use super::facts::raised;
 use super::*;
 use crate::duty::escalation::{Exercise, ExerciseKind};
 use crate::duty::ids::CallId;
@@ -25,13 +26,13 @@ fn entry() -> EntryId {
 struct Room {
     memory: Memory,
     random: Random,
-    policy: Policy,
+    versions: Timetable,
 }
 
 impl Room {
     fn new() -> Self {
         let memory = Memory::new(people());
-        Self { memory, random: Random::from_seed([2; 32]), policy: Policy::default() }
+        Self { memory, random: Random::from_seed([2; 32]), versions: Timetable::default() }
     }
 
     fn take(&mut self, seconds: f64, fact: Fact) -> Noted {
@@ -50,7 +51,7 @@ impl Room {
     }
 
     fn look(&mut self, seconds: f64) -> Look {
-        self.memory.look(&self.policy, at(seconds), &mut self.random)
+        self.memory.look(&self.versions, at(seconds), &mut self.random)
     }
 
     /// Whoever is called, each preceded by the fact that he is.
@@ -281,4 +282,22 @@ fn a_real_matter_takes_the_telephone_from_an_exercise_without_a_log() {
     assert_eq!(room.look(11.9).inputs, std::slice::from_ref(&stop));
     let inputs = room.look(12.0).inputs;
     assert!(matches!(inputs.last(), Some(Input::Notify(call)) if call.target == "L"), "{inputs:?}");
+}
+
+/// Whoever was called from memory was called: the audit, which reads a log that knows nothing of it, must hear so.
+#[test]
+fn esc_71_what_is_called_from_memory_counts_as_done_and_what_is_not_does_not() {
+    let mut room = Room::new();
+    room.flag(0.0);
+    let overdue = |room: &Room, seconds| room.memory.overdue(&room.versions, at(seconds));
+    assert_eq!(overdue(&room, 1.0), None, "the log is asked");
+    room.memory.works(true);
+    assert_eq!(overdue(&room, 1.0).map(|due| due.len()), Some(1), "nobody was called yet");
+    let (person, attempt) = room.calls(1.0).remove(0);
+    assert_eq!((person.as_str(), overdue(&room, 1.0)), ("L", Some(vec![])));
+    room.ended(36.0, attempt, AttemptResult::NoAnswer);
+    assert_eq!(overdue(&room, 40.0), Some(vec![]), "he is called again in a moment");
+    assert_eq!(overdue(&room, 300.0).map(|due| due.len()), Some(1), "nobody calls any more");
+    room.memory.works(false);
+    assert_eq!(overdue(&room, 300.0), None);
 }

@@ -45,6 +45,7 @@ pub(in crate::io::store) fn load(sql: &Connection, id: EscalationId) -> Result<E
                 attempts: vec![],
                 occupied: vec![],
                 exercise: None,
+                figures: None,
             })
         })?;
     escalation.unconfirmed = instructions::unconfirmed(sql, id)?;

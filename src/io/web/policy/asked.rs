@@ -50,11 +50,16 @@ pub enum Fault {
     Minutes(String),
     Phone(String, String),
     NoSuchPhone(String),
+    NoSuchVersion(String),
     Unknown(String),
     Unreadable,
 }
 
 impl Fault {
+    pub fn no_such_version(given: &str) -> Self {
+        Self::NoSuchVersion(said_again(given))
+    }
+
     pub fn said(&self, t: &Messages) -> String {
         match self {
             Self::At(given) => fill(t.bad_at, given),
@@ -62,6 +67,7 @@ impl Fault {
             Self::Minutes(given) => fill(t.bad_minutes, given),
             Self::Phone(field, given) => fill_two(t.bad_phone, field, given),
             Self::NoSuchPhone(field) => fill(t.no_such_phone, field),
+            Self::NoSuchVersion(given) => fill(t.no_such_version, given),
             Self::Unknown(field) => fill(t.unknown_field, field),
             Self::Unreadable => t.unreadable.to_owned(),
         }

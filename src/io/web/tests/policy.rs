@@ -1,13 +1,16 @@
 //! The page of the escalation policy: what is shown, what is refused, who may see it.
 
 use super::*;
+use crate::duty::escalation::{Timetable, Version};
 use crate::duty::notices::{Channel, Kind};
+use crate::duty::rehearsal::Finding;
+use crate::io::policies::Policies;
 use crate::io::store::OnDuty;
 
 impl Room {
     fn has(&mut self, people: Vec<Person>, channels: Vec<Channel>) {
         self.web.dialler.roster = Roster { people };
-        self.web.policy = Arc::new(InForce { policy: Policy::default(), channels });
+        self.web.policy = Arc::new(InForce { policies: Policies::default(), channels });
         self.app = router(self.web.clone());
     }
 }
@@ -163,4 +166,50 @@ async fn officers_and_leaders_see_it_strangers_do_not_and_nothing_is_changed() {
         stranger.headers[header::LOCATION].to_str().unwrap().starts_with("/login?next=/policy")
     );
     assert_eq!(room.fragment("/policy").await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn esc_82_the_page_has_the_version_in_force_those_to_come_and_those_gone_each_with_its_time_line()
+ {
+    let mut room = room().await;
+    let now = clock::now();
+    let version = |name: &str, from: i64| {
+        let mut figures = Policy { redial_leader: Duration::from_secs(77), ..Policy::default() };
+        figures.critical.tiers.reverse();
+        Version {
+            name: name.to_owned(),
+            from: Some(now.wall + TimeDelta::seconds(from)),
+            approved_by: "王主任".to_owned(),
+            text: format!("[[escalation.later]]\nname = \"{name}\"\n"),
+            ..Version::of(figures)
+        }
+    };
+    let mut versions =
+        Timetable { later: vec![version("冬季<i>", 3600)], ..Timetable::default() };
+    versions.later.push(version("坏的", 7200));
+    let (zh, en) = ("没有这个人".to_owned(), "nobody".to_owned());
+    versions.later[1].found = vec![Finding { refused: true, zh, en }];
+    let roster = Roster { people: people() };
+    let loaded =
+        room.web.store.policies_are(versions.clone(), versions.clone(), roster, "root", now);
+    loaded.await.unwrap();
+    let policies = Policies::from(versions);
+    room.web.policy = Arc::new(InForce { policies, channels: vec![] });
+    room.app = router(room.web.clone());
+    let text = room.get("/policy").await.text;
+    for shown in ["冬季&#60;i&#62;", "王主任", "◷</span> 待生效", "不能用，不会生效", "现行"]
+    {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+    assert!(text.contains("第 45 秒 办公电话"), "the ladders of the one in force: {text}");
+    let coming = room.get("/policy?version=2&minutes=5").await.text;
+    assert!(coming.contains("正在看“冬季&#60;i&#62;”的阶梯和推演，不是现行的一版"), "{coming}");
+    assert!(coming.contains("77 秒再打") && coming.contains("name=\"version\" value=\"2\""));
+    assert!(coming.contains("name = &#34;冬季&#60;i&#62;&#34;"), "its words: {coming}");
+    for wrong in ["9", "x", "-1", "2%27"] {
+        let answer = room.get(&format!("/policy?version={wrong}")).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+        assert!(answer.text.contains("没有这一版预案"), "{wrong}");
+    }
+    assert_eq!(room.get("/policy?version=").await.status, StatusCode::OK);
 }
