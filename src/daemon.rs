@@ -233,8 +233,7 @@ fn keep_policies(
     let (desk, policies) =
         Desk::new(source, config.clone(), with_desk(config), (store, board, wake));
     let desk = Arc::new(desk);
-    let begins = Arc::clone(&desk);
-    tokio::spawn(async move { begins.begin().await });
+    desk.begin();
     (desk, policies)
 }
 

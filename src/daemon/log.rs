@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -33,6 +34,8 @@ pub struct Beginning {
     life: Option<Life>,
     now: Now,
     there_was_none: bool,
+    /// Its first rows are written, one after the other.
+    written: AtomicUsize,
 }
 
 impl Beginning {
@@ -43,7 +46,15 @@ impl Beginning {
         life: Option<Life>,
     ) -> Self {
         let (config, now) = (config.clone(), clock::now());
-        let mut new = Self { config, go_on, down, life, now, there_was_none: false };
+        let mut new = Self {
+            config,
+            go_on,
+            down,
+            life,
+            now,
+            there_was_none: false,
+            written: AtomicUsize::new(0),
+        };
         new.there_was_none = new.file().is_none();
         new
     }
@@ -134,13 +145,26 @@ impl Beginning {
 
     /// What the last run left open is closed, but for the calls that go on; the configured contacts are in the log.
     async fn write(&self, store: &Store) -> anyhow::Result<()> {
-        let Self { config, go_on, down, life, now, .. } = self;
-        let interrupted = store.interrupted_calls(go_on.clone(), *now).await;
-        let interrupted = interrupted.context("the last run's calls")?;
-        note_away(store, *down, *life, *now).await.context("the time without a daemon")?;
-        if !interrupted.is_empty() {
-            warn!(calls = interrupted.len(), "the last run ended in the middle of calls");
+        let Self { go_on, down, life, now, .. } = self;
+        if self.written.load(Ordering::Relaxed) == 0 {
+            let interrupted = store.interrupted_calls(go_on.clone(), *now).await;
+            let interrupted = interrupted.context("the last run's calls")?;
+            self.written.store(1, Ordering::Relaxed);
+            if !interrupted.is_empty() {
+                warn!(calls = interrupted.len(), "the last run ended in the middle of calls");
+            }
         }
+        note_away(store, *down, *life, *now).await.context("the time without a daemon")?;
+        if let Err(fault) = self.say_the_rest(store).await {
+            error!("the log goes on without something: {fault:#}");
+        }
+        Ok(())
+    }
+
+    /// What this run can do without.
+    async fn say_the_rest(&self, store: &Store) -> anyhow::Result<()> {
+        let Self { config, now, .. } = self;
+        self.raise_what_it_lacks(store).await.context("what is open beside the log")?;
         if store.settings_are(format!("{config:?}"), *now).await.context("the settings")? {
             info!("these settings are new to the log");
         }
@@ -149,8 +173,7 @@ impl Beginning {
         if renumbered > 0 {
             info!(calls = renumbered, "calls of the past are compared by the new numbering");
         }
-        store.set_contacts(config.contacts.clone(), numbering).await.context("the contacts")?;
-        self.raise_what_it_lacks(store).await.context("what is open beside the log")
+        store.set_contacts(config.contacts.clone(), numbering).await.context("the contacts")
     }
 
     /// A log that is older than what lies beside it was put back from a backup: what was open is open.

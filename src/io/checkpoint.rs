@@ -125,14 +125,14 @@ fn read(bytes: &[u8], boot: Uuid) -> Result<Left, &'static str> {
     }
     left.down = left.checkpoint.at.map(|at| (at.wall, why_down(end)));
     if boot.is_nil() || header[16..32] != *boot.as_bytes() {
-        left.checkpoint = left.checkpoint.facts_alone();
+        left.checkpoint = left.checkpoint.facts_alone(false);
         left.down = left.down.map(|(since, _)| (since, "主机重启 · the host was restarted"));
     } else if left.lives >= 2 * LIVES {
         error!(lives = left.lives, "the daemon still dies: what its log lacks is given up too");
         left.checkpoint = Checkpoint::default();
     } else if left.lives >= LIVES {
         error!(lives = left.lives, "the daemon dies again and again: its calls are given up");
-        left.checkpoint = left.checkpoint.facts_alone();
+        left.checkpoint = left.checkpoint.facts_alone(true);
     }
     Ok(left)
 }

@@ -2,11 +2,12 @@
 
 use crate::config::faults::Faults;
 use crate::config::{Config, Environment, Loaded};
-use crate::duty::escalation::{Timetable, Version};
+use crate::duty::escalation::{Policy, Timetable, Version};
+use crate::duty::rehearsal::findings;
 use crate::duty::roster::Roster;
 use crate::io::clock;
 use crate::io::status::{Alarm, Board};
-use crate::io::store::Store;
+use crate::io::store::{Store, StoreError};
 use chrono::{DateTime, Utc};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -18,6 +19,9 @@ use tracing::{error, info, warn};
 
 /// The wall clock may be set at any time: it is looked at this often.
 const GLANCE: Duration = Duration::from_millis(500);
+
+/// How often a log that does not take them is asked again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// What every part goes by.
 #[derive(Debug, Clone)]
@@ -73,6 +77,8 @@ pub struct Desk {
     board: Board,
     wake: Arc<Notify>,
     versions: watch::Sender<Arc<Timetable>>,
+    /// One reading after the other.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Desk {
@@ -83,29 +89,31 @@ impl Desk {
         (store, board, wake): (Store, Board, Arc<Notify>),
     ) -> (Self, Policies) {
         let (versions, seen) = watch::channel(Arc::new(running.policy.clone()));
-        (Self { source, running, roster, store, board, wake, versions }, Policies(seen))
+        let turn = tokio::sync::Mutex::default();
+        (Self { source, running, roster, store, board, wake, versions, turn }, Policies(seen))
     }
 
     /// What was read when the daemon started.
-    pub async fn begin(&self) {
+    pub fn begin(&self) {
         let loaded = self.running.policy.clone();
-        self.show(&loaded);
-        self.note(loaded.clone(), loaded).await;
+        self.show(&loaded, false);
+        self.note(loaded.clone(), loaded);
     }
 
     /// What the file says by now. One with faults, and a version that cannot work, change nothing.
     pub async fn reload(&self) {
+        let _turn = self.turn.lock().await;
         let Some(source) = self.source.clone() else { return };
         let read =
             tokio::task::spawn_blocking(move || Config::load(&source.path, &source.environment));
         match read.await {
-            Ok(Ok(Loaded { config, .. })) => self.take(config).await,
+            Ok(Ok(Loaded { config, .. })) => self.take(config),
             Ok(Err(faults)) => self.faulty(&faults),
             Err(error) => error!(%error, "the configuration cannot be read again"),
         }
     }
 
-    async fn take(&self, mut config: Config) {
+    fn take(&self, mut config: Config) {
         let channels: Vec<_> = self.running.channels.iter().map(|one| one.plan.clone()).collect();
         config.policy.judge(&self.running.roster, &channels);
         let loaded = config.policy.clone();
@@ -118,20 +126,34 @@ impl Desk {
         if format!("{config:?}") != format!("{:?}", self.running) {
             warn!("the file has changed beyond the policy: that takes a restart");
         }
-        self.show(&loaded);
+        self.show(&loaded, true);
         self.versions.send_replace(Arc::new(versions.clone()));
         self.wake.notify_one();
         info!(later = versions.later.len(), "the policy was read again");
-        self.note(loaded, versions).await;
+        self.note(loaded, versions);
     }
 
-    async fn note(&self, loaded: Timetable, versions: Timetable) {
+    fn note(&self, loaded: Timetable, versions: Timetable) {
         let by = self.source.as_ref().map_or_else(String::new, |source| owner(&source.path));
-        let noted =
-            self.store.policies_are(loaded, versions, self.roster.clone(), &by, clock::now());
-        if let Err(error) = noted.await {
-            warn!(%error, "the versions of the policy are not in the log yet");
-        }
+        let (store, roster) = (self.store.clone(), self.roster.clone());
+        let read = clock::now();
+        // Without a log it waits for one, and the next reading for nobody.
+        tokio::spawn(async move {
+            let mut said = false;
+            loop {
+                let noted =
+                    store.policies_are(loaded.clone(), versions.clone(), roster.clone(), &by, read);
+                match noted.await {
+                    Ok(()) | Err(StoreError::Closed) => return,
+                    Err(error) if !said => {
+                        said = true;
+                        warn!(%error, "the versions of the policy are not in the log yet");
+                    }
+                    Err(_) => {}
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        });
     }
 
     fn faulty(&self, faults: &Faults) {
@@ -144,28 +166,46 @@ impl Desk {
             (said(&fault.say.zh), said(&fault.say.en))
         });
         self.alarm(
-            format!("配置文件有错，没有重新载入，呈报预案不变。{zh}"),
-            format!("the file has faults and was not read again, the policy stays as it was. {en}"),
+            format!("配置文件有错，没有重新载入，仍按原预案运行；改好前不要重启服务，重启会启动不了。{zh}"),
+            format!(
+                "the file has faults and was not read again, the policy stays as it was; do not restart before it is mended: the service would not start. {en}"
+            ),
         );
     }
 
-    /// Versions that will never come into force are an alarm, with what is wrong.
-    fn show(&self, loaded: &Timetable) {
-        let coming = loaded.later.iter();
-        let changed =
-            (loaded.first.figures != self.running.policy.first.figures).then_some(&loaded.first);
-        let mut refused = coming.chain(changed).filter(|version| version.is_refused());
-        let Some(version) = refused.next() else {
+    /// Versions that will never come into force, and one that cannot work and is in force for want of another, are an
+    /// alarm, with what is wrong.
+    fn show(&self, loaded: &Timetable, again: bool) {
+        let later = loaded.later.iter().find(|version| version.is_refused());
+        let changed = loaded.first.figures != self.versions.borrow().first.figures;
+        let first = (changed || !again).then_some(&loaded.first);
+        let first = first.filter(|first| self.is_its_own_fault(first));
+        let Some(version) = first.or(later) else {
             self.board.update(|status| drop(status.alarms.remove("policy")));
             return;
         };
         let (zh, en) = why(version);
-        error!(name = version.name, %en, "a version of the policy cannot work: it is refused");
+        error!(name = version.name, %en, "a version of the policy cannot work");
         let name = &version.name;
+        let (becomes_zh, becomes_en) = match (first.is_some(), again) {
+            (false, _) => ("不会生效", "will not come into force"),
+            (true, true) => (
+                "没有采用，重启后将按它运行，请尽快改好",
+                "was not taken, and would be in force after a restart: mend it now",
+            ),
+            (true, false) => ("但没有别的可用，正按它运行", "is in force for want of another"),
+        };
         self.alarm(
-            format!("呈报预案{name}不能用，不会生效：{zh}"),
-            format!("the policy {name} cannot work and will not come into force: {en}"),
+            format!("呈报预案{name}不能用，{becomes_zh}：{zh}"),
+            format!("the policy {name} cannot work and {becomes_en}: {en}"),
         );
+    }
+
+    /// Refused for what it says, not for whom the roster lacks.
+    fn is_its_own_fault(&self, version: &Version) -> bool {
+        let channels: Vec<_> = self.running.channels.iter().map(|one| one.plan.clone()).collect();
+        let any = findings(&Policy::default(), &self.running.roster, &channels);
+        version.found.iter().any(|one| one.refused && !any.contains(one))
     }
 
     fn alarm(&self, zh: String, en: String) {

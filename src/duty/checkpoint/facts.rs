@@ -9,17 +9,23 @@ use std::collections::BTreeSet;
 const WHY: &str = "the host was restarted in the middle of the call";
 
 impl Checkpoint {
-    /// Its facts alone, and that every call they are of has ended. Monotonic times of then mean nothing any more: they
-    /// become the beginning of this boot.
-    pub fn facts_alone(mut self) -> Self {
+    /// Its facts alone, and that every call they are of has ended. Monotonic times of another boot mean nothing: they
+    /// become the beginning of this one, which is nobody's moment.
+    pub fn facts_alone(mut self, same_boot: bool) -> Self {
         let Some(at) = self.at else { return Self::default() };
         self.pieces.retain(|key, _| matches!(key, Key::Fact(_)));
         let (mut calls, mut attempts) = (BTreeSet::new(), BTreeSet::new());
         for piece in self.pieces.values_mut() {
             let Piece::Fact(noted) = piece else { continue };
-            begin_anew(noted);
+            if !same_boot {
+                begin_anew(noted);
+            }
             match is_of(&noted.fact) {
-                Some(Of::Call(call)) => drop(calls.insert(call)),
+                // It may be a leader's.
+                Some(Of::Call(call)) => {
+                    calls.insert(call);
+                    attempts.insert(AttemptId(call.0));
+                }
                 Some(Of::Attempt(attempt)) => drop(attempts.insert(attempt)),
                 None => {}
             }
@@ -29,10 +35,10 @@ impl Checkpoint {
         let attempts = attempts.map(|attempt| Fact::AttemptEnded { attempt, result, status: 0 });
         let why = WHY.to_owned();
         let ended = |call| Fact::Ended { call, disposition, by: None, status: 0, why: why.clone() };
-        let ends = attempts.chain(calls.into_iter().map(ended));
+        let ends = calls.into_iter().map(ended).chain(attempts);
         let last = self.pieces.keys().next_back();
         let next = last.map_or(0, |key| if let Key::Fact(number) = key { number + 1 } else { 0 });
-        let at = Now { mono: Mono(0), ..at };
+        let at = if same_boot { at } else { Now { mono: Mono(0), ..at } };
         for (number, fact) in (next..).zip(ends) {
             self.pieces.insert(Key::Fact(number), Piece::Fact(Box::new(Noted { at, fact })));
         }

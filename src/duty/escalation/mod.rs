@@ -33,8 +33,9 @@ pub struct Moment {
 }
 
 impl From<Now> for Moment {
+    /// What an earlier boot of the host saw has no moment of this one: it is told as at its beginning.
     fn from(now: Now) -> Self {
-        Self { wall: now.wall, mono: Some(now.mono) }
+        Self { wall: now.wall, mono: Some(now.mono).filter(|mono| *mono != Mono(0)) }
     }
 }
 

@@ -86,6 +86,7 @@ pub fn meaning(text: &str, sent: Option<DateTime<Utc>>, told: &[Told]) -> Meanin
     let open: Vec<Told> = told.iter().filter(|one| one.open).cloned().collect();
     if words == ["1"] {
         match told {
+            [one] if sent.is_none() && !one.first && one.open => return Meaning::Undated,
             // What is over counts too: he may have only that before him.
             [one] if one.was_there(sent) => return Meaning::Acknowledges(vec![one.escalation]),
             _ if !open.is_empty() => return Meaning::Which(open),

@@ -152,7 +152,7 @@ fn esc_71_what_the_log_never_took_outlives_a_restart_of_the_host_and_its_calls_h
     });
     written(&path, vec![Changes { at: at(4), pieces: pieces.collect() }]);
     let left = read(&fs::read(&path).unwrap(), Uuid::from_u128(1)).unwrap();
-    assert_eq!(numbers(&left), [3, 4, 5, 6, 7]);
+    assert_eq!(numbers(&left), [3, 4, 5, 6, 7, 8]);
     let fact = |number| match &left.checkpoint.pieces[&Key::Fact(number)] {
         Piece::Fact(noted) => (noted.at, noted.fact.clone()),
         other => panic!("{other:?}"),
@@ -160,9 +160,10 @@ fn esc_71_what_the_log_never_took_outlives_a_restart_of_the_host_and_its_calls_h
     assert!(matches!(fact(4).1, Fact::Flagged { .. }));
     let (when, ended) = fact(6);
     assert_eq!((when.mono, when.wall), (Mono(0), at(4).wall));
+    let Fact::Ended { call: ended, disposition, .. } = ended else { panic!("{ended:?}") };
     let result = AttemptResult::Interrupted;
-    assert_eq!(ended, Fact::AttemptEnded { attempt, result, status: 0 });
-    let Fact::Ended { call: ended, disposition, .. } = fact(7).1 else { panic!("{:?}", fact(7)) };
+    let over = Fact::AttemptEnded { attempt, result, status: 0 };
+    assert!([fact(7).1, fact(8).1].contains(&over), "beside that the call may be a leader's");
     assert_eq!((ended, disposition), (call, Disposition::Interrupted));
     assert!(left.checkpoint.calls().contains(&call), "the log is told of its end by this");
     assert!(left.checkpoint.to_leaders().is_empty() && left.checkpoint.taped().is_empty());

@@ -107,7 +107,7 @@ impl Store {
         now: Now,
     ) -> Result<Flagged> {
         let actor = Actor::from(who);
-        self.write(move |tx| flag(tx, &actor, entry, urgency, now)).await
+        self.write_of_run(move |tx| flag(tx, &actor, entry, urgency, now)).await
     }
 
     /// Ends an escalation that nobody has acknowledged; the reason is mandatory (I-6).
@@ -119,7 +119,7 @@ impl Store {
         now: Now,
     ) -> Result<Withdrawn> {
         let (actor, reason) = (Actor::from(who), reason.trim().to_owned());
-        self.write(move |tx| {
+        self.write_of_run(move |tx| {
             if reason.is_empty() {
                 return Ok(Withdrawn::NoReason);
             }

@@ -180,7 +180,7 @@ impl Store {
         now: Now,
     ) -> Result<Option<AckOutcome>> {
         let actor = Actor::from(who);
-        self.write(move |tx| {
+        self.write_of_run(move |tx| {
             let Some((id, _)) = latest(tx.sql, entry)? else { return Ok(None) };
             let outcome = {
                 let capacity = (role, role == Role::Leader);

@@ -72,6 +72,19 @@ mod tests {
     use crate::io::store::tests::{at, entry, officer, one, random, store};
     use crate::io::store::wait;
 
+    /// A flag from the page is told with everything else then, by whoever wanted it written.
+    #[test]
+    fn esc_71_nothing_of_a_run_is_written_before_its_first_rows() {
+        let store = store();
+        let entry = entry(&store, 1, 0.0);
+        store.holds_back();
+        assert!(wait(store.flag(&officer(), entry, Urgency::Urgent, at(1.0))).is_err());
+        assert_eq!(one::<i64>(&store, "SELECT count(*) FROM escalation"), 0);
+        store.begins();
+        wait(store.flag(&officer(), entry, Urgency::Urgent, at(2.0))).unwrap();
+        assert_eq!(one::<i64>(&store, "SELECT count(*) FROM escalation"), 1);
+    }
+
     #[test]
     fn esc_71_what_a_restored_log_lacks_is_raised_again_and_what_it_knows_is_not() {
         let store = store();

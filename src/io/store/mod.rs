@@ -159,9 +159,8 @@ impl Store {
     pub fn reopen(&self, path: &Path, random: Random) -> Result<()> {
         if self.inner.writer.waits_for_one() {
             self.inner.writer.open(schema::open(path)?, random)?;
-            self.note_boot(&folder::boot_id())?;
         }
-        Ok(())
+        self.note_boot(&folder::boot_id())
     }
 
     /// Facts and escalations of this run wait until what an earlier one left is settled: see [`Store::begins`].

@@ -40,6 +40,7 @@ pub struct PolicyRow {
 /// The row of a version, made where there is none.
 struct Document {
     id: i64,
+    /// And found to work.
     loaded: DateTime<Utc>,
 }
 
@@ -48,8 +49,11 @@ fn document(sql: &Connection, version: &Version, now: Now) -> Result<Document> {
     let from = version.from.map(ms);
     let known = sql
         .prepare_cached(
-            "SELECT id, loaded_ms FROM policy_document WHERE digest = ?1 AND figures = ?2
-               AND from_ms IS ?3 AND name = ?4",
+            "SELECT d.id, coalesce((SELECT min(v.at_ms) FROM policy_verdict v
+               WHERE v.document = d.id AND v.refused = 0 AND v.id > coalesce((SELECT max(r.id)
+                 FROM policy_verdict r WHERE r.document = d.id AND r.refused = 1), 0)), d.loaded_ms)
+             FROM policy_document d WHERE d.digest = ?1 AND d.figures = ?2 AND d.from_ms IS ?3
+               AND d.name = ?4",
         )?
         .query_row(params![digest, figures, from, version.name], |row| {
             Ok(Document { id: row.get(0)?, loaded: row.get::<_, Ms>(1)?.0 })
@@ -220,8 +224,8 @@ impl<'a> Rules<'a> {
                 "UPDATE escalation SET policy = ?2, round = round + 1, round_ms = ?3,
                    round_mono = ?4, siren_ms = NULL
                  WHERE id = ?1 AND state = 'open'
-                   AND (SELECT document FROM policy WHERE id = escalation.policy)
-                     IS NOT (SELECT document FROM policy WHERE id = ?2)",
+                   AND (SELECT figures FROM policy WHERE id = escalation.policy)
+                     IS NOT (SELECT figures FROM policy WHERE id = ?2)",
             )?
             .execute(params![Id(id), self.today, ms(now.wall), mono(now)])?;
         if moved > 0 {

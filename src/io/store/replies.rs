@@ -77,7 +77,7 @@ impl Store {
     /// Somebody has sent a text. `line`: the duty room's own number, for the answer.
     pub async fn text_came(&self, came: Came, line: &str, now: Now) -> Result<Answered> {
         let line = line.to_owned();
-        self.write(move |tx| take(tx.sql, &came, &line, now)).await
+        self.write_of_run(move |tx| take(tx.sql, &came, &line, now)).await
     }
 }
 

@@ -78,7 +78,8 @@ pub(super) fn count(number: u64) -> i64 {
 
 /// A moment from its two columns.
 pub(super) fn moment(wall: Ms, mono: Option<i64>) -> Moment {
-    Moment { wall: wall.0, mono: mono.and_then(|mono| u64::try_from(mono).ok()).map(Mono) }
+    let mono = mono.and_then(|mono| u64::try_from(mono).ok());
+    Moment { wall: wall.0, mono: mono.filter(|mono| *mono != 0).map(Mono) }
 }
 
 /// A number that is not negative.

@@ -24,7 +24,7 @@ impl Memory {
                 self.known.iter_mut().for_each(|one| end(one, *attempt, *result, now));
                 self.practice.ended(*attempt);
             }
-            Fact::Acknowledged { attempt, .. } => self.acknowledged(*attempt, now),
+            Fact::Acknowledged { attempt, entry } => self.acknowledged(*attempt, *entry, now),
             Fact::HandedOn { attempt, .. } => {
                 self.of(*attempt, |_, attempt| attempt.handed_on = Some(now.into()));
             }
@@ -79,7 +79,17 @@ impl Memory {
         }
     }
 
-    fn acknowledged(&mut self, id: AttemptId, now: Now) {
+    fn acknowledged(&mut self, id: AttemptId, entry: EntryId, now: Now) {
+        let made = |one: &Escalation| one.attempts.iter().any(|attempt| attempt.id == id);
+        if !self.known.iter().any(made) {
+            // The log made it, and cannot be asked whose it was.
+            let of = |one: &&mut Escalation| one.entry == entry && one.state == State::Open;
+            for one in self.known.iter_mut().filter(of) {
+                one.state = State::Acknowledged;
+                one.acked = Some(Acked { at: now.into(), person: String::new() });
+            }
+            return;
+        }
         let leader = self.roster.holder(Role::Leader).map(|leader| leader.name.clone());
         for one in &mut self.known {
             let Some(attempt) = one.attempts.iter_mut().find(|attempt| attempt.id == id) else {

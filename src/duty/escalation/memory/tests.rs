@@ -301,3 +301,17 @@ fn esc_71_what_is_called_from_memory_counts_as_done_and_what_is_not_does_not() {
     room.memory.works(false);
     assert_eq!(overdue(&room, 300.0), None);
 }
+
+/// The log made the call and cannot be read: whoever pressed 1 in it has acknowledged.
+#[test]
+fn esc_71_an_acknowledgement_in_a_call_that_memory_does_not_know_of_counts() {
+    let mut room = Room::new();
+    room.memory.recall([(entry(), Urgency::Urgent)], vec![], at(0.0));
+    let attempt = AttemptId::new(at(0.0), &mut Random::from_seed([8; 32]));
+    room.take(1.0, Fact::Acknowledged { attempt, entry: entry() });
+    let called: Vec<String> = (1..8)
+        .flat_map(|round| room.calls(f64::from(round) * 100.0))
+        .map(|(person, _)| person)
+        .collect();
+    assert!(called.iter().all(|person| person == "L"), "nobody but the leader himself: {called:?}");
+}
