@@ -16,7 +16,7 @@ pub struct Signer {
     store: Store,
     /// Read before: good for as long as it is in force, whatever becomes of its file.
     known: Mutex<Option<Arc<SigningKey>>>,
-    #[cfg(test)]
+    /// The one that is known is the one to sign with.
     given: bool,
 }
 
@@ -65,18 +65,10 @@ impl NoKey {
 
 impl Signer {
     pub fn new(data: &Path, origin: String, store: Store) -> Self {
-        Self {
-            data: data.to_owned(),
-            origin,
-            store,
-            known: Mutex::new(None),
-            #[cfg(test)]
-            given: false,
-        }
+        Self { data: data.to_owned(), origin, store, known: Mutex::new(None), given: false }
     }
 
     /// Signs with this one, whatever lies on the disk.
-    #[cfg(test)]
     pub fn given(store: Store, key: SigningKey) -> Self {
         let origin = key.public.origin.clone();
         let known = Mutex::new(Some(Arc::new(key)));
@@ -96,7 +88,6 @@ impl Signer {
     /// As [`Signer::key`].
     pub fn key_now(&self, may_make: bool) -> Result<Ready, NoKey> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        #[cfg(test)]
         if let (true, Some(key)) = (self.given, &known) {
             return Ok(Ready { key: Arc::clone(key), fault: None });
         }

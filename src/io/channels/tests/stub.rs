@@ -97,23 +97,24 @@ fn play(mut stream: TcpStream, act: Act, mut request: Seen, tell: &Sender<Seen>)
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 1073741824\r\n\r\n";
     match act {
         Act::Says(answer) => {
-            let _ = stream.write_all(answer.as_bytes());
+            // Whoever has the answer may ask at once what was seen.
             let _ = tell.send(request);
+            let _ = stream.write_all(answer.as_bytes());
         }
         Act::Hangs => {
             let _ = tell.send(request);
             let _ = stream.read(&mut [0; 1]);
         }
         Act::Resets => {
-            reset(&stream);
             let _ = tell.send(request);
+            reset(&stream);
         }
         Act::BreaksOff(status) => {
             let half = format!("HTTP/1.1 {status} X\r\ncontent-length: 100\r\n\r\n{{\"err");
             let _ = stream.write_all(half.as_bytes());
             thread::sleep(Duration::from_millis(50));
-            reset(&stream);
             let _ = tell.send(request);
+            reset(&stream);
         }
         Act::Floods => {
             let _ = stream.write_all(head.as_bytes());
