@@ -52,7 +52,7 @@ fn esc_82_a_matter_is_run_to_its_end_by_the_version_under_which_it_was_flagged()
     room.kill_daemon();
     room.pass(seconds(5));
     room.start_daemon();
-    room.pass(minutes(2));
+    room.pass(seconds(100));
     assert!(called(&room, before).iter().all(|role| *role == Role::Leader));
     room.pass(minutes(1));
     assert!(called(&room, before).contains(&Role::Substitute), "in his turn, after three minutes");
