@@ -164,6 +164,11 @@ impl Baresip {
         }
     }
 
+    /// The next event, if there is one.
+    pub fn event(&mut self) -> Option<Value> {
+        self.messages.try_recv().ok()
+    }
+
     /// Keys that it has heard since it was last asked for an event.
     pub fn keys(&mut self) -> String {
         let pressed = self.messages.try_iter().filter(|event| event["type"] == "CALL_DTMF_START");

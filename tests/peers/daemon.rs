@@ -16,6 +16,7 @@ use std::time::Duration;
 const SUPERVISOR: Duration = Duration::from_millis(200);
 
 /// What differs from test to test.
+#[derive(Clone, Copy)]
 pub struct Plan<'a> {
     /// Officers' phones and their seconds of ringing.
     pub phones: &'a [(&'a str, u32)],
@@ -108,6 +109,12 @@ impl Daemon {
     pub fn restart(&mut self, folder: &Path, ports: &Ports, plan: &Plan<'_>) {
         std::thread::sleep(SUPERVISOR);
         *self = Self::spawn(folder, ports, plan);
+    }
+
+    /// Its file says this from now on, and it is told to read it.
+    pub fn reload(&self, ports: &Ports, plan: &Plan<'_>) {
+        fs::write(self.folder.join("dutyline.toml"), config(ports, plan)).expect("written");
+        self.process.signal(libc::SIGHUP);
     }
 
     /// The one text that the query gives, as soon as it gives one.

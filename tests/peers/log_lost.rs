@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 const SOON: Duration = Duration::from_secs(8);
 /// From `*9` until the leader's phone rings without a log.
 const RINGS_WITHIN: Duration = Duration::from_secs(6);
+/// Of the file of the calls: where it says in which boot of the host it was written, and the checksum of that.
+const BOOT: std::ops::Range<usize> = 16..32;
 const LEADERS: [(&str, &str); 2] = [("leader", "3001"), ("substitute", "2002")];
 
 /// Two who talk; and a leader, who says nothing.
@@ -186,4 +188,113 @@ fn esc_71_with_a_log_that_cannot_be_opened_the_leader_and_the_desk_are_called_an
     matter.daemon.restart(room.folder.path(), &room.ports, &plan);
     matter.daemon.row_is("SELECT state FROM escalation", "acknowledged");
     matter.daemon.row_is("SELECT count(*) FROM entry", "2");
+}
+
+/// What the log never took is in the file of the calls, which the next boot of the host reads: it may not be lost with
+/// the calls that are.
+#[test]
+fn esc_71_what_a_locked_log_never_took_is_there_after_a_restart_of_the_host() {
+    let Some(mut room) = Room::open() else { return };
+    let plan = Plan { leaders: &LEADERS, ..Plan::default() };
+    let mut matter = Matter::begin(&mut room);
+    let lock = matter.daemon.lock();
+    matter.flag();
+    matter.daemon.process.kill();
+    drop(lock);
+    let file = room.folder.path().join("dutyline/data/calls.checkpoint");
+    let mut bytes = fs::read(&file).expect("the file of the calls");
+    bytes[BOOT].fill(7);
+    let crc = crc32c::crc32c(&bytes[..BOOT.end]);
+    bytes[BOOT.end..BOOT.end + 4].copy_from_slice(&crc.to_le_bytes());
+    fs::write(&file, bytes).expect("written");
+    // Their calls are gone with the host.
+    for phone in [&mut matter.leader, &mut matter.officer, &mut matter.caller] {
+        phone.hangup();
+    }
+    matter.daemon.restart(room.folder.path(), &room.ports, &plan);
+    matter.leader.incoming(Duration::from_secs(15));
+    matter.leader.accept();
+    matter.leader.established();
+    talk(2);
+    matter.acknowledge();
+    matter.daemon.row_is("SELECT state FROM escalation", "acknowledged");
+    matter.daemon.row_is("SELECT disposition FROM call WHERE direction = 'in'", "interrupted");
+    let first = "SELECT count(*) FROM attempt WHERE result IN ('interrupted', 'acknowledged')";
+    matter.daemon.row_is(first, "2");
+    let (code, said) = matter.daemon.command(&["verify", "--config", "dutyline.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+/// It opens, and refuses what a run writes first: the telephone works, leaders are called, and it has everything as soon
+/// as it takes that, without another start.
+#[test]
+fn esc_71_a_log_that_refuses_the_first_rows_of_a_run_stops_nothing_and_is_used_once_it_takes_them()
+{
+    let Some(mut room) = Room::open() else { return };
+    let plan = Plan { leaders: &LEADERS, ..Plan::default() };
+    let mut matter = Matter::begin(&mut room);
+    matter.caller.hangup();
+    matter.officer.closed();
+    matter.daemon.row_is("SELECT state FROM call", "ended");
+    matter.daemon.process.kill();
+    matter.daemon.edit(
+        "CREATE TRIGGER refuses BEFORE INSERT ON outage BEGIN SELECT RAISE(ABORT, 'no'); END",
+    );
+    matter.daemon.restart(room.folder.path(), &room.ports, &plan);
+    matter.daemon.process.wait_for("the log refuses its first rows", SOON);
+    matter.caller.dial("1001");
+    matter.officer.incoming(Duration::from_secs(20));
+    matter.officer.accept();
+    matter.officer.established();
+    talk(1);
+    matter.flag();
+    matter.acknowledge();
+    assert_eq!(matter.daemon.row("SELECT count(*) FROM entry"), "1", "nothing is written yet");
+    matter.daemon.edit("DROP TRIGGER refuses");
+    matter.daemon.process.wait_for("the log can be used from now on", SOON);
+    matter.daemon.row_is("SELECT count(*) FROM entry", "2");
+    matter.daemon.row_is("SELECT state FROM escalation", "acknowledged");
+    matter.daemon.row_is("SELECT count(*) FROM call WHERE disposition = 'interrupted'", "0");
+    matter.daemon.row_is("SELECT count(*) FROM outage WHERE kind = 'service'", "1");
+    matter.leader.wait("CALL_CLOSED", Duration::from_secs(20));
+    matter.daemon.row_is("SELECT result FROM attempt", "acknowledged");
+}
+
+/// A backup is put in the place of a damaged log while the daemon runs; it is older than what is urgent.
+#[test]
+fn esc_71_a_backup_that_is_put_back_is_used_at_once_and_what_was_open_is_raised_in_it() {
+    let Some(mut room) = Room::open() else { return };
+    let plan = Plan { leaders: &LEADERS, ..Plan::default() };
+    let mut matter = Matter::begin(&mut room);
+    let backup = room.folder.path().join("backup");
+    let into = backup.display().to_string();
+    let (code, said) = matter.daemon.command(&["backup", &into, "--config", "dutyline.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+    matter.officer.press('*');
+    talk(1);
+    matter.officer.press('9');
+    matter.leader.incoming(SOON);
+    matter.daemon.row_is("SELECT state FROM escalation", "open");
+    matter.officer.hangup();
+    matter.caller.closed();
+    talk(1);
+    matter.daemon.process.kill();
+    let log = room.folder.path().join("dutyline/data/dutyline.db");
+    for ending in ["-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{}{ending}", log.display()));
+    }
+    fs::write(&log, vec![7; 64 * 1024]).expect("written");
+    matter.daemon.restart(room.folder.path(), &room.ports, &plan);
+    matter.daemon.process.wait_for("there is no log in this run", SOON);
+    fs::rename(backup.join("data/dutyline.db"), &log).expect("put back");
+    matter.daemon.process.wait_for("the log can be used from now on", Duration::from_secs(15));
+    matter.daemon.row_is("SELECT state FROM escalation", "open");
+    matter.leader.hangup();
+    let _ = matter.leader.closed();
+    matter.leader.incoming(Duration::from_secs(40));
+    matter.leader.accept();
+    matter.leader.established();
+    talk(2);
+    matter.acknowledge();
+    matter.daemon.row_is("SELECT state FROM escalation", "acknowledged");
 }

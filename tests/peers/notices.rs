@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const SOON: Duration = Duration::from_secs(8);
 
 /// What a provider was sent: head and body, and when.
-struct Request {
+pub struct Request {
     at: Instant,
     text: String,
 }
@@ -26,7 +26,7 @@ impl Request {
 }
 
 /// Takes requests; those that come before it `answers` get no answer.
-fn provider(answers: &Arc<AtomicBool>) -> (u16, Receiver<Request>) {
+pub fn provider(answers: &Arc<AtomicBool>) -> (u16, Receiver<Request>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let (tell, told) = channel();
@@ -64,7 +64,7 @@ fn read(mut stream: &TcpStream) -> Option<String> {
     }
 }
 
-fn channels(room: &Room, ports: [u16; 2]) -> String {
+pub fn channels(room: &Room, ports: [u16; 2]) -> String {
     let folder = room.folder.path();
     std::fs::write(folder.join("hook-secret"), "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\n")
         .expect("written");
