@@ -37,6 +37,7 @@ impl Taps {
     pub fn listen(&self, call: Uuid) -> Listening {
         let (to, frames) = mpsc::channel(WAITING);
         let mut all = self.0.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(_, to)| !to.is_closed());
         all.push((call, to));
         self.0.some.store(true, Ordering::Release);
         Listening { frames, live: Live::new(clock::mono()), over: None }
@@ -48,6 +49,8 @@ impl Taps {
             return;
         }
         let mut all = self.0.all.lock().unwrap_or_else(PoisonError::into_inner);
+        // Also of calls of which nothing comes any more.
+        all.retain(|(_, to)| !to.is_closed());
         for (head, packet) in frames {
             let over = head.kind == Kind::Finished;
             all.retain(|(call, to)| {
@@ -168,7 +171,11 @@ mod tests {
         }
         assert_eq!(sleeper.frames.len(), WAITING);
         drop(sleeper);
-        says(&taps, CALLS[0], Party::Caller, 2000);
-        assert!(!taps.0.some.load(Ordering::Acquire));
+        says(&taps, CALLS[1], Party::Caller, 2000);
+        assert!(!taps.0.some.load(Ordering::Acquire), "of his call nothing came any more");
+        for _ in 0..3 {
+            drop(taps.listen(CALLS[0]));
+        }
+        assert_eq!(taps.0.all.lock().unwrap().len(), 1, "also where nobody speaks");
     }
 }

@@ -53,10 +53,10 @@ pub async fn get(
     }
     let full = || Failure::Refused(StatusCode::TOO_MANY_REQUESTS, t.listen_full.to_owned());
     let permit = Arc::clone(&shared.listeners).try_acquire_owned().map_err(|_| full())?;
-    let listening = shared.web.recall.listen(call.0);
     if board.tape(call).is_none() {
         return Err(Failure::Refused(StatusCode::NOT_FOUND, t.recall_none.to_owned()));
     }
+    let listening = shared.web.recall.listen(call.0);
     shared.web.store.recording_overheard(&officer.who, call, &why, None, clock::now()).await?;
     let heard = board.listens(call, &officer.who.name);
     let (to, body) = mpsc::channel(WAITING);
