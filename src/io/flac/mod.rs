@@ -21,7 +21,7 @@ pub mod file;
 pub mod sound;
 
 use crate::duty::ids::CallId;
-use crate::io::copies::file::below;
+use crate::io::copies::file::{Fault as Lost, Sight, below, look};
 use crate::io::copies::{Turns, copy_file, patience};
 use crate::io::status::{Alarm, Board};
 use crate::io::store::{FlacRow, Store, StoreError, ToFlac};
@@ -29,7 +29,7 @@ use crate::io::{clock, priority};
 use chrono::TimeDelta;
 use file::Fault;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -55,6 +55,21 @@ pub struct Plan {
     pub turns: Turns,
     /// Of recordings that were sealed so long ago.
     pub after: TimeDelta,
+}
+
+impl Plan {
+    /// Both disks are there, and are those that the copies were counted on: what is written into the folder of a lost mount
+    /// is no second copy.
+    fn is_whole(&self, newest: Option<&Path>) -> Result<(), Fault> {
+        let Some(copies) = &self.copies else { return Ok(()) };
+        match look(&self.recordings, copies, newest) {
+            Ok(Sight::Whole) => Ok(()),
+            Ok(Sight::Lacking) => {
+                Err(Fault::Disk(format!("{}: 缺第二份 · a copy is missing", copies.display())))
+            }
+            Err(Lost::Own(why) | Lost::Copy(why)) => Err(Fault::Disk(why)),
+        }
+    }
 }
 
 /// Until the daemon stops.
@@ -152,9 +167,13 @@ impl Keeper {
         if !self.store.is_kept(call).await? {
             return Ok(Ok(()));
         }
+        let newest = self.newest_copy().await?;
         let made = self.at_the_disks(move |plan, goes_on| {
+            plan.is_whole(newest.as_deref())?;
             let made = file::make(&plan.recordings, &sealed, goes_on)?;
             if let Some(copies) = &plan.copies {
+                // That took a while.
+                plan.is_whole(newest.as_deref())?;
                 copy_file(&plan.recordings, copies, &made.path, &made.sha256)
                     .map_err(Fault::Disk)?;
             }
@@ -198,7 +217,9 @@ impl Keeper {
         if !self.store.is_kept(call).await? {
             return Ok(Ok(()));
         }
+        let newest = self.newest_copy().await?;
         let removed = self.at_the_disks(move |plan, goes_on| {
+            plan.is_whole(newest.as_deref())?;
             let own = below(&plan.recordings, &row.flac.path).map_err(Fault::Other)?;
             file::gives(&own, &row.sha256, goes_on)?;
             let other = plan.copies.iter();
@@ -212,6 +233,10 @@ impl Keeper {
             self.store.wav_is_removed(call, clock::now()).await?;
         }
         Ok(removed)
+    }
+
+    async fn newest_copy(&self) -> Result<Option<PathBuf>, StoreError> {
+        Ok(self.store.newest_copy().await?.map(|file| file.path))
     }
 
     /// Waits while there are many calls.

@@ -108,10 +108,24 @@ impl House {
         })
     }
 
-    async fn turn(&self) -> bool {
+    fn keeper(&self) -> Keeper {
         let (plan, store) = (Arc::new(self.plan.clone()), self.store.clone());
-        let mut keeper = Keeper { plan, store, board: self.board.clone(), stays: BTreeSet::new() };
-        keeper.turn().await.unwrap()
+        Keeper { plan, store, board: self.board.clone(), stays: BTreeSet::new() }
+    }
+
+    async fn turn(&self) -> bool {
+        self.keeper().turn().await.unwrap()
+    }
+
+    /// The FLAC is on both disks and noted, and the WAV still there: what is to be removed.
+    async fn noted(&self, n: u8) -> FlacRow {
+        let sha256 = files::sha256(&self.own(n)).unwrap();
+        let sealed = ToFlac { call: call(n), wav: wav(n), sha256: sha256.clone() };
+        let [own, other] = self.folders();
+        let flac = file::make(own, &sealed, &|| true).unwrap();
+        copy_file(own, other, &flac.path, &flac.sha256).unwrap();
+        assert!(self.store.is_flac(call(n), flac.clone(), clock::now()).await.unwrap());
+        FlacRow { call: call(n), wav: wav(n), sha256, flac }
     }
 
     fn own(&self, n: u8) -> PathBuf {
@@ -197,6 +211,31 @@ async fn what_is_younger_has_no_second_copy_or_is_no_recording_stays_as_it_is() 
     fs::rename(&away, house.folders()[1]).unwrap();
     assert!(house.turn().await);
     assert_eq!(house.kept(1), is(&[".flac", ".tape"]));
+    assert!(house.board.status().alarms.is_empty());
+}
+
+/// The folder is there still, and empty.
+#[tokio::test]
+async fn nothing_is_written_into_a_lost_mount_and_no_wav_goes_for_what_was_there() {
+    let house = House::with(2).await;
+    house.noted(1).await;
+    let [_, copies] = house.folders();
+    let away = house.folder.path().join("away");
+    fs::rename(copies.join("2026"), &away).unwrap();
+    assert!(!house.turn().await);
+    assert!(house.board.status().alarms["flac"].zh.contains("mounted"));
+    assert_eq!(fs::read_dir(copies).unwrap().count(), 0, "nothing is written there");
+    for n in [1, 2] {
+        assert_eq!(fs::read(house.own(n)).unwrap(), speech(n));
+    }
+    assert!(!flac_of(&house.own(2)).exists());
+    assert_eq!(one::<i64>(&house.store, "SELECT count(*) FROM flac"), 1);
+    assert_eq!(one::<i64>(&house.store, "SELECT count(*) FROM wav_removed"), 0);
+    fs::rename(&away, copies.join("2026")).unwrap();
+    assert!(house.turn().await);
+    for n in [1, 2] {
+        assert_eq!(house.kept(n), is(&[".flac", ".tape"]));
+    }
     assert!(house.board.status().alarms.is_empty());
 }
 
