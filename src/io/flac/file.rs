@@ -17,6 +17,8 @@ pub enum Fault {
     Later,
     /// The recording is not what the log says, or none that could be had again: it stays as it is.
     Other(String),
+    /// This one cannot be opened: its disk may be away, or it is lost. To be tried again, and others before it.
+    Unread(String),
     Disk(String),
 }
 
@@ -58,7 +60,7 @@ pub fn make(own: &Path, sealed: &ToFlac, goes_on: &dyn Fn() -> bool) -> Result<A
 fn write(wav: &Path, part: &Path, sha256: &str, goes_on: &dyn Fn() -> bool) -> Result<(), Fault> {
     let disk = |fault: io::Error| Fault::Disk(format!("{}: {fault}", part.display()));
     let source = durable::Readable::open(wav)
-        .map_err(|fault| Fault::Other(format!("{}: {fault}", wav.display())))?;
+        .map_err(|fault| Fault::Unread(format!("{}: {fault}", wav.display())))?;
     let mut source = Tee(BufReader::with_capacity(256 * 1024, source), Hashing::new(io::sink()));
     let out: Durable = files::create(part).map_err(disk)?;
     let mut out = BufWriter::with_capacity(256 * 1024, out);
@@ -107,7 +109,8 @@ pub fn remove_wav(root: &Path, wav: &Path, flac: &AsFlac) -> Result<(), Fault> {
     let path = below(root, wav).map_err(Fault::Other)?;
     let other = below(root, &flac.path).map_err(Fault::Other)?;
     let disk = |fault: io::Error| Fault::Disk(format!("{}: {fault}", path.display()));
-    if path == other || digest(&other).map_err(disk)? != flac.sha256 {
+    let unread = |fault: io::Error| Fault::Unread(format!("{}: {fault}", other.display()));
+    if path == other || digest(&other).map_err(unread)? != flac.sha256 {
         return Err(Fault::Other(format!("{}: is not what the log says", other.display())));
     }
     match durable::remove(&path) {

@@ -117,8 +117,10 @@ impl Keeper {
     /// False where a disk kept it from something.
     async fn turn(&mut self) -> Result<bool, StoreError> {
         let mut done = 0;
-        let well =
-            self.finish(&mut done).await? && self.encode().await? && self.finish(&mut done).await?;
+        // What is wrong with one of them keeps no other from it.
+        let mut well = self.finish(&mut done).await?;
+        well &= self.encode().await?;
+        well &= self.finish(&mut done).await?;
         if done > 0 {
             info!(recordings = done, "kept as FLAC from now on");
         }
@@ -130,11 +132,11 @@ impl Keeper {
 
     async fn encode(&mut self) -> Result<bool, StoreError> {
         let before = clock::now().wall - self.plan.after;
-        let mut after = None;
+        let (mut after, mut left) = (None, None);
         loop {
             let copied = self.plan.copies.is_some();
             let page = self.store.to_flac(before, after, copied, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(true) };
+            let Some(last) = page.last() else { return Ok(self.comes_to(left)) };
             after = Some(last.call);
             for sealed in page {
                 let begin = tokio::time::Instant::now();
@@ -148,6 +150,10 @@ impl Keeper {
                     Err(Fault::Disk(why)) => {
                         self.fails(&why);
                         return Ok(false);
+                    }
+                    Err(Fault::Unread(why)) => {
+                        warn!(%call, %why, "a recording cannot be read, and is not kept as FLAC");
+                        left.get_or_insert(why);
                     }
                     Err(Fault::Other(why)) => {
                         error!(%call, %why, "a recording stays as it is, and is not kept as FLAC");
@@ -190,20 +196,23 @@ impl Keeper {
 
     /// Removes each WAV whose FLAC is noted.
     async fn finish(&mut self, done: &mut u64) -> Result<bool, StoreError> {
-        let mut after = None;
+        let (mut after, mut left) = (None, None);
         loop {
             let page = self.store.flac_and_wav(after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(true) };
+            let Some(last) = page.last() else { return Ok(self.comes_to(left)) };
             after = Some(last.call);
             for row in page {
                 let call = row.call;
                 match self.remove(row).await? {
                     Ok(()) => *done += 1,
                     Err(Fault::Later) => return Ok(false),
-                    Err(Fault::Disk(why) | Fault::Other(why)) => {
-                        warn!(%call, %why, "a WAV whose FLAC is kept stays for now");
+                    Err(Fault::Disk(why)) => {
                         self.fails(&why);
                         return Ok(false);
+                    }
+                    Err(Fault::Unread(why) | Fault::Other(why)) => {
+                        warn!(%call, %why, "a WAV whose FLAC is kept stays for now");
+                        left.get_or_insert(why);
                     }
                 }
             }
@@ -221,7 +230,10 @@ impl Keeper {
         let removed = self.at_the_disks(move |plan, goes_on| {
             plan.is_whole(newest.as_deref())?;
             let own = below(&plan.recordings, &row.flac.path).map_err(Fault::Other)?;
-            file::gives(&own, &row.sha256, goes_on)?;
+            file::gives(&own, &row.sha256, goes_on).map_err(|fault| match fault {
+                Fault::Disk(why) => Fault::Unread(why),
+                other => other,
+            })?;
             let other = plan.copies.iter();
             for root in other.chain([&plan.recordings]) {
                 file::remove_wav(root, &row.wav, &row.flac)?;
@@ -260,6 +272,12 @@ impl Keeper {
         };
         let done = patience::wait(Duration::MAX, working, || {}).await;
         done.unwrap_or_else(|fault| Err(Fault::Disk(fault.to_string())))
+    }
+
+    /// All were looked at; this is the first of what is left. Whether that is nothing.
+    fn comes_to(&self, left: Option<String>) -> bool {
+        left.iter().for_each(|why| self.fails(why));
+        left.is_none()
     }
 
     fn fails(&self, why: &str) {

@@ -240,6 +240,34 @@ async fn nothing_is_written_into_a_lost_mount_and_no_wav_goes_for_what_was_there
 }
 
 #[tokio::test]
+async fn what_cannot_be_opened_or_is_damaged_is_told_tried_again_and_holds_up_no_other() {
+    let house = House::with(4).await;
+    house.noted(1).await;
+    let flac = flac_of(&house.own(1));
+    let whole = fs::read(&flac).unwrap();
+    let mut bytes = whole.clone();
+    bytes[9_000] ^= 16;
+    fs::write(&flac, &bytes).unwrap();
+    house.noted(2).await;
+    let away = house.folder.path().join("away");
+    fs::rename(house.own(3), &away).unwrap();
+    let mut keeper = house.keeper();
+    assert!(!keeper.turn().await.unwrap());
+    assert!(house.board.status().alarms.contains_key("flac"));
+    assert_eq!(house.kept(1), is(&[".flac", ".tape", ".wav"]));
+    for n in [2, 4] {
+        assert_eq!(house.kept(n), is(&[".flac", ".tape"]), "{n}");
+    }
+    fs::rename(&away, house.own(3)).unwrap();
+    fs::write(&flac, &whole).unwrap();
+    assert!(keeper.turn().await.unwrap(), "by the same run");
+    for n in 1..=4 {
+        assert_eq!(house.kept(n), is(&[".flac", ".tape"]), "{n}");
+    }
+    assert!(house.board.status().alarms.is_empty());
+}
+
+#[tokio::test]
 async fn with_many_calls_it_waits() {
     let house = House::with(1).await;
     house.board.update(|status| status.calls = QUIET + 1);
