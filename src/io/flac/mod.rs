@@ -222,23 +222,30 @@ impl Keeper {
     async fn remove(&self, row: FlacRow) -> Result<Result<(), Fault>, StoreError> {
         self.is_quiet().await;
         let _turn = self.plan.turns.lock().await;
-        let call = row.call;
-        if !self.store.is_kept(call).await? {
+        let (call, row) = (row.call, Arc::new(row));
+        if !self.store.wav_may_go(call).await? {
             return Ok(Ok(()));
         }
         let newest = self.newest_copy().await?;
-        let removed = self.at_the_disks(move |plan, goes_on| {
+        let noted = Arc::clone(&row);
+        let compared = self.at_the_disks(move |plan, goes_on| {
             plan.is_whole(newest.as_deref())?;
-            let own = below(&plan.recordings, &row.flac.path).map_err(Fault::Other)?;
-            file::gives(&own, &row.sha256, goes_on).map_err(|fault| match fault {
+            let own = below(&plan.recordings, &noted.flac.path).map_err(Fault::Other)?;
+            file::gives(&own, &noted.sha256, goes_on).map_err(|fault| match fault {
                 Fault::Disk(why) => Fault::Unread(why),
                 other => other,
-            })?;
-            let other = plan.copies.iter();
-            for root in other.chain([&plan.recordings]) {
-                file::remove_wav(root, &row.wav, &row.flac)?;
-            }
-            Ok(())
+            })
+        });
+        if let Err(fault) = compared.await {
+            return Ok(Err(fault));
+        }
+        // That took a while, in which somebody may have held it.
+        if !self.store.wav_may_go(call).await? {
+            return Ok(Ok(()));
+        }
+        let removed = self.at_the_disks(move |plan, _| {
+            let mut both = plan.copies.iter().chain([&plan.recordings]);
+            both.try_for_each(|root| file::remove_wav(root, &row.wav, &row.flac))
         });
         let removed = removed.await;
         if removed.is_ok() {

@@ -267,6 +267,25 @@ async fn what_cannot_be_opened_or_is_damaged_is_told_tried_again_and_holds_up_no
     assert!(house.board.status().alarms.is_empty());
 }
 
+/// They stood on the same page when it was read.
+#[tokio::test]
+async fn rec_e6_what_is_held_meanwhile_keeps_its_wav() {
+    let house = House::with(2).await;
+    let rows = [house.noted(1).await, house.noted(2).await];
+    let page = house.store.flac_and_wav(None, PAGE).await.unwrap();
+    assert_eq!(page.iter().map(|row| row.call).collect::<Vec<_>>(), [call(1), call(2)]);
+    let number = one::<String>(&house.store, "SELECT number FROM entry ORDER BY id LIMIT 1");
+    let held = house.store.hold(&officer(), &number, "纪委调查", clock::now()).await.unwrap();
+    assert!(held.is_some());
+    let keeper = house.keeper();
+    for row in rows {
+        keeper.remove(row).await.unwrap().unwrap();
+    }
+    assert_eq!(house.kept(1), is(&[".flac", ".tape", ".wav"]));
+    assert_eq!(house.kept(2), is(&[".flac", ".tape"]));
+    assert_eq!(one::<i64>(&house.store, "SELECT count(*) FROM wav_removed"), 1);
+}
+
 #[tokio::test]
 async fn with_many_calls_it_waits() {
     let house = House::with(1).await;

@@ -111,6 +111,19 @@ impl Store {
         .await
     }
 
+    /// Its WAV may go: it is kept, as FLAC, and held by nobody.
+    pub async fn wav_may_go(&self, call: CallId) -> Result<bool> {
+        self.read(move |sql| {
+            let query = format!(
+                "SELECT 1 FROM flac f JOIN kept_recording r ON r.call = f.call
+                 WHERE f.call = ?1 AND {held} IS NULL",
+                held = held("f.call"),
+            );
+            Ok(sql.prepare_cached(&query)?.exists([Id(call)])?)
+        })
+        .await
+    }
+
     pub async fn wav_is_removed(&self, call: CallId, now: Now) -> Result<()> {
         self.write(move |tx| {
             tx.sql.execute(
