@@ -42,7 +42,7 @@ pub struct Reindexed {
 /// bit by bit; entries that were not taken are tried again. Whether it was given up.
 pub(super) fn mend(path: &Path) -> Result<bool> {
     let sql = &open(path)?;
-    if let Some(fault) = look(sql) {
+    if let Some(fault) = look_alone(sql)? {
         tracing::error!(
             fault,
             "the index of the search is at fault: it is made anew, and older entries are found later"
@@ -60,8 +60,16 @@ fn open(path: &Path) -> Result<Connection> {
     Ok(sql)
 }
 
+/// As [`look`], at one moment of the log: whoever writes meanwhile makes nothing differ.
+fn look_alone(sql: &Connection) -> Result<Option<String>> {
+    look(&*Transaction::new_unchecked(sql, TransactionBehavior::Deferred)?)
+}
+
 /// What is wrong with the index, as far as can be seen without reading all of it.
-fn look(sql: &Connection) -> Option<String> {
+///
+/// # Errors
+/// Where it could not be looked at, and may be sound.
+fn look(sql: &Connection) -> Result<Option<String>> {
     let looked = (|| -> Result<Option<String>> {
         if sql.prepare("SELECT 1 FROM to_index WHERE failed = ?1")?.exists([INDEX_AT_FAULT])? {
             return Ok(Some("it did not take an entry".to_owned()));
@@ -86,7 +94,10 @@ fn look(sql: &Connection) -> Option<String> {
         let differs = format!("it has {texts} texts for {places} entries");
         Ok((places != texts).then_some(differs))
     })();
-    looked.unwrap_or_else(|error| Some(error.to_string()))
+    match looked {
+        Err(error) if !error.may_pass() => Ok(Some(error.to_string())),
+        looked => looked,
+    }
 }
 
 /// The newest entries are found again first.
@@ -99,14 +110,14 @@ fn forget(sql: &Connection) -> Result<()> {
              DELETE FROM to_index;",
         )?;
         // What is damaged may be emptied only in part.
-        match look(&change) {
+        match look(&change)? {
             None => Ok(change.commit()?),
             Some(fault) => Err(StoreError::Damaged(fault)),
         }
     })();
     match emptied {
-        Err(StoreError::Locked) => Err(StoreError::Locked),
         Ok(()) => Ok(()),
+        Err(error) if error.may_pass() => Err(error),
         Err(_) => {
             let change = Transaction::new_unchecked(sql, TransactionBehavior::Immediate)?;
             change.execute_batch(
@@ -130,7 +141,7 @@ pub fn reindex(
     told: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Reindexed> {
     let sql = &open(path)?;
-    let mut found = Reindexed { fault: look(sql), ..Reindexed::default() };
+    let mut found = Reindexed { fault: patiently(|| look_alone(sql))?, ..Reindexed::default() };
     found.went_on = goes_on && found.fault.is_none();
     if !found.went_on {
         patiently(|| forget(sql))?;

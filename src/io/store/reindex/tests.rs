@@ -107,6 +107,53 @@ fn asked_for_it_is_made_again_whatever_it_was_with_or_without_a_daemon_beside_it
     }
 }
 
+/// The newest entry leaves the index and comes back at each few steps of whoever looks.
+#[test]
+fn what_is_written_while_it_is_looked_at_is_no_damage() {
+    let log = Log::new();
+    log.reindex(false);
+    let (mut sql, beside) = (open(&log.path()).unwrap(), open(&log.path()).unwrap());
+    beside.pragma_update(None, "synchronous", "off").unwrap();
+    let (mut there, (told, changes)) = (true, std::sync::mpsc::channel());
+    let newest = log.all[0].to_string();
+    let changing = move || {
+        if there {
+            let change = Transaction::new_unchecked(&beside, TransactionBehavior::Immediate);
+            let change = change.unwrap();
+            let query = "SELECT id FROM searchable WHERE entry = ?1";
+            let place: i64 = change.query_row(query, [&newest], |row| row.get(0)).unwrap();
+            change.execute("DELETE FROM search WHERE rowid = ?1", [place]).unwrap();
+            change.execute("DELETE FROM searchable WHERE id = ?1", [place]).unwrap();
+            change.commit().unwrap();
+        } else {
+            index::note(&beside, &newest).unwrap();
+            index::turn(&beside).unwrap();
+        }
+        there = !there;
+        told.send(()).unwrap();
+        false
+    };
+    sql.progress_handler(100, Some(changing)).unwrap();
+    for _ in 0..20 {
+        assert_eq!(look_alone(&sql), Ok(None));
+    }
+    assert!(changes.try_iter().count() > 40, "at each of its steps");
+}
+
+#[test]
+fn an_index_that_could_not_be_looked_at_is_not_given_up() {
+    let log = Log::new();
+    log.reindex(false);
+    let other = Connection::open(log.path()).unwrap();
+    other.execute_batch("PRAGMA locking_mode = exclusive; BEGIN EXCLUSIVE").unwrap();
+    let sql = Connection::open(log.path()).unwrap();
+    sql.busy_timeout(Duration::ZERO).unwrap();
+    assert_eq!(look_alone(&sql), Err(StoreError::Locked));
+    assert_eq!(forget(&sql), Err(StoreError::Locked));
+    drop(other);
+    assert_eq!(look_alone(&sql), Ok(None));
+}
+
 #[test]
 fn stopped_at_any_moment_it_goes_on_and_what_is_written_meanwhile_is_found() {
     let log = Log::new();
