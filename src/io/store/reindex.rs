@@ -10,11 +10,12 @@ use crate::duty::words;
 use crate::protocol::now::Now;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The tables of the index, and nothing else.
 const TABLES: &str = include_str!("migrations/0021_search.sql");
-/// For the daemon that writes at the same time: between two turns, and after one in which it was in the way.
+/// For the daemon that writes at the same time: between two turns at least, else as long as the last one took, so that half
+/// of the time is its own; and after one in which it was in the way.
 const BREATH: Duration = Duration::from_millis(2);
 const AGAIN: Duration = Duration::from_millis(200);
 /// How long it may be in the way, without a pause, before that is the end.
@@ -169,23 +170,28 @@ pub fn reindex(
             left.iter().try_for_each(|(entry, _)| index::note(&change, entry))?;
             Ok(change.commit()?)
         })?;
-        while patiently(|| index::turn(sql))? {
-            std::thread::sleep(BREATH);
-        }
+        while patiently(|| index::turn(sql))? {}
     }
     found.failed = count("SELECT count(*) FROM to_index WHERE failed <> 0")?;
     Ok(found)
 }
 
-/// Again while somebody else writes.
+/// Again while somebody else writes, whose turn it is after that.
 fn patiently<T>(mut work: impl FnMut() -> Result<T>) -> Result<T> {
-    for _ in 0..PATIENCE {
+    let mut left = PATIENCE;
+    loop {
+        let begin = Instant::now();
         match work() {
-            Err(error) if error.may_pass() => std::thread::sleep(AGAIN),
-            done => return done,
+            Err(error) if error.may_pass() && left > 0 => {
+                left -= 1;
+                std::thread::sleep(AGAIN);
+            }
+            done => {
+                std::thread::sleep(begin.elapsed().max(BREATH));
+                return done;
+            }
         }
     }
-    work()
 }
 
 impl Store {

@@ -155,6 +155,20 @@ fn an_index_that_could_not_be_looked_at_is_not_given_up() {
 }
 
 #[test]
+fn whoever_writes_beside_it_has_as_long_as_each_turn_took() {
+    let turn = Duration::from_millis(50);
+    let mut tries = 0;
+    let begin = Instant::now();
+    let done = patiently(|| {
+        std::thread::sleep(turn);
+        tries += 1;
+        if tries == 1 { Err(StoreError::Locked) } else { Ok(tries) }
+    });
+    assert_eq!(done, Ok(2));
+    assert!(begin.elapsed() >= turn + AGAIN + 2 * turn);
+}
+
+#[test]
 fn stopped_at_any_moment_it_goes_on_and_what_is_written_meanwhile_is_found() {
     let log = Log::new();
     let store = Store::open_beside(&log.path(), random()).unwrap();
