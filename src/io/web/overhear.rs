@@ -3,14 +3,14 @@
 //! The answer is samples and nothing else: 8000 a second, 16 bit, little-endian, left and right by turns.
 
 use super::Shared;
-use super::auth::Listener;
+use super::auth::{Listener, Officer};
 use super::entry_page::refused;
 use super::failure::Failure;
 use super::page::Page;
 use crate::duty::ids::CallId;
 use crate::io::clock;
 use crate::io::status::{Listens, Live};
-use crate::io::store::Who;
+use crate::io::store::Account;
 use crate::io::tape::Listening;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
@@ -29,6 +29,8 @@ pub const LISTENERS: usize = 8;
 const WAITING: usize = 5;
 /// As often it is looked whether the call is still recorded.
 const LOOK: Duration = Duration::from_secs(2);
+/// As often it is asked whether he may still listen: his session may end, or another account become his.
+const MAY: Duration = Duration::from_secs(10);
 const REASON: usize = 64;
 
 #[derive(Deserialize)]
@@ -60,7 +62,7 @@ pub async fn get(
     shared.web.store.recording_overheard(&officer.who, call, &why, None, clock::now()).await?;
     let heard = board.listens(call, &officer.who.name);
     let (to, body) = mpsc::channel(WAITING);
-    let ear = Ear { shared: shared.clone(), who: officer.who, call, heard, _permit: permit };
+    let ear = Ear { shared: shared.clone(), officer, call, heard, _permit: permit };
     tokio::spawn(ear.pump(listening, to));
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream"),
@@ -71,7 +73,7 @@ pub async fn get(
 
 struct Ear {
     shared: Shared,
-    who: Who,
+    officer: Officer,
     call: CallId,
     /// The officer sees it as long as this is there.
     heard: Listens,
@@ -79,11 +81,12 @@ struct Ear {
 }
 
 impl Ear {
-    /// Until the call is over, the browser has gone, or the daemon stops.
+    /// Until the call is over, the browser has gone, he may no longer, or the daemon stops.
     async fn pump(self, mut listening: Listening, to: mpsc::Sender<io::Result<Bytes>>) {
-        let Self { shared, who, call, heard, _permit } = self;
+        let Self { shared, officer, call, heard, _permit } = self;
         let began = clock::mono();
         let mut look = tokio::time::interval(LOOK);
+        let mut ask = tokio::time::interval_at(tokio::time::Instant::now() + MAY, MAY);
         loop {
             tokio::select! {
                 block = listening.next() => {
@@ -95,6 +98,7 @@ impl Ear {
                     }
                 }
                 _ = look.tick() => if shared.web.board.tape(call).is_none() { break },
+                _ = ask.tick() => if !may_still(&shared, &officer).await { break },
                 () = to.closed() => break,
                 () = shared.closing.cancelled() => break,
             }
@@ -102,10 +106,17 @@ impl Ear {
         drop(to);
         drop(heard);
         let lasted = Some(clock::mono().since(began));
-        let noted = shared.web.store.recording_overheard(&who, call, "", lasted, clock::now());
+        let noted =
+            shared.web.store.recording_overheard(&officer.who, call, "", lasted, clock::now());
         if let Err(error) = noted.await {
             tracing::error!(%error, %call, "how long somebody listened is not in the log");
         }
         shared.web.board.tell(Live::Entry { entry: call.into() });
     }
+}
+
+/// As he might begin anew; not where the log cannot say so.
+async fn may_still(shared: &Shared, officer: &Officer) -> bool {
+    let asked = shared.web.store.session(&officer.token, &officer.who.terminal, clock::now());
+    matches!(asked.await, Ok(Some(who)) if who.account != Account::Admin)
 }

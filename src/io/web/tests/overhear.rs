@@ -74,3 +74,26 @@ async fn it_ends_with_the_recording_and_only_so_many_listen_at_once() {
     let one = room.stream(Method::GET, &path, &[], "").await;
     assert_eq!(one.status(), StatusCode::OK, "there is room again");
 }
+
+#[tokio::test]
+async fn rec_e5_who_signs_out_or_becomes_an_administrator_hears_no_more() {
+    let ends = async |how: &str| {
+        let room = Room::open().await;
+        let entry = room.caller_dials("13800130007", "").await;
+        is_taped(&room, entry).await;
+        let path = format!("/recordings/{entry}/live?why=x");
+        let listening = room.stream(Method::GET, &path, &[], "").await;
+        assert_eq!(listening.status(), StatusCode::OK);
+        let log = rusqlite::Connection::open(room.folder.path().join("dutyline.db")).unwrap();
+        log.busy_timeout(Duration::from_secs(5)).unwrap();
+        assert!(log.execute(how, []).unwrap() > 0, "{how}");
+        let ends = to_bytes(listening.into_body(), 1 << 20);
+        tokio::time::timeout(Duration::from_secs(20), ends).await.expect(how).unwrap();
+        assert!(
+            room.web.board.tape(crate::duty::ids::CallId(entry.0)).is_some(),
+            "the call goes on"
+        );
+    };
+    let signed_out = ends("DELETE FROM session");
+    tokio::join!(signed_out, ends("UPDATE person SET role = 'admin'"));
+}
