@@ -1,7 +1,8 @@
 //! `dutyline backup`: log, key, heads and sealed recordings as they are now, into a new folder, while the daemon works.
 
 use crate::config::Config;
-use crate::io::copies::copy_file;
+use crate::io::copies::file::{Fault, copy_read};
+use crate::io::flac::sound::Sound;
 use crate::io::proof::key::SigningKey;
 use crate::io::proof::{lock, renewal};
 use crate::io::store::{Store, wait};
@@ -62,9 +63,10 @@ pub fn back_up(config: &Config, store: &Store, into: &Path) -> anyhow::Result<Re
         let Some(last) = files.last().map(|file| file.call) else { break };
         for file in &files {
             let own = &config.storage.recordings;
-            match copy_file(own, &recordings, &file.path, &file.sha256) {
+            // A WAV of this log may be kept as FLAC by now.
+            match copy_read(own, &recordings, &file.path, &file.sha256, Sound::open) {
                 Ok(()) => report.files += 1,
-                Err(why) => report.faults.push(why),
+                Err(Fault::Own(why) | Fault::Copy(why)) => report.faults.push(why),
             }
         }
         after = Some(last);

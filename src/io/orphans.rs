@@ -100,8 +100,11 @@ impl Orphans {
         let folder = recordings.to_owned();
         let gone = tokio::task::spawn_blocking(move || missing(&folder, &rows)).await;
         for (call, path) in gone.unwrap_or_default() {
-            // Meanwhile it may have been given up.
-            if store.is_kept(call).await? {
+            // Meanwhile it may have been given up, or be kept as FLAC.
+            let now = store.kept_files_of(call).await?;
+            if now.is_some_and(|now| {
+                now.wav.as_ref() == Some(&path) || now.tape.as_ref() == Some(&path)
+            }) {
                 self.rows += 1;
                 self.name(path);
             }

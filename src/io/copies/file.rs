@@ -26,6 +26,20 @@ pub enum Fault {
 /// # Errors
 /// Which disk is at fault. What is not whole has no name that anybody could take for a copy.
 pub fn copy(own: &Path, other: &Path, path: &Path, sha256: &str) -> Result<(), Fault> {
+    copy_read(own, other, path, sha256, Readable::open)
+}
+
+/// As [`copy`], of what `open` gives for its name.
+///
+/// # Errors
+/// As [`copy`].
+pub fn copy_read<R: Read>(
+    own: &Path,
+    other: &Path,
+    path: &Path,
+    sha256: &str,
+    open: impl FnOnce(&Path) -> io::Result<R>,
+) -> Result<(), Fault> {
     let from = below(own, path).map_err(Fault::Own)?;
     let to = below(other, path).map_err(Fault::Copy)?;
     let copying = |fault: io::Error| Fault::Copy(format!("{}: {fault}", to.display()));
@@ -46,7 +60,7 @@ pub fn copy(own: &Path, other: &Path, path: &Path, sha256: &str) -> Result<(), F
     if part.symlink_metadata().is_ok() {
         durable::remove(&part).map_err(copying)?;
     }
-    write(&from, &part, sha256)?;
+    write(&from, &part, sha256, open)?;
     let back = digest(&part).map_err(copying)?;
     if back != sha256 {
         let _ = durable::remove(&part);
@@ -117,10 +131,15 @@ pub fn look(own: &Path, other: &Path, newest: Option<&Path>) -> Result<Sight, Fa
     Ok(Sight::Lacking)
 }
 
-fn write(from: &Path, part: &Path, sha256: &str) -> Result<(), Fault> {
+fn write<R: Read>(
+    from: &Path,
+    part: &Path,
+    sha256: &str,
+    open: impl FnOnce(&Path) -> io::Result<R>,
+) -> Result<(), Fault> {
     let reading = |fault: io::Error| Fault::Own(format!("{}: {fault}", from.display()));
     let copying = |fault: io::Error| Fault::Copy(format!("{}: {fault}", part.display()));
-    let mut source = Readable::open(from).map_err(reading)?;
+    let mut source = open(from).map_err(reading)?;
     let mut out = Durable::create(part).map_err(copying)?;
     let (mut hash, mut piece) = (Sha256::new(), vec![0; PIECE]);
     loop {

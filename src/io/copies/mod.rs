@@ -280,12 +280,13 @@ impl Copier {
         Ok(row)
     }
 
-    /// `None`: two people have given it up since it was asked for.
-    async fn look_at_both(&self, sealed: SealedFile) -> Result<Option<Compared>, StoreError> {
+    /// As it is kept by now, which may be another file than when it was asked for; `None`: two people have given it up
+    /// since.
+    async fn look_at_both(&self, asked: SealedFile) -> Result<Option<Compared>, StoreError> {
         let _turn = self.plan.turns.lock().await;
-        if !self.store.is_kept(sealed.call).await? {
+        let Some(sealed) = self.store.sealed_file(asked.call, asked.kind).await? else {
             return Ok(None);
-        }
+        };
         let looked = self.at_the_disk(move |plan| compare(plan, &sealed)).await;
         Ok(Some(looked.unwrap_or_else(|error| Compared {
             faults: vec![error.to_string()],

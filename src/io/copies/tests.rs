@@ -417,6 +417,32 @@ async fn rec_d14_what_is_given_up_while_everything_is_compared_is_no_fault() {
     assert_eq!(site.copier.check().await.unwrap().faults, 0);
 }
 
+#[tokio::test]
+async fn rec_d15_what_becomes_flac_while_everything_is_compared_is_compared_as_that() {
+    use crate::io::store::AsFlac;
+    let site = Site::with(1).await;
+    assert!(site.turn().await);
+    let page = site.copier.store.sealed_files(None, PAGE).await.unwrap();
+    let (call, wav) = &site.calls[0];
+    let flac = wav.with_extension("flac");
+    let both = [&site.copier.plan.recordings, &site.copier.plan.copies];
+    for folder in both {
+        fs::write(folder.join(&flac), "flac").unwrap();
+        fs::remove_file(folder.join(wav)).unwrap();
+    }
+    let sha256 = file::digest(&both[0].join(&flac)).unwrap();
+    let made = AsFlac { path: flac.clone(), sha256, bytes: 4 };
+    assert!(site.copier.store.is_flac(*call, made, clock::now()).await.unwrap());
+    let look = async || {
+        let seen = site.copier.look_at_both(page[1].clone()).await.unwrap().unwrap();
+        (seen.copies, seen.faults.len(), seen.mended.len())
+    };
+    assert_eq!(page[1].path, *wav);
+    assert_eq!(look().await, (1, 0, 0));
+    fs::write(both[0].join(&flac), "spoiled").unwrap();
+    assert_eq!(look().await, (1, 1, 0));
+}
+
 #[test]
 fn no_row_leads_out_of_the_folder() {
     for path in ["../a.wav", "/etc/passwd", "d/../../a"] {

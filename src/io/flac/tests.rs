@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::duty::keeping::Rules;
+use crate::io::copies::file::copy_read;
 use crate::io::durable::tests as simulated;
 use crate::io::durable::{self, Durable};
 use crate::io::orphans::{self, Orphans};
@@ -265,6 +266,34 @@ async fn what_cannot_be_opened_or_is_damaged_is_told_tried_again_and_holds_up_no
         assert_eq!(house.kept(n), is(&[".flac", ".tape"]), "{n}");
     }
     assert!(house.board.status().alarms.is_empty());
+}
+
+/// A page of the log was read, and what stands on it is kept as FLAC before it is looked at.
+#[tokio::test]
+async fn rec_d13_rec_d15_what_becomes_flac_while_everything_is_read_is_no_fault_and_is_backed_up() {
+    let house = House::with(1).await;
+    let (rows, sealed) = (
+        house.store.kept_files(None, 99).await.unwrap(),
+        house.store.sealed_files(None, 99).await.unwrap(),
+    );
+    assert!(house.turn().await);
+    let [own, _] = house.folders();
+    let mut orphans = Orphans::default();
+    orphans.look_for(&house.store, own, rows).await.unwrap();
+    assert_eq!(orphans, Orphans::default());
+    let into = house.folder.path().join("backup");
+    fs::create_dir(&into).unwrap();
+    for file in &sealed {
+        let now = house.store.sealed_file(file.call, file.kind).await.unwrap().unwrap();
+        assert!(now.copied && own.join(&now.path).is_file());
+        assert_eq!(now.path == file.path, file.kind == FileKind::Tape);
+        copy_read(own, &into, &file.path, &file.sha256, Sound::open).unwrap();
+    }
+    assert_eq!(fs::read(into.join(wav(1))).unwrap(), speech(1), "the WAV of the older log");
+    fs::remove_file(flac_of(&house.own(1))).unwrap();
+    let rows = house.store.kept_files(None, 99).await.unwrap();
+    orphans.look_for(&house.store, own, rows).await.unwrap();
+    assert_eq!(orphans.rows, 1, "a FLAC that is gone is missed");
 }
 
 /// They stood on the same page when it was read.

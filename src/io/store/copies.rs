@@ -94,6 +94,12 @@ impl Store {
         self.files(query, (after, most)).await
     }
 
+    /// This file of the call as it is to be there now; none where it was given up.
+    pub async fn sealed_file(&self, call: CallId, kind: FileKind) -> Result<Option<SealedFile>> {
+        let query = format!("{FILES} WHERE f.call = ?1 AND f.kind = ?2");
+        Ok(self.files(query, (call.to_string(), name(kind))).await?.pop())
+    }
+
     async fn files(
         &self,
         query: String,

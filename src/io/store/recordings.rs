@@ -8,7 +8,7 @@ use crate::duty::ids::{CallId, EntryId};
 use crate::protocol::now::Now;
 use crate::protocol::rtp::sound::Fault;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -147,6 +147,18 @@ pub struct KeptFiles {
     pub tape: Option<PathBuf>,
 }
 
+const KEPT: &str = "
+  SELECT r.call,
+    iif(EXISTS (SELECT 1 FROM given_up d WHERE d.call = r.call), NULL,
+      coalesce((SELECT f.path FROM flac f WHERE f.call = r.call), r.wav)),
+    iif(EXISTS (SELECT 1 FROM given_up d WHERE d.call = r.call), NULL, r.tape)
+  FROM recording r WHERE NOT EXISTS (SELECT 1 FROM gone g WHERE g.call = r.call)";
+
+fn kept(row: &Row<'_>) -> rusqlite::Result<KeptFiles> {
+    let path = |column| row.get::<_, Option<String>>(column).map(|path| path.map(PathBuf::from));
+    Ok(KeptFiles { call: row.get::<_, Id<CallId>>(0)?.0, wav: path(1)?, tape: path(2)? })
+}
+
 /// What the player needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordingFile {
@@ -171,23 +183,20 @@ impl Store {
     /// Of the recordings of the calls after this one, in their order; what is gone has no file to know.
     pub async fn kept_files(&self, after: Option<CallId>, most: u32) -> Result<Vec<KeptFiles>> {
         self.read(move |sql| {
-            let mut rows = sql.prepare_cached(
-                "SELECT r.call,
-                   iif(EXISTS (SELECT 1 FROM given_up d WHERE d.call = r.call), NULL,
-                     coalesce((SELECT f.path FROM flac f WHERE f.call = r.call), r.wav)),
-                   iif(EXISTS (SELECT 1 FROM given_up d WHERE d.call = r.call), NULL, r.tape)
-                 FROM recording r WHERE r.call > ?1 AND NOT EXISTS (SELECT 1 FROM gone g WHERE g.call = r.call)
-                 ORDER BY r.call LIMIT ?2",
-            )?;
+            let query = format!("{KEPT} AND r.call > ?1 ORDER BY r.call LIMIT ?2");
+            let mut rows = sql.prepare_cached(&query)?;
             let after = after.map_or_else(String::new, |call| call.to_string());
-            let rows = rows.query_map(params![after, most], |row| {
-                let path = |column| {
-                    row.get::<_, Option<String>>(column).map(|path| path.map(PathBuf::from))
-                };
-                let call = row.get::<_, Id<CallId>>(0)?.0;
-                Ok(KeptFiles { call, wav: path(1)?, tape: path(2)? })
-            })?;
+            let rows = rows.query_map(params![after, most], kept)?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// The files of this call that are to be there now.
+    pub async fn kept_files_of(&self, call: CallId) -> Result<Option<KeptFiles>> {
+        self.read(move |sql| {
+            let query = format!("{KEPT} AND r.call = ?1");
+            Ok(sql.prepare_cached(&query)?.query_row([Id(call)], kept).optional()?)
         })
         .await
     }
