@@ -128,7 +128,10 @@ fn read(bytes: &[u8], boot: Uuid) -> Result<Left, &'static str> {
         left.checkpoint = left.checkpoint.facts_alone(false);
         left.down = left.down.map(|(since, _)| (since, "主机重启 · the host was restarted"));
     } else if left.lives >= 2 * LIVES {
-        error!(lives = left.lives, "the daemon still dies: what its log lacks is given up too");
+        error!(
+            lives = left.lives,
+            "the daemon still dies: its calls are given up, and what its log lacks too"
+        );
         left.checkpoint = Checkpoint::default();
     } else if left.lives >= LIVES {
         error!(lives = left.lives, "the daemon dies again and again: its calls are given up");
