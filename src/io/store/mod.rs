@@ -319,7 +319,8 @@ pub fn wait<T>(answer: impl Future<Output = T>) -> T {
     }
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = Context::from_waker(&waker);
-    let mut answer = pin!(answer);
+    // A task whose turn is over is woken once it gives its thread back, which it does not do here.
+    let mut answer = pin!(tokio::task::unconstrained(answer));
     loop {
         match answer.as_mut().poll(&mut context) {
             Poll::Ready(answer) => return answer,
