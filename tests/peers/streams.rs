@@ -226,6 +226,15 @@ fn torture() -> Vec<(String, String, Vec<u8>)> {
     manifest.lines().skip(1).map(read).collect()
 }
 
+/// Some of them have the branch and the host of another: sent within half a minute, they were its retransmissions
+/// (RFC 3261 §17.2.3).
+fn of_its_own_branch(bytes: &[u8], n: usize) -> Vec<u8> {
+    const COOKIE: &[u8] = b"z9hG4bK";
+    let found = bytes.windows(COOKIE.len()).position(|part| part == COOKIE);
+    let Some(at) = found.map(|at| at + COOKIE.len()) else { return bytes.to_vec() };
+    [&bytes[..at], format!("n{n}").as_bytes(), &bytes[at..]].concat()
+}
+
 fn judge(name: &str, expected: &str, heard: &str) -> Option<String> {
     let status = final_status(heard);
     (!is_expected(expected, status)).then(|| format!("{name}: {status:?}, but: {expected}"))
@@ -235,7 +244,8 @@ fn judge(name: &str, expected: &str, heard: &str) -> Option<String> {
 fn sig_26_each_torture_message_over_udp_has_the_outcome_of_the_manifest() {
     let Some(line) = Line::open("9486") else { return };
     let mut wrong = vec![];
-    for (name, expected, bytes) in torture() {
+    for (n, (name, expected, bytes)) in torture().into_iter().enumerate() {
+        let bytes = of_its_own_branch(&bytes, n);
         let socket = UdpSocket::bind(SocketAddr::from((PBX, 0))).expect("a port");
         socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
         socket.send_to(&bytes, line.address()).expect("sent");
