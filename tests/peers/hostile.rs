@@ -5,7 +5,7 @@
 use crate::browser::{Browser, SOON};
 use crate::daemon::{Daemon, Plan};
 use crate::have;
-use crate::ports::Ports;
+use crate::ports::{Ports, bound};
 use crate::process::wait_until;
 use std::collections::BTreeSet;
 use std::fs;
@@ -130,7 +130,7 @@ struct Pbx {
 
 impl Pbx {
     fn start(ports: &Ports) -> Self {
-        let sip = UdpSocket::bind(("127.0.0.1", ports.pbx())).expect("a port of ours");
+        let sip = bound(("127.0.0.1", ports.pbx()));
         let daemon = SocketAddr::from(([127, 0, 0, 1], ports.line()));
         let (tell, heard) = channel();
         let own = sip.try_clone().expect("a second handle");

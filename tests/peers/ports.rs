@@ -1,8 +1,11 @@
 //! Ports for one test: a block of a hundred, held against other tests, threads and processes.
 
+use crate::process::wait_until;
 use std::fs::{File, OpenOptions};
-use std::net::{TcpListener, UdpSocket};
+use std::io::ErrorKind;
+use std::net::{TcpListener, ToSocketAddrs, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 const FIRST: u16 = 20_000;
 const BLOCK: u16 = 100;
@@ -83,4 +86,13 @@ impl Ports {
         assert!(order < 2);
         self.base + 8 + order
     }
+}
+
+/// A socket at a place of this test's own. One that was just closed may be held for a moment more by a child that another
+/// test starts: it has a copy of every descriptor until its program runs.
+pub fn bound(place: impl ToSocketAddrs + Copy) -> UdpSocket {
+    wait_until("a port of ours", Duration::from_secs(2), || match UdpSocket::bind(place) {
+        Err(taken) if taken.kind() == ErrorKind::AddrInUse => None,
+        bound => Some(bound.expect("a port of ours")),
+    })
 }

@@ -2,7 +2,7 @@
 
 use crate::calls::{Room, talk, urgent_call};
 use crate::daemon::Plan;
-use crate::ports::Ports;
+use crate::ports::{Ports, bound};
 use crate::wave;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_secs(8);
 
 /// Telephones behind the PBX that answer as they are told, by their number; what they are sent.
 fn telephones(ports: &Ports, answers: &[(&str, &str)]) -> Receiver<String> {
-    let socket = UdpSocket::bind(("127.0.0.1", ports.sink())).expect("a port");
+    let socket = bound(("127.0.0.1", ports.sink()));
     let answers: BTreeMap<String, String> =
         answers.iter().map(|(number, status)| ((*number).into(), (*status).into())).collect();
     let (tell, told) = channel();

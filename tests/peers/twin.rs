@@ -2,7 +2,7 @@
 //! ours or of others stands between the test and the wire, and every packet's moment is known.
 
 use crate::kamailio::TRUNK;
-use crate::ports::Ports;
+use crate::ports::{Ports, bound};
 use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -125,7 +125,7 @@ pub struct TrunkCaller {
 
 impl TrunkCaller {
     pub fn new(ports: &Ports, number: &str) -> Self {
-        let sip = UdpSocket::bind((TRUNK, ports.own(0))).expect("a port of ours");
+        let sip = bound((TRUNK, ports.own(0)));
         sip.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
         let media = UdpSocket::bind("127.0.0.1:0").expect("a port");
         let pbx = SocketAddr::from(([127, 0, 0, 1], ports.pbx()));
@@ -140,7 +140,7 @@ impl TrunkCaller {
 
     /// The exchange itself, with nothing between it and the line.
     pub fn straight(ports: &Ports, number: &str) -> Self {
-        let sip = UdpSocket::bind(("127.0.0.1", ports.own(0))).expect("a port of ours");
+        let sip = bound(("127.0.0.1", ports.own(0)));
         let caller = Self::new(ports, number);
         let line = SocketAddr::from(([127, 0, 0, 1], ports.line()));
         sip.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
@@ -494,12 +494,12 @@ impl FarEnd {
     }
 
     fn offering(ports: &Ports, offer: impl Fn(&UdpSocket) -> String) -> Self {
-        let sip = UdpSocket::bind(("127.0.0.1", ports.sink())).expect("a port of ours");
+        let sip = bound(("127.0.0.1", ports.sink()));
         let media = UdpSocket::bind("127.0.0.1:0").expect("a port");
         let sdp = offer(&media);
         let (sender, seen) = channel();
         let served = sip.try_clone().expect("a second handle");
-        let suspicious = UdpSocket::bind((SUSPICIOUS, ports.sink())).expect("a port of ours");
+        let suspicious = bound((SUSPICIOUS, ports.sink()));
         let told = sender.clone();
         thread::spawn(move || serve(&served, &sdp, &sender));
         thread::spawn(move || challenge(&suspicious, &told));

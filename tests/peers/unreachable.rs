@@ -5,6 +5,7 @@ use crate::baresip::Baresip;
 use crate::calls::{Room, talk};
 use crate::daemon::Plan;
 use crate::kamailio::{Kamailio, Setup};
+use crate::ports::bound;
 use crate::twin::TrunkCaller;
 use crate::wave;
 use std::net::UdpSocket;
@@ -64,7 +65,7 @@ fn rel_23_closed_ports_of_voice_and_signalling_end_no_call() {
     talk(4);
     let refused = unreachable() - before;
     assert!(refused > 100, "the voice met a closed port {refused} times");
-    caller.media = UdpSocket::bind(place).expect("its port again");
+    caller.media = bound(place);
     assert!(hears_within(&caller.media, SOON), "and is heard again");
     assert_eq!(daemon.row("SELECT state FROM call"), "in_call");
 
