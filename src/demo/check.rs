@@ -107,7 +107,7 @@ impl Report {
         self.same("urgency", &view.row.urgency, &Urgency::Urgent);
         let Some(call) = &view.row.call else { return self.wrong("no call".to_owned()) };
         self.same("caller", &call.caller.as_str(), &CALLER);
-        self.same("contact", &call.contact_name.as_str(), &"王主任");
+        self.same("contact", &call.contact_name.as_str(), &"王建国");
         self.same("disposition", &call.disposition, &Some(Disposition::Answered));
         self.near("arrival", Some(call.arrived), played.dialled);
         self.near("answer", call.answered, played.answered);

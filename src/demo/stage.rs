@@ -249,7 +249,7 @@ fn storage(folder: &Path) -> Storage {
 
 fn contact() -> Contact {
     Contact {
-        name: "王主任".to_owned(),
+        name: "王建国".to_owned(),
         unit: "燃气公司调度中心".to_owned(),
         duty: "主任".to_owned(),
         numbers: vec![CALLER.to_owned()],

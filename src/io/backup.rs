@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::io::copies::file::{Fault, copy_read};
 use crate::io::flac::sound::Sound;
 use crate::io::proof::key::SigningKey;
-use crate::io::proof::{lock, renewal};
+use crate::io::proof::{lock, settling};
 use crate::io::store::{Store, wait};
 use crate::io::{clock, durable};
 use anyhow::{Context, bail};
@@ -88,7 +88,7 @@ fn settled(data: &Path, store: &Store) -> anyhow::Result<File> {
     let busy = "密钥正在更换，请稍后再试 · the signing key is being renewed: try again";
     let alone = lock::alone(data).context(busy)?;
     let log = wait(store.key_in_force())?;
-    let left = renewal::settle(data, &wait(store.origin())?, log.renewal.as_ref())?;
+    let left = settling::settle(data, &wait(store.origin())?, log.renewal.as_ref())?;
     left.iter().for_each(|why| tracing::warn!(why, "an old signing key is still there"));
     alone.lock_shared().context("signing.key")?;
     Ok(alone)

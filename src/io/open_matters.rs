@@ -56,12 +56,14 @@ impl OpenMatters {
 
 /// What an earlier run left; nothing where that cannot be read.
 pub fn recall(path: &Path) -> Vec<Matter> {
-    let read = fs::read(path).map_err(|error| error.to_string());
-    let read = read.and_then(|bytes| {
-        serde_json::from_slice::<Vec<Matter>>(&bytes).map_err(|error| error.to_string())
-    });
-    let mut matters = read.unwrap_or_else(|error| {
-        warn!(error, "what was open is not known");
+    let read = match fs::read(path) {
+        // The first run.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return vec![],
+        read => read,
+    };
+    let matters = read.and_then(|bytes| Ok(serde_json::from_slice::<Vec<Matter>>(&bytes)?));
+    let mut matters = matters.unwrap_or_else(|error| {
+        warn!(%error, "what was open is not known");
         vec![]
     });
     matters.truncate(MATTERS_MAX);

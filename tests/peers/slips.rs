@@ -6,7 +6,6 @@ use crate::ports::{Ports, bound};
 use crate::wave;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::UdpSocket;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;

@@ -12,6 +12,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+/// What to do about a key that is of no use.
+pub const REMEDY: (&str, &str) = (
+    "请从备份恢复 signing.key，恢复前不签名也不能导出；确已遗失则运行 dutyline key renew --lost --reason 原因",
+    "Restore signing.key from a backup: nothing is signed or handed out before; where it is lost for good: dutyline key renew --lost --reason WHY",
+);
+
 /// Ed25519 (RFC 8032).
 pub struct SigningKey {
     pub public: PublicKey,

@@ -8,6 +8,7 @@ pub mod key;
 pub mod keys;
 pub mod lock;
 pub mod renewal;
+pub mod settling;
 pub mod signer;
 pub mod tables;
 pub mod verify;

@@ -1,8 +1,8 @@
 //! The key that is in force, read anew whenever something is to be signed: a renewal beside the daemon is taken up, one
 //! that was cut off is finished, and a key that is lost or is another log's is told.
 
-use super::key::SigningKey;
-use super::{lock, renewal};
+use super::key::{REMEDY, SigningKey};
+use super::{lock, settling};
 use crate::duty::proof::PublicKey;
 use crate::io::store::{InForce, Store, StoreError, wait};
 use std::io;
@@ -16,8 +16,6 @@ pub struct Signer {
     store: Store,
     /// Read before: good for as long as it is in force, whatever becomes of its file.
     known: Mutex<Option<Arc<SigningKey>>>,
-    /// The one that is known is the one to sign with.
-    given: bool,
 }
 
 /// A key to sign with.
@@ -39,12 +37,6 @@ pub enum NoKey {
     Unfit { zh: String, en: String },
 }
 
-/// What to do about a key that is of no use.
-pub const REMEDY: (&str, &str) = (
-    "请从备份恢复 signing.key，恢复前不签名也不能导出；确已遗失则运行 dutyline key renew --lost --reason 原因",
-    "Restore signing.key from a backup: nothing is signed or handed out before; where it is lost for good: dutyline key renew --lost --reason WHY",
-);
-
 /// Of a key that is still known to this daemon.
 const KEPT: (&str, &str) = (
     "本次运行仍用内存中的密钥签名；请从备份恢复 signing.key，恢复前不要重启",
@@ -65,14 +57,7 @@ impl NoKey {
 
 impl Signer {
     pub fn new(data: &Path, origin: String, store: Store) -> Self {
-        Self { data: data.to_owned(), origin, store, known: Mutex::new(None), given: false }
-    }
-
-    /// Signs with this one, whatever lies on the disk.
-    pub fn given(store: Store, key: SigningKey) -> Self {
-        let origin = key.public.origin.clone();
-        let known = Mutex::new(Some(Arc::new(key)));
-        Self { known, given: true, ..Self::new(Path::new("nowhere"), origin, store) }
+        Self { data: data.to_owned(), origin, store, known: Mutex::new(None) }
     }
 
     /// # Errors
@@ -88,9 +73,6 @@ impl Signer {
     /// As [`Signer::key`].
     pub fn key_now(&self, may_make: bool) -> Result<Ready, NoKey> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let (true, Some(key)) = (self.given, &known) {
-            return Ok(Ready { key: Arc::clone(key), fault: None });
-        }
         match self.read(known.as_deref(), may_make) {
             Ok((key, fault)) => {
                 let key = Arc::new(key);
@@ -121,7 +103,7 @@ impl Signer {
             let _folder = lock::shared(&self.data).map_err(busy)?;
             let log = wait(self.store.key_in_force())?;
             if let Ok(key) = self.load(&log, may_make)
-                && renewal::is_settled(&self.data)
+                && settling::is_settled(&self.data)
             {
                 return Ok((key, None));
             }
@@ -129,7 +111,7 @@ impl Signer {
         // Another one may be about to be put in its place, or was when the power failed.
         let _folder = lock::alone(&self.data).map_err(busy)?;
         let log = wait(self.store.key_in_force())?;
-        let left = renewal::settle(&self.data, &self.origin, log.renewal.as_ref());
+        let left = settling::settle(&self.data, &self.origin, log.renewal.as_ref());
         if let Some(key) = known.filter(|key| is_own(key, &log))
             && key.is_missing(&self.data)
             && key.write_back(&self.data).is_ok()

@@ -10,6 +10,7 @@ use super::witness::{self, Folder, Witness};
 use crate::duty::entry::Field;
 use crate::duty::journal::{Fact, Urgency};
 use crate::duty::proof::{Digests, Item, Value, item};
+use crate::io::clock;
 use crate::io::status::Board;
 use crate::io::store::tests::{add_officer, at, call, entry, note, officer, random};
 use crate::io::store::{OutageKind, Sealed, Store};
@@ -49,10 +50,14 @@ impl Log {
         Store::open(&self.path("data/dutyline.db"), random()).unwrap()
     }
 
-    fn witness(&self, store: &Store, key: SigningKey) -> Witness {
+    fn signer(&self, store: &Store, origin: &str) -> Arc<Signer> {
+        Arc::new(Signer::new(&self.path("data"), origin.to_owned(), store.clone()))
+    }
+
+    fn witness(&self, store: &Store, origin: &str) -> Witness {
         Witness {
             store: store.clone(),
-            signer: Arc::new(Signer::given(store.clone(), key)),
+            signer: self.signer(store, origin),
             folders: ["data/heads", "witness"]
                 .map(|name| Folder::new(self.path(name)).unwrap())
                 .to_vec(),
@@ -62,8 +67,7 @@ impl Log {
 
     async fn sign(&self, store: &Store) -> Result<(), witness::Unsigned> {
         let origin = store.origin().await?;
-        let key = SigningKey::load_or_make(&self.path("data"), &origin).unwrap();
-        self.witness(store, key).sign().await.map(drop)
+        self.witness(store, &origin).sign().await.map(drop)
     }
 
     /// The key as it was written down elsewhere.
@@ -540,9 +544,10 @@ async fn another_key_is_found_by_the_one_that_was_written_down() {
     let text = fs::read_to_string(key::public_path(&log.path("data"))).unwrap();
     let known = crate::duty::proof::PublicKey::parse(&text);
     assert_sound(&log.check_by(known.clone()));
-    fs::remove_file(key::secret_path(&log.path("data"))).unwrap();
     let store = log.open();
-    log.sign(&store).await.unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let forged = SigningKey::load_or_make(elsewhere.path(), &store.origin().await.unwrap());
+    store.sign_head(Arc::new(forged.unwrap()), clock::now).await.unwrap();
     drop(store);
     let report = log.check_by(known);
     assert!(report.checked.faults.iter().any(|fault| fault.place == "head 3"), "{report}");
@@ -570,8 +575,7 @@ async fn a_folder_that_takes_no_head_is_an_alarm_and_hinders_nothing() {
     let log = log().await;
     let store = log.open();
     let origin = store.origin().await.unwrap();
-    let key = SigningKey::load_or_make(&log.path("data"), &origin).unwrap();
-    let mut witness = log.witness(&store, key);
+    let mut witness = log.witness(&store, &origin);
     fs::remove_dir_all(log.path("witness")).unwrap();
     assert_eq!(witness.sign().await.unwrap().number, 3);
     let alarm = witness.board.status().alarms["witness"].clone();

@@ -289,8 +289,7 @@ with_exercises! {
     recording_channels: "左声道：来电方 · 右声道：我方", "Left: caller · right: our side";
     digest: "校验值", "Digest";
     recording_safe: "已安全写盘", "Safe on disk";
-    recording_left: "左", "Left";
-    recording_right: "右", "Right";
+    recording_ours: "我方", "Our side";
     not_recording: "未在录音，请手工记录", "NOT RECORDING, write it down";
     recording_keys: "按键", "Keys";
     recall: "回听（通话继续录音）", "Hear again (the call goes on being recorded)";

@@ -7,8 +7,9 @@ use crate::io::clock;
 use crate::io::proof::bundle::Order;
 use crate::io::proof::handed;
 use crate::io::proof::key::{self, SigningKey};
-use crate::io::proof::renewal::{Wanted, is_settled, new_path};
-use crate::io::proof::signer::{NoKey, Signer};
+use crate::io::proof::renewal::Wanted;
+use crate::io::proof::settling::{is_settled, new_path};
+use crate::io::proof::signer::NoKey;
 use crate::io::proof::witness::{self, Copies};
 use crate::io::store::tests::{call, entry, officer, one};
 use crate::io::store::{Renewing, Scope, Store, StoreError};
@@ -36,10 +37,6 @@ impl Log {
         let done = self.wanted().renew(&self.open()).await.unwrap();
         assert_eq!(done.unsent, Vec::<String>::new());
         (done.old.unwrap(), done.new)
-    }
-
-    fn signer(&self, store: &Store, origin: &str) -> Arc<Signer> {
-        Arc::new(Signer::new(&self.path("data"), origin.to_owned(), store.clone()))
     }
 
     /// The next daemon: whether it signs, and by which key.
@@ -175,7 +172,7 @@ async fn rec_e7_a_renewed_key_signs_no_more_and_a_running_daemon_takes_up_the_ne
     let store = log.open();
     let origin = store.origin().await.unwrap();
     let signer = log.signer(&store, &origin);
-    let mut witness = log.witness(&store, SigningKey::load(&log.path("data"), &origin).unwrap());
+    let mut witness = log.witness(&store, &origin);
     witness.signer = Arc::clone(&signer);
     witness.sign().await.unwrap();
     let held = Arc::clone(&signer).key(false).await.unwrap().key;
@@ -266,8 +263,7 @@ async fn rec_e7_a_lost_key_is_an_alarm_with_its_remedy_and_nobody_but_the_witnes
     assert!(refused.is_err_and(|fault| fault.to_string().contains("without --lost")));
     let store = log.open();
     let origin = store.origin().await.unwrap();
-    let mut witness = log.witness(&store, SigningKey::load(&log.path("data"), &origin).unwrap());
-    witness.signer = log.signer(&store, &origin);
+    let mut witness = log.witness(&store, &origin);
     witness.sign().await.unwrap();
     let alarm = || witness.board.status().alarms.get("signing_key").cloned();
     assert_eq!(alarm(), None);
@@ -424,10 +420,7 @@ async fn rec_e7_the_witness_belies_a_head_that_is_another_under_its_number() {
     log.signs().await.unwrap();
     let store = log.open();
     let origin = store.origin().await.unwrap();
-    log.witness(&store, SigningKey::load(&log.path("data"), &origin).unwrap())
-        .sign()
-        .await
-        .unwrap();
+    log.witness(&store, &origin).sign().await.unwrap();
     drop(store);
     entry(&stolen.open(), 8, 800.0);
     stolen.signs().await.unwrap();
@@ -486,8 +479,7 @@ async fn rec_e7_a_torn_byte_among_the_renewals_stops_no_head_and_a_torn_note_spo
     fs::write(&path, &torn).unwrap();
     let store = log.open();
     let origin = store.origin().await.unwrap();
-    let mut witness = log.witness(&store, SigningKey::load(&log.path("data"), &origin).unwrap());
-    witness.signer = log.signer(&store, &origin);
+    let witness = log.witness(&store, &origin);
     let head = witness.sign().await.unwrap();
     let known = witness::copies(&log.path("witness")).unwrap();
     assert!(known.notes.iter().any(|note| note.head.number == head.number));
