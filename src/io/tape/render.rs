@@ -269,19 +269,10 @@ impl Content {
 
     fn lanes<'a>(&'a self, tracks: &'a [Track]) -> Vec<Lane<'a>> {
         let lane = |track: &'a Track| {
-            let side = usize::from(!self.is_left(track.party));
+            let side = usize::from(!track.party.is_left(self.caller));
             Some(Lane::new(side, &self.audio.get(&track.party)?.spots, &track.placed))
         };
         tracks.iter().filter_map(lane).collect()
-    }
-
-    /// The caller is left; where we called somebody, that is who is left.
-    fn is_left(&self, party: Party) -> bool {
-        match party {
-            Party::Caller => true,
-            Party::Leader => !self.caller,
-            Party::Officer | Party::Prompt => false,
-        }
     }
 }
 

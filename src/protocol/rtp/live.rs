@@ -3,11 +3,10 @@
 //!
 //! *Handle one packet, or poll*: what is due by a moment is given in blocks.
 
-use super::decimate::{Decimator, REACH};
-use super::ear::Ear;
+use super::narrow::{Ear, Heard, SAMPLES_MAX};
 use super::packet::Packet;
 use super::timeline::{RATE, sample_at};
-use super::{Codec, Party, g711};
+use super::{Codec, Party};
 use crate::protocol::now::Mono;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -37,15 +36,11 @@ struct Track {
     said: VecDeque<i16>,
     anchor: Option<Anchor>,
     ear: Ear,
-    decimator: Decimator,
-    /// At 16,000 a second: as many as the next sample of a band-limited one depends on.
-    wide: Vec<i16>,
 }
 
 /// Where a timestamp of a sender stands on the time line.
 struct Anchor {
     ssrc: u32,
-    clock: u32,
     timestamp: u32,
     at: i64,
 }
@@ -64,16 +59,15 @@ impl Live {
         arrival: Mono,
     ) {
         self.caller |= party == Party::Caller;
-        let left = party == Party::Caller || party == Party::Leader && !self.caller;
         let track = self.tracks.entry(party).or_default();
-        track.right = !left;
-        let samples = track.decode(codec, packet.payload);
-        if samples.is_empty() {
-            return;
-        }
+        track.right = !party.is_left(self.caller);
+        track.ear.prepare(codec);
+        let mut out = [0; SAMPLES_MAX];
+        let Some(heard) = track.ear.hear(codec, packet, &mut out) else { return };
+        let samples = heard.samples;
         // It is sent when its last sample has been spoken.
         let spoken = sample_at(arrival) - samples.len() as i64;
-        let at = track.place(codec, packet, spoken);
+        let at = place(&mut track.anchor, heard, spoken);
         let from = at.max(self.at);
         let said = usize::try_from(from - at).ok().and_then(|skip| samples.get(skip..));
         let place = (from - self.at).unsigned_abs() as usize;
@@ -120,50 +114,26 @@ impl Live {
     }
 }
 
-impl Track {
-    fn decode(&mut self, codec: Codec, payload: &[u8]) -> Vec<i16> {
-        if !codec.is_decodable() {
-            return vec![];
+/// By its timestamp, while that and its arrival agree.
+fn place(anchor: &mut Option<Anchor>, heard: Heard<'_>, spoken: i64) -> i64 {
+    let Heard { ssrc, timestamp, .. } = heard;
+    if let Some(anchor) = anchor.as_ref()
+        && anchor.ssrc == ssrc
+    {
+        let passed = timestamp.wrapping_sub(anchor.timestamp).cast_signed();
+        let at = anchor.at + i64::from(passed);
+        if (at - spoken).abs() <= ASTRAY {
+            return at;
         }
-        if !Ear::hears(codec) {
-            self.wide.clear();
-            let table = g711::decoding(codec);
-            return payload.iter().map(|byte| table[usize::from(*byte)]).collect();
-        }
-        if self.wide.is_empty() {
-            self.wide.resize(2 * REACH, 0);
-        }
-        self.ear.hear(codec, payload, &mut self.wide);
-        // The filter looks both ways: what is heard is three milliseconds late.
-        let narrow = |window: &[i16]| {
-            self.decimator.sample(window).clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
-        };
-        let samples = self.wide.windows(2 * REACH + 1).step_by(2).map(narrow).collect();
-        self.wide.drain(..self.wide.len() - 2 * REACH);
-        samples
     }
-
-    /// By its timestamp, while that and its arrival agree.
-    fn place(&mut self, codec: Codec, packet: &Packet<'_>, spoken: i64) -> i64 {
-        let clock = codec.clock();
-        if let Some(anchor) = self.anchor.as_ref()
-            && (anchor.ssrc, anchor.clock) == (packet.ssrc, clock)
-        {
-            let ticks = i64::from(packet.timestamp.wrapping_sub(anchor.timestamp).cast_signed());
-            let at = anchor.at + ticks / (i64::from(clock) / RATE as i64).max(1);
-            if (at - spoken).abs() <= ASTRAY {
-                return at;
-            }
-        }
-        let Packet { ssrc, timestamp, .. } = *packet;
-        self.anchor = Some(Anchor { ssrc, clock, timestamp, at: spoken });
-        spoken
-    }
+    *anchor = Some(Anchor { ssrc, timestamp, at: spoken });
+    spoken
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::rtp::g711;
 
     const START: Mono = Mono(50_000_000_000);
     const TICK: Duration = Duration::from_millis(20);

@@ -52,6 +52,17 @@ pub enum Party {
     Prompt = 3,
 }
 
+impl Party {
+    /// The side of a recording: the far end is left, which is the caller, or the leader where nobody called.
+    pub fn is_left(self, there_is_a_caller: bool) -> bool {
+        match self {
+            Self::Caller => true,
+            Self::Leader => !there_is_a_caller,
+            Self::Officer | Self::Prompt => false,
+        }
+    }
+}
+
 /// A prompt of the set that was loaded at start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Prompt(pub u8);
