@@ -1,23 +1,21 @@
-//! TCP and TLS connections that carry SIP: accepts, connects, frames and writes, a task each way.
+//! TCP and TLS connections that carry SIP: which are open, which make place, and which nobody uses any more.
 //! What comes over a connection that we opened is served like any other (RFC 5923).
 
+mod life;
+
 use crate::duty::figures::{self, Sums};
-use crate::io::clock;
 use crate::io::tls::Door;
-use crate::protocol::sip::flow::{Flow, PING, PONG, Step};
-use crate::protocol::sip::stream::{Frame, Framer};
 use crate::protocol::sip::{Peer, Transport};
-use socket2::SockRef;
+use life::{BY_US, End, Queue, Stop};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tracing::debug;
 
 /// Connections at once; a duty line needs one or two.
@@ -27,14 +25,8 @@ const PER_ADDRESS: usize = 16;
 /// Messages waiting for a peer that does not read.
 const WAITING: usize = 64;
 const EVENTS: usize = 1_024;
-const CONNECT_WITHIN: Duration = Duration::from_secs(4);
-const WRITE_WITHIN: Duration = Duration::from_secs(10);
-/// A connection opened to us has brought its first message.
-const FIRST_WITHIN: Duration = Duration::from_secs(5);
-/// A message that has begun is there in full.
-const MESSAGE_WITHIN: Duration = Duration::from_secs(10);
-/// A connection opened to us says something, were it a keep-alive.
-const IDLE_AT_MOST: Duration = Duration::from_secs(900);
+/// A connection of ours is used: longer than a registration or a session goes without a refresh (half of an hour).
+const UNUSED_AT_MOST: Duration = Duration::from_secs(2_000);
 /// One that was quiet for so long makes place where there is none, so that a PBX that opens another for each call and
 /// closes none is heard; what is still to be answered comes over a new one.
 const QUIET: Duration = Duration::from_secs(32);
@@ -52,41 +44,10 @@ pub struct Handle {
     stop: Option<oneshot::Sender<()>>,
 }
 
-/// The other side of a [`Handle`].
-struct Wishes {
-    queue: mpsc::Receiver<Vec<u8>>,
-    stop: oneshot::Receiver<()>,
-}
-
-fn handle() -> (Handle, Wishes) {
+fn handle() -> (Handle, Queue, Stop) {
     let ((writer, queue), (stop, stopped)) = (mpsc::channel(WAITING), oneshot::channel());
-    (Handle { writer, stop: Some(stop) }, Wishes { queue, stop: stopped })
+    (Handle { writer, stop: Some(stop) }, queue, stopped)
 }
-
-/// How a connection ended: by the name that it is counted by, and in words.
-#[derive(Debug)]
-pub struct End {
-    name: &'static str,
-    pub why: String,
-}
-
-impl End {
-    fn new(name: &'static str, why: impl Into<String>) -> Self {
-        Self { name, why: why.into() }
-    }
-
-    /// Its task panicked: whoever waits for it is told all the same.
-    fn fault() -> Self {
-        Self::new("fault", "its task ended by a fault of ours")
-    }
-
-    /// Whoever let go of it has counted it.
-    fn by_us() -> Self {
-        Self::new(BY_US, "closed by us")
-    }
-}
-
-const BY_US: &str = "by_us";
 
 struct Connection {
     id: u64,
@@ -199,9 +160,11 @@ impl Streams {
     /// read loses its connection; until its end is told, what is for it is lost.
     pub fn send(&mut self, to: Peer, bytes: Vec<u8>) {
         let connection = self.open.entry(to).or_insert_with(|| {
-            let (handle, wishes) = handle();
-            let id = self.common.new_id();
-            tokio::spawn(connect(to, id, wishes, self.common.clone()));
+            let (handle, queue, stop) = handle();
+            let (id, common) = (self.common.new_id(), self.common.clone());
+            life::live(to, id, stop, common.clone(), async move {
+                life::connect(to, queue, &common).await
+            });
             Connection { id, handle, unproved: false, theirs: false, said: Instant::now() }
         });
         connection.said = Instant::now();
@@ -213,6 +176,20 @@ impl Streams {
             // Its task may have ended by itself.
             let _ = stop.send(());
         }
+    }
+
+    /// Ends those of ours that nobody uses any more: to an address that the PBX has left, to a telephone that is gone.
+    /// Whoever answers keep-alives would stay for ever.
+    pub fn end_unused(&mut self) {
+        let (now, ended) = (Instant::now(), &mut self.ended);
+        self.open.retain(|peer, one| {
+            let used = one.theirs || now - one.said < UNUSED_AT_MOST;
+            if !used {
+                debug!(addr = %peer.addr, "a connection of ours is not used any more");
+                figures::add(ended, "idle", 1);
+            }
+            used
+        });
     }
 }
 
@@ -226,18 +203,14 @@ async fn accept_all(listener: TcpListener, trusted: watch::Receiver<Vec<IpAddr>>
             Ok((stream, addr)) => {
                 let peer = Peer { transport: Transport::Tcp, addr };
                 let id = common.new_id();
-                let (handle, wishes) = handle();
+                let (handle, queue, stop) = handle();
                 let accepted = Event::Accepted { peer, id, handle };
                 if common.events.send(accepted).await.is_err() {
                     return;
                 }
-                let common = common.clone();
-                tokio::spawn(async move {
-                    let shared = common.clone();
-                    let carried = tokio::spawn(async move {
-                        carry(peer, ready(stream), wishes, &shared, true).await
-                    });
-                    close(peer, id, carried.await.unwrap_or_else(|_| End::fault()), &common).await;
+                let carrier = common.clone();
+                life::live(peer, id, stop, common.clone(), async move {
+                    life::carry(peer, life::ready(stream), queue, &carrier, true).await
                 });
             }
             Err(error) => {
@@ -249,175 +222,12 @@ async fn accept_all(listener: TcpListener, trusted: watch::Receiver<Vec<IpAddr>>
     }
 }
 
-async fn connect(peer: Peer, id: u64, wishes: Wishes, common: Common) {
-    let carried = tokio::spawn(connected(peer, wishes, common.clone()));
-    close(peer, id, carried.await.unwrap_or_else(|_| End::fault()), &common).await;
-}
-
-async fn connected(peer: Peer, wishes: Wishes, common: Common) -> End {
-    let connecting = async {
-        let stream = TcpStream::connect(peer.addr).await.map_err(|error| error.to_string())?;
-        Ok::<_, String>(ready(stream))
-    };
-    match timeout(CONNECT_WITHIN, connecting).await {
-        Err(_) => End::new("unreachable", "no connection in 4 s"),
-        Ok(Err(why)) => End::new("unreachable", why),
-        Ok(Ok(stream)) => match (peer.transport, &common.door) {
-            (Transport::Tls, None) => End::new("handshake", "TLS is not configured"),
-            (Transport::Tls, Some(door)) => {
-                match timeout(CONNECT_WITHIN, door.connect(stream)).await {
-                    Err(_) => End::new("handshake", "TLS:4 秒内没有握手 · no handshake in 4 s"),
-                    Ok(Err(why)) => End::new("handshake", why),
-                    Ok(Ok(stream)) => carry(peer, stream, wishes, &common, false).await,
-                }
-            }
-            (Transport::Tcp | Transport::Udp, _) => {
-                carry(peer, stream, wishes, &common, false).await
-            }
-        },
-    }
-}
-
-/// Small messages must not wait for each other, and what nobody acknowledges is noticed; failing
-/// to say so costs only delay.
-fn ready(stream: TcpStream) -> TcpStream {
-    let _ = stream.set_nodelay(true);
-    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_WITHIN));
-    stream
-}
-
-/// What the reader has for the writer.
-enum Crlf {
-    Ping,
-    Pong,
-}
-
-/// Reads and writes until either side closes; why it ended.
-async fn carry<S: AsyncRead + AsyncWrite>(
-    peer: Peer,
-    stream: S,
-    Wishes { queue, stop }: Wishes,
-    common: &Common,
-    theirs: bool,
-) -> End {
-    let (input, output) = tokio::io::split(stream);
-    // One pong that waits answers any number of pings.
-    let (crlfs, crlf_queue) = mpsc::channel(2);
-    let pong_due = AtomicBool::new(false);
-    let interval = if theirs { Duration::ZERO } else { common.keep_alive };
-    let flow = Flow::new(interval, clock::mono());
-    tokio::select! {
-        end = read(peer, input, common, theirs, (&crlfs, &pong_due)) => end,
-        end = write(output, queue, flow, (crlf_queue, &pong_due)) => end,
-        Ok(()) = stop => End::by_us(),
-    }
-}
-
-async fn write<S: AsyncWrite>(
-    mut output: WriteHalf<S>,
-    mut queue: mpsc::Receiver<Vec<u8>>,
-    mut flow: Flow,
-    (mut crlfs, pong_due): (mpsc::Receiver<Crlf>, &AtomicBool),
-) -> End {
-    loop {
-        let due = flow.poll_timeout();
-        let bytes = tokio::select! {
-            bytes = queue.recv() => match bytes {
-                Some(bytes) => bytes,
-                None => return End::by_us(),
-            },
-            Some(crlf) = crlfs.recv() => match crlf {
-                Crlf::Ping => PONG.to_vec(),
-                Crlf::Pong => {
-                    flow.handle_pong();
-                    continue;
-                }
-            },
-            () = clock::until(due) => {
-                flow.handle_timeout(clock::mono());
-                match flow.poll() {
-                    None => continue,
-                    Some(Step::Dead) => return End::new("no_pong", "no answer to keep-alives"),
-                    Some(Step::Ping) => {
-                        pong_due.store(true, Ordering::Relaxed);
-                        PING.to_vec()
-                    }
-                }
-            }
-        };
-        match timeout(WRITE_WITHIN, output.write_all(&bytes)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return End::new("broken", error.to_string()),
-            Err(_) => return End::new("unread", "the peer does not read"),
-        }
-    }
-}
-
-async fn read<S: AsyncRead>(
-    peer: Peer,
-    mut input: ReadHalf<S>,
-    common: &Common,
-    theirs: bool,
-    (crlfs, pong_due): (&mpsc::Sender<Crlf>, &AtomicBool),
-) -> End {
-    let mut framer = Framer::default();
-    let mut buffer = vec![0; 16_384];
-    let (mut since, mut proved) = (Instant::now(), !theirs);
-    loop {
-        let limit = match (proved, framer.is_waiting()) {
-            (false, _) => Some((FIRST_WITHIN, "silent", "no message in time")),
-            (true, true) => Some((MESSAGE_WITHIN, "unfinished", "a message was not completed")),
-            (true, false) if theirs => Some((IDLE_AT_MOST, "idle", "idle")),
-            (true, false) => None,
-        };
-        let reading = input.read(&mut buffer);
-        let length = match limit {
-            None => reading.await,
-            Some((limit, name, why)) => {
-                match tokio::time::timeout_at(since + limit, reading).await {
-                    Ok(length) => length,
-                    Err(_) => return End::new(name, why),
-                }
-            }
-        };
-        let waited = framer.is_waiting();
-        match length {
-            Ok(0) => return End::new("by_peer", "closed by the peer"),
-            Ok(length) => framer.push(&buffer[..length]),
-            Err(error) => return End::new("broken", error.to_string()),
-        }
-        if proved && !waited {
-            since = Instant::now();
-        }
-        loop {
-            match framer.poll_while(pong_due.load(Ordering::Relaxed)) {
-                Ok(Some(Frame::Message(bytes))) => {
-                    (since, proved) = (Instant::now(), true);
-                    if common.events.send(Event::Message { from: peer, bytes }).await.is_err() {
-                        return End::by_us();
-                    }
-                }
-                Ok(Some(Frame::Ping)) => drop(crlfs.try_send(Crlf::Ping)),
-                Ok(Some(Frame::Pong)) => {
-                    pong_due.store(false, Ordering::Relaxed);
-                    let _ = crlfs.try_send(Crlf::Pong);
-                }
-                Ok(None) => break,
-                Err(why) => return End::new("framing", why),
-            }
-        }
-    }
-}
-
-async fn close(peer: Peer, id: u64, end: End, common: &Common) {
-    // The control task is gone: nobody to tell.
-    let _ = common.events.send(Event::Closed { peer, id, end }).await;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use socket2::{Domain, Socket, Type};
     use std::net::SocketAddr;
+    use tokio::io::AsyncReadExt;
 
     fn peer(port: u16) -> Peer {
         let addr = SocketAddr::from(([192, 0, 2, 1], port));
@@ -431,8 +241,8 @@ mod tests {
         let (mut streams, _events) = Streams::new(listener, vec![], None, Duration::ZERO);
         let mut tasks = vec![];
         let mut accept = |streams: &mut Streams, n: u16| {
-            let (handle, wishes) = handle();
-            tasks.push(wishes);
+            let (handle, queue, stop) = handle();
+            tasks.push((queue, stop));
             streams.accept(peer(n), u64::from(n), handle);
             streams.prove(peer(n));
             streams.open.contains_key(&peer(n))
@@ -455,13 +265,66 @@ mod tests {
     async fn rel_09_a_peer_that_does_not_read_is_let_go_once_and_told_of() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let (mut streams, _events) = Streams::new(listener, vec![], None, Duration::ZERO);
-        let (handle, mut wishes) = handle();
+        let (handle, _queue, mut stop) = handle();
         streams.accept(peer(1), 7, handle);
         streams.prove(peer(1));
         (0..10 * WAITING).for_each(|_| streams.send(peer(1), vec![0]));
-        assert_eq!(wishes.stop.try_recv(), Ok(()));
+        assert_eq!(stop.try_recv(), Ok(()));
         assert_eq!((streams.ended().get("unread"), streams.open.len()), (Some(&1), 1));
         assert!(streams.forget(peer(1), 7, &End::by_us()), "whoever waits for it is told");
         assert!(streams.open.is_empty());
+    }
+
+    /// What it waits for is nobody's answer: a host whose queue of connections is full takes no other.
+    #[tokio::test]
+    async fn rel_09_a_connection_that_is_still_being_made_ends_at_its_owners_word() {
+        let wedged = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        wedged.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+        wedged.listen(0).expect("it listens");
+        let addr = wedged.local_addr().expect("bound").as_socket().expect("of IP");
+        let wait = Duration::from_millis(100);
+        while std::net::TcpStream::connect_timeout(&addr, wait).is_ok() {}
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let (mut streams, mut events) = Streams::new(listener, vec![], None, Duration::ZERO);
+        let there = Peer { transport: Transport::Tcp, addr };
+        let since = Instant::now();
+        (0..=WAITING).for_each(|_| streams.send(there, vec![0]));
+        let Some(Event::Closed { peer, id, end }) = events.recv().await else {
+            panic!("the end of it is told");
+        };
+        assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
+        assert_eq!(end.why, "closed by us");
+        assert!(streams.forget(peer, id, &end), "and whoever waits for it is told");
+        assert_eq!(streams.ended().get("unread"), Some(&1));
+    }
+
+    /// An address that the PBX has left: it still answers, and nobody has anything to say to it.
+    #[tokio::test]
+    async fn rel_09_a_connection_of_ours_that_nobody_uses_any_more_is_closed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let (mut streams, mut events) = Streams::new(listener, vec![], None, Duration::ZERO);
+        let far_end = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let addr = far_end.local_addr().expect("bound");
+        let left = Peer { transport: Transport::Tcp, addr };
+        streams.send(left, b"last".to_vec());
+        let (mut stream, _) = far_end.accept().await.expect("it connects");
+        let mut said = vec![0; 4];
+        stream.read_exact(&mut said).await.expect("it says");
+
+        let (theirs, _queue, _stop) = handle();
+        streams.accept(peer(1), 7, theirs);
+        streams.open.values_mut().for_each(|one| one.said -= UNUSED_AT_MOST - QUIET);
+        streams.end_unused();
+        assert_eq!(streams.open.len(), 2, "a refresh may still come");
+        streams.open.values_mut().for_each(|one| one.said -= QUIET);
+        streams.end_unused();
+        assert_eq!(stream.read(&mut said).await.expect("closed"), 0);
+        let Some(Event::Closed { peer: ended, id, end }) = events.recv().await else {
+            panic!("the end of it is told");
+        };
+        assert!(ended == left && !streams.forget(ended, id, &end), "no address has failed");
+        assert!(streams.open.contains_key(&peer(1)), "theirs is the peer's to use");
+        assert_eq!(streams.ended().get("idle"), Some(&1));
     }
 }

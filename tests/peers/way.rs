@@ -6,7 +6,8 @@ use crate::kamailio::{Kamailio, Setup};
 use crate::process::wait_until;
 use crate::rude::is_heard;
 use crate::twin::{FarEnd, TrunkCaller, Voice};
-use std::net::{SocketAddr, UdpSocket};
+use socket2::{Domain, Socket, Type};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(8);
@@ -199,4 +200,41 @@ fn sig_38_a_static_trunk_with_tel_uris_and_a_ringback_tone_that_is_no_answer() {
     assert_eq!(room.pbx.count("REGISTER"), 0);
     caller.hang_up();
     daemon.row_is("SELECT disposition FROM call", "answered");
+}
+
+/// Takes no connection any more, as a PBX that is wedged: its queue of them is full.
+fn wedged() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+    socket.listen(0).expect("it listens");
+    let at = socket.local_addr().expect("bound").as_socket().expect("of IP");
+    while TcpStream::connect_timeout(&at, Duration::from_millis(100)).is_ok() {}
+    (socket, at)
+}
+
+/// The connection to the PBX is being made, or its TLS is, and never will be: whoever stops the daemon does not wait for
+/// it, nor does whoever hands its calls over.
+#[test]
+fn sig_05_a_connection_that_is_being_made_keeps_no_daemon_from_stopping() {
+    let Some(room) = Room::open() else { return };
+    let (_wedged, at) = wedged();
+    let mute = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let tls = format!("domain = \"127.0.0.1\"\ntls_pins = [\"{}\"]", "ab".repeat(32));
+    let ways = [("tcp", at, ""), ("tls", mute.local_addr().expect("bound"), tls.as_str())];
+    for (transport, at, line) in ways {
+        let pbx = format!("[\"{at}\"]");
+        let plan = Plan { transport, pbx: Some(&pbx), line, ..Plan::default() };
+        for (signal, within) in [(libc::SIGTERM, 4), (libc::SIGUSR2, 1)] {
+            let folder = room.folder.path().join(format!("{transport}-{signal}"));
+            let mut daemon = Daemon::spawn(&folder, &room.ports, &plan);
+            daemon.process.wait_for("dutyline is up", SOON);
+            let asked = Instant::now();
+            daemon.process.signal(signal);
+            assert!(daemon.process.wait_end(SOON).success());
+            let took = asked.elapsed();
+            println!("{transport}, signal {signal}: gone after {} ms", took.as_millis());
+            assert!(took < Duration::from_secs(within), "{transport} {signal}: {took:?}");
+            assert!(!daemon.process.log().contains("did not drain"), "{}", daemon.process.log());
+        }
+    }
 }
