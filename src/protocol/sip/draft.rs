@@ -2,7 +2,7 @@
 //! with credentials.
 
 use super::address::NameAddr;
-use super::message::{Method, method_name};
+use super::message::{self, Method, method_name};
 use super::text::{percent_encode_user, quote};
 use super::wire::Writer;
 use super::{Account, Numbers, Peer, Transmit, Transport};
@@ -28,7 +28,7 @@ pub struct Draft {
 
 impl Draft {
     pub fn write(&self, account: &Account, branch: &str) -> Transmit {
-        let mut writer = self.head(&self.method.to_string(), account, branch, &self.to);
+        let mut writer = self.head(message::name(self.method), account, branch, &self.to);
         for (name, value) in &self.headers {
             writer.header(name, value);
         }

@@ -4,7 +4,7 @@ mod identities;
 mod words;
 
 pub use identities::{identity, user_of};
-pub use words::reason;
+pub use words::{name, reason};
 
 use super::address::{NameAddr, Uri, Via};
 use super::body::Body;
@@ -26,26 +26,26 @@ pub const SDP: &str = "application/sdp";
 pub const ACCEPTED: &str = "application/sdp, multipart/mixed";
 
 /// A method by its exact name (§7.1: names are case-sensitive); `None` for one nobody defined.
-pub fn method(name: &str) -> Option<Method> {
-    Method::all().into_iter().find(|method| method.to_string() == name)
+pub fn method(named: &str) -> Option<Method> {
+    Method::all().into_iter().find(|method| name(*method) == named)
 }
 
 /// How a method is written down and read again.
 pub mod method_name {
-    use super::{Method, method};
+    use super::{Method, method, name};
     use serde::{Deserialize, Deserializer, Serializer, de};
 
     /// # Errors
     /// What the format says.
     pub fn serialize<S: Serializer>(method: &Method, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(method)
+        to.serialize_str(name(*method))
     }
 
     /// # Errors
     /// What the format says, and for a name that is no method.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Method, D::Error> {
-        let name = String::deserialize(from)?;
-        method(&name).ok_or_else(|| de::Error::custom("no method of SIP"))
+        let named = String::deserialize(from)?;
+        method(&named).ok_or_else(|| de::Error::custom("no method of SIP"))
     }
 }
 
@@ -384,7 +384,7 @@ mod tests {
     #[test]
     fn methods_are_rsips_by_their_exact_name() {
         for known in Method::all() {
-            assert_eq!(method(&known.to_string()), Some(known));
+            assert_eq!((name(known), method(name(known))), (&*known.to_string(), Some(known)));
         }
         assert_eq!(method("PRACK"), Some(Method::PRack));
         assert_eq!((method("invite"), method("NEWMETHOD")), (None, None));

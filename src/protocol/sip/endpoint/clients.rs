@@ -5,7 +5,7 @@ use super::table::Transaction;
 use crate::protocol::name::Name;
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::sip::draft::Draft;
-use crate::protocol::sip::message::{Method, Response, reason};
+use crate::protocol::sip::message::{Method, Response, name, reason};
 use crate::protocol::sip::slip::{Reply, SlipId};
 use crate::protocol::sip::transaction::{
     ClientStep, Finish, InviteClient, PATIENCE, RequestClient,
@@ -327,7 +327,7 @@ impl Endpoint {
         let branch = response.via.branch().unwrap_or_default();
         let key = ClientKey::of(branch, response.cseq.method == "CANCEL");
         let fits = |client: &&mut Client| {
-            client.draft.method.to_string() == response.cseq.method
+            name(client.draft.method) == response.cseq.method
                 && client.draft.cseq == response.cseq.number
                 && client.draft.call_id == response.call_id
         };

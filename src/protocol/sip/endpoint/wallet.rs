@@ -6,7 +6,7 @@ use crate::protocol::now::Now;
 use crate::protocol::random::Random;
 use crate::protocol::sip::digest::{Asked, Challenge};
 use crate::protocol::sip::draft::Draft;
-use crate::protocol::sip::message::{Method, Response};
+use crate::protocol::sip::message::{self, Method, Response};
 use crate::protocol::sip::{Account, Peer};
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub struct Wallet {
     /// The realm was not configured: a PBX set up anew may bring another.
     learnt: bool,
     /// By method: REGISTER and INVITE are challenged by different parts of a PBX.
-    known: BTreeMap<String, Known>,
+    known: BTreeMap<&'static str, Known>,
 }
 
 impl Wallet {
@@ -43,7 +43,7 @@ impl Wallet {
 
     /// Adds credentials for a nonce that was good before.
     pub fn reuse(&mut self, draft: &mut Draft, account: &Account, random: &mut Random) -> Proof {
-        match self.known.get_mut(&draft.method.to_string()) {
+        match self.known.get_mut(message::name(draft.method)) {
             Some(known) if known.challenge.qop => {
                 sign(draft, known, account, random);
                 Proof::Reused
@@ -73,14 +73,14 @@ impl Wallet {
         if challenge.is_none() && self.learnt && learn {
             challenge = Challenge::strongest(response.wire.all(name), None);
         }
-        let method = draft.method.to_string();
+        let method = message::name(draft.method);
         let answered = match (proof, &challenge) {
             (Proof::None | Proof::Reused, Some(_)) => 1,
             (Proof::Given(times), Some(challenge)) if challenge.stale => times + 1,
             (Proof::Given(_), Some(_)) | (_, None) => ANSWERS_MAX + 1,
         };
         if answered > ANSWERS_MAX {
-            self.known.remove(&method);
+            self.known.remove(method);
             return None;
         }
         let challenge = challenge?;
@@ -96,11 +96,10 @@ impl Wallet {
 
 fn sign(draft: &mut Draft, known: &mut Known, account: &Account, random: &mut Random) {
     known.count = known.count.saturating_add(1);
-    let method = draft.method.to_string();
     let asked = Asked {
         user: &account.auth_user,
         password: &account.password,
-        method: &method,
+        method: message::name(draft.method),
         uri: &draft.uri,
     };
     let credentials = known.challenge.answer(&asked, known.count, &random.token());

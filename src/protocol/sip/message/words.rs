@@ -1,4 +1,26 @@
-//! What status codes are called (RFC 3261 §21 and the registry).
+//! What methods and status codes are called (RFC 3261 §7.1, §21 and the registries).
+
+use super::Method;
+
+/// As it stands in a message; rsip makes a text of its own each time.
+pub fn name(method: Method) -> &'static str {
+    match method {
+        Method::Ack => "ACK",
+        Method::Bye => "BYE",
+        Method::Cancel => "CANCEL",
+        Method::Info => "INFO",
+        Method::Invite => "INVITE",
+        Method::Message => "MESSAGE",
+        Method::Notify => "NOTIFY",
+        Method::Options => "OPTIONS",
+        Method::PRack => "PRACK",
+        Method::Publish => "PUBLISH",
+        Method::Refer => "REFER",
+        Method::Register => "REGISTER",
+        Method::Subscribe => "SUBSCRIBE",
+        Method::Update => "UPDATE",
+    }
+}
 
 /// What a status code is called (§21 and the registry); its class' word for one not listed.
 pub fn reason(status: u16) -> &'static str {
