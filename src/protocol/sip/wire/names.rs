@@ -55,7 +55,7 @@ pub fn header_name(written: &[u8]) -> Cow<'static, str> {
             None => Cow::Owned(char::from(letter.to_ascii_lowercase()).to_string()),
         };
     }
-    match FREQUENT.into_iter().find(|name| written.eq_ignore_ascii_case(name.as_bytes())) {
+    match FREQUENT.iter().find(|name| written.eq_ignore_ascii_case(name.as_bytes())) {
         Some(name) => Cow::Borrowed(name),
         None => Cow::Owned(String::from_utf8_lossy(written).to_ascii_lowercase()),
     }
