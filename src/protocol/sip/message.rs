@@ -88,34 +88,34 @@ impl Request {
             return Err("not a request");
         };
         let via = wire.header("via").and_then(Via::parse).ok_or("no usable Via")?;
-        let tag = |name| {
-            let address = wire.header(name).and_then(NameAddr::parse)?;
-            address.tag().map(<[u8]>::to_vec)
-        };
+        let address = |name| wire.header(name).and_then(NameAddr::parse);
+        let (from, to) = (address("from"), address("to"));
+        let cseq = wire.header("cseq").and_then(CSeq::parse);
+        let tag = |address: &Option<NameAddr>| address.as_ref()?.tag().map(<[u8]>::to_vec);
         let mut request = Self {
             method: method(method_name),
             method_name: method_name.clone(),
             uri: uri.clone(),
             via,
             call_id: wire.header("call-id").unwrap_or_default().to_vec(),
-            from_tag: tag("from"),
-            to_tag: tag("to"),
-            cseq: wire.header("cseq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number),
+            from_tag: tag(&from),
+            to_tag: tag(&to),
+            cseq: cseq.as_ref().map_or(0, |cseq| cseq.number),
             fault: None,
             wire,
         };
-        request.fault = request.find_fault();
+        request.fault = request.find_fault([from, to], cseq);
         Ok(request)
     }
 
-    /// Why it cannot be served, in the order of §8.2 (method, headers, body).
-    fn find_fault(&self) -> Option<Fault> {
+    /// Why it cannot be served, in the order of §8.2 (method, headers, body). From, To and CSeq as they were read.
+    fn find_fault(&self, ends: [Option<NameAddr>; 2], cseq: Option<CSeq>) -> Option<Fault> {
         let fault = |status, why: &str| Some(Fault { status, why: why.to_owned() });
         let Start::Request { version, .. } = &self.wire.start else { return None };
         if !version.eq_ignore_ascii_case(b"SIP/2.0") {
             return fault(505, "unknown SIP version");
         }
-        if let Some(why) = self.wire.defect.or_else(|| self.grammar_fault()) {
+        if let Some(why) = self.wire.defect.or_else(|| self.grammar_fault(&ends)) {
             return fault(400, why);
         }
         if self.method.is_none() {
@@ -126,7 +126,7 @@ impl Request {
             Some(scheme) if matches!(scheme.as_str(), "sip" | "sips" | "tel") => {}
             Some(_) => return fault(416, "unknown URI scheme"),
         }
-        if let Some(why) = self.number_fault() {
+        if let Some(why) = self.number_fault(cseq) {
             return fault(400, why);
         }
         let exempt = matches!(self.method, Some(Method::Ack | Method::Cancel));
@@ -137,7 +137,7 @@ impl Request {
     }
 
     /// Missing, doubled or malformed headers (§8.1.1, RFC 4475 §3.3.1, §3.3.8).
-    fn grammar_fault(&self) -> Option<&'static str> {
+    fn grammar_fault(&self, ends: &[Option<NameAddr>; 2]) -> Option<&'static str> {
         for name in ["call-id", "cseq", "from", "to", "max-forwards"] {
             match self.wire.all(name).count() {
                 0 if name != "max-forwards" => return Some("mandatory header missing"),
@@ -148,8 +148,8 @@ impl Request {
         if self.call_id.is_empty() {
             return Some("empty Call-ID");
         }
-        for value in self.wire.all("from").chain(self.wire.all("to")) {
-            let Some(address) = NameAddr::parse(value) else { return Some("bad From or To") };
+        for end in ends {
+            let Some(address) = end else { return Some("bad From or To") };
             if !is_plausible_uri(&address.uri) {
                 return Some("bad URI in From or To");
             }
@@ -160,7 +160,8 @@ impl Request {
                 return Some("bad URI in Contact");
             }
         }
-        if self.wire.list("via").any(|via| Via::parse(via).is_none()) {
+        // The first was read.
+        if self.wire.list("via").skip(1).any(|via| Via::parse(via).is_none()) {
             return Some("bad Via");
         }
         if self.wire.list("record-route").any(|route| NameAddr::parse(route).is_none()) {
@@ -169,8 +170,8 @@ impl Request {
         None
     }
 
-    fn number_fault(&self) -> Option<&'static str> {
-        match self.wire.header("cseq").and_then(CSeq::parse) {
+    fn number_fault(&self, cseq: Option<CSeq>) -> Option<&'static str> {
+        match cseq {
             None => return Some("bad CSeq"),
             Some(cseq) if cseq.method != self.method_name => return Some("CSeq of another method"),
             Some(_) => {}
