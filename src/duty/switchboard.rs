@@ -223,7 +223,6 @@ impl Switchboard {
 
     pub fn handle(&mut self, input: Input, now: Now) {
         self.desk.ladder.turn(now);
-        self.calls.settle(|call| call.deadline(&self.desk));
         match input {
             Input::Message { from, bytes } => self.on_message(from, &bytes, now),
             Input::Unreachable { peer, why } => {
@@ -257,6 +256,8 @@ impl Switchboard {
         }
         self.report(now);
         self.finish_closing(now);
+        self.desk.sip.settle();
+        self.calls.settle(|call| call.deadline(&self.desk));
     }
 
     /// What the endpoint reports; then whoever waits longest is rung, where a phone may be free.

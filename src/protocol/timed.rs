@@ -16,7 +16,8 @@ pub struct Timed<K, V> {
 
 #[derive(Debug)]
 struct Slot<V> {
-    thing: V,
+    /// By itself: the tree moves its slots about.
+    thing: Box<V>,
     /// Its place in the order.
     at: Option<Mono>,
     /// Its deadline may be another by now.
@@ -33,7 +34,7 @@ impl<K: Ord + Clone, V> Timed<K, V> {
     pub fn insert(&mut self, key: K, thing: V) -> Option<V> {
         let before = self.remove(&key);
         self.moved.push(key.clone());
-        self.all.insert(key, Slot { thing, at: None, moved: true });
+        self.all.insert(key, Slot { thing: Box::new(thing), at: None, moved: true });
         before
     }
 
@@ -42,11 +43,11 @@ impl<K: Ord + Clone, V> Timed<K, V> {
         if let Some(at) = slot.at {
             self.order.remove(&(at, key));
         }
-        Some(slot.thing)
+        Some(*slot.thing)
     }
 
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.all.get(key).map(|slot| &slot.thing)
+        self.all.get(key).map(|slot| &*slot.thing)
     }
 
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
@@ -62,7 +63,7 @@ impl<K: Ord + Clone, V> Timed<K, V> {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.all.iter().map(|(key, slot)| (key, &slot.thing))
+        self.all.iter().map(|(key, slot)| (key, &*slot.thing))
     }
 
     pub fn len(&self) -> usize {
@@ -92,11 +93,11 @@ impl<K: Ord + Clone, V> Timed<K, V> {
 
     /// The first deadline of all.
     pub fn first(&self, deadline: impl Fn(&V) -> Option<Deadline>) -> Option<Deadline> {
-        let of = |key: &K| deadline(self.get(key)?);
-        let stays = |key: &K| self.all.get(key).is_some_and(|slot| !slot.moved);
-        let settled = self.order.iter().find(|(_, key)| stays(key));
-        let settled = settled.and_then(|(_, key)| of(key));
-        self.moved.iter().map(of).fold(settled, earlier)
+        let slot = |key: &K| self.all.get(key);
+        let mut stay = self.order.iter().filter_map(|(_, key)| slot(key).filter(|one| !one.moved));
+        let settled = stay.next().and_then(|one| deadline(&one.thing));
+        let moved = self.moved.iter().filter_map(slot).map(|one| deadline(&one.thing));
+        moved.fold(settled, earlier)
     }
 
     /// What is due at `now`, the first first.

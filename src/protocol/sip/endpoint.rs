@@ -359,8 +359,9 @@ impl Endpoint {
         self.clients.len() + self.servers.len() >= self.transactions_max / 4
     }
 
-    /// Whatever the owner asked for since has its place in the order of deadlines.
-    fn settle(&mut self) {
+    /// Whatever was asked for since has its place in the order of deadlines: by itself with the next message, and so that
+    /// `poll_timeout` finds the first at once.
+    pub fn settle(&mut self) {
         self.clients.settle();
         self.servers.settle();
         self.legs.settle();
