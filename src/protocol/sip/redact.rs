@@ -15,6 +15,9 @@ const SECRET_LINES: [&[u8]; 3] = [b"a=crypto:", b"a=key-mgmt:", b"k="];
 pub fn call_id(message: &[u8]) -> Option<&[u8]> {
     let head = lines(message).skip_while(|line| line.trim_ascii().is_empty());
     head.skip(1).take_while(|line| !line.trim_ascii().is_empty()).find_map(|line| {
+        if !matches!(line[0], b'c' | b'C' | b'i' | b'I') {
+            return None;
+        }
         let colon = line.iter().position(|&b| b == b':')?;
         let name = line[..colon].trim_ascii_end();
         let known = name.eq_ignore_ascii_case(b"call-id") || name.eq_ignore_ascii_case(b"i");
@@ -79,7 +82,8 @@ fn keep_body_line(line: &[u8], digits: bool, kept: &mut Vec<u8>) {
 }
 
 fn is_secret_header(line: &[u8]) -> bool {
-    SECRET_HEADERS.iter().any(|name| starts_with(line.trim_ascii_start(), name))
+    let line = line.trim_ascii_start();
+    SECRET_HEADERS.iter().any(|name| starts_with(line, name))
 }
 
 /// INFO with the key that was pressed (application/dtmf, application/dtmf-relay).
@@ -88,8 +92,11 @@ fn is_digits_type(line: &[u8]) -> bool {
     types && line.windows(4).any(|part| part.eq_ignore_ascii_case(b"dtmf"))
 }
 
+/// The first letter tells most lines apart.
 fn starts_with(line: &[u8], start: &[u8]) -> bool {
-    line.get(..start.len()).is_some_and(|it| it.eq_ignore_ascii_case(start))
+    let same = |a: Option<&u8>, b: Option<&u8>| a.map(u8::to_ascii_lowercase) == b.copied();
+    same(line.first(), start.first())
+        && line.get(..start.len()).is_some_and(|it| it.eq_ignore_ascii_case(start))
 }
 
 #[cfg(test)]
