@@ -2,27 +2,28 @@
 //! whether a message may be trusted with a 200.
 
 use super::text::unquote;
-use super::wire::{decimal, is_token, split_commas, split_outside};
+use super::wire::{decimal, has_any, is_token, split_commas, split_outside};
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 pub type Params = Vec<(String, Option<Vec<u8>>)>;
 
 /// A `sip:`, `sips:` or `tel:` URI; of other schemes only the name is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Uri {
+pub struct Uri<'a> {
     /// Lower case.
-    pub scheme: String,
+    pub scheme: Cow<'a, str>,
     /// Still percent-encoded; empty when there is none.
-    pub user: Vec<u8>,
+    pub user: &'a [u8],
     /// Lower case; IPv6 without its brackets.
-    pub host: String,
+    pub host: Cow<'a, str>,
     pub port: Option<u16>,
     pub params: Params,
 }
 
-impl Uri {
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
-        if bytes.iter().any(|&b| b <= b' ' || b == 0x7f || b"<>\"".contains(&b)) {
+impl<'a> Uri<'a> {
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        if has_any(bytes, |byte| byte == 0x7f || is_odd(byte)) {
             return None;
         }
         let colon = bytes.iter().position(|&b| b == b':')?;
@@ -32,14 +33,13 @@ impl Uri {
         if !first.is_ascii_alphabetic() || !scheme.iter().all(known) || rest.is_empty() {
             return None;
         }
-        let scheme = String::from_utf8_lossy(scheme).to_ascii_lowercase();
-        let mut uri =
-            Self { scheme, user: vec![], host: String::new(), port: None, params: vec![] };
-        match uri.scheme.as_str() {
+        let scheme = lower(std::str::from_utf8(scheme).ok()?);
+        let mut uri = Self { scheme, user: b"", host: "".into(), port: None, params: vec![] };
+        match &*uri.scheme {
             "sip" | "sips" => uri.read_sip(rest)?,
             "tel" => {
                 let mut parts = rest.split(|&b| b == b';');
-                uri.user = parts.next()?.to_vec();
+                uri.user = parts.next()?;
                 uri.params = parts.map(param).collect::<Option<_>>()?;
             }
             _ => {}
@@ -47,12 +47,12 @@ impl Uri {
         Some(uri)
     }
 
-    fn read_sip(&mut self, rest: &[u8]) -> Option<()> {
+    fn read_sip(&mut self, rest: &'a [u8]) -> Option<()> {
         let (user, rest) = match rest.iter().position(|&b| b == b'@') {
             Some(at) => (&rest[..at], &rest[at + 1..]),
             None => (&b""[..], rest),
         };
-        self.user = user.split(|&b| b == b':').next()?.to_vec();
+        self.user = user.split(|&b| b == b':').next()?;
         let head = rest.split(|&b| b == b'?').next()?;
         let mut parts = head.split(|&b| b == b';');
         (self.host, self.port) = host_port(parts.next()?)?;
@@ -147,6 +147,7 @@ impl Via {
         let sent_by: Vec<u8> =
             parts.next()?.iter().copied().filter(|b| !matches!(b, b' ' | b'\t')).collect();
         let (host, port) = host_port(&sent_by)?;
+        let host = host.into_owned();
         let params = parts.map(param).collect::<Option<_>>()?;
         Some(Self { raw: raw.to_vec(), transport, host, port, params })
     }
@@ -201,13 +202,16 @@ fn param(part: &[u8]) -> Option<(String, Option<Vec<u8>>)> {
         Some(at) => (part[..at].trim_ascii_end(), Some(part[at + 1..].trim_ascii())),
         None => (part, None),
     };
-    let odd = |b: &u8| *b <= b' ' || b"<>\"".contains(b);
     let quoted = value.is_some_and(|v| v.len() > 1 && v.starts_with(b"\"") && v.ends_with(b"\""));
-    if name.iter().any(odd) || !quoted && value.is_some_and(|v| v.iter().any(odd)) {
+    if has_any(name, is_odd) || !quoted && value.is_some_and(|value| has_any(value, is_odd)) {
         return None;
     }
     let name = String::from_utf8_lossy(name).to_ascii_lowercase();
     Some((name, value.map(unquote)))
+}
+
+fn is_odd(byte: u8) -> bool {
+    byte <= b' ' || matches!(byte, b'<' | b'>' | b'"')
 }
 
 /// The display name, unquoted, and what follows it.
@@ -228,14 +232,14 @@ fn split_display(value: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     display.iter().all(fits).then(|| (display.to_vec(), &value[angle..]))
 }
 
-fn host_port(bytes: &[u8]) -> Option<(String, Option<u16>)> {
+fn host_port(bytes: &[u8]) -> Option<(Cow<'_, str>, Option<u16>)> {
     let (host, port) = if let Some(rest) = bytes.strip_prefix(b"[") {
         let end = rest.iter().position(|&b| b == b']')?;
         let host = std::str::from_utf8(&rest[..end]).ok()?;
         // One colon too many before the IPv4 part is of RFC 3261's own making (RFC 5118 §4.10).
         let meant = host.replacen(":::", "::", 1);
         meant.parse::<std::net::Ipv6Addr>().ok()?;
-        (meant, &rest[end + 1..])
+        (meant.to_ascii_lowercase().into(), &rest[end + 1..])
     } else {
         let end = bytes.iter().position(|&b| b == b':').unwrap_or(bytes.len());
         let host = std::str::from_utf8(&bytes[..end]).ok()?;
@@ -243,29 +247,38 @@ fn host_port(bytes: &[u8]) -> Option<(String, Option<u16>)> {
         if host.is_empty() || !host.bytes().all(fits) {
             return None;
         }
-        (host.to_owned(), &bytes[end..])
+        (lower(host), &bytes[end..])
     };
     let port = match port {
         [] => None,
         [b':', digits @ ..] => Some(decimal(digits, 65_535)? as u16),
         _ => return None,
     };
-    Some((host.to_ascii_lowercase(), port))
+    Some((host, port))
+}
+
+/// Most are written so.
+fn lower(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        text.to_ascii_lowercase().into()
+    } else {
+        text.into()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn uri(text: &str) -> Option<Uri> {
+    fn uri(text: &str) -> Option<Uri<'_>> {
         Uri::parse(text.as_bytes())
     }
 
     #[test]
     fn section_19_1_1_components() {
         let alice = uri("SIP:alice:secret@Atlanta.com:5070;transport=TCP;lr?subject=x").unwrap();
-        assert_eq!((alice.scheme.as_str(), alice.host.as_str()), ("sip", "atlanta.com"));
-        assert_eq!((alice.user.as_slice(), alice.port), (&b"alice"[..], Some(5070)));
+        assert_eq!((&*alice.scheme, &*alice.host), ("sip", "atlanta.com"));
+        assert_eq!((alice.user, alice.port), (&b"alice"[..], Some(5070)));
         assert_eq!(alice.param("transport"), Some(&b"TCP"[..]));
         assert!(alice.has_param("lr"));
         let semicolon = uri("sip:user;par=u%40example.net@example.com").unwrap();

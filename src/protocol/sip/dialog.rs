@@ -190,7 +190,7 @@ fn recorded(response: &Response) -> Vec<Vec<u8>> {
 
 fn contact_of(message: &Message) -> Option<Vec<u8>> {
     let contact = NameAddr::parse(message.list("contact").next()?)?;
-    Uri::parse(&contact.uri).map(|_| contact.uri)
+    Uri::parse(&contact.uri).is_some().then_some(contact.uri)
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ impl Request {
         }
         match Uri::parse(&self.uri).map(|uri| uri.scheme) {
             None => return fault(400, "bad Request-URI"),
-            Some(scheme) if matches!(scheme.as_str(), "sip" | "sips" | "tel") => {}
+            Some(scheme) if matches!(&*scheme, "sip" | "sips" | "tel") => {}
             Some(_) => return fault(416, "unknown URI scheme"),
         }
         if let Some(why) = self.number_fault(cseq) {

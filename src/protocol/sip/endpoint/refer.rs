@@ -239,7 +239,7 @@ fn referred(request: &Request, source: Peer) -> Result<Referred, u16> {
     let value = all.next().filter(|_| all.next().is_none()).ok_or(400_u16)?;
     let target = NameAddr::parse(value).ok_or(400_u16)?;
     let uri = Uri::parse(&target.uri).ok_or(400_u16)?;
-    if !matches!(uri.scheme.as_str(), "sip" | "sips" | "tel") {
+    if !matches!(&*uri.scheme, "sip" | "sips" | "tel") {
         return Err(416);
     }
     // Only a call is made for somebody else.

@@ -73,7 +73,7 @@ impl Bindings {
         for contact in contacts.into_iter().take(PLACES + 1) {
             let contact = NameAddr::parse(contact).ok_or(Unbound::Malformed)?;
             let uri = Uri::parse(&contact.uri).ok_or(Unbound::Malformed)?;
-            if !matches!(uri.scheme.as_str(), "sip" | "sips") || contact.uri.len() > 256 {
+            if !matches!(&*uri.scheme, "sip" | "sips") || contact.uri.len() > 256 {
                 return Err(Unbound::Malformed);
             }
             let asked = contact.param("expires").map(seconds).or(header).unwrap_or(MOST);
