@@ -50,9 +50,7 @@ impl Marks {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        let mut mark = hex::encode(hash.finalize());
-        mark.truncate(MARK);
-        mark
+        hex::encode(&hash.finalize()[..MARK / 2])
     }
 }
 

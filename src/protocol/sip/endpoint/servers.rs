@@ -195,13 +195,6 @@ impl Endpoint {
         sdp: Option<Vec<u8>>,
         now: Now,
     ) -> Option<Transmit> {
-        let Server { peer, leg, .. } = self.servers.get(key)?;
-        let dialog = leg.and_then(|leg| self.legs.dialog(leg));
-        let contact = match dialog {
-            Some(dialog) => dialog.contact(&self.account),
-            None if self.account.trusts(peer.addr.ip()) => draft::contact(&self.account),
-            None => draft::contact_by(&self.account, peer.transport),
-        };
         let server = self.servers.get_mut(key)?;
         let mut writer = server.seed.reply(status, &server.tag);
         if key.method.bytes() == INVITE && (101..300).contains(&status) {
@@ -210,6 +203,11 @@ impl Endpoint {
         if matches!(key.method.bytes(), b"INVITE" | b"UPDATE" | b"REFER")
             && (101..300).contains(&status)
         {
+            let contact = match server.leg.and_then(|leg| self.legs.dialog(leg)) {
+                Some(dialog) => dialog.contact(&self.account),
+                None if self.account.trusts(server.peer.addr.ip()) => draft::contact(&self.account),
+                None => draft::contact_by(&self.account, server.peer.transport),
+            };
             writer.header("Contact", contact).header("Allow", ALLOW);
             writer.header("Supported", SUPPORTED);
         }
