@@ -96,6 +96,7 @@ const WORLDLY: &[&str] = &[
     "hickory_resolver",
     "prometheus_client",
     "reqwest",
+    "object_store",
     "lettre",
 ];
 
@@ -121,6 +122,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["src/io/tls.rs"]),
     ("rustls_native_certs", &["src/io/tls.rs"]),
     ("reqwest", &["src/io/channels/http.rs"]),
+    ("object_store", &["src/io/copies/bucket/"]),
     ("lettre", &["src/io/channels/mail.rs"]),
     ("rusqlite", &["src/io/store/", "src/io/store.rs"]),
     ("getrandom", &["src/io/clock.rs"]),
@@ -543,6 +545,7 @@ fn planted_violations_are_caught() {
         ("src/protocol/sip/message.rs", "pub(crate) use rsip::{Uri, *};", "what it names"),
         (line, "fn f() { rusqlite::Connection::open_in_memory(); }", "door is src/io/store"),
         (line, "use hound::WavReader;", "the only door is src/io/wav_file.rs"),
+        (line, "use object_store::path::Path;", "the only door is src/io/copies/bucket/"),
         ("src/protocol/rtp/relay.rs", "use rtp_rs::RtpReader;", "src/protocol/rtp/packet.rs"),
         ("src/io/web/mod.rs", "fn f() { chrono::Utc::now(); }", "the only door is src/io/clock.rs"),
         ("src/io/store/mod.rs", "fn f() { getrandom::fill(&mut x); }", "src/io/clock.rs"),

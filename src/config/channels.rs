@@ -89,15 +89,7 @@ fn channel(
     let usual = if matches!(kind, Some(Kind::Sms | Kind::Modem)) { 60 } else { 10 };
     let repeat = s.or("repeat_minutes", usual, number(0..=720));
     let allow = s.or("allow", vec![], list(network));
-    let ca = s.optional("tls_ca", text).map(PathBuf::from);
-    if let (Some(path), Some(given)) = (&ca, s.get("tls_ca"))
-        && let Err(error) = std::fs::read(path)
-    {
-        let shown = path.display();
-        let zh = format!("{shown}：读不了（{error}）");
-        let en = format!("{shown}: cannot be read ({error})");
-        reader.fault(Some(given.place), given.field, say(zh, en));
-    }
+    let ca = readable(reader, &mut s, "tls_ca");
     let way = kind.and_then(|kind| ways::way(reader, &mut s, kind, roster));
     s.close();
     let repeat = (repeat > 0).then(|| Duration::from_secs(repeat * 60));
@@ -130,7 +122,7 @@ fn url(value: &DeValue<'_>) -> Result<String, Say> {
 }
 
 /// The same without a query, to which a provider's paths are added.
-fn base_url(value: &DeValue<'_>) -> Result<String, Say> {
+pub(super) fn base_url(value: &DeValue<'_>) -> Result<String, Say> {
     let text = url(value)?;
     match text.contains('?') {
         true => Err(say(
@@ -176,8 +168,22 @@ fn secrets(reader: &Reader, s: &mut Section<'_>, key: &'static str) -> Option<Ve
     None
 }
 
+/// A file that can be read now; its path in any case.
+pub(super) fn readable(reader: &Reader, s: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
+    let path = s.optional(key, text).map(PathBuf::from)?;
+    if let Err(error) = std::fs::read(&path)
+        && let Some(given) = s.get(key)
+    {
+        let shown = path.display();
+        let zh = format!("{shown}：读不了（{error}）");
+        let en = format!("{shown}: cannot be read ({error})");
+        reader.fault(Some(given.place), given.field, say(zh, en));
+    }
+    Some(path)
+}
+
 /// The first line of the file that `key` names.
-fn secret(reader: &Reader, s: &mut Section<'_>, key: &'static str) -> Option<Secret> {
+pub(super) fn secret(reader: &Reader, s: &mut Section<'_>, key: &'static str) -> Option<Secret> {
     let path = s.optional(key, text).map(PathBuf::from)?;
     let given = s.get(key)?;
     match secret::read(&path) {

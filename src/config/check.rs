@@ -5,7 +5,7 @@ use super::reader::{self, Reader, Section, address, boolean, ip, list, number, t
 use super::registrar::network;
 use super::{Config, Environment, Measured, Media, PbxAddress, Storage, Web};
 use super::{
-    answering, call_list, callers, channels, dial, heartbeat, keeping, lamp, leaders, line,
+    answering, call_list, callers, channels, copies, dial, heartbeat, keeping, lamp, leaders, line,
     prompts, registrar, roll_call, self_test, versions, witness,
 };
 use crate::duty::line_plan::{Phone, SrtpPlan};
@@ -237,16 +237,7 @@ fn meet(a: IpAddr, b: IpAddr) -> bool {
 fn storage(reader: &Reader, mut s: Section<'_>) -> Storage {
     let data = s.or("data", "data".into(), text);
     let recordings = s.or("recordings", "recordings".into(), text);
-    let copies = s.optional("copies", text);
-    if let Some(given) = s.get("copies")
-        && copies.as_ref().is_some_and(|copies| PathBuf::from(copies).starts_with(&recordings))
-    {
-        let fault = say(
-            "第二份录音不能放在 recordings 里；请放到另一块磁盘",
-            "the second copy cannot be inside recordings: give it another disk",
-        );
-        reader.fault(Some(given.place), given.field, fault);
-    }
+    let copies = copies::place(reader, &mut s, &recordings);
     let budget = s.or("entry_budget_ms", 150, number(10..=5000));
     let low_space = s.or("low_space_gib", 5, number(0..=1 << 20));
     let ballast = s.or("ballast_mib", 64, number(0..=4096));
@@ -254,7 +245,7 @@ fn storage(reader: &Reader, mut s: Section<'_>) -> Storage {
     Storage {
         data: PathBuf::from(data),
         recordings: PathBuf::from(recordings),
-        copies: copies.map(PathBuf::from),
+        copies,
         entry_budget: Duration::from_millis(budget),
         low_space: low_space * GIB,
         ballast: ballast << 20,

@@ -5,6 +5,7 @@ mod call_list;
 mod callers;
 pub mod channels;
 mod check;
+pub mod copies;
 mod dial;
 pub mod faults;
 mod heartbeat;
@@ -175,8 +176,8 @@ pub struct Storage {
     /// Database and tape.
     pub data: PathBuf,
     pub recordings: PathBuf,
-    /// Another disk, where every recording is a second time.
-    pub copies: Option<PathBuf>,
+    /// Where every recording is a second time.
+    pub copies: Option<copies::Copies>,
     /// How long a call may wait for its entry before it rings all the same.
     pub entry_budget: Duration,
     /// Free bytes below which the page warns.

@@ -47,7 +47,7 @@ impl Config {
         row("data", self.storage.data.display().to_string());
         row("recordings", recordings(self));
         if let Some(copies) = &self.storage.copies {
-            row("copies", copies.display().to_string());
+            row("copies", copies.to_string());
         }
         row("page", format!("http://{}", self.web.listen));
         if let Some(metrics) = &self.metrics {

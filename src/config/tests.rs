@@ -1,5 +1,6 @@
 //! Every fault is named at its line, all of them at once; what is right gets through whole.
 
+mod copies;
 mod leaders;
 mod line;
 mod ways;

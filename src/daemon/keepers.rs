@@ -1,6 +1,7 @@
 //! Who looks after recordings: the disk they are on, their second copies, their form, and the end of their time.
 
 use crate::config::Config;
+use crate::io::copies::place::Place;
 use crate::io::{copies, disk, flac, keeping, logbook, orphans};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +13,8 @@ pub fn keepers(
 ) -> Vec<JoinHandle<()>> {
     let logbook::Readers { store, board, .. } = readers.clone();
     let storage = &config.storage;
-    let (recordings, copies) = (storage.recordings.clone(), storage.copies.clone());
+    let recordings = storage.recordings.clone();
+    let copies = storage.copies.as_ref().map(Place::of);
     let plan = disk::DiskPlan {
         data: storage.data.clone(),
         recordings: recordings.clone(),

@@ -1,19 +1,19 @@
-//! Carries out what two people have agreed to destroy: the files go from both disks, their rows and hashes stay. Nothing
+//! Carries out what two people have agreed to destroy: the files go from both places, their rows and hashes stay. Nothing
 //! else in the daemon removes a recording. What cannot be removed, or not be seen to be removed, is not gone: it is told
 //! and tried again.
 
+mod files;
+
 use crate::duty::ids::CallId;
 use crate::io::clock;
-use crate::io::copies::file::{self, Fault, Sight};
+use crate::io::copies::file::Sight;
+use crate::io::copies::place::Place;
 use crate::io::copies::{Turns, patience};
-use crate::io::durable;
 use crate::io::status::{Alarm, Board};
-use crate::io::store::{Doomed, Fate, KeptFiles, Store, StoreError};
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
-use std::fs;
+use crate::io::store::{Doomed, Fate, Store, StoreError};
+use files::{Left, Places, is_there, lacks};
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub recordings: PathBuf,
-    pub copies: Option<PathBuf>,
+    pub copies: Option<Place>,
     /// With whoever compares the copies.
     pub turns: Turns,
 }
@@ -136,21 +136,21 @@ impl Keeper {
     /// Whether both disks are there, and are the ones that the copies were counted on.
     async fn look(&self) -> Result<Result<(), String>, StoreError> {
         let Some(copies) = self.plan.copies.clone() else {
-            return Ok(Err("storage.copies: 未设置，第二份仍在 · is not set, the second copies are still there".to_owned()));
+            return Ok(Err("storage.copies、[storage.s3] 都未设置，第二份仍在 · neither is set, the second copies are still there".to_owned()));
         };
         let newest = self.store.newest_copy().await?.map(|file| file.path);
         let recordings = self.plan.recordings.clone();
         let seen = self.at_the_disks(move |_| {
-            match file::look(&recordings, &copies, newest.as_deref()) {
+            match copies.look(&recordings, newest.as_deref()) {
                 Ok(Sight::Whole) => {}
                 Ok(Sight::Lacking) => {
-                    let why = format!("{}: 缺第二份 · a copy is missing", copies.display());
+                    let why = format!("{copies}: 缺第二份 · a copy is missing");
                     return Err(io::Error::other(why));
                 }
-                Err(Fault::Own(why) | Fault::Copy(why)) => return Err(io::Error::other(why)),
+                Err(fault) => return Err(io::Error::other(fault.why())),
             }
             match newest.map(|newest| recordings.join(newest)) {
-                Some(newest) if !is_there(&newest)? => Err(lacks(&newest)),
+                Some(newest) if !is_there(&newest)? => Err(lacks(newest.display())),
                 _ => Ok(()),
             }
         });
@@ -243,171 +243,14 @@ impl Keeper {
             let now = clock::now().wall;
             let since = status.alarms.get("keeping").map_or(now, |before| before.since);
             let zh = format!(
-                "已同意销毁的录音尚未清除，请检查录音磁盘与第二份磁盘（{why}）；清除前仍在盘上"
+                "已同意销毁的录音尚未清除，请检查录音磁盘与第二份所在（{why}）；清除前仍在"
             );
             let en = format!(
-                "Recordings that two people agreed to destroy are still there: look at both disks ({why})"
+                "Recordings that two people agreed to destroy are still there: look at the disk and at the second copies ({why})"
             );
             status.alarms.insert("keeping", Alarm { since, zh, en });
         });
     }
-}
-
-/// Where the files of one recording are, on both disks.
-struct Places {
-    own: Place,
-    copy: Place,
-}
-
-/// What there is of a recording whose removal had begun.
-enum Left {
-    /// On the recordings' own disk; what is gone of its copy is made anew.
-    Whole,
-    Part(Vec<PathBuf>),
-    None,
-}
-
-impl Places {
-    fn of(plan: &Plan, files: &KeptFiles) -> io::Result<Self> {
-        let copies = plan.copies.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        Ok(Self { own: Place::of(&plan.recordings, files)?, copy: Place::of(copies, files)? })
-    }
-
-    /// Each disk shows some of it.
-    fn are_seen(&self) -> io::Result<()> {
-        for place in [&self.own, &self.copy] {
-            let mut there = false;
-            for path in place.named() {
-                there |= is_there(&path)?;
-            }
-            if !there {
-                return Err(lacks(&place.named().next().unwrap_or_default()));
-            }
-        }
-        Ok(())
-    }
-
-    fn left(&self, call: CallId) -> io::Result<Left> {
-        self.folders_are_there()?;
-        let mut whole = true;
-        for path in self.own.named() {
-            whole &= is_there(&path)?;
-        }
-        if whole {
-            return Ok(Left::Whole);
-        }
-        let mut left = vec![];
-        for (folder, names) in self.own.0.iter().chain(&self.copy.0) {
-            left.extend(found(folder, call, names)?);
-        }
-        Ok(if left.is_empty() { Left::None } else { Left::Part(left) })
-    }
-
-    /// From the second disk first: what is held in between can be played still.
-    fn remove(&self, call: CallId, late: &AtomicBool) -> io::Result<()> {
-        self.folders_are_there()?;
-        for (folder, names) in self.copy.0.iter().chain(&self.own.0) {
-            remove_all(folder, call, names, late)?;
-        }
-        Ok(())
-    }
-
-    /// A disk that is away has them still. Both are looked at before either is touched.
-    fn folders_are_there(&self) -> io::Result<()> {
-        for folder in self.own.0.keys().chain(self.copy.0.keys()) {
-            fs::metadata(folder).map_err(|fault| at(folder, &fault))?;
-        }
-        Ok(())
-    }
-}
-
-/// Folders, and the names in each.
-struct Place(BTreeMap<PathBuf, BTreeSet<OsString>>);
-
-impl Place {
-    fn of(root: &Path, files: &KeptFiles) -> io::Result<Self> {
-        let mut place = BTreeMap::<_, BTreeSet<_>>::new();
-        for path in [&files.wav, &files.tape].into_iter().flatten() {
-            let (folder, name) = inside(root, path)?;
-            place.entry(folder).or_default().insert(name);
-        }
-        Ok(Self(place))
-    }
-
-    fn named(&self) -> impl Iterator<Item = PathBuf> {
-        self.0.iter().flat_map(|(folder, names)| names.iter().map(|name| folder.join(name)))
-    }
-}
-
-fn at(path: &Path, fault: &io::Error) -> io::Error {
-    io::Error::new(fault.kind(), format!("{}: {fault}", path.display()))
-}
-
-fn lacks(path: &Path) -> io::Error {
-    let why = "不在：磁盘未挂载，或已更换 · is missing: the disk is not mounted, or is another one";
-    io::Error::other(format!("{}: {why}", path.display()))
-}
-
-fn is_there(path: &Path) -> io::Result<bool> {
-    match fs::symlink_metadata(path) {
-        Ok(_) => Ok(true),
-        Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(fault) => Err(at(path, &fault)),
-    }
-}
-
-/// All that begins with the call's name, such as what was put aside as damaged or never finished.
-fn found(folder: &Path, call: CallId, named: &BTreeSet<OsString>) -> io::Result<Vec<PathBuf>> {
-    let call = call.to_string();
-    let mut found = vec![];
-    for file in fs::read_dir(folder)? {
-        let file = file?;
-        let name = file.file_name();
-        let bytes = name.as_encoded_bytes();
-        let bytes = bytes.strip_prefix(b".").unwrap_or(bytes);
-        if !bytes.starts_with(call.as_bytes()) && !named.contains(&name) {
-            continue;
-        }
-        let path = file.path();
-        if !file.file_type()?.is_file() {
-            return Err(io::Error::other(format!("{}: 不是普通文件 · is no file", path.display())));
-        }
-        found.push(path);
-    }
-    Ok(found)
-}
-
-fn remove_all(
-    folder: &Path,
-    call: CallId,
-    named: &BTreeSet<OsString>,
-    late: &AtomicBool,
-) -> io::Result<()> {
-    for path in found(folder, call, named)? {
-        if late.load(Ordering::SeqCst) {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        durable::remove(&path)?;
-    }
-    durable::sync_folder(folder)
-}
-
-/// The folder and the name in it. Neither a row nor a link leads out of the root.
-fn inside(root: &Path, path: &Path) -> io::Result<(PathBuf, OsString)> {
-    let outside = || io::Error::other(format!("{}: 不在其中 · is not inside", path.display()));
-    let mut folder = root.to_owned();
-    let mut parts = path.components().peekable();
-    while let Some(part) = parts.next() {
-        let Component::Normal(name) = part else { break };
-        if parts.peek().is_none() {
-            return Ok((folder, name.to_owned()));
-        }
-        folder.push(name);
-        if folder.symlink_metadata().is_ok_and(|it| it.is_symlink()) {
-            break;
-        }
-    }
-    Err(outside())
 }
 
 #[cfg(test)]

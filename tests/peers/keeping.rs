@@ -25,7 +25,8 @@ fn is_kept(path: &Path) -> bool {
     path.extension().is_some_and(|last| last == "wav" || last == "tape" || last == "flac")
 }
 
-fn talks(room: &Room, far_end: &FarEnd, daemon: &Daemon, number: &str) {
+/// A call of a second, from its ring to its end.
+pub fn talks(room: &Room, far_end: &FarEnd, daemon: &Daemon, number: &str) {
     let mut caller = TrunkCaller::new(&room.ports, number);
     assert_eq!(caller.call("1001"), 200);
     far_end.invited();

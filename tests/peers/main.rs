@@ -40,6 +40,7 @@ mod limits;
 mod log_lost;
 mod metrics;
 mod notices;
+mod object_store;
 mod officer;
 mod outgoing;
 mod overhear;
@@ -63,6 +64,8 @@ mod sipp;
 mod slips;
 mod sound;
 mod speech;
+#[path = "../../src/io/copies/bucket/tests/server.rs"]
+mod store_of_objects;
 mod streams;
 mod supervision;
 mod survival;

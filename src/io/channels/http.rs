@@ -1,4 +1,4 @@
-//! HTTP to providers: the only door to reqwest. No redirect is followed, no proxy is asked, little is
+//! HTTP to providers and to a store of copies: the only door to reqwest. No redirect is followed, no proxy is asked, little is
 //! read, and everything has a limit.
 
 use super::guard::{Guard, Stopped};
@@ -6,6 +6,7 @@ use crate::duty::notices::Verdict;
 use crate::io::clock;
 use crate::io::tls;
 use chrono::DateTime;
+pub use reqwest::Body;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response, Url};
@@ -88,12 +89,7 @@ impl Http {
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
-        // A resolver is not asked about an address.
-        let host = url.host_str().unwrap_or_default();
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host.parse::<IpAddr>().is_ok_and(|ip| !self.guard.permits(ip)) {
-            return Err(Fault::Refused("address not allowed"));
-        }
+        self.permits(&url)?;
         let method = if request.body.is_some() { Method::POST } else { Method::GET };
         let mut call = self.client.request(method, url);
         for (name, value) in request.headers {
@@ -112,6 +108,31 @@ impl Http {
             Err(_) => return Err(Fault::NoAnswer("timeout")),
         };
         Ok(reading.within(until).await)
+    }
+
+    /// The answer to a request of any kind, as soon as its head is there; how long that may take is up to whoever asks.
+    ///
+    /// # Errors
+    /// Where there is no status line.
+    pub async fn exchange(
+        &self,
+        request: http::Request<Body>,
+    ) -> Result<http::Response<Body>, Fault> {
+        let request =
+            reqwest::Request::try_from(request).map_err(|_| Fault::Refused("no request"))?;
+        self.permits(request.url())?;
+        let answer = self.client.execute(request).await.map_err(|error| classify(&error))?;
+        Ok(answer.into())
+    }
+
+    /// A resolver is not asked about an address.
+    fn permits(&self, url: &Url) -> Result<(), Fault> {
+        let host = url.host_str().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        match host.parse::<IpAddr>().is_ok_and(|ip| !self.guard.permits(ip)) {
+            true => Err(Fault::Refused("address not allowed")),
+            false => Ok(()),
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 
 mod dingtalk;
 mod feishu;
-mod guard;
-mod http;
+pub(in crate::io) mod guard;
+pub(in crate::io) mod http;
 mod mail;
 mod modem;
 mod push;

@@ -19,6 +19,14 @@ pub enum Fault {
     Copy(String),
 }
 
+impl Fault {
+    pub fn why(self) -> String {
+        match self {
+            Self::Own(why) | Self::Copy(why) => why,
+        }
+    }
+}
+
 /// Copies `path` of `own` to the same place of `other`, unless the same content is there already. What is there and is
 /// another content is put aside under a name of its own. Nothing is touched where both places are one, whatever their
 /// names.
@@ -112,8 +120,8 @@ pub enum Sight {
 /// is written there would be on one disk twice.
 pub fn look(own: &Path, other: &Path, newest: Option<&Path>) -> Result<Sight, Fault> {
     let at = |path: &Path, fault: io::Error| format!("{}: {fault}", path.display());
-    fs::metadata(own).map_err(|fault| Fault::Own(at(own, fault)))?;
-    fs::metadata(other).map_err(|fault| Fault::Copy(at(other, fault)))?;
+    is_there(own).map_err(Fault::Own)?;
+    is_there(other).map_err(Fault::Copy)?;
     apart(own, other, Path::new("")).map_err(Fault::Copy)?;
     let Some(newest) = newest else { return Ok(Sight::Whole) };
     let missing = |path: &Path| match fs::metadata(path) {
@@ -129,6 +137,12 @@ pub fn look(own: &Path, other: &Path, newest: Option<&Path>) -> Result<Sight, Fa
         return Err(Fault::Copy(format!("{}: empty, is it mounted?", other.display())));
     }
     Ok(Sight::Lacking)
+}
+
+/// # Errors
+/// What keeps the folder from being looked at.
+pub fn is_there(folder: &Path) -> Result<(), String> {
+    fs::metadata(folder).map(drop).map_err(|fault| format!("{}: {fault}", folder.display()))
 }
 
 fn write<R: Read>(

@@ -1,8 +1,10 @@
-//! The second copy of every recording, on another disk: made soon after it is sealed, counted when it is read back, and
+//! The second copy of every recording, on another disk or in a store of objects: made soon after it is sealed, counted when it is read back, and
 //! compared with the log once a day, as is the first. Nothing here ever removes a recording: `keeping` does.
 
+pub mod bucket;
 pub mod file;
 pub mod patience;
+pub mod place;
 
 use crate::duty::ids::CallId;
 use crate::io::clock;
@@ -10,9 +12,10 @@ use crate::io::status::{Alarm, Board, CopyState};
 use crate::io::store::{CheckRow, FileKind, SealedFile, Store, StoreError};
 use chrono::{DateTime, TimeDelta, Utc};
 use file::{Fault, Sight};
+use place::Place;
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -37,8 +40,7 @@ const KNOWN_FOR: TimeDelta = TimeDelta::minutes(50);
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub recordings: PathBuf,
-    /// Not made where it is missing, so that a lost mount is seen.
-    pub copies: PathBuf,
+    pub copies: Place,
     /// Whoever removes a recording and whoever compares it take turns.
     pub turns: Turns,
 }
@@ -93,16 +95,6 @@ async fn keep_checking(copier: Copier) {
     }
 }
 
-/// Copies one sealed file and reads it back.
-///
-/// # Errors
-/// What is wrong, and where.
-pub fn copy_file(own: &Path, other: &Path, path: &Path, sha256: &str) -> Result<(), String> {
-    file::copy(own, other, path, sha256).map_err(|fault| match fault {
-        Fault::Own(why) | Fault::Copy(why) => why,
-    })
-}
-
 #[derive(Clone)]
 struct Copier {
     plan: Arc<Plan>,
@@ -120,6 +112,8 @@ struct Known {
     bad: BTreeMap<(CallId, FileKind), (DateTime<Utc>, String)>,
     /// The newest counted copy, where it is gone: a check was asked for.
     lacking: Option<PathBuf>,
+    /// When all was seen to be there.
+    whole: Option<tokio::time::Instant>,
     /// Threads whose disk does not answer.
     hanging: usize,
 }
@@ -146,9 +140,9 @@ impl Copier {
             Ok(last) => last.iter().for_each(|row| self.compared(row)),
             Err(error) => warn!(%error, "the last comparison cannot be read"),
         }
-        let one = self.at_the_disk(|plan| file::on_one_disk(&plan.recordings, &plan.copies)).await;
+        let one = self.at_the_disk(|plan| plan.copies.is_on_the_disk_of(&plan.recordings)).await;
         if one.unwrap_or(false) {
-            let copies = self.plan.copies.display();
+            let copies = &self.plan.copies;
             warn!(%copies, "the second copies are on the disk of the first: both are lost with it");
         }
     }
@@ -193,7 +187,9 @@ impl Copier {
         self.show(bad);
         self.tell_bad();
         match &lacking {
-            Some(path) => self.fails(&format!("{}: 不见了 · is gone", path.display())),
+            Some(path) => {
+                self.fails(&format!("{}: 不见了 · is gone", self.plan.copies.at(path)));
+            }
             None => self.works(),
         }
         Ok(if bad == 0 && lacking.is_none() { Turn::Well } else { Turn::Faulty })
@@ -201,10 +197,13 @@ impl Copier {
 
     /// The newest copy that was counted, where it is not there. A check is asked for then, once.
     async fn look(&self) -> Result<Result<Option<PathBuf>, Fault>, StoreError> {
+        let every = self.plan.copies.look_every();
+        if self.known().whole.is_some_and(|seen| seen.elapsed() < every) {
+            return Ok(Ok(None));
+        }
         let newest = self.store.newest_copy().await?.map(|file| file.path);
         let path = newest.clone();
-        let looking =
-            move |plan: &Plan| file::look(&plan.recordings, &plan.copies, path.as_deref());
+        let looking = move |plan: &Plan| plan.copies.look(&plan.recordings, path.as_deref());
         let seen = self.at_the_disk(looking).await;
         let lacking = match seen.unwrap_or_else(|error| Err(Fault::Copy(error.to_string()))) {
             Ok(Sight::Whole) => Ok(None),
@@ -212,7 +211,11 @@ impl Copier {
             Err(fault) => Err(fault),
         };
         let now = lacking.as_ref().ok().cloned().flatten();
-        let before = std::mem::replace(&mut self.known().lacking, now.clone());
+        let before = {
+            let mut known = self.known();
+            known.whole = matches!(lacking, Ok(None)).then(tokio::time::Instant::now);
+            std::mem::replace(&mut known.lacking, now.clone())
+        };
         if now.is_some() && now != before {
             self.check_now.notify_one();
         }
@@ -222,7 +225,7 @@ impl Copier {
     async fn copy(&self, sealed: &SealedFile) -> Result<(), Fault> {
         let sealed = sealed.clone();
         let copying = self.at_the_disk(move |plan| {
-            file::copy(&plan.recordings, &plan.copies, &sealed.path, &sealed.sha256)
+            plan.copies.copy(&plan.recordings, &sealed.path, &sealed.sha256)
         });
         copying.await.unwrap_or_else(|error| Err(Fault::Copy(error.to_string())))
     }
@@ -236,7 +239,7 @@ impl Copier {
         let hangs = || {
             hung = true;
             self.known().hanging += 1;
-            self.fails(&format!("{}: 无应答 · no answer", self.plan.copies.display()));
+            self.fails(&format!("{}: 无应答 · no answer", self.plan.copies));
         };
         let done = patience::wait(self.patience, move || work(&plan), hangs).await;
         if hung {
@@ -256,7 +259,13 @@ impl Copier {
             after = Some(last);
             for sealed in files {
                 let begin = tokio::time::Instant::now();
-                let Some(seen) = self.look_at_both(sealed).await? else { continue };
+                let seen = loop {
+                    match self.look_at_both(sealed.clone()).await? {
+                        Some(seen) if seen.away => tokio::time::sleep(AGAIN).await,
+                        seen => break seen,
+                    }
+                };
+                let Some(seen) = seen else { continue };
                 row.own += seen.own;
                 row.copies += seen.copies;
                 for mended in seen.mended {
@@ -367,15 +376,13 @@ impl Copier {
     }
 
     fn fails(&self, why: &str) {
+        self.known().whole = None;
         warn!(%why, "no second copy is made");
+        let (zh, en) = self.plan.copies.remedy();
         let alarm = Alarm {
             since: clock::now().wall,
-            zh: format!(
-                "第二份录音没有存上，本机的一份仍在；请检查第二份的磁盘或网络挂载（{why}）"
-            ),
-            en: format!(
-                "No second copy of recordings is made, the first is kept: look at the other disk or mount ({why})"
-            ),
+            zh: format!("第二份录音没有存上，本机的一份仍在；{zh}（{why}）"),
+            en: format!("No second copy of recordings is made, the first is kept: {en} ({why})"),
         };
         self.board.update(|status| {
             let since = status.alarms.get("copies").map_or(alarm.since, |before| before.since);
@@ -391,22 +398,18 @@ struct Compared {
     copies: u64,
     faults: Vec<String>,
     mended: Vec<String>,
+    /// A store cannot be asked now: nothing is known of its copy.
+    away: bool,
 }
 
 fn compare(plan: &Plan, sealed: &SealedFile) -> Compared {
     let (recordings, copies, path) = (&plan.recordings, &plan.copies, &sealed.path);
-    let look = |folder: &Path| -> Option<String> {
-        let path = match file::below(folder, path) {
-            Ok(path) => path,
-            Err(why) => return Some(why),
-        };
-        match file::digest(&path) {
-            Ok(digest) if digest == sealed.sha256 => None,
-            Ok(_) => Some(format!("{}: another content", path.display())),
-            Err(fault) => Some(format!("{}: {fault}", path.display())),
-        }
+    let look = |place: &Place| match place.digest(path) {
+        Ok(digest) if digest == sealed.sha256 => None,
+        Ok(_) => Some(format!("{}: another content", place.at(path))),
+        Err(why) => Some(why),
     };
-    let own = look(recordings);
+    let own = look(&Place::Folder(recordings.clone()));
     let own_is_good = own.is_none();
     let mut seen = Compared { own: 1, faults: own.into_iter().collect(), ..Compared::default() };
     if !sealed.copied {
@@ -415,16 +418,17 @@ fn compare(plan: &Plan, sealed: &SealedFile) -> Compared {
         }
         return seen;
     }
-    if let Err(why) = file::apart(recordings, copies, path) {
+    if let Err(why) = copies.apart(recordings, path) {
         seen.faults.push(why);
         return seen;
     }
     seen.copies = 1;
     if let Some(why) = look(copies) {
         // Not where the disk has gone meanwhile.
-        let mended = own_is_good
-            && file::look(recordings, copies, Some(path)).is_ok()
-            && file::copy(recordings, copies, path, &sealed.sha256).is_ok();
+        let reached = copies.look(recordings, Some(path)).is_ok();
+        seen.away = copies.is_far() && !reached;
+        let mended =
+            own_is_good && reached && copies.copy(recordings, path, &sealed.sha256).is_ok();
         if mended { &mut seen.mended } else { &mut seen.faults }.push(why);
     }
     seen

@@ -1,11 +1,13 @@
 //! A second disk that is gone, refuses, forgets and spoils; the first copy stays what it was.
 
+use super::bucket::Bucket;
 use super::*;
 use crate::duty::journal::{Arrival, Fact, Noted};
 use crate::duty::keeping::Rules;
 use crate::io::durable::{self, Asked};
 use crate::io::store::{Agreed, FileKind, PersonId, Sealed, Who};
 use std::fs;
+use std::path::Path;
 
 struct Site {
     folder: tempfile::TempDir,
@@ -19,11 +21,11 @@ impl Site {
         let store = Store::open(&folder.path().join("a.db"), clock::random()).unwrap();
         let plan = Plan {
             recordings: folder.path().join("recordings"),
-            copies: folder.path().join("copies"),
+            copies: Place::Folder(folder.path().join("copies")),
             turns: Turns::default(),
         };
         fs::create_dir_all(plan.recordings.join("2026/11/26")).unwrap();
-        fs::create_dir(&plan.copies).unwrap();
+        fs::create_dir(folder.path().join("copies")).unwrap();
         let copier = Copier::new(plan, store, Board::new());
         let mut site = Self { folder, copier, calls: vec![] };
         for n in 0..calls {
@@ -64,8 +66,12 @@ impl Site {
         self.copier.board.status().alarms.get(key).map(|alarm| alarm.zh.clone())
     }
 
+    fn copies(&self) -> PathBuf {
+        self.folder.path().join("copies")
+    }
+
     fn copy(&self, n: usize) -> PathBuf {
-        self.copier.plan.copies.join(&self.calls[n].1)
+        self.copies().join(&self.calls[n].1)
     }
 
     fn own(&self, n: usize) -> PathBuf {
@@ -81,7 +87,7 @@ async fn rec_d15_every_recording_and_tape_is_on_both_disks() {
     assert_eq!((site.left().await, site.alarm("copies")), (0, None));
     for n in 0..3 {
         for path in [site.calls[n].1.clone(), site.calls[n].1.with_extension("tape")] {
-            let both = [&site.copier.plan.recordings, &site.copier.plan.copies];
+            let both = [&site.copier.plan.recordings, &site.copies()];
             let [own, copy] = both.map(|folder| fs::read(folder.join(&path)).unwrap());
             assert_eq!(own, copy);
         }
@@ -96,13 +102,13 @@ async fn rec_d15_every_recording_and_tape_is_on_both_disks() {
 async fn rec_d9_a_disk_that_is_gone_is_told_and_made_up_for_and_the_first_copy_stays() {
     let site = Site::with(2).await;
     let away = site.folder.path().join("away");
-    fs::rename(&site.copier.plan.copies, &away).unwrap();
+    fs::rename(site.copies(), &away).unwrap();
     assert!(!site.turn().await);
     assert!(site.alarm("copies").unwrap().contains("本机的一份仍在"));
-    assert!(!site.copier.plan.copies.exists(), "a lost mount is not made up");
+    assert!(!site.copies().exists(), "a lost mount is not made up");
     assert_eq!(site.left().await, 4);
     assert!(site.own(0).is_file() && site.own(1).is_file());
-    fs::rename(&away, &site.copier.plan.copies).unwrap();
+    fs::rename(&away, site.copies()).unwrap();
     assert!(site.turn().await);
     assert_eq!((site.left().await, site.alarm("copies")), (0, None));
 }
@@ -203,20 +209,20 @@ async fn rec_d15_both_copies_are_compared_with_the_log_and_what_is_spoiled_is_na
 #[tokio::test]
 async fn rec_d15_a_recording_is_never_its_own_second_copy() {
     let site = Site::with(1).await;
-    let plan = &site.copier.plan;
+    let (plan, copies) = (&site.copier.plan, &site.copies());
     let (call, path) = &site.calls[0];
-    fs::remove_dir(&plan.copies).unwrap();
-    std::os::unix::fs::symlink(&plan.recordings, &plan.copies).unwrap();
+    fs::remove_dir(copies).unwrap();
+    std::os::unix::fs::symlink(&plan.recordings, copies).unwrap();
     assert_eq!(site.copier.turn(DateTime::UNIX_EPOCH).await, Ok(Turn::Stopped));
     assert!(site.alarm("copies").unwrap().contains("own folder"));
     assert_eq!(site.left().await, 2);
     let again = plan.recordings.join("../recordings");
     let done = file::copy(&plan.recordings, &again, path, "another");
     assert!(matches!(done, Err(Fault::Copy(why)) if why.contains("own folder")));
-    fs::remove_file(&plan.copies).unwrap();
-    fs::create_dir(&plan.copies).unwrap();
-    std::os::unix::fs::symlink(plan.recordings.join("2026"), plan.copies.join("2026")).unwrap();
-    let done = file::copy(&plan.recordings, &plan.copies, path, "another");
+    fs::remove_file(copies).unwrap();
+    fs::create_dir(copies).unwrap();
+    std::os::unix::fs::symlink(plan.recordings.join("2026"), copies.join("2026")).unwrap();
+    let done = file::copy(&plan.recordings, copies, path, "another");
     assert!(matches!(done, Err(Fault::Copy(why)) if why.contains("recording itself")));
     site.copier.store.copied(*call, FileKind::Wav, clock::now()).await.unwrap();
     let row = site.copier.check().await.unwrap();
@@ -335,7 +341,7 @@ fn rec_d9_a_mount_that_hangs_for_good_keeps_nobody_from_leaving() {
 async fn rec_d9_a_mount_that_is_empty_is_told_at_once_and_nothing_is_written_there() {
     let mut site = Site::with(2).await;
     assert!(site.turn().await);
-    let copies = site.copier.plan.copies.clone();
+    let copies = site.copies();
     let away = site.folder.path().join("away");
     fs::rename(copies.join("2026"), &away).unwrap();
     site.seal(2).await;
@@ -353,7 +359,7 @@ async fn rec_d9_a_counted_copy_that_is_gone_is_told_and_everything_is_compared_a
     let site = Site::with(3).await;
     assert!(site.turn().await);
     let newest = &site.calls.iter().max().unwrap().1;
-    let newest = site.copier.plan.copies.join(newest);
+    let newest = site.copies().join(newest);
     fs::remove_file(&newest).unwrap();
     fs::remove_file(newest.with_extension("tape")).unwrap();
     let wanted = || tokio::time::timeout(Duration::ZERO, site.copier.check_now.notified());
@@ -425,7 +431,7 @@ async fn rec_d15_what_becomes_flac_while_everything_is_compared_is_compared_as_t
     let page = site.copier.store.sealed_files(None, PAGE).await.unwrap();
     let (call, wav) = &site.calls[0];
     let flac = wav.with_extension("flac");
-    let both = [&site.copier.plan.recordings, &site.copier.plan.copies];
+    let both = [&site.copier.plan.recordings, &site.copies()];
     for folder in both {
         fs::write(folder.join(&flac), "flac").unwrap();
         fs::remove_file(folder.join(wav)).unwrap();
@@ -441,6 +447,51 @@ async fn rec_d15_what_becomes_flac_while_everything_is_compared_is_compared_as_t
     assert_eq!(look().await, (1, 0, 0));
     fs::write(both[0].join(&flac), "spoiled").unwrap();
     assert_eq!(look().await, (1, 1, 0));
+}
+
+/// The same machine, whose second place is a bucket.
+#[tokio::test]
+async fn rec_d9_a_store_that_hangs_or_is_away_is_told_and_has_everything_when_it_is_back() {
+    use super::bucket::tests::plan as plan_of;
+    use super::bucket::tests::server::{Server, Trouble};
+    let mut site = Site::with(2).await;
+    let mut server = Server::start(&site.folder.path().join("store"), 0);
+    let plan = Plan {
+        recordings: site.copier.plan.recordings.clone(),
+        copies: Place::Bucket(Bucket::new(plan_of(&server))),
+        turns: Turns::default(),
+    };
+    site.copier = Copier::new(plan, site.copier.store.clone(), Board::new());
+    site.copier.patience = Duration::from_millis(200);
+    server.has(Trouble::Hangs(axum::http::Method::PUT));
+    let copier = site.copier.clone();
+    let turn = tokio::spawn(async move { copier.turn(DateTime::UNIX_EPOCH).await });
+    let mut changes = site.copier.board.changes();
+    changes.wait_for(|status| status.alarms.contains_key("copies")).await.unwrap();
+    assert!(site.alarm("copies").unwrap().contains("无应答"));
+    assert!(!turn.is_finished(), "nothing is tried beside it");
+    server.stop();
+    assert_eq!(turn.await.unwrap(), Ok(Turn::Stopped));
+    let told = site.alarm("copies").unwrap();
+    assert!(told.contains("请检查对象存储") && told.contains("连接中断"), "{told}");
+    assert_eq!(site.left().await, 4);
+    server.has(None);
+    server.again();
+    assert!(site.turn().await);
+    assert_eq!((site.left().await, site.alarm("copies")), (0, None));
+
+    let spoiled = server.file("room-1").join(&site.calls[0].1);
+    fs::write(&spoiled, "spoiled").unwrap();
+    let gone = server.file("room-1").join(&site.calls[1].1);
+    fs::remove_file(&gone).unwrap();
+    let row = site.copier.check().await.unwrap();
+    assert_eq!((row.own, row.copies, row.faults), (4, 4, 0), "{}", row.named);
+    assert_eq!(fs::read(&spoiled).unwrap(), fs::read(site.own(0)).unwrap(), "it is mended");
+    assert_eq!(fs::read(&gone).unwrap(), fs::read(site.own(1)).unwrap());
+    server.stop();
+    let checking = tokio::time::timeout(Duration::from_millis(500), site.copier.check());
+    assert!(checking.await.is_err(), "it waits: nobody can say");
+    assert_eq!(site.alarm("copies_differ"), None);
 }
 
 #[test]

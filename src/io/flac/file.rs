@@ -3,6 +3,7 @@
 use super::codec;
 use super::sound::{Sound, flac_of};
 use crate::io::copies::file::{below, digest, forget};
+use crate::io::copies::place::Place;
 use crate::io::durable::{self, Durable};
 use crate::io::store::{AsFlac, ToFlac};
 use crate::io::tape::files::{self, Hashing};
@@ -101,24 +102,15 @@ pub fn gives(flac: &Path, sha256: &str, goes_on: &dyn Fn() -> bool) -> Result<()
     }
 }
 
-/// Removes the WAV from this disk, where the FLAC on it is the one that the log says; what is not there is gone already.
+/// Removes the WAV from this place, where the FLAC in it is the one that the log says; what is not there is gone already.
 ///
 /// # Errors
 /// Why it stays.
-pub fn remove_wav(root: &Path, wav: &Path, flac: &AsFlac) -> Result<(), Fault> {
-    let path = below(root, wav).map_err(Fault::Other)?;
-    let other = below(root, &flac.path).map_err(Fault::Other)?;
-    let disk = |fault: io::Error| Fault::Disk(format!("{}: {fault}", path.display()));
-    let unread = |fault: io::Error| Fault::Unread(format!("{}: {fault}", other.display()));
-    if path == other || digest(&other).map_err(unread)? != flac.sha256 {
-        return Err(Fault::Other(format!("{}: is not what the log says", other.display())));
+pub fn remove_wav(place: &Place, wav: &Path, flac: &AsFlac) -> Result<(), Fault> {
+    if wav == flac.path || place.digest(&flac.path).map_err(Fault::Unread)? != flac.sha256 {
+        return Err(Fault::Other(format!("{}: is not what the log says", place.at(&flac.path))));
     }
-    match durable::remove(&path) {
-        Ok(()) => {}
-        Err(fault) if fault.kind() == io::ErrorKind::NotFound => {}
-        Err(fault) => return Err(disk(fault)),
-    }
-    durable::sync_folder(path.parent().unwrap_or(root)).map_err(disk)
+    place.remove(wav).map_err(Fault::Disk)
 }
 
 /// Hashes what is read.

@@ -21,8 +21,9 @@ pub mod file;
 pub mod sound;
 
 use crate::duty::ids::CallId;
-use crate::io::copies::file::{Fault as Lost, Sight, below, look};
-use crate::io::copies::{Turns, copy_file, patience};
+use crate::io::copies::file::{Sight, below};
+use crate::io::copies::place::Place;
+use crate::io::copies::{Turns, patience};
 use crate::io::status::{Alarm, Board};
 use crate::io::store::{FlacRow, Store, StoreError, ToFlac};
 use crate::io::{clock, priority};
@@ -50,7 +51,7 @@ const PAGE: u32 = 200;
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub recordings: PathBuf,
-    pub copies: Option<PathBuf>,
+    pub copies: Option<Place>,
     /// With whoever compares or removes recordings.
     pub turns: Turns,
     /// Of recordings that were sealed so long ago.
@@ -62,12 +63,12 @@ impl Plan {
     /// is no second copy.
     fn is_whole(&self, newest: Option<&Path>) -> Result<(), Fault> {
         let Some(copies) = &self.copies else { return Ok(()) };
-        match look(&self.recordings, copies, newest) {
+        match copies.look(&self.recordings, newest) {
             Ok(Sight::Whole) => Ok(()),
             Ok(Sight::Lacking) => {
-                Err(Fault::Disk(format!("{}: 缺第二份 · a copy is missing", copies.display())))
+                Err(Fault::Disk(format!("{copies}: 缺第二份 · a copy is missing")))
             }
-            Err(Lost::Own(why) | Lost::Copy(why)) => Err(Fault::Disk(why)),
+            Err(lost) => Err(Fault::Disk(lost.why())),
         }
     }
 }
@@ -180,8 +181,9 @@ impl Keeper {
             if let Some(copies) = &plan.copies {
                 // That took a while.
                 plan.is_whole(newest.as_deref())?;
-                copy_file(&plan.recordings, copies, &made.path, &made.sha256)
-                    .map_err(Fault::Disk)?;
+                copies
+                    .copy(&plan.recordings, &made.path, &made.sha256)
+                    .map_err(|lost| Fault::Disk(lost.why()))?;
             }
             Ok(made)
         });
@@ -244,8 +246,9 @@ impl Keeper {
             return Ok(Ok(()));
         }
         let removed = self.at_the_disks(move |plan, _| {
-            let mut both = plan.copies.iter().chain([&plan.recordings]);
-            both.try_for_each(|root| file::remove_wav(root, &row.wav, &row.flac))
+            let own = Place::Folder(plan.recordings.clone());
+            let mut both = plan.copies.iter().chain([&own]);
+            both.try_for_each(|place| file::remove_wav(place, &row.wav, &row.flac))
         });
         let removed = removed.await;
         if removed.is_ok() {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::duty::keeping::Rules;
-use crate::io::copies::file::copy_read;
+use crate::io::copies::file::{copy, copy_read};
 use crate::io::durable::tests as simulated;
 use crate::io::durable::{self, Durable};
 use crate::io::orphans::{self, Orphans};
@@ -52,7 +52,7 @@ impl House {
         let at_root = |name: &str| folder.path().join(name);
         let plan = Plan {
             recordings: at_root("own"),
-            copies: Some(at_root("copies")),
+            copies: Some(Place::Folder(at_root("copies"))),
             turns: Turns::default(),
             after: TimeDelta::zero(),
         };
@@ -94,7 +94,10 @@ impl House {
     }
 
     fn folders(&self) -> [&Path; 2] {
-        [&self.plan.recordings, self.plan.copies.as_deref().unwrap()]
+        match &self.plan.copies {
+            Some(Place::Folder(copies)) => [&self.plan.recordings, copies],
+            other => panic!("no folder: {other:?}"),
+        }
     }
 
     /// Both disks' files of a call, by what comes behind its name.
@@ -124,7 +127,7 @@ impl House {
         let sealed = ToFlac { call: call(n), wav: wav(n), sha256: sha256.clone() };
         let [own, other] = self.folders();
         let flac = file::make(own, &sealed, &|| true).unwrap();
-        copy_file(own, other, &flac.path, &flac.sha256).unwrap();
+        copy(own, other, &flac.path, &flac.sha256).unwrap();
         assert!(self.store.is_flac(call(n), flac.clone(), clock::now()).await.unwrap());
         FlacRow { call: call(n), wav: wav(n), sha256, flac }
     }
@@ -374,14 +377,14 @@ fn steps(roots: &[PathBuf], sealed: &ToFlac, noted: &mut Option<AsFlac>) -> Resu
         Some(made) => made.clone(),
         None => {
             let made = file::make(&roots[0], sealed, &|| true)?;
-            let copied = copy_file(&roots[0], &roots[1], &made.path, &made.sha256);
-            copied.map_err(Fault::Disk)?;
+            let copied = copy(&roots[0], &roots[1], &made.path, &made.sha256);
+            copied.map_err(|lost| Fault::Disk(lost.why()))?;
             noted.insert(made).clone()
         }
     };
     for root in roots.iter().rev() {
         file::gives(&roots[0].join(&made.path), &sealed.sha256, &|| true)?;
-        file::remove_wav(root, &sealed.wav, &made)?;
+        file::remove_wav(&Place::Folder(root.clone()), &sealed.wav, &made)?;
     }
     Ok(())
 }
@@ -412,7 +415,8 @@ async fn a_flac_that_is_another_one_is_named_kept_and_costs_no_wav() {
     bytes[9_000] ^= 16;
     fs::write(&flac, &bytes).unwrap();
     assert!(file::gives(&flac, &row.sha256, &|| true).is_err());
-    assert!(file::remove_wav(&house.plan.recordings, &row.wav, &row.flac).is_err());
+    let own = Place::Folder(house.plan.recordings.clone());
+    assert!(file::remove_wav(&own, &row.wav, &row.flac).is_err());
     assert_eq!(fs::read(house.own(1)).unwrap(), speech(1));
 }
 

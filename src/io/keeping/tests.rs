@@ -3,6 +3,7 @@
 mod disks;
 mod holds;
 
+use super::files::inside;
 use super::*;
 use crate::duty::escalation::Policy;
 use crate::duty::journal::{AttemptResult, Disposition, Fact, Urgency};
@@ -17,10 +18,12 @@ use crate::io::store::tests::{
     add_officer, add_second, arrival, at, call, give_up_by_hand, note, officer, random, roster,
 };
 use crate::io::store::{
-    Agreed, FileKind, Held, ItemState, PersonId, RecordingState, Scope, Sealed, Who,
+    Agreed, FileKind, Held, ItemState, KeptFiles, PersonId, RecordingState, Scope, Sealed, Who,
 };
 use crate::protocol::now::Now;
 use chrono::TimeDelta;
+use std::fs;
+use std::path::Path;
 
 const RULES: Rules = Rules { ordinary: Some(TimeDelta::days(180)), urgent: None, self_test: None };
 
@@ -51,8 +54,8 @@ impl House {
     async fn with(recordings: u8) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at_root = |name: &str| folder.path().join(name);
-        let (own, copies) = (at_root("own"), Some(at_root("copies")));
-        let plan = Plan { recordings: own, copies, turns: Turns::default() };
+        let copies = Some(Place::Folder(at_root("copies")));
+        let plan = Plan { recordings: at_root("own"), copies, turns: Turns::default() };
         let store = Store::open(&at_root("a.db"), random()).unwrap();
         add_officer(&store);
         add_second(&store, 2, "li", "李主任");
@@ -126,7 +129,10 @@ impl House {
     }
 
     fn folders(&self) -> [&PathBuf; 2] {
-        [&self.plan.recordings, self.plan.copies.as_ref().unwrap()]
+        match &self.plan.copies {
+            Some(Place::Folder(copies)) => [&self.plan.recordings, copies],
+            other => panic!("no folder: {other:?}"),
+        }
     }
 
     /// How many of its four files there are.
@@ -250,7 +256,7 @@ async fn rec_d14_what_has_no_second_copy_is_on_no_list_and_a_disk_that_is_away_i
     house.record(2).await;
     let list = house.list().await.unwrap();
     assert_eq!(house.agree(&second(), list).await, Agreed::Agreed);
-    let copies = house.plan.copies.clone().unwrap();
+    let copies = house.folders()[1].clone();
     let away = copies.with_extension("away");
     fs::rename(&copies, &away).unwrap();
     assert!(!house.turn().await);

@@ -1,6 +1,8 @@
 //! Of disks that are away, hang or lose their power: nothing counts as gone that may be there.
 
 use super::*;
+use crate::io::durable;
+use crate::io::keeping::files::Files;
 
 /// The folder is there, and nothing in it: as a mount point without its disk.
 #[tokio::test]
@@ -33,8 +35,7 @@ async fn rec_d14_a_lost_mount_is_no_destruction() {
 #[tokio::test]
 async fn rec_d14_all_that_holds_the_voice_goes_and_what_comes_back_is_told() {
     let house = House::with(2).await;
-    let copies = house.plan.copies.clone().unwrap();
-    let day = [&house.plan.recordings, &copies].map(|folder| folder.join("2026/10/03"));
+    let day = house.folders().map(|folder| folder.join("2026/10/03"));
     let (gone, kept) = (call(1), call(7));
     let mut beside = vec![];
     for folder in &day {
@@ -77,10 +78,18 @@ fn rec_d14_a_removal_is_synced_before_it_counts() {
         seen.send(what).unwrap();
         Ok(true)
     })));
-    let (none, on) = (BTreeSet::new(), AtomicBool::new(false));
-    remove_all(folder.path(), call(1), &none, &on).unwrap();
+    let files = |n: u8| KeptFiles {
+        call: call(n),
+        wav: Some(format!("{}.wav", call(n)).into()),
+        tape: None,
+    };
+    let own = Place::Folder(folder.path().to_owned());
+    let (first, second) =
+        (Files::of(&own, &files(1)).unwrap(), Files::of(&own, &files(2)).unwrap());
+    let on = AtomicBool::new(false);
+    first.remove(call(1), &on).unwrap();
     on.store(true, Ordering::SeqCst);
-    let late = remove_all(folder.path(), call(2), &none, &on);
+    let late = second.remove(call(2), &on);
     durable::watch(None);
     assert_eq!(
         told.iter().collect::<Vec<_>>(),
