@@ -1,5 +1,5 @@
-//! HTTP to providers and to a store of copies: the only door to reqwest. No redirect is followed, no proxy is asked, little is
-//! read, and everything has a limit.
+//! HTTP to providers and to a store of copies: the only door to reqwest. No redirect is followed, no proxy is asked,
+//! little is read of a provider, and everything has a limit.
 
 use super::guard::{Guard, Stopped};
 use crate::duty::notices::Verdict;

@@ -1,5 +1,6 @@
-//! The second copy of every recording, on another disk or in a store of objects: made soon after it is sealed, counted when it is read back, and
-//! compared with the log once a day, as is the first. Nothing here ever removes a recording: `keeping` does.
+//! The second copy of every recording, on another disk or in a store of objects: made soon after it is sealed, counted
+//! when it is read back, and compared with the log once a day, as is the first. Nothing here ever removes a recording:
+//! `keeping` does.
 
 pub mod bucket;
 pub mod file;
@@ -130,8 +131,16 @@ enum Turn {
 
 impl Copier {
     fn new(plan: Plan, store: Store, board: Board) -> Self {
-        let (plan, known, check_now) = (Arc::new(plan), Arc::default(), Arc::default());
-        Self { plan, store, board, known, check_now, patience: PATIENCE }
+        // Each request to a store has its limit, and what moves is waited for.
+        let patience = if plan.copies.is_far() { Duration::MAX } else { PATIENCE };
+        Self {
+            plan: Arc::new(plan),
+            store,
+            board,
+            known: Arc::default(),
+            check_now: Arc::default(),
+            patience,
+        }
     }
 
     /// What the run before found, and what is no other disk.

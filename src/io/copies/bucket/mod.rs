@@ -16,21 +16,29 @@ use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_stream::StreamExt;
-use wire::{Refusal, Upload, WITHIN, refusal};
+use wire::{Refusal, Upload, refusal};
+
+/// What does not move for so long is given up.
+const WITHIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone)]
-pub struct Bucket(Arc<Plan>);
+pub struct Bucket {
+    plan: Arc<Plan>,
+    within: Duration,
+}
 
 /// A bucket that is spoken to, for as long as one thing takes.
 struct Open<'a> {
     store: AmazonS3,
     plan: &'a Plan,
+    within: Duration,
 }
 
 impl Bucket {
     pub fn new(plan: Plan) -> Self {
-        Self(Arc::new(plan))
+        Self { plan: Arc::new(plan), within: WITHIN }
     }
 
     /// Puts `path` of `own` there, unless the same content is there already, and reads it back. What is there and is
@@ -59,9 +67,9 @@ impl Bucket {
             if open.find(path).await?.as_deref() == Some(sha256) {
                 return Ok(());
             }
-            // It goes now, or is put aside by the next try.
+            // It goes now, or the next try puts it aside.
             let _ = open.store.delete(&open.key(path)?).await;
-            Err(says(&self.0, told::OTHERWISE.0, told::OTHERWISE.1))
+            Err(says(&self.plan, told::OTHERWISE.0, told::OTHERWISE.1))
         })
         .map_err(Fault::Copy)
     }
@@ -122,7 +130,7 @@ impl Bucket {
                 Err(error) if is_absent(&error) => {}
                 Err(error) => {
                     let (zh, en) = told::not_deleted(&error);
-                    return Err(says(&self.0, &zh, &en));
+                    return Err(says(&self.plan, &zh, &en));
                 }
             }
             open.is_gone(path).await
@@ -130,14 +138,15 @@ impl Bucket {
     }
 
     fn open(&self) -> Result<Open<'_>, String> {
-        let store = wire::connect(&self.0).map_err(|why| format!("{self}: {why}"))?;
-        Ok(Open { store, plan: &self.0 })
+        let store = wire::connect(&self.plan, self.within);
+        let store = store.map_err(|why| format!("{self}: {why}"))?;
+        Ok(Open { store, plan: &self.plan, within: self.within })
     }
 }
 
 impl fmt::Display for Bucket {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(out)
+        self.plan.fmt(out)
     }
 }
 
@@ -151,7 +160,7 @@ impl Open<'_> {
         };
         let (mut pieces, mut hash) = (answer.into_stream(), Sha256::new());
         loop {
-            match tokio::time::timeout(WITHIN, pieces.next()).await {
+            match tokio::time::timeout(self.within, pieces.next()).await {
                 Ok(Some(Ok(piece))) => hash.update(&piece),
                 Ok(Some(Err(error))) => return Err(self.told(&error)),
                 Ok(None) => return Ok(Some(hex::encode(hash.finalize()))),
@@ -185,7 +194,10 @@ impl Open<'_> {
         match self.store.head(&self.key(path)?).await {
             Ok(_) => Ok(true),
             Err(error) if is_absent(&error) => Ok(false),
-            Err(error) => Err(self.told(&error)),
+            // The answer to a HEAD has no body that says why.
+            Err(error) => {
+                Err(self.list(Path::new("")).await.err().unwrap_or_else(|| self.told(&error)))
+            }
         }
     }
 

@@ -143,7 +143,7 @@ fn rec_d9_each_way_of_saying_no_is_told_with_its_remedy() {
         (403, "AccessDenied", "权限"),
         (404, "NoSuchBucket", "先建好"),
         (503, "SlowDown", "会一直重试"),
-        (500, "<script>", "会一直重试（http 500 ）"),
+        (500, "<script>", "会一直重试（http 500）"),
         (400, "AuthorizationHeaderMalformed", "region"),
         (507, "", "会一直重试"),
         (418, "Teapot", "不接受"),
@@ -159,6 +159,8 @@ fn rec_d9_each_way_of_saying_no_is_told_with_its_remedy() {
     site.server.allows_skew(0);
     let skewed = lost(site.copy(WAV, &sha256));
     assert!(skewed.contains("校时"), "by the store itself: {skewed}");
+    let looked = site.bucket.look(Some(Path::new(WAV))).unwrap_err();
+    assert!(looked.contains("校时"), "{looked}");
     site.server.allows_skew(900);
     let copy = |bucket: Bucket| lost(bucket.copy(&site.own(), Path::new(WAV), &sha256));
     let wrong = copy(site.with(|plan| plan.secret_key = Secret::new("another")));
@@ -178,6 +180,22 @@ fn rec_d9_each_way_of_saying_no_is_told_with_its_remedy() {
     site.copy(WAV, &sha256).unwrap();
 }
 
+#[test]
+fn rec_d9_a_store_that_does_not_move_is_given_up() {
+    let mut site = Site::new();
+    site.bucket.within = Duration::from_millis(300);
+    let sha256 = site.record(WAV, &long());
+    for method in [Method::GET, Method::PUT] {
+        site.server.has(Trouble::Hangs(method));
+        let why = lost(site.copy(WAV, &sha256));
+        assert!(why.contains("无应答"), "{why}");
+    }
+    site.server.has(Trouble::Hangs(Method::HEAD));
+    assert!(site.bucket.is_there(Path::new(WAV)).unwrap_err().contains("无应答"));
+    site.server.has(None);
+    site.copy(WAV, &sha256).unwrap();
+}
+
 /// Where clouds want the bucket in the host's name, and where it is part of the path.
 #[test]
 fn rec_d15_the_bucket_is_named_in_the_path_or_in_the_host() {
@@ -190,8 +208,8 @@ fn rec_d15_the_bucket_is_named_in_the_path_or_in_the_host() {
         });
         run(async {
             let open = bucket.open()?;
-            let (key, within) = (open.key(Path::new(WAV))?, std::time::Duration::from_secs(60));
-            let url = open.store.signed_url(http::Method::GET, &key, within).await;
+            let key = open.key(Path::new(WAV))?;
+            let url = open.store.signed_url(http::Method::GET, &key, WITHIN).await;
             Ok(url.unwrap().as_str().split('?').next().unwrap().to_owned())
         })
     };

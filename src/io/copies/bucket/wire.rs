@@ -14,19 +14,20 @@ use object_store::client::{
     HttpResponseBody, HttpService,
 };
 use std::error::Error;
+use std::future::Future;
 use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::fs::File;
+use tokio_stream::StreamExt;
 use tokio_util::io::ReaderStream;
 
 /// What is read of an answer that says no.
 const READ_AT_MOST: usize = 64 * 1024;
 const PIECE: usize = 256 * 1024;
-/// For a request and the head of its answer, and for each piece of what is read.
-pub const WITHIN: Duration = Duration::from_secs(60);
-/// What is slower is taken as hung, in bytes a second.
-const SLOWEST: u64 = 64 * 1024;
 
 /// Why a request came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +37,7 @@ pub enum Refusal {
     /// The answer stopped before its end.
     #[error("the answer is cut")]
     Cut,
-    #[error("http {status} {code}")]
+    #[error("http {status}{gap}{code}", gap = if code.is_empty() { "" } else { " " })]
     Answer {
         status: u16,
         /// S3's word for it, such as `NoSuchBucket`; empty where there is none.
@@ -53,13 +54,13 @@ pub enum Refusal {
 #[derive(Debug, Clone)]
 pub struct Upload(pub PathBuf);
 
-/// The store as it is configured; its authority's file is read now.
+/// The store as it is configured; its authority's file is read now. What does not move for so long is given up.
 ///
 /// # Errors
 /// Why it cannot be spoken to.
-pub fn connect(plan: &Bucket) -> Result<AmazonS3, String> {
+pub fn connect(plan: &Bucket, within: Duration) -> Result<AmazonS3, String> {
     let guard = Guard { allow: plan.allow.clone() };
-    let wire = Wire(Http::new(guard, plan.ca.as_deref())?);
+    let wire = Wire { http: Http::new(guard, plan.ca.as_deref())?, within };
     let endpoint = match (plan.path_style, plan.endpoint.split_once("://")) {
         (false, Some((scheme, host))) => format!("{scheme}://{}.{host}", plan.name),
         _ => plan.endpoint.clone(),
@@ -95,7 +96,10 @@ pub fn refusal<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Refusal> {
 }
 
 #[derive(Debug, Clone)]
-struct Wire(Http);
+struct Wire {
+    http: Http,
+    within: Duration,
+}
 
 impl HttpConnector for Wire {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
@@ -112,43 +116,66 @@ impl HttpService for Wire {
 
 impl Wire {
     async fn exchange(&self, mut request: HttpRequest) -> Result<HttpResponse, Refusal> {
-        let (request, length) = match request.extensions_mut().remove::<Upload>() {
-            Some(Upload(path)) => with_file(request, path).await.map_err(Refusal::Source)?,
-            None => (request.map(Body::wrap), 0),
+        let sent = Arc::<AtomicU64>::default();
+        let request = match request.extensions_mut().remove::<Upload>() {
+            Some(Upload(path)) => {
+                with_file(request, path, sent.clone()).await.map_err(Refusal::Source)?
+            }
+            None => request.map(Body::wrap),
         };
-        let sending = WITHIN + Duration::from_secs(length / SLOWEST);
-        let answer = tokio::time::timeout(sending, self.0.exchange(request));
-        let answer = match answer.await {
-            Ok(answer) => answer.map_err(Refusal::Lost)?,
-            Err(_) => return Err(Refusal::Lost(Fault::NoAnswer("timeout"))),
-        };
+        let answer = self.moving(self.http.exchange(request), &sent).await?;
         if !answer.status().is_success() {
-            return Err(no(answer).await);
+            return Err(self.no(answer).await);
         }
         let cut = |_| HttpError::new(HttpErrorKind::Interrupted, Refusal::Cut);
         Ok(answer.map(|body| HttpResponseBody::new(body.map_err(cut))))
     }
+
+    /// However long it takes, as long as more is taken.
+    async fn moving<T>(
+        &self,
+        answer: impl Future<Output = Result<T, Fault>>,
+        sent: &AtomicU64,
+    ) -> Result<T, Refusal> {
+        let mut answer = pin!(answer);
+        loop {
+            let before = sent.load(Ordering::Relaxed);
+            match tokio::time::timeout(self.within, &mut answer).await {
+                Ok(answer) => return answer.map_err(Refusal::Lost),
+                Err(_) if sent.load(Ordering::Relaxed) != before => {}
+                Err(_) => return Err(Refusal::Lost(Fault::NoAnswer("timeout"))),
+            }
+        }
+    }
+
+    async fn no(&self, answer: Response<Body>) -> Refusal {
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, READ_AT_MOST).collect();
+        let body = tokio::time::timeout(self.within, body).await;
+        let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
+        Refusal::Answer {
+            status: head.status.as_u16(),
+            code: code(&String::from_utf8_lossy(&body)),
+            hidden: is_hidden(head.status, &head.headers),
+        }
+    }
 }
 
 /// The length is none of what is signed.
-async fn with_file(request: HttpRequest, path: PathBuf) -> io::Result<(Request<Body>, u64)> {
+async fn with_file(
+    request: HttpRequest,
+    path: PathBuf,
+    sent: Arc<AtomicU64>,
+) -> io::Result<Request<Body>> {
     let file = File::open(path).await?;
-    let length = file.metadata().await?.len();
     let (mut head, _) = request.into_parts();
-    head.headers.insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
-    let body = Body::wrap_stream(ReaderStream::with_capacity(file, PIECE));
-    Ok((Request::from_parts(head, body), length))
-}
-
-async fn no(answer: Response<Body>) -> Refusal {
-    let (head, body) = answer.into_parts();
-    let body = tokio::time::timeout(WITHIN, Limited::new(body, READ_AT_MOST).collect()).await;
-    let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
-    Refusal::Answer {
-        status: head.status.as_u16(),
-        code: code(&String::from_utf8_lossy(&body)),
-        hidden: is_hidden(head.status, &head.headers),
-    }
+    let length = HeaderValue::from(file.metadata().await?.len());
+    head.headers.insert(http::header::CONTENT_LENGTH, length);
+    let pieces = ReaderStream::with_capacity(file, PIECE).map(move |piece| {
+        sent.fetch_add(1, Ordering::Relaxed);
+        piece
+    });
+    Ok(Request::from_parts(head, Body::wrap_stream(pieces)))
 }
 
 /// The store says that a version is left behind what was deleted.
