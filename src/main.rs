@@ -15,7 +15,7 @@ use dutyline::demo::DemoOptions;
 use dutyline::duty::journal::Urgency;
 use dutyline::duty::rehearsal::{Finding, Plan, simulate};
 use dutyline::io::ladder::print;
-use dutyline::io::policies::Source;
+use dutyline::io::policies::{self, Source};
 use dutyline::io::proof::bundle::Order;
 use dutyline::io::proof::signer::Signer;
 use dutyline::io::proof::{PublicKey, handed, renewal, verify, witness};
@@ -90,7 +90,10 @@ fn judge(file: &ConfigFile, config: &Config, summed_up: bool) -> anyhow::Result<
     let watches = config.heartbeat.as_ref().is_some_and(Heartbeat::watches);
     let mut refused = false;
     for version in config.policy.all().filter(|_| !watches) {
-        shown::findings(&mut stderr().lock(), version)?;
+        // What cannot be read was shown where it stands.
+        if !version.is_unreadable() {
+            shown::findings(&mut stderr().lock(), version)?;
+        }
         refused |= version.is_refused();
     }
     if refused {
@@ -134,10 +137,16 @@ fn rehearse(plan: &Simulate, config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A policy that cannot work is shown, and the telephone starts all the same.
-fn run(file: &ConfigFile, config: Config) -> anyhow::Result<ExitCode> {
+/// A policy that cannot work is shown, and the telephone starts all the same; but not where nothing says whom to call.
+fn run(file: &ConfigFile, mut config: Config) -> anyhow::Result<ExitCode> {
     if config.heartbeat.as_ref().is_some_and(Heartbeat::watches) {
         eprintln!("这是看守主机的设置，请用 dutyline witness · of a witness: dutyline witness");
+        return Ok(ExitCode::from(MISCONFIGURED));
+    }
+    if !policies::settle(&mut config) {
+        eprintln!(
+            "没有可用的呈报预案，值班记录里也没有上一版；请先改好 [escalation] · no policy can be used, and the log has no earlier one: mend [escalation]"
+        );
         return Ok(ExitCode::from(MISCONFIGURED));
     }
     for Finding { zh, en, .. } in &config.policy.first.found {
@@ -318,7 +327,10 @@ fn with_config(
     next: impl FnOnce(Config) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
     match Config::load(&file.config, &environment()) {
-        Ok(Loaded { config, warnings }) => {
+        Ok(Loaded { config, set_aside, warnings }) => {
+            if !set_aside.is_empty() {
+                eprintln!("预案有错，不会生效 · faults of the policy, never in force\n{set_aside}");
+            }
             if !warnings.is_empty() {
                 eprintln!("警告 · warning\n{warnings}");
             }

@@ -1,7 +1,7 @@
 //! From the file's text to the checked configuration.
 
-use super::faults::{Fault, Say, say};
-use super::reader::{self, Reader, Section, address, boolean, ip, list, number, text};
+use super::faults::{Say, say};
+use super::reader::{self, Found, Reader, Section, address, boolean, ip, list, number, text};
 use super::registrar::network;
 use super::{Config, Environment, Measured, Media, PbxAddress, Storage, Web};
 use super::{
@@ -19,8 +19,8 @@ use toml::de::{DeTable, DeValue};
 
 const GIB: u64 = 1 << 30;
 
-/// The configuration where it could be made out, faults, warnings.
-pub fn check(source: &str, env: &Environment) -> (Option<Config>, Vec<Fault>, Vec<Fault>) {
+/// The configuration where it could be made out, and what is wrong with it.
+pub fn check(source: &str, env: &Environment) -> (Option<Config>, Found) {
     let reader = Reader::default();
     let (document, errors) = DeTable::parse_recoverable(source);
     for error in &errors {
@@ -31,14 +31,12 @@ pub fn check(source: &str, env: &Environment) -> (Option<Config>, Vec<Fault>, Ve
         reader.fault(error.span(), "TOML", fault);
     }
     if !errors.is_empty() {
-        let (faults, warnings) = reader.finish();
-        return (None, faults, warnings);
+        return (None, reader.finish());
     }
     let mut root = Section::root(&reader, &document);
     let config = config(&reader, &mut root, source, env);
     root.close();
-    let (faults, warnings) = reader.finish();
-    (config, faults, warnings)
+    (config, reader.finish())
 }
 
 fn config(

@@ -41,6 +41,7 @@ use crate::protocol::rtp::Prompt;
 use crate::protocol::sip::{Habits, Transport, phones};
 use chrono::TimeDelta;
 use faults::{Fault, Faults, say};
+use reader::Found;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -218,16 +219,18 @@ pub struct Contact {
 /// The variables of the environment that may override the file.
 pub type Environment = BTreeMap<String, String>;
 
-/// The configuration, and what in it works but should be mended.
+/// The configuration, and what in it should be mended all the same.
 #[derive(Debug)]
 pub struct Loaded {
     pub config: Config,
+    /// Of versions of the policy that will never be in force.
+    pub set_aside: Faults,
     pub warnings: Faults,
 }
 
 impl Config {
     /// Reads and checks the file at `path`. Nothing but files is touched. Every fault is found in
-    /// one go.
+    /// one go; those of a version of the policy are that version's alone.
     pub fn load(path: &Path, env: &Environment) -> Result<Loaded, Faults> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|fault| {
@@ -251,12 +254,16 @@ impl Config {
 
     /// As [`Config::load`], of a text that was read already; `name` is shown in the faults.
     pub fn parse(name: &str, text: &str, env: &Environment) -> Result<Loaded, Faults> {
-        let (config, faults, warnings) = check::check(text, env);
+        let (config, Found { mut faults, set_aside, warnings }) = check::check(text, env);
+        let all = |list| Faults::new(name, text, list);
         match config {
             Some(config) if faults.is_empty() => {
-                Ok(Loaded { config, warnings: Faults::new(name, text, warnings) })
+                Ok(Loaded { config, set_aside: all(set_aside), warnings: all(warnings) })
             }
-            _ => Err(Faults::new(name, text, faults)),
+            _ => {
+                faults.extend(set_aside);
+                Err(all(faults))
+            }
         }
     }
 }

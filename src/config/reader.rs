@@ -12,7 +12,17 @@ use toml::de::{DeTable, DeValue};
 #[derive(Debug, Default)]
 pub struct Reader {
     faults: RefCell<Vec<Fault>>,
+    set_aside: RefCell<Vec<Fault>>,
     warnings: RefCell<Vec<Fault>>,
+}
+
+/// What was found wrong with a file.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub faults: Vec<Fault>,
+    /// Of versions of the policy: another one goes on.
+    pub set_aside: Vec<Fault>,
+    pub warnings: Vec<Fault>,
 }
 
 /// A table of the file. `None` where the file does not have it: every key is missing then.
@@ -42,9 +52,24 @@ impl Reader {
         self.warnings.borrow_mut().push(Fault { place, field: field.into(), say });
     }
 
-    /// Faults, warnings.
-    pub fn finish(self) -> (Vec<Fault>, Vec<Fault>) {
-        (self.faults.into_inner(), self.warnings.into_inner())
+    /// What `read` finds at fault, apart from everything else.
+    pub fn apart<T>(&self, read: impl FnOnce() -> T) -> (T, Vec<Fault>) {
+        let before = self.faults.borrow().len();
+        let read = read();
+        (read, self.faults.borrow_mut().split_off(before))
+    }
+
+    /// Faults that stop no start.
+    pub fn set_aside(&self, faults: Vec<Fault>) {
+        self.set_aside.borrow_mut().extend(faults);
+    }
+
+    pub fn finish(self) -> Found {
+        Found {
+            faults: self.faults.into_inner(),
+            set_aside: self.set_aside.into_inner(),
+            warnings: self.warnings.into_inner(),
+        }
     }
 }
 

@@ -45,7 +45,8 @@ fn faulty(from: &str, to: &str) -> Vec<String> {
 
 #[test]
 fn the_least_that_is_needed_is_enough() {
-    let Loaded { config, warnings } = load(RIGHT).expect("right");
+    let Loaded { config, set_aside, warnings } = load(RIGHT).expect("right");
+    assert!(set_aside.is_empty());
     assert_eq!(config.line.domain, "192.168.10.1");
     assert_eq!(config.line.auth_user, "1001");
     assert_eq!((config.line.expires, config.line.session_expires), (90, 1800));
@@ -284,8 +285,9 @@ calls = [{ line = "mobile" }, { after_seconds = 50, line = "office", ring_second
     assert_eq!(tier.calls[1].after, Duration::from_secs(50));
     let faulty = |from: &str, to: &str| {
         let text = RIGHT.to_string() + &own.replacen(from, to, 1);
-        let faults = load(&text).expect_err("a fault");
-        faults.list.into_iter().map(|fault| fault.field).collect::<Vec<_>>()
+        let Loaded { config, set_aside, .. } = load(&text).expect("the rest is right");
+        assert!(config.policy.first.is_unreadable());
+        set_aside.list.into_iter().map(|fault| fault.field).collect::<Vec<_>>()
     };
     assert_eq!(faulty("after_seconds = 50", "after_seconds = 100"), ["escalation.urgent[0].calls"]);
     assert_eq!(faulty("\"leader\"", "\"head\""), ["escalation.urgent"]);

@@ -1,11 +1,12 @@
 //! The versions of the policy: `[escalation]`, and each `[[escalation.later]]` with the moment from which on it holds.
 
 use super::channels::Channel;
-use super::faults::{Say, say};
+use super::faults::{Fault, Say, say};
 use super::ladders;
 use super::reader::{Reader, Section, boolean, text};
 use crate::duty::entry::beijing;
-use crate::duty::escalation::{Timetable, Version};
+use crate::duty::escalation::{Policy, Timetable, Version};
+use crate::duty::rehearsal::Finding;
 use crate::duty::roster::Roster;
 use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
 use toml::de::DeValue;
@@ -14,52 +15,84 @@ use toml::de::DeValue;
 const LATER_MAX: usize = 50;
 const TIMES: [&str; 2] = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"];
 
-/// Judged by whom they call and what else is told.
+/// Judged by whom they call and what else is told. What is at fault in one of them is that one's alone.
 pub fn versions(
     reader: &Reader,
     root: &mut Section<'_>,
     source: &str,
     (roster, channels): (&Roster, &[Channel]),
 ) -> Timetable {
-    let mut s = root.section("escalation");
-    let (first, mut words) = written(source);
-    let sections = s.each("later");
-    if sections.len() > LATER_MAX {
-        let fault = say(
-            format!("最多 {LATER_MAX} 版；已经过时的可以删去，程序里都有存档"),
-            format!("at most {LATER_MAX}: remove those that are over, the log keeps every one"),
-        );
-        reader.fault(Some(s.place()), s.field("later"), fault);
-    }
-    words.resize(sections.len(), String::new());
+    let (mut s, no_section) = reader.apart(|| root.section("escalation"));
+    let (first, words) = written(source);
+    let (sections, faults) = reader.apart(|| later_sections(reader, &mut s));
     let mut later: Vec<Version> = vec![];
-    for (section, text) in sections.into_iter().zip(words) {
-        let (place, field) = (section.place(), section.field("from"));
-        let Some(version) = later_one(reader, section, text) else { continue };
-        if later.iter().any(|other| other.from == version.from) {
-            let fault = say(
-                "两版预案同一时刻生效，只能留一版",
-                "two versions come into force at one moment: only one can",
-            );
-            reader.fault(Some(place), field, fault);
-        }
-        later.push(version);
+    if !faults.is_empty() {
+        later.push(set_aside(reader, Version::default(), faults));
+    }
+    for (nth, section) in sections.into_iter().enumerate() {
+        let text = words.get(nth).cloned().unwrap_or_default();
+        let (version, faults) = reader.apart(|| {
+            let (place, field) = (section.place(), section.field("from"));
+            let version = later_one(reader, section, text);
+            if version.from.is_some() && later.iter().any(|other| other.from == version.from) {
+                let fault = say(
+                    "两版预案同一时刻生效，只能留一版",
+                    "two versions come into force at one moment: only one can",
+                );
+                reader.fault(Some(place), field, fault);
+            }
+            version
+        });
+        later.push(set_aside(reader, version, faults));
     }
     later.sort_by_key(|version| version.from);
-    let first = about(&mut s, first);
-    let first = Version { figures: ladders::policy(reader, s), ..first };
+    let (first, faults) = reader.apart(|| {
+        let first = about(&mut s, first);
+        Version { figures: ladders::policy(reader, s), ..first }
+    });
+    let first = set_aside(reader, first, no_section.into_iter().chain(faults).collect());
     let mut versions = Timetable { first, later };
     let plans: Vec<_> = channels.iter().map(|channel| channel.plan.clone()).collect();
     versions.judge(roster, &plans);
     versions
 }
 
-fn later_one(reader: &Reader, mut s: Section<'_>, words: String) -> Option<Version> {
+fn later_sections<'a>(reader: &Reader, s: &mut Section<'a>) -> Vec<Section<'a>> {
+    let mut sections = s.each("later");
+    if sections.len() > LATER_MAX {
+        let fault = say(
+            format!("最多 {LATER_MAX} 版，后面的没有读；已经过时的可以删去，程序里都有存档"),
+            format!(
+                "at most {LATER_MAX}, the rest is not read: remove those that are over, the log keeps every one"
+            ),
+        );
+        reader.fault(Some(s.place()), s.field("later"), fault);
+        sections.truncate(LATER_MAX);
+    }
+    sections
+}
+
+/// One with faults is not used, whatever of it could be read.
+fn set_aside(reader: &Reader, version: Version, faults: Vec<Fault>) -> Version {
+    if faults.is_empty() {
+        return version;
+    }
+    let refused = |Fault { field, say, .. }: &Fault| Finding {
+        refused: true,
+        zh: format!("{field}：{}", say.zh),
+        en: format!("{field}: {}", say.en),
+    };
+    let unreadable = faults.iter().map(refused).collect();
+    reader.set_aside(faults);
+    Version { unreadable, figures: Policy::default(), ..version }
+}
+
+fn later_one(reader: &Reader, mut s: Section<'_>, words: String) -> Version {
     let from = s.required("from", "\"2026-12-01 08:00\"", moment);
     let open_too = s.or("open_too", false, boolean);
     let version = about(&mut s, words);
     let figures = ladders::policy(reader, s);
-    Some(Version { from: Some(from?), open_too, figures, ..version })
+    Version { from, open_too, figures, ..version }
 }
 
 fn about(s: &mut Section<'_>, words: String) -> Version {

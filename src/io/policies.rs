@@ -67,6 +67,26 @@ pub struct Source {
     pub environment: Environment,
 }
 
+/// Where the version whose time has come cannot work, the last that was in force goes on, as the log has it. False where
+/// there is none either, and nobody would know whom to call.
+pub fn settle(config: &mut Config) -> bool {
+    let channels: Vec<_> = config.channels.iter().map(|one| one.plan.clone()).collect();
+    let now = clock::now().wall;
+    if config.policy.all().any(Version::is_refused) {
+        let database = config.storage.data.join("dutyline.db");
+        let last = Store::policy_last_in_force_at(&database).unwrap_or_else(|error| {
+            warn!(%error, "the policy that was in force last is not known");
+            None
+        });
+        if let Some(last) = last {
+            let mut last = Timetable { first: last, later: vec![] };
+            last.judge(&config.roster, &channels);
+            config.policy.go_on_with(last.first, now);
+        }
+    }
+    !config.policy.in_force(now).is_unreadable()
+}
+
 /// Reads the file again whenever it is told to. Nothing but the policy is taken from it.
 pub struct Desk {
     source: Option<Source>,
@@ -96,7 +116,7 @@ impl Desk {
     /// What was read when the daemon started.
     pub fn begin(&self) {
         let loaded = self.running.policy.clone();
-        self.show(&loaded, false);
+        self.show(&loaded);
         self.note(loaded.clone(), loaded);
     }
 
@@ -116,17 +136,19 @@ impl Desk {
     fn take(&self, mut config: Config) {
         let channels: Vec<_> = self.running.channels.iter().map(|one| one.plan.clone()).collect();
         config.policy.judge(&self.running.roster, &channels);
-        let loaded = config.policy.clone();
+        let (loaded, now) = (config.policy.clone(), clock::now().wall);
         let mut versions = loaded.clone();
         let before = Arc::clone(&self.versions.borrow());
-        if versions.first.is_refused() && versions.first.figures != before.first.figures {
-            versions.first = before.first.clone();
+        let first = &versions.first;
+        if first.is_unreadable() || first.is_refused() && first.figures != before.first.figures {
+            versions.first_stays(before.first.clone());
         }
+        versions.go_on_with(before.in_force(now).clone(), now);
         config.policy = self.running.policy.clone();
         if format!("{config:?}") != format!("{:?}", self.running) {
             warn!("the file has changed beyond the policy: that takes a restart");
         }
-        self.show(&loaded, true);
+        self.show(&versions);
         self.versions.send_replace(Arc::new(versions.clone()));
         self.wake.notify_one();
         info!(later = versions.later.len(), "the policy was read again");
@@ -175,25 +197,27 @@ impl Desk {
 
     /// Versions that will never come into force, and one that cannot work and is in force for want of another, are an
     /// alarm, with what is wrong.
-    fn show(&self, loaded: &Timetable, again: bool) {
-        let later = loaded.later.iter().find(|version| version.is_refused());
-        let changed = loaded.first.figures != self.versions.borrow().first.figures;
-        let first = (changed || !again).then_some(&loaded.first);
-        let first = first.filter(|first| self.is_its_own_fault(first));
-        let Some(version) = first.or(later) else {
+    fn show(&self, versions: &Timetable) {
+        let later = versions.later.iter().find(|version| version.is_refused());
+        let unread = Some(&versions.first).filter(|first| first.is_unreadable());
+        let current = versions.in_force(clock::now().wall);
+        let for_want = current.is_refused() && self.is_its_own_fault(current);
+        let Some(version) = for_want.then_some(current).or(later).or(unread) else {
             self.board.update(|status| drop(status.alarms.remove("policy")));
             return;
         };
         let (zh, en) = why(version);
         error!(name = version.name, %en, "a version of the policy cannot work");
-        let name = &version.name;
-        let (becomes_zh, becomes_en) = match (first.is_some(), again) {
-            (false, _) => ("不会生效", "will not come into force"),
-            (true, true) => (
-                "没有采用，重启后将按它运行，请尽快改好",
-                "was not taken, and would be in force after a restart: mend it now",
+        let (name, stays) = (&version.name, &current.name);
+        let (becomes_zh, becomes_en) = match for_want {
+            true => (
+                "但没有别的可用，正按它运行".to_owned(),
+                "is in force for want of another".to_owned(),
             ),
-            (true, false) => ("但没有别的可用，正按它运行", "is in force for want of another"),
+            false => (
+                format!("不会生效，现行预案{stays}不变"),
+                format!("will not come into force, the one that is ({stays}) goes on"),
+            ),
         };
         self.alarm(
             format!("呈报预案{name}不能用，{becomes_zh}：{zh}"),

@@ -5,6 +5,7 @@ use crate::room::{Room, minutes, seconds};
 use chrono::TimeDelta;
 use dutyline::duty::escalation::{Policy, Version};
 use dutyline::duty::ids::EntryId;
+use dutyline::duty::rehearsal::Finding;
 use dutyline::duty::roster::Role;
 use std::time::Duration;
 
@@ -93,5 +94,58 @@ fn esc_82_a_version_that_says_so_takes_what_is_open_with_it_at_its_second() {
     room.pass(seconds(50));
     assert!(called(&room, entry).iter().all(|role| *role == Role::Leader));
     room.rings(SUBSTITUTE, seconds(15));
+    room.leave_as_it_is();
+}
+
+/// As somebody left it who did not check what he wrote.
+fn spoilt(version: &Version) -> Version {
+    let zh = "escalation.later[0].urgent[0].lasts_seconds：应在 10 到 3600 之间".to_owned();
+    let en = "escalation.later[0].urgent[0].lasts_seconds: must be between 10 and 3600".to_owned();
+    let figures = Policy { after: None, ..Policy::default() };
+    let unreadable = vec![Finding { refused: true, zh, en }];
+    Version { figures, unreadable, ..version.clone() }
+}
+
+#[test]
+fn esc_82_after_a_power_cut_a_version_that_was_spoilt_while_in_force_goes_on_as_the_log_has_it() {
+    let mut room = Room::open();
+    let good = substitute_first(&room, TimeDelta::seconds(5));
+    room.later(vec![good.clone()]);
+    room.pass(seconds(10));
+    let before = a_matter(&mut room);
+    room.rings(SUBSTITUTE, AT_ONCE);
+    room.kill_daemon();
+    let to_come = Version { from: Some(room.now().wall + TimeDelta::days(1)), ..good.clone() };
+    room.policy.later = vec![spoilt(&good), spoilt(&to_come)];
+    room.start_daemon();
+    let after = a_matter(&mut room);
+    room.pass(seconds(30));
+    for entry in [before, after] {
+        assert_eq!(called(&room, entry)[0], Role::Substitute);
+    }
+    // Neither is the first one what it was.
+    room.kill_daemon();
+    room.policy.first = spoilt(&room.policy.first);
+    room.policy.later.clear();
+    room.start_daemon();
+    let last = a_matter(&mut room);
+    room.pass(seconds(60));
+    assert_eq!(called(&room, last)[0], Role::Substitute);
+    room.leave_as_it_is();
+}
+
+#[test]
+fn esc_82_a_version_to_come_that_is_spoilt_leaves_the_others_as_they_are() {
+    let mut room = Room::open();
+    let mut leader_first = substitute_first(&room, TimeDelta::seconds(60));
+    leader_first.figures.urgent.tiers.reverse();
+    let good = substitute_first(&room, TimeDelta::seconds(5));
+    room.kill_daemon();
+    room.policy.later = vec![good, spoilt(&leader_first)];
+    room.start_daemon();
+    room.pass(seconds(70));
+    let entry = a_matter(&mut room);
+    room.rings(SUBSTITUTE, AT_ONCE);
+    assert_eq!(called(&room, entry), [Role::Substitute]);
     room.leave_as_it_is();
 }

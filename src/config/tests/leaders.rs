@@ -43,9 +43,10 @@ fn esc_77_what_follows_on_an_acknowledgement_is_configured_and_may_be_done_witho
         ("remind_seconds = [1]", "escalation.remind_seconds"),
         ("confirm_seconds = 5", "escalation.confirm_seconds"),
     ] {
-        let faults = of(wrong).expect_err("a fault");
-        let fields: Vec<_> = faults.list.iter().map(|fault| fault.field.as_str()).collect();
-        assert_eq!(fields, [field], "{wrong}: {faults}");
+        let Loaded { config, set_aside, .. } = of(wrong).expect("the rest is right");
+        let fields: Vec<_> = set_aside.list.iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(fields, [field], "{wrong}: {set_aside}");
+        assert!(config.policy.first.is_unreadable());
     }
 }
 
@@ -85,9 +86,30 @@ calls = [{ line = "mobile" }]
         ("lasts_seconds = 100", "lasts_seconds = 1", "escalation.later[1].urgent[0].lasts_seconds"),
         ("open_too = true", "open = true", "escalation.later[0].open"),
     ] {
-        let faults = of(&own.replacen(from, to, 1)).expect_err("a fault");
-        let found: Vec<_> = faults.list.iter().map(|fault| fault.field.as_str()).collect();
+        let Loaded { config, set_aside, .. } = of(&own.replacen(from, to, 1)).expect("the rest");
+        let found: Vec<_> = set_aside.list.iter().map(|fault| fault.field.as_str()).collect();
         assert!(found.contains(&field), "{from} as {to}: {found:?}");
+        let unreadable: Vec<_> =
+            config.policy.all().filter(|version| version.is_unreadable()).collect();
+        let [one] = unreadable[..] else { panic!("{from} as {to}: {unreadable:?}") };
+        assert!(one.found.iter().any(|said| said.en.starts_with(field)), "{:?}", one.found);
+    }
+    let minute = |nth| format!("[[escalation.later]]\nfrom = \"2026-12-01 08:{nth:02}\"\n");
+    let many: String = (0..55).map(minute).collect();
+    for (text, field, kept) in [
+        (
+            format!("{RIGHT}[escalation.later]\nfrom = \"2026-12-01 08:00\"\n"),
+            "escalation.later",
+            0,
+        ),
+        (format!("escalation = 3\n{RIGHT}"), "escalation", 0),
+        (format!("{RIGHT}{many}"), "escalation.later", 50),
+    ] {
+        let Loaded { config, set_aside, .. } = load(&text).expect("the rest is right");
+        let found: Vec<_> = set_aside.list.iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(found, [field]);
+        let read = config.policy.later.iter().filter(|version| !version.is_unreadable());
+        assert_eq!(read.count(), kept, "{field}");
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Version {
     /// Every word of it.
     pub text: String,
     pub figures: Policy,
+    /// What of its text cannot be read: such a version is never in force, and its figures are nobody's.
+    pub unreadable: Vec<Finding>,
     /// What of it cannot work, or could be better.
     pub found: Vec<Finding>,
 }
@@ -44,7 +46,11 @@ impl Version {
 
     /// It cannot work as it stands.
     pub fn is_refused(&self) -> bool {
-        self.found.iter().any(|one| one.refused)
+        self.is_unreadable() || self.found.iter().any(|one| one.refused)
+    }
+
+    pub fn is_unreadable(&self) -> bool {
+        !self.unreadable.is_empty()
     }
 }
 
@@ -54,7 +60,7 @@ impl Version {
 pub struct Timetable {
     /// In force until the first of the later ones is, and whenever none of them can work.
     pub first: Version,
-    /// By their time, each with one.
+    /// By their time; one without never comes into force.
     pub later: Vec<Version>,
 }
 
@@ -74,8 +80,37 @@ impl Timetable {
     /// Says of each version what of it cannot work.
     pub fn judge(&mut self, roster: &Roster, channels: &[Channel]) {
         for version in std::iter::once(&mut self.first).chain(&mut self.later) {
-            version.found = findings(&version.figures, roster, channels);
+            version.found = match version.is_unreadable() {
+                true => version.unreadable.clone(),
+                false => findings(&version.figures, roster, channels),
+            };
         }
+    }
+
+    /// Where the version whose time has come, or may have come, cannot work: the `last` one that was in force goes on,
+    /// unless one of these that can work is newer.
+    pub fn go_on_with(&mut self, last: Version, at: DateTime<Utc>) {
+        let begun = |version: &&Version| version.from.is_none_or(|from| from <= at);
+        let in_force = self.in_force(at);
+        let wanted = in_force.is_refused() || last.from > in_force.from;
+        // For whom the roster lacks it is refused as any other would be.
+        let can = !last.is_unreadable() && (in_force.is_unreadable() || !last.is_refused());
+        if !(wanted && can && begun(&&last) && self.all().filter(begun).any(Version::is_refused)) {
+            return;
+        }
+        match last.from.filter(|_| !last.is_refused()) {
+            None => self.first_stays(last),
+            Some(_) => {
+                self.later.push(last);
+                self.later.sort_by_key(|version| version.from);
+            }
+        }
+    }
+
+    /// What stands in the file in its place is one of those that never come into force.
+    pub fn first_stays(&mut self, before: Version) {
+        let refused = std::mem::replace(&mut self.first, before);
+        self.later.insert(0, refused);
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Version> {

@@ -3,6 +3,7 @@
 use super::Store;
 use super::audit::{self, Actor};
 use super::error::Result;
+use super::readers::Readers;
 use super::text::{Id, Ms, from_json, json, mono, ms, sha256};
 use crate::duty::escalation::{Policy, Timetable, Version};
 use crate::duty::ids::EscalationId;
@@ -12,6 +13,7 @@ use crate::protocol::now::Now;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Versions that the page shows.
@@ -177,6 +179,31 @@ fn figures(sql: &Connection, version: i64) -> Result<Option<Policy>> {
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
+/// The version that was in force last, for a daemon that has no other.
+fn last_in_force(sql: &Connection) -> Result<Option<Version>> {
+    let last = sql
+        .prepare_cached(
+            "SELECT p.figures, d.text, d.name, d.approved_by, d.open_too, d.from_ms
+             FROM policy p JOIN policy_document d ON d.id = p.document
+             WHERE p.id = (SELECT max(id) FROM policy)",
+        )?
+        .query_row([], |row| {
+            let version = Version {
+                text: row.get(1)?,
+                name: row.get(2)?,
+                approved_by: row.get(3)?,
+                open_too: row.get(4)?,
+                from: row.get::<_, Option<Ms>>(5)?.map(|at| at.0),
+                ..Version::default()
+            };
+            Ok((row.get::<_, String>(0)?, version))
+        })
+        .optional()?;
+    let Some((figures, version)) = last else { return Ok(None) };
+    let figures = serde_json::from_str(&figures).ok();
+    Ok(figures.map(|figures| Version { figures, ..version }))
+}
+
 /// By what escalations go in one look.
 pub(super) struct Rules<'a> {
     sql: &'a Connection,
@@ -314,6 +341,16 @@ impl Store {
             keep_up(tx.sql, &versions, &roster, now).map(drop)
         })
         .await
+    }
+
+    /// The version that was in force last; `None`: there was none, or this program cannot read it.
+    pub async fn policy_last_in_force(&self) -> Result<Option<Version>> {
+        self.read(last_in_force).await
+    }
+
+    /// As [`Store::policy_last_in_force`], before the daemon has its log.
+    pub fn policy_last_in_force_at(database: &Path) -> Result<Option<Version>> {
+        Readers::new(database).read(last_in_force)
     }
 
     /// Every version, the latest first.

@@ -6,7 +6,7 @@ use super::seen::prompt_level;
 use dutyline::duty::call::arrival::CallerRules;
 use dutyline::duty::checkpoint::{Checkpoint, Piece};
 use dutyline::duty::dial_plan::DialPlan;
-use dutyline::duty::escalation::Timetable;
+use dutyline::duty::escalation::{Timetable, Version};
 use dutyline::duty::ids::{CallId, EntryId};
 use dutyline::duty::journal::{Fact, Noted, Urgency};
 use dutyline::duty::line_plan::SrtpPlan;
@@ -56,6 +56,19 @@ pub struct Taped {
 pub struct Left {
     pub tape: Vec<Taped>,
     pub checkpoint: Checkpoint,
+}
+
+/// As the daemon does it: what the file spoils goes on as the log has it.
+fn settled(
+    (mut versions, roster): (Timetable, Roster),
+    store: &Store,
+    now: Now,
+) -> (Timetable, Roster) {
+    let last = wait(store.policy_last_in_force()).expect("the log is read");
+    if let Some(last) = last.filter(|_| versions.all().any(Version::is_unreadable)) {
+        versions.go_on_with(last, now.wall);
+    }
+    (versions, roster)
 }
 
 /// What the log is asked to write.
@@ -117,6 +130,7 @@ impl Daemon {
     ) -> Self {
         let Left { tape, checkpoint: mut left } = left;
         left.give_pins(&rules.1);
+        let rules = settled(rules, &store, now);
         wait(store.interrupted_calls(left.calls(), now)).expect("the log is written");
         if let Some(at) = left.at {
             let noted = store.outage_was(OutageKind::Service, at.wall, "the daemon died", now);
