@@ -145,6 +145,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let pbx = Pbx::find(&config, &board).await?;
     let mut voice = start_voice(&config, pbx.peers.clone(), sockets, left, board.clone())?;
     let beginning = Beginning::new(&config, go_on, down, life);
+    beginning.say_since_when(&voice.orders).await;
     let (store, usable) = open_log(&beginning, &mut voice).await?;
     tell_dialled(&store, &voice.orders).await;
     let readers = readers(&config, &store, &board, &voice);

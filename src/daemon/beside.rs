@@ -27,9 +27,9 @@ pub fn beside(
     let stopping = stopping.clone();
     let storage = &config.storage;
     let data = storage.data.clone();
-    let living = life::keep(data, store.clone(), board.clone(), stopping.clone());
+    let living = life::keep(data, readers.outages(), board.clone(), stopping.clone());
     let rolls = call_the_roll(config, readers, &stopping);
-    let gaps = gaps::keep(store.clone(), board.clone(), stopping.clone());
+    let gaps = gaps::keep(readers.outages(), board.clone(), stopping.clone());
     let office = escalator::Office {
         store,
         policies,

@@ -4,8 +4,10 @@ use super::OPEN_MATTERS;
 use crate::config::Config;
 use crate::duty::gaps::{self, Life};
 use crate::duty::ids::CallId;
+use crate::duty::journal::Fact;
 use crate::duty::ladder::Traced;
-use crate::io::store::{OutageKind, Store, StoreError};
+use crate::duty::switchboard::Input;
+use crate::io::store::{Store, StoreError};
 use crate::io::{clock, ladder, life, logbook, open_matters, tape};
 use crate::protocol::now::Now;
 use anyhow::Context;
@@ -143,9 +145,26 @@ impl Beginning {
         }
     }
 
+    /// What this run cannot know of, told as facts: the next run tells them again where this one never has a log.
+    pub async fn say_since_when(&self, orders: &mpsc::Sender<Input>) {
+        let told = self.down.map(|(since, _)| since);
+        let boot = life::here(self.now).boot;
+        let Some(away) = gaps::away(told, self.life, boot, self.now) else { return };
+        let why = self.down.map_or("服务中断 · no daemon was running", |(_, why)| why);
+        let mut facts = vec![Fact::Away { since: away.since, why: why.to_owned() }];
+        if let Some((from, to)) = away.stepped {
+            warn!(%from, %to, "the clock was set while no daemon was running");
+            facts.push(Fact::ClockStepped { from, to });
+        }
+        for fact in facts {
+            // The control task is gone: the daemon is about to end.
+            let _ = orders.send(Input::Note(fact)).await;
+        }
+    }
+
     /// What the last run left open is closed, but for the calls that go on; the configured contacts are in the log.
     async fn write(&self, store: &Store) -> anyhow::Result<()> {
-        let Self { go_on, down, life, now, .. } = self;
+        let Self { go_on, now, .. } = self;
         if self.written.load(Ordering::Relaxed) == 0 {
             let interrupted = store.interrupted_calls(go_on.clone(), *now).await;
             let interrupted = interrupted.context("the last run's calls")?;
@@ -154,7 +173,6 @@ impl Beginning {
                 warn!(calls = interrupted.len(), "the last run ended in the middle of calls");
             }
         }
-        note_away(store, *down, *life, *now).await.context("the time without a daemon")?;
         if let Err(fault) = self.say_the_rest(store).await {
             error!("the log goes on without something: {fault:#}");
         }
@@ -191,24 +209,6 @@ impl Beginning {
     }
 }
 
-/// What this run cannot know of, and what the last one left open.
-async fn note_away(
-    store: &Store,
-    down: Option<(DateTime<Utc>, &str)>,
-    life: Option<Life>,
-    now: Now,
-) -> Result<(), StoreError> {
-    let told = down.map(|(since, _)| since);
-    let Some(away) = gaps::away(told, life, life::here(now).boot, now) else { return Ok(()) };
-    store.outages_left(away.since).await?;
-    if let Some((from, to)) = away.stepped {
-        warn!(%from, %to, "the clock was set while no daemon was running");
-        store.clock_stepped(from, to, now).await?;
-    }
-    let why = down.map_or("服务中断 · no daemon was running", |(_, why)| why);
-    store.outage_was(OutageKind::Service, away.since, why, now).await
-}
-
 pub fn keep_log(
     facts: logbook::Told,
     recordings: mpsc::UnboundedReceiver<tape::Event>,
@@ -217,8 +217,9 @@ pub fn keep_log(
     stopping: &CancellationToken,
 ) -> Vec<JoinHandle<()>> {
     let (store, board) = (readers.store.clone(), readers.board.clone());
-    let ladders = ladder::keep(traced, store.clone(), board.clone(), stopping.clone());
-    let recordings = logbook::keep_recordings(recordings, store, board, stopping.clone());
+    let ladders = ladder::keep(traced, store, board.clone(), stopping.clone());
+    let outages = readers.outages();
+    let recordings = logbook::keep_recordings(recordings, outages, board, stopping.clone());
     let indexed = readers.store.clone().index_all(stopping.clone());
     let facts = logbook::keep_facts(facts, readers, stopping.clone());
     let (facts, recordings) = (tokio::spawn(facts), tokio::spawn(recordings));

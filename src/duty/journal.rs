@@ -1,6 +1,7 @@
 //! What happened, as facts for the log; and the rules of an entry: urgency, completeness, states.
 
 use super::escalation::Place;
+use super::gaps::OutageKind;
 use super::ids::{AttemptId, CallId, EntryId};
 use super::placed::{Asker, Placed, Refusal};
 use super::roster::Role;
@@ -9,6 +10,7 @@ use crate::protocol::now::Now;
 use crate::protocol::rtp::quality::Quality;
 use crate::protocol::rtp::{Counts, Party};
 use crate::protocol::sip::claims::{ClaimHeader, Claims, Diverted};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -305,6 +307,25 @@ pub enum Fact {
         source: String,
         attempts: u64,
         over: bool,
+    },
+    /// Nobody served the line from then until now: what an earlier run left open was over then.
+    Away {
+        since: DateTime<Utc>,
+        why: String,
+    },
+    /// Something beside the line has not worked from then on.
+    OutageBegan {
+        kind: OutageKind,
+        since: DateTime<Utc>,
+        why: String,
+    },
+    OutageOver {
+        kind: OutageKind,
+    },
+    /// The clock was set: what it would have said, and what it said.
+    ClockStepped {
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
     },
     /// The line uses this address of the PBX now; `preferred` when it is the first of the list.
     LineMoved {

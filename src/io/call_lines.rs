@@ -93,7 +93,11 @@ impl CallLines {
             | Fact::LineMoved { .. }
             | Fact::Intruded { .. }
             | Fact::GivenUp { .. }
-            | Fact::TurnedAway { .. } => {}
+            | Fact::TurnedAway { .. }
+            | Fact::Away { .. }
+            | Fact::OutageBegan { .. }
+            | Fact::OutageOver { .. }
+            | Fact::ClockStepped { .. } => {}
         }
     }
 

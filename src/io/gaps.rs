@@ -1,13 +1,10 @@
 //! Alarms that are outages become rows: what was wrong, from when to when.
 
 use crate::duty::gaps::OutageKind;
-use crate::io::clock;
+use crate::io::outages::Outages;
 use crate::io::status::{Alarm, Board, Status};
-use crate::io::store::Store;
-use crate::protocol::now::Now;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 /// Which alarm is an outage of what. Line, log and recorder write rows of their own.
 const ALARMS: &[(&str, OutageKind)] = &[
@@ -19,32 +16,21 @@ const ALARMS: &[(&str, OutageKind)] = &[
 ];
 
 /// Follows the alarms until `stopping`.
-pub async fn keep(store: Store, board: Board, stopping: CancellationToken) {
+pub async fn keep(told: Outages, board: Board, stopping: CancellationToken) {
     let mut seen = board.changes();
     let mut open = BTreeSet::new();
     loop {
         let wanted = outages(&seen.borrow_and_update());
         for (kind, alarm) in &wanted {
-            if open.contains(kind) {
-                continue;
-            }
-            let why = format!("{} · {}", alarm.zh, alarm.en);
-            let since = Now { wall: alarm.since, ..clock::now() };
-            match store.outage_began(*kind, &why, since).await {
-                Ok(()) => {
-                    open.insert(*kind);
-                }
-                Err(error) => warn!(%error, "an outage could not be noted"),
+            if open.insert(*kind) {
+                let why = format!("{} · {}", alarm.zh, alarm.en);
+                told.began(*kind, alarm.since, why).await;
             }
         }
         let over: Vec<_> = open.iter().copied().filter(|kind| !wanted.contains_key(kind)).collect();
         for kind in over {
-            match store.outage_ended(kind, clock::now()).await {
-                Ok(()) => {
-                    open.remove(&kind);
-                }
-                Err(error) => warn!(%error, "the end of an outage could not be noted"),
-            }
+            open.remove(&kind);
+            told.over(kind).await;
         }
         tokio::select! {
             changed = seen.changed() => if changed.is_err() { return },

@@ -9,8 +9,8 @@
 
 use crate::duty::gaps::{ClockWatch, LONG, Life, Noticed, OutageKind};
 use crate::io::clock;
+use crate::io::outages::Outages;
 use crate::io::status::{Alarm, Board};
-use crate::io::store::Store;
 use crate::io::tape::boot_id;
 use crate::protocol::now::{Mono, Now};
 use chrono::DateTime;
@@ -61,7 +61,7 @@ pub fn here(now: Now) -> Life {
 }
 
 /// Gives signs of life and watches the clock until `stopping`.
-pub async fn keep(data: PathBuf, store: Store, board: Board, stopping: CancellationToken) {
+pub async fn keep(data: PathBuf, told: Outages, board: Board, stopping: CancellationToken) {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let (mut watch, mut count) = (ClockWatch::default(), 0_u32);
@@ -81,7 +81,7 @@ pub async fn keep(data: PathBuf, store: Store, board: Board, stopping: Cancellat
         }
         failing = fault.is_some();
         for noticed in watch.look(now, clock::synchronised()) {
-            note(noticed, &store, &board, now).await;
+            note(noticed, &told, &board, now).await;
         }
         show(&watch, &board, now);
     }
@@ -94,19 +94,16 @@ fn sign(path: &Path, life: &Life, sync: bool) -> io::Result<()> {
     if sync { file.sync_data() } else { Ok(()) }
 }
 
-async fn note(noticed: Noticed, store: &Store, board: &Board, now: Now) {
+async fn note(noticed: Noticed, told: &Outages, board: &Board, now: Now) {
     let why = "没有时间服务器校正时钟 · no time server corrects the clock";
-    let done = match noticed {
+    match noticed {
         Noticed::Stepped { from, to } => {
             warn!(%from, %to, "the clock was set");
             board.tell(crate::io::status::Live::Status);
-            store.clock_stepped(from, to, now).await
+            told.clock_stepped(from, to).await;
         }
-        Noticed::Unsynchronised => store.outage_began(OutageKind::Clock, why, now).await,
-        Noticed::Synchronised => store.outage_ended(OutageKind::Clock, now).await,
-    };
-    if let Err(error) = done {
-        warn!(%error, "what was seen of the clock could not be noted");
+        Noticed::Unsynchronised => told.began(OutageKind::Clock, now.wall, why.to_owned()).await,
+        Noticed::Synchronised => told.over(OutageKind::Clock).await,
     }
 }
 

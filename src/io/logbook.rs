@@ -16,6 +16,7 @@ use crate::io::clock;
 use crate::io::escalator::Remembered;
 use crate::io::long_calls::LongCalls;
 use crate::io::metrics::Metrics;
+use crate::io::outages::Outages;
 use crate::io::status::{Alarm, Board, LineState, Live, PartState};
 use crate::io::store::{Applied, OutageKind, Store, StoreError};
 use std::collections::VecDeque;
@@ -44,6 +45,12 @@ pub struct Readers {
     pub wake: Arc<Notify>,
     /// Of open escalations, for the time without a log.
     pub memory: Remembered,
+}
+
+impl Readers {
+    pub fn outages(&self) -> Outages {
+        Outages { orders: self.orders.clone(), store: self.store.clone() }
+    }
 }
 
 /// Writes the switchboard's facts until it is gone and everything is written, or `give_up` says
@@ -88,7 +95,7 @@ pub async fn keep_facts(
                 }
             }
             Err(error) if error.may_pass() => {
-                log.fails(&error, &batch, &to.board);
+                log.fails(&error, &batch, &to).await;
                 to.wake.notify_one();
                 tokio::select! {
                     () = tokio::time::sleep(AGAIN) => {}
@@ -99,7 +106,7 @@ pub async fn keep_facts(
                 }
             }
             Err(error) => {
-                log.fails(&error, &batch, &to.board);
+                log.fails(&error, &batch, &to).await;
                 one_by_one(&mut waiting, batch.len(), &to).await;
                 to.wake.notify_one();
                 settled.more(&batch, &to).await;
@@ -273,13 +280,14 @@ fn name(fact: &Fact) -> String {
 /// Whether the log can be written, on the page and, once it can again, in the log itself.
 #[derive(Default)]
 struct LogState {
-    failing: Option<(crate::protocol::now::Now, String)>,
+    failing: bool,
     told: usize,
 }
 
 impl LogState {
-    fn fails(&mut self, error: &StoreError, batch: &[Noted], board: &Board) {
-        if self.failing.is_some() {
+    async fn fails(&mut self, error: &StoreError, batch: &[Noted], to: &Readers) {
+        let board = &to.board;
+        if self.failing {
             // New calls still pop up, without the contact's name.
             let fresh = batch.len().max(self.told);
             for noted in &batch[self.told.min(batch.len())..] {
@@ -300,24 +308,21 @@ impl LogState {
         });
         batch.iter().for_each(|noted| announce(noted, board));
         self.told = batch.len();
-        self.failing = Some((now, error.to_string()));
+        self.failing = true;
+        to.outages().began(OutageKind::Log, now.wall, error.to_string()).await;
     }
 
     async fn works(&mut self, to: &Readers) {
-        let Some((since, why)) = self.failing.take() else { return };
+        if !std::mem::take(&mut self.failing) {
+            return;
+        }
         self.told = 0;
         info!("the log can be written again");
         to.board.update(|status| {
             status.log = PartState::Ok;
             status.alarms.remove("log");
         });
-        let noted = async {
-            to.store.outage_began(OutageKind::Log, &why, since).await?;
-            to.store.outage_ended(OutageKind::Log, clock::now()).await
-        };
-        if let Err(error) = noted.await {
-            warn!(%error, "the outage of the log could not be noted");
-        }
+        to.outages().over(OutageKind::Log).await;
     }
 }
 

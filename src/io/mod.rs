@@ -25,6 +25,7 @@ pub mod media;
 pub mod metrics;
 pub mod open_matters;
 pub mod orphans;
+pub mod outages;
 pub mod peaks;
 pub mod policies;
 pub mod priority;

@@ -233,13 +233,16 @@ fn esc_71_a_log_that_refuses_the_first_rows_of_a_run_stops_nothing_and_is_used_o
     let Some(mut room) = Room::open() else { return };
     let plan = Plan { leaders: &LEADERS, ..Plan::default() };
     let mut matter = Matter::begin(&mut room);
-    matter.caller.hangup();
-    matter.officer.closed();
-    matter.daemon.row_is("SELECT state FROM call", "ended");
+    matter.daemon.row_is("SELECT state FROM call", "in_call");
     matter.daemon.process.kill();
-    matter.daemon.edit(
-        "CREATE TRIGGER refuses BEFORE INSERT ON outage BEGIN SELECT RAISE(ABORT, 'no'); END",
-    );
+    // Nobody knows that the call was one that could go on.
+    let calls = room.folder.path().join("dutyline/data/calls.checkpoint");
+    fs::remove_file(calls).expect("removed");
+    matter.caller.hangup();
+    matter.officer.hangup();
+    matter
+        .daemon
+        .edit("CREATE TRIGGER refuses BEFORE UPDATE ON call BEGIN SELECT RAISE(ABORT, 'no'); END");
     matter.daemon.restart(room.folder.path(), &room.ports, &plan);
     matter.daemon.process.wait_for("the log refuses its first rows", SOON);
     matter.caller.dial("1001");
@@ -254,7 +257,7 @@ fn esc_71_a_log_that_refuses_the_first_rows_of_a_run_stops_nothing_and_is_used_o
     matter.daemon.process.wait_for("the log can be used from now on", SOON);
     matter.daemon.row_is("SELECT count(*) FROM entry", "2");
     matter.daemon.row_is("SELECT state FROM escalation", "acknowledged");
-    matter.daemon.row_is("SELECT count(*) FROM call WHERE disposition = 'interrupted'", "0");
+    matter.daemon.row_is("SELECT count(*) FROM call WHERE disposition = 'interrupted'", "1");
     matter.daemon.row_is("SELECT count(*) FROM outage WHERE kind = 'service'", "1");
     matter.leader.wait("CALL_CLOSED", Duration::from_secs(20));
     matter.daemon.row_is("SELECT result FROM attempt", "acknowledged");

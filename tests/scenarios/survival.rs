@@ -74,12 +74,42 @@ fn sig_34_the_time_without_a_daemon_is_a_row() {
     let gone = room.now().wall;
     killed_for(&mut room, DOWN);
     let back = room.now().wall;
+    room.pass(millis(10));
     let rows = room.outage_rows();
     let [row] = &rows[..] else { panic!("{rows:?}") };
     let (from, to) = (row.from, row.to.expect("it is over"));
     assert_eq!(row.kind, OutageKind::Service);
     assert!(room.near(from, gone, seconds(1)) && from <= gone, "{from} {gone}");
     assert!(room.near(to, back, millis(5)), "{to} {back}");
+    room.caller_hangs_up(entry);
+    room.pass(seconds(1));
+}
+
+#[test]
+fn rel_12_the_absences_of_runs_that_never_had_a_log_are_rows_too_and_once() {
+    let mut room = Room::open();
+    let entry = talking(&mut room);
+    let mut gone = vec![];
+    for _ in 0..3 {
+        gone.push(room.now().wall);
+        killed_for(&mut room, DOWN);
+        room.log_stalls(seconds(20));
+        room.pass(seconds(2));
+    }
+    assert_eq!(room.outage_rows(), []);
+    room.pass(seconds(20));
+    gone.push(room.now().wall);
+    killed_for(&mut room, DOWN);
+    room.pass(millis(10));
+    let mut rows = room.outage_rows();
+    rows.retain(|row| row.kind == OutageKind::Service);
+    rows.sort_by_key(|row| row.from);
+    assert_eq!(rows.len(), gone.len(), "{rows:?}");
+    for (row, gone) in rows.iter().zip(gone) {
+        let back = row.to.expect("it is over");
+        assert!(room.near(row.from, gone, seconds(2)) && row.from <= gone, "{row:?} {gone}");
+        assert!(room.near(back, gone + DOWN, millis(5)), "{row:?} {gone}");
+    }
     room.caller_hangs_up(entry);
     room.pass(seconds(1));
 }

@@ -102,6 +102,10 @@ fn is_of(fact: &Fact) -> Option<Of> {
         | Fact::LineUp
         | Fact::LineDown { .. }
         | Fact::TurnedAway { .. }
+        | Fact::Away { .. }
+        | Fact::OutageBegan { .. }
+        | Fact::OutageOver { .. }
+        | Fact::ClockStepped { .. }
         | Fact::Intruded { .. }
         | Fact::LineMoved { .. } => return None,
     })

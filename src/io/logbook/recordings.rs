@@ -3,6 +3,7 @@
 use super::AGAIN;
 use crate::duty::ids::{CallId, EntryId};
 use crate::io::clock;
+use crate::io::outages::Outages;
 use crate::io::status::{Alarm, Board, Live, PartState};
 use crate::io::store::{Finding, Gap, Key, OutageKind, Sealed, Store, StoreError};
 use crate::io::tape;
@@ -15,50 +16,45 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-/// What the log is told; it may have to wait for the log.
-enum Write {
-    Bind(Box<tape::Sealed>),
-    Fails(Now, String),
-    Works(Now),
-}
-
 /// Binds finished recordings to their calls until the recorder is gone. What the recorder cannot do is shown at once,
 /// whatever the log does.
 pub async fn keep_recordings(
     mut events: mpsc::UnboundedReceiver<tape::Event>,
-    store: Store,
+    told: Outages,
     board: Board,
     give_up: CancellationToken,
 ) {
+    let store = told.store.clone();
     let (to_log, mut writes) = mpsc::unbounded_channel();
     let showing = async {
         let to_log = to_log;
         while let Some(event) = events.recv().await {
-            if let Some(write) = shown(event, &board) {
+            if let Some(sealed) = shown(event, &board, &told).await {
                 // The one who reads it ends after this one.
-                let _ = to_log.send(write);
+                let _ = to_log.send(sealed);
             }
         }
     };
     let writing = async {
-        while let Some(write) = writes.recv().await {
-            written(write, &store, &board, &give_up).await;
+        while let Some(sealed) = writes.recv().await {
+            written(&sealed, &store, &board, &give_up).await;
         }
     };
     tokio::join!(showing, writing);
 }
 
-fn shown(event: tape::Event, board: &Board) -> Option<Write> {
+async fn shown(event: tape::Event, board: &Board, told: &Outages) -> Option<Box<tape::Sealed>> {
     match event {
         tape::Event::Progress(progress) => {
             board.records(progress).iter().for_each(say_what_is_wrong);
             None
         }
-        tape::Event::Sealed(sealed) => Some(Write::Bind(sealed)),
+        tape::Event::Sealed(sealed) => Some(sealed),
         tape::Event::Failed { call, why } => {
             let now = clock::now();
             recorder_fails(call.map(CallId), &why, board, now);
-            Some(Write::Fails(now, why))
+            told.began(OutageKind::Recorder, now.wall, why).await;
+            None
         }
         tape::Event::Recovered => {
             info!("the recorder works again");
@@ -66,20 +62,16 @@ fn shown(event: tape::Event, board: &Board) -> Option<Write> {
                 status.recorder = PartState::Ok;
                 status.alarms.remove("recorder");
             });
-            Some(Write::Works(clock::now()))
+            told.over(OutageKind::Recorder).await;
+            None
         }
     }
 }
 
 /// Tries again until the log takes it.
-async fn written(write: Write, store: &Store, board: &Board, give_up: &CancellationToken) {
+async fn written(sealed: &tape::Sealed, store: &Store, board: &Board, give_up: &CancellationToken) {
     loop {
-        let done = match &write {
-            Write::Bind(sealed) => bind(sealed, store).await,
-            Write::Fails(since, why) => store.outage_began(OutageKind::Recorder, why, *since).await,
-            Write::Works(now) => store.outage_ended(OutageKind::Recorder, *now).await,
-        };
-        match done {
+        match bind(sealed, store).await {
             Ok(()) => break,
             Err(error) if error.may_pass() && !give_up.is_cancelled() => {
                 tokio::time::sleep(AGAIN).await;
@@ -90,12 +82,10 @@ async fn written(write: Write, store: &Store, board: &Board, give_up: &Cancellat
             }
         }
     }
-    if let Write::Bind(sealed) = write {
-        let call = CallId(sealed.call);
-        match store.entry_of_attempt(call).await {
-            Ok(Some(entry)) => board.tell(Live::Escalation { entry }),
-            Ok(None) | Err(_) => board.tell(Live::Entry { entry: EntryId::from(call) }),
-        }
+    let call = CallId(sealed.call);
+    match store.entry_of_attempt(call).await {
+        Ok(Some(entry)) => board.tell(Live::Escalation { entry }),
+        Ok(None) | Err(_) => board.tell(Live::Entry { entry: EntryId::from(call) }),
     }
 }
 
@@ -222,7 +212,8 @@ mod tests {
         let store = Store::open(&folder.path().join("a.db"), clock::random()).unwrap();
         let (tell, events) = mpsc::unbounded_channel();
         let (board, give_up) = (Board::new(), CancellationToken::new());
-        let keeping = tokio::spawn(keep_recordings(events, store.clone(), board.clone(), give_up));
+        let told = Outages { orders: mpsc::channel(1).0, store: store.clone() };
+        let keeping = tokio::spawn(keep_recordings(events, told, board.clone(), give_up));
         let until = async |shown: bool| {
             while board.status().alarms.contains_key("recorder") != shown {
                 tokio::task::yield_now().await;

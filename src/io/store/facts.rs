@@ -127,8 +127,12 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
         }
         Fact::AttemptEnded { .. } => return attempt_ended(sql, &noted.fact, now),
         Fact::LineUp => return line_up(sql, now),
-        Fact::LineDown { status, why } => {
-            outages::begin(sql, outages::OutageKind::Line, Some(*status), why, now)?;
+        Fact::LineDown { .. }
+        | Fact::Away { .. }
+        | Fact::OutageBegan { .. }
+        | Fact::OutageOver { .. }
+        | Fact::ClockStepped { .. } => {
+            outages::apply(sql, &noted.fact, now)?;
             Some(Live::Status)
         }
         // Where the line was in between is in the rows of its outages; an exercise's entry says that it is one.

@@ -5,6 +5,7 @@ use super::audit::{self, Actor};
 use super::error::Result;
 use super::text::{Ms, Named, instant, ms, name};
 use crate::duty::gaps::Stretch;
+use crate::duty::journal::Fact;
 use crate::protocol::now::Now;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, params};
@@ -59,6 +60,53 @@ pub(super) fn clock_alone(sql: &Connection, at: DateTime<Utc>) -> Result<bool> {
         .exists([ms(at)])?)
 }
 
+/// Told twice, each changes nothing.
+pub(super) fn apply(sql: &Connection, fact: &Fact, now: Now) -> Result<()> {
+    match fact {
+        Fact::LineDown { status, why } => begin(sql, OutageKind::Line, Some(*status), why, now),
+        Fact::OutageBegan { kind, since, why } => {
+            begin(sql, *kind, None, why, Now { wall: *since, ..now })
+        }
+        Fact::OutageOver { kind } => end(sql, *kind, now),
+        Fact::Away { since, why } => away(sql, *since, why, now),
+        Fact::ClockStepped { from, to } => stepped(sql, *from, *to, now),
+        _ => Ok(()),
+    }
+}
+
+/// What an earlier run left open is over when that run was; the line's goes on until it is up.
+fn away(sql: &Connection, since: DateTime<Utc>, why: &str, now: Now) -> Result<()> {
+    let kind = OutageKind::Service;
+    let known = sql
+        .prepare_cached("SELECT 1 FROM outage WHERE kind = ?1 AND from_ms = ?2")?
+        .exists(params![name(kind), ms(since)])?;
+    if known {
+        return Ok(());
+    }
+    sql.prepare_cached(
+        "UPDATE outage SET to_ms = max(from_ms, ?1) WHERE to_ms IS NULL AND kind <> 'line'",
+    )?
+    .execute([ms(since)])?;
+    begin(sql, kind, None, why, Now { wall: since, ..now })?;
+    end(sql, kind, now)
+}
+
+fn stepped(sql: &Connection, from: DateTime<Utc>, to: DateTime<Utc>, now: Now) -> Result<()> {
+    let step = ms(to) - ms(from);
+    let why = format!("时钟被调整 {:+.1} 秒 · the clock was set", step as f64 / 1000.0);
+    let fresh = sql
+        .prepare_cached(
+            "INSERT INTO outage (kind, from_ms, to_ms, why, step_ms) SELECT ?1, ?2, ?3, ?4, ?5
+             WHERE NOT EXISTS (SELECT 1 FROM outage WHERE kind = ?1 AND from_ms = ?2
+               AND to_ms = ?3 AND step_ms = ?5)",
+        )?
+        .execute(params![name(OutageKind::Clock), ms(from), ms(to), why, step])?;
+    if fresh == 0 {
+        return Ok(());
+    }
+    audit::append(sql, now, &Actor::system("clock"), "clock.step", "clock", &step.to_string())
+}
+
 /// Notes the beginning; an outage that is going on stays as it is.
 pub(super) fn begin(
     sql: &Connection,
@@ -77,8 +125,12 @@ pub(super) fn begin(
 }
 
 pub(super) fn end(sql: &Connection, kind: OutageKind, now: Now) -> Result<()> {
-    sql.prepare_cached("UPDATE outage SET to_ms = ?2 WHERE kind = ?1 AND to_ms IS NULL")?
-        .execute(params![name(kind), ms(now.wall)])?;
+    // One that was over then has this end already: what is open began later.
+    sql.prepare_cached(
+        "UPDATE outage SET to_ms = ?2 WHERE kind = ?1 AND to_ms IS NULL
+           AND NOT EXISTS (SELECT 1 FROM outage WHERE kind = ?1 AND to_ms = ?2)",
+    )?
+    .execute(params![name(kind), ms(now.wall)])?;
     Ok(())
 }
 
@@ -106,62 +158,7 @@ impl Store {
         })
         .await
     }
-
-    /// The clock was set: what it would have said, and what it said.
-    pub async fn clock_stepped(
-        &self,
-        from: DateTime<Utc>,
-        to: DateTime<Utc>,
-        now: Now,
-    ) -> Result<()> {
-        self.write(move |tx| {
-            let step = ms(to) - ms(from);
-            let why = format!("时钟被调整 {:+.1} 秒 · the clock was set", step as f64 / 1000.0);
-            tx.sql.execute(
-                "INSERT INTO outage (kind, from_ms, to_ms, why, step_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![name(OutageKind::Clock), ms(from), ms(to), why, step],
-            )?;
-            let detail = step.to_string();
-            audit::append(tx.sql, now, &Actor::system("clock"), "clock.step", "clock", &detail)
-        })
-        .await
-    }
-
-    /// What an earlier run left open is over when that run was; the line's goes on until it is up.
-    pub async fn outages_left(&self, at: DateTime<Utc>) -> Result<()> {
-        self.write(move |tx| {
-            tx.sql.execute(
-                "UPDATE outage SET to_ms = max(from_ms, ?1) WHERE to_ms IS NULL AND kind <> 'line'",
-                [ms(at)],
-            )?;
-            Ok(())
-        })
-        .await
-    }
-
-    pub async fn outage_began(&self, kind: OutageKind, why: &str, now: Now) -> Result<()> {
-        let why = why.to_owned();
-        self.write(move |tx| begin(tx.sql, kind, None, &why, now)).await
-    }
-
-    /// Notes one that is over: from `since` to `now`.
-    pub async fn outage_was(
-        &self,
-        kind: OutageKind,
-        since: DateTime<Utc>,
-        why: &str,
-        now: Now,
-    ) -> Result<()> {
-        let why = why.to_owned();
-        self.write(move |tx| {
-            begin(tx.sql, kind, None, &why, Now { wall: since, ..now })?;
-            end(tx.sql, kind, now)
-        })
-        .await
-    }
-
-    pub async fn outage_ended(&self, kind: OutageKind, now: Now) -> Result<()> {
-        self.write(move |tx| end(tx.sql, kind, now)).await
-    }
 }
+
+#[cfg(test)]
+mod tests;

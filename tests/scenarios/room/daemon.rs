@@ -132,10 +132,7 @@ impl Daemon {
         left.give_pins(&rules.1);
         let rules = settled(rules, &store, now);
         wait(store.interrupted_calls(left.calls(), now)).expect("the log is written");
-        if let Some(at) = left.at {
-            let noted = store.outage_was(OutageKind::Service, at.wall, "the daemon died", now);
-            wait(noted).expect("the log is written");
-        }
+        let away = left.at.map(|at| Fact::Away { since: at.wall, why: "it died".to_owned() });
         let relay = Relay::new(CHANNELS, prompts(), random.fork());
         let (checkpoint, open) = (left.clone(), left.taped());
         let told_again = left.pieces.values().filter_map(|piece| match piece {
@@ -176,6 +173,7 @@ impl Daemon {
             alarms: vec![],
         };
         daemon.recover(now);
+        away.into_iter().for_each(|away| daemon.tell(Input::Note(away), now));
         let calls = wait(daemon.store.dialled_today(now)).expect("the log is read");
         daemon.tell(Input::DialledToday { calls }, now);
         daemon
