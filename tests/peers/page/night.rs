@@ -3,10 +3,10 @@
 use super::{Room, looks_right, sign_in};
 use crate::browser::Browser;
 use crate::have;
-use dutyline::duty::journal::{Disposition, Urgency};
+use dutyline::duty::journal::{Disposition, Fact, Noted, Urgency};
 use dutyline::io::clock;
 use dutyline::io::status::{DiskState, LineState, PartState};
-use dutyline::io::store::OutageKind;
+use dutyline::protocol::now::Now;
 use std::time::Duration;
 
 /// A bad night, for the eye: alarms, nobody answers, long names, the other language, the dark.
@@ -78,8 +78,11 @@ async fn a_period_as_the_officer_sees_it() {
     room.caller_hangs_up(call, Disposition::Answered).await;
     let now = clock::now();
     let began = now.wall - chrono::TimeDelta::minutes(3);
-    room.store.outage_was(OutageKind::Line, began, "408 no answer", now).await.unwrap();
-    room.store.clock_stepped(began, now.wall, now).await.unwrap();
+    let down = Fact::LineDown { status: 408, why: "no answer".to_owned() };
+    let stepped = Fact::ClockStepped { from: began, to: now.wall };
+    for (wall, fact) in [(began, down), (now.wall, Fact::LineUp), (now.wall, stepped)] {
+        room.store.note(Noted { at: Now { wall, ..now }, fact }).await.unwrap();
+    }
     let browser = Browser::start().await;
     sign_in(&browser, &room).await;
     browser.goto(&format!("{}/?entry={call}", room.url)).await;

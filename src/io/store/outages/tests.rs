@@ -42,8 +42,8 @@ impl Store {
     }
 }
 
-const ALL: &str = "SELECT group_concat(kind || ' ' || from_ms % 1000000 || '-' ||
-    coalesce(to_ms % 1000000, ''), ', ') FROM (SELECT * FROM outage ORDER BY from_ms, id)";
+const ALL: &str = "SELECT group_concat(kind || ' ' || from_ms || '-' ||
+    coalesce(to_ms, ''), ', ') FROM (SELECT * FROM outage ORDER BY from_ms, id)";
 
 /// Two runs without a log, told to the third one, which is killed before the log's answer is kept: to the fourth again.
 #[test]
