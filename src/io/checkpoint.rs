@@ -6,26 +6,29 @@
 //!  header  magic 8 "DUTYCALL" · format 4 · lives 4 · boot id 16 · crc 4
 //!  record  length 4 · crc 4 · MessagePack        as often as there are changes, each piece as bytes
 //! ```
-//! Numbers are little-endian, CRCs are CRC-32C. A record that is not whole ends the file. Nothing
-//! is synced: a killed process leaves what it wrote to the kernel, and after a restart the host has another boot id, with
-//! which no call can go on; facts that the log has not confirmed are told it all the same.
+//! Numbers are little-endian, CRCs are CRC-32C. A record that is not whole ends the file. Calls
+//! are not synced: a killed process leaves what it wrote to the kernel, and after a restart the host has another boot id,
+//! with which no call can go on; facts that the log has not confirmed are told it all the same, and are synced a second
+//! after (see `safe`).
 
 mod kept;
+mod safe;
 
 pub use kept::Kept;
 
 use crate::duty::checkpoint::{Changes, Checkpoint, FORMAT, Key, Piece};
+use crate::io::durable::{self, Durable};
 use crate::io::priority;
 use crate::io::tape::boot_id;
 use crate::protocol::now::{Mono, Now};
 use chrono::{DateTime, Utc};
 use rmp_serde::config::BytesMode;
+use safe::{Placed, Safe};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -186,6 +189,7 @@ fn decoded((key, bytes): Written) -> Result<(Key, Option<Piece>), rmp_serde::dec
 /// The thread that writes. It ends when the sender of changes is dropped.
 pub struct Keeper {
     thread: JoinHandle<Log>,
+    syncing: JoinHandle<()>,
 }
 
 /// Begins a new file with what was left. What is sent meanwhile waits in the sender's own hands:
@@ -200,10 +204,13 @@ pub fn start(path: PathBuf, left: &Left) -> (Pen, Keeper) {
         lives: left.lives.saturating_add(1),
         started: crate::io::clock::mono(),
         file: None,
+        next: None,
+        safe: Arc::default(),
         written: 0,
         base: 0,
         failing: false,
     };
+    let syncing = log.safe.start();
     let pieces = left.checkpoint.pieces.clone();
     let thread = std::thread::Builder::new()
         .name("checkpoint".into())
@@ -212,7 +219,7 @@ pub fn start(path: PathBuf, left: &Left) -> (Pen, Keeper) {
             move || log.run(pieces, changes, &kept)
         })
         .expect("a thread can be started while the daemon starts");
-    (Pen { changes: sender, kept, told: 0 }, Keeper { thread })
+    (Pen { changes: sender, kept, told: 0 }, Keeper { thread, syncing })
 }
 
 /// What the one who tells of changes has in hand.
@@ -252,10 +259,15 @@ impl Pen {
 impl Keeper {
     /// Waits for the last change and notes how the run ended; call it when the line has ended.
     pub fn stop(self, how: End) {
-        match self.thread.join() {
-            Ok(log) => log.end(how, crate::io::clock::now()),
-            Err(_) => error!("the thread that keeps the calls panicked"),
+        let Ok(log) = self.thread.join() else {
+            error!("the thread that keeps the calls panicked");
+            return;
+        };
+        log.safe.end();
+        if self.syncing.join().is_err() {
+            error!("the thread that syncs the calls panicked");
         }
+        log.end(how, crate::io::clock::now());
     }
 }
 
@@ -287,7 +299,10 @@ struct Log {
     pieces: BTreeMap<Key, ByteBuf>,
     lives: u32,
     started: Mono,
-    file: Option<File>,
+    file: Option<Durable>,
+    /// Is to take that one's place once it lasts; until then both are written to.
+    next: Option<Durable>,
+    safe: Arc<Safe>,
     /// Bytes in the file, and how many of them it had when it was begun.
     written: usize,
     base: usize,
@@ -331,11 +346,42 @@ impl Log {
                     None => log.pieces.remove(key),
                 };
             }
-            match log.file {
-                Some(_) if !calm && !grown => log.append(&Record::Changes { at, pieces }),
-                Some(_) | None => log.begin(at),
+            log.settle();
+            let anew = log.file.is_none() || (calm || grown) && log.next.is_none();
+            if anew {
+                return log.begin(at);
+            }
+            let told = |(key, piece): &Written| matches!(key, Key::Fact(_)) && piece.is_some();
+            let told = pieces.iter().any(told);
+            log.append(&Record::Changes { at, pieces })?;
+            match (told, log.lacks()) {
+                (true, _) => log.newest().map_or(Ok(()), |file| log.safe.wrote(file)),
+                (false, false) => Ok(log.safe.is_settled()),
+                (false, true) => Ok(()),
             }
         });
+    }
+
+    /// The log has not confirmed every fact.
+    fn lacks(&self) -> bool {
+        matches!(self.pieces.keys().next_back(), Some(Key::Fact(_)))
+    }
+
+    fn newest(&self) -> Option<&Durable> {
+        self.next.as_ref().or(self.file.as_ref())
+    }
+
+    /// What has become of the file that was to take the old one's place.
+    fn settle(&mut self) {
+        match self.safe.placed() {
+            Placed::NotYet => {}
+            Placed::Yes => {
+                self.file = self.next.take();
+                let path = &self.path;
+                self.file.iter_mut().for_each(|file| file.is_named(path));
+            }
+            Placed::Failed => (self.file, self.next) = (None, None),
+        }
     }
 
     fn end(mut self, how: End, at: Now) {
@@ -344,15 +390,17 @@ impl Log {
             self.pieces.retain(|key, _| matches!(key, Key::Fact(_) | Key::Phones));
         }
         self.lives = 0;
+        self.settle();
+        (self.file, self.next) = (None, None);
         self.try_to(|log| {
             log.begin(at)?;
             log.append(&Record::Ended { how, at })
         });
     }
 
-    /// Writes the whole into a new file, which takes the old one's place.
+    /// Writes the whole into a new file, which takes the old one's place: at once, or where the log lacks something when
+    /// it lasts. A first one is waited for.
     fn begin(&mut self, at: Now) -> io::Result<()> {
-        self.file = None;
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&FORMAT.to_le_bytes());
         bytes.extend_from_slice(&self.lives.to_le_bytes());
@@ -360,8 +408,11 @@ impl Log {
         bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
         write_record(&Record::Changes { at, pieces: vec![] }, &mut bytes)?;
         let part = self.path.with_extension("part");
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        match durable::remove(&part) {
+            Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = Durable::create(&part)?;
         let mut written = 0;
         for (key, piece) in &self.pieces {
             let pieces = vec![(*key, Some(piece.clone()))];
@@ -374,8 +425,20 @@ impl Log {
         }
         file.write_all(&bytes)?;
         written += bytes.len();
-        fs::rename(&part, &self.path)?;
         (self.written, self.base) = (written, written);
+        if self.lacks() && self.file.is_some() {
+            self.safe.place(&file, &part, &self.path)?;
+            self.next = Some(file);
+            return Ok(());
+        }
+        if self.lacks() {
+            file.sync_data()?;
+        }
+        durable::rename(&part, &self.path)?;
+        if self.lacks() {
+            self.path.parent().map_or(Ok(()), durable::sync_folder)?;
+        }
+        file.is_named(&self.path);
         self.file = Some(file);
         Ok(())
     }
@@ -383,8 +446,9 @@ impl Log {
     fn append(&mut self, record: &Record) -> io::Result<()> {
         let mut bytes = vec![];
         write_record(record, &mut bytes)?;
-        let file = self.file.as_mut().ok_or(io::ErrorKind::NotFound)?;
-        file.write_all(&bytes)?;
+        for file in self.file.iter_mut().chain(&mut self.next) {
+            file.write_all(&bytes)?;
+        }
         self.written += bytes.len();
         Ok(())
     }
@@ -394,7 +458,8 @@ impl Log {
         match write(self) {
             Ok(()) => self.failing = false,
             Err(fault) => {
-                self.file = None;
+                (self.file, self.next) = (None, None);
+                self.safe.forget();
                 if !std::mem::replace(&mut self.failing, true) {
                     error!(path = %self.path.display(), %fault, "calls could not be taken up after a crash now: check the disk");
                 }

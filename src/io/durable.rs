@@ -39,6 +39,24 @@ impl Durable {
         if asked(Asked::Sync(&self.path))? { self.file.sync_all() } else { Ok(()) }
     }
 
+    /// Another hand on the same file.
+    ///
+    /// # Errors
+    /// Where there are too many open files.
+    pub fn again(&self) -> io::Result<Self> {
+        Ok(Self { file: self.file.try_clone()?, path: self.path.clone() })
+    }
+
+    /// Where its name stands.
+    pub fn folder(&self) -> Option<&Path> {
+        self.path.parent()
+    }
+
+    /// It has another name by now.
+    pub fn is_named(&mut self, path: &Path) {
+        self.path = path.to_owned();
+    }
+
     /// Whether somebody has deleted it.
     pub fn is_gone(&self) -> bool {
         self.file.metadata().is_ok_and(|file| file.nlink() == 0)

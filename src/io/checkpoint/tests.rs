@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::duty::journal::{Fact, Noted};
+use crate::io::durable::tests::{self as simulated, Did};
+use crate::protocol::random::Random;
+use std::collections::BTreeSet;
 
 fn at(seconds: u64) -> Now {
     let wall: DateTime<Utc> = "2026-10-12T13:00:00Z".parse().unwrap();
@@ -24,6 +27,8 @@ fn log(path: &Path) -> Log {
         lives: 1,
         started: Mono(0),
         file: None,
+        next: None,
+        safe: Arc::default(),
         written: 0,
         base: 0,
         failing: false,
@@ -33,7 +38,10 @@ fn log(path: &Path) -> Log {
 /// A file as a killed run leaves it, after these changes.
 fn written(path: &Path, changes: Vec<Changes>) -> Log {
     let mut log = log(path);
-    changes.into_iter().for_each(|changes| log.take(changes));
+    for changes in changes {
+        log.take(changes);
+        log.safe.turn();
+    }
     log
 }
 
@@ -167,4 +175,112 @@ fn esc_71_what_the_log_never_took_outlives_a_restart_of_the_host_and_its_calls_h
     assert_eq!((ended, disposition), (call, Disposition::Interrupted));
     assert!(left.checkpoint.calls().contains(&call), "the log is told of its end by this");
     assert!(left.checkpoint.to_leaders().is_empty() && left.checkpoint.taped().is_empty());
+}
+
+/// What the power leaves of the file after so much of this was done.
+fn after_the_cut(done: &[Did], path: &Path, random: Option<&mut Random>) -> BTreeSet<u64> {
+    let disk = simulated::after_the_cut(done, random);
+    let Some(bytes) = disk.get(path) else { return BTreeSet::new() };
+    let left = read(bytes, Uuid::from_u128(9)).unwrap_or_default();
+    numbers(&left).into_iter().collect()
+}
+
+/// Facts come and are confirmed, files grow and are begun anew: what was synced and not confirmed is there, wherever the
+/// power is cut.
+#[test]
+fn rel_13_a_power_cut_after_any_operation_loses_no_fact_that_was_safe() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("calls");
+    let mut random = Random::from_seed([5; 32]);
+    simulated::note();
+    let mut log = log(&path);
+    let (mut open, mut next) = (BTreeSet::new(), 0);
+    // By mark: what is safe, and what the log has not confirmed.
+    let mut marks: Vec<(BTreeSet<u64>, BTreeSet<u64>)> = vec![];
+    let mut safe = BTreeSet::new();
+    for second in 1..200 {
+        if random.below(3) > 0 || open.is_empty() {
+            log.take(fact(next, second));
+            open.insert(next);
+            next += 1;
+        } else {
+            let through: u64 = open.iter().copied().nth(open.len() / 2).expect("one");
+            let gone: Vec<u64> = open.range(..=through).copied().collect();
+            open = open.split_off(&(through + 1));
+            let pieces = gone.into_iter().map(|number| (Key::Fact(number), None)).collect();
+            log.take(Changes { at: at(second), pieces });
+        }
+        if random.below(9) == 0 {
+            log.written = 10 * GROWTH;
+        }
+        if random.below(4) == 0 {
+            let begun_anew = log.next.is_some();
+            log.safe.turn();
+            safe.clone_from(&open);
+            assert!(!begun_anew || !log.path.with_extension("part").exists());
+        }
+        simulated::mark(marks.len() as u64);
+        marks.push((safe.clone(), open.clone()));
+    }
+    let done = simulated::noted();
+    let renamed = done.iter().filter(|did| matches!(did, Did::Rename(..))).count();
+    assert!(renamed > 5, "{renamed}");
+    for cut in 0..=done.len() {
+        let mark = done[..cut].iter().rev().find_map(|did| match did {
+            Did::Mark(mark) => Some(*mark as usize),
+            _ => None,
+        });
+        let Some(mark) = mark else { continue };
+        // What is confirmed by the next mark need not be there.
+        let confirmed = marks.get(mark + 1).map_or(&marks[mark].1, |(_, open)| open);
+        let wanted: BTreeSet<u64> = marks[mark].0.intersection(confirmed).copied().collect();
+        for by_chance in [false, true] {
+            let found = after_the_cut(&done[..cut], &path, by_chance.then_some(&mut random));
+            assert!(found.is_superset(&wanted), "cut after {cut}: {found:?} of {wanted:?}");
+        }
+    }
+    println!("{} cuts", 2 * (done.len() + 1));
+}
+
+/// A log that confirms within the second costs no sync, one that does not costs one a second.
+#[test]
+fn rel_13_facts_are_synced_by_another_thread_and_only_those_that_the_log_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("calls");
+    simulated::note();
+    let mut log = log(&path);
+    log.take(Changes { at: at(1), pieces: vec![] });
+    let syncs = || simulated::noted().iter().filter(|did| matches!(did, Did::Sync(_))).count();
+    for number in 0..50 {
+        log.take(fact(number, 2));
+        log.take(Changes { at: at(2), pieces: vec![(Key::Fact(number), None)] });
+    }
+    log.safe.turn();
+    assert_eq!(syncs(), 0);
+    simulated::note();
+    (50..100).for_each(|number| log.take(fact(number, 3)));
+    log.safe.turn();
+    log.safe.turn();
+    assert_eq!(syncs(), 1);
+}
+
+/// The disk does not come back from a sync, or refuses one: whoever writes the calls down goes on.
+#[test]
+fn rel_16_a_new_file_that_cannot_be_made_safe_leaves_the_old_one_in_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("calls");
+    let mut log = log(&path);
+    log.take(fact(0, 1));
+    log.written = 10 * GROWTH;
+    log.take(fact(1, 2));
+    assert!(log.next.is_some());
+    log.take(fact(2, 3));
+    assert_eq!(numbers(&load(&path)), [0, 2], "the old file knows what came since");
+    simulated::refuse(1, 2, libc::EIO);
+    log.safe.turn();
+    simulated::mend();
+    log.take(fact(3, 4));
+    assert_eq!(numbers(&load(&path)), [0, 1, 2, 3], "begun anew");
+    log.take(fact(4, 5));
+    assert_eq!(numbers(&load(&path)), [0, 1, 2, 3, 4]);
 }
