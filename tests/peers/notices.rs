@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_secs(8);
 /// What a provider was sent: head and body, and when.
 pub struct Request {
     at: Instant,
-    text: String,
+    pub text: String,
 }
 
 impl Request {

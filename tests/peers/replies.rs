@@ -3,12 +3,20 @@
 
 use crate::calls::{Room, urgent_call};
 use crate::daemon::{Daemon, Plan};
+use crate::notices::provider;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use chrono::{DateTime, TimeDelta, Utc};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::fd::FromRawFd;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -171,4 +179,59 @@ fn esc_39_a_text_that_came_while_the_daemon_was_dead_acknowledges_when_it_is_bac
     modem.is_emptied();
     assert_eq!(daemon.row("SELECT count(*) FROM told"), "1");
     assert_eq!(daemon.row("SELECT count(*) FROM reply WHERE meaning = 'acknowledges'"), "1");
+}
+
+const KEY: &[u8] = b"between the gateway and us";
+
+/// What the gateway hands on, signed as Standard Webhooks 1.0 are; the status of the answer.
+fn hands_on(port: u16, id: &str, sent: DateTime<Utc>) -> String {
+    let sent = sent.timestamp_millis();
+    let body = format!(r#"{{"from":"13900000001","text":"1","sent":{sent}}}"#);
+    let at = Utc::now().timestamp();
+    let mut mac = Hmac::<Sha256>::new_from_slice(KEY).expect("any length");
+    mac.update(format!("{id}.{at}.{body}").as_bytes());
+    let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the page");
+    write!(
+        stream,
+        "POST /channels/gateway/replies HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\
+         webhook-id: {id}\r\nwebhook-timestamp: {at}\r\nwebhook-signature: v1,{signature}\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer.split(' ').nth(1).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn esc_39_a_text_that_waited_at_the_gateway_since_before_the_notice_stops_no_telephone() {
+    let Some(mut room) = Room::open() else { return };
+    let (port, told) = provider(&Arc::new(AtomicBool::new(true)));
+    let secret = room.folder.path().join("reply-secret");
+    let text = format!("whsec_{}\n", BASE64_STANDARD.encode(KEY));
+    std::fs::write(&secret, text).expect("written");
+    let more = format!(
+        "[[leaders]]\nname = \"张局\"\nrole = \"leader\"\nmobile = \"3001\"\nsms = \"13900000001\"\n\
+         [[channels]]\nname = \"gateway\"\nkind = \"sms\"\nroles = [\"leader\"]\n\
+         url = \"http://127.0.0.1:{port}/send\"\nallow = [\"127.0.0.1\"]\n\
+         content_type = \"application/json\"\nbody = '{{\"to\":\"{{to}}\",\"text\":\"{{text}}\"}}'\n\
+         replies = true\nreply_secret_file = \"{}\"\nreply_sent = \"/sent\"\n",
+        secret.display()
+    );
+    let daemon = room.daemon(&Plan { leaders: &[], more: &more, ..Plan::default() });
+    let [_caller, _officer, mut leader] = urgent_call(&mut room);
+    leader.incoming(SOON);
+    let notice = told.recv_timeout(Duration::from_secs(20)).expect("a notice");
+    assert!(notice.text.contains("13900000001"), "{}", notice.text);
+    daemon.row_is("SELECT count(*) FROM delivery WHERE progress = 'accepted'", "1");
+    let page = room.ports.page();
+    assert_eq!(hands_on(page, "old", Utc::now() - TimeDelta::minutes(10)), "204");
+    daemon.row_is("SELECT meaning FROM reply", "which");
+    assert_eq!(hands_on(page, "undated", DateTime::UNIX_EPOCH), "422");
+    assert_eq!(daemon.row("SELECT state FROM escalation"), "open");
+    assert_eq!(hands_on(page, "new", Utc::now()), "204");
+    leader.wait("CALL_CLOSED", Duration::from_secs(20));
+    assert_eq!(daemon.row(ACKED), "acknowledged sms 张局");
 }

@@ -94,6 +94,8 @@ pub struct Inbound {
     /// Where the sender's number stands in it, and where the text (RFC 6901).
     pub from: String,
     pub text: String,
+    /// Where it says when that was sent; none: nowhere.
+    pub sent: Option<String>,
 }
 
 /// A GSM modem on a serial line.
@@ -267,6 +269,7 @@ fn inbound(reader: &Reader, s: &mut Section<'_>, body: &str) -> Option<Inbound> 
     let on = s.or("replies", false, boolean);
     let from = s.or("reply_from", "/from".to_owned(), pointer);
     let text = s.or("reply_text", "/text".to_owned(), pointer);
+    let sent = s.optional("reply_sent", pointer);
     let secrets = secrets(reader, s, "reply_secret_file");
     let has_code = body.contains("{code}");
     if has_code && !on || on && !has_code && !body.contains("{text}") {
@@ -279,7 +282,7 @@ fn inbound(reader: &Reader, s: &mut Section<'_>, body: &str) -> Option<Inbound> 
     if on {
         needs(reader, s, "reply_secret_file", "\"/etc/dutyline/reply-secret\"");
     }
-    secrets.filter(|_| on).map(|secrets| Inbound { secrets, from, text })
+    secrets.filter(|_| on).map(|secrets| Inbound { secrets, from, text, sent })
 }
 
 /// Whoever is not in the list is told, and cannot answer.

@@ -210,6 +210,11 @@ fn esc_39_a_text_acknowledges_only_where_the_site_says_so() {
                   reply_from = \"/mobile\"\n";
     let asking = way(sms(asking).expect("right")).replies.expect("it is answered to");
     assert_eq!((asking.from.as_str(), asking.text.as_str()), ("/mobile", "/text"));
+    assert_eq!(asking.sent, None, "not every gateway says so");
+    let dated = "body = '{to} {no} {code}'\nreplies = true\nreply_secret_file = \"FOLDER/two\"\n\
+                 reply_sent = \"/at\"\n";
+    let dated = way(sms(dated).expect("right")).replies.expect("it is answered to");
+    assert_eq!(dated.sent.as_deref(), Some("/at"));
     assert_eq!(asking.secrets[1].expose(), "whsec_bbbb");
     for (keys, field) in [
         ("body = '{to} {no} {code}'", "replies"),
@@ -219,6 +224,10 @@ fn esc_39_a_text_acknowledges_only_where_the_site_says_so() {
         (
             "body = '{to} {text}'\nreplies = true\nreply_secret_file = \"FOLDER/s\"\nreply_text = \"x\"",
             "reply_text",
+        ),
+        (
+            "body = '{to} {text}'\nreplies = true\nreply_secret_file = \"FOLDER/s\"\nreply_sent = \"at\"",
+            "reply_sent",
         ),
     ] {
         let faults = sms(keys).expect_err(keys).list;

@@ -5,10 +5,11 @@ use super::http::Http;
 use super::signing::is_hmac_sha256;
 use super::{Guard, Office, sms, webhook};
 use crate::config::channels::{Channel, Gateway, Inbound, Way};
+use crate::duty::entry::beijing;
 use crate::io::clock;
 use crate::io::status::{Board, Live};
 use crate::io::store::{Came, Store};
-use chrono::TimeDelta;
+use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -18,6 +19,10 @@ use tracing::{info, warn};
 const FRESH: TimeDelta = TimeDelta::minutes(5);
 /// Of a callback's id, and of a number.
 const NAME: usize = 128;
+/// Of a time without its zone.
+const LOCAL: [&str; 3] = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y%m%d%H%M%S"];
+/// No network keeps a text so long: what is older is no time.
+const LONG_AGO: TimeDelta = TimeDelta::days(31);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Where texts are taken to.
@@ -73,8 +78,17 @@ pub enum Heard {
     NoSuchChannel,
     Unsigned,
     NoText,
+    /// The site says where its time stands, and there is none that can be.
+    NoTime,
     /// It is to be sent again.
     NotNow,
+}
+
+/// What a callback says; the time as it is written where it is none.
+struct Read {
+    from: String,
+    text: String,
+    sent: Option<Result<DateTime<Utc>, String>>,
 }
 
 /// The headers of a callback.
@@ -118,15 +132,49 @@ impl Replies {
         if !door.is_signed(signed, body) {
             return Heard::Unsigned;
         }
-        let Some((from, text)) = door.read(body) else { return Heard::NoText };
+        let Some(Read { from, text, sent }) = door.read(body) else { return Heard::NoText };
+        let sent = match (&door.inbound.sent, sent) {
+            (Some(_), Some(Ok(at))) => Some(at),
+            (None, _) => None,
+            (Some(pointer), given) => {
+                let given = given.and_then(Result::err).unwrap_or_default();
+                warn!(
+                    channel,
+                    pointer,
+                    given,
+                    "a text does not say when it was sent as reply_sent has it, and is not taken: see channels.reply_sent · 短信里没有 reply_sent 所指的发送时间，不予接收，请核对 reply_sent"
+                );
+                return Heard::NoTime;
+            }
+        };
         let name = signed.id.to_owned();
-        let came = Came { channel: channel.to_owned(), name, from, text, sent: None };
+        let came = Came { channel: channel.to_owned(), name, from, text, sent };
         let Some(answer) = self.post.take(&came).await else { return Heard::NotNow };
         if let Some(text) = answer {
             door.answer(&came, &text);
         }
         Heard::Taken
     }
+}
+
+/// Seconds or milliseconds since 1970, RFC 3339, or by the clock of Beijing; none that is yet to come.
+fn moment(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    let number = text.parse::<i64>().ok();
+    let at = match (number, text.len()) {
+        (Some(seconds), ..=10) => DateTime::from_timestamp(seconds, 0)?,
+        (Some(millis), 11..=13) => DateTime::from_timestamp_millis(millis)?,
+        (None | Some(_), _) => written(text)?,
+    };
+    (at <= now + FRESH && at > now - LONG_AGO).then_some(at)
+}
+
+fn written(text: &str) -> Option<DateTime<Utc>> {
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Some(at.to_utc());
+    }
+    let local = LOCAL.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())?;
+    beijing().from_local_datetime(&local).single().map(|at| at.to_utc())
 }
 
 impl Door {
@@ -146,7 +194,7 @@ impl Door {
         })
     }
 
-    fn read(&self, body: &[u8]) -> Option<(String, String)> {
+    fn read(&self, body: &[u8]) -> Option<Read> {
         let body: serde_json::Value = serde_json::from_slice(body).ok()?;
         let word = |field: &str| match body.pointer(field)? {
             serde_json::Value::String(text) => Some(text.clone()),
@@ -156,7 +204,9 @@ impl Door {
         let from = word(&self.inbound.from)?;
         let from: String = from.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
         let fits = !from.is_empty() && from.len() <= NAME;
-        fits.then_some((from, word(&self.inbound.text)?))
+        let sent = self.inbound.sent.as_deref().and_then(word);
+        let sent = sent.map(|text| moment(&text, clock::now().wall).ok_or(text));
+        fits.then_some(Read { from, text: word(&self.inbound.text)?, sent })
     }
 
     /// Once; what cannot be answered has had its effect.
@@ -168,5 +218,32 @@ impl Door {
                 info!(channel, "an answer was not sent");
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn esc_39_when_a_text_was_sent_is_read_as_gateways_write_it() {
+        let now: DateTime<Utc> = "2026-10-03T13:42:10Z".parse().unwrap();
+        let sent: DateTime<Utc> = "2026-10-03T13:42:00Z".parse().unwrap();
+        for text in [
+            "1791034920",
+            "1791034920000",
+            "2026-10-03T21:42:00+08:00",
+            "2026-10-03T13:42:00Z",
+            "2026-10-03 21:42:00",
+            "20261003214200",
+            " 2026-10-03T21:42:00 ",
+        ] {
+            assert_eq!(moment(text, now), Some(sent), "{text}");
+        }
+        // Of no time, of one without its day, and of one that has yet to come or is of another age.
+        for text in ["", "now", "21:42", "-1", "0", "1", "2026-10-03 13:42", "2026-10-04 21:42:00"]
+        {
+            assert_eq!(moment(text, now), None, "{text}");
+        }
     }
 }

@@ -23,7 +23,7 @@ pub async fn take(
         Heard::Taken => StatusCode::NO_CONTENT,
         Heard::NoSuchChannel => StatusCode::NOT_FOUND,
         Heard::Unsigned => StatusCode::UNAUTHORIZED,
-        Heard::NoText => StatusCode::UNPROCESSABLE_ENTITY,
+        Heard::NoText | Heard::NoTime => StatusCode::UNPROCESSABLE_ENTITY,
         Heard::NotNow => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

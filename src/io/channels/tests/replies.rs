@@ -263,6 +263,7 @@ fn gateway(stub: &Stub) -> Channel {
         secrets: vec![Secret::new("an older one"), Secret::new(SECRET)],
         from: "/from".to_owned(),
         text: "/content/text".to_owned(),
+        sent: None,
     };
     let way = Gateway {
         url: stub.url("/send"),
@@ -328,4 +329,36 @@ async fn esc_40_what_a_gateway_hands_on_five_times_has_one_effect_and_only_if_it
     let answer: serde_json::Value = serde_json::from_str(&stub.next().body).unwrap();
     assert_eq!(answer["to"], "8613900000001");
     assert!(answer["text"].as_str().unwrap().ends_with("已记为您知悉。"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn esc_39_a_text_to_a_gateway_that_was_sent_before_the_notice_acknowledges_nothing() {
+    let stub = Stub::start(vec![status(204, ""), status(204, ""), status(204, "")]);
+    let mut channel = gateway(&stub);
+    let Way::Sms(way) = &mut channel.way else { unreachable!("a gateway") };
+    way.replies.as_mut().unwrap().sent = Some("/sent".to_owned());
+    let room = Room::with(vec![channel.clone()]).await;
+    let replies = Replies::of(&[channel], Post::of(&room.office()));
+    let before = clock::now().wall - chrono::TimeDelta::minutes(10);
+    room.flag(1).await;
+    stub.next();
+    room.is("SELECT count(*) || '' FROM delivery WHERE progress = 'accepted'", "1").await;
+    let take = async |id: &str, sent: &str| {
+        let body = format!(r#"{{"from":"13900000001","content":{{"text":"1"}},"sent":{sent}}}"#);
+        let at = clock::now().wall.timestamp().to_string();
+        let signature = signature(id, &at, body.as_bytes());
+        let signed = Signed { id, at: &at, signature: &signature };
+        replies.take("短信", signed, body.as_bytes()).await
+    };
+    for nonsense in ["null", "\"yesterday\"", "[]", "7", "4000000000"] {
+        assert_eq!(take("m", nonsense).await, Heard::NoTime, "{nonsense}");
+    }
+    room.is("SELECT count(*) || '' FROM reply", "0").await;
+    // It waited at the gateway, for it was meant for something else.
+    assert_eq!(take("m", &before.timestamp().to_string()).await, Heard::Taken);
+    room.is("SELECT group_concat(meaning) FROM reply", "which").await;
+    room.is(STATE, "open").await;
+    let now = clock::now().wall.timestamp_millis();
+    assert_eq!(take("n", &now.to_string()).await, Heard::Taken);
+    room.is(STATE, "acknowledged").await;
 }

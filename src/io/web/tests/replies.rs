@@ -15,6 +15,7 @@ fn channel() -> Channel {
         secrets: vec![Secret::new(SECRET)],
         from: "/from".to_owned(),
         text: "/text".to_owned(),
+        sent: None,
     };
     let way = Gateway {
         url: "http://127.0.0.1:9/".to_owned(),
