@@ -137,21 +137,20 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     make_folders(&config)?;
     let mut left = checkpoint::load(&config.storage.data.join("calls.checkpoint"));
     left.checkpoint.give_pins(&config.roster);
-    let (go_on, down) = (left.checkpoint.calls(), left.down);
-    let to_leaders = left.checkpoint.to_leaders();
+    let (calls, down) = ((left.checkpoint.calls(), left.checkpoint.to_leaders()), left.down);
     let life = life::last(&config.storage.data);
     let board = Board::new();
     let stopping = CancellationToken::new();
     let pbx = Pbx::find(&config, &board).await?;
     let mut voice = start_voice(&config, pbx.peers.clone(), sockets, left, board.clone())?;
-    let beginning = Beginning::new(&config, go_on, down, life);
-    beginning.say_since_when(&voice.orders).await;
+    let beginning = Beginning::new(&config, calls, down, life);
     let (store, usable) = open_log(&beginning, &mut voice).await?;
     tell_dialled(&store, &voice.orders).await;
     let readers = readers(&config, &store, &board, &voice);
     if !usable {
-        go_without(beginning, &config, &readers, to_leaders, &stopping);
+        go_without(&config, &readers, beginning.to_leaders());
     }
+    let keeping = beginning.keep(usable, readers.clone(), stopping.clone());
     let (desk, policies) = keep_policies(options.source, &config, &readers);
     let log = keep_log(voice.facts, voice.recordings, voice.traced, readers.clone(), &stopping);
     let (pulse, alive) = (voice.pulse.clone(), voice.pulse);
@@ -177,7 +176,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     background.extend(serve_metrics(&config, &readers, voice.tape.backlog(), &stopping));
     let sign = |witness: Witness| witness.keep(config.witness.every, stopping.clone());
     background.extend(witness.clone().map(sign).map(tokio::spawn));
-    background.extend(testing.into_iter().chain([serving]));
+    background.extend(testing.into_iter().chain([serving, tokio::spawn(keeping)]));
     background.extend(pbx.keep(&voice.orders, &board, &stopping));
     let first_link = first_link(&store, web_address).await;
     info!(%web_address, line = %config.line.number, "dutyline is up");
@@ -206,6 +205,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
 
 /// Without the right to a log there is no duty line: the PBX is told.
 async fn open_log(beginning: &Beginning, voice: &mut Voice) -> anyhow::Result<(Store, bool)> {
+    beginning.say_since_when(&voice.orders).await;
     let opened = beginning.open_log().await;
     if opened.is_err() {
         voice.leave().await;
@@ -239,18 +239,10 @@ fn keep_policies(
 }
 
 /// Without a log, what is open is what lies beside it, and the calls that go on; until there is one.
-fn go_without(
-    beginning: Beginning,
-    config: &Config,
-    readers: &logbook::Readers,
-    to_leaders: Vec<LeaderCall>,
-    stopping: &CancellationToken,
-) {
+fn go_without(config: &Config, readers: &logbook::Readers, to_leaders: Vec<LeaderCall>) {
     let matters = open_matters::recall(&config.storage.data.join(OPEN_MATTERS));
     let matters = matters.iter().map(|one| (one.entry, one.urgency));
     readers.memory.lock().recall(matters, to_leaders, clock::now());
-    let (store, wake) = (readers.store.clone(), Arc::clone(&readers.wake));
-    tokio::spawn(beginning.keep_trying(store, wake, stopping.clone()));
 }
 
 /// Where leaders have telephones with lamps.

@@ -6,7 +6,8 @@ use crate::duty::gaps::{self, Life};
 use crate::duty::ids::CallId;
 use crate::duty::journal::Fact;
 use crate::duty::ladder::Traced;
-use crate::duty::switchboard::Input;
+use crate::duty::switchboard::{Errand, Input, LeaderCall};
+use crate::io::status::Alarm;
 use crate::io::store::{Store, StoreError};
 use crate::io::{clock, ladder, life, logbook, open_matters, tape};
 use crate::protocol::now::Now;
@@ -14,11 +15,12 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -26,11 +28,15 @@ use tracing::{error, info, warn};
 /// How often a log that is of no use is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
 
+const ALARM: &str = "log_file";
+
 /// What the first rows of a run say. **Written before anything else of the run, once.**
 pub struct Beginning {
     config: Config,
     /// Calls of the last run that go on in this one.
     go_on: BTreeSet<CallId>,
+    /// Those to leaders among them.
+    to_leaders: Mutex<Vec<LeaderCall>>,
     /// Since when nobody served the line, and why.
     down: Option<(DateTime<Utc>, &'static str)>,
     life: Option<Life>,
@@ -43,7 +49,7 @@ pub struct Beginning {
 impl Beginning {
     pub fn new(
         config: &Config,
-        go_on: BTreeSet<CallId>,
+        (go_on, to_leaders): (BTreeSet<CallId>, Vec<LeaderCall>),
         down: Option<(DateTime<Utc>, &'static str)>,
         life: Option<Life>,
     ) -> Self {
@@ -51,6 +57,7 @@ impl Beginning {
         let mut new = Self {
             config,
             go_on,
+            to_leaders: Mutex::new(to_leaders),
             down,
             life,
             now,
@@ -65,6 +72,15 @@ impl Beginning {
     fn file(&self) -> Option<(u64, SystemTime)> {
         let file = std::fs::metadata(self.database()).ok()?;
         Some((file.len(), file.modified().ok()?))
+    }
+
+    /// Calls of the last run to leaders, which go on.
+    pub fn to_leaders(&self) -> Vec<LeaderCall> {
+        self.lock_calls().clone()
+    }
+
+    fn lock_calls(&self) -> MutexGuard<'_, Vec<LeaderCall>> {
+        self.to_leaders.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn database(&self) -> PathBuf {
@@ -110,31 +126,88 @@ impl Beginning {
         }
     }
 
-    /// Until the log takes them, or the daemon stops.
-    pub async fn keep_trying(self, store: Store, wake: Arc<Notify>, stopping: CancellationToken) {
-        let (mut said, mut seen) = (String::new(), None);
+    /// Until the daemon stops: a log that is of no use is tried again and again; one that goes bad while it is in use is
+    /// left as it is, and told, until it can be used again or another is in its place.
+    pub async fn keep(
+        self,
+        mut usable: bool,
+        readers: logbook::Readers,
+        stopping: CancellationToken,
+    ) {
+        let logbook::Readers { store, board, wake, .. } = readers;
+        let mut may_make = self.there_was_none;
         loop {
-            tokio::select! {
-                () = tokio::time::sleep(AGAIN) => {}
-                () = stopping.cancelled() => return,
+            if !usable {
+                tokio::select! {
+                    () = self.try_again(may_make, &store) => {}
+                    () = stopping.cancelled() => return,
+                }
+                board.update(|status| drop(status.alarms.remove(ALARM)));
+                wake.notify_one();
             }
-            // Whoever puts another in its place may not have finished.
+            let fault = tokio::select! {
+                fault = self.goes_bad(&store) => fault,
+                () = stopping.cancelled() => return,
+            };
+            error!(%fault, "the log is of no use any more: facts are kept until it is");
+            board.update(|status| drop(status.alarms.insert(ALARM, gone(&fault))));
+            let aside = store.clone();
+            if let Err(fault) = spawn_blocking(move || aside.put_aside(fault)).await {
+                error!(%fault, "the log could not be put aside");
+            }
+            (usable, may_make) = (false, false);
+        }
+    }
+
+    /// Which file has the name.
+    fn identity(&self) -> Option<(u64, u64)> {
+        let file = std::fs::metadata(self.database()).ok()?;
+        Some((file.dev(), file.ino()))
+    }
+
+    /// Why it cannot be used any more.
+    async fn goes_bad(&self, store: &Store) -> StoreError {
+        let opened = self.identity();
+        loop {
+            tokio::time::sleep(AGAIN).await;
+            if self.identity() != opened {
+                let why = format!("{} is gone or is another file", self.database().display());
+                return StoreError::Unreadable(why);
+            }
+            if let Some(fault) = store.ails() {
+                return fault;
+            }
+        }
+    }
+
+    /// Until the log takes what a run writes first. One that is not there is not made, unless there never was one.
+    async fn try_again(&self, may_make: bool, store: &Store) {
+        let (mut said, mut seen, mut corrupt) = (String::new(), None, None);
+        loop {
+            tokio::time::sleep(AGAIN).await;
+            // Whoever puts another in its place may not have finished; a damaged one is looked at again once it has
+            // changed.
             let now_is = self.file();
-            if seen.replace(now_is) != Some(now_is) || (now_is.is_none() && !self.there_was_none) {
+            if seen.replace(now_is) != Some(now_is)
+                || (now_is.is_none() && !may_make)
+                || corrupt == Some(now_is)
+            {
                 continue;
             }
             let (opened, database) = (store.clone(), self.database());
             let opening = spawn_blocking(move || opened.reopen(&database, clock::random()));
             let begun = match opening.await {
-                Ok(Ok(())) => self.write(&store).await,
-                Ok(Err(fault)) => Err(fault.into()),
+                Ok(Ok(())) => self.write(store).await,
+                Ok(Err(fault)) => {
+                    corrupt = matches!(fault, StoreError::Corrupt(_)).then_some(now_is);
+                    Err(fault.into())
+                }
                 Err(fault) => Err(fault.into()),
             };
             match begun {
                 Ok(()) => {
                     store.begins();
-                    info!("the log can be used from now on");
-                    return wake.notify_one();
+                    return info!("the log can be used from now on");
                 }
                 Err(fault) if fault.to_string() != said => {
                     said = fault.to_string();
@@ -173,8 +246,10 @@ impl Beginning {
                 warn!(calls = interrupted.len(), "the last run ended in the middle of calls");
             }
         }
-        if let Err(fault) = self.say_the_rest(store).await {
-            error!("the log goes on without something: {fault:#}");
+        match self.say_the_rest(store).await {
+            // Whatever is opened later has those calls, or they are over.
+            Ok(()) => self.lock_calls().clear(),
+            Err(fault) => error!("the log goes on without something: {fault:#}"),
         }
         Ok(())
     }
@@ -196,16 +271,34 @@ impl Beginning {
 
     /// A log that is older than what lies beside it was put back from a backup: what was open is open.
     async fn raise_what_it_lacks(&self, store: &Store) -> anyhow::Result<()> {
-        let matters = open_matters::recall(&self.config.storage.data.join(OPEN_MATTERS));
+        let open = open_matters::recall(&self.config.storage.data.join(OPEN_MATTERS));
+        let mut told = self.to_leaders();
+        told.retain(|call| matches!(call.errand, Errand::Tell | Errand::Remind | Errand::Confirm));
+        let of_calls = told.iter().map(|call| (call.entry, call.urgency));
+        let matters: Vec<_> =
+            open.iter().map(|one| (one.entry, one.urgency)).chain(of_calls).collect();
         if matters.is_empty() {
             return Ok(());
         }
-        let matters = matters.into_iter().map(|one| (one.entry, one.urgency)).collect();
-        let raised = store.raise_what_is_lacking(matters, self.now).await?;
+        let calls = told.iter().map(|call| call.made(&self.config.roster)).collect();
+        let raised = store.raise_what_is_lacking(matters, calls, self.now).await?;
         for entry in raised {
             warn!(%entry, "the log lacks an urgent matter that was open: it is raised again");
         }
         Ok(())
+    }
+}
+
+fn gone(fault: &StoreError) -> Alarm {
+    let (zh, en) = fault.remedy();
+    Alarm {
+        since: clock::now().wall,
+        zh: format!(
+            "值班记录不能用了，电话和呼叫领导不受影响，发生的事先存着，可用后补记。{zh}（{fault}）"
+        ),
+        en: format!(
+            "the log is of no use; calls go on, what happens is kept and written once it is. {en} ({fault})"
+        ),
     }
 }
 

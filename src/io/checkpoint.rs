@@ -354,21 +354,19 @@ impl Log {
             let told = |(key, piece): &Written| matches!(key, Key::Fact(_)) && piece.is_some();
             let told = pieces.iter().any(told);
             log.append(&Record::Changes { at, pieces })?;
-            match (told, log.lacks()) {
-                (true, _) => log.newest().map_or(Ok(()), |file| log.safe.wrote(file)),
-                (false, false) => Ok(log.safe.is_settled()),
-                (false, true) => Ok(()),
+            if told && let Some(file) = log.next.as_ref().or(log.file.as_ref()) {
+                log.safe.wrote(file)?;
             }
+            if !log.lacks() {
+                log.safe.is_settled();
+            }
+            Ok(())
         });
     }
 
     /// The log has not confirmed every fact.
     fn lacks(&self) -> bool {
         matches!(self.pieces.keys().next_back(), Some(Key::Fact(_)))
-    }
-
-    fn newest(&self) -> Option<&Durable> {
-        self.next.as_ref().or(self.file.as_ref())
     }
 
     /// What has become of the file that was to take the old one's place.

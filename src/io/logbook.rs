@@ -94,7 +94,7 @@ pub async fn keep_facts(
                     hand_on(applied, &to).await;
                 }
             }
-            Err(error) if error.may_pass() => {
+            Err(error) if error.may_pass() || error.is_of_the_log() => {
                 log.fails(&error, &batch, &to).await;
                 to.wake.notify_one();
                 tokio::select! {

@@ -188,6 +188,9 @@ fn esc_71_with_a_log_that_cannot_be_opened_the_leader_and_the_desk_are_called_an
     matter.daemon.restart(room.folder.path(), &room.ports, &plan);
     matter.daemon.row_is("SELECT state FROM escalation", "acknowledged");
     matter.daemon.row_is("SELECT count(*) FROM entry", "2");
+    // Before the run that had no log, and after it; and the log that it had not.
+    matter.daemon.row_is("SELECT count(*) FROM outage WHERE kind = 'service'", "2");
+    matter.daemon.row_is("SELECT count(*) FROM outage WHERE kind = 'log' AND to_ms > from_ms", "1");
 }
 
 /// What the log never took is in the file of the calls, which the next boot of the host reads: it may not be lost with
@@ -245,6 +248,10 @@ fn esc_71_a_log_that_refuses_the_first_rows_of_a_run_stops_nothing_and_is_used_o
         .edit("CREATE TRIGGER refuses BEFORE UPDATE ON call BEGIN SELECT RAISE(ABORT, 'no'); END");
     matter.daemon.restart(room.folder.path(), &room.ports, &plan);
     matter.daemon.process.wait_for("the log refuses its first rows", SOON);
+    wait_until("the registration of this run", SOON, || {
+        let log = matter.daemon.process.log();
+        (log.matches("line=Registered").count() > 1).then_some(())
+    });
     matter.caller.dial("1001");
     matter.officer.incoming(Duration::from_secs(20));
     matter.officer.accept();
@@ -300,4 +307,100 @@ fn esc_71_a_backup_that_is_put_back_is_used_at_once_and_what_was_open_is_raised_
     talk(2);
     matter.acknowledge();
     matter.daemon.row_is("SELECT state FROM escalation", "acknowledged");
+}
+
+/// The leader is on the telephone meanwhile, and presses his key when the log that knew of it is gone.
+#[test]
+fn esc_71_a_key_in_a_call_that_was_carried_over_a_restored_backup_is_kept_with_its_matter() {
+    let Some(mut room) = Room::open() else { return };
+    let plan = Plan { leaders: &LEADERS, ..Plan::default() };
+    let mut matter = Matter::begin(&mut room);
+    let backup = room.folder.path().join("backup");
+    let into = backup.display().to_string();
+    let (code, said) = matter.daemon.command(&["backup", &into, "--config", "dutyline.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+    matter.flag();
+    matter.daemon.row_is("SELECT state FROM escalation", "open");
+    let called = matter.daemon.row("SELECT person FROM attempt");
+    matter.daemon.process.kill();
+    let log = room.folder.path().join("dutyline/data/dutyline.db");
+    for ending in ["-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{}{ending}", log.display()));
+    }
+    fs::rename(backup.join("data/dutyline.db"), &log).expect("put back");
+    matter.daemon.restart(room.folder.path(), &room.ports, &plan);
+    matter.daemon.row_is("SELECT state FROM escalation", "open");
+    talk(2);
+    matter.acknowledge();
+    matter.daemon.row_is("SELECT state FROM escalation", "acknowledged");
+    assert_eq!(matter.daemon.row("SELECT acked_by FROM escalation"), called);
+    matter.leader.wait("CALL_CLOSED", Duration::from_secs(20));
+    matter.daemon.row_is("SELECT group_concat(result) FROM attempt", "acknowledged");
+    matter.leader.stays_idle(Duration::from_secs(15));
+}
+
+/// The three files of a log.
+fn files_of(log: &std::path::Path) -> impl Iterator<Item = std::path::PathBuf> {
+    ["", "-wal", "-shm"].map(|ending| format!("{}{ending}", log.display()).into()).into_iter()
+}
+
+/// Somebody deletes what the daemon has open: it is put back, with what was in it and what came since.
+#[test]
+fn esc_71_a_log_that_is_deleted_while_it_is_in_use_is_put_back_whole() {
+    let Some(mut room) = Room::open() else { return };
+    let mut matter = Matter::begin(&mut room);
+    matter.flag();
+    matter.daemon.row_is("SELECT count(*) FROM attempt", "1");
+    let log = room.folder.path().join("dutyline/data/dutyline.db");
+    files_of(&log).for_each(|file| drop(fs::remove_file(file)));
+    matter.daemon.process.wait_for("the log was deleted and is put back", SOON);
+    matter.acknowledge();
+    matter.daemon.process.wait_for("the log can be used from now on", Duration::from_secs(15));
+    matter.daemon.row_is("SELECT state FROM escalation", "acknowledged");
+    matter.leader.wait("CALL_CLOSED", Duration::from_secs(20));
+    matter.daemon.row_is("SELECT group_concat(result) FROM attempt", "acknowledged");
+    let rows = |table: &str| matter.daemon.row(&format!("SELECT count(*) FROM {table}"));
+    assert_eq!(["entry", "escalation", "attempt", "acknowledgement"].map(rows), ["1"; 4]);
+    let (code, said) = matter.daemon.command(&["verify", "--config", "dutyline.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+/// The file itself is damaged while it is in use: what happens is kept, nobody touches it, and the backup that a person
+/// puts in its place has everything, once.
+#[test]
+fn esc_71_a_log_that_goes_bad_while_it_is_in_use_is_left_as_it_is_and_a_backup_in_its_place_has_all()
+ {
+    let Some(mut room) = Room::open() else { return };
+    let mut matter = Matter::begin(&mut room);
+    let backup = room.folder.path().join("backup");
+    let into = backup.display().to_string();
+    let (code, said) = matter.daemon.command(&["backup", &into, "--config", "dutyline.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+    matter.daemon.edit(
+        "PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = 'CREATE TABLE nonsense' WHERE name = 'attempt';
+         PRAGMA schema_version = 77777",
+    );
+    matter.flag();
+    matter.daemon.process.wait_for("the log is of no use any more", SOON);
+    matter.acknowledge();
+    talk(5);
+    assert!(!matter.daemon.process.log().contains("the log can be used from now on"));
+    let log = room.folder.path().join("dutyline/data/dutyline.db");
+    let damaged = fs::read(&log).expect("it is there");
+    talk(5);
+    assert!(fs::read(&log).expect("it is there") == damaged, "it is left as it is");
+    let aside = room.folder.path().join("aside");
+    for (from, to) in files_of(&log).zip(files_of(&aside)) {
+        let _ = fs::rename(from, to);
+    }
+    fs::copy(backup.join("data/dutyline.db"), &log).expect("put back");
+    matter.daemon.process.wait_for("the log can be used from now on", Duration::from_secs(15));
+    matter.daemon.row_is("SELECT state FROM escalation", "acknowledged");
+    matter.leader.wait("CALL_CLOSED", Duration::from_secs(20));
+    matter.daemon.row_is("SELECT group_concat(result) FROM attempt", "acknowledged");
+    let rows = |table: &str| matter.daemon.row(&format!("SELECT count(*) FROM {table}"));
+    assert_eq!(["entry", "escalation", "attempt", "acknowledgement"].map(rows), ["1"; 4]);
+    matter.daemon.row_is("SELECT count(*) FROM outage WHERE kind = 'log' AND to_ms > from_ms", "1");
+    assert!(fs::read(&aside).expect("kept") == damaged);
 }

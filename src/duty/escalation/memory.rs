@@ -10,7 +10,7 @@ use super::{
 };
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Fact, Made, Noted, Urgency};
-use crate::duty::roster::{Role, Roster};
+use crate::duty::roster::Roster;
 use crate::duty::switchboard::{Errand, Input, LeaderCall, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
@@ -71,18 +71,7 @@ impl Memory {
     ) {
         open.into_iter().for_each(|(entry, urgency)| self.flag(entry, urgency, now));
         for call in calls {
-            let made = Made {
-                attempt: call.attempt,
-                entry: call.entry,
-                round: 0,
-                place: None,
-                role: self.roster.role_of(&call.person).unwrap_or(Role::Leader),
-                person: call.person,
-                number: call.target,
-                errand: call.errand,
-                why: "an earlier run made it".to_owned(),
-                joins: call.joins,
-            };
+            let made = call.made(&self.roster);
             self.made(made.entry, attempt(&made, now));
         }
     }

@@ -5,8 +5,9 @@ use crate::duty::call::Call;
 use crate::duty::call::desk::Desk;
 use crate::duty::call::leader::Leader;
 use crate::duty::ids::{AttemptId, CallId, EntryId};
-use crate::duty::journal::{AttemptResult, Fact, Urgency};
+use crate::duty::journal::{AttemptResult, Fact, Made, Urgency};
 use crate::duty::pin::Pin;
+use crate::duty::roster::{Role, Roster};
 use crate::protocol::now::Now;
 use crate::protocol::rtp::Party;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,24 @@ pub struct LeaderCall {
     /// He is on the telephone, or being called, in this attempt, and is told of both.
     #[serde(default)]
     pub joins: Option<AttemptId>,
+}
+
+impl LeaderCall {
+    /// As the row of an attempt that an earlier run made says it.
+    pub fn made(&self, roster: &Roster) -> Made {
+        Made {
+            attempt: self.attempt,
+            entry: self.entry,
+            round: 0,
+            place: None,
+            role: roster.role_of(&self.person).unwrap_or(Role::Leader),
+            person: self.person.clone(),
+            number: self.target.clone(),
+            errand: self.errand,
+            why: "an earlier run made it".to_owned(),
+            joins: self.joins,
+        }
+    }
 }
 
 /// What somebody is called for.

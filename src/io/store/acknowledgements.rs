@@ -11,6 +11,8 @@ use crate::duty::switchboard::{AckOutcome, Errand};
 use crate::protocol::now::Now;
 use rusqlite::{Connection, OptionalExtension, params};
 
+const NOT_KNOWN: &str = "不详（数据库恢复前所呼）";
+
 struct Attempt {
     escalation: EscalationId,
     person: String,
@@ -28,8 +30,7 @@ pub(super) fn acknowledge(
         return Ok(outcome);
     }
     let Some(called) = called(sql, attempt)? else {
-        tracing::error!(%attempt, %entry, "a key was pressed in a call that was never ordered");
-        return Ok(AckOutcome::Withdrawn);
+        return of_no_call(sql, attempt, entry, now);
     };
     let id = called.escalation;
     if called.errand == Errand::Confirm {
@@ -58,6 +59,27 @@ pub(super) fn acknowledge(
     let outcome_name = outcome_name(outcome);
     audit::append(sql, now, &actor, "escalation.acknowledge", &id.to_string(), outcome_name)?;
     Ok(outcome)
+}
+
+/// Who was called in it the log does not know, for it was put back from a backup; that somebody knows is so all the same.
+fn of_no_call(
+    sql: &Connection,
+    attempt: AttemptId,
+    entry: EntryId,
+    now: Now,
+) -> Result<AckOutcome> {
+    tracing::error!(%attempt, %entry, "a key was pressed in a call that the log does not know");
+    let actor = Actor::system("open-matters");
+    let (subject, detail) = (entry.to_string(), attempt.to_string());
+    audit::append_once(sql, now, &actor, "escalation.acknowledge", &subject, &detail)?;
+    let open: Option<Id<EscalationId>> = sql
+        .prepare_cached("SELECT id FROM escalation WHERE entry = ?1 AND state = 'open'")?
+        .query_row([Id(entry)], |row| row.get(0))
+        .optional()?;
+    let Some(Id(open)) = open else { return Ok(AckOutcome::Late) };
+    // The duty leader is called until it is known that it was he.
+    win(sql, open, (NOT_KNOWN, Role::Leader), ("phone_key", ""), now)?;
+    Ok(AckOutcome::First)
 }
 
 pub(super) fn leader_reached(sql: &Connection, id: EscalationId, now: Now) -> Result<()> {

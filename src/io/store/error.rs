@@ -14,6 +14,9 @@ pub enum StoreError {
     Unreadable(String),
     #[error("the log is damaged: {0}")]
     Damaged(String),
+    /// The database is no database any more, SQLite says.
+    #[error("the log's file is damaged: {0}")]
+    Corrupt(String),
     #[error("the log has schema {found}, this program knows {known}")]
     Newer { found: i64, known: i64 },
     #[error("SQLite {0} loses commits; 3.51.3 or later is needed")]
@@ -39,6 +42,7 @@ impl StoreError {
         match self {
             Self::Full | Self::Locked | Self::Unreadable(_) | Self::Overloaded => true,
             Self::Damaged(_)
+            | Self::Corrupt(_)
             | Self::Newer { .. }
             | Self::OldSqlite(_)
             | Self::Held { .. }
@@ -47,6 +51,11 @@ impl StoreError {
             | Self::KeyRenewed
             | Self::Bug(_) => false,
         }
+    }
+
+    /// Nothing of this write is at fault: the database is, which somebody has to mend.
+    pub fn is_of_the_log(&self) -> bool {
+        matches!(self, Self::Corrupt(_) | Self::Unreadable(_))
     }
 
     /// What to do about it, in Chinese and in English.
@@ -64,6 +73,10 @@ impl StoreError {
             Self::Damaged(_) => (
                 "数据库损坏，请停止服务并从备份恢复",
                 "stop the service and restore the database from a backup",
+            ),
+            Self::Corrupt(_) => (
+                "数据库文件损坏，请把它连同 -wal、-shm 移到别处留存，再放回备份，放回后自动使用",
+                "move it away and keep it, with its -wal and -shm, then put a backup in its place: that is used at once",
             ),
             Self::Newer { .. } => (
                 "数据库由更新版本写入，请安装该版本",
@@ -97,7 +110,7 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::OperationInterrupted) => Self::TooLong,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(why),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(why),
             Some(
                 ErrorCode::SystemIoFailure
                 | ErrorCode::CannotOpen

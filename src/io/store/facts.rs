@@ -137,12 +137,7 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
         }
         // Where the line was in between is in the rows of its outages; an exercise's entry says that it is one.
         Fact::LineMoved { .. } | Fact::Exercise { .. } => None,
-        Fact::TurnedAway { source, calls, .. } => {
-            counted(sql, PACE_RULE, ("turn_away", source, *calls), now)?
-        }
-        Fact::Intruded { source, attempts, .. } => {
-            counted(sql, PHONES_RULE, ("phone.refuse", source, *attempts), now)?
-        }
+        Fact::TurnedAway { .. } | Fact::Intruded { .. } => not_served(sql, &noted.fact, now)?,
     };
     Ok(Applied::tell(live))
 }
@@ -188,12 +183,12 @@ fn line_up(sql: &Connection, now: Now) -> Result<Applied> {
 
 /// What was not served, of a flood or of somebody who tries passwords: counted, not written one by
 /// one.
-fn counted(
-    sql: &Connection,
-    rule: &str,
-    (action, source, count): (&str, &str, u64),
-    now: Now,
-) -> Result<Option<Live>> {
+fn not_served(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<Live>> {
+    let (rule, action, source, count) = match fact {
+        Fact::TurnedAway { source, calls, .. } => (PACE_RULE, "turn_away", source, *calls),
+        Fact::Intruded { source, attempts, .. } => (PHONES_RULE, "phone.refuse", source, *attempts),
+        _ => return Ok(None),
+    };
     if count > 0 {
         let actor = Actor::system(rule);
         audit::append_once(sql, now, &actor, action, source, &count.to_string())?;

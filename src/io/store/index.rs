@@ -11,6 +11,7 @@ use super::schema;
 use super::text::from_json;
 use crate::duty::entry::{Category, Field};
 use crate::duty::words;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -103,6 +104,16 @@ impl Follower {
         };
         let behind = Arc::new(AtomicBool::new(matches!(place, Place::Nowhere)));
         Self { place, rests_until: None, behind }
+    }
+
+    /// Closes its own hand on a log that is left as it is.
+    pub fn leave(self) {
+        if let Place::Own(own) = self.place
+            && let Err(error) = own.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        {
+            tracing::error!(%error, "the log is not closed, so that nothing is done to its file");
+            std::mem::forget(own);
+        }
     }
 
     /// Whether what was written last cannot be found.

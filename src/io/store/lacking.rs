@@ -6,10 +6,10 @@ use super::numbers::{self, Kind};
 use super::revisions::{self, Change, RevisionKind};
 use super::text::{Id, ms};
 use super::writer::Tx;
-use super::{Store, entries};
+use super::{Store, attempts, entries};
 use crate::duty::entry::Field;
 use crate::duty::ids::EntryId;
-use crate::duty::journal::Urgency;
+use crate::duty::journal::{Made, Urgency};
 use crate::protocol::now::Now;
 use rusqlite::params;
 
@@ -19,10 +19,12 @@ const SUBJECT: &str = "紧急事项：数据库从备份恢复，原记录不在
 
 impl Store {
     /// Raises what is open by what lies beside the log, where the log knows of no escalation: an entry that it lacks is
-    /// made anew. Which they were.
+    /// made anew. Calls to leaders that go on are of it again, so that a key that is pressed in one is the key of its
+    /// matter. Which were raised.
     pub async fn raise_what_is_lacking(
         &self,
         matters: Vec<(EntryId, Urgency)>,
+        calls: Vec<Made>,
         now: Now,
     ) -> Result<Vec<EntryId>> {
         self.write(move |tx| {
@@ -32,6 +34,7 @@ impl Store {
                     raised.push(entry);
                 }
             }
+            calls.iter().try_for_each(|made| attempts::made(tx.sql, made, now).map(drop))?;
             Ok(raised)
         })
         .await
@@ -68,9 +71,13 @@ fn raise(tx: &mut Tx<'_>, entry: EntryId, urgency: Urgency, now: Now) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::duty::ids::CallId;
+    use crate::duty::ids::{AttemptId, CallId};
+    use crate::duty::journal::{Fact, Noted};
+    use crate::duty::roster::Roster;
+    use crate::duty::switchboard::{AckOutcome, Errand, Input, LeaderCall};
     use crate::io::store::tests::{at, entry, officer, one, random, store};
     use crate::io::store::wait;
+    use std::time::Duration;
 
     /// A flag from the page is told with everything else then, by whoever wanted it written.
     #[test]
@@ -98,7 +105,7 @@ mod tests {
         wait(store.withdraw(&officer(), over, &reason, at(2.0))).unwrap();
         let unknown = EntryId::from(CallId::new(at(9.0), &mut random()));
         let all = [open, unflagged, over, unknown].map(|entry| (entry, Urgency::Critical));
-        let raise = || wait(store.raise_what_is_lacking(all.to_vec(), at(10.0))).unwrap();
+        let raise = || wait(store.raise_what_is_lacking(all.to_vec(), vec![], at(10.0))).unwrap();
         assert_eq!(raise(), [unflagged, unknown]);
         assert_eq!(raise(), [], "once");
         let states = "SELECT group_concat(state || ' ' || urgency) FROM
@@ -109,5 +116,45 @@ mod tests {
         assert_eq!(one::<String>(&store, &subject), SUBJECT);
         let view = wait(store.entry(unknown)).unwrap();
         assert!(view.is_some(), "it can be opened and filled in");
+    }
+
+    #[test]
+    fn esc_71_a_key_in_a_call_that_goes_on_over_a_restored_log_is_kept_with_its_matter() {
+        let store = store();
+        let entry = EntryId::from(CallId::new(at(9.0), &mut random()));
+        let call = |seconds: f64| {
+            let order = LeaderCall {
+                attempt: AttemptId::new(at(seconds), &mut random()),
+                entry,
+                person: "李四".to_owned(),
+                target: "3001".to_owned(),
+                urgency: Urgency::Urgent,
+                ring: Duration::from_secs(35),
+                errand: Errand::Tell,
+                after_cut: false,
+                pin: None,
+                joins: None,
+            };
+            order.made(&Roster::default())
+        };
+        let (told, made) = (vec![(entry, Urgency::Urgent)], call(9.5));
+        let raise = |calls| wait(store.raise_what_is_lacking(told.clone(), calls, at(10.0)));
+        assert_eq!(raise(vec![made.clone()]).unwrap(), [entry]);
+        assert_eq!(raise(vec![made.clone()]).unwrap(), []);
+        let press = |attempt, seconds| {
+            let fact = Fact::Acknowledged { attempt, entry };
+            store.apply(&Noted { at: at(seconds), fact }).unwrap().input
+        };
+        let said = |attempt, outcome| Some(Input::AckStored { attempt, outcome });
+        assert_eq!(press(made.attempt, 11.0), said(made.attempt, AckOutcome::First));
+        let acked = "SELECT acked_by || ' ' || (SELECT count(*) FROM attempt) FROM escalation";
+        assert_eq!(one::<String>(&store, acked), "李四 1");
+        // Of one that nothing tells of any more.
+        let stray = AttemptId::new(at(12.0), &mut random());
+        let audited = "SELECT count(*) FROM audit WHERE action = 'escalation.acknowledge'";
+        let before = one::<i64>(&store, audited);
+        assert_eq!(press(stray, 13.0), said(stray, AckOutcome::Late));
+        assert_eq!(press(stray, 13.0), said(stray, AckOutcome::Late));
+        assert_eq!(one::<i64>(&store, audited), before + 1, "it is on record once");
     }
 }

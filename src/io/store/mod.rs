@@ -4,6 +4,7 @@
 //! answer comes after the commit. Reads see one moment each. One file per noun.
 
 mod acknowledgements;
+mod aside;
 mod attempts;
 mod audit;
 mod bookmarks;
@@ -158,9 +159,24 @@ impl Store {
     /// Opens what could not be opened before, once it can be.
     pub fn reopen(&self, path: &Path, random: Random) -> Result<()> {
         if self.inner.writer.waits_for_one() {
-            self.inner.writer.open(schema::open(path)?, random)?;
+            self.inner.writer.open(schema::open_sound(path)?, random)?;
         }
         self.note_boot(&folder::boot_id())
+    }
+
+    /// The database is of no use any more: whatever is asked of it fails until [`Store::reopen`] succeeds, and nothing is
+    /// done to its file. One that was deleted is put back. Waits for the disk.
+    pub fn put_aside(&self, why: StoreError) {
+        self.holds_back();
+        if let Some(readers) = &self.inner.readers {
+            readers.forget();
+        }
+        self.inner.writer.put_aside(why);
+    }
+
+    /// Why the log itself took nothing when it was written to last; `None`: it did, or was not.
+    pub fn ails(&self) -> Option<StoreError> {
+        self.inner.writer.ails()
     }
 
     /// Facts and escalations of this run wait until what an earlier one left is settled: see [`Store::begins`].

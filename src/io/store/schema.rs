@@ -58,6 +58,13 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// As [`open`], of one that may have been damaged.
+pub(super) fn open_sound(path: &Path) -> Result<Connection> {
+    let connection = open(path)?;
+    let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if said == "ok" { Ok(connection) } else { Err(StoreError::Corrupt(said)) }
+}
+
 pub(super) fn open_in_memory() -> Result<Connection> {
     assert_sqlite()?;
     let mut connection = Connection::open_in_memory()?;

@@ -97,7 +97,7 @@ impl Checked {
             Check { sql: &connection, given, found: Self::default(), rules: Rules::default() };
         match check.all(copies) {
             Ok(()) => {}
-            Err(error @ (StoreError::Damaged(_) | StoreError::Bug(_))) => {
+            Err(error @ (StoreError::Damaged(_) | StoreError::Corrupt(_) | StoreError::Bug(_))) => {
                 check.fault(Fault::new(
                     "database",
                     format!("数据库损坏或被改动，读不下去（{error}）"),

@@ -1,6 +1,7 @@
 //! The one connection that writes: whoever waits together shares one commit, each in a savepoint
 //! of his own.
 
+use super::aside;
 use super::chain::{self, Chain};
 use super::error::{Result, StoreError};
 use super::index::{self, Follower};
@@ -10,7 +11,7 @@ use std::collections::VecDeque;
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
@@ -68,17 +69,21 @@ impl<T: Send, F: FnOnce(&mut Tx<'_>) -> Result<T> + Send> Work for Task<T, F> {
 }
 
 pub(super) enum Writer {
-    Thread(Thread),
     /// Runs where it is called: for virtual time.
     Inline(Box<Mutex<Desk>>),
-    /// There is no database to write to, until there is.
-    Late(Late),
+    File(File),
 }
 
-pub(super) struct Late {
-    why: StoreError,
-    opened: OnceLock<Thread>,
+/// A thread that writes, while there is a database that is of use.
+pub(super) struct File {
+    thread: RwLock<Result<Thread>>,
+    /// Of every thread, one after the other.
+    unproved: watch::Sender<Option<String>>,
+    ails: Ails,
 }
+
+/// Why the log itself took nothing when it was written to last.
+type Ails = Arc<Mutex<Option<StoreError>>>;
 
 /// All that writing takes.
 pub(super) struct Desk {
@@ -88,14 +93,16 @@ pub(super) struct Desk {
     follower: Follower,
     /// Why what was written is not proved yet.
     unproved: watch::Sender<Option<String>>,
+    ails: Ails,
 }
 
 impl Desk {
     fn new(sql: Connection, mut random: Random) -> Result<Self> {
+        let (unproved, ails) = (watch::Sender::new(None), Ails::default());
         let chain = Chain::open(&sql, &mut random)?;
         index::watch(&sql)?;
         let follower = Follower::new(&sql);
-        Ok(Self { sql, chain, random, follower, unproved: watch::Sender::new(None) })
+        Ok(Self { sql, chain, random, follower, unproved, ails })
     }
 }
 
@@ -103,20 +110,27 @@ pub(super) struct Thread {
     /// `None` once it is to end.
     queue: Option<mpsc::SyncSender<Box<dyn Work>>>,
     running: Option<JoinHandle<()>>,
-    unproved: watch::Receiver<Option<String>>,
     behind: Arc<AtomicBool>,
+    /// It ends because the database is of no use: that is left as it is.
+    aside: Arc<AtomicBool>,
 }
 
 impl Thread {
-    fn start(connection: Connection, random: Random) -> Result<Self> {
-        let mut desk = Desk::new(connection, random)?;
-        let (unproved, behind) = (desk.unproved.subscribe(), desk.follower.behind());
+    fn start(mut desk: Desk) -> Result<Self> {
+        let (behind, aside) = (desk.follower.behind(), Arc::new(AtomicBool::new(false)));
+        let leaves = Arc::clone(&aside);
         let (queue, waiting) = mpsc::sync_channel::<Box<dyn Work>>(QUEUE);
         let running = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || run_thread(&mut desk, &waiting))
+            .spawn(move || {
+                run_thread(&mut desk, &waiting);
+                if leaves.load(Ordering::Acquire) {
+                    desk.follower.leave();
+                    aside::leave(desk.sql);
+                }
+            })
             .map_err(|error| StoreError::Unreadable(error.to_string()))?;
-        Ok(Self { queue: Some(queue), running: Some(running), unproved, behind })
+        Ok(Self { queue: Some(queue), running: Some(running), behind, aside })
     }
 
     fn put(&self, mut task: Box<dyn Work>) {
@@ -147,48 +161,73 @@ impl Writer {
     }
 
     pub fn thread(connection: Connection, random: Random) -> Result<Self> {
-        Thread::start(connection, random).map(Self::Thread)
+        let writer = Self::late(StoreError::Closed);
+        writer.open(connection, random)?;
+        Ok(writer)
     }
 
+    /// There is no database to write to, until one is opened.
     pub fn late(why: StoreError) -> Self {
-        Self::Late(Late { why, opened: OnceLock::new() })
+        let (unproved, ails) = (watch::Sender::new(None), Ails::default());
+        Self::File(File { thread: RwLock::new(Err(why)), unproved, ails })
     }
 
-    /// Whether it writes, or will once it has a database.
+    /// Whether it has no database.
     pub fn waits_for_one(&self) -> bool {
-        matches!(self, Self::Late(late) if late.opened.get().is_none())
+        self.of_thread(|_| ()).is_none() && matches!(self, Self::File(_))
     }
 
-    /// The database that a late one has waited for.
+    /// The database that it has waited for.
     pub fn open(&self, connection: Connection, random: Random) -> Result<()> {
-        let Self::Late(late) = self else { return Ok(()) };
-        // Somebody else was first.
-        let _ = late.opened.set(Thread::start(connection, random)?);
+        let Self::File(file) = self else { return Ok(()) };
+        let (unproved, ails) = (file.unproved.clone(), Arc::clone(&file.ails));
+        let desk = Desk { unproved, ails, ..Desk::new(connection, random)? };
+        let mut thread = file.thread.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if thread.is_err() {
+            *lock(&file.ails) = None;
+            *thread = Ok(Thread::start(desk)?);
+        }
         Ok(())
     }
 
-    fn of_thread(&self) -> Option<&Thread> {
+    /// The database is of no use any more: what waits is tried, and then it is left as it is. Waits for the disk.
+    pub fn put_aside(&self, why: StoreError) {
+        let Self::File(file) = self else { return };
+        let mut thread = file.thread.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let before = std::mem::replace(&mut *thread, Err(why));
+        drop(thread);
+        if let Ok(before) = before {
+            before.aside.store(true, Ordering::Release);
+        }
+    }
+
+    /// Why the log itself took nothing when it was written to last.
+    pub fn ails(&self) -> Option<StoreError> {
         match self {
-            Self::Thread(thread) => Some(thread),
-            Self::Late(late) => late.opened.get(),
+            Self::File(file) => lock(&file.ails).clone(),
             Self::Inline(_) => None,
         }
     }
 
+    fn of_thread<T>(&self, ask: impl FnOnce(&Thread) -> T) -> Option<T> {
+        let Self::File(file) = self else { return None };
+        let thread = file.thread.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        thread.as_ref().ok().map(ask)
+    }
+
     /// Whether what was written last cannot be searched.
     pub fn is_behind(&self) -> bool {
-        self.of_thread().is_some_and(|thread| thread.behind.load(Ordering::Relaxed))
+        self.of_thread(|thread| thread.behind.load(Ordering::Relaxed)).unwrap_or_default()
     }
 
     /// Why what was written is not proved yet; `None` where it is.
     pub fn unproved(&self) -> watch::Receiver<Option<String>> {
-        if let Self::Inline(writer) = self {
-            let writer = writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            return writer.unproved.subscribe();
+        match self {
+            Self::Inline(writer) => lock(writer).unproved.subscribe(),
+            Self::File(file) => file.unproved.subscribe(),
         }
-        let thread = self.of_thread();
-        thread.map_or_else(|| watch::Sender::new(None).subscribe(), |own| own.unproved.clone())
     }
+
     /// Puts a write in the queue at once; the answer comes after its commit. Writes are carried
     /// out in the order in which this is called.
     pub fn submit<T: Send + 'static>(
@@ -216,15 +255,17 @@ impl Writer {
         let mut task: Box<dyn Work> = Box::new(Task { wants_index, work, done: None, reply });
         match self {
             Self::Inline(writer) => {
-                let mut writer = writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                let mut writer = lock(writer);
                 write(&mut writer, VecDeque::from([task]));
                 index(&mut writer, u32::MAX);
             }
-            Self::Thread(thread) => thread.put(task),
-            Self::Late(late) => match late.opened.get() {
-                Some(thread) => thread.put(task),
-                None => task.finish(Err(late.why.clone())),
-            },
+            Self::File(file) => {
+                let thread = file.thread.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+                match &*thread {
+                    Ok(thread) => thread.put(task),
+                    Err(why) => task.finish(Err(why.clone())),
+                }
+            }
         }
         answer
     }
@@ -259,6 +300,10 @@ fn run_thread(desk: &mut Desk, waiting: &mpsc::Receiver<Box<dyn Work>>) {
     }
 }
 
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
 fn index(desk: &mut Desk, turns: u32) -> bool {
     desk.follower.follow(&desk.sql, turns)
 }
@@ -266,10 +311,12 @@ fn index(desk: &mut Desk, turns: u32) -> bool {
 /// Runs what waits together in as few transactions as possible: one, unless SQLite itself gives a
 /// whole transaction up (disk full, I/O error).
 fn write(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
-    let Desk { sql: connection, chain, random, unproved, .. } = desk;
+    let Desk { sql: connection, chain, random, unproved, ails, .. } = desk;
     while !waiting.is_empty() {
         if let Err(error) = step(connection, "BEGIN IMMEDIATE") {
-            give_up(&mut waiting, &error.into());
+            let error = error.into();
+            note(ails, &error);
+            give_up(&mut waiting, &error);
             return;
         }
         let mut done = VecDeque::new();
@@ -283,6 +330,7 @@ fn write(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
             match outcome {
                 Ok(()) => done.push_back(work),
                 Err(error) => {
+                    note(ails, &error);
                     work.finish(Err(error.clone()));
                     if connection.is_autocommit() {
                         give_up(&mut done, &error);
@@ -296,14 +344,27 @@ fn write(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
         }
         prove(connection, chain, unproved);
         match step(connection, "COMMIT") {
-            Ok(()) => done.iter_mut().for_each(|work| work.finish(Ok(()))),
+            Ok(()) => {
+                if !done.is_empty() {
+                    *lock(ails) = None;
+                }
+                done.iter_mut().for_each(|work| work.finish(Ok(())));
+            }
             Err(error) => {
+                let error = error.into();
+                note(ails, &error);
                 if !connection.is_autocommit() {
                     let _ = connection.execute_batch("ROLLBACK");
                 }
-                give_up(&mut done, &error.into());
+                give_up(&mut done, &error);
             }
         }
+    }
+}
+
+fn note(ails: &Ails, error: &StoreError) {
+    if error.is_of_the_log() {
+        *lock(ails) = Some(error.clone());
     }
 }
 

@@ -4,7 +4,7 @@ use super::facts::raised;
 use super::*;
 use crate::duty::escalation::{Exercise, ExerciseKind};
 use crate::duty::ids::CallId;
-use crate::duty::roster::Person;
+use crate::duty::roster::{Person, Role};
 use chrono::DateTime;
 
 fn at(seconds: f64) -> Now {

@@ -101,7 +101,9 @@ impl Check<'_> {
                 Err(error) => Err(StoreError::Damaged(error.to_string())),
             };
             match checked {
-                Err(error @ (StoreError::Damaged(_) | StoreError::Bug(_))) => {
+                Err(
+                    error @ (StoreError::Damaged(_) | StoreError::Corrupt(_) | StoreError::Bug(_)),
+                ) => {
                     let place = self.named("entry", &serde_json::json!([id]).to_string());
                     self.fault(Fault::new(
                         place,
