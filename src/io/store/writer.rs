@@ -123,7 +123,7 @@ impl Thread {
         let running = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || {
-                run_thread(&mut desk, &waiting);
+                run_thread(&mut desk, &waiting, &leaves);
                 if leaves.load(Ordering::Acquire) {
                     desk.follower.leave();
                     aside::leave(desk.sql);
@@ -273,7 +273,7 @@ impl Writer {
 
 /// Writes what comes until nothing can come any more. What was written is indexed after `GATHER`, when somebody
 /// searches, and at the end.
-fn run_thread(desk: &mut Desk, waiting: &mpsc::Receiver<Box<dyn Work>>) {
+fn run_thread(desk: &mut Desk, waiting: &mpsc::Receiver<Box<dyn Work>>, leaves: &AtomicBool) {
     let mut due: Option<Instant> = None;
     loop {
         let first = match due {
@@ -289,6 +289,9 @@ fn run_thread(desk: &mut Desk, waiting: &mpsc::Receiver<Box<dyn Work>>) {
             }
             write(desk, batch);
             due.get_or_insert_with(|| Instant::now() + GATHER);
+        }
+        if ends && leaves.load(Ordering::Acquire) {
+            return;
         }
         if due.is_some_and(|due| ends || due <= Instant::now()) {
             // What else waits has its turn when nobody writes, or after the next write.
