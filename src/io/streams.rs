@@ -319,7 +319,8 @@ mod tests {
         assert_eq!(streams.open.len(), 2, "a refresh may still come");
         streams.open.values_mut().for_each(|one| one.said -= QUIET);
         streams.end_unused();
-        assert_eq!(stream.read(&mut said).await.expect("closed"), 0);
+        let end = tokio::time::timeout(QUIET, stream.read(&mut said)).await;
+        assert_eq!(end.expect("in time").expect("closed"), 0);
         let Some(Event::Closed { peer: ended, id, end }) = events.recv().await else {
             panic!("the end of it is told");
         };

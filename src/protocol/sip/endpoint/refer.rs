@@ -260,7 +260,7 @@ fn referred(request: &Request, source: Peer) -> Result<Referred, u16> {
     };
     let by = request.wire.header("referred-by").filter(|value| is_harmless(value));
     Ok(Referred {
-        user: decode(&percent_decode(&uri.user)),
+        user: decode(&percent_decode(uri.user)),
         replaces: replaces.map(|value| decode(&value)),
         consultation: None,
         by: by.map(decode),

@@ -20,7 +20,7 @@ pub fn identity(value: &[u8]) -> Identity {
 /// of a `sip:` one (RFC 3966 §3, RFC 3261 §19.1.6); any other user part as it is.
 fn subscriber(uri: &[u8]) -> (String, String) {
     let Some(parsed) = Uri::parse(uri) else { return Default::default() };
-    let user = decode(&percent_decode(&parsed.user));
+    let user = decode(&percent_decode(parsed.user));
     let is_number = user.starts_with(|c: char| c == '+' || c.is_ascii_digit());
     let (number, params) = match user.split_once(';') {
         Some((number, params)) if is_number => (number.to_owned(), params.to_owned()),
@@ -36,7 +36,7 @@ fn subscriber(uri: &[u8]) -> (String, String) {
 
 /// The user part of a URI, decoded; empty when it cannot be read.
 pub fn user_of(uri: &[u8]) -> String {
-    Uri::parse(uri).map(|uri| decode(&percent_decode(&uri.user))).unwrap_or_default()
+    Uri::parse(uri).map(|uri| decode(&percent_decode(uri.user))).unwrap_or_default()
 }
 
 #[cfg(test)]
