@@ -15,7 +15,7 @@ use dutyline::duty::roster::Roster;
 use dutyline::duty::switchboard::{Input, Output, Switchboard};
 use dutyline::io::checkpoint;
 use dutyline::io::status::Live;
-use dutyline::io::store::{OutageKind, Sealed, Store, wait};
+use dutyline::io::store::{Sealed, Store, wait};
 use dutyline::protocol::now::{Deadline, Mono, Now, earlier};
 use dutyline::protocol::places::Places;
 use dutyline::protocol::random::Random;
