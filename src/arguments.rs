@@ -151,6 +151,9 @@ pub struct Export {
     /// Its end. 止
     #[arg(long, requires = "from", value_parser = moment)]
     pub to: Option<DateTime<Utc>>,
+    /// Redacted copies only, no original. 只附脱敏件
+    #[arg(long)]
+    pub redacted: bool,
     /// Where the new folder is made. 放在哪个文件夹里
     #[arg(long, default_value = ".")]
     pub into: PathBuf,

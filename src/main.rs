@@ -20,7 +20,7 @@ use dutyline::io::proof::bundle::Order;
 use dutyline::io::proof::signer::Signer;
 use dutyline::io::proof::{PublicKey, handed, renewal, verify, witness};
 use dutyline::io::reindex::{self, Progress};
-use dutyline::io::store::{Account, Added, NewPerson, Scope, Store, wait};
+use dutyline::io::store::{Account, Added, NewPerson, Scope, Sounds, Store, wait};
 use dutyline::io::{backup, call_list, clock, prompts, rehearsal as shown, terminal};
 use dutyline::protocol::now::Now;
 use std::io::{IsTerminal, stderr, stdout};
@@ -222,7 +222,8 @@ fn export(wanted: &Export, config: &Config) -> anyhow::Result<ExitCode> {
     let key = signer.key_now(false)?.key;
     let recordings = &config.storage.recordings;
     let (store, who, now) = (&store, None, clock::now());
-    let order = Order { store, recordings, key, who, scope, now };
+    let sounds = if wanted.redacted { Sounds::RedactedOnly } else { Sounds::All };
+    let order = Order { store, recordings, key, who, scope, sounds, now };
     let bundle = runtime()?.block_on(order.bundle())?.context("没有这样的记录 · no such entry")?;
     let folder = bundle
         .write_into(&wanted.into)

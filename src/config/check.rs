@@ -268,8 +268,9 @@ fn web(reader: &Reader, mut s: Section<'_>, sip: Option<SocketAddr>) -> Web {
         );
         reader.warn(Some(place), s.field("listen"), warning);
     }
+    let listen_reason = s.or("listen_reason", false, boolean);
     s.close();
-    Web { listen }
+    Web { listen, listen_reason }
 }
 
 /// Served only where an address is given.

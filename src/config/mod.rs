@@ -204,6 +204,8 @@ pub struct Witness {
 #[derive(Debug, Clone)]
 pub struct Web {
     pub listen: SocketAddr,
+    /// Whoever listens to a recording says why first.
+    pub listen_reason: bool,
 }
 
 /// Somebody whose number is recognised when he calls.

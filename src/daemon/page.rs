@@ -42,6 +42,8 @@ pub fn page(
         line: config.line.number.clone(),
         recordings: config.storage.recordings.clone(),
         recall,
+        low_space: config.storage.low_space,
+        listen_reason: config.web.listen_reason,
         keeping: config.keeping,
         self_test: None,
         demo: None,

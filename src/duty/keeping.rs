@@ -1,5 +1,5 @@
 //! How long recordings are kept (保管期限), and which may be put on a list to be destroyed (到期待销): what is held never is,
-//! nor what has no second copy, nor what is kept for ever.
+//! nor what has no second copy, nor what is kept for ever, nor what is old by nothing but a clock (日期存疑).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,10 @@ pub struct Rules {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
     pub class: Class,
-    pub sealed: DateTime<Utc>,
+    /// By the clock of then, or by what two people said since.
+    pub made: DateTime<Utc>,
+    /// For how long it has been there by what nobody can set: at least its true age where the log saw all of it.
+    pub seen: TimeDelta,
     pub held: bool,
     /// A second copy of all its files was read back.
     pub copied: bool,
@@ -42,9 +45,22 @@ pub enum Verdict {
     Held,
     ForEver,
     NotYet,
+    /// 日期存疑: its clock says that it is due, and nothing else does.
+    Doubtful(Doubt),
     /// There is no second copy: nothing that is not archived is destroyed.
     NoCopy,
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// It would have been made in the future.
+    Ahead,
+    /// The log has not been seen running for so long since: the clock was set, or the host was off.
+    Unseen,
+}
+
+/// A clock that is set back by less makes no doubt of what was made a moment ago.
+const AHEAD: TimeDelta = TimeDelta::days(1);
 
 impl Rules {
     pub fn of(&self, class: Class) -> Option<TimeDelta> {
@@ -64,7 +80,9 @@ impl Rules {
         match self.of(kept.class) {
             _ if kept.held => Verdict::Held,
             None => Verdict::ForEver,
-            Some(time) if now - kept.sealed < time => Verdict::NotYet,
+            Some(_) if kept.made - now > AHEAD => Verdict::Doubtful(Doubt::Ahead),
+            Some(time) if now - kept.made < time => Verdict::NotYet,
+            Some(time) if kept.seen < time => Verdict::Doubtful(Doubt::Unseen),
             Some(_) if !kept.copied => Verdict::NoCopy,
             Some(_) => Verdict::Due,
         }
@@ -86,7 +104,7 @@ mod tests {
     };
 
     fn kept(class: Class) -> Kept {
-        Kept { class, sealed: at(0), held: false, copied: true }
+        Kept { class, made: at(0), seen: TimeDelta::days(36_500), held: false, copied: true }
     }
 
     #[test]
@@ -94,7 +112,7 @@ mod tests {
         let judge = |class, day| RULES.judge(&kept(class), at(day));
         assert_eq!(
             [179, 180, -400].map(|day| judge(Class::Ordinary, day)),
-            [Verdict::NotYet, Verdict::Due, Verdict::NotYet]
+            [Verdict::NotYet, Verdict::Due, Verdict::Doubtful(Doubt::Ahead)]
         );
         assert_eq!(judge(Class::Urgent, 36_500), Verdict::ForEver);
         assert_eq!(judge(Class::SelfTest, 7), Verdict::Due);
@@ -109,5 +127,26 @@ mod tests {
         }
         let alone = Kept { copied: false, ..kept(Class::Ordinary) };
         assert_eq!(RULES.judge(&alone, at(181)), Verdict::NoCopy);
+    }
+    #[test]
+    fn rec_d14_what_only_a_clock_calls_old_is_doubtful_until_it_was_seen_for_its_time() {
+        let seen = |days, now| {
+            let kept = Kept { seen: TimeDelta::days(days), ..kept(Class::Ordinary) };
+            RULES.judge(&kept, at(now))
+        };
+        assert_eq!(seen(0, 9_000), Verdict::Doubtful(Doubt::Unseen), "made when it was 2000");
+        assert_eq!(seen(179, 180), Verdict::Doubtful(Doubt::Unseen), "the host was off for a day");
+        assert_eq!([seen(180, 180), seen(180, 9_000)], [Verdict::Due; 2]);
+        assert_eq!(seen(9_000, 179), Verdict::NotYet, "the later of both counts");
+        assert_eq!(seen(9_000, -2), Verdict::Doubtful(Doubt::Ahead));
+        assert_eq!(seen(0, 0), Verdict::NotYet);
+        let held = Kept { seen: TimeDelta::zero(), held: true, ..kept(Class::Ordinary) };
+        assert_eq!(RULES.judge(&held, at(9_000)), Verdict::Held);
+        let for_ever = Kept { seen: TimeDelta::zero(), ..kept(Class::Urgent) };
+        assert_eq!(
+            RULES.judge(&for_ever, at(9_000)),
+            Verdict::ForEver,
+            "no doubt where no term is"
+        );
     }
 }

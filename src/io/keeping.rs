@@ -11,7 +11,7 @@ use crate::io::copies::place::Place;
 use crate::io::copies::{Turns, patience};
 use crate::io::status::{Alarm, Board};
 use crate::io::store::{Doomed, Fate, Store, StoreError};
-use files::{Left, Places, is_there, lacks};
+use files::{Left, Places, is_reached, is_there, lacks};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -83,6 +83,9 @@ impl Keeper {
                 () = tokio::time::sleep(wait) => {}
                 () = self.store.gives_up() => {}
             }
+            if let Err(error) = self.store.is_seen_running(clock::now()).await {
+                warn!(%error, "that the daemon runs could not be noted: recordings come of age later");
+            }
             wait = match self.turn().await {
                 Ok(true) => EVERY,
                 Ok(false) => AGAIN,
@@ -101,15 +104,17 @@ impl Keeper {
         loop {
             let page = self.store.doomed(after, PAGE).await?;
             let Some(last) = page.last().map(|last| last.files.call) else { break };
-            if after.replace(last).is_none()
-                && let Err(why) = self.look().await?
-            {
-                self.fails(&why);
-                return Ok(false);
-            }
+            after = Some(last);
+            let sure = match self.look(page.iter().any(|doomed| doomed.copied)).await? {
+                Ok(sure) => sure,
+                Err(why) => {
+                    self.fails(&why);
+                    return Ok(false);
+                }
+            };
             for doomed in page {
                 let (call, begin) = (doomed.files.call, tokio::time::Instant::now());
-                match self.let_go(doomed).await? {
+                match self.let_go(doomed, sure).await? {
                     Ok(Came::Gone) => gone += 1,
                     Ok(Came::Stays) => {}
                     Ok(Came::Part(files)) => parts.extend(files),
@@ -133,14 +138,17 @@ impl Keeper {
         Ok(left.is_none() && parts.is_empty())
     }
 
-    /// Whether both disks are there, and are the ones that the copies were counted on.
-    async fn look(&self) -> Result<Result<(), String>, StoreError> {
-        let Some(copies) = self.plan.copies.clone() else {
+    /// Whether both disks are there, and are the ones that the copies were counted on; true where a recording that is kept
+    /// was seen on both. The second is not asked for where no copy on it counts.
+    async fn look(&self, copied: bool) -> Result<Result<bool, String>, StoreError> {
+        let copies = self.plan.copies.clone().filter(|_| copied);
+        if copied && copies.is_none() {
             return Ok(Err("storage.copies、[storage.s3] 都未设置，第二份仍在 · neither is set, the second copies are still there".to_owned()));
-        };
+        }
         let newest = self.store.newest_copy().await?.map(|file| file.path);
         let recordings = self.plan.recordings.clone();
         let seen = self.at_the_disks(move |_| {
+            let Some(copies) = copies else { return is_reached(&recordings).map(|()| false) };
             match copies.look(&recordings, newest.as_deref()) {
                 Ok(Sight::Whole) => {}
                 Ok(Sight::Lacking) => {
@@ -151,23 +159,23 @@ impl Keeper {
             }
             match newest.map(|newest| recordings.join(newest)) {
                 Some(newest) if !is_there(&newest)? => Err(lacks(newest.display())),
-                _ => Ok(()),
+                newest => Ok(newest.is_some()),
             }
         });
         Ok(seen.await.map_err(|fault| fault.to_string()))
     }
 
-    /// Removes the files of one recording, unless somebody holds it by now.
-    async fn let_go(&self, doomed: Doomed) -> Result<io::Result<Came>, StoreError> {
+    /// Removes the files of one recording, unless somebody holds it by now. `sure`: the disks are those of before.
+    async fn let_go(&self, doomed: Doomed, sure: bool) -> Result<io::Result<Came>, StoreError> {
         let _turn = self.plan.turns.lock().await;
         let (call, plan) = (doomed.files.call, Arc::clone(&self.plan));
-        let places = match Places::of(&plan, &doomed.files) {
+        let places = match Places::of(&plan, &doomed) {
             Ok(places) => Arc::new(places),
             Err(fault) => return Ok(Err(fault)),
         };
         // What was never there to be removed is no removal: a disk is away, or is another one.
         let there = Arc::clone(&places);
-        if !doomed.begun
+        if (!doomed.begun || doomed.unnoted && !sure)
             && let Err(fault) = self.at_the_disks(move |_| there.are_seen()).await
         {
             return Ok(Err(fault));
@@ -197,7 +205,10 @@ impl Keeper {
                 self.store.is_gone(call, clock::now()).await?;
                 return Ok(Ok(Came::Gone));
             }
-            Ok(Left::Part(files)) => return Ok(Ok(Came::Part(files))),
+            Ok(Left::Part(files)) => {
+                self.store.is_halted(call, clock::now()).await?;
+                return Ok(Ok(Came::Part(files)));
+            }
             Err(fault) => return Ok(Err(fault)),
         }
         Ok(Ok(Came::Stays))

@@ -43,6 +43,8 @@ pub struct Plan<'a> {
     pub of_phones: &'a str,
     /// Further keys of `[storage]`.
     pub storage: &'a str,
+    /// Further keys of `[web]`.
+    pub web: &'a str,
     /// Further sections.
     pub more: &'a str,
     pub environment: &'a [(&'a str, &'a str)],
@@ -66,6 +68,7 @@ impl Default for Plan<'_> {
             media: "",
             of_phones: "",
             storage: "",
+            web: "",
             more: "",
             environment: &[],
         }
@@ -172,6 +175,11 @@ impl Daemon {
         assert!(adding.wait().expect("ended").success());
     }
 
+    /// Where its commands run.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub fn recordings(&self) -> PathBuf {
         self.folder.join("recordings")
     }
@@ -244,6 +252,7 @@ ballast_mib = 0
 
 [web]
 listen = "127.0.0.1:{page}"
+{of_web}
 "#,
         pbx = plan.pbx.map_or_else(|| format!("\"127.0.0.1:{}\"", ports.pbx()), str::to_owned),
         more = plan.line,
@@ -253,6 +262,7 @@ listen = "127.0.0.1:{page}"
         media = plan.first_port.unwrap_or_else(|| ports.media()),
         of_media = plan.media,
         of_storage = plan.storage,
+        of_web = plan.web,
         channels = plan.channels,
         page = ports.page(),
     );

@@ -8,6 +8,7 @@ use crate::daemon::{Daemon, Plan};
 use crate::officer::Officer;
 use crate::process::wait_until;
 use crate::twin::{FarEnd, TrunkCaller, Voice};
+use dutyline::duty::entry::day;
 use fantoccini::key::Key;
 use std::fs;
 use std::path::Path;
@@ -39,6 +40,52 @@ pub fn talks(room: &Room, far_end: &FarEnd, daemon: &Daemon, number: &str) {
     far_end.is_let_go();
     let of = format!("SELECT disposition FROM call WHERE caller LIKE '%{}'", &number[1..]);
     daemon.row_is(&of, "answered");
+}
+
+/// 张主任 in a browser: no list has what only the clock calls old; he hears it and says when it was made, and 李副主任 agrees.
+fn dates(officer: &Officer, daemon: &Daemon, li: &Officer) {
+    let number = daemon.row(
+        "SELECT e.number FROM entry e JOIN call c ON c.entry = e.id WHERE c.caller LIKE '%3800130062'",
+    );
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let browser = Browser::start().await;
+        browser.goto(&officer.at("/login")).await;
+        browser.type_into("account", "zhang").await;
+        browser.type_into("password", "correct-horse").await;
+        browser.press(Key::Enter).await;
+        browser.see("a[href=\"/keeping\"]").await;
+        browser.goto(&officer.at("/keeping")).await;
+        browser.see_text("main", "日期存疑 1 份").await;
+        browser.see_text("main", "到期 0 份").await;
+        browser.shot("63-keeping-with-a-doubtful-date").await;
+        browser.click("a[href=\"/keeping/dates\"]").await;
+        browser.see_text("table", &number).await;
+        browser.see_text("table", "32 天，值守程序运行可证 0 天").await;
+        let plays =
+            "const audio = document.querySelector('audio'); audio.muted = true; audio.play()";
+        browser.script(plays).await;
+        let heard = async || {
+            let at = browser.script("return document.querySelector('audio').currentTime").await;
+            at.as_f64().is_some_and(|at| at > 0.2)
+        };
+        browser.until("it is heard", heard).await;
+        let made = day(dutyline::io::clock::now().wall);
+        let fill = format!("document.querySelector('[name=made]').value = '{made}'");
+        browser.script(&fill).await;
+        browser.type_into("reason", "来电人说了当天日期").await;
+        browser.click("input[type=checkbox]").await;
+        browser.shot("64-a-doubtful-date-is-looked-at").await;
+        browser.click("form button").await;
+        browser.see_text("main", "1 份，最迟录于").await;
+        browser.shot("65-a-date-waits-for-a-second-leader").await;
+        browser.end().await;
+    });
+    let why = daemon.row("SELECT detail FROM audit WHERE action = 'recording.play'");
+    assert_eq!(why, "核对录音日期");
+    assert_eq!(daemon.row("SELECT count(*) FROM dating_agreement"), "0");
+    let agreed = li.posts("/keeping/dates/agree", &[("id", "1")]);
+    assert!(agreed.starts_with("HTTP/1.1 303"), "{agreed}");
 }
 
 /// 张主任 in a browser: the list is before him item by item, and then he agrees.
@@ -100,6 +147,104 @@ fn redacts(officer: &Officer, daemon: &Daemon, held: &str) {
     let (code, said) = daemon.command(&["verify", held]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("脱敏件 1 份"), "{said}");
+    let into = ["--into", "only"];
+    let only = ["export", held, "--redacted", into[0], into[1], "--config", "dutyline.toml"];
+    fs::create_dir(daemon.folder().join("only")).expect("a folder");
+    let (code, said) = daemon.command(&only);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = daemon.command(&["verify", &format!("only/{held}")]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("原始录音 1 份未附"), "{said}");
+    let folder = daemon.folder().join("only").join(held);
+    assert!(!folder.join("recordings").exists() && folder.join("derived").is_dir());
+    asks_why(officer, &call);
+}
+
+/// Whoever plays what was recorded, or a copy of it, says why first.
+fn asks_why(officer: &Officer, call: &str) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let browser = Browser::start().await;
+        browser.goto(&officer.at("/login")).await;
+        browser.type_into("account", "wang").await;
+        browser.type_into("password", "correct-horse").await;
+        browser.press(Key::Enter).await;
+        browser.see("a[href=\"/keeping\"]").await;
+        browser.goto(&officer.at(&format!("/?entry={call}"))).await;
+        browser.see_text("[data-part=recording]", "请先选择").await;
+        let sound = async || {
+            browser.script("return document.querySelector('[data-player] audio').src").await
+        };
+        assert_eq!(sound().await, "", "nothing to play without a reason");
+        let wide = "const detail = document.getElementById('detail'); \
+                    return detail.scrollWidth - detail.clientWidth";
+        assert_eq!(browser.script(wide).await, 0, "nothing is wider than the page");
+        browser.shot("66-a-reason-before-listening").await;
+        browser
+            .see("[data-player] [data-why]")
+            .await
+            .select_by_label("领导要求")
+            .await
+            .expect("chosen");
+        let asked = async || sound().await.as_str().is_some_and(|it| it.contains("why=%E9%A2%86"));
+        browser.until("a reason is given", asked).await;
+        browser.see("[data-part=derived] details").await;
+        browser.script("document.querySelector('[data-part=derived] details').open = true").await;
+        browser.see("[data-part=derived] select[name=why]").await;
+        browser.shot("67-a-reason-before-a-redacted-copy").await;
+        browser.end().await;
+    });
+}
+
+/// Somebody has put another disk where the second copies were: the alarm ends when two people give up the old one, and each
+/// recording is copied anew.
+#[test]
+fn rec_d14_two_people_give_up_copies_on_a_disk_that_will_not_come_back() {
+    let Some(room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let copies = room.folder.path().join("second");
+    fs::create_dir(&copies).expect("a folder");
+    let storage = format!("copies = \"{}\"", copies.display());
+    let plan = Plan { phones: &[("9200", 20)], storage: &storage, ..Plan::default() };
+    let mut daemon = room.daemon(&plan);
+    let officer = Officer::first(&mut daemon);
+    for (name, login) in [("张主任", "zhang"), ("李副主任", "li")] {
+        daemon.adds_leader(name, login);
+    }
+    talks(&room, &far_end, &daemon, "13800130064");
+    daemon.row_is("SELECT count(*) FROM counted_copy", "2");
+    let [zhang, li] = ["zhang", "li"].map(|login| officer.beside(login));
+    fs::rename(&copies, copies.with_extension("broken")).expect("the disk is pulled");
+    fs::create_dir(&copies).expect("another one");
+    let alarm = "第二份录音没有存上";
+    wait_until("the alarm", Duration::from_secs(30), || {
+        zhang.looks_up().contains(alarm).then_some(())
+    });
+    let said = zhang.posts("/keeping/copies", &[("reason", "磁盘损坏报废")]);
+    assert!(said.starts_with("HTTP/1.1 303"), "{said}");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let browser = Browser::start().await;
+        browser.goto(&officer.at("/login")).await;
+        browser.type_into("account", "li").await;
+        browser.type_into("password", "correct-horse").await;
+        browser.press(Key::Enter).await;
+        browser.see("a[href=\"/keeping\"]").await;
+        browser.goto(&officer.at("/keeping")).await;
+        browser.see_text("main", "磁盘损坏报废").await;
+        browser.shot("68-copies-that-are-given-up").await;
+        browser.click("form[action=\"/keeping/copies/agree\"] input[type=checkbox]").await;
+        browser.click("form[action=\"/keeping/copies/agree\"] button").await;
+        browser.see_text("main", "同意： ").await;
+        browser.end().await;
+    });
+    wait_until("the alarm to end", Duration::from_secs(30), || {
+        (!li.looks_up().contains(alarm)).then_some(())
+    });
+    daemon.row_is("SELECT count(*) FROM counted_copy", "2");
+    assert_eq!((files(&copies), files(&copies.with_extension("broken"))), (2, 2));
+    let (code, said) = daemon.command(&["verify", "--config", "dutyline.toml"]);
+    assert_eq!(code, Some(0), "{said}");
 }
 
 #[test]
@@ -117,6 +262,7 @@ fn rec_d14_rec_e6_rec_e3_after_their_month_two_people_destroy_what_is_not_held()
         storage: &storage,
         environment: &environment,
         more: "[keeping]\nordinary_days = 30",
+        web: "listen_reason = true",
         ..Plan::default()
     };
     let mut daemon = room.daemon(&plan);
@@ -133,8 +279,11 @@ fn rec_d14_rec_e6_rec_e3_after_their_month_two_people_destroy_what_is_not_held()
     let early = officer.beside("zhang").posts("/keeping/list", &[("reason", "保管期满")]);
     assert!(early.starts_with("HTTP/1.1 200"), "nothing is due: {early}");
 
-    clock.set(31 * DAY_MS);
+    clock.set(32 * DAY_MS);
     let [zhang, li] = ["zhang", "li"].map(|login| officer.beside(login));
+    let set = zhang.posts("/keeping/list", &[("reason", "保管期满")]);
+    assert!(set.starts_with("HTTP/1.1 200"), "a clock that was set makes nothing due: {set}");
+    dates(&officer, &daemon, &li);
     let made = zhang.posts("/keeping/list", &[("reason", "保管期满")]);
     assert!(made.starts_with("HTTP/1.1 303"), "{made}");
     let alone = zhang.posts("/keeping/list/agree", &[("id", "1")]);

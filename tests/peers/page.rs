@@ -45,6 +45,11 @@ pub struct Room {
 
 impl Room {
     pub async fn open() -> Self {
+        Self::open_where(false).await
+    }
+
+    /// `reasons`: nobody listens without one.
+    async fn open_where(reasons: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store =
             Store::open(&folder.path().join("dutyline.db"), clock::random()).expect("a log");
@@ -78,6 +83,8 @@ impl Room {
                 phones: vec!["值班台话机".to_owned()],
                 roster: Roster::default(),
             },
+            low_space: 0,
+            listen_reason: reasons,
             keeping: Default::default(),
             self_test: None,
             demo: None,
@@ -145,11 +152,11 @@ impl Room {
     }
 
     /// What the escalator does: the attempts that it places now.
-    async fn escalator_turns(&self) -> Vec<AttemptId> {
+    pub async fn escalator_turns(&self) -> Vec<AttemptId> {
         self.escalator_turns_at(clock::now()).await
     }
 
-    async fn escalator_turns_at(&self, now: Now) -> Vec<AttemptId> {
+    pub async fn escalator_turns_at(&self, now: Now) -> Vec<AttemptId> {
         let policy = dutyline::duty::escalation::Policy::default();
         let cycle = self.store.next_calls(now, &policy, &self.roster).await.expect("written");
         cycle.live.into_iter().for_each(|live| self.board.tell(live));
@@ -263,10 +270,14 @@ fn write_stereo(path: &Path, samples: &[i16]) {
 
 /// The officer has signed in; none where there is no browser.
 async fn signed_in() -> Option<(Room, Browser)> {
+    signed_in_where(false).await
+}
+
+async fn signed_in_where(reasons: bool) -> Option<(Room, Browser)> {
     if !have(&["chromedriver", "chromium"]) {
         return None;
     }
-    let room = Room::open().await;
+    let room = Room::open_where(reasons).await;
     let browser = Browser::start().await;
     sign_in(&browser, &room).await;
     Some((room, browser))
@@ -274,7 +285,12 @@ async fn signed_in() -> Option<(Room, Browser)> {
 
 /// The officer has signed in and talks to a caller; none where there is no browser.
 pub async fn in_a_call() -> Option<(Room, Browser, CallId)> {
-    let (room, browser) = signed_in().await?;
+    in_a_call_where(false).await
+}
+
+/// As [`in_a_call`]; `reasons`: nobody listens without one.
+pub async fn in_a_call_where(reasons: bool) -> Option<(Room, Browser, CallId)> {
+    let (room, browser) = signed_in_where(reasons).await?;
     let call = room.caller_dials("88123456", "市住建局").await;
     browser.see("article.entry").await;
     room.officer_answers(call).await;

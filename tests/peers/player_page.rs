@@ -2,12 +2,13 @@
 //! only, a part again and again, marks with who made them.
 
 use crate::browser::Browser;
-use crate::page::{Room, in_a_call, looks_right};
+use crate::page::{Room, in_a_call, in_a_call_where, looks_right};
 use dutyline::duty::ids::CallId;
-use dutyline::duty::journal::Disposition;
+use dutyline::duty::journal::{AttemptResult, Disposition, Fact};
 use dutyline::io::clock;
 use fantoccini::Locator;
 use fantoccini::actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
+use fantoccini::key::Key;
 use std::time::Duration;
 
 /// What each ear gets is looked at where it leaves the player.
@@ -161,6 +162,47 @@ async fn one_side_is_heard_alone_faster_at_the_same_pitch_and_a_part_again_and_a
     let (least, most) = (number(&browser, "least").await, number(&browser, "most").await);
     assert!(least > 5.5 && most < 9.6, "{least} {most}");
     browser.shot("51-a-part-again").await;
+    looks_right(&browser).await;
+    browser.end().await;
+}
+
+/// Of the call itself and of the call to the leader, which has no player of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn rec_e5_where_the_site_wants_it_a_reason_is_chosen_before_either_call_is_heard() {
+    let Some((room, browser, call)) = in_a_call_where(true).await else { return };
+    browser.press(Key::F3).await;
+    browser.see_text(".escalations", "正在呼叫领导").await;
+    let attempt = room.escalator_turns().await[0];
+    room.happens(Fact::AttemptAnswered { attempt }).await;
+    room.happens(Fact::Acknowledged { attempt, entry: call.into() }).await;
+    let result = AttemptResult::Acknowledged;
+    room.happens(Fact::AttemptEnded { attempt, result, status: 200 }).await;
+    room.is_recorded_from(attempt.into(), 10, None).await;
+    room.caller_hangs_up(call, Disposition::Answered).await;
+    room.is_recorded_from(call, 10, None).await;
+    for which in ["[data-player]", ".attempts [data-heard]"] {
+        browser.see(&format!("{which} audio")).await;
+        let open =
+            "for (const one of document.querySelectorAll('.attempts details')) one.open = true";
+        browser.script(open).await;
+        let sound = async || {
+            let of = format!("return document.querySelector('{which} audio').src");
+            browser.script(&of).await.as_str().map(str::to_owned).unwrap_or_default()
+        };
+        assert_eq!(sound().await, "", "{which}: nothing to play without a reason");
+        let select = browser.see(&format!("{which} [data-why]")).await;
+        select.select_by_index(1).await.expect("chosen");
+        browser.until("it can be played", async || sound().await.contains("&why=%")).await;
+        let play = format!("document.querySelector('{which} audio').play()");
+        browser.script(&play).await;
+        let heard = format!("return document.querySelector('{which} audio').currentTime");
+        browser
+            .until("it is heard", async || {
+                browser.script(&heard).await.as_f64().is_some_and(|at| at > 0.2)
+            })
+            .await;
+    }
+    browser.shot("69-a-reason-before-a-leaders-call").await;
     looks_right(&browser).await;
     browser.end().await;
 }

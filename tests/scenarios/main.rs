@@ -5,6 +5,7 @@ mod conference;
 mod exercises;
 mod fax;
 mod identity;
+mod keeping;
 mod ladder;
 mod leader;
 mod line;

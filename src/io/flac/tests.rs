@@ -12,7 +12,7 @@ use crate::io::proof::key::SigningKey;
 use crate::io::proof::verify::Wanted;
 use crate::io::store::tests::{add_officer, add_second, arrival, call, note, officer, one, random};
 use crate::io::store::{
-    Agreed, AsFlac, Cut, FileKind, PersonId, RecordingFile, Scope, Sealed, Side, Who,
+    Agreed, AsFlac, Cut, FileKind, PersonId, RecordingFile, Scope, Sealed, Side, Sounds, Who,
 };
 use crate::io::tape::files;
 use crate::io::wav_file::{self, StereoWriter};
@@ -42,8 +42,7 @@ fn speech(n: u8) -> Vec<u8> {
 }
 
 fn later() -> Now {
-    let now = clock::now();
-    Now { wall: now.wall + TimeDelta::days(40), ..now }
+    clock::now() + Duration::from_secs(40 * 86_400)
 }
 
 impl House {
@@ -427,7 +426,7 @@ async fn rec_e1_rec_e2_rec_e3_it_is_verified_handed_out_and_redacted_as_the_wav_
     assert_eq!(house.faults(), [""; 0]);
     let found: RecordingFile = house.store.recording_file(call(1)).await.unwrap().unwrap();
     let cut = Cut { from_ms: 500, to_ms: 1_000, side: Side::Left };
-    let made = redaction::make(&house.plan.recordings, &found, call(1), cut).unwrap();
+    let made = redaction::make(&house.plan.recordings, &found, (call(1), cut), 0).unwrap();
     assert_eq!(made.original, found.sha256);
     let who = officer();
     let derived = house.store.derive(&who, made, "隐去报料人", clock::now()).await.unwrap();
@@ -435,7 +434,8 @@ async fn rec_e1_rec_e2_rec_e3_it_is_verified_handed_out_and_redacted_as_the_wav_
 
     let scope = Scope::Entry(call(1).into());
     let (recordings, key, now) = (&house.plan.recordings, house.key.clone(), clock::now());
-    let order = Order { store: &house.store, recordings, key, who: None, scope, now };
+    let order =
+        Order { store: &house.store, recordings, key, who: None, scope, sounds: Sounds::All, now };
     let elsewhere = tempfile::tempdir().unwrap();
     let handed = order.bundle().await.unwrap().unwrap().write_into(elsewhere.path()).unwrap();
     let wav = handed.join(format!("recordings/{}.wav", call(1)));

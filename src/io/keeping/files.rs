@@ -6,7 +6,8 @@ use crate::io::copies::bucket::Bucket;
 use crate::io::copies::file::below;
 use crate::io::copies::place::Place;
 use crate::io::durable;
-use crate::io::store::KeptFiles;
+use crate::io::store::{Doomed, KeptFiles};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
@@ -19,6 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Places {
     own: Files,
     copy: Files,
+    /// Its copies count; where they do not, their place may be away for good.
+    copied: bool,
 }
 
 /// What there is of a recording whose removal had begun.
@@ -30,16 +33,33 @@ pub enum Left {
 }
 
 impl Places {
-    pub fn of(plan: &Plan, files: &KeptFiles) -> io::Result<Self> {
-        let copies = plan.copies.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        let own = Place::Folder(plan.recordings.clone());
-        Ok(Self { own: Files::of(&own, files)?, copy: Files::of(copies, files)? })
+    pub fn of(plan: &Plan, Doomed { files, copied, .. }: &Doomed) -> io::Result<Self> {
+        let own = Files::of(&Place::Folder(plan.recordings.clone()), files)?;
+        let copy = match &plan.copies {
+            Some(copies) => Files::of(copies, files)?,
+            None if *copied => return Err(io::ErrorKind::NotFound.into()),
+            None => Files::OnDisk(Names::new()),
+        };
+        Ok(Self { own, copy, copied: *copied })
+    }
+
+    /// What of it must be there.
+    fn counted(&self) -> impl Iterator<Item = &Files> {
+        std::iter::once(&self.own).chain(self.copied.then_some(&self.copy))
+    }
+
+    /// The second place, as far as it is there.
+    fn copy(&self) -> io::Result<Cow<'_, Files>> {
+        if self.copied {
+            Ok(Cow::Borrowed(&self.copy))
+        } else {
+            self.copy.reached().map(Cow::Owned)
+        }
     }
 
     /// Each place shows some of it.
     pub fn are_seen(&self) -> io::Result<()> {
-        self.own.are_seen()?;
-        self.copy.are_seen()
+        self.counted().try_for_each(Files::are_seen)
     }
 
     pub fn left(&self, call: CallId) -> io::Result<Left> {
@@ -48,27 +68,27 @@ impl Places {
             return Ok(Left::Whole);
         }
         let mut left = self.own.found(call)?;
-        left.extend(self.copy.found(call)?);
+        left.extend(self.copy()?.found(call)?);
         Ok(if left.is_empty() { Left::None } else { Left::Part(left) })
     }
 
     /// From the second place first: what is held in between can be played still.
     pub fn remove(&self, call: CallId, late: &AtomicBool) -> io::Result<()> {
         self.are_reached()?;
-        self.copy.remove(call, late)?;
+        self.copy()?.remove(call, late)?;
         self.own.remove(call, late)
     }
 
     /// A disk that is away has them still. Both are looked at before either is touched.
     fn are_reached(&self) -> io::Result<()> {
-        self.own.are_reached()?;
-        self.copy.are_reached()
+        self.counted().try_for_each(Files::are_reached)
     }
 }
 
 /// Folders, and the names in each.
 type Names = BTreeMap<PathBuf, BTreeSet<OsString>>;
 
+#[derive(Clone)]
 pub enum Files {
     OnDisk(Names),
     /// Folders as they stand in the rows.
@@ -129,11 +149,26 @@ impl Files {
     /// A folder that is gone is a disk that is not mounted; in a bucket there are none.
     fn are_reached(&self) -> io::Result<()> {
         match self {
-            Self::OnDisk(names) => names.keys().try_for_each(|folder| {
-                fs::metadata(folder).map(drop).map_err(|fault| at(folder, &fault))
-            }),
+            Self::OnDisk(names) => names.keys().try_for_each(|folder| is_reached(folder)),
             Self::InBucket(bucket, _) => bucket.look(None).map(drop).map_err(io::Error::other),
         }
+    }
+
+    /// Those whose folder is there, or whose bucket answers.
+    fn reached(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::OnDisk(names) => {
+                let mut there = Names::new();
+                for (folder, names) in names {
+                    if is_there(folder)? {
+                        there.insert(folder.clone(), names.clone());
+                    }
+                }
+                Self::OnDisk(there)
+            }
+            Self::InBucket(..) if self.are_reached().is_ok() => self.clone(),
+            Self::InBucket(bucket, _) => Self::InBucket(bucket.clone(), Names::new()),
+        })
     }
 
     /// As people are told of it.
@@ -202,6 +237,12 @@ fn each(
         remove(path)?;
     }
     Ok(())
+}
+
+/// # Errors
+/// Why this folder cannot be seen.
+pub fn is_reached(folder: &Path) -> io::Result<()> {
+    fs::metadata(folder).map(drop).map_err(|fault| at(folder, &fault))
 }
 
 fn at(path: &Path, fault: &io::Error) -> io::Error {

@@ -1,7 +1,9 @@
 //! What is given up goes, by two people and by nobody alone; what is held stays, whoever wants it gone.
 
+mod dates;
 mod disks;
 mod holds;
+mod losses;
 
 use super::files::inside;
 use super::*;
@@ -18,7 +20,8 @@ use crate::io::store::tests::{
     add_officer, add_second, arrival, at, call, give_up_by_hand, note, officer, random, roster,
 };
 use crate::io::store::{
-    Agreed, FileKind, Held, ItemState, KeptFiles, PersonId, RecordingState, Scope, Sealed, Who,
+    Agreed, FileKind, Held, ItemState, KeptFiles, PersonId, RecordingState, Scope, Sealed, Sounds,
+    Who,
 };
 use crate::protocol::now::Now;
 use chrono::TimeDelta;
@@ -29,8 +32,11 @@ const RULES: Rules = Rules { ordinary: Some(TimeDelta::days(180)), urgent: None,
 
 /// Half a year and a bit after the calls.
 fn later() -> Now {
-    let now = at(0.0);
-    Now { wall: now.wall + TimeDelta::days(181), ..now }
+    after(181)
+}
+
+fn after(days: u64) -> Now {
+    at(0.0) + Duration::from_secs(days * 86_400)
 }
 
 fn second() -> Who {
@@ -93,16 +99,24 @@ impl House {
     }
 
     async fn talks(&self, n: u8) {
+        self.talks_and_is_sealed(n, at(f64::from(n) + 3.0)).await;
+    }
+
+    async fn talks_and_is_sealed(&self, n: u8, sealed: Now) {
         let (phone, why) = ("desk".to_owned(), String::new());
         note(&self.store, f64::from(n) + 1.0, Fact::Answered { call: call(n), phone });
         let (disposition, by, status) = (Disposition::Answered, None, 200);
         let ended = Fact::Ended { call: call(n), disposition, by, status, why };
         note(&self.store, f64::from(n) + 2.0, ended);
-        self.is_sealed(call(n), n).await;
+        self.is_sealed_at(call(n), n, sealed).await;
+    }
+
+    async fn is_sealed(&self, call: CallId, n: u8) {
+        self.is_sealed_at(call, n, at(f64::from(n) + 3.0)).await;
     }
 
     /// On both disks.
-    async fn is_sealed(&self, call: CallId, n: u8) {
+    async fn is_sealed_at(&self, call: CallId, n: u8, now: Now) {
         let wav = PathBuf::from(format!("2026/10/03/{call}.wav"));
         for folder in self.folders() {
             fs::create_dir_all(folder.join("2026/10/03")).unwrap();
@@ -122,7 +136,7 @@ impl House {
             bytes: 1,
             ..Sealed::default()
         };
-        assert!(self.store.recording_sealed(call, sealed, at(f64::from(n) + 3.0)).await.unwrap());
+        assert!(self.store.recording_sealed(call, sealed, now).await.unwrap());
         for kind in [FileKind::Wav, FileKind::Tape] {
             self.store.copied(call, kind, at(f64::from(n) + 4.0)).await.unwrap();
         }
@@ -182,6 +196,15 @@ impl House {
         assert_eq!(agreed, Ok(Agreed::Agreed));
     }
 
+    /// What is left of the one recording goes by this list.
+    async fn agreed_anew_it_goes(&self, list: i64) {
+        assert_eq!(self.gives_up().await, list, "two people say so anew");
+        assert!(self.turn().await);
+        assert_eq!((self.files(call(1)), self.gone().await), (0, 1));
+        assert!(self.keeper.board.status().alarms.is_empty());
+        self.store.verify_audit().await.unwrap();
+    }
+
     async fn gone(&self) -> u64 {
         self.store.destruction_lists(9).await.unwrap()[0].gone
     }
@@ -192,7 +215,15 @@ impl House {
         let key = Arc::new(SigningKey::load_or_make(self.folder.path(), &origin).unwrap());
         let (who, recordings) = (officer(), &self.plan.recordings);
         let store = &self.store;
-        let order = Order { store, recordings, key, who: Some(&who), scope, now: clock::now() };
+        let order = Order {
+            store,
+            recordings,
+            key,
+            who: Some(&who),
+            scope,
+            sounds: Sounds::All,
+            now: clock::now(),
+        };
         let bundle = order.bundle().await.unwrap().unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
         let folder = bundle.write_into(elsewhere.path()).unwrap();

@@ -20,14 +20,14 @@ use crate::duty::proof::digests::Running;
 use crate::duty::proof::proven::Proven;
 use crate::duty::proof::{Digests, PublicKey};
 use crate::io::flac::sound::Sound;
-use crate::io::store::{Gathered, Scope, Store};
-use crate::io::store::{StoreError, Who};
+use crate::io::store::{Absent, Gathered, Scope, Sounds, Store, StoreError, Who, WhyAbsent};
 use crate::protocol::now::Now;
 use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -62,6 +62,9 @@ pub struct Manifest {
     pub made: DateTime<Utc>,
     pub made_by: String,
     pub files: Vec<Listed>,
+    /// Recordings whose sound is not among them, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<Absent>,
 }
 
 /// One file of it.
@@ -94,6 +97,7 @@ pub struct Order<'a> {
     /// None: the command.
     pub who: Option<&'a Who>,
     pub scope: Scope,
+    pub sounds: Sounds,
     pub now: Now,
 }
 
@@ -104,8 +108,12 @@ impl Order<'_> {
     /// # Errors
     /// When the log cannot be read, or a recording is not what its row says.
     pub async fn bundle(&self) -> anyhow::Result<Option<Bundle>> {
-        let gathered = self.store.gather(self.who, self.scope, Arc::clone(&self.key), self.now);
-        let Some(gathered) = gathered.await? else { return Ok(None) };
+        let (key, what) = (Arc::clone(&self.key), (self.scope, self.sounds));
+        let gathered = self.store.gather(self.who, what, key, self.now).await?;
+        let Some(mut gathered) = gathered else { return Ok(None) };
+        if self.sounds == Sounds::RedactedOnly {
+            withhold_originals(&mut gathered);
+        }
         let number = gathered.rows.iter().find(|row| row.kind == "entry");
         let number = number.and_then(|row| row.get("number")?.text().map(str::to_owned));
         let what = match self.scope {
@@ -115,14 +123,27 @@ impl Order<'_> {
         let (recordings, key) = (self.recordings.to_owned(), Arc::clone(&self.key));
         let by = self.who.map_or("dutyline export", |who| who.name.as_str()).to_owned();
         let made = self.now.wall;
-        let put = move || put_together(&gathered, &what, &recordings, &key, made, by);
+        let sounds = self.sounds;
+        let put = move || put_together(&gathered, (&what, sounds), &recordings, &key, made, by);
         tokio::task::spawn_blocking(put).await.context("the export")?.map(Some)
     }
 }
 
+/// Each is named as one that is not there.
+fn withhold_originals(gathered: &mut Gathered) {
+    let originals = gathered.files.extract_if(.., |file| file.derived.is_none());
+    let calls: BTreeSet<String> = originals.map(|file| file.call).collect();
+    let why = WhyAbsent::RedactedOnly;
+    gathered.absent.extend(calls.into_iter().map(|call| Absent {
+        call,
+        why,
+        reason: String::new(),
+    }));
+}
+
 fn put_together(
     gathered: &Gathered,
-    what: &str,
+    (what, sounds): (&str, Sounds),
     recordings: &Path,
     key: &SigningKey,
     made: DateTime<Utc>,
@@ -141,7 +162,7 @@ fn put_together(
         parts.push(part);
         Ok(digests)
     };
-    add("README.txt", Content::Bytes(readme(what, &key.public).into_bytes()))?;
+    add("README.txt", Content::Bytes(readme(what, sounds, &key.public).into_bytes()))?;
     add(HEAD, Content::Bytes(gathered.head.note.clone().into_bytes()))?;
     add(KEY, Content::Bytes(format!("{}\n", key.public).into_bytes()))?;
     if !gathered.renewals.is_empty() {
@@ -170,7 +191,8 @@ fn put_together(
     }
     let (what, origin) = (what.to_owned(), key.public.origin.clone());
     let name = what.clone();
-    let manifest = Manifest { format: FORMAT.to_owned(), what, origin, made, made_by, files };
+    let (format, absent) = (FORMAT.to_owned(), gathered.absent.clone());
+    let manifest = Manifest { format, what, origin, made, made_by, files, absent };
     let text = serde_json::to_vec_pretty(&manifest)?;
     let signature = format!("{}\n", STANDARD.encode(key.sign(&text)));
     parts.push(part(MANIFEST, Content::Bytes(text))?.0);
@@ -277,11 +299,21 @@ impl Bundle {
     }
 }
 
-fn readme(what: &str, key: &PublicKey) -> String {
+fn readme(what: &str, sounds: Sounds, key: &PublicKey) -> String {
+    let (zh, en) = match sounds {
+        Sounds::All => (
+            "recordings/ 中是未脱敏的原始录音：只应得到脱敏件的人，不得交给他本文件夹。",
+            "What is in recordings/ is the originals, with nothing silenced: whoever may have the copies only must not be given this folder.",
+        ),
+        Sounds::RedactedOnly => (
+            "本文件夹只附脱敏件，不附原始录音。表格中的文字未脱敏，交出前请看过。",
+            "No original is in this folder. The text in the tables is not redacted: read it before it is handed on.",
+        ),
+    };
     format!(
         "{what}\r\n\
 \r\n\
-这是值班记录的取证导出。 表格（*.csv）可用 Excel 或 WPS 打开，录音（recordings/*.wav，左声道为来电方，右声道为我方）可用任何播放器播放。derived/ 中是脱敏件，不是原件；derived.csv 写明每件的原件 SHA-256、静音起止与理由。recordings/ 中是未脱敏的原始录音：只应得到脱敏件的人，不得交给他本文件夹。\r\n\
+这是值班记录的取证导出。 表格（*.csv）可用 Excel 或 WPS 打开，录音（recordings/*.wav，左声道为来电方，右声道为我方）可用任何播放器播放。derived/ 中是脱敏件，不是原件；derived.csv 写明每件的原件 SHA-256、静音起止与理由。{zh} 未附的录音及其原因，见 manifest.json 的 absent。\r\n\
 \r\n\
 核验（不需要联网，不需要原系统）：\r\n\
   1. 取得公钥。应从值班单位另行取得（打印件、盖章件），与 key.txt 逐字比对：\r\n\
@@ -292,7 +324,7 @@ fn readme(what: &str, key: &PublicKey) -> String {
   3. 没有 dutyline 程序时，也可用 sha256sum 核对 manifest.json 中的每个文件，用任何 Ed25519 工具核对 manifest.sig（对 manifest.json 全文的签名，Base64），head.txt 是 C2SP signed-note 格式。\r\n\
   时间：*_ms 为 1970 年以来的毫秒（UTC），*_mono 为主机单调时钟的纳秒。\r\n\
 \r\n\
-This is evidence handed out from a duty room's log. The tables (*.csv) open in any spreadsheet, the recordings (recordings/*.wav; left the caller, right our side) in any player. What is in derived/ is no original: derived.csv names the original's SHA-256, what is silent, and why. What is in recordings/ is the originals, with nothing silenced: whoever may have the copies only must not be given this folder.\r\n\
+This is evidence handed out from a duty room's log. The tables (*.csv) open in any spreadsheet, the recordings (recordings/*.wav; left the caller, right our side) in any player. What is in derived/ is no original: derived.csv names the original's SHA-256, what is silent, and why. {en} Recordings that are not here are named in manifest.json under absent, with why.\r\n\
 \r\n\
 To check it, offline and without the system it came from:\r\n\
   1. Get the public key from the duty room by another way, on paper, and compare it with key.txt: the line above. Where the key was renewed, keys.txt leads to it from the one before; where it was renewed since, give the old one, or the witness's folder with --heads.\r\n\

@@ -2,16 +2,17 @@
 //! every row's way to the signed head. The folder is anybody's work: no link is followed, nothing
 //! outside is read, nothing is written.
 
+mod said;
+
 use super::bundle::{self, FORMAT, HEAD, KEY, KEYS, Listed, MANIFEST, Manifest, ROWS, SIGNATURE};
 use super::key;
 use super::keys::{Judged, Keys};
-use super::verify::write_fault;
 use super::witness::Copies;
 use crate::duty::proof::digests::Running;
 use crate::duty::proof::head::{LONGEST, Note};
 use crate::duty::proof::proven::Proven;
 use crate::duty::proof::{Digests, PublicKey, RenewalNote};
-use crate::io::store::Fault;
+use crate::io::store::{Fault, WhyAbsent};
 use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -41,6 +42,8 @@ pub struct Handed {
     pub given_up: u64,
     /// Files that were made of a recording, each with its original's hash.
     pub derived: u64,
+    /// Calls whose originals were left out on purpose.
+    pub withheld: BTreeSet<String>,
     /// Of the head: number and time.
     pub head: String,
     /// The keys that led to this one.
@@ -93,6 +96,8 @@ pub fn check_by(folder: &Path, given: &[PublicKey], known: Copies) -> anyhow::Re
             "its signature does not fit: the list was altered",
         );
     }
+    let withheld = manifest.absent.into_iter().filter(|one| one.why == WhyAbsent::RedactedOnly);
+    found.withheld = withheld.map(|one| one.call).collect();
     let listed = found.files(folder, &manifest.files);
     found.strangers(folder, Path::new(""), &listed);
     let Some(head) = found.head(folder, &own) else { return Ok(found) };
@@ -370,8 +375,15 @@ impl Handed {
             let (Some(path), Some(digest)) = (text(row, file), text(row, digest)) else { continue };
             let last = Path::new(&path).extension().and_then(|last| last.to_str()).unwrap_or("bin");
             let name = format!("recordings/{call}.{last}");
-            let there = listed.get(&name);
-            if there != Some(&digest) && !(destroyed && there.is_none()) {
+            let (there, withheld) = (listed.get(&name), self.withheld.contains(&call));
+            if withheld && there.is_some() {
+                self.fault(
+                    &name,
+                    "声明只附脱敏件，却附有原始录音",
+                    "is an original, where only redacted copies were to be",
+                );
+            }
+            if there != Some(&digest) && !((destroyed || withheld) && there.is_none()) {
                 self.fault(
                     &name,
                     "与记录中的 SHA-256 不符或缺失",
@@ -427,48 +439,6 @@ fn digests(folder: &Path, path: &str) -> io::Result<(Digests, u64)> {
                 digests.update(&buffer[..read]);
                 bytes += read as u64;
             }
-        }
-    }
-}
-
-impl std::fmt::Display for Handed {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { what, key, trusted, files, rows, destroyed, given_up, derived, head, .. } = self;
-        let (keys, faults) = (&self.keys, &self.faults);
-        let what = what.replace(|c: char| c.is_control(), "\u{fffd}");
-        writeln!(out, "{what}\n公钥 · key {key}")?;
-        if !trusted {
-            writeln!(
-                out,
-                "！公钥取自文件夹本身，请与值班单位另行给出的比对，或用 --key 给出 · the key is the folder's own: compare it with the one the duty room gives, or give that with --key"
-            )?;
-        }
-        keys.write(out)?;
-        writeln!(out, "文件 {files}，行 {rows}，签名 {head} · {files} files, {rows} rows")?;
-        if *derived > 0 {
-            writeln!(
-                out,
-                "脱敏件 {derived} 份（derived/），不是原件，各附原件 SHA-256 与理由 · {derived} files in derived/ are no originals: each names its original and the reason"
-            )?;
-        }
-        if *destroyed > 0 {
-            writeln!(
-                out,
-                "录音 {destroyed} 份已由两人按清单销毁，记录、哈希与凭据在内 · {destroyed} recordings were destroyed by two people: their rows and hashes are here"
-            )?;
-        }
-        if *given_up > 0 {
-            writeln!(
-                out,
-                "录音 {given_up} 份已由两人同意销毁，导出时未附 · {given_up} recordings had been given up by two people, and are not here"
-            )?;
-        }
-        for fault in faults {
-            write_fault(fault, out)?;
-        }
-        match faults.len() {
-            0 => writeln!(out, "✓ 未发现改动 · nothing was altered"),
-            count => writeln!(out, "✗ {count} 处不符 · {count} faults"),
         }
     }
 }

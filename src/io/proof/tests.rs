@@ -291,6 +291,7 @@ fn cut(log: &Log) {
             .query_row("SELECT count(*) FROM item JOIN shape ON shape.id = shape WHERE seq < ?1 AND kind = 'audit'", [size], |row| row.get(0))
             .unwrap();
         for (table, column) in [
+            ("recording_age", "call"),
             ("recording", "call"),
             ("leg", "call"),
             ("claim", "call"),

@@ -52,7 +52,8 @@ const FILES: &str = "
     UNION ALL
     SELECT call, 'tape', tape, tape_digest, sealed_ms FROM kept_recording
     WHERE digest IS NOT NULL AND tape_digest IS NOT NULL AND tape IS NOT NULL
-  ) AS f LEFT JOIN copy c ON c.call = f.call AND c.kind = f.kind";
+  ) AS f LEFT JOIN copy c ON c.call = f.call AND c.kind = f.kind
+    AND c.loss = (SELECT coalesce(max(loss), 0) FROM copies_loss_agreement)";
 
 impl Store {
     /// Files sealed since then that have no second copy and come after this one, the oldest first.
@@ -73,7 +74,7 @@ impl Store {
 
     /// Of the newest call of which a second copy was counted.
     pub async fn newest_copy(&self) -> Result<Option<SealedFile>> {
-        let newest = "SELECT call FROM copy c WHERE EXISTS
+        let newest = "SELECT call FROM counted_copy c WHERE EXISTS
              (SELECT 1 FROM kept_recording k WHERE k.call = c.call) ORDER BY call DESC LIMIT 1";
         let newest: Option<String> = self
             .read(move |sql| Ok(sql.query_row(newest, [], |row| row.get(0)).optional()?))
@@ -144,7 +145,11 @@ impl Store {
     pub async fn copied(&self, call: CallId, kind: FileKind, now: Now) -> Result<()> {
         self.write(move |tx| {
             tx.sql.execute(
-                "INSERT OR IGNORE INTO copy (call, kind, copied_ms) VALUES (?1, ?2, ?3)",
+                "INSERT INTO copy (call, kind, copied_ms, loss)
+                 VALUES (?1, ?2, ?3, (SELECT coalesce(max(loss), 0) FROM copies_loss_agreement))
+                 ON CONFLICT (call, kind) DO UPDATE
+                   SET copied_ms = excluded.copied_ms, loss = excluded.loss
+                   WHERE copy.loss < excluded.loss",
                 params![Id(call), name(kind), ms(now.wall)],
             )?;
             Ok(())

@@ -56,7 +56,7 @@ impl Store {
                 "SELECT r.call, r.wav, r.digest FROM kept_recording r
                  WHERE r.call > ?1 AND r.sealed_ms <= ?2 AND r.digest IS NOT NULL
                    AND r.wav LIKE '%.wav' AND NOT EXISTS (SELECT 1 FROM flac f WHERE f.call = r.call)
-                   AND EXISTS (SELECT 1 FROM copy k WHERE k.call = r.call AND k.kind = 'wav') = ?3
+                   AND EXISTS (SELECT 1 FROM counted_copy k WHERE k.call = r.call AND k.kind = 'wav') = ?3
                    AND {held} IS NULL
                  ORDER BY r.call LIMIT ?4",
                 held = held("r.call"),

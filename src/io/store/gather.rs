@@ -14,6 +14,7 @@ use crate::io::proof::key::SigningKey;
 use crate::protocol::now::Now;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -32,15 +33,51 @@ pub enum Scope {
     Period(DateTime<Utc>, DateTime<Utc>),
 }
 
+/// Which sound of it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sounds {
+    All,
+    /// 只含脱敏件: no original and no tape.
+    RedactedOnly,
+}
+
 /// Everything about it, proved by one head.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gathered {
     pub entries: Vec<EntryId>,
     pub rows: Vec<Proven>,
     pub files: Vec<FileOf>,
+    /// Recordings that have no file.
+    pub absent: Vec<Absent>,
     pub head: HeadRow,
     /// The notes by which one key followed another, in their order.
     pub renewals: Vec<String>,
+}
+
+/// A recording whose sound is not handed out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Absent {
+    pub call: String,
+    pub why: WhyAbsent,
+    /// In the words of its row.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhyAbsent {
+    /// By two people, who are named in the rows.
+    Destroyed,
+    /// Two people have agreed to destroy it, and it is not gone yet.
+    GivenUp,
+    /// Nothing was recorded.
+    Missing,
+    /// It is not sealed yet.
+    Unfinished,
+    /// Whoever it is for may have what was made of it, and no original.
+    RedactedOnly,
 }
 
 /// How much there is of it.
@@ -96,7 +133,7 @@ impl Store {
     pub async fn gather(
         &self,
         who: Option<&Who>,
-        scope: Scope,
+        (scope, sound): (Scope, Sounds),
         key: Arc<SigningKey>,
         now: Now,
     ) -> Result<Option<Gathered>> {
@@ -108,7 +145,7 @@ impl Store {
                 terminal: "command".into(),
             },
         };
-        let noted = self.write(move |tx| note(tx.sql, &actor, scope, now)).await?;
+        let noted = self.write(move |tx| note(tx.sql, &actor, (scope, sound), now)).await?;
         if !noted {
             return Ok(None);
         }
@@ -122,7 +159,12 @@ impl Store {
     }
 }
 
-fn note(sql: &Connection, actor: &Actor, scope: Scope, now: Now) -> Result<bool> {
+fn note(
+    sql: &Connection,
+    actor: &Actor,
+    (scope, sound): (Scope, Sounds),
+    now: Now,
+) -> Result<bool> {
     let (object, detail) = match scope {
         Scope::Entry(entry) => {
             let number: Option<String> = sql
@@ -132,6 +174,10 @@ fn note(sql: &Connection, actor: &Actor, scope: Scope, now: Now) -> Result<bool>
             (entry.to_string(), number)
         }
         Scope::Period(from, to) => ("period".to_owned(), format!("{from} – {to}")),
+    };
+    let detail = match sound {
+        Sounds::All => detail,
+        Sounds::RedactedOnly => format!("{detail} · redacted only"),
     };
     audit::append(sql, now, actor, "export", &object, &detail)?;
     Ok(true)
@@ -159,6 +205,9 @@ fn collect(sql: &Connection, scope: Scope, head: HeadRow) -> Result<Option<Gathe
     });
     let files = files.collect();
     let files = still_there(sql, files)?;
+    let recordings = rows.iter().filter(|((kind, _), _)| kind == "recording");
+    let absent: Vec<_> = recordings.map(|(_, row)| absent(sql, row)).collect::<Result<_>>()?;
+    let absent = absent.into_iter().flatten().collect();
     let mut paths = paths(sql, newest.values().map(|newest| newest.seq), head.size)?;
     let mut proven = vec![];
     for (name, row) in rows {
@@ -168,7 +217,7 @@ fn collect(sql: &Connection, scope: Scope, head: HeadRow) -> Result<Option<Gathe
     }
     proven.sort_by_key(|row| row.seq);
     let renewals = keys::notes(sql)?;
-    Ok(Some(Gathered { entries, rows: proven, files, head, renewals }))
+    Ok(Some(Gathered { entries, rows: proven, files, absent, head, renewals }))
 }
 
 fn entries(sql: &Connection, scope: Scope) -> Result<Vec<EntryId>> {
@@ -252,7 +301,8 @@ fn replies(sql: &Connection, tables: &[chain::Structure], found: &mut Rows) -> R
     Ok(())
 }
 
-/// Who made the lists on which recordings of it were destroyed, and who agreed: why a file is not there.
+/// Who made the lists on which recordings of it were destroyed, who said how old they were, and who agreed: why a file is
+/// not there.
 fn destructions(sql: &Connection, tables: &[chain::Structure], found: &mut Rows) -> Result<()> {
     let calls: Vec<String> = found
         .iter()
@@ -262,7 +312,11 @@ fn destructions(sql: &Connection, tables: &[chain::Structure], found: &mut Rows)
     let calls = json(&calls)?;
     let lists = "SELECT list FROM destroyed WHERE call IN (SELECT value FROM json_each(?1))";
     let by_call = "call IN (SELECT value FROM json_each(?1))".to_owned();
+    let dates = "SELECT dating FROM dating_item WHERE call IN (SELECT value FROM json_each(?1))";
     for (kind, by) in [
+        ("halted", by_call.clone()),
+        ("dating", format!("id IN ({dates})")),
+        ("dating_agreement", format!("dating IN ({dates})")),
         ("destroyed", by_call.clone()),
         ("spared", by_call.clone()),
         ("going", by_call.clone()),
@@ -392,6 +446,25 @@ fn still_there(sql: &Connection, files: Vec<FileOf>) -> Result<Vec<FileOf>> {
         }
     }
     Ok(there)
+}
+
+/// Why it has no file, where it has none.
+fn absent(sql: &Connection, row: &Row) -> Result<Option<Absent>> {
+    let text = |name: &str| Some(cell(row, name)?.text()?.to_owned());
+    let call = text("call").unwrap_or_default();
+    let is_in = |table: &str| -> Result<bool> {
+        let query = format!("SELECT 1 FROM {table} WHERE call = ?1");
+        Ok(sql.prepare_cached(&query)?.exists([&call])?)
+    };
+    let why = match text("digest") {
+        _ if is_in("gone")? => WhyAbsent::Destroyed,
+        _ if is_in("given_up")? => WhyAbsent::GivenUp,
+        Some(_) => return Ok(None),
+        None if text("state").as_deref() == Some("missing") => WhyAbsent::Missing,
+        None => WhyAbsent::Unfinished,
+    };
+    let reason = if why == WhyAbsent::Missing { text("reason") } else { None };
+    Ok(Some(Absent { call, why, reason: reason.unwrap_or_default() }))
 }
 
 /// WAV and tape of a recording's row.

@@ -30,6 +30,7 @@ mod following;
 mod gather;
 mod heads;
 mod heartbeat;
+mod hour_meter;
 mod index;
 mod instructions;
 mod interrupted;
@@ -77,10 +78,11 @@ pub use escalations::Cycle;
 pub use exercises::{Called, ExerciseRow, GAVE_WAY, TOO_LATE, Try};
 pub use facts::Applied;
 pub use flac::{AsFlac, FlacRow, ToFlac};
-pub use gather::{Extent, Gathered, Scope};
+pub use gather::{Absent, Extent, Gathered, Scope, Sounds, WhyAbsent};
 pub use heads::HeadRow;
 pub use keeping::{
-    Agreed, Doomed, Due, DueRow, Fate, Held, HoldRow, ItemRow, ItemState, ListRow, Word,
+    After, Agreed, DateRow, DatedRow, Doomed, DoubtfulRow, Due, DueRow, Fate, Held, HoldRow,
+    ItemRow, ItemState, ListRow, LossRow, Word,
 };
 pub use keys::{InForce, Renewing};
 pub use ladders::{LadderOf, Rung, RungWhat};

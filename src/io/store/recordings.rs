@@ -2,6 +2,7 @@
 
 use super::audit::{self, Actor};
 use super::error::Result;
+use super::hour_meter;
 use super::text::{Id, Ms, count, json, ms};
 use super::{Store, Who};
 use crate::duty::ids::{CallId, EntryId};
@@ -122,6 +123,8 @@ fn seal(sql: &Connection, call: CallId, sealed: &Sealed, now: Now) -> Result<boo
             sealed.started.map(ms),
         ])?;
     if bound > 0 {
+        sql.prepare_cached("INSERT INTO recording_age (call, count_ms) VALUES (?1, ?2)")?
+            .execute(params![Id(call), hour_meter::note(sql, now)?])?;
         let actor = Actor::system("I-2");
         audit::append(sql, now, &actor, "recording.seal", &call.to_string(), &sealed.sha256)?;
     }

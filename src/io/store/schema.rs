@@ -40,6 +40,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0028_flac.sql"),
     include_str!("migrations/0029_keys.sql"),
     include_str!("migrations/0030_policies.sql"),
+    include_str!("migrations/0031_keeping_doubts.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.
@@ -270,5 +271,86 @@ mod tests {
             text(&format!("SELECT call || party || closed_ms || {counts} FROM carried")),
             "aofficer076543"
         );
+    }
+    /// Calls of an older log, one a day from the first on, with what was audited in between: (day, what).
+    fn of_before_the_meter(audited: &[(i64, &str, &str)], sealed: &[(&str, i64)]) -> Connection {
+        let mut old = Connection::open_in_memory().unwrap();
+        prepare(&old).unwrap();
+        let before = MIGRATIONS.iter().position(|sql| sql.contains("CREATE TABLE hour_meter"));
+        migrate(&mut old, None, &MIGRATIONS[..before.unwrap()]).unwrap();
+        for (call, day) in sealed {
+            old.execute_batch(&format!(
+                "INSERT INTO entry (id, number, source, occurred_ms, recorded_ms)
+                   VALUES ('{call}', '{call}', 'call_in', 0, 0);
+                 INSERT INTO call (id, number, entry, direction, state, caller, caller_plain,
+                   arrived_ms, arrived_mono)
+                   VALUES ('{call}', '{call}', '{call}', 'in', 'ended', '', '', 0, 0);
+                 INSERT INTO recording (call, state, started_ms, wav, digest, sealed_ms)
+                   VALUES ('{call}', 'sealed', 0, '{call}.wav', 'x', {day} * 86400000)"
+            ))
+            .unwrap();
+        }
+        for (day, action, object) in audited {
+            old.execute(
+                "INSERT INTO audit (at_ms, actor, terminal, action, object, detail, prev_digest, digest)
+                 VALUES (?1 * 86400000, '', '', ?2, ?3, iif(?2 = 'clock.step', ?3, ''), '', '')",
+                (day, action, object),
+            )
+            .unwrap();
+        }
+        old
+    }
+
+    fn ages(old: &mut Connection) -> Vec<i64> {
+        migrate(old, None, MIGRATIONS).unwrap();
+        let mut rows =
+            old.prepare("SELECT -count_ms / 86400000 FROM recording_age ORDER BY call").unwrap();
+        rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn rec_d14_of_an_older_log_a_recording_is_as_old_as_what_was_logged_before_it_leaves_it() {
+        let day = 86_400_000_i64;
+        let steps = format!("{}", 9_000 * day);
+        let mut old = of_before_the_meter(
+            &[
+                (20_000, "recording.seal", "a"),
+                (11_010, "recording.seal", "b"),
+                (11_020, "clock.step", &steps),
+                (20_020, "recording.seal", "c"),
+                (20_100, "login", "x"),
+            ],
+            &[("a", 20_000), ("b", 11_010), ("c", 20_020)],
+        );
+        // b was made when the clock was 9,000 days behind: after a, and before the clock was set.
+        let away = "INSERT INTO outage (kind, from_ms, to_ms, why)
+             VALUES ('service', 20030 * 86400000, 20040 * 86400000, '')";
+        old.execute_batch(away).unwrap();
+        assert_eq!(ages(&mut old), [0, 0, 70], "never older than the log can show");
+
+        let mut steady = of_before_the_meter(
+            &[(20_000, "recording.seal", "a"), (20_300, "login", "x")],
+            &[("a", 20_000)],
+        );
+        assert_eq!(ages(&mut steady), [300]);
+    }
+
+    #[test]
+    fn rec_d14_a_removal_of_an_older_log_may_have_begun() {
+        let mut old = of_before_the_meter(&[], &[("a", 1), ("b", 1)]);
+        old.execute_batch(
+            "INSERT INTO person (id, login, name, role, password, added_ms)
+               VALUES (1, 'a', 'a', 'leader', '', 0), (2, 'b', 'b', 'leader', '', 0);
+             INSERT INTO destruction VALUES (1, 'x', 1, 0);
+             INSERT INTO destruction_item VALUES (1, 'a'), (1, 'b');
+             INSERT INTO destruction_agreement VALUES (1, 2, 0);
+             INSERT INTO destroyed VALUES ('a', 1, 7), ('b', 1, 7);
+             INSERT INTO going VALUES ('b', 1, 9)",
+        )
+        .unwrap();
+        migrate(&mut old, None, MIGRATIONS).unwrap();
+        let going = "SELECT group_concat(call || at_ms || noted) FROM going";
+        let going: String = old.query_row(going, [], |row| row.get(0)).unwrap();
+        assert_eq!(going, "a70,b91");
     }
 }

@@ -16,6 +16,7 @@ use crate::io::store::{Cut, DerivedRow, RecordingFile, Side, Who};
 use axum::extract::{Form, Path, State};
 use axum::response::Response;
 use serde::Deserialize;
+use std::io;
 use std::sync::Arc;
 
 /// Of one recording.
@@ -107,6 +108,7 @@ pub async fn make(
     match tokio::spawn(order.carry_out(found)).await.map_err(broken)?? {
         Made::Bound => shown(&shared, &page, EntryId::from(call)).await,
         Made::Refused => Err(no()),
+        Made::NoRoom => Err(refused(t.derived_no_room.to_owned())),
         Made::Failed => Err(refused(t.derived_failed.to_owned())),
     }
 }
@@ -123,6 +125,8 @@ enum Made {
     Bound,
     /// There are enough, or the original is destroyed since.
     Refused,
+    /// The disk would be short of room for calls.
+    NoRoom,
     Failed,
 }
 
@@ -134,11 +138,13 @@ impl Order {
         if web.store.derived(call).await?.len() >= MOST {
             return Ok(Made::Refused);
         }
-        let recordings = web.recordings.clone();
-        let making =
-            tokio::task::spawn_blocking(move || redaction::make(&recordings, &found, call, cut));
+        let (recordings, spare) = (web.recordings.clone(), web.low_space);
+        let making = tokio::task::spawn_blocking(move || {
+            redaction::make(&recordings, &found, (call, cut), spare)
+        });
         let made = match making.await.map_err(broken)? {
             Ok(made) => made,
+            Err(fault) if fault.kind() == io::ErrorKind::StorageFull => return Ok(Made::NoRoom),
             Err(fault) => {
                 tracing::error!(%call, %fault, "no redacted copy was made");
                 return Ok(Made::Failed);

@@ -64,8 +64,6 @@ pub struct EntryView {
     pub recording: RecordingView,
     /// 旁听: who listens to it now.
     pub listeners: Vec<String>,
-    /// Why it may be listened to.
-    pub reasons: [&'static str; 6],
     pub bookmarks: Vec<BookmarkView>,
     pub derived: Vec<DerivedView>,
     pub typed: Vec<TypedView>,
@@ -176,7 +174,6 @@ pub fn of(
         callback: found.callback.as_ref().map(|one| course::callback(one, t, now)),
         recording: recorded::of(found, tape, t),
         listeners: vec![],
-        reasons: typed::reasons(t),
         derived: found.derived.iter().map(|one| derived::view(one, t)).collect(),
         bookmarks: found.bookmarks.iter().map(|one| typed::bookmark(one, now)).collect(),
         typed: typed::lines(found, placed, page),

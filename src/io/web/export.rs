@@ -9,11 +9,12 @@ use crate::duty::ids::EntryId;
 use crate::io::clock;
 use crate::io::proof::bundle::{Bundle, Order};
 use crate::io::proof::zip;
-use crate::io::store::Scope;
+use crate::io::store::{Scope, Sounds};
 use axum::body::{Body, Bytes};
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,14 +32,34 @@ const BYTES_MOST: u64 = 4_000_000_000;
 /// A browser that takes nothing for so long has gone.
 const STALLED: Duration = Duration::from_secs(60);
 
+/// What the button says; none: everything.
+#[derive(Debug, Default, Deserialize)]
+pub struct Wanted {
+    #[serde(default)]
+    sounds: Option<Only>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Only {
+    Redacted,
+}
+
+impl Wanted {
+    fn sounds(&self) -> Sounds {
+        self.sounds.map_or(Sounds::All, |Only::Redacted| Sounds::RedactedOnly)
+    }
+}
+
 /// `POST /entries/{entry}/export`
 pub async fn entry(
     State(shared): State<Shared>,
     Listener(officer): Listener,
     page: Page,
     Path(entry): Path<EntryId>,
+    Form(wanted): Form<Wanted>,
 ) -> Result<Response, Failure> {
-    hand_out(&shared, &officer, &page, Scope::Entry(entry)).await
+    hand_out(&shared, &officer, &page, (Scope::Entry(entry), wanted.sounds())).await
 }
 
 /// `POST /period/export`
@@ -49,14 +70,14 @@ pub async fn period(
     Form(asked): Form<Asked>,
 ) -> Result<Response, Failure> {
     let (from, to) = asked.period(clock::now().wall);
-    hand_out(&shared, &officer, &page, Scope::Period(from, to)).await
+    hand_out(&shared, &officer, &page, (Scope::Period(from, to), Sounds::All)).await
 }
 
 async fn hand_out(
     shared: &Shared,
     officer: &Officer,
     page: &Page,
-    scope: Scope,
+    (scope, sounds): (Scope, Sounds),
 ) -> Result<Response, Failure> {
     let unsigned =
         || Failure::Refused(StatusCode::SERVICE_UNAVAILABLE, page.t.export_unsigned.to_owned());
@@ -81,6 +102,7 @@ async fn hand_out(
         key: ready.key,
         who: Some(&officer.who),
         scope,
+        sounds,
         now: clock::now(),
     };
     let bundle = order.bundle().await.map_err(|fault| {

@@ -4,6 +4,7 @@
 use super::Shared;
 use super::auth::Officer;
 use super::failure::Failure;
+use super::losses::{self, Loss};
 use super::messages::keeping::{EN, Messages, ZH};
 use super::messages::{fill, fill_two};
 use super::page::Page;
@@ -13,7 +14,7 @@ use crate::duty::keeping::{Class, Rules};
 use crate::io::clock;
 use crate::io::store::{Account, Agreed, Due, DueRow, HoldRow, ItemRow, ItemState, ListRow, Word};
 use askama::Template;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
@@ -21,7 +22,7 @@ use serde::Deserialize;
 /// Characters of a reason.
 const REASON: usize = 200;
 /// Lists that are shown.
-const LISTS: u32 = 50;
+pub(super) const LISTS: u32 = 50;
 /// Recordings that are named before a list is made of them.
 const NAMED: usize = 200;
 
@@ -36,6 +37,8 @@ struct Shown<'a> {
     /// None for whoever may not make a list: it is much to read.
     due: Option<Past>,
     lists: Vec<List>,
+    /// 第二份作废
+    losses: Vec<Loss>,
     /// He may take part in destroying and releasing.
     may: bool,
 }
@@ -44,6 +47,10 @@ struct Past {
     count: String,
     left_out: String,
     named: Vec<(String, String, &'static str)>,
+    /// 日期存疑
+    doubtful: Option<String>,
+    /// Where the next page of it begins.
+    next: Option<String>,
 }
 
 #[derive(Template)]
@@ -90,12 +97,20 @@ struct List {
     refused: Option<String>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+pub struct From {
+    /// The page of what is past its keeping that follows this recording.
+    #[serde(default)]
+    pub after: String,
+}
+
 pub async fn get(
     State(shared): State<Shared>,
     officer: Officer,
     page: Page,
+    Query(from): Query<From>,
 ) -> Result<Response, Failure> {
-    show(&shared, &officer, &page, "").await
+    show_from(&shared, &officer, &page, &from, "").await
 }
 
 fn may(officer: &Officer) -> bool {
@@ -105,7 +120,7 @@ fn may(officer: &Officer) -> bool {
     }
 }
 
-fn said(word: &Word) -> String {
+pub(super) fn said(word: &Word) -> String {
     format!("{} {} {}", times::full(word.at), word.name, word.reason)
 }
 
@@ -140,14 +155,18 @@ fn list_of(row: &ListRow, t: &'static Messages) -> List {
     }
 }
 
-async fn past(shared: &Shared, t: &'static Messages) -> Result<Past, Failure> {
-    let due = shared.web.store.due(shared.web.keeping, clock::now()).await?;
-    let Due { list, more, held, no_copy, kept } = &due;
+async fn past(shared: &Shared, from: &From, t: &'static Messages) -> Result<Past, Failure> {
+    let (rules, after) = (shared.web.keeping, from.after.parse().ok());
+    let due = shared.web.store.due_after(rules, after, clock::now()).await?;
+    let Due { list, doubtful, held, no_copy, kept, next } = &due;
     let bytes: u64 = list.iter().map(|row| row.bytes).sum();
     let named = |row: &DueRow| (row.number.clone(), times::full(row.sealed), class(row.class, t));
-    let count = fill_two(t.due, &(list.len() as u64 + more).to_string(), &size(bytes));
+    let count = fill_two(t.due, &list.len().to_string(), &size(bytes));
+    let part = after.is_some() || next.is_some();
     Ok(Past {
-        count: if *more > 0 { format!("{count} {}", fill(t.due_more, list.len())) } else { count },
+        count: if part { format!("{count} {}", t.due_part) } else { count },
+        doubtful: (!doubtful.is_empty()).then(|| fill(t.doubtful_count, doubtful.len())),
+        next: next.map(|next| next.to_string()),
         left_out: [(t.left_held, held), (t.left_no_copy, no_copy), (t.left_kept, kept)]
             .map(|(text, count)| fill(text, count))
             .join(" · "),
@@ -155,10 +174,20 @@ async fn past(shared: &Shared, t: &'static Messages) -> Result<Past, Failure> {
     })
 }
 
-async fn show(
+pub(super) async fn show(
     shared: &Shared,
     officer: &Officer,
     page: &Page,
+    problem: &str,
+) -> Result<Response, Failure> {
+    show_from(shared, officer, page, &From::default(), problem).await
+}
+
+async fn show_from(
+    shared: &Shared,
+    officer: &Officer,
+    page: &Page,
+    from: &From,
     problem: &str,
 ) -> Result<Response, Failure> {
     let (t, rules, store) = (page.pick((&ZH, &EN)), shared.web.keeping, &shared.web.store);
@@ -178,8 +207,9 @@ async fn show(
         terms: [Class::Ordinary, Class::Urgent, Class::SelfTest]
             .map(|of| (class(of, t), days(&rules, of, t)))
             .into(),
-        due: if may(officer) { Some(past(shared, t).await?) } else { None },
+        due: if may(officer) { Some(past(shared, from, t).await?) } else { None },
         lists: lists.iter().map(|row| list_of(row, t)).collect(),
+        losses: losses::shown(shared, t).await?,
         may: may(officer),
         problem: problem.to_owned(),
         page,
@@ -204,13 +234,17 @@ fn item(row: &ItemRow, t: &'static Messages) -> Item {
         number: row.number.clone(),
         class: class(row.class, t),
         arrived: times::full(row.arrived),
-        sealed: times::full(row.sealed),
+        sealed: match row.dated {
+            None => times::full(row.sealed),
+            Some(made) => fill_two(t.dated, &times::full(row.sealed), &times::full(made)),
+        },
         length: times::clock(row.duration_ms / 1000),
         mark: match row.state {
             ItemState::Waits => Mark::new("○", "idle", t.item_waits),
             ItemState::Refused => Mark::new("●", "ok", t.item_refused),
             ItemState::LeftOut => Mark::new("●", "ok", t.item_left_out),
             ItemState::GivenUp => Mark::new("▲", "warn", t.item_given_up),
+            ItemState::Halted => Mark::new("■", "bad", t.item_halted),
             ItemState::Spared => Mark::new("●", "ok", t.item_spared),
             ItemState::Gone => Mark::new("■", "idle", t.item_gone),
         },
@@ -239,17 +273,17 @@ async fn show_list(
     Ok(Html(shown.render()?).into_response())
 }
 
-fn tidy(text: &str) -> String {
+pub(super) fn tidy(text: &str) -> String {
     text.trim().chars().filter(|c| !c.is_control()).take(REASON).collect()
 }
 
-fn only_two(officer: &Officer, page: &Page) -> Result<&'static Messages, Failure> {
+pub(super) fn only_two(officer: &Officer, page: &Page) -> Result<&'static Messages, Failure> {
     let t = page.pick((&ZH, &EN));
     let refused = || Failure::Refused(StatusCode::FORBIDDEN, t.not_yours.to_owned());
     may(officer).then_some(t).ok_or_else(refused)
 }
 
-fn back() -> Response {
+pub(super) fn back() -> Response {
     Redirect::to("/keeping").into_response()
 }
 
@@ -289,8 +323,8 @@ pub async fn hold(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
-    id: i64,
-    reason: String,
+    pub id: i64,
+    pub reason: String,
 }
 
 /// `POST /keeping/release`: the first of two.
@@ -311,7 +345,7 @@ pub async fn ask_for_release(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Which {
-    id: i64,
+    pub id: i64,
 }
 
 /// `POST /keeping/release/agree`: the second, to the request that was shown to him.

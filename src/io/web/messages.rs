@@ -331,7 +331,8 @@ with_exercises! {
     time_unverified_hint: "当时没有时间服务器校正本机时钟；之后的校正量见“时段”页。", "No time server corrected the clock at that time; by how much it was set later is on the page of the period.";
     export: "导出取证包", "Hand out with proofs";
     export_hint: "录音、全部修订和防篡改证明，附核验说明；每次导出都记入审计。", "Recordings, all revisions, proofs and how to check them. Each time is noted in the audit.";
-    export_originals: "本记录有脱敏件；导出时连同未脱敏的原始录音一并交出。", "There are redacted copies; the originals, with nothing silenced, are handed out too.";
+    export_redacted: "只导出脱敏件", "Redacted copies only";
+    export_originals: "本记录有脱敏件；“导出取证包”会连同未脱敏的原始录音一并交出。记录文字两种都不脱敏。", "There are redacted copies; the whole hands out the originals too, with nothing silenced. The text is redacted in neither.";
     export_unsigned: "签名密钥不可用，不能导出；请看状态栏的告警。", "There is no signing key, so nothing can be handed out: see the alarm.";
     export_failed: "导出失败：", "Nothing was handed out: ";
     export_too_large: "超过 5000 条记录或 4 GB，请用命令 dutyline export 导出到文件夹。", "More than 5,000 entries or 4 GB: use the command dutyline export, which writes a folder.";

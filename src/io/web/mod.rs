@@ -7,6 +7,7 @@ mod backoff;
 mod bookmarks;
 mod caller_view;
 mod course;
+mod dates;
 mod demo;
 mod derived;
 mod desk;
@@ -24,6 +25,7 @@ mod keeping;
 mod ladder;
 mod language;
 mod login;
+mod losses;
 mod messages;
 mod notices;
 mod outcome;
@@ -95,6 +97,10 @@ pub struct Web {
     pub line: String,
     /// Only files below this folder are played.
     pub recordings: PathBuf,
+    /// Bytes that are kept free there for calls.
+    pub low_space: u64,
+    /// Nobody listens without saying why.
+    pub listen_reason: bool,
     /// How long recordings are kept.
     pub keeping: Rules,
     /// Of calls that go on.
@@ -235,6 +241,13 @@ fn routes() -> Router<Shared> {
         .route("/keeping/list/agree", post(keeping::agree_to_list))
         .route("/keeping/list/refuse", post(keeping::refuse_list))
         .route("/keeping/lists/{list}", get(keeping::get_list))
+        .route("/keeping/dates", get(dates::get).post(dates::say))
+        .route("/keeping/dates/agree", post(dates::agree))
+        .route("/keeping/dates/refuse", post(dates::refuse))
+        .route("/keeping/dates/{date}", get(dates::get_one))
+        .route("/keeping/copies", post(losses::lose))
+        .route("/keeping/copies/agree", post(losses::agree))
+        .route("/keeping/copies/refuse", post(losses::refuse))
         .route("/recordings/{call}", get(recording::get))
         .route("/recordings/{call}/peaks", get(recording::peaks))
         .route("/recordings/{call}/derived", post(derived::make))

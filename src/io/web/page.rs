@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::messages::{Language, Messages};
+use super::typed;
 use axum::extract::{Form, FromRequestParts};
 use axum::http::header::{ACCEPT_LANGUAGE, REFERER};
 use axum::http::request::Parts;
@@ -20,9 +21,16 @@ pub struct Page {
     pub lang: &'static str,
     pub room: String,
     pub demo: bool,
+    /// Why somebody listens is asked first.
+    pub asks: bool,
 }
 
 impl Page {
+    /// Why somebody may listen.
+    pub fn reasons(&self) -> [&'static str; 6] {
+        typed::reasons(self.t)
+    }
+
     /// Of a Chinese and an English text the one to show.
     pub fn pick<T>(&self, (zh, en): (T, T)) -> T {
         match self.language {
@@ -43,6 +51,7 @@ impl FromRequestParts<Shared> for Page {
             lang: language.tag(),
             room: shared.web.room.clone(),
             demo: shared.web.demo.is_some(),
+            asks: shared.web.listen_reason,
         })
     }
 }

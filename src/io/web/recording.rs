@@ -138,9 +138,12 @@ async fn serve(
         return Err(missing());
     };
     let now = clock::now();
+    let why: String = play.why.chars().filter(|c| !c.is_control()).take(NAME).collect();
+    if page.asks && why.trim().is_empty() {
+        return Err(Failure::Refused(StatusCode::FORBIDDEN, page.t.player_why_needed.to_owned()));
+    }
     let playing = (officer.who.id, call, copy, play.play.chars().take(NAME).collect());
     if !shared.plays.known(&playing, now.mono) {
-        let why: String = play.why.chars().filter(|c| !c.is_control()).take(NAME).collect();
         shared.web.store.recording_played(&officer.who, (call, copy), &why, now).await?;
     }
     shared.plays.heard(playing, now.mono);

@@ -90,6 +90,8 @@ impl Room {
                 phones: vec!["值班台话机".to_owned(), "备用话机".to_owned()],
                 roster: Roster::default(),
             },
+            low_space: 0,
+            listen_reason: false,
             keeping: Default::default(),
             self_test: None,
             demo: None,

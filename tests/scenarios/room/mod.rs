@@ -237,6 +237,13 @@ impl Room {
         self.clock.jump(end);
     }
 
+    /// The daemon is not there, and nothing that anybody else does in that time matters.
+    pub fn lies_idle(&mut self, time: Duration) {
+        assert!(self.daemon.is_none(), "a daemon does something every minute");
+        let end = self.now().mono + time;
+        self.clock.jump(end);
+    }
+
     /// Lets time pass until something is so; fails when it is not within `limit`.
     pub fn until(&mut self, what: &str, limit: Duration, mut is_so: impl FnMut(&Self) -> bool) {
         let end = self.now().mono + limit;

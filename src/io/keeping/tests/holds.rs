@@ -82,7 +82,7 @@ async fn rec_e6_a_hold_counts_between_two_recordings_of_one_turn() {
     house.gives_up().await;
     let doomed = house.store.doomed(None, 9).await.unwrap().pop().unwrap();
     house.hold(1).await;
-    assert!(matches!(house.keeper.let_go(doomed).await, Ok(Ok(Came::Stays))));
+    assert!(matches!(house.keeper.let_go(doomed, true).await, Ok(Ok(Came::Stays))));
     assert_eq!((house.files(call(1)), house.gone().await), (4, 0));
 }
 
@@ -170,7 +170,7 @@ async fn rec_e6_a_hold_after_the_removal_has_begun_is_told_so_and_settled_by_wha
         let seen = (items[0].state, row.going, row.gone);
         match removed {
             0..=2 => assert_eq!(seen, (ItemState::Spared, 0, 0), "its own file is whole"),
-            3 => assert_eq!(seen, (ItemState::GivenUp, 1, 0)),
+            3 => assert_eq!(seen, (ItemState::Halted, 1, 0)),
             _ => assert_eq!(seen, (ItemState::Gone, 0, 1)),
         }
         assert_eq!(part.is_some_and(|part| part.contains("只剩一部分")), removed == 3);
@@ -179,11 +179,85 @@ async fn rec_e6_a_hold_after_the_removal_has_begun_is_told_so_and_settled_by_wha
         house.store.verify_audit().await.unwrap();
         if removed == 3 {
             house.is_released(held.id).await;
-            assert!(house.turn().await, "and goes when nobody holds it any more");
-            assert_eq!((house.files(call(1)), house.gone().await), (0, 1));
-            assert!(house.keeper.board.status().alarms.is_empty());
+            assert!(!house.turn().await);
+            assert_eq!(house.files(call(1)), 1, "a release agrees to nothing");
+            assert!(
+                house.keeper.board.status().alarms.contains_key("keeping_part"),
+                "it is told still"
+            );
+            house.agreed_anew_it_goes(2).await;
         }
     }
+}
+
+/// Nobody was seen by a turn of the keeper between hold and release.
+#[tokio::test]
+async fn rec_e6_a_removal_that_was_halted_takes_another_list_however_soon_the_hold_is_released() {
+    let house = House::with(1).await;
+    house.gives_up().await;
+    assert_eq!(house.store.begin_removal(call(1), later()).await, Ok(Fate::Remove));
+    for folder in house.folders() {
+        fs::remove_file(folder.join(format!("2026/10/03/{}.wav", call(1)))).unwrap();
+    }
+    for _ in 0..2 {
+        let held = house.hold(1).await;
+        assert_eq!(held.going, 1);
+        house.is_released(held.id).await;
+    }
+    assert!(!house.turn().await);
+    assert_eq!(house.files(call(1)), 2);
+    let list = house.list().await.unwrap();
+    let late = house.hold(1).await;
+    assert_eq!(house.agree(&second(), list).await, Agreed::Agreed);
+    assert!(!house.turn().await);
+    assert_eq!(house.files(call(1)), 2, "held again before anybody agreed");
+    house.is_released(late.id).await;
+    house.agreed_anew_it_goes(3).await;
+}
+
+/// As an older daemon left it, which noted nothing before it removed.
+#[tokio::test]
+async fn rec_d14_a_removal_that_an_older_daemon_had_begun_is_finished_or_settled() {
+    for (removed, held) in [(0, false), (2, false), (0, true), (2, true), (3, true), (4, true)] {
+        let house = House::with(1).await;
+        house.gives_up().await;
+        house.record(9).await;
+        let log = rusqlite::Connection::open(house.folder.path().join("a.db")).unwrap();
+        let going =
+            "INSERT INTO going (call, list, at_ms, noted) SELECT call, list, 0, 0 FROM destroyed";
+        log.execute_batch(going).unwrap();
+        let [own, copies] = house.folders().map(|folder| folder.join("2026/10/03"));
+        let files = [&copies, &copies, &own, &own].into_iter().zip(["wav", "tape", "wav", "tape"]);
+        for (folder, last) in files.take(removed) {
+            fs::remove_file(folder.join(format!("{}.{last}", call(1)))).unwrap();
+        }
+        if held {
+            assert_eq!(house.hold(1).await.going, 1, "nobody is told that it stays");
+        }
+        let whole = house.turn().await;
+        let (_, items) = house.store.destruction_list(1).await.unwrap().unwrap();
+        match (held, removed) {
+            (false, _) => assert_eq!((whole, items[0].state), (true, ItemState::Gone)),
+            (true, 0 | 2) => assert_eq!((whole, items[0].state), (true, ItemState::Spared)),
+            (true, 3) => assert_eq!((whole, items[0].state), (false, ItemState::Halted)),
+            _ => assert_eq!((whole, items[0].state), (true, ItemState::Gone)),
+        }
+        let stay = if held { 4 - removed } else { 0 };
+        assert_eq!(house.files(call(1)), stay, "{removed} {held}");
+    }
+    let house = House::with(1).await;
+    house.gives_up().await;
+    let log = rusqlite::Connection::open(house.folder.path().join("a.db")).unwrap();
+    log.execute_batch(
+        "INSERT INTO going (call, list, at_ms, noted) SELECT call, list, 0, 0 FROM destroyed",
+    )
+    .unwrap();
+    for last in ["wav", "tape"] {
+        let copy = house.folders()[1].join(format!("2026/10/03/{}.{last}", call(1)));
+        fs::remove_file(copy).unwrap();
+    }
+    assert!(!house.turn().await, "whether that disk is the one of before, nothing shows");
+    assert_eq!(house.files(call(1)), 2);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::io::proof::handed::{self, Handed};
 use crate::io::proof::key::SigningKey;
 use crate::io::proof::{crc, tables, zip};
 use crate::io::store::tests::{arrival, at, call, note, officer, one, roster};
-use crate::io::store::{Came, Recipient, Scope, Sealed, Store};
+use crate::io::store::{Came, Recipient, Scope, Sealed, Sounds, Store};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -25,8 +25,15 @@ async fn bundle(log: &Log, store: &Store, scope: Scope) -> anyhow::Result<Option
     let key = Arc::new(SigningKey::load_or_make(&log.path("data"), &origin).unwrap());
     let recordings = log.path("recordings");
     let who = officer();
-    let order =
-        Order { store, recordings: &recordings, key, who: Some(&who), scope, now: clock::now() };
+    let order = Order {
+        store,
+        recordings: &recordings,
+        key,
+        who: Some(&who),
+        scope,
+        sounds: Sounds::All,
+        now: clock::now(),
+    };
     order.bundle().await
 }
 

@@ -12,7 +12,7 @@ use crate::io::proof::settling::{is_settled, new_path};
 use crate::io::proof::signer::NoKey;
 use crate::io::proof::witness::{self, Copies};
 use crate::io::store::tests::{call, entry, officer, one};
-use crate::io::store::{Renewing, Scope, Store, StoreError};
+use crate::io::store::{Renewing, Scope, Sounds, Store, StoreError};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,7 +57,15 @@ impl Log {
         let (recordings, who) = (self.path("recordings"), officer());
         let scope = Scope::Entry(call(1).into());
         let (recordings, now) = (&*recordings, clock::now());
-        let order = Order { store: &store, recordings, key, who: Some(&who), scope, now };
+        let order = Order {
+            store: &store,
+            recordings,
+            key,
+            who: Some(&who),
+            scope,
+            sounds: Sounds::All,
+            now,
+        };
         order.bundle().await.unwrap().unwrap().write_into(into).unwrap()
     }
 }

@@ -50,13 +50,14 @@ pub(super) const COVERED: &str = "
       CROSS JOIN attempt a ON a.escalation = e.id WHERE a.joined IS NOT NULL)
   SELECT d.call, d.list, b.call IS NOT NULL, g.call IS NOT NULL
   FROM covered v CROSS JOIN given_up d ON d.call = v.call
+    AND d.list = (SELECT max(x.list) FROM given_up x WHERE x.call = d.call)
     LEFT JOIN going b ON b.call = d.call AND b.list = d.list LEFT JOIN gone g ON g.call = d.call";
 
 #[derive(Default)]
 struct Covered {
-    /// With their lists.
+    /// With their lists, as what is going.
     stay: Vec<(String, i64)>,
-    going: u64,
+    going: Vec<(String, i64)>,
     gone: u64,
 }
 
@@ -65,10 +66,11 @@ fn covered(sql: &Connection, entry: EntryId) -> Result<Covered> {
     let mut rows = sql.prepare_cached(COVERED)?;
     let mut rows = rows.query([Id(entry)])?;
     while let Some(row) = rows.next()? {
+        let of = (row.get(0)?, row.get(1)?);
         match (row.get(2)?, row.get(3)?) {
             (_, true) => found.gone += 1,
-            (true, false) => found.going += 1,
-            (false, false) => found.stay.push((row.get(0)?, row.get(1)?)),
+            (true, false) => found.going.push(of),
+            (false, false) => found.stay.push(of),
         }
     }
     Ok(found)
@@ -101,11 +103,16 @@ impl Store {
             let mut spare = tx.sql.prepare_cached(
                 "INSERT INTO spared (call, list, hold, at_ms) VALUES (?1, ?2, ?3, ?4)",
             )?;
-            for (call, list) in &stay {
-                spare.execute(params![call, list, id, ms(now.wall)])?;
+            let mut halt = tx.sql.prepare_cached(
+                "INSERT OR IGNORE INTO halted (call, list, hold, at_ms) VALUES (?1, ?2, ?3, ?4)",
+            )?;
+            for (what, into) in [(&stay, &mut spare), (&going, &mut halt)] {
+                for (call, list) in what {
+                    into.execute(params![call, list, id, ms(now.wall)])?;
+                }
             }
-            let held = Held { id, spared: stay.len() as u64, going, gone };
-            let counts = [("spared", held.spared), ("going", going), ("gone", gone)];
+            let held = Held { id, spared: stay.len() as u64, going: going.len() as u64, gone };
+            let counts = [("spared", held.spared), ("going", held.going), ("gone", gone)];
             let counts = counts.into_iter().filter(|(_, count)| *count > 0);
             let counts = counts.map(|(what, count)| format!(" · {what} {count}"));
             let detail = std::iter::once(reason).chain(counts).collect::<String>();
@@ -141,7 +148,7 @@ impl Store {
             let mut rows: Vec<HoldRow> = rows.collect::<rusqlite::Result<_>>()?;
             for row in &mut rows {
                 let found = covered(sql, row.entry)?;
-                (row.going, row.gone) = (found.going, found.gone);
+                (row.going, row.gone) = (found.going.len() as u64, found.gone);
             }
             Ok(rows)
         })

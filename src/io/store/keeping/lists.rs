@@ -1,11 +1,13 @@
 //! 销毁清单: made by one, read item by item and agreed to by another, or refused.
 
-use super::{Agreed, Word, class, class_of, due, required, still_due, word};
+use super::past::{due, still_due};
+use super::twofold::{SAYINGS, Sayings, Twofold, sayings};
+use super::{Agreed, Word, class, class_of};
 use crate::duty::ids::{CallId, EntryId};
 use crate::duty::keeping::{Class, Rules};
 use crate::io::store::audit::{self, Actor};
 use crate::io::store::error::Result;
-use crate::io::store::text::{Id, Ms, ms};
+use crate::io::store::text::{Id, Ms, instant, ms};
 use crate::io::store::{Store, Who};
 use crate::protocol::now::Now;
 use chrono::{DateTime, Utc};
@@ -33,6 +35,8 @@ pub enum ItemState {
     LeftOut,
     /// Its files are still there.
     GivenUp,
+    /// Held when its removal had begun: what is left of it stays, until another list.
+    Halted,
     /// Held before its files were gone.
     Spared,
     Gone,
@@ -46,34 +50,35 @@ pub struct ItemRow {
     pub class: Class,
     pub arrived: DateTime<Utc>,
     pub sealed: DateTime<Utc>,
+    /// What two people have said of when it was made, at the latest.
+    pub dated: Option<DateTime<Utc>>,
     pub duration_ms: i64,
     pub bytes: u64,
     pub state: ItemState,
 }
 
-const LISTS: &str = "
-  SELECT d.id, p.name, d.at_ms, d.reason, a.list, b.name, a.at_ms, '',
-    n.list, m.name, n.at_ms, n.reason,
+const LIST: Twofold = Twofold { said: "destruction", link: "list", refused: "keeping.refuse" };
+
+/// How many are on it, how large they are, how many of them are given up, and gone.
+const COUNTS: &str = "
     (SELECT count(*) FROM destruction_item i WHERE i.list = d.id),
     (SELECT coalesce(sum(r.bytes), 0) FROM destruction_item i
      JOIN recording r ON r.call = i.call WHERE i.list = d.id),
     (SELECT count(*) FROM given_up x WHERE x.list = d.id),
     (SELECT count(*) FROM destroyed x JOIN gone g ON g.call = x.call AND g.list = x.list
-     WHERE x.list = d.id)
-  FROM destruction d JOIN person p ON p.id = d.person
-    LEFT JOIN destruction_agreement a ON a.list = d.id LEFT JOIN person b ON b.id = a.person
-    LEFT JOIN destruction_refusal n ON n.list = d.id LEFT JOIN person m ON m.id = n.person";
+     WHERE x.list = d.id)";
 
 fn list(row: &Row<'_>) -> rusqlite::Result<ListRow> {
     let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+    let Sayings { said: made, agreed, refused } = sayings(row)?;
     Ok(ListRow {
-        made: required(word(row, 0)?)?,
-        agreed: word(row, 4)?,
-        refused: word(row, 8)?,
-        recordings: number(12)?,
-        bytes: number(13)?,
-        destroyed: number(14)?,
-        gone: number(15)?,
+        made,
+        agreed,
+        refused,
+        recordings: number(SAYINGS)?,
+        bytes: number(SAYINGS + 1)?,
+        destroyed: number(SAYINGS + 2)?,
+        gone: number(SAYINGS + 3)?,
     })
 }
 
@@ -81,20 +86,25 @@ fn items(sql: &Connection, list: &ListRow) -> Result<Vec<ItemRow>> {
     let query = format!(
         "SELECT r.call, e.id, e.number, {class}, c.arrived_ms, r.sealed_ms,
            coalesce(r.duration_ms, 0), coalesce(r.bytes, 0),
-           d.call IS NOT NULL, s.call IS NOT NULL, g.call IS NOT NULL
+           d.call IS NOT NULL, s.call IS NOT NULL, g.call IS NOT NULL, h.call IS NOT NULL,
+           (SELECT t.made_ms FROM dating t JOIN dating_agreement b ON b.dating = t.id
+            WHERE t.id IN (SELECT x.dating FROM dating_item x WHERE x.call = i.call)
+            ORDER BY t.id DESC LIMIT 1)
          FROM destruction_item i JOIN recording r ON r.call = i.call
            JOIN call c ON c.id = i.call JOIN entry e ON e.id = c.entry
            LEFT JOIN destroyed d ON d.call = i.call AND d.list = i.list
            LEFT JOIN spared s ON s.call = i.call AND s.list = i.list
            LEFT JOIN gone g ON g.call = i.call AND g.list = i.list
+           LEFT JOIN halted h ON h.call = i.call AND h.list = i.list
          WHERE i.list = ?1 ORDER BY r.sealed_ms, r.call",
         class = class_of("i.call"),
     );
     let mut rows = sql.prepare_cached(&query)?;
     let rows = rows.query_map([list.made.id], |row| {
-        let state = match (row.get(8)?, row.get(9)?, row.get(10)?) {
-            (_, _, true) => ItemState::Gone,
-            (_, true, _) => ItemState::Spared,
+        let state = match (row.get(8)?, row.get(9)?, row.get(10)?, row.get(11)?) {
+            (_, _, true, _) => ItemState::Gone,
+            (_, true, ..) => ItemState::Spared,
+            (_, _, _, true) => ItemState::Halted,
             (true, ..) => ItemState::GivenUp,
             _ if list.refused.is_some() => ItemState::Refused,
             _ if list.agreed.is_some() => ItemState::LeftOut,
@@ -107,26 +117,13 @@ fn items(sql: &Connection, list: &ListRow) -> Result<Vec<ItemRow>> {
             class: class(row, 3)?,
             arrived: row.get::<_, Ms>(4)?.0,
             sealed: row.get::<_, Ms>(5)?.0,
+            dated: instant(row, 12)?,
             duration_ms: row.get(6)?,
             bytes: row.get::<_, i64>(7)?.unsigned_abs(),
             state,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// Who made it, where it waits.
-fn waits(sql: &Connection, list: i64) -> Result<Option<i64>> {
-    let made = sql
-        .prepare_cached(
-            "SELECT d.person FROM destruction d
-               LEFT JOIN destruction_agreement a ON a.list = d.id
-               LEFT JOIN destruction_refusal n ON n.list = d.id
-             WHERE d.id = ?1 AND a.list IS NULL AND n.list IS NULL",
-        )?
-        .query_row([list], |row| row.get(0))
-        .optional()?;
-    Ok(made)
 }
 
 impl Store {
@@ -142,10 +139,9 @@ impl Store {
         if reason.is_empty() {
             return Ok(None);
         }
-        let found = self.read(move |sql| due(sql, &rules, now.wall)).await?;
-        let calls: Vec<CallId> = found.list.iter().map(|row| row.call).collect();
+        let calls = self.read(move |sql| due(sql, &rules, now)).await?;
         self.write(move |tx| {
-            let calls = still_due(tx.sql, &rules, &calls, now.wall)?;
+            let calls = still_due(tx.sql, &rules, &calls, now)?;
             if calls.is_empty() {
                 return Ok(None);
             }
@@ -170,11 +166,7 @@ impl Store {
     /// The newest, and each that waits for its second person; the newest first.
     pub async fn destruction_lists(&self, most: u32) -> Result<Vec<ListRow>> {
         self.read(move |sql| {
-            let mut rows = sql.prepare_cached(&format!(
-                "{LISTS} WHERE (a.list IS NULL AND n.list IS NULL)
-                   OR d.id IN (SELECT id FROM destruction ORDER BY id DESC LIMIT ?1)
-                 ORDER BY d.id DESC"
-            ))?;
+            let mut rows = sql.prepare_cached(&LIST.newest(COUNTS))?;
             let rows = rows.query_map([most], list)?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
@@ -184,7 +176,8 @@ impl Store {
     /// A list and what is on it.
     pub async fn destruction_list(&self, id: i64) -> Result<Option<(ListRow, Vec<ItemRow>)>> {
         self.read(move |sql| {
-            let mut row = sql.prepare_cached(&format!("{LISTS} WHERE d.id = ?1"))?;
+            let mut row =
+                sql.prepare_cached(&format!("{} WHERE d.id = ?1", LIST.select(COUNTS)))?;
             let Some(row) = row.query_row([id], list).optional()? else { return Ok(None) };
             let items = items(sql, &row)?;
             Ok(Some((row, items)))
@@ -202,9 +195,9 @@ impl Store {
     ) -> Result<Agreed> {
         let (person, actor) = (who.id, Actor::from(who));
         self.write(move |tx| {
-            let Some(first) = waits(tx.sql, list)? else { return Ok(Agreed::Nothing) };
-            if first == person.0 {
-                return Ok(Agreed::SamePerson);
+            let may = LIST.second(tx.sql, list, person)?;
+            if may != Agreed::Agreed {
+                return Ok(may);
             }
             tx.sql.execute(
                 "INSERT INTO destruction_agreement (list, person, at_ms) VALUES (?1, ?2, ?3)",
@@ -217,7 +210,7 @@ impl Store {
             let mut give_up = tx
                 .sql
                 .prepare_cached("INSERT INTO destroyed (call, list, at_ms) VALUES (?1, ?2, ?3)")?;
-            let due = still_due(tx.sql, &rules, &calls, now.wall)?;
+            let due = still_due(tx.sql, &rules, &calls, now)?;
             for call in &due {
                 give_up.execute(params![Id(*call), list, ms(now.wall)])?;
             }
@@ -237,20 +230,7 @@ impl Store {
         reason: &str,
         now: Now,
     ) -> Result<bool> {
-        let (person, actor, reason) = (who.id, Actor::from(who), reason.trim().to_owned());
-        self.write(move |tx| {
-            if reason.is_empty() || waits(tx.sql, list)?.is_none() {
-                return Ok(false);
-            }
-            tx.sql.execute(
-                "INSERT INTO destruction_refusal (list, reason, person, at_ms)
-                 VALUES (?1, ?2, ?3, ?4)",
-                params![list, reason, person.0, ms(now.wall)],
-            )?;
-            audit::append(tx.sql, now, &actor, "keeping.refuse", &list.to_string(), &reason)?;
-            Ok(true)
-        })
-        .await
+        LIST.refuse(self, who, (list, reason), now).await
     }
 
     /// It is on neither disk any more: the row says so whatever became of it meanwhile.

@@ -10,18 +10,32 @@ const FLOOR = 64;
 const STEADY = 4;
 const STEP = 5;
 const players = new WeakMap();
+/** By which each is given its sound anew. */
+const mounted = new WeakMap();
 
 // Each playing has a name of its own, so that the server writes down who listened and why, once.
 export function mountPlayers(shown) {
   for (const audio of shown.querySelectorAll("audio[data-play]:not([src])")) {
+    if (mounted.has(audio)) {
+      mounted.get(audio)();
+      continue;
+    }
     const box = audio.closest("[data-player]");
+    const asked = (box ?? audio.closest("[data-heard]"))?.querySelector("[data-why]");
     const renew = () => {
+      const why = asked?.value ?? "";
+      // Where a reason is asked for, there is nothing to play without one.
+      if (asked && !why) {
+        if (audio.hasAttribute("src")) audio.removeAttribute("src"), audio.load();
+        return;
+      }
       const name = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(16).padStart(8, "0")).join("");
-      const why = box?.querySelector("[data-why]").value ?? "";
       audio.src = `${audio.dataset.play}?play=${name}&why=${encodeURIComponent(why)}${audio.dataset.part ?? ""}`;
     };
+    mounted.set(audio, renew);
     renew();
     if (box) players.set(box, player(box, audio, renew));
+    else asked?.addEventListener("change", renew);
     audio.addEventListener("ended", () => players.get(box)?.again() || renew());
   }
   for (const box of shown.querySelectorAll("[data-player]")) players.get(box)?.draw();
@@ -125,7 +139,11 @@ function player(box, audio, renew) {
     event.preventDefault();
   });
 
-  const play = (on) => (on ? audio.play().catch(() => {}) : audio.pause());
+  const play = (on) => {
+    if (on && !audio.hasAttribute("src")) box.querySelector("[data-why]").reportValidity();
+    else if (on) audio.play().catch(() => {});
+    else audio.pause();
+  };
   loop.addEventListener("click", () => {
     loop.setAttribute("aria-pressed", loops() ? "false" : "true");
     agree();

@@ -39,6 +39,9 @@ macro_rules! with_records {
         player_loop: "循环", "Loop";
         player_loop_hint: "循环播放选取的一段；没有选取时循环全部", "Plays the chosen part again and again, or all of it";
         player_why: "听取原因", "Why";
+        player_why_choose: "请先选择…", "Choose first…";
+        player_why_needed: "请先选择听取原因，再播放。", "Say why first, then play.";
+        player_listen: "听", "Listen";
         player_mark: "标记此处", "Mark this place";
         player_mark_text: "标记说明（可不填）", "What is there (may be empty)";
         bookmarks: "录音标记", "Marks in the recording";
@@ -54,6 +57,7 @@ macro_rules! with_records {
         derived_reason: "理由", "Reason";
         derived_make: "制作脱敏件", "Make a copy";
         derived_refused: "没有做成：起止时间不对，或超出录音，或未填理由，或已满 50 份。", "Not made: the times are wrong or beyond the recording, the reason is missing, or there are 50 already.";
+        derived_no_room: "没有做成：录音磁盘空间不足，要留给通话录音；请先腾出空间。", "Not made: the disk has no room beside what calls need; make room first.";
         derived_failed: "没有做成：原件读不到或与记录不符，或磁盘有问题，请管理员核查。", "Not made: the original cannot be read or is not what the log says, or the disk refuses: see to it.";
         typed: "边听边记", "Written while talking";
         typed_hint: "单击一行，从写下它的那一秒听起。", "Click a line to hear the second at which it was written.";

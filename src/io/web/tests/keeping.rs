@@ -92,3 +92,75 @@ async fn rec_e6_on_the_page_an_officer_holds_and_two_leaders_release() {
     assert!(room.get("/keeping").await.text.contains("到期 1 份"));
     room.audited().await;
 }
+
+#[tokio::test]
+async fn rec_d14_on_the_page_a_doubtful_recording_is_heard_dated_by_one_leader_and_by_another() {
+    let (mut room, entry, [zhang, li]) = room().await;
+    room.web.keeping = Rules { ordinary: Some(TimeDelta::days(30)), ..Rules::default() };
+    room.app = build(room.web.clone(), room.closing.clone());
+    let old = room.caller_dials("13800130008", "").await;
+    let (call, now) = (CallId(old.0), clock::now());
+    let wav = format!("{old}.wav");
+    std::fs::write(room.web.recordings.join(&wav), "a voice").unwrap();
+    let sealed = Sealed { wav: wav.into(), sha256: "00".repeat(32), ..Sealed::default() };
+    let then = Now { wall: now.wall - TimeDelta::days(9_000), ..now };
+    assert!(room.web.store.recording_sealed(call, sealed, then).await.unwrap());
+    room.web.store.copied(call, FileKind::Wav, now).await.unwrap();
+    let made = (now.wall - TimeDelta::days(40)).format("%Y-%m-%d").to_string();
+    let reason = page::in_query("<听内容>");
+    let say = format!("call={call}&call={entry}&made={made}&reason={reason}");
+    assert_eq!(room.post("/keeping/dates", &say).await.status, StatusCode::FORBIDDEN, "an officer");
+    let shown = room.get("/keeping/dates").await.text;
+    assert!(shown.contains("9000 天") && !shown.contains("type=\"checkbox\""), "{shown}");
+
+    room.cookie.clone_from(&zhang);
+    let shown = room.get("/keeping").await.text;
+    assert!(shown.contains("日期存疑 1 份") && shown.contains("到期 0 份"), "{shown}");
+    let shown = room.get("/keeping/dates").await.text;
+    let play = format!("/recordings/{call}?why=");
+    assert!(shown.contains(&play) && !shown.contains(&entry.to_string()), "{shown}");
+    let heard = shown.split(&format!("src=\"{play}")).nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(room.get(&format!("{play}{heard}")).await.text, "a voice");
+    let future = say.replace(&made, "2999-01-01");
+    assert!(room.post("/keeping/dates", &future).await.text.contains("不得晚于今天"));
+    let none = format!("made={made}&reason=x");
+    assert!(room.post("/keeping/dates", &none).await.text.contains("请勾选录音"));
+    let said = room.post("/keeping/dates", &say).await;
+    assert_eq!(said.status, StatusCode::SEE_OTHER, "{}", said.text);
+    let alone = room.post("/keeping/dates/agree", "id=1").await.text;
+    assert!(alone.contains("须由另一人同意"), "{alone}");
+
+    room.cookie.clone_from(&li);
+    let shown = room.get("/keeping/dates/1").await.text;
+    assert!(shown.contains("1 份，最迟录于") && shown.contains("&#60;听内容&#62;"), "{shown}");
+    assert!(
+        shown.contains(&play) && !shown.contains(&entry.to_string()),
+        "what is not doubtful: {shown}"
+    );
+    assert_eq!(room.get("/keeping/dates/9").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(room.post("/keeping/dates/agree", "id=1").await.status, StatusCode::SEE_OTHER);
+    let shown = room.get("/keeping").await.text;
+    assert!(shown.contains("到期 1 份") && !shown.contains("日期存疑 1 份"), "{shown}");
+    room.audited().await;
+}
+
+#[tokio::test]
+async fn rec_d14_on_the_page_two_people_give_up_copies_that_will_not_come_back() {
+    let (mut room, _, [zhang, li]) = room().await;
+    let lose = format!("reason={}", page::in_query("<磁盘报废>"));
+    assert_eq!(room.post("/keeping/copies", &lose).await.status, StatusCode::FORBIDDEN);
+    assert!(!room.get("/keeping").await.text.contains("第二份作废"));
+    room.cookie = zhang;
+    assert!(room.post("/keeping/copies", "reason=+").await.text.contains("请填写理由"));
+    assert_eq!(room.post("/keeping/copies", &lose).await.status, StatusCode::SEE_OTHER);
+    assert!(room.post("/keeping/copies", &lose).await.text.contains("已有人提出"));
+    assert!(room.post("/keeping/copies/agree", "id=1").await.text.contains("须由另一人同意"));
+    room.cookie = li;
+    let shown = room.get("/keeping").await.text;
+    assert!(shown.contains("&#60;磁盘报废&#62;") && shown.contains("第二份 1 个文件"), "{shown}");
+    assert!(shown.contains("到期 1 份"), "{shown}");
+    assert_eq!(room.post("/keeping/copies/agree", "id=1").await.status, StatusCode::SEE_OTHER);
+    let shown = room.get("/keeping").await.text;
+    assert!(shown.contains("到期 0 份") && shown.contains("无第二份 1"), "{shown}");
+    assert!(room.post("/keeping/copies/refuse", "id=1&reason=x").await.text.contains("已办结"));
+}

@@ -22,6 +22,32 @@ async fn rec_e5_each_listen_is_audited_with_who_and_why() {
 }
 
 #[tokio::test]
+async fn rec_e5_where_the_site_wants_it_nothing_is_played_without_a_reason() {
+    let mut room = Room::open().await;
+    room.web.listen_reason = true;
+    room.app = build(room.web.clone(), room.closing.clone());
+    let entry = room.caller_dials("13800130007", "").await;
+    room.is_recorded(entry, 5000).await;
+    let before = room.audited().await;
+    let path = format!("/recordings/{entry}?play=a");
+    for without in ["", "&why=", "&why=++"] {
+        let answer = room.get(&format!("{path}{without}")).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{without}");
+        assert!(answer.text.contains("请先选择听取原因"), "{}", answer.text);
+    }
+    assert_eq!(room.audited().await, before, "nobody has heard it");
+    let why = page::in_query("领导要求");
+    assert_eq!(room.get(&format!("{path}&why={why}")).await.status, StatusCode::OK);
+    assert_eq!(room.audited().await, before + 1);
+    assert_eq!(room.get(&path).await.status, StatusCode::FORBIDDEN, "nor the next part of it");
+    let shown = room.fragment(&format!("/entries/{entry}")).await.text;
+    assert!(
+        shown.contains("<option value=\"\">请先选择…</option><option>核对记录</option>"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
 async fn the_wave_is_drawn_from_the_recording_and_from_nothing_else() {
     let room = Room::open().await;
     let entry = room.caller_dials("13800130007", "").await;
@@ -87,7 +113,9 @@ async fn a_16_a_system_administrator_neither_searches_nor_listens_and_that_is_au
     let recording = format!("/recordings/{entry}");
     let gets = ["", "/peaks", "/recall?seconds=30", "/live?why=x"]
         .map(|what| format!("{recording}{what}"));
-    for path in gets.iter().map(String::as_str).chain(["/search", "/search?words=138"]) {
+    for path in
+        gets.iter().map(String::as_str).chain(["/search", "/search?words=138", "/keeping/dates"])
+    {
         let answer = room.get(path).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}: {}", answer.text);
     }
@@ -98,5 +126,5 @@ async fn a_16_a_system_administrator_neither_searches_nor_listens_and_that_is_au
         let period = "from=2026-11-26T00:00&to=2026-11-27T00:00";
         assert_eq!(room.post(&path, period).await.status, StatusCode::FORBIDDEN, "{path}");
     }
-    assert_eq!(room.audited().await, before + 10, "each time");
+    assert_eq!(room.audited().await, before + 11, "each time");
 }
