@@ -1,10 +1,10 @@
 //! `[[phones]]` and `[answering]`: who is rung when, and what becomes of a caller whom nobody takes.
 
 use super::Media;
-use super::check::{dialled, one_of, srtp};
 use super::faults::{Say, say};
 use super::prompts::can_be_said;
 use super::reader::{Reader, Section, number, text};
+use super::values::{dialled, one_of, srtp};
 use crate::duty::line_plan::{Answering, Begins, MessagePlan, Phone, QueuePlan, SilencePlan};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! How callers are known: the site's numbering, the units behind its prefixes, the contacts.
 
 use super::Contact;
-use super::check::one_of;
 use super::faults::{Say, say};
 use super::reader::{self, Reader, Section, list, number, text};
+use super::values::one_of;
 use crate::duty::call::arrival::{CallerRules, Unit};
 use crate::duty::journal::Urgency;
 use crate::duty::numbers::{Kind, Numbering};

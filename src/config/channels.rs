@@ -2,11 +2,11 @@
 
 mod ways;
 
-use super::check::one_of;
 use super::faults::{Say, say};
 use super::reader::{Reader, Section, any_text, list, number, text};
 use super::registrar::network;
 use super::secret::{self, Secret};
+use super::values::one_of;
 use crate::duty::journal::Urgency;
 use crate::duty::notices::{self, Kind};
 use crate::duty::roster::{Role, Roster};

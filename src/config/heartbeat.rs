@@ -1,10 +1,10 @@
 //! `[heartbeat]`: who watches the daemon, or, in a witness's own file, whom it calls.
 
 use super::Secret;
-use super::check::dialled;
 use super::faults::say;
 use super::reader::{Reader, Section, address, list, number, text};
 use super::secret;
+use super::values::dialled;
 use crate::duty::heartbeat::VigilPlan;
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,9 +1,9 @@
 //! The figures of an escalation: the ladders' defaults, and what the file sets otherwise.
 
-use super::check::one_of;
 use super::faults::say;
 use super::leaders::role;
 use super::reader::{Reader, Section, boolean, number};
+use super::values::one_of;
 use crate::duty::escalation::{After, Call, Ladder, Line, Policy, Tier};
 use crate::duty::roster::Role;
 use std::time::Duration;

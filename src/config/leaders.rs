@@ -1,9 +1,9 @@
 //! `[[leaders]]`: who is called in an urgent matter.
 
-use super::check::{dialled, one_of};
 use super::faults::{Say, say};
 use super::reader::{Reader, Section, number, text};
 use super::secret;
+use super::values::{dialled, one_of};
 use crate::duty::pin::Pin;
 use crate::duty::roster::{Person, Role, Roster};
 use std::path::PathBuf;

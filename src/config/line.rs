@@ -1,8 +1,8 @@
 //! The section `[line]`: who we are at the PBX, where it is, and how it wants to be spoken to.
 
-use super::check::{dialled, one_of};
 use super::faults::{Say, say};
 use super::reader::{Reader, Section, address, boolean, ip, list, number, text};
+use super::values::{dialled, one_of};
 use super::{Environment, Line, PbxAddress, Tls, secret};
 use crate::protocol::sip::admission::{PER_SECOND, Pace};
 use crate::protocol::sip::route::PEERS_MAX;

@@ -21,6 +21,7 @@ mod roll_call;
 mod secret;
 mod self_test;
 mod summary;
+mod values;
 mod versions;
 mod witness;
 

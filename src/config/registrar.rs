@@ -1,9 +1,9 @@
 //! `[registrar]`: phones that register with the daemon itself and call out over the duty line.
 
-use super::check::one_of;
 use super::faults::{Say, say};
 use super::reader::{Reader, Section, any_text, list, text};
 use super::secret;
+use super::values::one_of;
 use crate::protocol::sip::digest::Algorithm;
 use crate::protocol::sip::phones::{Network, Phone, Plan};
 use std::path::PathBuf;

@@ -1,9 +1,9 @@
 //! `[self_test]`: the second extension by which the daemon calls its own line.
 
-use super::check::dialled;
 use super::faults::say;
 use super::reader::{Reader, Section, number, text};
 use super::secret;
+use super::values::dialled;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! Brings the caller's recording for a leader who wants to hear it: reads files, so that the control task need not.
 
 use super::clock;
+use super::flac::sound;
 use super::status::{Board, Live};
 use super::store::Store;
 use super::wav_file;
@@ -73,7 +74,10 @@ async fn bring(store: &Store, board: &Board, folder: &Path, entry: EntryId) -> O
     };
     let began = clock::mono();
     let path = folder.join(&found.wav);
-    let read = tokio::task::spawn_blocking(move || wav_file::read_start(&path, SAMPLES_MAX)).await;
+    let read = tokio::task::spawn_blocking(move || {
+        wav_file::read_start(sound::Sound::open(&path)?, SAMPLES_MAX)
+    });
+    let read = read.await;
     match read {
         Ok(Ok(channels)) => {
             let took = clock::mono().since(began);

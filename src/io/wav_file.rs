@@ -1,6 +1,5 @@
 //! WAV files; the only door to hound.
 
-use super::flac::sound::Sound;
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use std::fs::File;
 use std::io::{self, BufWriter, IntoInnerError, Read, Write};
@@ -148,12 +147,12 @@ pub fn read_file(path: &Path) -> io::Result<Vec<Vec<i16>>> {
     read(io::BufReader::new(File::open(path)?))
 }
 
-/// Reads at most so many samples of each channel of a recording, in whichever form it is kept.
+/// Reads at most so many samples of each channel.
 ///
 /// # Errors
-/// As [`read_file`].
-pub fn read_start(path: &Path, most: usize) -> io::Result<Vec<Vec<i16>>> {
-    take(io::BufReader::new(Sound::open(path)?), most)
+/// As [`read`].
+pub fn read_start(source: impl Read, most: usize) -> io::Result<Vec<Vec<i16>>> {
+    take(io::BufReader::new(source), most)
 }
 
 /// The loudest sample of both sides in each stretch of so many, the last of which may be shorter; however long the

@@ -1,10 +1,10 @@
 //! The keys of each kind of channel.
 
 use super::{Way, base_url, is_here, needs, recipient, role, secret, secrets, url};
-use crate::config::check::{dialled, one_of};
 use crate::config::faults::{Say, say};
 use crate::config::reader::{Reader, Section, any_text, boolean, list, number, text};
 use crate::config::secret::Secret;
+use crate::config::values::{dialled, one_of};
 use crate::duty::notices::Kind;
 use crate::duty::roster::{Person, Role, Roster};
 use std::path::PathBuf;
