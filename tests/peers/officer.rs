@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
+
 pub struct Officer {
     host: String,
     cookie: String,
@@ -117,7 +119,7 @@ impl Officer {
 
     /// Whatever the answer is.
     pub fn asks(&self, method: &str, path: &str) -> Vec<u8> {
-        self.ask_raw(method, path, "", "")
+        self.ask_raw(method, path, if method == "POST" { FORM } else { "" }, "")
     }
 
     /// A form of a page.
@@ -143,7 +145,7 @@ impl Officer {
     }
 
     fn post(&self, path: &str, form: &str) -> String {
-        self.ask("POST", path, "Content-Type: application/x-www-form-urlencoded\r\n", form)
+        self.ask("POST", path, FORM, form)
     }
 
     fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> String {
