@@ -10,6 +10,7 @@ use crate::process::wait_until;
 use crate::store_of_objects::{ACCESS_KEY, BUCKET, SECRET_KEY, Server, Trouble};
 use crate::twin::FarEnd;
 use axum::http::Method;
+use dutyline::duty::entry::day;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -114,9 +115,16 @@ fn rec_d15_rec_d9_a_store_that_is_pulled_refuses_hangs_and_comes_back_has_every_
     assert_eq!((own.len(), own == there), (10, true), "each as it is here");
 }
 
-/// Two people list what is past its month and agree.
-fn give_up(officer: &Officer, list: &str) {
+/// Two people date what only the clock calls old, list what is past its month, and agree.
+fn give_up(officer: &Officer, daemon: &Daemon, list: &str) {
     let [zhang, li] = ["zhang", "li"].map(|login| officer.beside(login));
+    let call = daemon.row("SELECT call FROM wav_removed");
+    let made = day(dutyline::io::clock::now().wall).to_string();
+    let fields = [("call", call.as_str()), ("made", &made), ("reason", "来电人说了当天日期")];
+    let said = zhang.posts("/keeping/dates", &fields);
+    assert!(said.starts_with("HTTP/1.1 303"), "{said}");
+    let agreed = li.posts("/keeping/dates/agree", &[("id", "1")]);
+    assert!(agreed.starts_with("HTTP/1.1 303"), "{agreed}");
     let made = zhang.posts("/keeping/list", &[("reason", "保管期满")]);
     assert!(made.starts_with("HTTP/1.1 303"), "{made}");
     let agreed = li.posts("/keeping/list/agree", &[("id", list)]);
@@ -151,7 +159,7 @@ fn rec_d14_rec_e6_two_peoples_word_and_flac_hold_in_the_bucket_too() {
     let held = daemon.row("SELECT number FROM entry ORDER BY id LIMIT 1");
     officer.posts("/keeping/hold", &[("number", &held), ("reason", "纪委调查")]);
 
-    clock.set(31 * DAY_MS);
+    clock.set(32 * DAY_MS);
     daemon.process.kill();
     daemon.restart(room.folder.path(), &room.ports, &plan);
     let flac = "SELECT count(*) FROM wav_removed";
@@ -162,7 +170,7 @@ fn rec_d14_rec_e6_two_peoples_word_and_flac_hold_in_the_bucket_too() {
 
     let officer = officer.beside("wang");
     server.has(Trouble::Says(Method::DELETE, 403, "AccessDenied"));
-    give_up(&officer, "1");
+    give_up(&officer, &daemon, "1");
     wait_until("what is told", AGAIN, || officer.looks_up().contains("对象锁定").then_some(()));
     assert_eq!(all(&server.file("room-1")).len(), 4, "a lock is no removal");
     let begun_anew = |daemon: &mut Daemon, trouble: Option<Trouble>| {
