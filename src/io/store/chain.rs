@@ -83,7 +83,7 @@ impl Chain {
         Ok(chain)
     }
 
-    /// Notes what a migration touches; the rows of a table that loses a column are proved anew.
+    /// Notes what a migration touches; the rows of a table that is new or loses a column are all proved.
     pub fn migrating(
         sql: &Connection,
         migrate: impl FnOnce(&Connection) -> Result<()>,
@@ -92,11 +92,13 @@ impl Chain {
         if !begun {
             return migrate(sql);
         }
-        Self::watch(sql, Watch::Everything)?;
+        let before = Self::watch(sql, Watch::Everything)?;
         migrate(sql)?;
         let chain = Self::watch(sql, Watch::Changes)?;
         for table in &chain.tables {
-            if shapes(sql, &table.kind)?.iter().any(|(_, columns)| lost(columns, &table.columns)) {
+            let new = !before.tables.iter().any(|old| old.kind == table.kind);
+            let old = shapes(sql, &table.kind)?;
+            if new || old.iter().any(|(_, columns)| lost(columns, &table.columns)) {
                 table.touch_all(sql)?;
             }
         }

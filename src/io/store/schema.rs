@@ -143,9 +143,14 @@ mod tests {
     use crate::duty::escalation::{Decision, Policy, decide};
     use crate::duty::ids::EscalationId;
     use crate::duty::roster::{Person, Role, Roster};
+    use crate::io::proof::key::SigningKey;
+    use crate::io::proof::witness::Copies;
     use crate::io::store::escalations::load;
+    use crate::io::store::tests::{at, random};
+    use crate::io::store::{Checked, Fault, Scope, Sounds, Store, wait};
     use crate::protocol::now::{Mono, Now};
     use chrono::{DateTime, Utc};
+    use std::sync::Arc;
 
     #[test]
     fn a_file_is_backed_up_before_it_is_migrated() {
@@ -274,7 +279,14 @@ mod tests {
     }
     /// Calls of an older log, one a day from the first on, with what was audited in between: (day, what).
     fn of_before_the_meter(audited: &[(i64, &str, &str)], sealed: &[(&str, i64)]) -> Connection {
-        let mut old = Connection::open_in_memory().unwrap();
+        before_the_meter(Connection::open_in_memory().unwrap(), audited, sealed)
+    }
+
+    fn before_the_meter(
+        mut old: Connection,
+        audited: &[(i64, &str, &str)],
+        sealed: &[(&str, i64)],
+    ) -> Connection {
         prepare(&old).unwrap();
         let before = MIGRATIONS.iter().position(|sql| sql.contains("CREATE TABLE hour_meter"));
         migrate(&mut old, None, &MIGRATIONS[..before.unwrap()]).unwrap();
@@ -333,6 +345,46 @@ mod tests {
             &[("a", 20_000)],
         );
         assert_eq!(ages(&mut steady), [300]);
+
+        let back = format!("{}", -10_000 * day);
+        let mut ahead = of_before_the_meter(
+            &[
+                (30_000, "login", "x"),
+                (30_000, "clock.step", &back),
+                (20_001, "recording.seal", "a"),
+                (20_301, "login", "x"),
+            ],
+            &[("a", 20_001)],
+        );
+        assert_eq!(
+            ages(&mut ahead),
+            [300],
+            "a clock that was set back since is no reason to doubt"
+        );
+    }
+
+    #[test]
+    fn rec_d14_an_older_log_is_sound_and_is_handed_out_after_it_is_migrated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        let call = "0199a3c4-0000-7000-8000-000000000001";
+        let old = before_the_meter(
+            Connection::open(&path).unwrap(),
+            &[(20_000, "recording.seal", call), (20_300, "login", "x")],
+            &[(call, 20_000)],
+        );
+        Chain::open(&old, &mut random()).unwrap();
+        drop(old);
+        let store = Store::open(&path, random()).unwrap();
+        let origin = wait(store.origin()).unwrap();
+        let key = Arc::new(SigningKey::load_or_make(folder.path(), &origin).unwrap());
+        let what = (Scope::Entry(call.parse().unwrap()), Sounds::All);
+        let given = [key.public.clone()];
+        let gathered = wait(store.gather(None, what, key, at(0.0))).unwrap().unwrap();
+        assert!(gathered.rows.iter().any(|row| row.kind == "recording_age"));
+        let found = Checked::of(&path, &given, &Copies::default()).unwrap();
+        let about = |fault: &&Fault| fault.place.contains("recording_age");
+        assert_eq!(found.faults.iter().find(about), None);
     }
 
     #[test]

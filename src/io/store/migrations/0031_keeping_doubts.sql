@@ -22,21 +22,30 @@ BEGIN SELECT RAISE(ABORT, 'what was counted stays so'); END;
 CREATE TRIGGER recording_age_is_kept BEFORE DELETE ON recording_age
 BEGIN SELECT RAISE(ABORT, 'what was counted stays so'); END;
 
--- Of what is older than the meter: from the latest moment that the log knew before it was sealed to the last one it knows,
--- less the steps of the clock forwards and the time that nobody was there.
+-- Of what is older than the meter: from the latest moment that the log knew before it was sealed, less the steps of the
+-- clock backwards since, to the last one it knows, less its steps forwards and the time that nobody was there.
 INSERT INTO recording_age (call, count_ms)
-WITH known AS (SELECT id, action, object, max(at_ms) OVER (ORDER BY id) AS at_ms FROM audit),
-sealed AS (
-  SELECT r.call, k.id, max(k.at_ms, r.sealed_ms) AS at_ms
-  FROM recording r JOIN known k ON k.object = r.call AND k.action = 'recording.seal'
-  WHERE r.sealed_ms IS NOT NULL),
-stepped AS MATERIALIZED (
-  SELECT id, max(0, CAST(detail AS INTEGER)) AS ms FROM audit WHERE action = 'clock.step')
-SELECT s.call, min(0, s.at_ms - (SELECT at_ms FROM audit ORDER BY id DESC LIMIT 1)
-  + (SELECT coalesce(sum(c.ms), 0) FROM stepped c WHERE c.id > s.id)
-  + (SELECT coalesce(sum(max(0, o.to_ms - o.from_ms)), 0) FROM outage o
-     WHERE o.kind = 'service' AND o.to_ms > s.at_ms))
-FROM sealed s;
+WITH stepped AS (
+  SELECT id, at_ms, action, object, iif(action = 'clock.step', CAST(detail AS INTEGER), 0) AS ms FROM audit),
+moved AS (
+  SELECT *, coalesce(sum(min(0, ms)) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS back,
+    sum(max(0, ms)) OVER (ORDER BY id DESC) AS forwards
+  FROM stepped),
+known AS (
+  SELECT action, object, forwards, max(at_ms - back) OVER (ORDER BY id) + back AS at_ms FROM moved),
+sealed AS MATERIALIZED (
+  SELECT r.call, max(k.at_ms, r.sealed_ms) AS at_ms, k.forwards
+  FROM known k CROSS JOIN recording r ON r.call = k.object
+  WHERE k.action = 'recording.seal' AND r.sealed_ms IS NOT NULL),
+-- At the same moment what was sealed comes before an outage that ends.
+timeline AS (
+  SELECT call, at_ms, forwards, 0 AS away FROM sealed
+  UNION ALL
+  SELECT NULL, to_ms, 0, max(0, to_ms - from_ms) FROM outage WHERE kind = 'service' AND to_ms IS NOT NULL),
+counted AS (
+  SELECT call, at_ms, forwards, sum(away) OVER (ORDER BY at_ms DESC, call DESC) AS away FROM timeline)
+SELECT call, min(0, at_ms - (SELECT at_ms FROM audit ORDER BY id DESC LIMIT 1) + forwards + away)
+FROM counted WHERE call IS NOT NULL;
 
 -- 日期存疑: somebody says when these were made at the latest, …
 CREATE TABLE dating (
