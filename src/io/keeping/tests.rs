@@ -431,8 +431,10 @@ async fn rec_d14_what_is_agreed_to_is_not_called_destroyed_before_it_is_gone() {
     let state =
         || async { house.store.entry_row(call(1).into()).await.unwrap().unwrap().recording };
     assert_eq!(state().await, Some(RecordingState::GivenUp));
-    let (_elsewhere, _, found) = house.hands_out(Scope::Entry(call(1).into())).await;
+    let (_elsewhere, folder, found) = house.hands_out(Scope::Entry(call(1).into())).await;
     assert!(found.is_sound(), "{found}");
+    let manifest = fs::read_to_string(folder.join("manifest.json")).unwrap();
+    assert!(manifest.contains("\"dutyline-export-2\"") && manifest.contains("\"absent\""));
     assert_eq!((found.destroyed, found.given_up), (0, 1));
     assert!(found.to_string().contains("已由两人同意销毁，导出时未附"), "{found}");
     let held = house.hold(1).await;

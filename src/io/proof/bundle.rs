@@ -35,6 +35,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 pub const FORMAT: &str = "dutyline-export-1";
+/// Of one that names what is absent: the first verifiers know no such field.
+pub const FORMAT_ABSENT: &str = "dutyline-export-2";
 pub const MANIFEST: &str = "manifest.json";
 pub const SIGNATURE: &str = "manifest.sig";
 pub const HEAD: &str = "head.txt";
@@ -191,7 +193,8 @@ fn put_together(
     }
     let (what, origin) = (what.to_owned(), key.public.origin.clone());
     let name = what.clone();
-    let (format, absent) = (FORMAT.to_owned(), gathered.absent.clone());
+    let absent = gathered.absent.clone();
+    let format = if absent.is_empty() { FORMAT } else { FORMAT_ABSENT }.to_owned();
     let manifest = Manifest { format, what, origin, made, made_by, files, absent };
     let text = serde_json::to_vec_pretty(&manifest)?;
     let signature = format!("{}\n", STANDARD.encode(key.sign(&text)));
@@ -321,6 +324,7 @@ fn readme(what: &str, sounds: Sounds, key: &PublicKey) -> String {
      密钥更换过的，另有 keys.txt：手上是更换前的公钥也可核验。导出后才更换的，用 --heads 给出见证文件夹，或用原公钥。\r\n\
   2. 运行：dutyline verify 本文件夹 --key 公钥\r\n\
      它检查：每个文件与 manifest.json 一致；manifest.json 的 Ed25519 签名；rows.jsonl 中每一行都在 head.txt 所签的 Merkle 树（RFC 6962，SHA-256 与 SM3）中；录音与记录中的 SHA-256 一致。\r\n\
+     manifest.json 的 format 为 {FORMAT_ABSENT} 的，旧版 dutyline（只认 {FORMAT}）不能核验，须用导出时的版本或更新的版本。\r\n\
   3. 没有 dutyline 程序时，也可用 sha256sum 核对 manifest.json 中的每个文件，用任何 Ed25519 工具核对 manifest.sig（对 manifest.json 全文的签名，Base64），head.txt 是 C2SP signed-note 格式。\r\n\
   时间：*_ms 为 1970 年以来的毫秒（UTC），*_mono 为主机单调时钟的纳秒。\r\n\
 \r\n\
@@ -330,6 +334,7 @@ To check it, offline and without the system it came from:\r\n\
   1. Get the public key from the duty room by another way, on paper, and compare it with key.txt: the line above. Where the key was renewed, keys.txt leads to it from the one before; where it was renewed since, give the old one, or the witness's folder with --heads.\r\n\
   2. Run: dutyline verify THIS-FOLDER --key KEY\r\n\
      It checks that every file is as manifest.json says; the Ed25519 signature of manifest.json; that every row of rows.jsonl is in the Merkle tree (RFC 6962, SHA-256 and SM3) which head.txt signs; that the recordings have the SHA-256 of their rows.\r\n\
+     Where manifest.json says format {FORMAT_ABSENT}, an older dutyline that knows {FORMAT} only cannot read it: use the version that made it, or a newer one.\r\n\
   3. Without the program: compare every file with manifest.json by sha256sum, check manifest.sig (Base64, over the whole of manifest.json) with any Ed25519 tool; head.txt is a C2SP signed note.\r\n\
   Times: *_ms are milliseconds since 1970 (UTC), *_mono nanoseconds on the host's boot clock.\r\n"
     )

@@ -4,7 +4,9 @@
 
 mod said;
 
-use super::bundle::{self, FORMAT, HEAD, KEY, KEYS, Listed, MANIFEST, Manifest, ROWS, SIGNATURE};
+use super::bundle::{
+    self, FORMAT, FORMAT_ABSENT, HEAD, KEY, KEYS, Listed, MANIFEST, Manifest, ROWS, SIGNATURE,
+};
 use super::key;
 use super::keys::{Judged, Keys};
 use super::witness::Copies;
@@ -73,7 +75,7 @@ pub fn check(folder: &Path, trusted: Option<PublicKey>) -> anyhow::Result<Handed
 pub fn check_by(folder: &Path, given: &[PublicKey], known: Copies) -> anyhow::Result<Handed> {
     let text = small(&folder.join(MANIFEST), MANIFEST_MOST).context(MANIFEST)?;
     let manifest: Manifest = serde_json::from_slice(&text).context(MANIFEST)?;
-    if manifest.format != FORMAT {
+    if ![FORMAT, FORMAT_ABSENT].contains(&manifest.format.as_str()) {
         bail!(
             "{MANIFEST}: 格式 {:?} 不认识 · format {:?} is not known here",
             manifest.format,
