@@ -1,9 +1,11 @@
 //! One daemon per data folder (esc_69), and which boot of the host this is.
 
 use super::error::{Result, StoreError};
+use crate::io::clock;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// Keeps other daemons out until it is dropped. A file of its own: closing any handle to the
 /// database file would drop SQLite's locks on it.
@@ -42,9 +44,17 @@ impl Held {
     }
 }
 
-/// The kernel's name of this boot; empty where there is none, which counts as a new one.
+/// The kernel's name of this boot; where it cannot be read, one for as long as this process runs.
 pub(super) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+    named(&std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default())
+}
+
+fn named(boot: &str) -> String {
+    static OF_THIS_PROCESS: LazyLock<String> = LazyLock::new(|| clock::random().token());
+    match boot.trim() {
+        "" => OF_THIS_PROCESS.clone(),
+        boot => boot.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +78,13 @@ mod tests {
         assert!(!wait(beside.has_people()).unwrap());
         drop(first);
         Store::open(&path, random()).unwrap();
+    }
+
+    #[test]
+    fn rec_d14_a_boot_without_a_name_is_one_for_as_long_as_the_process_runs() {
+        assert_eq!(named(" first\n"), "first");
+        assert!(!named("").is_empty());
+        assert_eq!(named(""), named("\n"));
     }
 
     #[test]
