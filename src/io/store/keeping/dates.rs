@@ -1,7 +1,7 @@
 //! 日期存疑: when recordings were made whose clock nobody trusts. One says so, of those he has before him and may hear;
 //! another one agrees, and from then on their age counts from that date.
 
-use super::past::still_doubtful;
+use super::past::{LIST_MOST, still_doubtful};
 use super::twofold::{SAYINGS, Sayings, Twofold, sayings};
 use super::{Agreed, Word};
 use crate::duty::ids::{CallId, EntryId};
@@ -62,12 +62,12 @@ fn items(sql: &Connection, dating: i64) -> Result<Vec<DatedRow>> {
 }
 
 impl Store {
-    /// The first of the two says that these were made by `made` at the latest. `None`: none of them is doubtful any more,
+    /// The first of the two says that these, as many as a list has at most, were made by `made` at the latest. `None`: none of them is doubtful any more,
     /// that moment is to come, or there is no reason.
     pub async fn date(
         &self,
         who: &Who,
-        calls: Vec<CallId>,
+        mut calls: Vec<CallId>,
         made: DateTime<Utc>,
         rules: Rules,
         reason: &str,
@@ -77,6 +77,7 @@ impl Store {
         if reason.is_empty() || made > now.wall {
             return Ok(None);
         }
+        calls.truncate(LIST_MOST);
         self.write(move |tx| {
             let calls = still_doubtful(tx.sql, &rules, &calls, now)?;
             if calls.is_empty() {
