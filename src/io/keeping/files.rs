@@ -15,6 +15,7 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use tracing::warn;
 
 /// Where the files of one recording are, in both places.
 pub struct Places {
@@ -49,11 +50,11 @@ impl Places {
     }
 
     /// The second place, as far as it is there.
-    fn copy(&self) -> io::Result<Cow<'_, Files>> {
+    fn copy(&self, call: CallId) -> io::Result<Cow<'_, Files>> {
         if self.copied {
             Ok(Cow::Borrowed(&self.copy))
         } else {
-            self.copy.reached().map(Cow::Owned)
+            self.copy.reached(call).map(Cow::Owned)
         }
     }
 
@@ -68,14 +69,14 @@ impl Places {
             return Ok(Left::Whole);
         }
         let mut left = self.own.found(call)?;
-        left.extend(self.copy()?.found(call)?);
+        left.extend(self.copy(call)?.found(call)?);
         Ok(if left.is_empty() { Left::None } else { Left::Part(left) })
     }
 
     /// From the second place first: what is held in between can be played still.
     pub fn remove(&self, call: CallId, late: &AtomicBool) -> io::Result<()> {
         self.are_reached()?;
-        self.copy()?.remove(call, late)?;
+        self.copy(call)?.remove(call, late)?;
         self.own.remove(call, late)
     }
 
@@ -155,19 +156,30 @@ impl Files {
     }
 
     /// Those whose folder is there, or whose bucket answers.
-    fn reached(&self) -> io::Result<Self> {
+    fn reached(&self, call: CallId) -> io::Result<Self> {
+        let away = |why: &dyn Display, names: Vec<PathBuf>| {
+            warn!(%call, %why, ?names, "copies that do not count any more are out of reach, and may be there still");
+        };
         Ok(match self {
             Self::OnDisk(names) => {
                 let mut there = Names::new();
                 for (folder, names) in names {
                     if is_there(folder)? {
                         there.insert(folder.clone(), names.clone());
+                    } else {
+                        let names = names.iter().map(|name| folder.join(name)).collect();
+                        away(&"no such folder", names);
                     }
                 }
                 Self::OnDisk(there)
             }
-            Self::InBucket(..) if self.are_reached().is_ok() => self.clone(),
-            Self::InBucket(bucket, _) => Self::InBucket(bucket.clone(), Names::new()),
+            Self::InBucket(bucket, _) => match self.are_reached() {
+                Ok(()) => self.clone(),
+                Err(fault) => {
+                    away(&fault, self.named().map(|path| self.shown(&path)).collect());
+                    Self::InBucket(bucket.clone(), Names::new())
+                }
+            },
         })
     }
 
