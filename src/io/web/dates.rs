@@ -30,6 +30,8 @@ struct Shown<'a> {
     doubtful: Vec<Item>,
     /// Where the next page of them begins.
     next: Option<String>,
+    /// There are pages before it or after it.
+    part: bool,
     said: Vec<Date>,
     may: bool,
 }
@@ -137,11 +139,13 @@ async fn show(
     problem: &str,
 ) -> Result<Response, Failure> {
     let (t, store, now) = (page.pick((&ZH, &EN)), &shared.web.store, clock::now());
-    let due = store.due_after(shared.web.keeping, from.after.parse().ok(), now).await?;
+    let after = from.after.parse().ok();
+    let due = store.due_after(shared.web.keeping, after, now).await?;
     let shown = Shown {
         now: fill(t.date_now, times::full(now.wall)),
         today: day(now.wall),
         doubtful: due.doubtful.iter().map(|row| doubtful(row, now.wall, t)).collect(),
+        part: after.is_some() || due.next.is_some(),
         next: due.next.map(|next| next.to_string()),
         said: store.dates(LISTS).await?.iter().map(|row| date(row, t)).collect(),
         may: may(officer),

@@ -41,6 +41,8 @@ struct Shown<'a> {
     losses: Vec<Loss>,
     /// He may take part in destroying and releasing.
     may: bool,
+    /// He may say when recordings were made.
+    leads: bool,
 }
 
 struct Past {
@@ -165,7 +167,8 @@ async fn past(shared: &Shared, from: &From, t: &'static Messages) -> Result<Past
     let part = after.is_some() || next.is_some();
     Ok(Past {
         count: if part { format!("{count} {}", t.due_part) } else { count },
-        doubtful: (!doubtful.is_empty()).then(|| fill(t.doubtful_count, doubtful.len())),
+        doubtful: (!doubtful.is_empty())
+            .then(|| fill(if part { t.doubtful_part } else { t.doubtful_count }, doubtful.len())),
         next: next.map(|next| next.to_string()),
         left_out: [(t.left_held, held), (t.left_no_copy, no_copy), (t.left_kept, kept)]
             .map(|(text, count)| fill(text, count))
@@ -211,6 +214,7 @@ async fn show_from(
         lists: lists.iter().map(|row| list_of(row, t)).collect(),
         losses: losses::shown(shared, t).await?,
         may: may(officer),
+        leads: officer.who.account == Account::Leader,
         problem: problem.to_owned(),
         page,
         t,

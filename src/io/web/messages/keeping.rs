@@ -43,6 +43,8 @@ messages! {
     dated: "{}（两人确认：不晚于 {}）", "{} (two people say: by {})";
     doubtful: "日期存疑", "Doubtful dates";
     doubtful_count: "日期存疑 {} 份，不列入清单", "{} of doubtful date, on no list";
+    doubtful_part: "本页日期存疑 {} 份，不列入清单（前后另有未看的）", "{} of doubtful date on this page, on no list: there may be more before and after";
+    doubtful_none_here: "本页没有日期存疑的录音，其他页可能有。", "There is none on this page; others may have some.";
     doubtful_see: "逐份核对", "Look at each";
     doubtful_none: "没有日期存疑的录音。", "There is none.";
     doubtful_hint: "按存妥时的时钟已到期，但值守程序运行的时间不足以证明：时钟可能曾走错或被拨快，或主机曾停机。不列入销毁清单；运行满期限后自行解除，或由一位带班领导听过、写明最迟何日所录，另一位同意，此后按该日起算。", "Past their keeping by the clock when they were sealed, and by nothing else: it may have been wrong or set, or the host was off. They are on no list until the daemon has been seen running for their term, or a leader has heard them and says by which day they were made, and another one agrees.";
@@ -63,7 +65,7 @@ messages! {
     no_such_date: "没有这项日期确认。", "There is no such date.";
     leaders_only: "须由带班领导办理。", "This is for leaders.";
     loss: "第二份作废", "Copies that are lost";
-    loss_hint: "第二份所在的磁盘已坏或已更换、不会再回来时，由一人提出、另一人同意：此前的第二份全部不再算数，告警随之解除，每份录音在现在的 storage.copies 重新存第二份，存妥前不能销毁。不删除任何文件；旧盘上若还有录音，须另行销毁旧盘。只是没挂上的，请挂上，不要作废。", "Where the disk of the second copies is broken or was changed and will not come back: one person says so and another agrees. None of the copies counts any more, the alarm ends, and each recording is copied anew to storage.copies as it is now; until then it cannot be destroyed. No file is deleted: what the old disk may still hold has to be destroyed with it. Where it is only not mounted, mount it.";
+    loss_hint: "第二份所在的磁盘或存储桶已坏或已更换、不会再回来时，由一人提出、另一人同意：此前的第二份全部不再算数，告警随之解除，每份录音在现在的 storage.copies 重新存第二份，存妥前不能销毁。不删除任何文件；旧盘或旧桶里若还有录音，须另行销毁。只是没挂上或一时连不上的，请先恢复，不要作废：作废后，清除时连不上的第二份即视为没有，会留在那里。", "Where the disk or bucket of the second copies is broken or was changed and will not come back: one person says so and another agrees. None of the copies counts any more, the alarm ends, and each recording is copied anew to storage.copies as it is now; until then it cannot be destroyed. No file is deleted: what the old disk or bucket may still hold has to be destroyed by itself. Where it is only not mounted or does not answer for now, mend that: a copy that does not count and is not reached when its recording is removed is taken as none, and stays where it is.";
     loss_copies: "第二份 {} 个文件", "{} files";
     loss_say: "提出作废", "Say so";
     loss_sure: "我已确认那块磁盘不会再回来", "I have made sure that it will not come back";
