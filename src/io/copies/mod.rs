@@ -3,6 +3,7 @@
 //! `keeping` does.
 
 pub mod bucket;
+mod compare;
 pub mod file;
 pub mod patience;
 pub mod place;
@@ -12,6 +13,7 @@ use crate::io::clock;
 use crate::io::status::{Alarm, Board, CopyState};
 use crate::io::store::{CheckRow, FileKind, SealedFile, Store, StoreError};
 use chrono::{DateTime, TimeDelta, Utc};
+use compare::{Ask, Compared, Silent, compare};
 use file::{Fault, Sight};
 use place::Place;
 use std::collections::BTreeMap;
@@ -34,6 +36,14 @@ const CHECK_LOOK: Duration = Duration::from_secs(300);
 const PAGE: u32 = 200;
 /// A disk that does not answer for this time is told of.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// So long may a store take for one file that moves: longer than any recording does on a slow line.
+const FAR_PATIENCE: Duration = Duration::from_secs(2 * 3600);
+/// A store that is away, or that refuses a file, is asked for it as often, [`AGAIN`] apart.
+const TRIES: u32 = 6;
+/// Files of one comparison that are asked for again: where a store refuses all, nobody waits for each.
+const REFUSED_AT_MOST: u32 = 10;
+/// For so long our own files are looked at alone, where a store was away at each try.
+const ALONE: Duration = Duration::from_secs(600);
 /// Shorter than the hour, so that the hourly look tries anew what was found bad in the one before.
 const KNOWN_FOR: TimeDelta = TimeDelta::minutes(50);
 
@@ -104,6 +114,8 @@ struct Copier {
     known: Arc<Mutex<Known>>,
     check_now: Arc<Notify>,
     patience: Duration,
+    /// Between two tries at a store.
+    again: Duration,
 }
 
 /// What this run has found out.
@@ -119,6 +131,14 @@ struct Known {
     hanging: usize,
 }
 
+/// How a store has answered during one comparison.
+#[derive(Default)]
+struct Asking {
+    /// Files that it refused to the end.
+    refused: u32,
+    alone_until: Option<tokio::time::Instant>,
+}
+
 /// What became of a look at what has no second copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
@@ -131,8 +151,7 @@ enum Turn {
 
 impl Copier {
     fn new(plan: Plan, store: Store, board: Board) -> Self {
-        // Each request to a store has its limit, and what moves is waited for.
-        let patience = if plan.copies.is_far() { Duration::MAX } else { PATIENCE };
+        let patience = if plan.copies.is_far() { FAR_PATIENCE } else { PATIENCE };
         Self {
             plan: Arc::new(plan),
             store,
@@ -140,6 +159,7 @@ impl Copier {
             known: Arc::default(),
             check_now: Arc::default(),
             patience,
+            again: AGAIN,
         }
     }
 
@@ -262,19 +282,14 @@ impl Copier {
     async fn check(&self) -> Result<CheckRow, StoreError> {
         let mut row = CheckRow { from: clock::now().wall, ..CheckRow::default() };
         let mut after: Option<CallId> = None;
+        let mut asking = Asking::default();
         loop {
             let files = self.store.sealed_files(after, PAGE).await?;
             let Some(last) = files.last().map(|file| file.call) else { break };
             after = Some(last);
             for sealed in files {
                 let begin = tokio::time::Instant::now();
-                let seen = loop {
-                    match self.look_at_both(sealed.clone()).await? {
-                        Some(seen) if seen.away => tokio::time::sleep(AGAIN).await,
-                        seen => break seen,
-                    }
-                };
-                let Some(seen) = seen else { continue };
+                let Some(seen) = self.look_patiently(&sealed, &mut asking).await? else { continue };
                 row.own += seen.own;
                 row.copies += seen.copies;
                 for mended in seen.mended {
@@ -298,14 +313,47 @@ impl Copier {
         Ok(row)
     }
 
+    /// A store that gives no answer is asked again for a while: its copy is then left to the next comparison where the
+    /// store is away, and is a fault where the store is there.
+    async fn look_patiently(
+        &self,
+        sealed: &SealedFile,
+        asking: &mut Asking,
+    ) -> Result<Option<Compared>, StoreError> {
+        for _ in 1..TRIES {
+            let alone = asking.alone_until.is_some_and(|until| tokio::time::Instant::now() < until);
+            let ask = if alone { Ask::Nothing } else { Ask::First };
+            let seen = self.look_at_both(sealed.clone(), ask).await?;
+            match seen.as_ref().and_then(|seen| seen.silent) {
+                None => return Ok(seen),
+                Some(Silent::Refuses) if asking.refused >= REFUSED_AT_MOST => break,
+                Some(_) => tokio::time::sleep(self.again).await,
+            }
+        }
+        let seen = self.look_at_both(sealed.clone(), Ask::Last).await?;
+        match seen.as_ref().and_then(|seen| seen.silent) {
+            Some(Silent::Away) => {
+                warn!("the store is away: our own recordings are compared alone for now");
+                asking.alone_until = Some(tokio::time::Instant::now() + ALONE);
+            }
+            Some(Silent::Refuses) => asking.refused += 1,
+            None => {}
+        }
+        Ok(seen)
+    }
+
     /// As it is kept by now, which may be another file than when it was asked for; `None`: two people have given it up
     /// since.
-    async fn look_at_both(&self, asked: SealedFile) -> Result<Option<Compared>, StoreError> {
+    async fn look_at_both(
+        &self,
+        asked: SealedFile,
+        ask: Ask,
+    ) -> Result<Option<Compared>, StoreError> {
         let _turn = self.plan.turns.lock().await;
         let Some(sealed) = self.store.sealed_file(asked.call, asked.kind).await? else {
             return Ok(None);
         };
-        let looked = self.at_the_disk(move |plan| compare(plan, &sealed)).await;
+        let looked = self.at_the_disk(move |plan| compare(plan, &sealed, ask)).await;
         Ok(Some(looked.unwrap_or_else(|error| Compared {
             faults: vec![error.to_string()],
             ..Compared::default()
@@ -320,10 +368,10 @@ impl Copier {
                 let alarm = Alarm {
                     since: row.to,
                     zh: format!(
-                        "录音核对：{faults} 个文件与记录不符（{named}），请管理员用另一份恢复，勿删除任何文件"
+                        "录音核对：{faults} 个文件与记录不符或读不到（{named}），请管理员查明，用另一份恢复，勿删除任何文件"
                     ),
                     en: format!(
-                        "{faults} files are not what the log says ({named}): restore them from the other copy and delete nothing"
+                        "{faults} files are not what the log says or cannot be read ({named}): find out why, restore them from the other copy and delete nothing"
                     ),
                 };
                 status.alarms.insert("copies_differ", alarm);
@@ -398,49 +446,6 @@ impl Copier {
             status.alarms.insert("copies", Alarm { since, ..alarm });
         });
     }
-}
-
-/// How many files were read on each disk, what is wrong, and what was and is copied again.
-#[derive(Default)]
-struct Compared {
-    own: u64,
-    copies: u64,
-    faults: Vec<String>,
-    mended: Vec<String>,
-    /// A store cannot be asked now: nothing is known of its copy.
-    away: bool,
-}
-
-fn compare(plan: &Plan, sealed: &SealedFile) -> Compared {
-    let (recordings, copies, path) = (&plan.recordings, &plan.copies, &sealed.path);
-    let look = |place: &Place| match place.digest(path) {
-        Ok(digest) if digest == sealed.sha256 => None,
-        Ok(_) => Some(format!("{}: another content", place.at(path))),
-        Err(why) => Some(why),
-    };
-    let own = look(&Place::Folder(recordings.clone()));
-    let own_is_good = own.is_none();
-    let mut seen = Compared { own: 1, faults: own.into_iter().collect(), ..Compared::default() };
-    if !sealed.copied {
-        for fault in &mut seen.faults {
-            fault.push_str(" (没有第二份 · no second copy)");
-        }
-        return seen;
-    }
-    if let Err(why) = copies.apart(recordings, path) {
-        seen.faults.push(why);
-        return seen;
-    }
-    seen.copies = 1;
-    if let Some(why) = look(copies) {
-        // Not where the disk has gone meanwhile.
-        let reached = copies.look(recordings, Some(path)).is_ok();
-        seen.away = copies.is_far() && !reached;
-        let mended =
-            own_is_good && reached && copies.copy(recordings, path, &sealed.sha256).is_ok();
-        if mended { &mut seen.mended } else { &mut seen.faults }.push(why);
-    }
-    seen
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A second disk that is gone, refuses, forgets and spoils; the first copy stays what it was.
 
-use super::bucket::Bucket;
+mod far;
+
 use super::*;
 use crate::duty::journal::{Arrival, Fact, Noted};
 use crate::duty::keeping::Rules;
@@ -417,7 +418,7 @@ async fn rec_d14_what_is_given_up_while_everything_is_compared_is_no_fault() {
     }
     assert_eq!(page.len(), 4);
     for sealed in page {
-        let seen = site.copier.look_at_both(sealed).await.unwrap();
+        let seen = site.copier.look_at_both(sealed, Ask::Last).await.unwrap();
         assert!(seen.is_none(), "{:?}", seen.map(|seen| seen.faults));
     }
     assert_eq!(site.copier.check().await.unwrap().faults, 0);
@@ -440,58 +441,13 @@ async fn rec_d15_what_becomes_flac_while_everything_is_compared_is_compared_as_t
     let made = AsFlac { path: flac.clone(), sha256, bytes: 4 };
     assert!(site.copier.store.is_flac(*call, made, clock::now()).await.unwrap());
     let look = async || {
-        let seen = site.copier.look_at_both(page[1].clone()).await.unwrap().unwrap();
+        let seen = site.copier.look_at_both(page[1].clone(), Ask::Last).await.unwrap().unwrap();
         (seen.copies, seen.faults.len(), seen.mended.len())
     };
     assert_eq!(page[1].path, *wav);
     assert_eq!(look().await, (1, 0, 0));
     fs::write(both[0].join(&flac), "spoiled").unwrap();
     assert_eq!(look().await, (1, 1, 0));
-}
-
-/// The same machine, whose second place is a bucket.
-#[tokio::test]
-async fn rec_d9_a_store_that_hangs_or_is_away_is_told_and_has_everything_when_it_is_back() {
-    use super::bucket::tests::plan as plan_of;
-    use super::bucket::tests::server::{Server, Trouble};
-    let mut site = Site::with(2).await;
-    let mut server = Server::start(&site.folder.path().join("store"), 0);
-    let plan = Plan {
-        recordings: site.copier.plan.recordings.clone(),
-        copies: Place::Bucket(Bucket::new(plan_of(&server))),
-        turns: Turns::default(),
-    };
-    site.copier = Copier::new(plan, site.copier.store.clone(), Board::new());
-    site.copier.patience = Duration::from_millis(200);
-    server.has(Trouble::Hangs(axum::http::Method::PUT));
-    let copier = site.copier.clone();
-    let turn = tokio::spawn(async move { copier.turn(DateTime::UNIX_EPOCH).await });
-    let mut changes = site.copier.board.changes();
-    changes.wait_for(|status| status.alarms.contains_key("copies")).await.unwrap();
-    assert!(site.alarm("copies").unwrap().contains("无应答"));
-    assert!(!turn.is_finished(), "nothing is tried beside it");
-    server.stop();
-    assert_eq!(turn.await.unwrap(), Ok(Turn::Stopped));
-    let told = site.alarm("copies").unwrap();
-    assert!(told.contains("请检查对象存储") && told.contains("连接中断"), "{told}");
-    assert_eq!(site.left().await, 4);
-    server.has(None);
-    server.again();
-    assert!(site.turn().await);
-    assert_eq!((site.left().await, site.alarm("copies")), (0, None));
-
-    let spoiled = server.file("room-1").join(&site.calls[0].1);
-    fs::write(&spoiled, "spoiled").unwrap();
-    let gone = server.file("room-1").join(&site.calls[1].1);
-    fs::remove_file(&gone).unwrap();
-    let row = site.copier.check().await.unwrap();
-    assert_eq!((row.own, row.copies, row.faults), (4, 4, 0), "{}", row.named);
-    assert_eq!(fs::read(&spoiled).unwrap(), fs::read(site.own(0)).unwrap(), "it is mended");
-    assert_eq!(fs::read(&gone).unwrap(), fs::read(site.own(1)).unwrap());
-    server.stop();
-    let checking = tokio::time::timeout(Duration::from_millis(500), site.copier.check());
-    assert!(checking.await.is_err(), "it waits: nobody can say");
-    assert_eq!(site.alarm("copies_differ"), None);
 }
 
 #[test]

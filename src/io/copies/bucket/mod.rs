@@ -33,7 +33,6 @@ pub struct Bucket {
 struct Open<'a> {
     store: AmazonS3,
     plan: &'a Plan,
-    within: Duration,
 }
 
 impl Bucket {
@@ -81,15 +80,30 @@ impl Bucket {
     pub fn look(&self, newest: Option<&Path>) -> Result<Sight, String> {
         let open = self.open()?;
         run(async {
-            if let Some(newest) = newest {
-                if open.is_there(newest).await? {
-                    return Ok(Sight::Whole);
+            let Some(newest) = newest else {
+                return open.list(Path::new("")).await.map(|_| Sight::Whole);
+            };
+            let listed = match open.store.head(&open.key(newest)?).await {
+                Ok(_) => return Ok(Sight::Whole),
+                Err(error) if is_absent(&error) => {
+                    open.list(Path::new("")).await?;
+                    return Ok(Sight::Lacking);
                 }
-                open.list(Path::new("")).await?;
-                return Ok(Sight::Lacking);
-            }
-            open.list(Path::new("")).await.map(|_| Sight::Whole)
+                // One object may be refused by a store that gives all others.
+                Err(_) => open.list(newest.parent().unwrap_or(Path::new(""))).await?,
+            };
+            let there = listed.iter().any(|path| path == newest);
+            Ok(if there { Sight::Whole } else { Sight::Lacking })
         })
+    }
+
+    /// SHA-256 in hex of the object, or nothing where there is none.
+    ///
+    /// # Errors
+    /// Why nobody can say.
+    pub fn find(&self, path: &Path) -> Result<Option<String>, String> {
+        let open = self.open()?;
+        run(open.find(path))
     }
 
     /// SHA-256 in hex of the object.
@@ -97,9 +111,7 @@ impl Bucket {
     /// # Errors
     /// Why it cannot be read.
     pub fn digest(&self, path: &Path) -> Result<String, String> {
-        let open = self.open()?;
-        let found = run(open.find(path))?;
-        found.ok_or_else(|| format!("{self}/{}: 不见了 · is gone", path.display()))
+        self.find(path)?.ok_or_else(|| format!("{self}/{}: 不见了 · is gone", path.display()))
     }
 
     /// # Errors
@@ -140,7 +152,7 @@ impl Bucket {
     fn open(&self) -> Result<Open<'_>, String> {
         let store = wire::connect(&self.plan, self.within);
         let store = store.map_err(|why| format!("{self}: {why}"))?;
-        Ok(Open { store, plan: &self.plan, within: self.within })
+        Ok(Open { store, plan: &self.plan })
     }
 }
 
@@ -160,11 +172,10 @@ impl Open<'_> {
         };
         let (mut pieces, mut hash) = (answer.into_stream(), Sha256::new());
         loop {
-            match tokio::time::timeout(self.within, pieces.next()).await {
-                Ok(Some(Ok(piece))) => hash.update(&piece),
-                Ok(Some(Err(error))) => return Err(self.told(&error)),
-                Ok(None) => return Ok(Some(hex::encode(hash.finalize()))),
-                Err(_) => return Err(says(self.plan, told::HUNG.0, told::HUNG.1)),
+            match pieces.next().await {
+                Some(Ok(piece)) => hash.update(&piece),
+                Some(Err(error)) => return Err(self.told(&error)),
+                None => return Ok(Some(hex::encode(hash.finalize()))),
             }
         }
     }

@@ -190,6 +190,15 @@ fn rec_d9_a_store_that_does_not_move_is_given_up() {
         let why = lost(site.copy(WAV, &sha256));
         assert!(why.contains("无应答"), "{why}");
     }
+    site.server.has(Trouble::Stalls(Method::GET));
+    let listed = site.bucket.list(Path::new("")).unwrap_err();
+    assert!(listed.contains("无应答"), "{listed}");
+    site.server.has(None);
+    fs::create_dir_all(site.server.file("room-1/2026/11/26")).unwrap();
+    fs::write(site.server.file("room-1").join(WAV), "spoiled").unwrap();
+    site.server.has(Trouble::Stalls(Method::PUT));
+    let aside = lost(site.copy(WAV, &sha256));
+    assert!(aside.contains("无应答"), "what is copied by the store itself: {aside}");
     site.server.has(Trouble::Hangs(Method::HEAD));
     assert!(site.bucket.is_there(Path::new(WAV)).unwrap_err().contains("无应答"));
     site.server.has(None);

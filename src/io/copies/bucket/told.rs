@@ -6,7 +6,7 @@ use object_store::Error;
 
 pub const OTHERWISE: (&str, &str) =
     ("读回来与写入的不同，不算第二份", "what was written is read back otherwise");
-pub const HUNG: (&str, &str) = ("无应答", "no answer");
+const HUNG: (&str, &str) = ("无应答", "no answer");
 pub const STILL_THERE: (&str, &str) = (
     "删除后仍在，请检查桶的对象锁定",
     "it is still there after its deletion: look for an object lock",

@@ -24,6 +24,8 @@ use std::time::Duration;
 use tokio::fs::File;
 use tokio_stream::StreamExt;
 use tokio_util::io::ReaderStream;
+use tower::BoxError;
+use tower_http::timeout::{TimeoutBody, TimeoutError};
 
 /// What is read of an answer that says no.
 const READ_AT_MOST: usize = 64 * 1024;
@@ -127,8 +129,17 @@ impl Wire {
         if !answer.status().is_success() {
             return Err(self.no(answer).await);
         }
-        let cut = |_| HttpError::new(HttpErrorKind::Interrupted, Refusal::Cut);
-        Ok(answer.map(|body| HttpResponseBody::new(body.map_err(cut))))
+        let why = |fault: BoxError| {
+            let why = match fault.is::<TimeoutError>() {
+                true => Refusal::Lost(Fault::NoAnswer("timeout")),
+                false => Refusal::Cut,
+            };
+            HttpError::new(HttpErrorKind::Interrupted, why)
+        };
+        // Between two pieces, however many there are.
+        let within = self.within;
+        let steady = |body| TimeoutBody::new(within, body).map_err(why);
+        Ok(answer.map(|body| HttpResponseBody::new(steady(body))))
     }
 
     /// However long it takes, as long as more is taken.

@@ -27,10 +27,16 @@ pub enum Trouble {
     Says(Method, u16, &'static str),
     /// Never an answer.
     Hangs(Method),
+    /// The head of an answer, and never its body.
+    Stalls(Method),
+    /// To read keys with this in them, so many times; what is listed is.
+    Refuses(String, u32),
     /// Each object is another one by a bit.
     Spoils,
     /// What was deleted is kept as a version.
     Hides,
+    /// As [`Trouble::Hides`], which is only said where it is deleted.
+    HidesSilently,
 }
 
 pub struct Server {
@@ -101,7 +107,17 @@ impl Server {
         let (store, trouble, seen) = (builder.build(), self.trouble.clone(), self.seen.clone());
         let router = Router::new().fallback(move |request: Request| {
             seen.lock().expect("a lock").push(request.method().clone());
-            answer(store.clone(), trouble.lock().expect("a lock").clone(), request)
+            let mut trouble = trouble.lock().expect("a lock");
+            let now = trouble.clone().filter(|trouble| match trouble {
+                Trouble::Refuses(key, _) => is_read(&request, key),
+                _ => true,
+            });
+            match &mut *trouble {
+                Some(Trouble::Refuses(_, 1)) if now.is_some() => *trouble = None,
+                Some(Trouble::Refuses(_, left)) if now.is_some() => *left -= 1,
+                _ => {}
+            }
+            answer(store.clone(), now, request)
         });
         let stopping = CancellationToken::new();
         let stopped = stopping.clone();
@@ -126,6 +142,11 @@ impl Drop for Server {
     }
 }
 
+fn is_read(request: &Request, key: &str) -> bool {
+    let reads = [Method::GET, Method::HEAD].contains(request.method());
+    reads && request.uri().path().contains(key)
+}
+
 async fn answer(mut store: S3Service, trouble: Option<Trouble>, request: Request) -> Response {
     let method = request.method().clone();
     match &trouble {
@@ -136,19 +157,34 @@ async fn answer(mut store: S3Service, trouble: Option<Trouble>, request: Request
             return answer;
         }
         Some(Trouble::Hangs(of)) if *of == method => return std::future::pending().await,
+        Some(Trouble::Stalls(of)) if *of == method => {
+            let never = tokio_stream::pending::<Result<Bytes, std::io::Error>>();
+            return Response::new(Body::from_stream(never));
+        }
+        Some(Trouble::Refuses(..)) => {
+            let mut answer = Response::new(Body::empty());
+            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            return answer;
+        }
         _ => {}
     }
     let answered = Service::call(&mut store, request).await.expect("an answer");
-    let mut answer = answered.map(Body::new);
+    let answer = answered.map(Body::new);
+    let deletes = method == Method::DELETE;
     match trouble {
         Some(Trouble::Spoils) if method == Method::GET => spoiled(answer).await,
-        Some(Trouble::Hides) if answer.status() == StatusCode::NOT_FOUND => {
-            let marker = HeaderValue::from_static("true");
-            HeaderMap::insert(answer.headers_mut(), "x-amz-delete-marker", marker);
-            answer
+        Some(Trouble::Hides) if deletes || answer.status() == StatusCode::NOT_FOUND => {
+            marked(answer)
         }
+        Some(Trouble::HidesSilently) if deletes => marked(answer),
         _ => answer,
     }
+}
+
+fn marked(mut answer: Response) -> Response {
+    let marker = HeaderValue::from_static("true");
+    HeaderMap::insert(answer.headers_mut(), "x-amz-delete-marker", marker);
+    answer
 }
 
 async fn spoiled(answer: Response) -> Response {
