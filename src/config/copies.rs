@@ -88,8 +88,22 @@ fn bucket(reader: &Reader, mut s: Section<'_>) -> Option<Bucket> {
     let ca = readable(reader, &mut s, "tls_ca");
     let allow = s.or("allow", vec![], list(network));
     let mut key = |name, example| {
-        s.required(name, example, text)?;
-        secret(reader, &mut s, name)
+        let file = s.required(name, example, text)?;
+        let key = secret(reader, &mut s, name)?;
+        if key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Some(key);
+        }
+        let fault = say(
+            format!(
+                "{file}：密钥里有空格、BOM 或别的非 ASCII 字符；请另存为不带 BOM 的文本，首行只写密钥，行尾不留空格"
+            ),
+            format!(
+                "{file}: a space, a BOM or something else that is not ASCII is in the key: save it as text without BOM, the key alone on the first line, no space after it"
+            ),
+        );
+        let given = s.get(name)?;
+        reader.fault(Some(given.place), given.field, fault);
+        None
     };
     let access_key = key("access_key_file", "\"/etc/dutyline/s3-access-key\"");
     let secret_key = key("secret_key_file", "\"/etc/dutyline/s3-secret-key\"");

@@ -7,7 +7,7 @@ mod files;
 use crate::duty::ids::CallId;
 use crate::io::clock;
 use crate::io::copies::file::Sight;
-use crate::io::copies::place::Place;
+use crate::io::copies::place::{self, Place};
 use crate::io::copies::{Turns, patience};
 use crate::io::status::{Alarm, Board};
 use crate::io::store::{Doomed, Fate, Store, StoreError};
@@ -32,6 +32,8 @@ const AGAIN: Duration = Duration::from_secs(300);
 const PAGE: u32 = 500;
 /// A disk that does not answer for this time is told of.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than a store that does not answer is waited for, twice: it says itself what is wrong.
+const FAR_PATIENCE: Duration = Duration::from_secs(150);
 
 /// Where the files are.
 #[derive(Debug, Clone)]
@@ -44,7 +46,9 @@ pub struct Plan {
 
 /// Until the daemon stops. A disk that hangs keeps it from nothing.
 pub async fn keep(plan: Plan, store: Store, board: Board, stopping: CancellationToken) {
-    let keeper = Keeper { plan: Arc::new(plan), store, board, patience: PATIENCE };
+    let far = plan.copies.as_ref().is_some_and(Place::is_far);
+    let patience = if far { FAR_PATIENCE } else { PATIENCE };
+    let keeper = Keeper { plan: Arc::new(plan), store, board, patience };
     tokio::select! {
         () = keeper.keep() => {}
         () = stopping.cancelled() => {}
@@ -223,7 +227,7 @@ impl Keeper {
         let late = Arc::clone(&leave.0);
         let hangs = || {
             leave.0.store(true, Ordering::SeqCst);
-            self.fails("磁盘无应答 · a disk does not answer");
+            self.fails("无应答 · no answer");
         };
         patience::wait(self.patience, move || work(&late), hangs).await?
     }
@@ -253,11 +257,10 @@ impl Keeper {
         self.board.update(|status| {
             let now = clock::now().wall;
             let since = status.alarms.get("keeping").map_or(now, |before| before.since);
-            let zh = format!(
-                "已同意销毁的录音尚未清除，请检查录音磁盘与第二份所在（{why}）；清除前仍在"
-            );
+            let (zh, en) = place::remedy_of_both(self.plan.copies.as_ref());
+            let zh = format!("已同意销毁的录音尚未清除，{zh}（{why}）；清除前仍在");
             let en = format!(
-                "Recordings that two people agreed to destroy are still there: look at the disk and at the second copies ({why})"
+                "Recordings that two people agreed to destroy are still there: {en} ({why})"
             );
             status.alarms.insert("keeping", Alarm { since, zh, en });
         });

@@ -25,7 +25,8 @@ const PER_ADDRESS: usize = 16;
 /// Messages waiting for a peer that does not read.
 const WAITING: usize = 64;
 const EVENTS: usize = 1_024;
-/// A connection of ours is used: longer than a registration or a session goes without a refresh (half of an hour).
+/// A connection of ours is used: longer than a registration goes without a refresh (half of an hour). A call may go for
+/// longer, where the PBX asks for no session timer (RFC 4028).
 const UNUSED_AT_MOST: Duration = Duration::from_secs(2_000);
 /// One that was quiet for so long makes place where there is none, so that a PBX that opens another for each call and
 /// closes none is heard; what is still to be answered comes over a new one.
@@ -179,8 +180,12 @@ impl Streams {
     }
 
     /// Ends those of ours that nobody uses any more: to an address that the PBX has left, to a telephone that is gone.
-    /// Whoever answers keep-alives would stay for ever.
-    pub fn end_unused(&mut self) {
+    /// Whoever answers keep-alives would stay for ever. Nothing is ended beside a call: over a connection that is quiet the
+    /// PBX may have to end it.
+    pub fn end_unused(&mut self, calls: usize) {
+        if calls > 0 {
+            return;
+        }
         let (now, ended) = (Instant::now(), &mut self.ended);
         self.open.retain(|peer, one| {
             let used = one.theirs || now - one.said < UNUSED_AT_MOST;
@@ -315,10 +320,12 @@ mod tests {
         let (theirs, _queue, _stop) = handle();
         streams.accept(peer(1), 7, theirs);
         streams.open.values_mut().for_each(|one| one.said -= UNUSED_AT_MOST - QUIET);
-        streams.end_unused();
+        streams.end_unused(0);
         assert_eq!(streams.open.len(), 2, "a refresh may still come");
         streams.open.values_mut().for_each(|one| one.said -= QUIET);
-        streams.end_unused();
+        streams.end_unused(1);
+        assert_eq!(streams.open.len(), 2, "a call may have to be ended over it");
+        streams.end_unused(0);
         let end = tokio::time::timeout(QUIET, stream.read(&mut said)).await;
         assert_eq!(end.expect("in time").expect("closed"), 0);
         let Some(Event::Closed { peer: ended, id, end }) = events.recv().await else {

@@ -178,7 +178,7 @@ fn rec_d14_rec_e6_two_peoples_word_and_flac_hold_in_the_bucket_too() {
         daemon.process.kill();
         daemon.restart(room.folder.path(), &room.ports, &plan);
     };
-    begun_anew(&mut daemon, Some(Trouble::Hides));
+    begun_anew(&mut daemon, Some(Trouble::Hides(false)));
     wait_until("what is told", AGAIN, || {
         officer.looks_up_if_up()?.contains("旧版本仍在").then_some(())
     });

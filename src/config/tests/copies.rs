@@ -76,6 +76,16 @@ fn rec_d15_a_bucket_that_cannot_work_is_refused_with_its_remedy() {
     );
     let hosted = "https://192.168.10.40\"\npath_style = false\n#";
     assert_eq!(bucket(https, hosted)[0].0, "storage.s3.endpoint");
+    for (key, spoiled) in
+        [("access", "\u{feff}AKID"), ("secret", "very secret"), ("access", "AK\u{1}ID")]
+    {
+        let text = keys(folder.path(), MINIO);
+        fs::write(folder.path().join(key), spoiled).unwrap();
+        let faults = of(&text).unwrap_err();
+        assert_eq!(faults[0].0, format!("storage.s3.{key}_key_file"));
+        assert!(faults[0].1.contains("BOM") && faults[0].1.contains(key), "{faults:?}");
+        assert!(!faults[0].1.contains("AKID") && !faults[0].1.contains("very"), "{faults:?}");
+    }
     fs::remove_file(folder.path().join("secret")).unwrap();
     let text = keys(folder.path(), MINIO);
     fs::write(folder.path().join("secret"), "\n").unwrap();

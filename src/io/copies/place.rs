@@ -136,6 +136,15 @@ impl Place {
     }
 }
 
+/// What to look at where either place may be at fault, in both languages.
+pub fn remedy_of_both(copies: Option<&Place>) -> (String, String) {
+    let own = ("请检查录音磁盘", "look at the disk of the recordings");
+    match copies.map(Place::remedy) {
+        Some((zh, en)) => (format!("{}；{zh}", own.0), format!("{}; {en}", own.1)),
+        None => (own.0.to_owned(), own.1.to_owned()),
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

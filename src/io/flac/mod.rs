@@ -22,7 +22,7 @@ pub mod sound;
 
 use crate::duty::ids::CallId;
 use crate::io::copies::file::{Sight, below};
-use crate::io::copies::place::Place;
+use crate::io::copies::place::{self, Place};
 use crate::io::copies::{Turns, patience};
 use crate::io::status::{Alarm, Board};
 use crate::io::store::{FlacRow, Store, StoreError, ToFlac};
@@ -295,9 +295,10 @@ impl Keeper {
         self.board.update(|status| {
             let now = clock::now().wall;
             let since = status.alarms.get("flac").map_or(now, |before| before.since);
-            let zh = format!("旧录音未能转存为 FLAC，原录音都在；请检查录音磁盘与第二份磁盘（{why}）");
+            let (zh, en) = place::remedy_of_both(self.plan.copies.as_ref());
+            let zh = format!("旧录音未能转存为 FLAC，原录音都在；{zh}（{why}）");
             let en = format!(
-                "Older recordings are not kept as FLAC, all of them are there as they were: look at both disks ({why})"
+                "Older recordings are not kept as FLAC, all of them are there as they were: {en} ({why})"
             );
             status.alarms.insert("flac", Alarm { since, zh, en });
         });

@@ -137,8 +137,22 @@ impl Bucket {
     pub fn remove(&self, path: &Path) -> Result<(), String> {
         let open = self.open()?;
         run(async {
-            match open.store.delete(&open.key(path)?).await {
+            let key = open.key(path)?;
+            let before = open.store.head(&key).await.err();
+            if before.as_ref().is_some_and(is_hidden) {
+                // Deleted once more, it would only be marked once more.
+                return Err(says(&self.plan, told::HIDDEN.0, told::HIDDEN.1));
+            }
+            match open.store.delete(&key).await {
                 Ok(()) => {}
+                Err(error) if is_hidden(&error) => {
+                    // What is not there is marked as well; who shows that now would have shown it before.
+                    let shown = open.store.head(&key).await.is_err_and(|error| is_hidden(&error));
+                    if shown && before.as_ref().is_some_and(is_absent) {
+                        return Ok(());
+                    }
+                    return Err(says(&self.plan, told::HIDDEN.0, told::HIDDEN.1));
+                }
                 Err(error) if is_absent(&error) => {}
                 Err(error) => {
                     let (zh, en) = told::not_deleted(&error);

@@ -242,11 +242,17 @@ fn rec_d14_what_is_removed_is_proved_to_be_gone_and_what_is_only_hidden_is_said_
     site.server.has(Trouble::Says(Method::DELETE, 204, ""));
     let why = site.bucket.remove(path).unwrap_err();
     assert!(why.contains("删除后仍在"), "a store that says so and does not: {why}");
-    site.server.has(Trouble::Hides);
-    for _ in 0..2 {
-        let why = site.bucket.remove(path).unwrap_err();
-        assert!(why.contains("旧版本仍在"), "it stays so: {why}");
+    for hides in [Trouble::Hides(false), Trouble::HidesSilently] {
+        site.server.has(None);
+        site.copy(WAV, &sha256).unwrap();
+        site.server.has(hides.clone());
+        for _ in 0..2 {
+            let why = site.bucket.remove(path).unwrap_err();
+            assert!(why.contains("旧版本仍在"), "it stays so: {hides:?}: {why}");
+        }
     }
+    site.server.has(Trouble::Hides(false));
+    assert_eq!(site.bucket.remove(path), Ok(()), "every version was deleted for good");
     site.server.has(None);
     site.bucket.remove(path).unwrap();
     assert_eq!(site.bucket.is_there(path), Ok(false));

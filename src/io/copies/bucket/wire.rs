@@ -1,11 +1,11 @@
 //! Requests to the store, over the HTTP client that all else uses: no redirect, no proxy, the guard's addresses, and a
-//! limit. Any answer but 2xx is a [`Refusal`].
+//! limit. Any answer but 2xx is a [`Refusal`], and so is a deletion that only hides.
 
 use crate::config::copies::Bucket;
 use crate::io::channels::guard::Guard;
 use crate::io::channels::http::{Body, Fault, Http};
 use async_trait::async_trait;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Limited};
 use object_store::ClientOptions;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
@@ -119,6 +119,7 @@ impl HttpService for Wire {
 impl Wire {
     async fn exchange(&self, mut request: HttpRequest) -> Result<HttpResponse, Refusal> {
         let sent = Arc::<AtomicU64>::default();
+        let deletes = request.method() == Method::DELETE;
         let request = match request.extensions_mut().remove::<Upload>() {
             Some(Upload(path)) => {
                 with_file(request, path, sent.clone()).await.map_err(Refusal::Source)?
@@ -126,7 +127,7 @@ impl Wire {
             None => request.map(Body::wrap),
         };
         let answer = self.moving(self.http.exchange(request), &sent).await?;
-        if !answer.status().is_success() {
+        if !answer.status().is_success() || deletes && is_hidden(answer.headers()) {
             return Err(self.no(answer).await);
         }
         let why = |fault: BoxError| {
@@ -167,7 +168,7 @@ impl Wire {
         Refusal::Answer {
             status: head.status.as_u16(),
             code: code(&String::from_utf8_lossy(&body)),
-            hidden: is_hidden(head.status, &head.headers),
+            hidden: is_hidden(&head.headers),
         }
     }
 }
@@ -189,10 +190,9 @@ async fn with_file(
     Ok(Request::from_parts(head, Body::wrap_stream(pieces)))
 }
 
-/// The store says that a version is left behind what was deleted.
-fn is_hidden(status: StatusCode, headers: &HeaderMap) -> bool {
-    let marker = headers.get("x-amz-delete-marker");
-    status == StatusCode::NOT_FOUND && marker.is_some_and(|marker| marker == "true")
+/// The store says that a version is left behind what is deleted.
+fn is_hidden(headers: &HeaderMap) -> bool {
+    headers.get("x-amz-delete-marker").is_some_and(|marker| marker == "true")
 }
 
 /// What stands in `<Code>`, where it can be shown to people.

@@ -105,3 +105,11 @@ async fn rec_d9_while_the_store_is_away_our_own_recordings_are_still_compared() 
     server.again();
     assert_eq!(site.copier.check().await.unwrap().copies, 4, "with the store back");
 }
+
+#[tokio::test]
+async fn rec_d9_whoever_has_to_look_is_told_at_what() {
+    let (site, _server) = far(0).await;
+    let (zh, en) = place::remedy_of_both(Some(&site.copier.plan.copies));
+    assert!(zh.contains("录音磁盘") && zh.contains("对象存储") && en.contains("store"), "{zh}");
+    assert!(!place::remedy_of_both(None).0.contains("第二份"));
+}

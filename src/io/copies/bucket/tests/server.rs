@@ -33,9 +33,9 @@ pub enum Trouble {
     Refuses(String, u32),
     /// Each object is another one by a bit.
     Spoils,
-    /// What was deleted is kept as a version.
-    Hides,
-    /// As [`Trouble::Hides`], which is only said where it is deleted.
+    /// What is deleted is marked, and kept as a version; whether anything was marked already.
+    Hides(bool),
+    /// The same, which is only said where it is deleted.
     HidesSilently,
 }
 
@@ -113,6 +113,7 @@ impl Server {
                 _ => true,
             });
             match &mut *trouble {
+                Some(Trouble::Hides(marked)) => *marked |= request.method() == Method::DELETE,
                 Some(Trouble::Refuses(_, 1)) if now.is_some() => *trouble = None,
                 Some(Trouble::Refuses(_, left)) if now.is_some() => *left -= 1,
                 _ => {}
@@ -173,15 +174,17 @@ async fn answer(mut store: S3Service, trouble: Option<Trouble>, request: Request
     let deletes = method == Method::DELETE;
     match trouble {
         Some(Trouble::Spoils) if method == Method::GET => spoiled(answer).await,
-        Some(Trouble::Hides) if deletes || answer.status() == StatusCode::NOT_FOUND => {
-            marked(answer)
+        Some(Trouble::Hides(marked))
+            if deletes || marked && answer.status() == StatusCode::NOT_FOUND =>
+        {
+            with_mark(answer)
         }
-        Some(Trouble::HidesSilently) if deletes => marked(answer),
+        Some(Trouble::HidesSilently) if deletes => with_mark(answer),
         _ => answer,
     }
 }
 
-fn marked(mut answer: Response) -> Response {
+fn with_mark(mut answer: Response) -> Response {
     let marker = HeaderValue::from_static("true");
     HeaderMap::insert(answer.headers_mut(), "x-amz-delete-marker", marker);
     answer
