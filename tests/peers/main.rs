@@ -64,6 +64,7 @@ mod sipp;
 mod slips;
 mod sound;
 mod speech;
+#[expect(dead_code, reason = "some of its troubles are for the units")]
 #[path = "../../src/io/copies/bucket/tests/server.rs"]
 mod store_of_objects;
 mod streams;
