@@ -27,7 +27,7 @@ use crate::io::tape::{Backlog, Tape};
 use crate::io::{channels, clock, escalator, lamp, life, logbook, web};
 use anyhow::Context;
 use beside::{beside, serve_heartbeat, with_desk};
-use log::{Beginning, first_link, keep_log};
+use log::{Beginning, Opened, first_link, keep_log};
 use page::{page, serve_page};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -144,13 +144,13 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let pbx = Pbx::find(&config, &board).await?;
     let mut voice = start_voice(&config, pbx.peers.clone(), sockets, left, board.clone())?;
     let beginning = Beginning::new(&config, calls, down, life);
-    let (store, usable) = open_log(&beginning, &mut voice).await?;
+    let (store, opened) = open_log(&beginning, &mut voice).await?;
     tell_dialled(&store, &voice.orders).await;
     let readers = readers(&config, &store, &board, &voice);
-    if !usable {
+    if opened.fault.is_some() {
         go_without(&config, &readers, beginning.to_leaders());
     }
-    let keeping = beginning.keep(usable, readers.clone(), stopping.clone());
+    let keeping = beginning.keep(opened, readers.clone(), stopping.clone());
     let (desk, policies) = keep_policies(options.source, &config, &readers);
     let log = keep_log(voice.facts, voice.recordings, voice.traced, readers.clone(), &stopping);
     let (pulse, alive) = (voice.pulse.clone(), voice.pulse);
@@ -204,7 +204,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
 }
 
 /// Without the right to a log there is no duty line: the PBX is told.
-async fn open_log(beginning: &Beginning, voice: &mut Voice) -> anyhow::Result<(Store, bool)> {
+async fn open_log(beginning: &Beginning, voice: &mut Voice) -> anyhow::Result<(Store, Opened)> {
     beginning.say_since_when(&voice.orders).await;
     let opened = beginning.open_log().await;
     if opened.is_err() {

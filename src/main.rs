@@ -121,12 +121,17 @@ fn rehearse(plan: &Simulate, config: &Config) -> anyhow::Result<ExitCode> {
     let phones = shown::phones(&plan.phones, &config.roster).map_err(anyhow::Error::msg)?;
     let now = clock::now();
     let start = Now { wall: shown::today_at(plan.at, now.wall), ..now };
+    let version = config.policy.in_force(start.wall);
+    if version.is_unreadable() {
+        eprintln!("那时没有可用的呈报预案 · no policy can be used at that time");
+        return Ok(ExitCode::from(MISCONFIGURED));
+    }
     let urgency = match plan.urgency {
         HowUrgent::Urgent => Urgency::Urgent,
         HowUrgent::Critical => Urgency::Critical,
     };
     let events = simulate(&Plan {
-        policy: &config.policy.in_force(start.wall).figures,
+        policy: &version.figures,
         roster: &config.roster,
         urgency,
         phones: &phones,

@@ -30,6 +30,25 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 const ALARM: &str = "log_file";
 
+/// Device and inode.
+type Identity = (u64, u64);
+
+/// A database, as far as can be seen from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    is: Identity,
+    length: u64,
+    changed: SystemTime,
+}
+
+/// The database that a run begins with.
+pub struct Opened {
+    /// As it was before it was opened.
+    file: Option<Identity>,
+    /// Why it is of no use yet.
+    pub fault: Option<StoreError>,
+}
+
 /// What the first rows of a run say. **Written before anything else of the run, once.**
 pub struct Beginning {
     config: Config,
@@ -68,10 +87,16 @@ impl Beginning {
         new
     }
 
-    /// Length and age of the database; `None`: there is none.
-    fn file(&self) -> Option<(u64, SystemTime)> {
+    /// `None`: there is none.
+    fn file(&self) -> Option<Seen> {
         let file = std::fs::metadata(self.database()).ok()?;
-        Some((file.len(), file.modified().ok()?))
+        let (is, length) = ((file.dev(), file.ino()), file.len());
+        Some(Seen { is, length, changed: file.modified().ok()? })
+    }
+
+    /// Which file has the name.
+    fn identity(&self) -> Option<Identity> {
+        Some(self.file()?.is)
     }
 
     /// Calls of the last run to leaders, which go on.
@@ -88,12 +113,12 @@ impl Beginning {
     }
 
     /// Where it is damaged or cannot be read or written, the telephone goes on without it: facts wait, and leaders are
-    /// called from what is known beside it. False for one that is of no use yet.
+    /// called from what is known beside it.
     ///
     /// # Errors
     /// When it is another daemon's, or of a newer program.
-    pub async fn open_log(&self) -> anyhow::Result<(Store, bool)> {
-        let database = self.database();
+    pub async fn open_log(&self) -> anyhow::Result<(Store, Opened)> {
+        let (database, file) = (self.database(), self.identity());
         let told = |error: &StoreError| {
             let (zh, en) = error.remedy();
             format!("{}: {error}: {en}（{zh}）", database.display())
@@ -110,69 +135,56 @@ impl Beginning {
                 let store = Store::of_no_use(&database, fault.to_string());
                 let store = store.map_err(|fault| anyhow::anyhow!(told(&fault)))?;
                 store.holds_back();
-                return Ok((store, false));
+                return Ok((store, Opened { file, fault: Some(fault) }));
             }
         };
+        let file = file.or_else(|| self.identity());
         store.holds_back();
-        match self.write(&store).await {
-            Ok(()) => {
-                store.begins();
-                Ok((store, true))
-            }
-            Err(fault) => {
-                error!("the log refuses its first rows, the telephone goes on: {fault:#}");
-                Ok((store, false))
+        let fault = self.write(&store).await.err();
+        match &fault {
+            None => store.begins(),
+            Some(fault) => {
+                error!(%fault, "the log refuses its first rows, the telephone goes on");
             }
         }
+        Ok((store, Opened { file, fault }))
     }
 
     /// Until the daemon stops: a log that is of no use is tried again and again; one that goes bad while it is in use is
     /// left as it is, and told, until it can be used again or another is in its place.
     pub async fn keep(
         self,
-        mut usable: bool,
+        Opened { mut file, mut fault }: Opened,
         readers: logbook::Readers,
         stopping: CancellationToken,
     ) {
         let logbook::Readers { store, board, wake, .. } = readers;
         let mut may_make = self.there_was_none;
         loop {
-            if !usable {
+            if let Some(fault) = fault.take() {
+                board.update(|status| drop(status.alarms.insert(ALARM, gone(&fault))));
                 tokio::select! {
-                    () = self.try_again(may_make, &store) => {}
+                    opened = self.try_again(may_make, (file, fault), &store, &stopping) => file = opened,
                     () = stopping.cancelled() => return,
                 }
                 board.update(|status| drop(status.alarms.remove(ALARM)));
                 wake.notify_one();
             }
-            let fault = tokio::select! {
-                fault = self.goes_bad(&store) => fault,
+            let bad = tokio::select! {
+                bad = self.goes_bad(file, &store) => bad,
                 () = stopping.cancelled() => return,
             };
-            error!(%fault, "the log is of no use any more: facts are kept until it is");
-            board.update(|status| drop(status.alarms.insert(ALARM, gone(&fault))));
-            let aside = store.clone();
-            if let Err(fault) = spawn_blocking(move || aside.put_aside(fault)).await {
-                error!(%fault, "the log could not be put aside");
-            }
-            (usable, may_make) = (false, false);
+            error!(fault = %bad, "the log is of no use any more: facts are kept until it is");
+            (fault, may_make) = (Some(bad), false);
         }
     }
 
-    /// Which file has the name.
-    fn identity(&self) -> Option<(u64, u64)> {
-        let file = std::fs::metadata(self.database()).ok()?;
-        Some((file.dev(), file.ino()))
-    }
-
     /// Why it cannot be used any more.
-    async fn goes_bad(&self, store: &Store) -> StoreError {
-        let opened = self.identity();
+    async fn goes_bad(&self, opened: Option<Identity>, store: &Store) -> StoreError {
         loop {
             tokio::time::sleep(AGAIN).await;
             if self.identity() != opened {
-                let why = format!("{} is gone or is another file", self.database().display());
-                return StoreError::Unreadable(why);
+                return self.replaced();
             }
             if let Some(fault) = store.ails() {
                 return fault;
@@ -180,9 +192,21 @@ impl Beginning {
         }
     }
 
-    /// Until the log takes what a run writes first. One that is not there is not made, unless there never was one.
-    async fn try_again(&self, may_make: bool, store: &Store) {
-        let (mut said, mut seen, mut corrupt) = (String::new(), None, None);
+    fn replaced(&self) -> StoreError {
+        StoreError::Replaced(format!("{} is gone or is another file", self.database().display()))
+    }
+
+    /// Puts it aside where its file is at fault. Until another, or this one changed, takes what a run writes first; one
+    /// that is not there is not made, unless there never was one. Which it is.
+    async fn try_again(
+        &self,
+        may_make: bool,
+        (mut opened, fault): (Option<Identity>, StoreError),
+        store: &Store,
+        stopping: &CancellationToken,
+    ) -> Option<Identity> {
+        let (mut said, mut seen) = (String::new(), None);
+        let mut corrupt = self.put_aside(store, fault).await;
         loop {
             tokio::time::sleep(AGAIN).await;
             // Whoever puts another in its place may not have finished; a damaged one is looked at again once it has
@@ -190,32 +214,49 @@ impl Beginning {
             let now_is = self.file();
             if seen.replace(now_is) != Some(now_is)
                 || (now_is.is_none() && !may_make)
-                || corrupt == Some(now_is)
+                || (corrupt.is_some() && corrupt == now_is)
             {
                 continue;
             }
-            let (opened, database) = (store.clone(), self.database());
-            let opening = spawn_blocking(move || opened.reopen(&database, clock::random()));
+            let there = now_is.map(|file| file.is);
+            if std::mem::replace(&mut opened, there) != there {
+                self.put_aside(store, self.replaced()).await;
+            }
+            let (again, database, stops) = (store.clone(), self.database(), stopping.clone());
+            let given_up = move || stops.is_cancelled();
+            let opening =
+                spawn_blocking(move || again.reopen(&database, clock::random(), given_up));
             let begun = match opening.await {
                 Ok(Ok(())) => self.write(store).await,
-                Ok(Err(fault)) => {
-                    corrupt = matches!(fault, StoreError::Corrupt(_)).then_some(now_is);
-                    Err(fault.into())
-                }
-                Err(fault) => Err(fault.into()),
+                Ok(Err(fault)) => Err(fault),
+                Err(fault) => Err(StoreError::Bug(fault.to_string())),
             };
-            match begun {
-                Ok(()) => {
-                    store.begins();
-                    return info!("the log can be used from now on");
-                }
-                Err(fault) if fault.to_string() != said => {
-                    said = fault.to_string();
-                    warn!("the log is still of no use: {fault:#}");
-                }
-                Err(_) => {}
+            let Err(fault) = begun else {
+                store.begins();
+                info!("the log can be used from now on");
+                return opened.or_else(|| self.identity());
+            };
+            if fault.to_string() != said {
+                said = fault.to_string();
+                warn!(%fault, "the log is still of no use");
+            }
+            if matches!(fault, StoreError::Corrupt(_)) {
+                let as_it_is = self.put_aside(store, fault).await;
+                corrupt = as_it_is.filter(|file| Some(file.is) == there).or(now_is);
             }
         }
+    }
+
+    /// Nothing is done to its file, which is not opened again as it is: that is returned.
+    async fn put_aside(&self, store: &Store, fault: StoreError) -> Option<Seen> {
+        if !fault.is_of_the_log() {
+            return None;
+        }
+        let (aside, is_corrupt) = (store.clone(), matches!(fault, StoreError::Corrupt(_)));
+        if let Err(fault) = spawn_blocking(move || aside.put_aside(fault)).await {
+            error!(%fault, "the log could not be put aside");
+        }
+        self.file().filter(|_| is_corrupt)
     }
 
     /// What this run cannot know of, told as facts: the next run tells them again where this one never has a log.
@@ -236,11 +277,10 @@ impl Beginning {
     }
 
     /// What the last run left open is closed, but for the calls that go on; the configured contacts are in the log.
-    async fn write(&self, store: &Store) -> anyhow::Result<()> {
+    async fn write(&self, store: &Store) -> Result<(), StoreError> {
         let Self { go_on, now, .. } = self;
         if self.written.load(Ordering::Relaxed) == 0 {
-            let interrupted = store.interrupted_calls(go_on.clone(), *now).await;
-            let interrupted = interrupted.context("the last run's calls")?;
+            let interrupted = store.interrupted_calls(go_on.clone(), *now).await?;
             self.written.store(1, Ordering::Relaxed);
             if !interrupted.is_empty() {
                 warn!(calls = interrupted.len(), "the last run ended in the middle of calls");

@@ -83,6 +83,7 @@ pub fn settle(config: &mut Config) -> bool {
             last.judge(&config.roster, &channels);
             config.policy.go_on_with(last.first, now);
         }
+        config.policy.goes_by_none_unread(now);
     }
     !config.policy.in_force(now).is_unreadable()
 }

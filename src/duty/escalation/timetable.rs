@@ -107,6 +107,14 @@ impl Timetable {
         }
     }
 
+    /// Where the first cannot be read, the one in force goes on before its time too: the clock may be set back.
+    pub fn goes_by_none_unread(&mut self, at: DateTime<Utc>) {
+        let current = self.in_force(at);
+        if self.first.is_unreadable() && !current.is_unreadable() {
+            self.first_stays(Version { from: None, ..current.clone() });
+        }
+    }
+
     /// What stands in the file in its place is one of those that never come into force.
     pub fn first_stays(&mut self, before: Version) {
         let refused = std::mem::replace(&mut self.first, before);
@@ -176,6 +184,22 @@ mod tests {
         };
         assert_eq!(names(0, 300), ["B", "C"]);
         assert_eq!(names(100, 199), [""; 0]);
+    }
+
+    #[test]
+    fn esc_82_a_first_one_that_cannot_be_read_is_in_force_at_no_time() {
+        let (zh, en) = (String::new(), String::new());
+        let unreadable = vec![Finding { refused: true, zh, en }];
+        let first = Version { name: "A".to_owned(), unreadable, ..Version::default() };
+        let mut table = Timetable { first, later: vec![] };
+        table.goes_by_none_unread(at(50));
+        assert!(table.in_force(at(50)).is_unreadable(), "there is no other");
+        table.go_on_with(named("L", 10), at(50));
+        table.goes_by_none_unread(at(50));
+        let in_force = [-100, 0, 10, 50].map(|seconds| table.in_force(at(seconds)).name.as_str());
+        assert_eq!(in_force, ["L"; 4]);
+        assert_eq!(table.in_force(at(50)).from, Some(at(10)), "the log knows it so");
+        assert_eq!(table.all().filter(|one| one.is_unreadable()).count(), 1, "it is shown");
     }
 
     #[test]

@@ -24,6 +24,8 @@ struct Desk {
     placed: bool,
     /// It could not.
     failed: bool,
+    /// How often the writer has begun anew: what was taken before is nobody's.
+    begun_anew: u64,
     ended: bool,
 }
 
@@ -81,6 +83,8 @@ impl Safe {
     pub fn forget(&self) {
         let mut desk = self.desk();
         (desk.file, desk.next) = (None, None);
+        (desk.placed, desk.failed) = (false, false);
+        desk.begun_anew += 1;
     }
 
     /// Asked until it is settled, once.
@@ -99,13 +103,13 @@ impl Safe {
 
     /// Syncs what there is.
     pub fn turn(&self) {
-        let (next, file) = {
+        let (next, file, begun) = {
             let mut desk = self.desk();
-            (desk.next.take(), desk.file.take())
+            (desk.next.take(), desk.file.take(), desk.begun_anew)
         };
         let placing = next.is_some();
         let synced = match (next, file) {
-            (Some(next), _) => next.place(),
+            (Some(next), _) => next.place(|| self.unless_begun_anew(begun)),
             // Its name need not last yet.
             (None, Some(file)) => {
                 file.sync_data().and_then(|()| file.folder().map_or(Ok(()), durable::sync_folder))
@@ -115,10 +119,14 @@ impl Safe {
         if let Err(fault) = &synced {
             error!(%fault, "what the log lacks would not outlive a power cut now: check the data disk");
         }
-        if placing {
-            let mut desk = self.desk();
+        if placing && let Some(mut desk) = self.unless_begun_anew(begun) {
             (desk.placed, desk.failed) = (synced.is_ok(), synced.is_err());
         }
+    }
+
+    /// While it is held, the writer cannot begin anew.
+    fn unless_begun_anew(&self, begun: u64) -> Option<MutexGuard<'_, Desk>> {
+        Some(self.desk()).filter(|desk| desk.begun_anew == begun)
     }
 
     fn run(&self) {
@@ -153,9 +161,12 @@ impl Safe {
 
 impl Next {
     /// What was written to it meanwhile stands in the old one too.
-    fn place(self) -> io::Result<()> {
+    fn place<'a>(self, held: impl FnOnce() -> Option<MutexGuard<'a, Desk>>) -> io::Result<()> {
         self.file.sync_data()?;
+        // Its name may be that of another by now, half written.
+        let Some(held) = held() else { return Ok(()) };
         durable::rename(&self.part, &self.path)?;
+        drop(held);
         self.path.parent().map_or(Ok(()), durable::sync_folder)
     }
 }

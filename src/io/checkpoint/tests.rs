@@ -242,6 +242,34 @@ fn rel_13_a_power_cut_after_any_operation_loses_no_fact_that_was_safe() {
     println!("{} cuts", 2 * (done.len() + 1));
 }
 
+/// While the thread that syncs waits for the disk, the writer meets a fault and begins another file of that name.
+#[test]
+fn rel_13_a_file_that_the_writer_has_given_up_takes_no_other_ones_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("calls");
+    let part = path.with_extension("part");
+    let before = b"what was written before";
+    for gives_up in [true, false] {
+        fs::write(&path, before).unwrap();
+        let safe = Arc::new(Safe::default());
+        let file = Durable::create(&part).unwrap();
+        safe.place(&file, &part, &path).unwrap();
+        let writer = Arc::clone(&safe);
+        durable::watch(Some(Box::new(move |asked| {
+            if gives_up && matches!(asked, durable::Asked::Sync(_)) {
+                writer.forget();
+            }
+            Ok(true)
+        })));
+        safe.turn();
+        durable::watch(None);
+        assert_eq!(fs::read(&path).unwrap() == before, gives_up);
+        let placed = if gives_up { Placed::NotYet } else { Placed::Yes };
+        assert_eq!(safe.placed(), placed);
+        let _ = fs::remove_file(&part);
+    }
+}
+
 /// A log that confirms within the second costs no sync, one that does not costs one a second.
 #[test]
 fn rel_13_facts_are_synced_by_another_thread_and_only_those_that_the_log_lacks() {

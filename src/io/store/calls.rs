@@ -4,6 +4,7 @@ use super::audit::Actor;
 use super::claims::{self, DivertedRow};
 use super::contacts;
 use super::error::Result;
+use super::lacking;
 use super::numbers::{self, Kind};
 use super::revisions::{self, Change, RevisionKind};
 use super::text::{Id, json, mono, ms, name};
@@ -37,20 +38,23 @@ pub(super) fn heard_of(
         Some(c) => (c.unit.as_str(), c.name.as_str(), c.duty.as_str()),
         None => (arrival.unit.as_str(), "", ""),
     };
-    sql.prepare_cached(
-        "INSERT INTO entry (id, number, source, occurred_ms, recorded_ms, caller_unit, caller_name,
-           caller_duty, caller_phone) VALUES (?1, ?2, 'call_in', ?3, ?8, ?4, ?5, ?6, ?7)",
-    )?
-    .execute(params![
-        Id(entry),
-        numbers::next(sql, Kind::Entry, now.wall)?,
-        ms(now.wall),
-        unit,
-        called,
-        duty,
-        arrival.caller,
-        ms(recorded.wall),
-    ])?;
+    if !lacking::is_of_a_call(sql, entry, ("call_in", now), [unit, called, duty, &arrival.caller])?
+    {
+        sql.prepare_cached(
+            "INSERT INTO entry (id, number, source, occurred_ms, recorded_ms, caller_unit, caller_name,
+               caller_duty, caller_phone) VALUES (?1, ?2, 'call_in', ?3, ?8, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            Id(entry),
+            numbers::next(sql, Kind::Entry, now.wall)?,
+            ms(now.wall),
+            unit,
+            called,
+            duty,
+            arrival.caller,
+            ms(recorded.wall),
+        ])?;
+    }
     insert(sql, arrival, contact.as_ref(), now)?;
     claims::insert(sql, arrival)?;
     let known = [

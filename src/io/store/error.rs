@@ -12,6 +12,9 @@ pub enum StoreError {
     Locked,
     #[error("the log cannot be read or written: {0}")]
     Unreadable(String),
+    /// Its file was moved away, deleted, or another was put in its place, while it was in use.
+    #[error("the log is no more what was opened: {0}")]
+    Replaced(String),
     #[error("the log is damaged: {0}")]
     Damaged(String),
     /// The database is no database any more, SQLite says.
@@ -40,7 +43,11 @@ impl StoreError {
     /// Whether the same write may succeed later without anybody changing the program.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Full | Self::Locked | Self::Unreadable(_) | Self::Overloaded => true,
+            Self::Full
+            | Self::Locked
+            | Self::Unreadable(_)
+            | Self::Replaced(_)
+            | Self::Overloaded => true,
             Self::Damaged(_)
             | Self::Corrupt(_)
             | Self::Newer { .. }
@@ -55,7 +62,7 @@ impl StoreError {
 
     /// Nothing of this write is at fault: the database is, which somebody has to mend.
     pub fn is_of_the_log(&self) -> bool {
-        matches!(self, Self::Corrupt(_) | Self::Unreadable(_))
+        matches!(self, Self::Corrupt(_) | Self::Unreadable(_) | Self::Replaced(_))
     }
 
     /// What to do about it, in Chinese and in English.
@@ -69,6 +76,10 @@ impl StoreError {
             Self::Unreadable(_) => (
                 "数据库无法读写，请检查数据目录的权限和磁盘",
                 "check the data folder's permissions and its disk",
+            ),
+            Self::Replaced(_) => (
+                "数据库文件被移走、删除或换成了别的文件。换上的文件检查无误后自动使用，原来的 -wal、-shm 已改名为 .aside-1 等留存，请勿删除；被删除的会自动放回，放不回时请清理数据盘空间，放回之前不要重启服务",
+                "it was moved, deleted or another file was put in its place. Another is used once it is found sound, and the -wal and -shm of the one before are kept as .aside-1 and so on: do not delete them. A deleted one is put back by itself; where it is not, free some space on the data disk, and do not restart the service before it is",
             ),
             Self::Damaged(_) => (
                 "数据库损坏，请停止服务并从备份恢复",

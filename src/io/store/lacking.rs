@@ -11,7 +11,7 @@ use crate::duty::entry::Field;
 use crate::duty::ids::EntryId;
 use crate::duty::journal::{Made, Urgency};
 use crate::protocol::now::Now;
-use rusqlite::params;
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// The rule by which it is raised again (I-14).
 const RULE: &str = "open-matters";
@@ -68,14 +68,39 @@ fn raise(tx: &mut Tx<'_>, entry: EntryId, urgency: Urgency, now: Now) -> Result<
     Ok(true)
 }
 
+/// An entry that was raised before the log was told of its call becomes that call's; false where there is none.
+pub(super) fn is_of_a_call(
+    sql: &Connection,
+    entry: EntryId,
+    (source, now): (&str, Now),
+    [unit, name, duty, phone]: [&str; 4],
+) -> Result<bool> {
+    let restored = "SELECT subject FROM entry WHERE id = ?1 AND source = 'restored'";
+    let subject: Option<String> =
+        sql.prepare_cached(restored)?.query_row([Id(entry)], |row| row.get(0)).optional()?;
+    let Some(subject) = subject else { return Ok(false) };
+    sql.prepare_cached(
+        "UPDATE entry SET source = ?2, occurred_ms = ?3, caller_unit = ?4, caller_name = ?5,
+           caller_duty = ?6, caller_phone = ?7, subject = iif(subject = ?8, '', subject) WHERE id = ?1",
+    )?
+    .execute(params![Id(entry), source, ms(now.wall), unit, name, duty, phone, SUBJECT])?;
+    if subject == SUBJECT {
+        let changes = [Change::new(Field::Subject.name(), SUBJECT, "")];
+        let actor = Actor::system(RULE);
+        revisions::append(sql, entry, RevisionKind::System, &actor, now, &changes, "")?;
+    }
+    Ok(true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::duty::ids::{AttemptId, CallId};
     use crate::duty::journal::{Fact, Noted};
+    use crate::duty::placed::{Asker, Placed};
     use crate::duty::roster::Roster;
     use crate::duty::switchboard::{AckOutcome, Errand, Input, LeaderCall};
-    use crate::io::store::tests::{at, entry, officer, one, random, store};
+    use crate::io::store::tests::{arrival, at, call, entry, officer, one, random, store};
     use crate::io::store::wait;
     use std::time::Duration;
 
@@ -116,6 +141,37 @@ mod tests {
         assert_eq!(one::<String>(&store, &subject), SUBJECT);
         let view = wait(store.entry(unknown)).unwrap();
         assert!(view.is_some(), "it can be opened and filled in");
+    }
+
+    #[test]
+    fn esc_71_a_call_whose_matter_was_raised_before_the_log_was_told_of_it_has_its_row() {
+        let store = store();
+        let open = EntryId::from(call(1));
+        let placed = EntryId::from(call(2));
+        let matters = [open, placed].map(|entry| (entry, Urgency::Critical)).to_vec();
+        wait(store.raise_what_is_lacking(matters, vec![], at(10.0))).unwrap();
+        let told = |fact| store.apply(&Noted { at: at(1.0), fact }).unwrap();
+        told(arrival(1, "13812345678"));
+        let phone = "值班台话机".to_owned();
+        told(Fact::Flagged { entry: open, urgency: Urgency::Critical, phone });
+        let asker =
+            Asker { person: None, name: "王值班".to_owned(), terminal: "2001".to_owned() };
+        told(Fact::Placed(Box::new(Placed {
+            call: call(2),
+            asker,
+            phone: "2001".to_owned(),
+            number: "13912345678".to_owned(),
+            dialled: "13912345678".to_owned(),
+            unit: String::new(),
+            town: String::new(),
+            about: None,
+        })));
+        let sources = "SELECT group_concat(source || subject || caller_phone) FROM
+            (SELECT * FROM entry ORDER BY source)";
+        assert_eq!(one::<String>(&store, sources), "call_in13812345678,call_out13912345678");
+        let rows = "SELECT (SELECT count(*) FROM call) || (SELECT count(*) FROM escalation)
+            || (SELECT count(*) FROM entry WHERE occurred_ms < recorded_ms)";
+        assert_eq!(one::<String>(&store, rows), "222");
     }
 
     #[test]

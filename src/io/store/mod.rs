@@ -158,10 +158,15 @@ impl Store {
         Ok(Self::of(writer, readers, Some(held)))
     }
 
-    /// Opens what could not be opened before, once it can be.
-    pub fn reopen(&self, path: &Path, random: Random) -> Result<()> {
+    /// Opens what could not be opened before, once it can be; looking whether it is sound ends with `given_up`.
+    pub fn reopen(
+        &self,
+        path: &Path,
+        random: Random,
+        given_up: impl FnMut() -> bool + Send + 'static,
+    ) -> Result<()> {
         if self.inner.writer.waits_for_one() {
-            self.inner.writer.open(schema::open_sound(path)?, random)?;
+            self.inner.writer.open(schema::open_sound(path, given_up)?, random)?;
         }
         self.note_boot(&folder::boot_id())
     }

@@ -46,10 +46,21 @@ const MIGRATIONS: &[&str] = &[
 /// The first SQLite that does not lose commits when two connections reset the WAL.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
+/// Instructions of SQLite between two looks at whether a check is given up.
+const STEPS: i32 = 1000;
+
 pub(super) fn open(path: &Path) -> Result<Connection> {
+    ready(connect(path)?, path)
+}
+
+fn connect(path: &Path) -> Result<Connection> {
     assert_sqlite()?;
-    let mut connection = Connection::open(path)?;
+    let connection = Connection::open(path)?;
     prepare(&connection)?;
+    Ok(connection)
+}
+
+fn ready(mut connection: Connection, path: &Path) -> Result<Connection> {
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
@@ -59,11 +70,23 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// As [`open`], of one that may have been damaged.
-pub(super) fn open_sound(path: &Path) -> Result<Connection> {
-    let connection = open(path)?;
+/// As [`open`], of one that may have been damaged, or have another one's log of writes beside it: nothing is written to it
+/// before it is found sound. A big one takes its time, which `given_up` ends.
+pub(super) fn open_sound(
+    path: &Path,
+    given_up: impl FnMut() -> bool + Send + 'static,
+) -> Result<Connection> {
+    let mut connection = connect(path)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.progress_handler(STEPS, Some(given_up))?;
     let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if said == "ok" { Ok(connection) } else { Err(StoreError::Corrupt(said)) }
+    connection.progress_handler(0, None::<fn() -> bool>)?;
+    if said != "ok" {
+        return Err(StoreError::Corrupt(said));
+    }
+    let connection = ready(connection, path)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    Ok(connection)
 }
 
 pub(super) fn open_in_memory() -> Result<Connection> {

@@ -94,6 +94,7 @@ pub(super) struct Desk {
     /// Why what was written is not proved yet.
     unproved: watch::Sender<Option<String>>,
     ails: Ails,
+    opened: aside::Opened,
 }
 
 impl Desk {
@@ -102,7 +103,8 @@ impl Desk {
         let chain = Chain::open(&sql, &mut random)?;
         index::watch(&sql)?;
         let follower = Follower::new(&sql);
-        Ok(Self { sql, chain, random, follower, unproved, ails })
+        let opened = aside::Opened::by(&sql);
+        Ok(Self { sql, chain, random, follower, unproved, ails, opened })
     }
 }
 
@@ -126,7 +128,7 @@ impl Thread {
                 run_thread(&mut desk, &waiting, &leaves);
                 if leaves.load(Ordering::Acquire) {
                     desk.follower.leave();
-                    aside::leave(desk.sql);
+                    aside::leave(desk.sql, &desk.opened);
                 }
             })
             .map_err(|error| StoreError::Unreadable(error.to_string()))?;
@@ -349,7 +351,7 @@ fn write(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
         match step(connection, "COMMIT") {
             Ok(()) => {
                 if !done.is_empty() {
-                    *lock(ails) = None;
+                    lock(ails).take_if(|before| !matches!(before, StoreError::Corrupt(_)));
                 }
                 done.iter_mut().for_each(|work| work.finish(Ok(())));
             }
@@ -366,8 +368,10 @@ fn write(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
 }
 
 fn note(ails: &Ails, error: &StoreError) {
-    if error.is_of_the_log() {
-        *lock(ails) = Some(error.clone());
+    let mut ails = lock(ails);
+    // One bad page does not keep the others from being written.
+    if error.is_of_the_log() && !matches!(*ails, Some(StoreError::Corrupt(_))) {
+        *ails = Some(error.clone());
     }
 }
 

@@ -88,6 +88,20 @@ fn a_full_disk_is_said_and_survived() {
 }
 
 #[test]
+fn esc_71_one_bad_page_is_told_even_where_what_comes_after_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = Writer::thread(connection(folder.path()), random()).unwrap();
+    let fails = |why: StoreError| answer(writer.submit(move |_| Err::<(), _>(why))).unwrap_err();
+    fails(StoreError::Unreadable("for a moment".to_owned()));
+    assert_eq!(answer(writer.submit(insert(1))), Ok(1));
+    assert_eq!(writer.ails(), None, "it passed");
+    let corrupt = fails(StoreError::Corrupt("page 7".to_owned()));
+    fails(StoreError::Unreadable("for a moment".to_owned()));
+    assert_eq!(answer(writer.submit(insert(2))), Ok(2));
+    assert_eq!(writer.ails(), Some(corrupt));
+}
+
+#[test]
 fn a_log_locked_by_another_process_is_said_and_survived() {
     let folder = tempfile::tempdir().unwrap();
     let connection = connection(folder.path());
