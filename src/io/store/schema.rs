@@ -50,14 +50,10 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const STEPS: i32 = 1000;
 
 pub(super) fn open(path: &Path) -> Result<Connection> {
-    ready(connect(path)?, path)
-}
-
-fn connect(path: &Path) -> Result<Connection> {
     assert_sqlite()?;
     let connection = Connection::open(path)?;
     prepare(&connection)?;
-    Ok(connection)
+    ready(connection, path)
 }
 
 fn ready(mut connection: Connection, path: &Path) -> Result<Connection> {
@@ -76,8 +72,10 @@ pub(super) fn open_sound(
     path: &Path,
     given_up: impl FnMut() -> bool + Send + 'static,
 ) -> Result<Connection> {
-    let mut connection = connect(path)?;
+    assert_sqlite()?;
+    let mut connection = Connection::open(path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    prepare(&connection)?;
     connection.progress_handler(STEPS, Some(given_up))?;
     let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     connection.progress_handler(0, None::<fn() -> bool>)?;
