@@ -206,7 +206,9 @@ impl Beginning {
         stopping: &CancellationToken,
     ) -> Option<Identity> {
         let (mut said, mut seen) = (String::new(), None);
-        let mut corrupt = self.put_aside(store, fault).await;
+        // Another may have been put in its place by now.
+        let as_it_is = self.put_aside(store, fault).await;
+        let mut corrupt = as_it_is.filter(|file| Some(file.is) == opened);
         loop {
             tokio::time::sleep(AGAIN).await;
             // Whoever puts another in its place may not have finished; a damaged one is looked at again once it has
