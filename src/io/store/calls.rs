@@ -38,23 +38,8 @@ pub(super) fn heard_of(
         Some(c) => (c.unit.as_str(), c.name.as_str(), c.duty.as_str()),
         None => (arrival.unit.as_str(), "", ""),
     };
-    if !lacking::is_of_a_call(sql, entry, ("call_in", now), [unit, called, duty, &arrival.caller])?
-    {
-        sql.prepare_cached(
-            "INSERT INTO entry (id, number, source, occurred_ms, recorded_ms, caller_unit, caller_name,
-               caller_duty, caller_phone) VALUES (?1, ?2, 'call_in', ?3, ?8, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            Id(entry),
-            numbers::next(sql, Kind::Entry, now.wall)?,
-            ms(now.wall),
-            unit,
-            called,
-            duty,
-            arrival.caller,
-            ms(recorded.wall),
-        ])?;
-    }
+    let caller = [unit, called, duty, &arrival.caller];
+    enter(sql, arrival.call, ("call_in", now, recorded), caller)?;
     insert(sql, arrival, contact.as_ref(), now)?;
     claims::insert(sql, arrival)?;
     let known = [
@@ -116,6 +101,35 @@ fn insert(
         before + 1,
         ms(now.wall),
         mono(now),
+    ])?;
+    Ok(())
+}
+
+/// Its entry, which came from it; one that was raised before the log was told of the call becomes the call's.
+pub(super) fn enter(
+    sql: &Connection,
+    call: CallId,
+    (source, occurred, recorded): (&str, Now, Now),
+    [unit, called, duty, phone]: [&str; 4],
+) -> Result<()> {
+    let entry = EntryId::from(call);
+    if lacking::is_of_a_call(sql, entry, (source, occurred), [unit, called, duty, phone])? {
+        return Ok(());
+    }
+    sql.prepare_cached(
+        "INSERT INTO entry (id, number, source, occurred_ms, recorded_ms, caller_unit, caller_name,
+           caller_duty, caller_phone) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        Id(entry),
+        numbers::next(sql, Kind::Entry, occurred.wall)?,
+        source,
+        ms(occurred.wall),
+        ms(recorded.wall),
+        unit,
+        called,
+        duty,
+        phone,
     ])?;
     Ok(())
 }

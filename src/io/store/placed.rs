@@ -6,7 +6,7 @@ use super::error::Result;
 use super::numbers::{self, Kind};
 use super::revisions::{self, Change, RevisionKind};
 use super::text::{Id, mono, ms, name};
-use super::{Applied, PersonId, Store, callbacks, lacking};
+use super::{Applied, PersonId, Store, callbacks, calls};
 use crate::duty::dial_plan::day_began;
 use crate::duty::entry::Field;
 use crate::duty::ids::{CallId, EntryId};
@@ -71,22 +71,8 @@ fn write(sql: &Connection, placed: &Placed, now: Now) -> Result<()> {
         Some(c) => (c.unit.as_str(), c.name.as_str(), c.duty.as_str()),
         None => (placed.unit.as_str(), "", ""),
     };
-    if !lacking::is_of_a_call(sql, entry, ("call_out", now), [unit, called, duty, &placed.number])?
-    {
-        sql.prepare_cached(
-            "INSERT INTO entry (id, number, source, occurred_ms, recorded_ms, caller_unit, caller_name,
-               caller_duty, caller_phone) VALUES (?1, ?2, 'call_out', ?3, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            Id(entry),
-            numbers::next(sql, Kind::Entry, now.wall)?,
-            ms(now.wall),
-            unit,
-            called,
-            duty,
-            placed.number,
-        ])?;
-    }
+    let other = [unit, called, duty, &placed.number];
+    calls::enter(sql, placed.call, ("call_out", now, now), other)?;
     sql.prepare_cached(
         "INSERT INTO call (id, number, entry, direction, state, source, callee, caller,
            caller_plain, vouched, town, contact, contact_unit, contact_name, contact_duty, asked_by,

@@ -3,7 +3,7 @@
 use super::Shared;
 use super::auth::Listener;
 use super::failure::Failure;
-use super::keeping::{Asked, From, LISTS, Which, said, tidy};
+use super::keeping::{Asked, From, LISTS, Which, not_agreed, said, tidy};
 use super::messages::keeping::{EN, Messages, ZH};
 use super::messages::{fill, fill_two};
 use super::page::{Page, in_query};
@@ -12,7 +12,7 @@ use crate::duty::entry::{beijing, day};
 use crate::duty::ids::CallId;
 use crate::duty::keeping::Doubt;
 use crate::io::clock;
-use crate::io::store::{Account, Agreed, DateRow, DatedRow, DoubtfulRow};
+use crate::io::store::{Account, DateRow, DatedRow, DoubtfulRow};
 use askama::Template;
 use axum::extract::{Form, Path, Query, State};
 use axum::http::StatusCode;
@@ -241,12 +241,10 @@ pub async fn agree(
 ) -> Result<Response, Failure> {
     let t = only_leaders(&officer, &page)?;
     let agreed = shared.web.store.agree_to_date(&officer.0.who, which.id, clock::now()).await?;
-    let problem = match agreed {
-        Agreed::Agreed => return Ok(to_one(which.id)),
-        Agreed::SamePerson => t.another_person,
-        Agreed::Nothing => t.nothing_to_agree,
-    };
-    show_one(&shared, &officer, &page, which.id, problem).await
+    match not_agreed(agreed, t) {
+        None => Ok(to_one(which.id)),
+        Some(problem) => show_one(&shared, &officer, &page, which.id, problem).await,
+    }
 }
 
 /// `POST /keeping/dates/refuse`: they are as doubtful as before.

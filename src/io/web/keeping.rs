@@ -287,6 +287,15 @@ pub(super) fn only_two(officer: &Officer, page: &Page) -> Result<&'static Messag
     may(officer).then_some(t).ok_or_else(refused)
 }
 
+/// Why the second person's word had no effect.
+pub(super) fn not_agreed(agreed: Agreed, t: &Messages) -> Option<&'static str> {
+    match agreed {
+        Agreed::Agreed => None,
+        Agreed::SamePerson => Some(t.another_person),
+        Agreed::Nothing => Some(t.nothing_to_agree),
+    }
+}
+
 pub(super) fn back() -> Response {
     Redirect::to("/keeping").into_response()
 }
@@ -361,10 +370,9 @@ pub async fn agree_to_release(
 ) -> Result<Response, Failure> {
     let t = only_two(&officer, &page)?;
     let agreed = shared.web.store.agree_to_release(&officer.who, which.id, clock::now()).await?;
-    match agreed {
-        Agreed::Agreed => Ok(back()),
-        Agreed::SamePerson => show(&shared, &officer, &page, t.another_person).await,
-        Agreed::Nothing => show(&shared, &officer, &page, t.nothing_to_agree).await,
+    match not_agreed(agreed, t) {
+        None => Ok(back()),
+        Some(problem) => show(&shared, &officer, &page, problem).await,
     }
 }
 
@@ -405,12 +413,10 @@ pub async fn agree_to_list(
     let t = only_two(&officer, &page)?;
     let (store, rules) = (&shared.web.store, shared.web.keeping);
     let agreed = store.agree_to_destruction(&officer.who, which.id, rules, clock::now()).await?;
-    let said = match agreed {
-        Agreed::Agreed => return Ok(to_list(which.id)),
-        Agreed::SamePerson => t.another_person,
-        Agreed::Nothing => t.nothing_to_agree,
-    };
-    show_list(&shared, &officer, &page, which.id, said).await
+    match not_agreed(agreed, t) {
+        None => Ok(to_list(which.id)),
+        Some(problem) => show_list(&shared, &officer, &page, which.id, problem).await,
+    }
 }
 
 /// `POST /keeping/list/refuse`: nothing on it is destroyed, and all of it may be listed again.

@@ -3,12 +3,12 @@
 use super::Shared;
 use super::auth::Officer;
 use super::failure::Failure;
-use super::keeping::{Asked, LISTS, Which, back, only_two, said, show, tidy};
+use super::keeping::{Asked, LISTS, Which, back, not_agreed, only_two, said, show, tidy};
 use super::messages::fill;
 use super::messages::keeping::Messages;
 use super::page::Page;
 use crate::io::clock;
-use crate::io::store::{Agreed, LossRow};
+use crate::io::store::LossRow;
 use axum::extract::{Form, State};
 use axum::response::Response;
 use serde::Deserialize;
@@ -64,10 +64,10 @@ pub async fn agree(
     Form(which): Form<Which>,
 ) -> Result<Response, Failure> {
     let t = only_two(&officer, &page)?;
-    match shared.web.store.agree_to_loss(&officer.who, which.id, clock::now()).await? {
-        Agreed::Agreed => Ok(back()),
-        Agreed::SamePerson => show(&shared, &officer, &page, t.another_person).await,
-        Agreed::Nothing => show(&shared, &officer, &page, t.nothing_to_agree).await,
+    let agreed = shared.web.store.agree_to_loss(&officer.who, which.id, clock::now()).await?;
+    match not_agreed(agreed, t) {
+        None => Ok(back()),
+        Some(problem) => show(&shared, &officer, &page, problem).await,
     }
 }
 
