@@ -13,6 +13,7 @@ mod phones;
 mod provisional;
 mod referring;
 mod refreshes;
+mod sections;
 mod slips;
 mod torture;
 
