@@ -25,12 +25,12 @@ pub fn make(
 ) -> io::Result<Derived> {
     let original = recordings.join(&found.wav);
     let folder = original.parent().unwrap_or(recordings);
-    let bytes = Sound::open(&original)?.length()?;
-    if disk::free_space(folder)? < bytes.saturating_add(spare) {
+    let sound = Sound::open(&original)?;
+    if disk::free_space(folder)? < sound.length()?.saturating_add(spare) {
         return Err(io::ErrorKind::StorageFull.into());
     }
     let part = folder.join(format!(".{call}.redacted.part"));
-    let written = write(&original, &part, cut).and_then(|(read, sha256, bytes)| {
+    let written = write(sound, &part, cut).and_then(|(read, sha256, bytes)| {
         if read != found.sha256 {
             let path = original.display();
             return Err(io::Error::other(format!("{path}: 与记录不符 · is not what the log says")));
@@ -59,9 +59,9 @@ pub fn discard(copy: &Path) -> io::Result<()> {
 }
 
 /// The hash of what was read, and hash and length of what was written.
-fn write(original: &Path, part: &Path, cut: Cut) -> io::Result<(String, String, u64)> {
+fn write(original: Sound, part: &Path, cut: Cut) -> io::Result<(String, String, u64)> {
     let mut source = Hashed {
-        inner: BufReader::with_capacity(256 * 1024, Sound::open(original)?),
+        inner: BufReader::with_capacity(256 * 1024, original),
         hash: Hashing::new(io::sink()),
     };
     let mut out = Hashing::new(files::create(part)?);
