@@ -83,9 +83,11 @@ fn rel_24_and_rec_q_over_a_bad_wire_calls_come_about_and_every_loss_is_counted()
     });
     room.connect();
     talk(60);
+    // What is under way when the call ends has passed the cable and reaches nobody: nothing is.
+    room.wire.weather(Weather::fair());
+    talk(1);
     room.officer.hangup();
     room.caller.wait("CALL_CLOSED", Duration::from_secs(40));
-    room.wire.weather(Weather::fair());
     let daemon = &room.daemon;
     daemon.row_is("SELECT disposition FROM call", "answered");
     daemon.row_is("SELECT count(*) FROM quality", "2");

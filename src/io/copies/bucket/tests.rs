@@ -202,6 +202,7 @@ fn rec_d9_a_store_that_does_not_move_is_given_up() {
     site.server.has(Trouble::Hangs(Method::HEAD));
     assert!(site.bucket.is_there(Path::new(WAV)).unwrap_err().contains("无应答"));
     site.server.has(None);
+    site.bucket.within = WITHIN;
     site.copy(WAV, &sha256).unwrap();
 }
 
