@@ -94,7 +94,7 @@ pub async fn keep_facts(
                     hand_on(applied, &to).await;
                 }
             }
-            Err(error) if error.may_pass() || error.is_of_the_log() => {
+            Err(error) if error.is_worth_waiting_for() => {
                 log.fails(&error, &batch, &to).await;
                 to.wake.notify_one();
                 tokio::select! {

@@ -78,7 +78,7 @@ pub async fn start(
     let troubles = Troubles::new(office.board.clone());
     match set(&channels, &office, &troubles).await {
         Ok(()) => serve(channels, &office, &troubles, stopping),
-        Err(error) if error.may_pass() => {
+        Err(error) if error.is_worth_waiting_for() => {
             let stopping = stopping.clone();
             vec![tokio::spawn(serve_later(channels, office, troubles, stopping))]
         }
@@ -114,7 +114,7 @@ async fn serve_later(
         }
         match set(&channels, &office, &troubles).await {
             Ok(()) => break,
-            Err(error) if error.may_pass() => {}
+            Err(error) if error.is_worth_waiting_for() => {}
             Err(_) => return,
         }
     }

@@ -121,7 +121,7 @@ async fn note(
     loop {
         match store.notice_ended(plan, tries.clone(), verdict.clone(), clock::now()).await {
             Ok(()) => return,
-            Err(error) if error.may_pass() && !stopping.is_cancelled() => {
+            Err(error) if error.is_worth_waiting_for() && !stopping.is_cancelled() => {
                 warn!(channel = plan.name, %error, "how a message fared cannot be written yet");
                 tokio::time::sleep(AGAIN).await;
             }

@@ -94,7 +94,7 @@ async fn write(batch: Vec<Traced>, store: &Store, board: &Board, give_up: &Cance
                 entries.into_iter().for_each(|entry| board.tell(Live::Entry { entry }));
                 return;
             }
-            Err(error) if error.may_pass() && !give_up.is_cancelled() => {
+            Err(error) if error.is_worth_waiting_for() && !give_up.is_cancelled() => {
                 warn!(%error, steps = batch.len(), "SIP ladders wait for the log");
                 tokio::time::sleep(AGAIN).await;
             }

@@ -73,9 +73,7 @@ async fn written(sealed: &tape::Sealed, store: &Store, board: &Board, give_up: &
     loop {
         match bind(sealed, store).await {
             Ok(()) => break,
-            Err(error)
-                if (error.may_pass() || error.is_of_the_log()) && !give_up.is_cancelled() =>
-            {
+            Err(error) if error.is_worth_waiting_for() && !give_up.is_cancelled() => {
                 tokio::time::sleep(AGAIN).await;
             }
             Err(error) => {

@@ -65,6 +65,11 @@ impl StoreError {
         matches!(self, Self::Corrupt(_) | Self::Unreadable(_) | Self::Replaced(_))
     }
 
+    /// Whoever can wait should: it passes, or the log is mended and opened again.
+    pub fn is_worth_waiting_for(&self) -> bool {
+        self.may_pass() || self.is_of_the_log()
+    }
+
     /// What to do about it, in Chinese and in English.
     pub fn remedy(&self) -> (String, String) {
         let (zh, en) = match self {

@@ -9,7 +9,7 @@ use super::{
     recordings, self_tests, stretches, voices,
 };
 use crate::duty::ids::{CallId, EntryId};
-use crate::duty::journal::{Disposition, Fact, Joining, Noted, Urgency};
+use crate::duty::journal::{Arrival, Disposition, Fact, Joining, Noted, Urgency};
 use crate::duty::switchboard::{AckOutcome, Input};
 use crate::io::status::Live;
 use crate::protocol::now::Now;
@@ -73,15 +73,7 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
     let now = noted.at;
     let sql = tx.sql;
     let live = match &noted.fact {
-        Fact::Arrived(arrival) => {
-            let live = calls::arrived(sql, arrival, now)?;
-            let input = Some(Input::Stored { call: arrival.call });
-            let told = Applied { input, ..Applied::tell(live) };
-            return Ok(match arrival.urgency.filter(|_| !told.live.is_empty()) {
-                Some(urgency) => flagged_by_rule(tx, arrival.call.into(), urgency, told, now)?,
-                None => told,
-            });
-        }
+        Fact::Arrived(arrival) => return arrived(tx, arrival, now),
         Fact::Placed(_) | Fact::NotPlaced { .. } | Fact::GivenUp { .. } | Fact::Dialled { .. } => {
             return placed::apply(sql, &noted.fact, now);
         }
@@ -137,9 +129,24 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
         }
         // Where the line was in between is in the rows of its outages; an exercise's entry says that it is one.
         Fact::LineMoved { .. } | Fact::Exercise { .. } => None,
-        Fact::TurnedAway { .. } | Fact::Intruded { .. } => not_served(sql, &noted.fact, now)?,
+        Fact::TurnedAway { source, calls, .. } => {
+            counted(sql, PACE_RULE, ("turn_away", source, *calls), now)?
+        }
+        Fact::Intruded { source, attempts, .. } => {
+            counted(sql, PHONES_RULE, ("phone.refuse", source, *attempts), now)?
+        }
     };
     Ok(Applied::tell(live))
+}
+
+fn arrived(tx: &mut Tx<'_>, arrival: &Arrival, now: Now) -> Result<Applied> {
+    let live = calls::arrived(tx.sql, arrival, now)?;
+    let input = Some(Input::Stored { call: arrival.call });
+    let told = Applied { input, ..Applied::tell(live) };
+    match arrival.urgency.filter(|_| !told.live.is_empty()) {
+        Some(urgency) => flagged_by_rule(tx, arrival.call.into(), urgency, told, now),
+        None => Ok(told),
+    }
 }
 
 fn answered(sql: &Connection, call: CallId, phone: &str, now: Now) -> Result<Applied> {
@@ -183,12 +190,12 @@ fn line_up(sql: &Connection, now: Now) -> Result<Applied> {
 
 /// What was not served, of a flood or of somebody who tries passwords: counted, not written one by
 /// one.
-fn not_served(sql: &Connection, fact: &Fact, now: Now) -> Result<Option<Live>> {
-    let (rule, action, source, count) = match fact {
-        Fact::TurnedAway { source, calls, .. } => (PACE_RULE, "turn_away", source, *calls),
-        Fact::Intruded { source, attempts, .. } => (PHONES_RULE, "phone.refuse", source, *attempts),
-        _ => return Ok(None),
-    };
+fn counted(
+    sql: &Connection,
+    rule: &str,
+    (action, source, count): (&str, &str, u64),
+    now: Now,
+) -> Result<Option<Live>> {
     if count > 0 {
         let actor = Actor::system(rule);
         audit::append_once(sql, now, &actor, action, source, &count.to_string())?;

@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::audit::{self, Actor};
-use super::error::Result;
+use super::error::{Result, StoreError};
 use super::text::{Ms, Named, instant, ms, name};
 use crate::duty::gaps::Stretch;
 use crate::duty::journal::Fact;
@@ -70,7 +70,7 @@ pub(super) fn apply(sql: &Connection, fact: &Fact, now: Now) -> Result<()> {
         Fact::OutageOver { kind } => end(sql, *kind, now),
         Fact::Away { since, why } => away(sql, *since, why, now),
         Fact::ClockStepped { from, to } => stepped(sql, *from, *to, now),
-        _ => Ok(()),
+        _ => Err(StoreError::Bug("this fact is another one's".to_owned())),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::audit::{self, Actor};
 use super::contacts;
-use super::error::Result;
+use super::error::{Result, StoreError};
 use super::numbers::{self, Kind};
 use super::revisions::{self, Change, RevisionKind};
 use super::text::{Id, mono, ms, name};
@@ -55,7 +55,7 @@ pub(super) fn apply(sql: &Connection, fact: &Fact, now: Now) -> Result<Applied> 
             dialled(sql, *call, number, now)?;
             Ok(Applied::default())
         }
-        _ => Ok(Applied::default()),
+        _ => Err(StoreError::Bug("this fact is another one's".to_owned())),
     }
 }
 
