@@ -150,7 +150,7 @@ fn run(file: &ConfigFile, mut config: Config) -> anyhow::Result<ExitCode> {
     }
     if !policies::settle(&mut config) {
         eprintln!(
-            "没有可用的呈报预案，值班记录里也没有上一版；请先改好 [escalation] · no policy can be used, and the log has no earlier one: mend [escalation]"
+            "没有可用的呈报预案，值班记录里也没有可用的上一版；请先改好 [escalation] · no policy can be used, and the log has no earlier one that can: mend [escalation]"
         );
         return Ok(ExitCode::from(MISCONFIGURED));
     }

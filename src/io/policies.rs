@@ -71,21 +71,14 @@ pub struct Source {
 /// there is none either, and nobody would know whom to call.
 pub fn settle(config: &mut Config) -> bool {
     let channels: Vec<_> = config.channels.iter().map(|one| one.plan.clone()).collect();
-    let now = clock::now().wall;
-    if config.policy.all().any(Version::is_refused) {
-        let database = config.storage.data.join("dutyline.db");
-        let last = Store::policy_last_in_force_at(&database).unwrap_or_else(|error| {
+    let database = config.storage.data.join("dutyline.db");
+    let last = || {
+        Store::policy_last_in_force_at(&database).unwrap_or_else(|error| {
             warn!(%error, "the policy that was in force last is not known");
             None
-        });
-        if let Some(last) = last {
-            let mut last = Timetable { first: last, later: vec![] };
-            last.judge(&config.roster, &channels);
-            config.policy.go_on_with(last.first, now);
-        }
-        config.policy.goes_by_none_unread(now);
-    }
-    !config.policy.in_force(now).is_unreadable()
+        })
+    };
+    config.policy.settle(last, (&config.roster, &channels), clock::now().wall)
 }
 
 /// Reads the file again whenever it is told to. Nothing but the policy is taken from it.

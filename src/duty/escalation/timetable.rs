@@ -44,6 +44,13 @@ impl Version {
         Self { figures, ..Self::default() }
     }
 
+    fn judge(&mut self, roster: &Roster, channels: &[Channel]) {
+        self.found = match self.is_unreadable() {
+            true => self.unreadable.clone(),
+            false => findings(&self.figures, roster, channels),
+        };
+    }
+
     /// It cannot work as it stands.
     pub fn is_refused(&self) -> bool {
         self.is_unreadable() || self.found.iter().any(|one| one.refused)
@@ -79,12 +86,27 @@ impl From<&Self> for Timetable {
 impl Timetable {
     /// Says of each version what of it cannot work.
     pub fn judge(&mut self, roster: &Roster, channels: &[Channel]) {
-        for version in std::iter::once(&mut self.first).chain(&mut self.later) {
-            version.found = match version.is_unreadable() {
-                true => version.unreadable.clone(),
-                false => findings(&version.figures, roster, channels),
-            };
+        std::iter::once(&mut self.first)
+            .chain(&mut self.later)
+            .for_each(|version| version.judge(roster, channels));
+    }
+
+    /// At a start, where one cannot work: the `last` one that was in force goes on, as the log has it. False where there
+    /// is none either that can be read, and nobody would know whom to call.
+    pub fn settle(
+        &mut self,
+        last: impl FnOnce() -> Option<Version>,
+        (roster, channels): (&Roster, &[Channel]),
+        at: DateTime<Utc>,
+    ) -> bool {
+        if self.all().any(Version::is_refused) {
+            if let Some(mut last) = last() {
+                last.judge(roster, channels);
+                self.go_on_with(last, at);
+            }
+            self.goes_by_none_unread(at);
         }
+        !self.in_force(at).is_unreadable()
     }
 
     /// Where the version whose time has come, or may have come, cannot work: the `last` one that was in force goes on,
@@ -108,7 +130,7 @@ impl Timetable {
     }
 
     /// Where the first cannot be read, the one in force goes on before its time too: the clock may be set back.
-    pub fn goes_by_none_unread(&mut self, at: DateTime<Utc>) {
+    fn goes_by_none_unread(&mut self, at: DateTime<Utc>) {
         let current = self.in_force(at);
         if self.first.is_unreadable() && !current.is_unreadable() {
             self.first_stays(Version { from: None, ..current.clone() });

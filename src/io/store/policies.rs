@@ -200,8 +200,7 @@ fn last_in_force(sql: &Connection) -> Result<Option<Version>> {
         })
         .optional()?;
     let Some((figures, version)) = last else { return Ok(None) };
-    let figures = serde_json::from_str(&figures).ok();
-    Ok(figures.map(|figures| Version { figures, ..version }))
+    Ok(Some(Version { figures: from_json(&figures)?, ..version }))
 }
 
 /// By what escalations go in one look.
@@ -343,7 +342,7 @@ impl Store {
         .await
     }
 
-    /// The version that was in force last; `None`: there was none, or this program cannot read it.
+    /// The version that was in force last; `None`: there was none.
     pub async fn policy_last_in_force(&self) -> Result<Option<Version>> {
         self.read(last_in_force).await
     }

@@ -6,7 +6,7 @@ use super::seen::prompt_level;
 use dutyline::duty::call::arrival::CallerRules;
 use dutyline::duty::checkpoint::{Checkpoint, Piece};
 use dutyline::duty::dial_plan::DialPlan;
-use dutyline::duty::escalation::{Timetable, Version};
+use dutyline::duty::escalation::Timetable;
 use dutyline::duty::ids::{CallId, EntryId};
 use dutyline::duty::journal::{Fact, Noted, Urgency};
 use dutyline::duty::line_plan::SrtpPlan;
@@ -64,10 +64,8 @@ fn settled(
     store: &Store,
     now: Now,
 ) -> (Timetable, Roster) {
-    let last = wait(store.policy_last_in_force()).expect("the log is read");
-    if let Some(last) = last.filter(|_| versions.all().any(Version::is_unreadable)) {
-        versions.go_on_with(last, now.wall);
-    }
+    let last = || wait(store.policy_last_in_force()).expect("the log is read");
+    versions.settle(last, (&roster, &[]), now.wall);
     (versions, roster)
 }
 
