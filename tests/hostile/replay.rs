@@ -68,8 +68,8 @@ fn sig_33_fuzz_targets_and_replay_are_the_same() {
     assert_eq!(files, names);
 }
 
-/// What reliability.md wants to be fuzzed, and what it is called here. Ranges of HTTP are read by tower-http.
-const WANTED: [(&str, &str); 14] = [
+/// What reliability.md wants to be fuzzed, and what it is called here.
+const WANTED: [(&str, &str); 16] = [
     ("sip_message", "message"),
     ("sip_tcp_framer", "framer"),
     ("uri", "uri"),
@@ -80,6 +80,8 @@ const WANTED: [(&str, &str); 14] = [
     ("rfc4733", "telephone_event"),
     ("transaction/dialog event sequence", "dialog_events"),
     ("wav_recovery", "wav"),
+    ("flac", "flac"),
+    ("http_range", "http_range"),
     ("journal_recovery", "tape"),
     ("config", "configuration"),
     ("canonical-record", "canonical_record"),

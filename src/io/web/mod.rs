@@ -33,7 +33,7 @@ mod overhear;
 mod page;
 mod period;
 mod policy;
-mod ranges;
+pub mod ranges;
 mod recorded;
 mod recording;
 mod replies;

@@ -1,0 +1,8 @@
+//! Fuzzes `flac` of `tests/hostile/targets.rs`.
+#![no_main]
+
+#[allow(dead_code)]
+#[path = "../../tests/hostile/targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::flac(bytes));
