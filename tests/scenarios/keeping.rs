@@ -24,7 +24,7 @@ fn talks(room: &mut Room, number: &str) -> CallId {
 }
 
 fn due(room: &Room) -> Due {
-    wait(room.store.due(RULES, room.now())).expect("the log is read")
+    wait(room.store.due(RULES, None, room.now())).expect("the log is read")
 }
 
 fn days(room: &mut Room, count: u64) {

@@ -410,7 +410,7 @@ async fn rec_d14_rec_e6_it_is_destroyed_by_two_people_on_both_disks_and_held_as_
     let rules = Rules { ordinary: Some(TimeDelta::days(30)), ..Rules::default() };
     let number = one::<String>(&house.store, "SELECT number FROM entry ORDER BY id LIMIT 1");
     house.store.hold(&who, &number, "纪委调查", clock::now()).await.unwrap();
-    let due = house.store.due(rules, later()).await.unwrap();
+    let due = house.store.due(rules, None, later()).await.unwrap();
     assert_eq!((due.list.len(), due.held), (1, 1));
     let list =
         house.store.list_for_destruction(&who, rules, "期满", later()).await.unwrap().unwrap();

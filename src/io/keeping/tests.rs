@@ -239,9 +239,9 @@ impl House {
 #[tokio::test]
 async fn rec_d14_a_dry_run_changes_nothing_and_one_alone_destroys_nothing() {
     let house = House::with(3).await;
-    let early = house.store.due(RULES, at(100.0)).await.unwrap();
+    let early = house.store.due(RULES, None, at(100.0)).await.unwrap();
     assert_eq!((early.list.len(), early.kept), (0, 3), "not before its time");
-    let due = house.store.due(RULES, later()).await.unwrap();
+    let due = house.store.due(RULES, None, later()).await.unwrap();
     assert_eq!((due.list.len(), due.held, due.no_copy), (3, 0, 0));
     assert!(house.store.destruction_lists(9).await.unwrap().is_empty());
     let list = house.list().await.unwrap();

@@ -140,7 +140,7 @@ async fn show(
 ) -> Result<Response, Failure> {
     let (t, store, now) = (page.pick((&ZH, &EN)), &shared.web.store, clock::now());
     let after = from.after.parse().ok();
-    let due = store.due_after(shared.web.keeping, after, now).await?;
+    let due = store.due(shared.web.keeping, after, now).await?;
     let shown = Shown {
         now: fill(t.date_now, times::full(now.wall)),
         today: day(now.wall),

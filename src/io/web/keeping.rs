@@ -159,7 +159,7 @@ fn list_of(row: &ListRow, t: &'static Messages) -> List {
 
 async fn past(shared: &Shared, from: &From, t: &'static Messages) -> Result<Past, Failure> {
     let (rules, after) = (shared.web.keeping, from.after.parse().ok());
-    let due = shared.web.store.due_after(rules, after, clock::now()).await?;
+    let due = shared.web.store.due(rules, after, clock::now()).await?;
     let Due { list, doubtful, held, no_copy, kept, next } = &due;
     let bytes: u64 = list.iter().map(|row| row.bytes).sum();
     let named = |row: &DueRow| (row.number.clone(), times::full(row.sealed), class(row.class, t));

@@ -19,7 +19,7 @@ impl House {
     }
 
     async fn judged(&self, now: Now) -> (usize, usize) {
-        let due = self.store.due(RULES, now).await.unwrap();
+        let due = self.store.due(RULES, None, now).await.unwrap();
         (due.list.len(), due.doubtful.len())
     }
 
@@ -31,7 +31,7 @@ impl House {
 #[tokio::test]
 async fn rec_d14_what_was_made_by_a_clock_years_behind_is_due_when_its_term_was_seen_to_pass() {
     let house = House::sealed_off_by(-9_000).await;
-    let due = house.store.due(RULES, after(1)).await.unwrap();
+    let due = house.store.due(RULES, None, after(1)).await.unwrap();
     let [one] = &due.doubtful[..] else { panic!("{due:?}") };
     assert_eq!((due.list.len(), one.doubt, one.seen.num_days()), (0, Doubt::Unseen, 0));
     let list = house.store.list_for_destruction(&officer(), RULES, "期满", after(179)).await;
@@ -106,7 +106,7 @@ async fn rec_d14_a_date_that_was_agreed_to_goes_on_by_the_meter_and_by_no_clock(
 #[tokio::test]
 async fn rec_d14_what_a_clock_put_into_the_future_is_doubtful_and_a_refused_date_is_none() {
     let house = House::sealed_off_by(9_000).await;
-    let due = house.store.due(RULES, later()).await.unwrap();
+    let due = house.store.due(RULES, None, later()).await.unwrap();
     assert_eq!((due.list.len(), due.doubtful[0].doubt), (0, Doubt::Ahead));
     let said = house.says(&officer(), at(9.0).wall, later()).await.unwrap();
     assert_eq!(house.store.refuse_date(&second(), said, " ", later()).await, Ok(false));
@@ -138,7 +138,7 @@ async fn rec_d14_what_is_past_its_keeping_is_read_a_page_at_a_time() {
     .unwrap();
     let (mut after, mut seen) = (None, vec![]);
     loop {
-        let page = house.store.due_after(RULES, after, later()).await.unwrap();
+        let page = house.store.due(RULES, after, later()).await.unwrap();
         seen.push((page.list.len(), page.no_copy));
         let Some(next) = page.next else { break };
         assert_eq!(next.to_string().parse(), Ok(next));

@@ -14,7 +14,7 @@ async fn rec_e6_a_hold_beats_the_term_the_list_and_a_hand_in_the_database() {
     assert_eq!([1, 2].map(|n| house.files(call(n))), [4, 0], "held in between");
     let by_hand = give_up_by_hand(&house.folder.path().join("a.db"), &call(1).to_string(), list);
     assert!(by_hand.contains("what is held is not destroyed"), "{by_hand}");
-    let due = house.store.due(RULES, later()).await.unwrap();
+    let due = house.store.due(RULES, None, later()).await.unwrap();
     assert_eq!((due.list.len(), due.held), (0, 1));
 
     let store = &house.store;
@@ -35,7 +35,7 @@ async fn rec_e6_a_hold_beats_the_term_the_list_and_a_hand_in_the_database() {
     assert_eq!(agree(second(), first.id).await, Agreed::Nothing, "he has read another reason");
     assert_eq!(agree(second(), asked().await.id).await, Agreed::Agreed);
     assert!(store.holds().await.unwrap().is_empty());
-    let due = store.due(RULES, later()).await.unwrap();
+    let due = store.due(RULES, None, later()).await.unwrap();
     assert_eq!((due.list.len(), due.held), (1, 0), "only now");
 }
 
@@ -120,19 +120,19 @@ async fn rec_e6_a_hold_covers_our_calls_about_the_matter_and_the_leaders_who_wer
     let class = |due: &crate::io::store::Due, of: CallId| {
         due.list.iter().find(|row| row.call == of).map(|row| row.class)
     };
-    let due = store.due(rules, later()).await.unwrap();
+    let due = store.due(rules, None, later()).await.unwrap();
     assert_eq!(due.list.len(), 6);
     let of = [call(1), call(4), call(2), leader].map(|call| class(&due, call).unwrap());
     assert_eq!(of, [Class::Ordinary, Class::Ordinary, Class::Urgent, Class::Urgent]);
     let complaint = house.hold(1).await;
     let told = house.hold(other).await;
-    let due = store.due(rules, later()).await.unwrap();
+    let due = store.due(rules, None, later()).await.unwrap();
     assert_eq!((due.list.len(), due.held), (1, 5), "{:?}", due.list);
     for hold in [complaint, told] {
         house.is_released(hold.id).await;
     }
     store.flag(&officer(), call(1).into(), Urgency::Urgent, at(30.0)).await.unwrap();
-    let due = store.due(rules, later()).await.unwrap();
+    let due = store.due(rules, None, later()).await.unwrap();
     assert_eq!([4, 5].map(|n| class(&due, call(n)).unwrap()), [Class::Urgent; 2]);
 
     let list = store.list_for_destruction(&officer(), rules, "x", later()).await.unwrap().unwrap();
@@ -267,7 +267,7 @@ async fn rec_e6_what_our_call_about_it_is_held_or_flagged_for_holds_for_the_firs
     house.record_about(4, 1).await;
     let store = &house.store;
     store.flag(&officer(), call(4).into(), Urgency::Urgent, at(20.0)).await.unwrap();
-    let due = store.due(rules, later()).await.unwrap();
+    let due = store.due(rules, None, later()).await.unwrap();
     let class = |of| due.list.iter().find(|row| row.call == of).unwrap().class;
     assert_eq!([1, 2, 4].map(|n| class(call(n))), [Class::Urgent, Class::Ordinary, Class::Urgent]);
     let list = store.list_for_destruction(&officer(), rules, "x", later()).await.unwrap().unwrap();

@@ -47,7 +47,7 @@ async fn rec_d14_a_changed_disk_holds_up_a_removal_until_two_people_give_up_what
     assert_eq!(house.files(call(9)), 2, "the first copy of what is kept is untouched");
 
     assert_eq!(house.uncopied().await, 2, "it wants its second copy anew");
-    let due = house.store.due(RULES, later()).await.unwrap();
+    let due = house.store.due(RULES, None, later()).await.unwrap();
     assert_eq!((due.list.len(), due.no_copy), (0, 1), "and is on no list without it");
     let (recordings, copies) = (house.plan.recordings.clone(), house.plan.copies.clone());
     let plan = copies::Plan { recordings, copies: copies.unwrap(), turns: Turns::default() };

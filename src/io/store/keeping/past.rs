@@ -239,13 +239,9 @@ pub(super) fn still_doubtful(
 }
 
 impl Store {
-    /// What a list would hold if it were made now, as far as its first page shows.
-    pub async fn due(&self, rules: Rules, now: Now) -> Result<Due> {
-        self.due_after(rules, None, now).await
-    }
-
-    /// The page after this recording, by when they were sealed.
-    pub async fn due_after(&self, rules: Rules, after: Option<After>, now: Now) -> Result<Due> {
+    /// What a list would hold if it were made now: its first page, or the one after this recording, by when they were
+    /// sealed.
+    pub async fn due(&self, rules: Rules, after: Option<After>, now: Now) -> Result<Due> {
         self.read(move |sql| page(sql, &rules, after, now)).await
     }
 }
