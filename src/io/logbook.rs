@@ -238,8 +238,8 @@ fn show_way(noted: &Noted, to: &str, preferred: bool, board: &Board) {
 fn line_alarm(noted: &Noted, status: u16, why: &str) -> Alarm {
     let (zh, en) = match status {
         401 | 403 | 407 => (
-            "交换机拒绝注册，请核对 line.user 和密码",
-            "the PBX refuses the registration: check line.user and the password",
+            "交换机拒绝注册，请核对 line.user、密码和 line.realm",
+            "the PBX refuses the registration: check line.user, the password and line.realm",
         ),
         _ if why.starts_with("TLS") => (
             "与交换机的 TLS 连接不成，不会改用明文",

@@ -30,6 +30,19 @@ fn sig_01_a_wrong_password_is_an_alarm_and_no_storm() {
     assert_eq!(daemon.process.stop(Duration::from_secs(10)), 0, "stops all the same");
 }
 
+/// Of another realm than the configured one its challenge is answered with no proof, the right password or not.
+#[test]
+fn sig_29_a_registrar_of_another_realm_is_shown_no_proof() {
+    let Some(room) = Room::open() else { return };
+    let plan = Plan { line: "realm = \"another\"", ..Plan::default() };
+    let daemon = Daemon::spawn(room.folder.path(), &room.ports, &plan);
+    daemon.row_is("SELECT status FROM outage WHERE kind = 'line' AND to_ms IS NULL", "401");
+    assert_eq!(room.pbx.count("REFUSED"), 0, "no credentials came");
+    assert_eq!(room.pbx.count("REGISTER 1001"), 0);
+    let said = daemon.row("SELECT count(*) FROM outage WHERE kind = 'line'");
+    assert_eq!(said, "1", "and it is told once");
+}
+
 /// Registers, and is challenged again when it calls the officer's phone (407).
 #[test]
 fn sig_01_sha_256() {
