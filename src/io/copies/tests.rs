@@ -2,6 +2,7 @@
 
 mod far;
 
+use super::compare::Ask;
 use super::*;
 use crate::duty::journal::{Arrival, Fact, Noted};
 use crate::duty::keeping::Rules;

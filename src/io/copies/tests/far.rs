@@ -4,6 +4,7 @@ use super::*;
 use crate::io::copies::bucket::Bucket;
 use crate::io::copies::bucket::tests::plan as plan_of;
 use crate::io::copies::bucket::tests::server::{Server, Trouble};
+use crate::io::copies::compare::Silent;
 use axum::http::Method;
 
 async fn far(calls: usize) -> (Site, Server) {
