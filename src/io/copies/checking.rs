@@ -23,15 +23,7 @@ const ALONE: Duration = Duration::from_secs(600);
 pub(super) async fn keep_checking(copier: Copier) {
     loop {
         let missed = tokio::time::timeout(CHECK_LOOK, copier.check_now.notified()).await.is_ok();
-        let due = match copier.store.last_copy_check().await {
-            Ok(last) => last.is_none_or(|last| clock::now().wall - last.to >= CHECK_EVERY),
-            Err(_) => false,
-        };
-        // A disk that is away is an alarm already; it is not one of every file.
-        if !(missed || due) || !matches!(copier.look().await, Ok(Ok(_))) {
-            continue;
-        }
-        if let Err(error) = copier.check().await {
+        if let Err(error) = copier.check_where_due(missed).await {
             warn!(%error, "the two copies could not be compared");
         }
     }
@@ -46,6 +38,21 @@ struct Asking {
 }
 
 impl Copier {
+    /// `None`: not now.
+    pub(super) async fn check_where_due(
+        &self,
+        missed: bool,
+    ) -> Result<Option<CheckRow>, StoreError> {
+        let (now, last) = (clock::now().wall, self.store.last_copy_check().await?);
+        // By a clock that was ahead it would not be due for as long.
+        let due = last.is_none_or(|last| now < last.to || now - last.to >= CHECK_EVERY);
+        // A disk that is away is an alarm already; it is not one of every file.
+        if !(missed || due) || self.look().await?.is_err() {
+            return Ok(None);
+        }
+        self.check().await.map(Some)
+    }
+
     /// Reads both copies of everything and compares them with the log. A copy that is no longer one is put aside and
     /// made anew.
     pub(super) async fn check(&self) -> Result<CheckRow, StoreError> {

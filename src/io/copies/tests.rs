@@ -7,7 +7,7 @@ use super::*;
 use crate::duty::journal::{Arrival, Fact, Noted};
 use crate::duty::keeping::Rules;
 use crate::io::durable::{self, Asked};
-use crate::io::store::{Agreed, FileKind, PersonId, Sealed, Who};
+use crate::io::store::{Agreed, CheckRow, FileKind, PersonId, Sealed, Who};
 use std::fs;
 use std::path::Path;
 
@@ -375,6 +375,25 @@ async fn rec_d9_a_counted_copy_that_is_gone_is_told_and_everything_is_compared_a
     assert!(newest.is_file());
     assert!(site.turn().await);
     assert_eq!(site.alarm("copies"), None);
+}
+
+/// Also where the clock was ahead when it was done.
+#[tokio::test]
+async fn rec_d15_everything_is_compared_a_day_after_it_was() {
+    let site = Site::with(1).await;
+    assert!(site.turn().await);
+    let compared = async |ago: TimeDelta| {
+        let to = clock::now().wall - ago;
+        let row = CheckRow { from: to, to, ..CheckRow::default() };
+        site.copier.store.copies_checked(row).await.unwrap();
+        site.copier.check_where_due(false).await.unwrap().map(|row| row.own + row.copies)
+    };
+    assert_eq!(site.copier.check_where_due(false).await.unwrap().unwrap().own, 2, "never yet");
+    assert_eq!(site.copier.check_where_due(false).await, Ok(None));
+    assert_eq!(compared(TimeDelta::hours(23)).await, None);
+    assert_eq!(compared(TimeDelta::hours(25)).await, Some(4));
+    assert_eq!(compared(TimeDelta::days(-30)).await, Some(4), "by a clock that was ahead");
+    assert_eq!(site.copier.check_where_due(true).await.unwrap().unwrap().own, 2, "one is missed");
 }
 
 #[tokio::test]
