@@ -1,6 +1,7 @@
 //! Both copies of everything are read and compared with what the log says of them, once a day.
 
 use super::compare::{Ask, Compared, Silent, compare};
+use super::file::Fault;
 use super::{AGAIN, Copier, PAGE};
 use crate::duty::ids::CallId;
 use crate::io::clock;
@@ -46,9 +47,15 @@ impl Copier {
         let (now, last) = (clock::now().wall, self.store.last_copy_check().await?);
         // By a clock that was ahead it would not be due for as long.
         let due = last.is_none_or(|last| now < last.to || now - last.to >= CHECK_EVERY);
-        // A disk that is away is an alarm already; it is not one of every file.
-        if !(missed || due) || self.look().await?.is_err() {
+        if !(missed || due) {
             return Ok(None);
+        }
+        match self.look().await? {
+            Ok(_) => {}
+            // Our own are compared meanwhile.
+            Err(Fault::Copy(_)) if due && self.plan.copies.is_far() => {}
+            // A disk that is away is an alarm already; it is not one of every file.
+            Err(_) => return Ok(None),
         }
         self.check().await.map(Some)
     }

@@ -108,6 +108,18 @@ async fn rec_d9_while_the_store_is_away_our_own_recordings_are_still_compared() 
 }
 
 #[tokio::test]
+async fn rec_d9_a_store_that_stays_away_keeps_no_recording_of_ours_from_being_compared_each_day() {
+    let (mut site, mut server) = far(1).await;
+    site.copier.again = Duration::from_millis(1);
+    assert!(site.turn().await);
+    server.stop();
+    site.copier.known().whole = None;
+    let row = site.copier.check_where_due(false).await.unwrap().expect("it is due");
+    assert_eq!((row.own, row.copies, row.faults), (2, 0, 0), "{}", row.named);
+    assert_eq!(site.copier.check_where_due(true).await, Ok(None), "not for a copy that is missed");
+}
+
+#[tokio::test]
 async fn rec_d9_whoever_has_to_look_is_told_at_what() {
     let (site, _server) = far(0).await;
     let (zh, en) = place::remedy_of_both(Some(&site.copier.plan.copies));
