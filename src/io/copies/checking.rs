@@ -12,6 +12,8 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 const CHECK_EVERY: TimeDelta = TimeDelta::hours(24);
+/// After a comparison in which the store was away: where it is there again, its copies are compared too.
+const CHECK_AWAY_EVERY: TimeDelta = TimeDelta::hours(1);
 const CHECK_LOOK: Duration = Duration::from_secs(300);
 /// A store that is away, or that refuses a file, is asked for it as often, [`AGAIN`] apart.
 const TRIES: u32 = 6;
@@ -36,6 +38,8 @@ struct Asking {
     /// Files that it refused to the end.
     refused: u32,
     alone_until: Option<tokio::time::Instant>,
+    /// For some file at least.
+    away: bool,
 }
 
 impl Copier {
@@ -46,8 +50,10 @@ impl Copier {
     ) -> Result<Option<CheckRow>, StoreError> {
         let (now, last) = (clock::now().wall, self.store.last_copy_check().await?);
         // By a clock that was ahead it would not be due for as long.
-        let due = last.is_none_or(|last| now < last.to || now - last.to >= CHECK_EVERY);
-        if !(missed || due) {
+        let after =
+            |every| last.as_ref().is_none_or(|last| now < last.to || now - last.to >= every);
+        let due = after(CHECK_EVERY);
+        if !(missed || due || self.known().away && after(CHECK_AWAY_EVERY)) {
             return Ok(None);
         }
         match self.look().await? {
@@ -90,7 +96,16 @@ impl Copier {
             }
         }
         row.to = clock::now().wall;
-        info!(own = row.own, copies = row.copies, faults = row.faults, "both copies compared");
+        let CheckRow { own, copies, faults, .. } = row;
+        info!(own, copies, faults, away = asking.away, "both copies compared");
+        // What nobody could look at again is as it was found before.
+        if asking.away
+            && let Some(before) = self.store.last_copy_check().await?
+            && before.faults > row.faults
+        {
+            (row.faults, row.named) = (before.faults, before.named);
+        }
+        self.known().away = asking.away;
         self.store.copies_checked(row.clone()).await?;
         self.compared(&row);
         Ok(row)
@@ -117,6 +132,7 @@ impl Copier {
         match seen.as_ref().and_then(|seen| seen.silent) {
             Some(Silent::Away) => {
                 warn!("the store is away: our own recordings are compared alone for now");
+                asking.away = true;
                 asking.alone_until = Some(tokio::time::Instant::now() + ALONE);
             }
             Some(Silent::Refuses) => asking.refused += 1,

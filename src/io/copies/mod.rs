@@ -102,6 +102,8 @@ struct Known {
     lacking: Option<PathBuf>,
     /// When all was seen to be there.
     whole: Option<tokio::time::Instant>,
+    /// The store was away when everything was compared last, for some file at least.
+    away: bool,
     /// Threads whose disk does not answer.
     hanging: usize,
 }

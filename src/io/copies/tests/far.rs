@@ -119,6 +119,41 @@ async fn rec_d9_a_store_that_stays_away_keeps_no_recording_of_ours_from_being_co
     assert_eq!(site.copier.check_where_due(true).await, Ok(None), "not for a copy that is missed");
 }
 
+/// While the store is away nobody knows; soon after it is back somebody looks.
+#[tokio::test]
+async fn rec_d9_a_copy_that_is_bad_stays_an_alarm_until_it_was_looked_at_again() {
+    let (mut site, mut server) = far(2).await;
+    site.copier.again = Duration::from_millis(1);
+    assert!(site.turn().await);
+    let bad = site.calls[0].1.to_str().unwrap().to_owned();
+    server.has(Trouble::Refuses(bad.clone(), u32::MAX));
+    assert_eq!(site.copier.check().await.unwrap().faults, 1);
+    server.stop();
+    let row = site.copier.check().await.unwrap();
+    assert_eq!((row.own, row.copies, row.faults), (4, 0, 1));
+    assert!(site.alarm("copies_differ").unwrap().contains(&bad));
+    let plan = Plan::clone(&site.copier.plan);
+    let again = Copier::new(plan, site.copier.store.clone(), Board::new());
+    again.begin().await;
+    assert!(again.board.status().alarms["copies_differ"].zh.contains(&bad), "after a restart too");
+
+    let due = async || {
+        site.copier.known().whole = None;
+        site.copier.check_where_due(false).await.unwrap()
+    };
+    assert_eq!(due().await, None, "not again and again");
+    let to = clock::now().wall - TimeDelta::hours(2);
+    site.copier.store.copies_checked(CheckRow { to, ..row }).await.unwrap();
+    assert_eq!(due().await, None, "it is still away");
+    server.has(None);
+    server.again();
+    let row = due().await.expect("it is back");
+    assert_eq!((row.own, row.copies, row.faults), (4, 4, 0), "{}", row.named);
+    assert_eq!(site.alarm("copies_differ"), None);
+    site.copier.store.copies_checked(CheckRow { to, ..row }).await.unwrap();
+    assert_eq!(due().await, None, "once");
+}
+
 #[tokio::test]
 async fn rec_d9_whoever_has_to_look_is_told_at_what() {
     let (site, _server) = far(0).await;
