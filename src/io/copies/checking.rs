@@ -18,8 +18,8 @@ const CHECK_LOOK: Duration = Duration::from_secs(300);
 /// A store that is away, or that refuses a file, is asked for it as often, [`AGAIN`] apart.
 const TRIES: u32 = 6;
 /// Files of one comparison that are asked for again: where a store refuses all, nobody waits for each.
-const REFUSED_AT_MOST: u32 = 10;
-/// For so long our own files are looked at alone, where a store was away at each try.
+pub const REFUSED_AT_MOST: u32 = 10;
+/// For so long our own files are looked at alone, where a store was away at each try, or hangs for one file after another.
 const ALONE: Duration = Duration::from_secs(600);
 
 /// Once a day, since whenever it was done last, and at once when a copy is missed.
@@ -34,12 +34,12 @@ pub(super) async fn keep_checking(copier: Copier) {
 
 /// How a store has answered during one comparison.
 #[derive(Default)]
-struct Asking {
+pub struct Asking {
     /// Files that it refused to the end.
-    refused: u32,
-    alone_until: Option<tokio::time::Instant>,
+    pub refused: u32,
+    pub alone_until: Option<tokio::time::Instant>,
     /// For some file at least.
-    away: bool,
+    pub away: bool,
 }
 
 impl Copier {
@@ -113,30 +113,42 @@ impl Copier {
 
     /// A store that gives no answer is asked again for a while: its copy is then left to the next comparison where the
     /// store is away, and is a fault where the store is there.
-    async fn look_patiently(
+    pub(super) async fn look_patiently(
         &self,
         sealed: &SealedFile,
         asking: &mut Asking,
     ) -> Result<Option<Compared>, StoreError> {
+        let mut hangs = false;
         for _ in 1..TRIES {
+            let begin = tokio::time::Instant::now();
             let alone = asking.alone_until.is_some_and(|until| tokio::time::Instant::now() < until);
             let ask = if alone { Ask::Nothing } else { Ask::First };
             let seen = self.look_at_both(sealed.clone(), ask).await?;
             match seen.as_ref().and_then(|seen| seen.silent) {
                 None => return Ok(seen),
-                Some(Silent::Refuses) if asking.refused >= REFUSED_AT_MOST => break,
+                Some(Silent::Refuses) if asking.refused >= REFUSED_AT_MOST => {
+                    // What is refused at once holds up nobody.
+                    hangs = begin.elapsed() >= self.again;
+                    break;
+                }
                 Some(_) => tokio::time::sleep(self.again).await,
             }
         }
         let seen = self.look_at_both(sealed.clone(), Ask::Last).await?;
-        match seen.as_ref().and_then(|seen| seen.silent) {
+        let leave = match seen.as_ref().and_then(|seen| seen.silent) {
             Some(Silent::Away) => {
-                warn!("the store is away: our own recordings are compared alone for now");
                 asking.away = true;
-                asking.alone_until = Some(tokio::time::Instant::now() + ALONE);
+                true
             }
-            Some(Silent::Refuses) => asking.refused += 1,
-            None => {}
+            Some(Silent::Refuses) => {
+                asking.refused += 1;
+                hangs
+            }
+            None => false,
+        };
+        if leave {
+            warn!("the store is away or hangs: our own recordings are compared alone for now");
+            asking.alone_until = Some(tokio::time::Instant::now() + ALONE);
         }
         Ok(seen)
     }

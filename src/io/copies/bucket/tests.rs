@@ -23,6 +23,10 @@ pub fn plan(server: &Server) -> Plan {
     }
 }
 
+pub fn bucket(server: &Server, within: Duration) -> Bucket {
+    Bucket { within, ..Bucket::new(plan(server)) }
+}
+
 struct Site {
     folder: tempfile::TempDir,
     server: Server,

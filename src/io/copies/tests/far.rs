@@ -1,18 +1,23 @@
 //! The same machine, whose second place is a bucket.
 
 use super::*;
-use crate::io::copies::bucket::Bucket;
-use crate::io::copies::bucket::tests::plan as plan_of;
+use crate::io::copies::bucket::tests::bucket;
 use crate::io::copies::bucket::tests::server::{Server, Trouble};
+use crate::io::copies::checking::{Asking, REFUSED_AT_MOST};
 use crate::io::copies::compare::Silent;
 use axum::http::Method;
 
 async fn far(calls: usize) -> (Site, Server) {
+    far_within(calls, Duration::from_secs(60)).await
+}
+
+/// A request that does not move for so long is given up.
+async fn far_within(calls: usize, within: Duration) -> (Site, Server) {
     let mut site = Site::with(calls).await;
     let server = Server::start(&site.folder.path().join("store"), 0);
     let plan = Plan {
         recordings: site.copier.plan.recordings.clone(),
-        copies: Place::Bucket(Bucket::new(plan_of(&server))),
+        copies: Place::Bucket(bucket(&server, within)),
         turns: Turns::default(),
     };
     site.copier = Copier::new(plan, site.copier.store.clone(), Board::new());
@@ -75,6 +80,29 @@ async fn rec_d9_an_object_that_is_refused_is_named_and_the_others_are_compared()
     server.has(Trouble::Refuses(refused, 2));
     assert_eq!(site.copier.check().await.unwrap().faults, 0, "a refusal that passes");
     assert_eq!(site.alarm("copies_differ"), None);
+}
+
+/// It lists, and never gives what it lists; one that refuses at once is asked for each.
+#[tokio::test]
+async fn rec_d9_a_store_that_hangs_for_one_file_after_another_is_left_alone_for_a_while() {
+    let (mut site, server) = far_within(2, Duration::from_millis(800)).await;
+    assert!(site.turn().await);
+    site.copier.again = Duration::from_millis(800);
+    let files = site.copier.store.sealed_files(None, PAGE).await.unwrap();
+    let looked = async |trouble: Trouble| {
+        server.has(trouble);
+        let mut asking = Asking { refused: REFUSED_AT_MOST, ..Asking::default() };
+        let mut copies = vec![];
+        for sealed in &files {
+            let seen = site.copier.look_patiently(sealed, &mut asking).await.unwrap().unwrap();
+            assert_eq!(seen.own, 1);
+            copies.push(seen.copies);
+        }
+        copies
+    };
+    let day = "2026/11/26".to_owned();
+    assert_eq!(looked(Trouble::Refuses(day.clone(), u32::MAX)).await, [1, 1, 1, 1]);
+    assert_eq!(looked(Trouble::HangsAt(day)).await, [1, 0, 0, 0]);
 }
 
 /// Whatever of all that is refused was copied last.

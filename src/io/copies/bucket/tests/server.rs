@@ -27,6 +27,8 @@ pub enum Trouble {
     Says(Method, u16, &'static str),
     /// Never an answer.
     Hangs(Method),
+    /// Never an answer to who reads keys with this in them; what is listed is.
+    HangsAt(String),
     /// The head of an answer, and never its body.
     Stalls(Method),
     /// To read keys with this in them, so many times; what is listed is.
@@ -109,7 +111,7 @@ impl Server {
             seen.lock().expect("a lock").push(request.method().clone());
             let mut trouble = trouble.lock().expect("a lock");
             let now = trouble.clone().filter(|trouble| match trouble {
-                Trouble::Refuses(key, _) => is_read(&request, key),
+                Trouble::Refuses(key, _) | Trouble::HangsAt(key) => is_read(&request, key),
                 _ => true,
             });
             match &mut *trouble {
@@ -158,6 +160,7 @@ async fn answer(mut store: S3Service, trouble: Option<Trouble>, request: Request
             return answer;
         }
         Some(Trouble::Hangs(of)) if *of == method => return std::future::pending().await,
+        Some(Trouble::HangsAt(_)) => return std::future::pending().await,
         Some(Trouble::Stalls(of)) if *of == method => {
             let never = tokio_stream::pending::<Result<Bytes, std::io::Error>>();
             return Response::new(Body::from_stream(never));
