@@ -6,6 +6,8 @@ mod wire;
 
 use super::file::{self, Fault, Sight, below};
 use crate::config::copies::Bucket as Plan;
+use crate::io::channels::guard::Guard;
+use crate::io::channels::http::Http;
 use object_store::aws::AmazonS3;
 use object_store::path::Path as Key;
 use object_store::{
@@ -15,7 +17,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio_stream::StreamExt;
 use wire::{Refusal, Upload, refusal};
@@ -26,6 +28,8 @@ const WITHIN: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct Bucket {
     plan: Arc<Plan>,
+    /// Made when it is asked for the first time.
+    http: Arc<OnceLock<Http>>,
     within: Duration,
 }
 
@@ -37,7 +41,7 @@ struct Open<'a> {
 
 impl Bucket {
     pub fn new(plan: Plan) -> Self {
-        Self { plan: Arc::new(plan), within: WITHIN }
+        Self { plan: Arc::new(plan), http: Arc::default(), within: WITHIN }
     }
 
     /// Puts `path` of `own` there, unless the same content is there already, and reads it back. What is there and is
@@ -164,9 +168,17 @@ impl Bucket {
     }
 
     fn open(&self) -> Result<Open<'_>, String> {
-        let store = wire::connect(&self.plan, self.within);
+        let store = self.http().and_then(|http| wire::connect(&self.plan, http, self.within));
         let store = store.map_err(|why| format!("{self}: {why}"))?;
         Ok(Open { store, plan: &self.plan })
+    }
+
+    fn http(&self) -> Result<Http, String> {
+        if let Some(http) = self.http.get() {
+            return Ok(http.clone());
+        }
+        let http = Http::new(Guard { allow: self.plan.allow.clone() }, self.plan.ca.as_deref())?;
+        Ok(self.http.get_or_init(|| http).clone())
     }
 }
 

@@ -64,8 +64,8 @@ fn lost(fault: Fault) -> (&'static str, &'static str) {
             "this host's or its link's address: list it in allow",
         ),
         Fault::NotSent("certificate refused") => (
-            "证书不被认可，请核对 tls_ca 和 endpoint 的域名",
-            "its certificate is refused: check tls_ca and the name in endpoint",
+            "证书不被认可，请核对 tls_ca 和 endpoint 的域名，改后重启",
+            "its certificate is refused: check tls_ca and the name in endpoint, then restart",
         ),
         Fault::NotSent("name unknown") => {
             ("查不到域名，请核对 endpoint 和 DNS", "its name is unknown: check endpoint and DNS")

@@ -2,7 +2,6 @@
 //! limit. Any answer but 2xx is a [`Refusal`], and so is a deletion that only hides.
 
 use crate::config::copies::Bucket;
-use crate::io::channels::guard::Guard;
 use crate::io::channels::http::{Body, Fault, Http};
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
@@ -56,13 +55,12 @@ pub enum Refusal {
 #[derive(Debug, Clone)]
 pub struct Upload(pub PathBuf);
 
-/// The store as it is configured; its authority's file is read now. What does not move for so long is given up.
+/// The store as it is configured. What does not move for so long is given up.
 ///
 /// # Errors
 /// Why it cannot be spoken to.
-pub fn connect(plan: &Bucket, within: Duration) -> Result<AmazonS3, String> {
-    let guard = Guard { allow: plan.allow.clone() };
-    let wire = Wire { http: Http::new(guard, plan.ca.as_deref())?, within };
+pub fn connect(plan: &Bucket, http: Http, within: Duration) -> Result<AmazonS3, String> {
+    let wire = Wire { http, within };
     let endpoint = match (plan.path_style, plan.endpoint.split_once("://")) {
         (false, Some((scheme, host))) => format!("{scheme}://{}.{host}", plan.name),
         _ => plan.endpoint.clone(),
