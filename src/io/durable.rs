@@ -180,6 +180,17 @@ pub fn remove(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
 }
 
+/// What is not there is gone already.
+///
+/// # Errors
+/// What the disk says.
+pub fn remove_if_there(path: &Path) -> io::Result<()> {
+    match remove(path) {
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
 /// # Errors
 /// What the disk says.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {

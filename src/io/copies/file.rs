@@ -65,9 +65,7 @@ pub fn copy_read<R: Read>(
     }
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     let part = folder.join(format!(".{name}.part"));
-    if part.symlink_metadata().is_ok() {
-        durable::remove(&part).map_err(copying)?;
-    }
+    durable::remove_if_there(&part).map_err(copying)?;
     write(&from, &part, sha256, open)?;
     let back = digest(&part).map_err(copying)?;
     if back != sha256 {

@@ -6,7 +6,6 @@ use super::file::{self, Fault, Sight, below};
 use crate::config::copies::Copies;
 use crate::io::durable;
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -107,10 +106,9 @@ impl Place {
         match self {
             Self::Folder(folder) => {
                 let path = below(folder, path)?;
-                let removed = match durable::remove(&path) {
-                    Err(fault) if fault.kind() != io::ErrorKind::NotFound => Err(fault),
-                    _ => durable::sync_folder(path.parent().unwrap_or(folder)),
-                };
+                let removed = durable::remove_if_there(&path);
+                let removed =
+                    removed.and_then(|()| durable::sync_folder(path.parent().unwrap_or(folder)));
                 removed.map_err(|fault| format!("{}: {fault}", path.display()))
             }
             Self::Bucket(bucket) => bucket.remove(path),
