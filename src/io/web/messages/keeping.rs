@@ -65,10 +65,10 @@ messages! {
     no_such_date: "没有这项日期确认。", "There is no such date.";
     leaders_only: "须由带班领导办理。", "This is for leaders.";
     loss: "第二份作废", "Copies that are lost";
-    loss_hint: "第二份所在的磁盘或存储桶已坏或已更换、不会再回来时，由一人提出、另一人同意：此前的第二份全部不再算数，告警随之解除，每份录音在现在的 storage.copies 重新存第二份，存妥前不能销毁。不删除任何文件；旧盘或旧桶里若还有录音，须另行销毁。只是没挂上或一时连不上的，请先恢复，不要作废：作废后，清除时连不上的第二份即视为没有，会留在那里。", "Where the disk or bucket of the second copies is broken or was changed and will not come back: one person says so and another agrees. None of the copies counts any more, the alarm ends, and each recording is copied anew to storage.copies as it is now; until then it cannot be destroyed. No file is deleted: what the old disk or bucket may still hold has to be destroyed by itself. Where it is only not mounted or does not answer for now, mend that: a copy that does not count and is not reached when its recording is removed is taken as none, and stays where it is.";
+    loss_hint: "第二份所在的磁盘或存储桶已坏或已更换、不会再回来时，由一人提出、另一人同意：此前的第二份全部不再算数，告警随之解除，每份录音在现在配置的第二份位置重新存第二份，存妥前不能销毁。不删除任何文件；旧盘或旧桶里若还有录音，须另行销毁。只是没挂上或一时连不上的，请先恢复，不要作废：作废后，清除时连不上的第二份即视为没有，会留在那里。", "Where the disk or bucket of the second copies is broken or was changed and will not come back: one person says so and another agrees. None of the copies counts any more, the alarm ends, and each recording is copied anew to where the configuration has the second copies now; until then it cannot be destroyed. No file is deleted: what the old disk or bucket may still hold has to be destroyed by itself. Where it is only not mounted or does not answer for now, mend that: a copy that does not count and is not reached when its recording is removed is taken as none, and stays where it is.";
     loss_copies: "第二份 {} 个文件", "{} files";
     loss_say: "提出作废", "Say so";
-    loss_sure: "我已确认那块磁盘不会再回来", "I have made sure that it will not come back";
+    loss_sure: "我已确认那块磁盘或存储桶不会再回来", "I have made sure that the disk or bucket will not come back";
     loss_agree: "同意作废", "Agree";
     loss_none: "没有算数的第二份，或已有人提出。", "There is no copy that counts, or somebody has said so already.";
     item_waits: "待另一人同意", "Waits for another person";
