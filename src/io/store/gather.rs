@@ -34,10 +34,13 @@ pub enum Scope {
 }
 
 /// Which sound of it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Sounds {
+    #[default]
     All,
     /// 只含脱敏件: no original and no tape.
+    #[serde(rename = "redacted")]
     RedactedOnly,
 }
 

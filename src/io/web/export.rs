@@ -33,22 +33,10 @@ const BYTES_MOST: u64 = 4_000_000_000;
 const STALLED: Duration = Duration::from_secs(60);
 
 /// What the button says; none: everything.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct Wanted {
     #[serde(default)]
-    sounds: Option<Only>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Only {
-    Redacted,
-}
-
-impl Wanted {
-    fn sounds(&self) -> Sounds {
-        self.sounds.map_or(Sounds::All, |Only::Redacted| Sounds::RedactedOnly)
-    }
+    sounds: Sounds,
 }
 
 /// `POST /entries/{entry}/export`
@@ -59,7 +47,7 @@ pub async fn entry(
     Path(entry): Path<EntryId>,
     Form(wanted): Form<Wanted>,
 ) -> Result<Response, Failure> {
-    hand_out(&shared, &officer, &page, (Scope::Entry(entry), wanted.sounds())).await
+    hand_out(&shared, &officer, &page, (Scope::Entry(entry), wanted.sounds)).await
 }
 
 /// `POST /period/export`

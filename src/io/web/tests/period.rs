@@ -82,11 +82,15 @@ async fn rec_e5_an_entry_is_handed_out_as_a_zip_and_that_is_audited() {
     assert!(name.contains("filename*=UTF-8''%E8%AE%B0-"), "{name}");
     assert!(answer.text.starts_with("PK\u{3}\u{4}") && answer.text.contains("manifest.json"));
     assert_eq!(room.audited().await, before + 1);
+    let redacted = room.post(&path, "sounds=redacted").await;
+    assert!(redacted.text.contains("只附脱敏件") && !answer.text.contains("只附脱敏件"));
+    let unknown = room.post(&path, "sounds=redact").await;
+    assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY, "never everything instead");
     let minutes = TimeDelta::minutes;
     let asked = period(minutes(-5), minutes(5));
     let answer = room.post("/period/export", &asked).await;
     assert!(answer.text.starts_with("PK"), "{}", answer.text);
-    assert_eq!(room.audited().await, before + 2);
+    assert_eq!(room.audited().await, before + 3);
     let nobody = EntryId(uuid::Uuid::nil());
     assert_eq!(
         room.post(&format!("/entries/{nobody}/export"), "").await.status,
