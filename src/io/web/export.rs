@@ -39,6 +39,15 @@ pub struct Wanted {
     sounds: Sounds,
 }
 
+/// As the page of a period asks.
+#[derive(Debug, Deserialize)]
+pub struct OfPeriod {
+    #[serde(flatten)]
+    asked: Asked,
+    #[serde(flatten)]
+    wanted: Wanted,
+}
+
 /// `POST /entries/{entry}/export`
 pub async fn entry(
     State(shared): State<Shared>,
@@ -55,10 +64,10 @@ pub async fn period(
     State(shared): State<Shared>,
     Listener(officer): Listener,
     page: Page,
-    Form(asked): Form<Asked>,
+    Form(OfPeriod { asked, wanted }): Form<OfPeriod>,
 ) -> Result<Response, Failure> {
     let (from, to) = asked.period(clock::now().wall);
-    hand_out(&shared, &officer, &page, (Scope::Period(from, to), Sounds::All)).await
+    hand_out(&shared, &officer, &page, (Scope::Period(from, to), wanted.sounds)).await
 }
 
 async fn hand_out(

@@ -332,6 +332,7 @@ with_exercises! {
     export: "导出取证包", "Hand out with proofs";
     export_hint: "录音、全部修订和防篡改证明，附核验说明；每次导出都记入审计。", "Recordings, all revisions, proofs and how to check them. Each time is noted in the audit.";
     export_redacted: "只导出脱敏件", "Redacted copies only";
+    export_redacted_hint: "原始录音和磁带一概不附，在 manifest.json 里列明；文字不脱敏。", "No original and no tape: they are named in manifest.json. The text is not redacted.";
     export_originals: "本记录有脱敏件；“导出取证包”会连同未脱敏的原始录音一并交出。记录文字两种都不脱敏。", "There are redacted copies; the whole hands out the originals too, with nothing silenced. The text is redacted in neither.";
     export_unsigned: "签名密钥不可用，不能导出；请看状态栏的告警。", "There is no signing key, so nothing can be handed out: see the alarm.";
     export_failed: "导出失败：", "Nothing was handed out: ";

@@ -91,6 +91,10 @@ async fn rec_e5_an_entry_is_handed_out_as_a_zip_and_that_is_audited() {
     let answer = room.post("/period/export", &asked).await;
     assert!(answer.text.starts_with("PK"), "{}", answer.text);
     assert_eq!(room.audited().await, before + 3);
+    let redacted = room.post("/period/export", &format!("{asked}&sounds=redacted")).await;
+    assert!(redacted.text.contains("只附脱敏件") && !answer.text.contains("只附脱敏件"));
+    let unknown = room.post("/period/export", &format!("{asked}&sounds=redact")).await;
+    assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY, "never everything instead");
     let nobody = EntryId(uuid::Uuid::nil());
     assert_eq!(
         room.post(&format!("/entries/{nobody}/export"), "").await.status,
