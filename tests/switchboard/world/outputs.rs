@@ -1,0 +1,94 @@
+//! What the switchboard wants done: the log answers, and the relay sees that the rules are kept.
+
+use super::{BOARD, World, closed};
+use dutyline::duty::journal::Fact;
+use dutyline::duty::switchboard::{Input, Output};
+use dutyline::protocol::rtp::{Command, Counts};
+
+impl World {
+    pub(super) fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Send(transmit) => {
+                self.from_board.push(String::from_utf8_lossy(&transmit.bytes).into_owned());
+                if self.wire_works {
+                    self.pbx.handle_message(BOARD, &transmit.bytes, self.now);
+                }
+            }
+            Output::Media(command) => self.relay(command),
+            Output::Traced(traced) => self.traced.push(traced),
+            // What there is to hear is the scenarios' matter.
+            Output::Fetch { attempt, .. } => {
+                self.board.handle(Input::Fetched { attempt, sound: None }, self.now);
+            }
+            // The scenarios' matter, too.
+            Output::SlipEnded { .. } => {}
+            Output::Heard { call, party, quality } => self.heard.push((call, party, quality)),
+            Output::Journal(noted) => {
+                let reply = match &noted.fact {
+                    Fact::Arrived(arrival) if self.log_works => {
+                        Some(Input::Stored { call: arrival.call })
+                    }
+                    Fact::Placed(placed) if self.log_works => {
+                        Some(Input::Stored { call: placed.call })
+                    }
+                    Fact::Acknowledged { attempt, .. } => {
+                        self.ack.map(|outcome| Input::AckStored { attempt: *attempt, outcome })
+                    }
+                    _ => None,
+                };
+                self.facts.push(noted.fact);
+                if let Some(reply) = reply {
+                    self.board.handle(reply, self.now);
+                }
+            }
+            Output::Drained => self.drained = true,
+        }
+    }
+
+    /// A relay that keeps the rules: a channel has one user at a time.
+    fn relay(&mut self, command: Command) {
+        match &command {
+            Command::Open { channel, call, .. } => {
+                let before = self.open.insert(*channel, *call);
+                assert_eq!(before, None, "opened twice: {command:?}");
+            }
+            Command::Close { channel } => {
+                assert!(self.open.remove(channel).is_some(), "not open: {command:?}");
+                if self.relay_works {
+                    let counts = Counts { received: 7, ..Counts::default() };
+                    let closed = closed(*channel, counts);
+                    self.board.handle(Input::Media(closed), self.now);
+                }
+            }
+            Command::Finish { call } => {
+                assert!(!self.open.values().any(|open| open == call), "finished while open");
+            }
+            Command::PassOn { channel, call, .. } => {
+                assert!(self.open.insert(*channel, *call).is_some(), "not open: {command:?}");
+            }
+            Command::Change { channel, .. }
+            | Command::Resume { channel, .. }
+            | Command::Refresh { channel }
+            | Command::Listen { channel, .. }
+            | Command::Play { channel, .. }
+            | Command::Press { channel, .. }
+            | Command::Speak { channel, .. }
+            | Command::Stop { channel } => {
+                assert!(self.open.contains_key(channel), "not open: {command:?}");
+            }
+            Command::Join { a, b } => {
+                assert!(self.open.contains_key(a) && self.open.contains_key(b));
+            }
+            Command::Confer { call, seats } => {
+                for seat in seats {
+                    assert!(self.open.insert(*seat, *call).is_some(), "not open: {command:?}");
+                }
+            }
+        }
+        self.media.push(command);
+    }
+
+    pub fn open_channels(&self) -> usize {
+        self.open.len()
+    }
+}
