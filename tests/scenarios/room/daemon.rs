@@ -1,23 +1,23 @@
 //! The whole daemon minus sockets, threads and disk: switchboard, relay, log and escalator, turned
 //! in virtual time as `io` turns them in real time.
 
-use super::people::{self, DAEMON_HOST, DOMAIN, LINE, PASSWORD};
+mod plan;
+mod tape;
+
+pub use plan::line_plan;
+
 use super::seen::prompt_level;
-use dutyline::duty::call::arrival::CallerRules;
 use dutyline::duty::checkpoint::{Checkpoint, Piece};
-use dutyline::duty::dial_plan::DialPlan;
 use dutyline::duty::escalation::Timetable;
 use dutyline::duty::ids::{CallId, EntryId};
-use dutyline::duty::journal::{Fact, Noted, Urgency};
-use dutyline::duty::line_plan::SrtpPlan;
-use dutyline::duty::line_plan::{Answering, LinePlan, SilencePlan};
+use dutyline::duty::journal::{Fact, Noted};
+use dutyline::duty::line_plan::LinePlan;
 use dutyline::duty::roster::Roster;
 use dutyline::duty::switchboard::{Input, Output, Switchboard};
 use dutyline::io::checkpoint;
 use dutyline::io::status::Live;
-use dutyline::io::store::{Sealed, Store, wait};
+use dutyline::io::store::{Store, wait};
 use dutyline::protocol::now::{Deadline, Mono, Now, earlier};
-use dutyline::protocol::places::Places;
 use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::quality::Quality;
 use dutyline::protocol::rtp::relay::{Relay, Verdict};
@@ -25,11 +25,12 @@ use dutyline::protocol::rtp::source::FRAME_BYTES;
 use dutyline::protocol::rtp::srtp::TAG;
 use dutyline::protocol::rtp::{Channel, Party, Sound};
 use dutyline::protocol::sip::slip::{Reply, SlipId};
-use dutyline::protocol::sip::{Account, Habits, Peer, Transmit, Transport};
+use dutyline::protocol::sip::{Peer, Transmit};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tape::Taped;
 use uuid::Uuid;
 
 pub const CHANNELS: u16 = 12;
@@ -41,15 +42,6 @@ const ALIVE: Duration = Duration::from_secs(1);
 const PROMPT_SAMPLES: usize = 4000;
 /// What a leader hears of a recording is all this, so many seconds.
 const RECORDING_SECONDS: usize = 20;
-
-/// A packet on the tape.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taped {
-    pub at: Mono,
-    pub call: Uuid,
-    pub party: Party,
-    pub bytes: Vec<u8>,
-}
 
 /// What an earlier run left.
 #[derive(Debug, Default)]
@@ -175,48 +167,6 @@ impl Daemon {
         let calls = wait(daemon.store.dialled_today(now)).expect("the log is read");
         daemon.tell(Input::DialledToday { calls }, now);
         daemon
-    }
-
-    /// Binds what is on the tape of calls that were cut; says what is missing.
-    fn recover(&mut self, now: Now) {
-        for call in wait(self.store.recordings_unsealed()).expect("the log is read") {
-            if self.open.contains(&call) {
-                continue;
-            }
-            if self.tape.iter().any(|taped| taped.call == call.0) {
-                self.seal(call.0, Some("the daemon stopped"), now);
-            } else {
-                let why = "nothing was on the tape";
-                wait(self.store.recording_missing(call, why, now)).expect("the log is written");
-            }
-        }
-        let open = |call: &Uuid| self.open.contains(&CallId(*call));
-        let found = self.unfinished_tapes().into_iter().filter(|call| !open(call));
-        self.finished.extend(found.collect::<Vec<_>>());
-    }
-
-    fn seal(&mut self, call: Uuid, interrupted: Option<&str>, now: Now) {
-        let resumed = self.open.contains(&CallId(call)).then_some("the daemon was restarted");
-        let interrupted = interrupted.or(resumed);
-        let packets = self.tape.iter().filter(|taped| taped.call == call);
-        let times: Vec<Mono> = packets.map(|taped| taped.at).collect();
-        if times.is_empty() {
-            let why = "nobody said anything";
-            wait(self.store.recording_missing(CallId(call), why, now)).expect("the log is written");
-            return;
-        }
-        let sealed = Sealed {
-            wav: format!("{call}.wav").into(),
-            tape: Some(format!("{call}.tape").into()),
-            tape_sha256: None,
-            sha256: format!("{:064x}", call.as_u128()),
-            bytes: 44 + 320 * times.len() as u64,
-            duration: times[times.len() - 1].since(times[0]),
-            gaps: vec![],
-            interrupted: interrupted.map(str::to_owned),
-            ..Sealed::default()
-        };
-        wait(self.store.recording_sealed(CallId(call), sealed, now)).expect("the log is written");
     }
 
     pub fn handle_message(&mut self, from: Peer, bytes: Vec<u8>, now: Now) {
@@ -412,11 +362,6 @@ impl Daemon {
         }
     }
 
-    fn is_finished(&mut self, call: Uuid, now: Now) {
-        self.finished.push(call);
-        self.waiting.push_back((now.mono + self.store_speed, Write::Seal(call)));
-    }
-
     pub fn leftovers(&self) -> Vec<String> {
         let mut found = vec![];
         let mut look = |count: usize, what: &str| {
@@ -434,22 +379,6 @@ impl Daemon {
         let unfinished = self.unfinished_tapes();
         found.extend(unfinished.iter().map(|call| format!("the tape of {call} is not finished")));
         found
-    }
-
-    /// Calls with packets on the tape and no end of it.
-    pub fn unfinished_tapes(&self) -> Vec<Uuid> {
-        let mut open: Vec<Uuid> = vec![];
-        for taped in &self.tape {
-            if !open.contains(&taped.call) && !self.finished.contains(&taped.call) {
-                open.push(taped.call);
-            }
-        }
-        open
-    }
-
-    /// Packets of a party on the tape of a call.
-    pub fn taped(&self, call: CallId, party: Party) -> usize {
-        self.tape.iter().filter(|taped| taped.call == call.0 && taped.party == party).count()
     }
 
     pub fn describe(&self) -> String {
@@ -474,48 +403,4 @@ fn port_of(channel: Channel) -> u16 {
 fn prompts() -> Vec<Arc<[i16]>> {
     let prompt = |n: usize| vec![prompt_level(n as u8); PROMPT_SAMPLES].into();
     (0..dutyline::duty::prompts::COUNT).map(prompt).collect()
-}
-
-pub fn line_plan() -> LinePlan {
-    let account = Account {
-        local: people::daemon(),
-        pbx: Peer { transport: Transport::Udp, addr: people::pbx() },
-        peers: vec![],
-        habits: Habits::default(),
-        domain: DOMAIN.to_owned(),
-        user: LINE.to_owned(),
-        display: "值班室".to_owned(),
-        auth_user: LINE.to_owned(),
-        password: PASSWORD.to_owned(),
-        realm: None,
-        expires: 90,
-        session_expires: 1800,
-        also_trusted: vec![],
-        agent: "dutyline".to_owned(),
-    };
-    LinePlan {
-        account,
-        answer_supervision: true,
-        keys_in_voice: false,
-        media_address: DAEMON_HOST,
-        places: Places::default(),
-        rtp_ports: (0..CHANNELS).map(|n| port_of(Channel(n))).collect(),
-        phones: people::ring_plan(),
-        reserved_channels: RESERVED,
-        entry_budget: ENTRY_BUDGET,
-        srtp: SrtpPlan::default(),
-        callers: CallerRules { emergency: Some(Urgency::Urgent), ..CallerRules::default() },
-        finish: Duration::ZERO,
-        answering: Answering {
-            silence: SilencePlan { both: None, one: None },
-            ..Answering::default()
-        },
-        dial: DialPlan {
-            known: people::ring_plan().into_iter().map(|phone| phone.target).collect(),
-            allow: vec!["3xxx".to_owned()],
-            per_day: 100,
-        },
-        registrar: None,
-        self_test: None,
-    }
 }
