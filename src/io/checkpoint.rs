@@ -406,10 +406,7 @@ impl Log {
         bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
         write_record(&Record::Changes { at, pieces: vec![] }, &mut bytes)?;
         let part = self.path.with_extension("part");
-        match durable::remove(&part) {
-            Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
-            Ok(()) | Err(_) => {}
-        }
+        durable::remove_if_there(&part)?;
         let mut file = Durable::create(&part)?;
         let mut written = 0;
         for (key, piece) in &self.pieces {

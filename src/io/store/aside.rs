@@ -6,7 +6,6 @@ use rusqlite::Connection;
 use rusqlite::backup::Progress;
 use rusqlite::config::DbConfig;
 use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,12 +38,21 @@ fn named(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Closes it without a last checkpoint: its name may be another file's by now.
-pub(super) fn leave(connection: Connection, opened: &Opened) {
-    if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
-        error!(%error, "the log is not closed, so that nothing is done to its file");
-        return std::mem::forget(connection);
+/// Closing it makes no last checkpoint: its name may be another file's by now. None: so it stays open.
+pub(super) fn without_checkpoint(connection: Connection) -> Option<Connection> {
+    match connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+        Ok(_) => Some(connection),
+        Err(error) => {
+            error!(%error, "the log is not closed, so that nothing is done to its file");
+            std::mem::forget(connection);
+            None
+        }
     }
+}
+
+/// Closes it, put back first where it was deleted.
+pub(super) fn leave(connection: Connection, opened: &Opened) {
+    let Some(connection) = without_checkpoint(connection) else { return };
     let Some(path) = connection.path().map(PathBuf::from) else { return };
     if !is_deleted(&path) {
         drop(connection);
@@ -110,27 +118,20 @@ fn is_deleted(path: &Path) -> bool {
 
 fn put_back(connection: &Connection, path: &Path) -> anyhow::Result<()> {
     let part = named(path, ".part");
-    removed(&part)?;
+    durable::remove_if_there(&part)?;
     let copied = connection
         .backup("main", &part, None::<fn(Progress)>)
         .map_err(anyhow::Error::from)
         .and_then(|()| Ok(durable::sync_file(&part)?));
     if let Err(fault) = copied {
-        removed(&part)?;
+        durable::remove_if_there(&part)?;
         return Err(fault);
     }
     // Its own, whose content is in the copy.
-    removed(&named(path, "-wal"))?;
-    removed(&named(path, "-shm"))?;
+    durable::remove_if_there(&named(path, "-wal"))?;
+    durable::remove_if_there(&named(path, "-shm"))?;
     durable::rename_noreplace(&part, path)?;
     Ok(path.parent().map_or(Ok(()), durable::sync_folder)?)
-}
-
-fn removed(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(fault) if fault.kind() != io::ErrorKind::NotFound => Err(fault),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 #[cfg(test)]

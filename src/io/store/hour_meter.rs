@@ -10,13 +10,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 /// Noted as often: a host that dies takes as much of the count with it.
 const HOUR_MS: i64 = 3_600_000;
 
-/// What was noted last, and how much has passed since, in milliseconds; none where another boot lies between. A boot
-/// without a name counts as another one.
+/// What was noted last, and how much has passed since, in milliseconds; none where another boot lies between.
 fn last(sql: &Connection, now: Now) -> Result<Option<(i64, Option<i64>)>> {
     let noted = sql
         .prepare_cached(
             "SELECT m.count_ms, m.mono, m.boot = coalesce((SELECT id FROM boot), 'none')
-               AND m.boot <> '' FROM hour_meter m ORDER BY m.id DESC LIMIT 1",
+             FROM hour_meter m ORDER BY m.id DESC LIMIT 1",
         )?
         .query_row([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?)))
         .optional()?;
@@ -78,10 +77,6 @@ mod tests {
         boots(&store, "second");
         assert_eq!(counted(&store, at(90_000.0)), 7_200_000, "who knows how long it was off");
         assert_eq!(counted(&store, at(90_001.0)), 7_201_000);
-        for _ in 0..2 {
-            boots(&store, "");
-            assert_eq!(counted(&store, at(99_000.0)), 7_200_000, "a boot without a name is new");
-        }
         let by_hand =
             store.write_now(|tx| Ok(tx.sql.execute("UPDATE hour_meter SET mono = 0", [])?));
         assert!(by_hand.is_err());

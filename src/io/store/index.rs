@@ -4,14 +4,13 @@
 //! Triggers of the writing connection alone (TEMP) do the noting. Only what every officer reads on the
 //! entry's page is indexed: no number of a leader, no PIN, nothing of the SIP messages.
 
-use super::Store;
 use super::error::{Result, StoreError};
 use super::revisions::Change;
 use super::schema;
 use super::text::from_json;
+use super::{Store, aside};
 use crate::duty::entry::{Category, Field};
 use crate::duty::words;
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -108,11 +107,8 @@ impl Follower {
 
     /// Closes its own hand on a log that is left as it is.
     pub fn leave(self) {
-        if let Place::Own(own) = self.place
-            && let Err(error) = own.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-        {
-            tracing::error!(%error, "the log is not closed, so that nothing is done to its file");
-            std::mem::forget(own);
+        if let Place::Own(own) = self.place {
+            drop(aside::without_checkpoint(*own));
         }
     }
 
