@@ -404,3 +404,32 @@ fn esc_71_a_log_that_goes_bad_while_it_is_in_use_is_left_as_it_is_and_a_backup_i
     matter.daemon.row_is("SELECT count(*) FROM outage WHERE kind = 'log' AND to_ms > from_ms", "1");
     assert!(fs::read(&aside).expect("kept") == damaged);
 }
+
+/// What was written beside the old one is forgotten there by who moves it away.
+#[test]
+fn esc_71_a_backup_that_comes_after_the_log_was_moved_away_is_used_without_what_lay_beside_that() {
+    let Some(mut room) = Room::open() else { return };
+    let mut matter = Matter::begin(&mut room);
+    let backup = room.folder.path().join("backup");
+    let into = backup.display().to_string();
+    let (code, said) = matter.daemon.command(&["backup", &into, "--config", "dutyline.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+    matter.daemon.edit("CREATE TABLE of_the_old_log (id)");
+    let log = room.folder.path().join("dutyline/data/dutyline.db");
+    fs::rename(&log, room.folder.path().join("old.db")).expect("moved away");
+    matter.daemon.process.wait_for("the log is of no use any more", SOON);
+    matter.flag();
+    matter.acknowledge();
+    fs::copy(backup.join("data/dutyline.db"), &log).expect("put in place");
+    matter.daemon.process.wait_for("the log can be used from now on", Duration::from_secs(15));
+    assert!(log.with_extension("db-wal.aside-1").exists(), "it is kept");
+    let of_the_old = "SELECT count(*) FROM sqlite_schema WHERE name = 'of_the_old_log'";
+    assert_eq!(matter.daemon.row(of_the_old), "0");
+    matter.daemon.row_is("SELECT state FROM escalation", "acknowledged");
+    matter.leader.wait("CALL_CLOSED", Duration::from_secs(20));
+    matter.daemon.row_is("SELECT group_concat(result) FROM attempt", "acknowledged");
+    let rows = |table: &str| matter.daemon.row(&format!("SELECT count(*) FROM {table}"));
+    assert_eq!(["entry", "escalation", "attempt", "acknowledgement"].map(rows), ["1"; 4]);
+    let (code, said) = matter.daemon.command(&["verify", "--config", "dutyline.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+}

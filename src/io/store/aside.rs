@@ -8,28 +8,44 @@ use rusqlite::config::DbConfig;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tracing::{error, warn};
 
 /// How often it is tried to put a deleted one back.
 const AGAIN: Duration = Duration::from_secs(2);
 
+/// Device, inode, and when it was made: the inode of one that is gone may be the next one's.
+type Identity = (u64, u64, Option<SystemTime>);
+
 /// Which file it was that had each name: of the database, and of what is beside it.
-pub(super) struct Opened([Option<(u64, u64)>; 3]);
+#[derive(Debug, Clone, Default)]
+pub(super) struct Opened([Option<Identity>; 3]);
 
 const ENDINGS: [&str; 3] = ["", "-wal", "-shm"];
 
 impl Opened {
     pub fn by(connection: &Connection) -> Self {
-        let path = connection.path().unwrap_or_default();
-        Self(ENDINGS.map(|ending| identity(&named(Path::new(path), ending))))
+        Self::at(Path::new(connection.path().unwrap_or_default()))
+    }
+
+    fn at(path: &Path) -> Self {
+        Self(ENDINGS.map(|ending| identity(&named(path, ending))))
+    }
+
+    /// Before what has the name is opened: where that is another, it is found without what was written beside this one, and
+    /// is the one from now on.
+    pub fn gives_way(&mut self, path: &Path) {
+        move_what_is_beside(path, self);
+        if path.exists() {
+            *self = Self::at(path);
+        }
     }
 }
 
 /// Which file has the name.
-fn identity(path: &Path) -> Option<(u64, u64)> {
+fn identity(path: &Path) -> Option<Identity> {
     let file = fs::metadata(path).ok()?;
-    Some((file.dev(), file.ino()))
+    Some((file.dev(), file.ino(), file.created().ok()))
 }
 
 fn named(path: &Path, ending: &str) -> PathBuf {
@@ -189,29 +205,94 @@ mod tests {
         assert_eq!(wait(store.writable()), Err(why()));
     }
 
-    /// What SQLite checked when it was opened was a mixture of both.
+    /// A backup of a log when it had one entry, which has 39 by now; and what is written beside it.
+    struct Older {
+        folder: tempfile::TempDir,
+        log: PathBuf,
+        store: Store,
+        backup: PathBuf,
+        wal: Vec<u8>,
+    }
+
+    impl Older {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let log = folder.path().join("dutyline.db");
+            let store = Store::open(&log, random()).unwrap();
+            entry(&store, 1, 0.0);
+            let backup = folder.path().join("backup.db");
+            let from = Connection::open(&log).unwrap();
+            from.backup("main", &backup, None::<fn(Progress)>).unwrap();
+            drop(from);
+            for n in 2..40 {
+                entry(&store, n, f64::from(n));
+            }
+            let wal = fs::read(named(&log, "-wal")).unwrap();
+            Self { folder, log, store, backup, wal }
+        }
+
+        /// What SQLite checks when it is opened is a mixture of both else.
+        fn is_used_alone(&self) {
+            self.store.reopen(&self.log, random(), || false).unwrap();
+            self.store.begins();
+            let entries = || one::<i64>(&self.store, "SELECT count(*) FROM entry");
+            assert_eq!(entries(), 1);
+            entry(&self.store, 2, 1.0);
+            assert_eq!(entries(), 2);
+            assert!(fs::read(named(&self.log, "-wal.aside-1")).unwrap() == self.wal, "it is kept");
+        }
+    }
+
     #[test]
     fn esc_71_what_was_written_beside_the_old_log_is_never_taken_for_the_backups() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("dutyline.db");
-        let store = Store::open(&log, random()).unwrap();
-        entry(&store, 1, 0.0);
-        let backup = folder.path().join("backup.db");
-        let from = Connection::open(&log).unwrap();
-        from.backup("main", &backup, None::<fn(Progress)>).unwrap();
-        drop(from);
-        for n in 2..40 {
-            entry(&store, n, f64::from(n));
-        }
-        let wal = fs::read(named(&log, "-wal")).unwrap();
-        fs::rename(&backup, &log).unwrap();
+        let older = Older::new();
+        fs::rename(&older.backup, &older.log).unwrap();
+        older.store.put_aside(why());
+        assert!(fs::read(named(&older.log, "-wal.aside-1")).unwrap() == older.wal, "it is kept");
+        older.is_used_alone();
+    }
+
+    #[test]
+    fn esc_71_nor_where_the_old_log_was_moved_away_before_the_backup_came() {
+        let older = Older::new();
+        fs::rename(&older.log, older.folder.path().join("old.db")).unwrap();
+        older.store.put_aside(why());
+        fs::rename(&older.backup, &older.log).unwrap();
+        // Somebody looks at a page meanwhile.
+        assert!(one::<i64>(&older.store, "SELECT count(*) FROM sqlite_schema") > 0);
+        older.is_used_alone();
+    }
+
+    /// The file system may give the backup the number of the one that was deleted.
+    #[test]
+    fn esc_71_nor_where_the_old_log_was_given_up_as_damaged_before_it_was_deleted() {
+        let older = Older::new();
+        older.store.put_aside(StoreError::Corrupt("as a test wants it".to_owned()));
+        let number = |file: &Path| fs::metadata(file).unwrap().ino();
+        let of_the_log = number(&older.log);
+        fs::remove_file(&older.log).unwrap();
+        let new = |nth| {
+            let file = older.folder.path().join(format!("new-{nth}"));
+            fs::write(&file, "").unwrap();
+            file
+        };
+        let same = (0..500).map(new).find(|file| number(file) == of_the_log);
+        let copy = same.unwrap_or_else(|| new(500));
+        fs::copy(&older.backup, &copy).unwrap();
+        fs::rename(&copy, &older.log).unwrap();
+        older.is_used_alone();
+    }
+
+    #[test]
+    fn esc_71_nor_where_the_old_log_could_not_be_opened_at_the_start() {
+        let Older { folder, log, store, backup, wal } = Older::new();
         store.put_aside(why());
-        assert!(fs::read(named(&log, "-wal.aside-1")).unwrap() == wal, "it is kept");
-        store.reopen(&log, random(), || false).unwrap();
-        store.begins();
-        assert_eq!(one::<i64>(&store, "SELECT count(*) FROM entry"), 1);
-        entry(&store, 2, 1.0);
-        assert_eq!(one::<i64>(&store, "SELECT count(*) FROM entry"), 2);
+        drop(store);
+        fs::write(&log, vec![7; 64 * 1024]).unwrap();
+        let store = Store::of_no_use(&log, "as a test wants it".to_owned()).unwrap();
+        fs::rename(&log, folder.path().join("old.db")).unwrap();
+        fs::rename(&backup, &log).unwrap();
+        Older { folder, log, store, backup, wal }.is_used_alone();
     }
 
     #[test]

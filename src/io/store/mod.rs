@@ -154,6 +154,7 @@ impl Store {
     pub fn of_no_use(path: &Path, why: String) -> Result<Self> {
         let held = folder::Held::take(path)?;
         let writer = Writer::late(StoreError::Unreadable(why));
+        writer.meets(path);
         let readers = Some(Readers::new(path));
         Ok(Self::of(writer, readers, Some(held)))
     }
@@ -165,8 +166,12 @@ impl Store {
         random: Random,
         given_up: impl FnMut() -> bool + Send + 'static,
     ) -> Result<()> {
-        if self.inner.writer.waits_for_one() {
-            self.inner.writer.open(schema::open_sound(path, given_up)?, random)?;
+        let Inner { writer, readers, .. } = &*self.inner;
+        if writer.waits_for_one() {
+            writer.meets(path);
+            // Of those who have read meanwhile.
+            readers.iter().for_each(Readers::forget);
+            writer.open(schema::open_sound(path, given_up)?, random)?;
         }
         self.note_boot(&folder::boot_id())
     }

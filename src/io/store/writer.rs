@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use std::collections::VecDeque;
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, mpsc};
 use std::thread::JoinHandle;
@@ -80,6 +81,8 @@ pub(super) struct File {
     /// Of every thread, one after the other.
     unproved: watch::Sender<Option<String>>,
     ails: Ails,
+    /// Which files the last one was.
+    last: Mutex<aside::Opened>,
 }
 
 /// Why the log itself took nothing when it was written to last.
@@ -171,12 +174,20 @@ impl Writer {
     /// There is no database to write to, until one is opened.
     pub fn late(why: StoreError) -> Self {
         let (unproved, ails) = (watch::Sender::new(None), Ails::default());
-        Self::File(File { thread: RwLock::new(Err(why)), unproved, ails })
+        let last = Mutex::default();
+        Self::File(File { thread: RwLock::new(Err(why)), unproved, ails, last })
     }
 
     /// Whether it has no database.
     pub fn waits_for_one(&self) -> bool {
         self.of_thread(|_| ()).is_none() && matches!(self, Self::File(_))
+    }
+
+    /// Before the database that has the name is opened: nothing of the last one is taken for its own.
+    pub fn meets(&self, path: &Path) {
+        if let Self::File(file) = self {
+            lock(&file.last).gives_way(path);
+        }
     }
 
     /// The database that it has waited for.
@@ -187,6 +198,7 @@ impl Writer {
         let mut thread = file.thread.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         if thread.is_err() {
             *lock(&file.ails) = None;
+            *lock(&file.last) = desk.opened.clone();
             *thread = Ok(Thread::start(desk)?);
         }
         Ok(())
