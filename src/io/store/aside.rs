@@ -40,6 +40,14 @@ impl Opened {
             *self = Self::at(path);
         }
     }
+
+    /// Of what has each name now, that which is none of these.
+    fn others(&self, path: &Path) -> Option<PathBuf> {
+        let mut names = ENDINGS.iter().map(|ending| named(path, ending)).zip(&self.0);
+        let (name, _) =
+            names.find(|(name, own)| identity(name).is_some_and(|it| Some(it) != **own))?;
+        Some(name)
+    }
 }
 
 /// Which file has the name.
@@ -67,19 +75,20 @@ pub(super) fn without_checkpoint(connection: Connection) -> Option<Connection> {
 }
 
 /// Closes it, put back first where it was deleted.
-pub(super) fn leave(connection: Connection, opened: &Opened) {
+pub(super) fn leave(connection: Connection, opened: Opened) {
     let Some(connection) = without_checkpoint(connection) else { return };
     let Some(path) = connection.path().map(PathBuf::from) else { return };
     if !is_deleted(&path) {
         drop(connection);
-        return move_what_is_beside(&path, opened);
+        return move_what_is_beside(&path, &opened);
     }
-    match put_back(&connection, &path) {
+    match put_back(&connection, &path, &opened) {
         Ok(()) => warn!(path = %path.display(), "the log was deleted and is put back as it was"),
         Err(error) => {
             error!(%error, "the log was deleted and cannot be put back yet: this program keeps it open, do not restart it");
             let keeps = std::thread::Builder::new().name("log-put-back".to_owned());
-            if let Err(error) = keeps.spawn(move || keep_putting_back(&connection, &path)) {
+            let keeping = keeps.spawn(move || keep_putting_back(&connection, &path, &opened));
+            if let Err(error) = keeping {
                 error!(%error, "the deleted log is not put back");
             }
         }
@@ -87,10 +96,10 @@ pub(super) fn leave(connection: Connection, opened: &Opened) {
 }
 
 /// Until there is room for it, or another has its name.
-fn keep_putting_back(connection: &Connection, path: &Path) {
+fn keep_putting_back(connection: &Connection, path: &Path, opened: &Opened) {
     while !path.exists() {
         std::thread::sleep(AGAIN);
-        if put_back(connection, path).is_ok() {
+        if put_back(connection, path, opened).is_ok() {
             return warn!(path = %path.display(), "the log was deleted and is put back as it was");
         }
     }
@@ -132,27 +141,39 @@ fn is_deleted(path: &Path) -> bool {
     !path.exists() && links.into_iter().any(|link| link.as_os_str() == gone)
 }
 
-fn put_back(connection: &Connection, path: &Path) -> anyhow::Result<()> {
+fn put_back(connection: &Connection, path: &Path, opened: &Opened) -> anyhow::Result<()> {
     let part = named(path, ".part");
     durable::remove_if_there(&part)?;
-    let copied = connection
-        .backup("main", &part, None::<fn(Progress)>)
-        .map_err(anyhow::Error::from)
-        .and_then(|()| Ok(durable::sync_file(&part)?));
-    if let Err(fault) = copied {
+    let put_back = put_back_by(connection, &part, path, opened);
+    if put_back.is_err() {
         durable::remove_if_there(&part)?;
-        return Err(fault);
+    }
+    put_back
+}
+
+fn put_back_by(
+    connection: &Connection,
+    part: &Path,
+    path: &Path,
+    opened: &Opened,
+) -> anyhow::Result<()> {
+    connection.backup("main", part, None::<fn(Progress)>)?;
+    durable::sync_file(part)?;
+    // That took its time, in which a backup may have come.
+    if let Some(other) = opened.others(path) {
+        anyhow::bail!("{} is another's", other.display());
     }
     // Its own, whose content is in the copy.
     durable::remove_if_there(&named(path, "-wal"))?;
     durable::remove_if_there(&named(path, "-shm"))?;
-    durable::rename_noreplace(&part, path)?;
+    durable::rename_noreplace(part, path)?;
     Ok(path.parent().map_or(Ok(()), durable::sync_folder)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::durable::Asked;
     use crate::io::store::tests::{entry, one, random};
     use crate::io::store::{Store, StoreError, wait};
 
@@ -293,6 +314,40 @@ mod tests {
         fs::rename(&log, folder.path().join("old.db")).unwrap();
         fs::rename(&backup, &log).unwrap();
         Older { folder, log, store, backup, wal }.is_used_alone();
+    }
+
+    #[test]
+    fn esc_71_a_deleted_log_is_put_back_over_nothing_of_a_backup_that_comes_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("dutyline.db");
+        let connection = Connection::open(&log).unwrap();
+        connection.execute_batch("PRAGMA journal_mode = wal; CREATE TABLE own (id)").unwrap();
+        let opened = Opened::by(&connection);
+        fs::remove_file(&log).unwrap();
+        let (wal, part) = (named(&log, "-wal"), named(&log, ".part"));
+        for backup in [vec![log.clone(), wal.clone()], vec![wal.clone()]] {
+            let (comes, copied) = (backup.clone(), part.clone());
+            durable::watch(Some(Box::new(move |asked| {
+                if matches!(asked, Asked::Sync(of) if of == copied) {
+                    for file in &comes {
+                        let _ = fs::remove_file(file);
+                        fs::write(file, "of the backup").unwrap();
+                    }
+                }
+                Ok(true)
+            })));
+            let back = put_back(&connection, &log, &opened);
+            durable::watch(None);
+            assert!(back.is_err());
+            assert!(!part.exists(), "what cannot be put back takes no room");
+            for file in &backup {
+                assert_eq!(fs::read_to_string(file).unwrap(), "of the backup");
+                fs::remove_file(file).unwrap();
+            }
+        }
+        put_back(&connection, &log, &opened).unwrap();
+        let put_back = Connection::open(&log).unwrap();
+        put_back.execute_batch("INSERT INTO own VALUES (1)").unwrap();
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl Thread {
                 run_thread(&mut desk, &waiting, &leaves);
                 if leaves.load(Ordering::Acquire) {
                     desk.follower.leave();
-                    aside::leave(desk.sql, &desk.opened);
+                    aside::leave(desk.sql, desk.opened);
                 }
             })
             .map_err(|error| StoreError::Unreadable(error.to_string()))?;
