@@ -236,6 +236,8 @@ impl Beginning {
             let Err(fault) = begun else {
                 store.begins();
                 info!("the log can be used from now on");
+                // Its index may be another one, or was made anew.
+                tokio::spawn(store.clone().index_all(stopping.clone()));
                 return opened.or_else(|| self.identity());
             };
             if fault.to_string() != said {

@@ -141,9 +141,7 @@ impl Store {
     pub fn open(path: &Path, random: Random) -> Result<Self> {
         let held = folder::Held::take(path)?;
         let sql = schema::open(path)?;
-        if let Err(error) = reindex::mend(path) {
-            tracing::error!(%error, "the index of the search is at fault and could not be emptied");
-        }
+        mend_index(path);
         let store = Self::open_file(path, sql, random, Some(held))?;
         store.note_boot(&folder::boot_id())?;
         Ok(store)
@@ -171,7 +169,9 @@ impl Store {
             writer.meets(path);
             // Of those who have read meanwhile.
             readers.iter().for_each(Readers::forget);
-            writer.open(schema::open_sound(path, given_up)?, random)?;
+            let sql = schema::open_sound(path, given_up)?;
+            mend_index(path);
+            writer.open(sql, random)?;
         }
         self.note_boot(&folder::boot_id())
     }
@@ -334,6 +334,13 @@ impl Store {
                 .unwrap_or_else(|_| Err(StoreError::Bug("a read panicked".to_owned()))),
             Err(_) => read(),
         }
+    }
+}
+
+/// What it lacks from then on is made anew by [`Store::index_all`].
+fn mend_index(path: &Path) {
+    if let Err(error) = reindex::mend(path) {
+        tracing::error!(%error, "the index of the search is at fault and could not be emptied");
     }
 }
 

@@ -4,7 +4,7 @@ use super::chain::Chain;
 use super::error::{Result, StoreError};
 use rusqlite::backup::Progress;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior, ffi};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,18 +73,25 @@ pub(super) fn open_sound(
     given_up: impl FnMut() -> bool + Send + 'static,
 ) -> Result<Connection> {
     assert_sqlite()?;
-    let mut connection = Connection::open(path)?;
+    let connection = Connection::open(path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     prepare(&connection)?;
-    connection.progress_handler(STEPS, Some(given_up))?;
-    let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    connection.progress_handler(0, None::<fn() -> bool>)?;
-    if said != "ok" {
-        return Err(StoreError::Corrupt(said));
-    }
+    assert_sound(path, given_up)?;
     let connection = ready(connection, path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(connection)
+}
+
+/// But for the index of the search, which is not looked into: it is made anew where it is at fault.
+fn assert_sound(path: &Path, given_up: impl FnMut() -> bool + Send + 'static) -> Result<()> {
+    let mut connection = Connection::open(path)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    prepare(&connection)?;
+    // SAFETY: the connection is open, and no array of names is given: it knows no virtual table any more.
+    unsafe { ffi::sqlite3_drop_modules(connection.handle(), std::ptr::null_mut()) };
+    connection.progress_handler(STEPS, Some(given_up))?;
+    let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if said == "ok" { Ok(()) } else { Err(StoreError::Corrupt(said)) }
 }
 
 pub(super) fn open_in_memory() -> Result<Connection> {

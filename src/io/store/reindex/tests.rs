@@ -54,6 +54,7 @@ fn found(store: &Store, text: &str) -> Vec<EntryId> {
 
 const DAMAGE: &[&str] = &[
     "UPDATE search_data SET block = zeroblob(length(block))",
+    "UPDATE search_data SET block = zeroblob(length(block)) WHERE id > 10",
     "DELETE FROM search_data",
     "DROP TABLE search",
     "DROP TABLE searchable",
@@ -62,6 +63,21 @@ const DAMAGE: &[&str] = &[
     "DELETE FROM searchable WHERE id % 2",
     "UPDATE to_index SET failed = 2; INSERT INTO to_index VALUES ('x', 2)",
 ];
+
+#[test]
+fn esc_71_an_index_at_fault_keeps_no_log_from_being_opened_again_and_is_mended() {
+    for damage in DAMAGE {
+        let log = Log::new();
+        let store = Store::open(&log.path(), random()).unwrap();
+        store.put_aside(StoreError::Unreadable("as a test wants it".to_owned()));
+        log.spoil(damage);
+        let opened = store.reopen(&log.path(), random(), || false);
+        assert_eq!(opened, Ok(()), "{damage}");
+        store.begins();
+        let new = entry(&store, 200, 300.0);
+        assert_eq!(found(&store, "1381").first(), Some(&new), "{damage}");
+    }
+}
 
 #[test]
 fn an_index_that_is_damaged_or_gone_is_noticed_at_the_start_and_made_again_behind_it() {
