@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
@@ -26,20 +26,32 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 /// How often a log that is of no use is tried again.
-const AGAIN: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 2000 });
 
 const ALARM: &str = "log_file";
 
-/// Device and inode.
-type Identity = (u64, u64);
+/// Device, inode, and when it was made: the inode of one that is gone may be the next one's.
+type Identity = (u64, u64, Option<SystemTime>);
 
-/// A database, as far as can be seen from outside.
+/// A file, as far as can be seen from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Seen {
     is: Identity,
     length: u64,
     changed: SystemTime,
 }
+
+impl Seen {
+    /// `None`: there is none.
+    fn at(path: &Path) -> Option<Self> {
+        let file = std::fs::metadata(path).ok()?;
+        let is = (file.dev(), file.ino(), file.created().ok());
+        Some(Self { is, length: file.len(), changed: file.modified().ok()? })
+    }
+}
+
+/// A database that SQLite calls damaged, and what is written beside it.
+type Damaged = (Seen, Option<Seen>);
 
 /// The database that a run begins with.
 pub struct Opened {
@@ -89,9 +101,11 @@ impl Beginning {
 
     /// `None`: there is none.
     fn file(&self) -> Option<Seen> {
-        let file = std::fs::metadata(self.database()).ok()?;
-        let (is, length) = ((file.dev(), file.ino()), file.len());
-        Some(Seen { is, length, changed: file.modified().ok()? })
+        Seen::at(&self.database())
+    }
+
+    fn with_what_is_beside(&self, file: Seen) -> Damaged {
+        (file, Seen::at(&self.database().with_extension("db-wal")))
     }
 
     /// Which file has the name.
@@ -160,13 +174,20 @@ impl Beginning {
     ) {
         let logbook::Readers { store, board, wake, .. } = readers;
         let mut may_make = self.there_was_none;
+        // The one that was found sound after SQLite had called it damaged.
+        let mut sound = None;
         loop {
             if let Some(fault) = fault.take() {
                 board.update(|status| drop(status.alarms.insert(ALARM, gone(&fault))));
-                tokio::select! {
-                    opened = self.try_again(may_make, (file, fault), &store, &stopping) => file = opened,
+                let is_damaged = matches!(fault, StoreError::Corrupt(_));
+                let opened = tokio::select! {
+                    opened = self.try_again(may_make, (file, fault), sound, &store, &stopping) => opened,
                     () = stopping.cancelled() => return,
+                };
+                if is_damaged && opened == file {
+                    sound = file;
                 }
+                file = opened;
                 board.update(|status| drop(status.alarms.remove(ALARM)));
                 wake.notify_one();
             }
@@ -196,27 +217,30 @@ impl Beginning {
         StoreError::Replaced(format!("{} is gone or is another file", self.database().display()))
     }
 
-    /// Puts it aside where its file is at fault. Until another, or this one changed, takes what a run writes first; one
-    /// that is not there is not made, unless there never was one. Which it is.
+    /// Puts it aside where its file is at fault. Until this one, or another, takes what a run writes first; one that is
+    /// damaged is left until it has changed, but is looked at once where SQLite alone called it that, unless it was found
+    /// `sound` before; one that is not there is not made, unless there never was one. Which it is.
     async fn try_again(
         &self,
         may_make: bool,
         (mut opened, fault): (Option<Identity>, StoreError),
+        sound: Option<Identity>,
         store: &Store,
         stopping: &CancellationToken,
     ) -> Option<Identity> {
         let (mut said, mut seen) = (String::new(), None);
-        // Another may have been put in its place by now.
         let as_it_is = self.put_aside(store, fault).await;
-        let mut corrupt = as_it_is.filter(|file| Some(file.is) == opened);
+        // Another may have been put in its place by now.
+        let mut corrupt = as_it_is.filter(|(file, _)| sound == opened && Some(file.is) == opened);
         loop {
             tokio::time::sleep(AGAIN).await;
             // Whoever puts another in its place may not have finished; a damaged one is looked at again once it has
             // changed.
             let now_is = self.file();
+            let before = now_is.map(|file| self.with_what_is_beside(file));
             if seen.replace(now_is) != Some(now_is)
                 || (now_is.is_none() && !may_make)
-                || (corrupt.is_some() && corrupt == now_is)
+                || (corrupt.is_some() && corrupt == before)
             {
                 continue;
             }
@@ -228,10 +252,12 @@ impl Beginning {
             let given_up = move || stops.is_cancelled();
             let opening =
                 spawn_blocking(move || again.reopen(&database, clock::random(), given_up));
-            let begun = match opening.await {
-                Ok(Ok(())) => self.write(store).await,
-                Ok(Err(fault)) => Err(fault),
-                Err(fault) => Err(StoreError::Bug(fault.to_string())),
+            let opening =
+                opening.await.unwrap_or_else(|fault| Err(StoreError::Bug(fault.to_string())));
+            let is_open = opening.is_ok();
+            let begun = match opening {
+                Ok(()) => self.write(store).await,
+                Err(fault) => Err(fault),
             };
             let Err(fault) = begun else {
                 store.begins();
@@ -246,13 +272,15 @@ impl Beginning {
             }
             if matches!(fault, StoreError::Corrupt(_)) {
                 let as_it_is = self.put_aside(store, fault).await;
-                corrupt = as_it_is.filter(|file| Some(file.is) == there).or(now_is);
+                let as_it_is = as_it_is.filter(|(file, _)| Some(file.is) == there);
+                // It may have changed while it was looked through.
+                corrupt = if is_open { as_it_is } else { before };
             }
         }
     }
 
     /// Nothing is done to its file, which is not opened again as it is: that is returned.
-    async fn put_aside(&self, store: &Store, fault: StoreError) -> Option<Seen> {
+    async fn put_aside(&self, store: &Store, fault: StoreError) -> Option<Damaged> {
         if !fault.is_of_the_log() {
             return None;
         }
@@ -260,7 +288,8 @@ impl Beginning {
         if let Err(fault) = spawn_blocking(move || aside.put_aside(fault)).await {
             error!(%fault, "the log could not be put aside");
         }
-        self.file().filter(|_| is_corrupt)
+        let file = self.file().filter(|_| is_corrupt)?;
+        Some(self.with_what_is_beside(file))
     }
 
     /// What this run cannot know of, told as facts: the next run tells them again where this one never has a log.
@@ -371,5 +400,57 @@ pub async fn first_link(store: &Store, address: SocketAddr) -> Option<String> {
             error!(%error, "no link for a first account");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Environment;
+    use std::io::Write;
+    use std::pin::pin;
+    use tokio::time::timeout;
+
+    /// For what is not done at all; many times `AGAIN`.
+    const LONG: Duration = Duration::from_millis(500);
+    const SOON: Duration = Duration::from_secs(20);
+
+    fn beginning(data: &Path) -> Beginning {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dutyline.toml");
+        let loaded = Config::load(&example, &Environment::new());
+        let mut config = loaded.unwrap_or_else(|faults| panic!("{faults}")).config;
+        config.storage.data = data.to_owned();
+        Beginning::new(&config, (BTreeSet::new(), vec![]), None, None)
+    }
+
+    fn damaged() -> StoreError {
+        StoreError::Corrupt("database disk image is malformed".to_owned())
+    }
+
+    /// A page may be read wrongly once.
+    #[tokio::test]
+    async fn esc_71_a_log_that_was_damaged_once_is_used_again_when_it_is_found_sound() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = beginning(folder.path());
+        let (store, opened) = log.open_log().await.unwrap();
+        assert_eq!(opened.fault, None);
+        let stopping = CancellationToken::new();
+        let again = log.try_again(false, (opened.file, damaged()), None, &store, &stopping);
+        assert_eq!(timeout(SOON, again).await, Ok(opened.file));
+        store.writable().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn esc_71_one_that_is_damaged_again_is_left_until_it_or_what_is_beside_it_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = beginning(folder.path());
+        let (store, Opened { file, .. }) = log.open_log().await.unwrap();
+        let stopping = CancellationToken::new();
+        let mut again = pin!(log.try_again(false, (file, damaged()), file, &store, &stopping));
+        assert!(timeout(LONG, &mut again).await.is_err());
+        let wal = folder.path().join("dutyline.db-wal");
+        let mut wal = std::fs::File::options().append(true).open(wal).unwrap();
+        wal.write_all(b"no frame").unwrap();
+        assert_eq!(timeout(SOON, &mut again).await, Ok(file));
     }
 }
