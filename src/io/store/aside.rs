@@ -174,8 +174,10 @@ fn put_back_by(
 mod tests {
     use super::*;
     use crate::io::durable::Asked;
-    use crate::io::store::tests::{entry, one, random};
+    use crate::io::store::tests::{entry, locked, one, random};
     use crate::io::store::{Store, StoreError, wait};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     fn why() -> StoreError {
         StoreError::Unreadable("as a test wants it".to_owned())
@@ -348,6 +350,25 @@ mod tests {
         put_back(&connection, &log, &opened).unwrap();
         let put_back = Connection::open(&log).unwrap();
         put_back.execute_batch("INSERT INTO own VALUES (1)").unwrap();
+    }
+
+    #[test]
+    fn esc_71_a_log_that_cannot_be_written_is_not_read_through_to_see_whether_it_is_sound() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("dutyline.db");
+        let store = Store::open(&log, random()).unwrap();
+        store.put_aside(why());
+        let looked = Arc::new(AtomicU32::new(0));
+        let reopen = || {
+            let looks = Arc::clone(&looked);
+            store.reopen(&log, random(), move || looks.fetch_add(1, Ordering::Relaxed) == u32::MAX)
+        };
+        let held = locked(&log);
+        assert_eq!(reopen(), Err(StoreError::Locked));
+        assert_eq!(looked.load(Ordering::Relaxed), 0);
+        drop(held);
+        reopen().unwrap();
+        assert!(looked.load(Ordering::Relaxed) > 0);
     }
 
     #[test]

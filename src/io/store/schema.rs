@@ -76,6 +76,8 @@ pub(super) fn open_sound(
     let connection = Connection::open(path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     prepare(&connection)?;
+    // Whether it can be written at all is known at once.
+    connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?;
     assert_sound(path, given_up)?;
     let connection = ready(connection, path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
