@@ -68,7 +68,8 @@ fn raise(tx: &mut Tx<'_>, entry: EntryId, urgency: Urgency, now: Now) -> Result<
     Ok(true)
 }
 
-/// An entry that was raised before the log was told of its call becomes that call's; false where there is none.
+/// An entry that was raised before the log was told of its call becomes that call's, but for what an officer wrote into
+/// it; false where there is none.
 pub(super) fn is_of_a_call(
     sql: &Connection,
     entry: EntryId,
@@ -80,8 +81,12 @@ pub(super) fn is_of_a_call(
         sql.prepare_cached(restored)?.query_row([Id(entry)], |row| row.get(0)).optional()?;
     let Some(subject) = subject else { return Ok(false) };
     sql.prepare_cached(
-        "UPDATE entry SET source = ?2, occurred_ms = ?3, caller_unit = ?4, caller_name = ?5,
-           caller_duty = ?6, caller_phone = ?7, subject = iif(subject = ?8, '', subject) WHERE id = ?1",
+        "UPDATE entry SET source = ?2, occurred_ms = ?3,
+           caller_unit = iif(caller_unit = '', ?4, caller_unit),
+           caller_name = iif(caller_name = '', ?5, caller_name),
+           caller_duty = iif(caller_duty = '', ?6, caller_duty),
+           caller_phone = iif(caller_phone = '', ?7, caller_phone),
+           subject = iif(subject = ?8, '', subject) WHERE id = ?1",
     )?
     .execute(params![Id(entry), source, ms(now.wall), unit, name, duty, phone, SUBJECT])?;
     if subject == SUBJECT {
@@ -101,7 +106,7 @@ mod tests {
     use crate::duty::roster::Roster;
     use crate::duty::switchboard::{AckOutcome, Errand, Input, LeaderCall};
     use crate::io::store::tests::{arrival, at, call, entry, officer, one, random, store};
-    use crate::io::store::wait;
+    use crate::io::store::{Saved, wait};
     use std::time::Duration;
 
     /// A flag from the page is told with everything else then, by whoever wanted it written.
@@ -172,6 +177,20 @@ mod tests {
         let rows = "SELECT (SELECT count(*) FROM call) || (SELECT count(*) FROM escalation)
             || (SELECT count(*) FROM entry WHERE occurred_ms < recorded_ms)";
         assert_eq!(one::<String>(&store, rows), "222");
+    }
+
+    #[test]
+    fn esc_71_what_an_officer_typed_of_a_caller_is_not_lost_when_the_log_is_told_of_the_call() {
+        let store = store();
+        let open = EntryId::from(call(1));
+        let matters = vec![(open, Urgency::Critical)];
+        wait(store.raise_what_is_lacking(matters, vec![], at(10.0))).unwrap();
+        let wang = officer();
+        let types = store.save_field(&wang, open, Field::CallerName, "", "张三", at(11.0));
+        assert!(matches!(wait(types).unwrap(), Saved::Saved { .. }));
+        store.apply(&Noted { at: at(1.0), fact: arrival(1, "13812345678") }).unwrap();
+        let caller = one::<String>(&store, "SELECT caller_name || caller_phone FROM entry");
+        assert_eq!(caller, "张三13812345678");
     }
 
     #[test]
