@@ -101,9 +101,9 @@ impl<R: Read + Seek> Wav<R> {
 
 impl<R: Read + Seek> Read for Wav<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        if self.at >= self.length() {
+        let Some(left) = self.length().checked_sub(self.at).filter(|left| *left > 0) else {
             return Ok(0);
-        }
+        };
         let head = usize::try_from(self.at).ok().and_then(|at| self.head.get(at..));
         let from = match head.filter(|rest| !rest.is_empty()) {
             Some(rest) => rest,
@@ -114,7 +114,8 @@ impl<R: Read + Seek> Read for Wav<R> {
                 &self.block[self.taken..]
             }
         };
-        let count = from.len().min(bytes.len());
+        // A damaged one may hold more than it says.
+        let count = from.len().min(bytes.len()).min(usize::try_from(left).unwrap_or(usize::MAX));
         bytes[..count].copy_from_slice(&from[..count]);
         if self.at >= self.head.len() as u64 {
             self.taken += count;
