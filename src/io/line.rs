@@ -244,6 +244,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
     }
     control.keep_last().await;
     control.flush();
+    control.streams.end(stream_events).await;
     Ok(())
 }
 

@@ -4,7 +4,9 @@
 mod life;
 
 use crate::duty::figures::{self, Sums};
+use crate::io::clock;
 use crate::io::tls::Door;
+use crate::protocol::now::Mono;
 use crate::protocol::sip::{Peer, Transport};
 use life::{BY_US, End, Queue, Stop};
 use std::collections::BTreeMap;
@@ -15,7 +17,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::task::JoinHandle;
 use tracing::debug;
 
 /// Connections at once; a duty line needs one or two.
@@ -31,6 +33,8 @@ const UNUSED_AT_MOST: Duration = Duration::from_secs(2_000);
 /// One that was quiet for so long makes place where there is none, so that a PBX that opens another for each call and
 /// closes none is heard; what is still to be answered comes over a new one.
 const QUIET: Duration = Duration::from_secs(32);
+/// So long after something was said to it a connection may still be writing when the run ends.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 
 pub enum Event {
     Message { from: Peer, bytes: Vec<u8> },
@@ -57,7 +61,7 @@ struct Connection {
     unproved: bool,
     theirs: bool,
     /// When something was last said, by either.
-    said: Instant,
+    said: Mono,
 }
 
 /// The open connections by the peer's address.
@@ -65,6 +69,7 @@ pub struct Streams {
     open: BTreeMap<Peer, Connection>,
     common: Common,
     trusted: watch::Sender<Vec<IpAddr>>,
+    accepting: JoinHandle<()>,
     ended: Sums,
 }
 
@@ -99,8 +104,9 @@ impl Streams {
         let (trusted, trust) = watch::channel(trusted);
         let (ids, strangers) = (Arc::default(), Arc::default());
         let common = Common { events, door, keep_alive, ids, strangers };
-        tokio::spawn(accept_all(listener, trust, common.clone()));
-        (Self { open: BTreeMap::new(), common, trusted, ended: Sums::new() }, receiver)
+        let accepting = tokio::spawn(accept_all(listener, trust, common.clone()));
+        let (open, ended) = (BTreeMap::new(), Sums::new());
+        (Self { open, common, trusted, accepting, ended }, receiver)
     }
 
     /// Connections that were refused or came to their end since the start, by the reason.
@@ -123,11 +129,11 @@ impl Streams {
             connection.theirs && other.addr.ip() == peer.addr.ip()
         };
         let of_host = self.open.iter().filter(|(other, known)| same(other, known)).count();
-        let said = Instant::now();
+        let said = clock::mono();
         let mut evicted = None;
         if of_host >= PER_ADDRESS || self.open.len() >= CONNECTIONS {
             figures::add(&mut self.ended, "no_room", 1);
-            let idle = |one: &Connection| one.unproved || said - one.said >= QUIET;
+            let idle = |one: &Connection| one.unproved || said.since(one.said) >= QUIET;
             let idle = self.open.iter().filter(|(other, one)| same(other, one) && idle(one));
             let oldest = idle.min_by_key(|(_, one)| (!one.unproved, one.said, one.id));
             let oldest = oldest.map(|(other, _)| *other)?;
@@ -141,7 +147,7 @@ impl Streams {
     /// A whole message came over it; false where it was turned away, and what it says is not served.
     pub fn prove(&mut self, peer: Peer) -> bool {
         let Some(connection) = self.open.get_mut(&peer) else { return false };
-        (connection.unproved, connection.said) = (false, Instant::now());
+        (connection.unproved, connection.said) = (false, clock::mono());
         true
     }
 
@@ -166,9 +172,9 @@ impl Streams {
             life::live(to, id, stop, common.clone(), async move {
                 life::connect(to, queue, &common).await
             });
-            Connection { id, handle, unproved: false, theirs: false, said: Instant::now() }
+            Connection { id, handle, unproved: false, theirs: false, said: clock::mono() }
         });
-        connection.said = Instant::now();
+        connection.said = clock::mono();
         if let Err(TrySendError::Full(_)) = connection.handle.writer.try_send(bytes)
             && let Some(stop) = connection.handle.stop.take()
         {
@@ -186,15 +192,29 @@ impl Streams {
         if calls > 0 {
             return;
         }
-        let (now, ended) = (Instant::now(), &mut self.ended);
+        let (now, ended) = (clock::mono(), &mut self.ended);
         self.open.retain(|peer, one| {
-            let used = one.theirs || now - one.said < UNUSED_AT_MOST;
+            let used = one.theirs || now.since(one.said) < UNUSED_AT_MOST;
             if !used {
                 debug!(addr = %peer.addr, "a connection of ours is not used any more");
                 figures::add(ended, "idle", 1);
             }
             used
         });
+    }
+
+    /// The run ends: each connection writes what it was handed, as far as its peer takes it in time, and ends; none is
+    /// opened any more, and what comes meanwhile is not served.
+    pub async fn end(self, mut events: mpsc::Receiver<Event>) {
+        let Some(said) = self.open.values().map(|one| one.said).max() else { return };
+        self.accepting.abort();
+        drop(self);
+        // Each task has a share of the other end.
+        let all_ended = async { while events.recv().await.is_some() {} };
+        tokio::select! {
+            () = all_ended => {}
+            () = clock::until(Some((said + LAST_WORDS, "last words are not read"))) => {}
+        }
     }
 }
 
@@ -228,111 +248,4 @@ async fn accept_all(listener: TcpListener, trusted: watch::Receiver<Vec<IpAddr>>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use socket2::{Domain, Socket, Type};
-    use std::net::SocketAddr;
-    use tokio::io::AsyncReadExt;
-
-    fn peer(port: u16) -> Peer {
-        let addr = SocketAddr::from(([192, 0, 2, 1], port));
-        Peer { transport: Transport::Tcp, addr }
-    }
-
-    /// A PBX that opens a connection for each call and closes none.
-    #[tokio::test]
-    async fn rel_09_connections_that_are_quiet_make_place_and_those_in_use_do_not() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let (mut streams, _events) = Streams::new(listener, vec![], None, Duration::ZERO);
-        let mut tasks = vec![];
-        let mut accept = |streams: &mut Streams, n: u16| {
-            let (handle, queue, stop) = handle();
-            tasks.push((queue, stop));
-            streams.accept(peer(n), u64::from(n), handle);
-            streams.prove(peer(n));
-            streams.open.contains_key(&peer(n))
-        };
-        for n in 1..=16 {
-            assert!(accept(&mut streams, n), "{n}");
-        }
-        assert!(!accept(&mut streams, 17), "all of them may have a call open");
-        streams.open.values_mut().for_each(|one| one.said -= QUIET);
-        streams.prove(peer(1));
-        streams.send(peer(2), vec![]);
-        assert!(accept(&mut streams, 18), "and who made place is told");
-        let open = |streams: &Streams, n| streams.open.contains_key(&peer(n));
-        assert!(open(&streams, 1) && open(&streams, 2) && !open(&streams, 3), "the quietest");
-        assert_eq!(streams.ended().get("no_room"), Some(&2));
-    }
-
-    /// What it asks for meanwhile opens no connection to a port where nobody listens.
-    #[tokio::test]
-    async fn rel_09_a_peer_that_does_not_read_is_let_go_once_and_told_of() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let (mut streams, _events) = Streams::new(listener, vec![], None, Duration::ZERO);
-        let (handle, _queue, mut stop) = handle();
-        streams.accept(peer(1), 7, handle);
-        streams.prove(peer(1));
-        (0..10 * WAITING).for_each(|_| streams.send(peer(1), vec![0]));
-        assert_eq!(stop.try_recv(), Ok(()));
-        assert_eq!((streams.ended().get("unread"), streams.open.len()), (Some(&1), 1));
-        assert!(streams.forget(peer(1), 7, &End::by_us()), "whoever waits for it is told");
-        assert!(streams.open.is_empty());
-    }
-
-    /// What it waits for is nobody's answer: a host whose queue of connections is full takes no other.
-    #[tokio::test]
-    async fn rel_09_a_connection_that_is_still_being_made_ends_at_its_owners_word() {
-        let wedged = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        wedged.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
-        wedged.listen(0).expect("it listens");
-        let addr = wedged.local_addr().expect("bound").as_socket().expect("of IP");
-        let wait = Duration::from_millis(100);
-        while std::net::TcpStream::connect_timeout(&addr, wait).is_ok() {}
-
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let (mut streams, mut events) = Streams::new(listener, vec![], None, Duration::ZERO);
-        let there = Peer { transport: Transport::Tcp, addr };
-        let since = Instant::now();
-        (0..=WAITING).for_each(|_| streams.send(there, vec![0]));
-        let Some(Event::Closed { peer, id, end }) = events.recv().await else {
-            panic!("the end of it is told");
-        };
-        assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
-        assert_eq!(end.why, "closed by us");
-        assert!(streams.forget(peer, id, &end), "and whoever waits for it is told");
-        assert_eq!(streams.ended().get("unread"), Some(&1));
-    }
-
-    /// An address that the PBX has left: it still answers, and nobody has anything to say to it.
-    #[tokio::test]
-    async fn rel_09_a_connection_of_ours_that_nobody_uses_any_more_is_closed() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let (mut streams, mut events) = Streams::new(listener, vec![], None, Duration::ZERO);
-        let far_end = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let addr = far_end.local_addr().expect("bound");
-        let left = Peer { transport: Transport::Tcp, addr };
-        streams.send(left, b"last".to_vec());
-        let (mut stream, _) = far_end.accept().await.expect("it connects");
-        let mut said = vec![0; 4];
-        stream.read_exact(&mut said).await.expect("it says");
-
-        let (theirs, _queue, _stop) = handle();
-        streams.accept(peer(1), 7, theirs);
-        streams.open.values_mut().for_each(|one| one.said -= UNUSED_AT_MOST - QUIET);
-        streams.end_unused(0);
-        assert_eq!(streams.open.len(), 2, "a refresh may still come");
-        streams.open.values_mut().for_each(|one| one.said -= QUIET);
-        streams.end_unused(1);
-        assert_eq!(streams.open.len(), 2, "a call may have to be ended over it");
-        streams.end_unused(0);
-        let end = tokio::time::timeout(QUIET, stream.read(&mut said)).await;
-        assert_eq!(end.expect("in time").expect("closed"), 0);
-        let Some(Event::Closed { peer: ended, id, end }) = events.recv().await else {
-            panic!("the end of it is told");
-        };
-        assert!(ended == left && !streams.forget(ended, id, &end), "no address has failed");
-        assert!(streams.open.contains_key(&peer(1)), "theirs is the peer's to use");
-        assert_eq!(streams.ended().get("idle"), Some(&1));
-    }
-}
+mod tests;

@@ -48,6 +48,8 @@ pub struct Plan<'a> {
     /// Further sections.
     pub more: &'a str,
     pub environment: &'a [(&'a str, &'a str)],
+    /// What it writes of what it does.
+    pub log: &'a str,
 }
 
 impl Default for Plan<'_> {
@@ -71,6 +73,7 @@ impl Default for Plan<'_> {
             web: "",
             more: "",
             environment: &[],
+            log: "dutyline=debug",
         }
     }
 }
@@ -101,7 +104,7 @@ impl Daemon {
         let program = [plan.through, &[env!("CARGO_BIN_EXE_dutyline")]].concat();
         let mut command = Command::new(program[0]);
         command.args(&program[1..]);
-        command.args(["run", "--config", "dutyline.toml", "--log", "dutyline=debug"]);
+        command.args(["run", "--config", "dutyline.toml", "--log", plan.log]);
         command.current_dir(&own).env_remove("DUTYLINE_LINE_PASSWORD");
         command.envs(plan.environment.iter().copied());
         let process = Process::start("dutyline", folder, &mut command);

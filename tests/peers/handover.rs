@@ -5,11 +5,15 @@ use crate::calls::{Room, connect, talk};
 use crate::daemon::{Daemon, Plan};
 use crate::process::wait_until;
 use crate::rude::is_heard;
+use crate::streams::options;
 use crate::survival::Talk;
 use crate::twin::{FarEnd, TrunkCaller};
 use crate::wave;
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(8);
@@ -97,6 +101,64 @@ fn sig_35_handed_over_in_a_transfer_the_target_has_the_caller() {
     daemon.row_is("SELECT disposition || ' ' || ended_by FROM call", "answered caller");
     let legs = "SELECT group_concat(phone || ' ' || how || ' ' || coalesce(status, 0)) FROM leg";
     assert_eq!(daemon.row(legs), "话机9200 rung 200,话机9180 transfer 200");
+}
+
+/// Asks over a connection of its own, so many things at once, until the other end closes it: all that it heard.
+fn asks_on(at: (&str, u16), peer: &str, answered: &Sender<()>) -> String {
+    const AT_ONCE: usize = 20;
+    let mut stream = TcpStream::connect(at).expect("it listens");
+    let (mut heard, mut bytes) = (String::new(), [0; 65_536]);
+    for turn in 0.. {
+        let begun = heard.len();
+        let name = |n| format!("asked-{peer}-{turn}-{n}");
+        let questions: String = (0..AT_ONCE).map(|n| options(&name(n))).collect();
+        // Whether or not that is listened to, what was said before is read.
+        let _ = stream.write_all(questions.as_bytes());
+        while heard[begun..].matches("\r\n\r\n").count() < AT_ONCE {
+            match stream.read(&mut bytes) {
+                Ok(0) | Err(_) => return heard,
+                Ok(length) => heard += &String::from_utf8_lossy(&bytes[..length]),
+            }
+        }
+        // Nobody waits any more once the run is told to go.
+        let _ = answered.send(());
+    }
+    unreachable!("it is closed before")
+}
+
+/// Which of those questions a text names; in the log the ends of lines are written out.
+fn asked(text: &str) -> impl Iterator<Item = &str> {
+    let names = text.split("Call-ID: asked-").skip(1);
+    names.filter_map(|rest| rest.split(['\r', '\\']).next())
+}
+
+/// Again and again, in the middle of what it is asked: every answer that it has given, as its log says, is read.
+#[test]
+fn sig_35_what_a_run_says_as_it_goes_is_heard() {
+    let Some(room) = Room::open() else { return };
+    let plan = Plan { log: "dutyline=debug,dutyline::wire=trace", ..Plan::default() };
+    let mut daemon = room.daemon(&plan);
+    for run in 0..4 {
+        let (answered, first) = channel();
+        let peers = (0..6).map(|peer| {
+            let (at, answered) = (("127.0.0.1", room.ports.line()), answered.clone());
+            std::thread::spawn(move || asks_on(at, &format!("{run}-{peer}"), &answered))
+        });
+        let peers: Vec<_> = peers.collect();
+        first.iter().take(20).for_each(drop);
+        hands_over(&mut daemon, &room, &plan);
+        let heard: Vec<String> =
+            peers.into_iter().map(|one| one.join().expect("it asked")).collect();
+        assert!(heard.iter().all(|heard| heard.ends_with("\r\n\r\n")), "no answer is cut");
+        let (log, of_run) = (daemon.process.log(), format!("{run}-"));
+        let answers = log.lines().filter(|line| line.contains("text=SIP/2.0 200 OK"));
+        let said = answers.flat_map(asked).filter(|one| one.starts_with(&of_run));
+        let (said, heard) = (said.collect::<Vec<_>>(), heard.concat());
+        let heard: BTreeSet<&str> = asked(&heard).collect();
+        let lost: Vec<_> = said.iter().filter(|one| !heard.contains(*one)).collect();
+        println!("run {run}: {} of {} answers are lost", lost.len(), said.len());
+        assert!(said.len() >= 400 && lost.is_empty(), "run {run}: {lost:?} of {}", said.len());
+    }
 }
 
 /// Told once it lets the two finish and leaves newcomers to the PBX; told twice it hangs up on both.

@@ -112,7 +112,7 @@ impl Connection {
     }
 }
 
-fn options(name: &str) -> String {
+pub fn options(name: &str) -> String {
     request("OPTIONS", name, "TCP", &SocketAddr::from((PBX, 5060)), "Content-Length: 0\r\n\r\n")
 }
 

@@ -138,7 +138,11 @@ async fn write<S: AsyncWrite>(
         let bytes = tokio::select! {
             bytes = queue.recv() => match bytes {
                 Some(bytes) => bytes,
-                None => return End::by_us(),
+                None => {
+                    // TLS says that nothing was cut off (RFC 8446 §6.1); whoever does not read is not told.
+                    let _ = timeout(WRITE_WITHIN, output.shutdown()).await;
+                    return End::by_us();
+                }
             },
             Some(crlf) = crlfs.recv() => match crlf {
                 Crlf::Ping => PONG.to_vec(),
@@ -159,7 +163,12 @@ async fn write<S: AsyncWrite>(
                 }
             }
         };
-        match timeout(WRITE_WITHIN, output.write_all(&bytes)).await {
+        let writing = async {
+            output.write_all(&bytes).await?;
+            // TLS keeps what the kernel does not take at once.
+            output.flush().await
+        };
+        match timeout(WRITE_WITHIN, writing).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return End::new("broken", error.to_string()),
             Err(_) => return End::new("unread", "the peer does not read"),
