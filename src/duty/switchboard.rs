@@ -323,6 +323,11 @@ impl Switchboard {
         self.desk.sip.load()
     }
 
+    /// When the oldest session began that is not over on the wire; one of an earlier run, when this one took it up.
+    pub fn in_session_since(&self) -> Option<Mono> {
+        self.desk.sip.in_session_since()
+    }
+
     /// What was counted since the start.
     pub fn figures(&self) -> Figures {
         let (transactions, sessions) = self.load();

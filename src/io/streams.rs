@@ -186,15 +186,13 @@ impl Streams {
     }
 
     /// Ends those of ours that nobody uses any more: to an address that the PBX has left, to a telephone that is gone.
-    /// Whoever answers keep-alives would stay for ever. Nothing is ended beside a call: over a connection that is quiet the
-    /// PBX may have to end it.
-    pub fn end_unused(&mut self, calls: usize) {
-        if calls > 0 {
-            return;
-        }
+    /// Whoever answers keep-alives would stay for ever. One over which something was said since the oldest session that is
+    /// open began stays: the PBX may have to end that session over it.
+    pub fn end_unused(&mut self, in_session_since: Option<Mono>) {
         let (now, ended) = (clock::mono(), &mut self.ended);
         self.open.retain(|peer, one| {
-            let used = one.theirs || now.since(one.said) < UNUSED_AT_MOST;
+            let in_session = in_session_since.is_some_and(|since| since <= one.said);
+            let used = one.theirs || in_session || now.since(one.said) < UNUSED_AT_MOST;
             if !used {
                 debug!(addr = %peer.addr, "a connection of ours is not used any more");
                 figures::add(ended, "idle", 1);

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 /// A moment on the host's monotonic clock: nanoseconds since boot, suspend included
 /// (`CLOCK_BOOTTIME`). Survives a restart of the daemon, not of the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Mono(pub u64);
 
 /// When something falls due, and why.

@@ -97,12 +97,13 @@ async fn rel_09_a_connection_of_ours_that_nobody_uses_any_more_is_closed() {
         streams.open.values_mut().for_each(|one| one.said = one.said - by);
     };
     ages(&mut streams, UNUSED_AT_MOST - QUIET);
-    streams.end_unused(0);
+    streams.end_unused(None);
     assert_eq!(streams.open.len(), 2, "a refresh may still come");
     ages(&mut streams, QUIET);
-    streams.end_unused(1);
-    assert_eq!(streams.open.len(), 2, "a call may have to be ended over it");
-    streams.end_unused(0);
+    let last = streams.open[&left].said;
+    streams.end_unused(Some(last));
+    assert_eq!(streams.open.len(), 2, "that session may have to be ended over it");
+    streams.end_unused(Some(last + Duration::from_nanos(1)));
     let end = tokio::time::timeout(QUIET, stream.read(&mut said)).await;
     assert_eq!(end.expect("in time").expect("closed"), 0);
     let Some(Event::Closed { peer: ended, id, end }) = events.recv().await else {

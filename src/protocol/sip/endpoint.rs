@@ -39,7 +39,7 @@ use super::route::Route;
 use super::traffic;
 use super::wire::{self, Start};
 use super::{Account, Event, LegId, Outgoing, Peer, Transmit};
-use crate::protocol::now::{Deadline, Now, earlier};
+use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -285,6 +285,11 @@ impl Endpoint {
     /// Open transactions and sessions, for tests and metrics.
     pub fn load(&self) -> (usize, usize) {
         (self.clients.len() + self.servers.len(), self.legs.len())
+    }
+
+    /// When the oldest of the open sessions began, or was restored.
+    pub fn in_session_since(&self) -> Option<Mono> {
+        self.legs.first().map(|leg| leg.since)
     }
 
     /// Finds the request its place: a transaction, a call that opens, or a dialog (§8.2, §12.2.2).

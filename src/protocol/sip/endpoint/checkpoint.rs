@@ -119,7 +119,7 @@ impl Endpoint {
             | State::Established { .. }
             | State::Closing { .. } => None,
         };
-        self.legs.insert(id, leg);
+        self.legs.insert(id, leg, now.mono);
         // Whether the CANCEL had its answer is not known; one that had absorbs this one.
         if let Some(client) = cancelled {
             self.start_cancel(&client, now);

@@ -88,6 +88,9 @@ pub struct Offer {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Leg {
     pub state: State,
+    /// When this run came to know of it.
+    #[serde(skip)]
+    pub since: Mono,
     pub call_id: Vec<u8>,
     pub local_tag: Vec<u8>,
     /// We made the Call-ID (§14.1).
@@ -126,6 +129,7 @@ impl Leg {
         Self {
             ours: dialog.is_none(),
             state,
+            since: Mono::default(),
             call_id,
             local_tag,
             dialog,
@@ -195,10 +199,10 @@ impl Legs {
         LegId(self.last)
     }
 
-    pub fn insert(&mut self, id: LegId, leg: Leg) {
+    pub fn insert(&mut self, id: LegId, leg: Leg, now: Mono) {
         self.touch(id);
         self.by_dialog.insert((leg.call_id.clone(), leg.local_tag.clone()), id);
-        self.all.insert(id, leg);
+        self.all.insert(id, Leg { since: now, ..leg });
     }
 
     pub fn remove(&mut self, id: LegId) -> Option<Leg> {
@@ -215,6 +219,11 @@ impl Legs {
     pub fn get_mut(&mut self, id: LegId) -> Option<&mut Leg> {
         self.touch(id);
         self.all.get_mut(&id)
+    }
+
+    /// The one that we have known for longest: names are given in their order.
+    pub fn first(&self) -> Option<&Leg> {
+        self.all.iter().next().map(|(_, leg)| leg)
     }
 
     pub fn dialog(&self, id: LegId) -> Option<&Dialog> {

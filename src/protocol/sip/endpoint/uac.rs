@@ -44,7 +44,7 @@ impl Endpoint {
         calling.exchange.say(Some(&call.sdp));
         calling.phone = hop;
         calling.silent = hop.map(|_| now.mono + PHONE_SILENT);
-        self.legs.insert(leg, calling);
+        self.legs.insert(leg, calling, now.mono);
         leg
     }
 

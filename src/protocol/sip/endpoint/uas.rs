@@ -57,7 +57,7 @@ impl Endpoint {
         leg.reliable = Reliable::new(Wish::of(&invite), self.random.u32() >> 2);
         leg.exchange.heard(invite.sdp().as_deref());
         leg.phone = phone.is_some().then_some(from);
-        self.legs.insert(id, leg);
+        self.legs.insert(id, leg, now.mono);
         let invite = Incoming { phone, ..incoming(invite, replaces, from) };
         let invite = Box::new(invite);
         self.report(Event::Incoming { leg: id, invite });

@@ -57,6 +57,29 @@ fn sig_07_we_end_a_call_and_place_one() {
     assert!(world.is_clean());
 }
 
+/// Others come and go beside it; a run that takes one up begins with it.
+#[test]
+fn rel_09_since_when_there_are_sessions_is_since_the_oldest_that_is_open() {
+    let (mut world, first, _) = established();
+    let oldest = world.line.in_session_since();
+    world.pass(LONG);
+    let began = world.now.mono;
+    let second = world.line.invite(call(), world.now);
+    let _third = world.line.invite(call(), world.now + LONG);
+    assert!(oldest.is_some_and(|oldest| oldest < began));
+    assert_eq!(world.line.in_session_since(), oldest);
+    world.line.bye(first, world.now);
+    world.pass(LONG);
+    assert_eq!(world.line.in_session_since(), Some(began));
+
+    let mut saved = world.line.take_changes().into_iter();
+    let (_, saved) = saved.find(|(leg, _)| *leg == second).expect("it may have changed");
+    let mut next = endpoint(account(LINE, udp(PBX)));
+    assert_eq!(next.in_session_since(), None);
+    next.restore(second, saved.expect("it is open"), world.now);
+    assert_eq!(next.in_session_since(), Some(world.now.mono));
+}
+
 #[test]
 fn sig_09_a_refusal_carries_its_status_both_ways() {
     for status in [302, 404, 480, 486, 503, 603] {
