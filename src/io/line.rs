@@ -318,7 +318,7 @@ impl Control {
     fn say_alive(&mut self) {
         self.beats += 1;
         self.traces.tell_lost();
-        self.streams.end_unused(self.switchboard.in_session_since());
+        self.streams.end_unused(self.switchboard.in_session_since(), clock::mono());
         let connections = self.streams.ended();
         self.board.report(Figures { connections, ..self.switchboard.figures() });
         self.say_dropped();

@@ -188,8 +188,8 @@ impl Streams {
     /// Ends those of ours that nobody uses any more: to an address that the PBX has left, to a telephone that is gone.
     /// Whoever answers keep-alives would stay for ever. One over which something was said since the oldest session that is
     /// open began stays: the PBX may have to end that session over it.
-    pub fn end_unused(&mut self, in_session_since: Option<Mono>) {
-        let (now, ended) = (clock::mono(), &mut self.ended);
+    pub fn end_unused(&mut self, in_session_since: Option<Mono>, now: Mono) {
+        let ended = &mut self.ended;
         self.open.retain(|peer, one| {
             let in_session = in_session_since.is_some_and(|since| since <= one.said);
             let used = one.theirs || in_session || now.since(one.said) < UNUSED_AT_MOST;

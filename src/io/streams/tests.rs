@@ -93,17 +93,13 @@ async fn rel_09_a_connection_of_ours_that_nobody_uses_any_more_is_closed() {
 
     let (theirs, _queue, _stop) = handle();
     streams.accept(peer(1), 7, theirs);
-    let ages = |streams: &mut Streams, by| {
-        streams.open.values_mut().for_each(|one| one.said = one.said - by);
-    };
-    ages(&mut streams, UNUSED_AT_MOST - QUIET);
-    streams.end_unused(None);
-    assert_eq!(streams.open.len(), 2, "a refresh may still come");
-    ages(&mut streams, QUIET);
     let last = streams.open[&left].said;
-    streams.end_unused(Some(last));
+    streams.end_unused(None, last + (UNUSED_AT_MOST - QUIET));
+    assert_eq!(streams.open.len(), 2, "a refresh may still come");
+    let late = last + UNUSED_AT_MOST;
+    streams.end_unused(Some(last), late);
     assert_eq!(streams.open.len(), 2, "that session may have to be ended over it");
-    streams.end_unused(Some(last + Duration::from_nanos(1)));
+    streams.end_unused(Some(last + Duration::from_nanos(1)), late);
     let end = tokio::time::timeout(QUIET, stream.read(&mut said)).await;
     assert_eq!(end.expect("in time").expect("closed"), 0);
     let Some(Event::Closed { peer: ended, id, end }) = events.recv().await else {
