@@ -8,7 +8,7 @@ use crate::duty::journal::Fact;
 use crate::duty::ladder::Traced;
 use crate::duty::switchboard::{Errand, Input, LeaderCall};
 use crate::io::status::Alarm;
-use crate::io::store::{Store, StoreError};
+use crate::io::store::{SMALLEST, Store, StoreError};
 use crate::io::{clock, ladder, life, logbook, open_matters, tape};
 use crate::protocol::now::Now;
 use anyhow::Context;
@@ -219,7 +219,7 @@ impl Beginning {
 
     /// Puts it aside where its file is at fault. Until this one, or another, takes what a run writes first; one that is
     /// damaged is left until it has changed, but is looked at once where SQLite alone called it that, unless it was found
-    /// `sound` before; one that is not there is not made, unless there never was one. Which it is.
+    /// `sound` before; one that is not there, or is empty, is not made, unless there never was one. Which it is.
     async fn try_again(
         &self,
         may_make: bool,
@@ -239,7 +239,7 @@ impl Beginning {
             let now_is = self.file();
             let before = now_is.map(|file| self.with_what_is_beside(file));
             if seen.replace(now_is) != Some(now_is)
-                || (now_is.is_none() && !may_make)
+                || (now_is.is_none_or(|file| file.length < SMALLEST) && !may_make)
                 || (corrupt.is_some() && corrupt == before)
             {
                 continue;
@@ -452,5 +452,29 @@ mod tests {
         let mut wal = std::fs::File::options().append(true).open(wal).unwrap();
         wal.write_all(b"no frame").unwrap();
         assert_eq!(timeout(SOON, &mut again).await, Ok(file));
+    }
+
+    /// `cp` is not done at once: SQLite would begin a new log in an empty file.
+    #[tokio::test]
+    async fn esc_71_a_backup_that_is_being_copied_over_is_waited_for_until_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = beginning(folder.path());
+        let (store, Opened { file, .. }) = log.open_log().await.unwrap();
+        let backup = folder.path().join("backup.db");
+        store.back_up_to(backup.clone()).await.unwrap();
+        let backup = std::fs::read(backup).unwrap();
+        let is_there = || std::fs::read(log.database()).unwrap();
+        let stopping = CancellationToken::new();
+        let mut again = pin!(log.try_again(false, (file, damaged()), file, &store, &stopping));
+        assert!(timeout(LONG, &mut again).await.is_err());
+        for copied in [0, 1, 4096, backup.len() / 2, backup.len() - 4096] {
+            std::fs::write(log.database(), &backup[..copied]).unwrap();
+            assert!(timeout(LONG, &mut again).await.is_err(), "{copied}");
+            assert!(is_there() == backup[..copied]);
+        }
+        std::fs::write(log.database(), &backup).unwrap();
+        assert_eq!(timeout(SOON, &mut again).await, Ok(file));
+        store.writable().await.unwrap();
+        assert!(folder.path().join("dutyline.db-wal.aside-1").exists());
     }
 }

@@ -91,6 +91,7 @@ pub use notices::{Look, Matter, Outgoing};
 pub use outages::{OutageKind, OutageRow};
 pub use people::{Account, Added, NewPerson, PersonId, Who};
 pub use policies::PolicyRow;
+pub use readers::SMALLEST;
 pub use recordings::{Finding, Gap, KeptFiles, Key, RecordingFile, RecordingState, Sealed};
 pub use reindex::{Reindexed, reindex};
 pub use replies::{Answered, Came, Recipient};
@@ -152,7 +153,7 @@ impl Store {
     pub fn of_no_use(path: &Path, why: String) -> Result<Self> {
         let held = folder::Held::take(path)?;
         let writer = Writer::late(StoreError::Unreadable(why));
-        writer.meets(path);
+        writer.meets(path)?;
         let readers = Some(Readers::new(path));
         Ok(Self::of(writer, readers, Some(held)))
     }
@@ -166,9 +167,8 @@ impl Store {
     ) -> Result<()> {
         let Inner { writer, readers, .. } = &*self.inner;
         if writer.waits_for_one() {
-            writer.meets(path);
-            // Of those who have read meanwhile.
-            readers.iter().for_each(Readers::forget);
+            let meets = || writer.meets(path);
+            readers.as_ref().map_or_else(meets, |readers| readers.alone(meets))?;
             let sql = schema::open_sound(path, given_up)?;
             mend_index(path);
             writer.open(sql, random)?;

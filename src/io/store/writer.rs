@@ -81,7 +81,7 @@ pub(super) struct File {
     /// Of every thread, one after the other.
     unproved: watch::Sender<Option<String>>,
     ails: Ails,
-    /// Which files the last one was.
+    /// Which files the last one was, and how it was left.
     last: Mutex<aside::Opened>,
 }
 
@@ -114,7 +114,8 @@ impl Desk {
 pub(super) struct Thread {
     /// `None` once it is to end.
     queue: Option<mpsc::SyncSender<Box<dyn Work>>>,
-    running: Option<JoinHandle<()>>,
+    /// Returns what is left where it is to be left as it is.
+    running: Option<JoinHandle<Option<aside::Opened>>>,
     behind: Arc<AtomicBool>,
     /// It ends because the database is of no use: that is left as it is.
     aside: Arc<AtomicBool>,
@@ -129,13 +130,18 @@ impl Thread {
             .name("store".to_owned())
             .spawn(move || {
                 run_thread(&mut desk, &waiting, &leaves);
-                if leaves.load(Ordering::Acquire) {
+                leaves.load(Ordering::Acquire).then(|| {
                     desk.follower.leave();
-                    aside::leave(desk.sql, desk.opened);
-                }
+                    aside::leave(desk.sql, desk.opened)
+                })
             })
             .map_err(|error| StoreError::Unreadable(error.to_string()))?;
         Ok(Self { queue: Some(queue), running: Some(running), behind, aside })
+    }
+
+    fn end(&mut self) -> Option<aside::Opened> {
+        drop(self.queue.take());
+        self.running.take()?.join().ok()?
     }
 
     fn put(&self, mut task: Box<dyn Work>) {
@@ -153,10 +159,7 @@ impl Thread {
 impl Drop for Thread {
     /// What waits is written before the folder is given up.
     fn drop(&mut self) {
-        drop(self.queue.take());
-        if let Some(running) = self.running.take() {
-            let _ = running.join();
-        }
+        self.end();
     }
 }
 
@@ -183,11 +186,14 @@ impl Writer {
         self.of_thread(|_| ()).is_none() && matches!(self, Self::File(_))
     }
 
-    /// Before the database that has the name is opened: nothing of the last one is taken for its own.
-    pub fn meets(&self, path: &Path) {
-        if let Self::File(file) = self {
-            lock(&file.last).gives_way(path);
-        }
+    /// Before the database that has the name is opened: nothing of the last one is taken for its own. **Whoever reads has
+    /// neither open.**
+    pub fn meets(&self, path: &Path) -> Result<()> {
+        let Self::File(file) = self else { return Ok(()) };
+        let gave_way = lock(&file.last).gives_way(path);
+        gave_way.map_err(|error| {
+            StoreError::Unreadable(format!("what lies beside it is of the one before: {error}"))
+        })
     }
 
     /// The database that it has waited for.
@@ -210,8 +216,11 @@ impl Writer {
         let mut thread = file.thread.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         let before = std::mem::replace(&mut *thread, Err(why));
         drop(thread);
-        if let Ok(before) = before {
+        if let Ok(mut before) = before {
             before.aside.store(true, Ordering::Release);
+            if let Some(left) = before.end() {
+                *lock(&file.last) = left;
+            }
         }
     }
 
