@@ -3,6 +3,7 @@
 
 mod content;
 
+use super::error::{Result, StoreError};
 use crate::io::durable;
 use content::Content;
 use rusqlite::Connection;
@@ -32,8 +33,19 @@ const ENDINGS: [&str; 3] = ["", "-wal", "-shm"];
 
 impl Opened {
     pub fn by(connection: &Connection) -> Self {
-        let path = Path::new(connection.path().unwrap_or_default());
-        Self { files: identities(path), left: None }
+        Self::at(Path::new(connection.path().unwrap_or_default()))
+    }
+
+    fn at(path: &Path) -> Self {
+        Self { files: ENDINGS.map(|ending| identity(&named(path, ending))), left: None }
+    }
+
+    /// Before a run opens what has the name for the first time: SQLite deletes what lies beside none.
+    ///
+    /// # Errors
+    /// As [`Opened::gives_way`].
+    pub fn begins(path: &Path) -> Result<()> {
+        if path.exists() { Self::default().gives_way(path) } else { Self::at(path).moves(path) }
     }
 
     /// Before what has the name is opened: where that is another, or has another's content by now, it is found without what
@@ -41,7 +53,7 @@ impl Opened {
     ///
     /// # Errors
     /// What was written beside this one is still there.
-    pub fn gives_way(&mut self, path: &Path) -> io::Result<()> {
+    pub fn gives_way(&mut self, path: &Path) -> Result<()> {
         let wal = named(path, "-wal");
         let Some(now) = Content::at(path, &wal) else { return Ok(()) };
         let is_same_file = identity(path) == self.files[0];
@@ -50,19 +62,41 @@ impl Opened {
             return Ok(());
         }
         let is_another = |left| now.is_another_than(left, &wal);
-        if !is_same_file || self.left.as_ref().is_some_and(is_another) {
-            self.move_what_is_beside(path)?;
+        // Else it was copied over, too.
+        let is_as_left = |left: &Content| left.has_beside(&wal);
+        if now.has_none_beside() {
+            Self::at(path).moves(path)?;
+        } else if (!is_same_file || self.left.as_ref().is_some_and(is_another))
+            && self.left.as_ref().is_none_or(is_as_left)
+        {
+            self.moves(path)?;
         }
-        *self = Self { files: identities(path), left: Some(now) };
+        *self = Self { left: Some(now.beside(&wal)), ..Self::at(path) };
         Ok(())
+    }
+
+    /// After a while in which it was not to change.
+    ///
+    /// # Errors
+    /// It did.
+    pub fn is_untouched(&self, path: &Path) -> Result<()> {
+        match (&self.left, Content::at(path, &named(path, "-wal"))) {
+            (Some(left), Some(now)) if !now.is_untouched(left) => {
+                Err(StoreError::Replaced(format!("{} has changed meanwhile", path.display())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn moves(&self, path: &Path) -> Result<()> {
+        self.move_what_is_beside(path).map_err(|error| {
+            let why = "what lies beside it is another's and cannot be set aside";
+            StoreError::Unreadable(format!("{why}: {error}"))
+        })
     }
 
     /// What was written beside this one is not another's: SQLite would take it for it.
     fn move_what_is_beside(&self, path: &Path) -> io::Result<()> {
-        // Or it was copied over, too.
-        if self.left.as_ref().is_some_and(|left| !left.has_beside(&named(path, "-wal"))) {
-            return Ok(());
-        }
         for (ending, own) in ENDINGS.iter().zip(&self.files).skip(1) {
             let beside = named(path, ending);
             if own.is_none() || identity(&beside) != *own {
@@ -90,10 +124,6 @@ impl Opened {
             names.find(|(name, own)| identity(name).is_some_and(|it| Some(it) != **own))?;
         Some(name)
     }
-}
-
-fn identities(path: &Path) -> [Option<Identity>; 3] {
-    ENDINGS.map(|ending| identity(&named(path, ending)))
 }
 
 /// Which file has the name.
@@ -127,7 +157,7 @@ pub(super) fn leave(connection: Connection, mut opened: Opened) -> Opened {
     if !is_deleted(&path) {
         drop(connection);
         if let Err(error) = opened.gives_way(&path) {
-            error!(%error, "what lies beside the log is of the one before, and cannot be set aside");
+            error!(%error, "the log that was left");
         }
         return opened;
     }

@@ -122,13 +122,17 @@ impl Store {
         .await
     }
 
-    /// The whole log as it is now, into a new file; nobody waits for it.
+    /// The whole log as it is now, into a new file; nobody waits for it. It says that nothing is written beside it: what lies
+    /// beside the name under which it is put back is another's.
     pub async fn back_up_to(&self, path: PathBuf) -> Result<()> {
         self.read(move |sql| {
             let mut to = Connection::open(&path)?;
             // Where it is kept from the locks it needs, nothing is copied, and that is no error of its own.
-            match Backup::new(sql, &mut to)?.step(-1)? {
-                StepResult::Done => Ok(()),
+            let done = Backup::new(sql, &mut to)?.step(-1)?;
+            match done {
+                StepResult::Done => {
+                    Ok(to.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?)
+                }
                 _ => Err(StoreError::Locked),
             }
         })

@@ -83,16 +83,16 @@ impl StoreError {
                 "check the data folder's permissions and its disk",
             ),
             Self::Replaced(_) => (
-                "数据库文件被移走、删除或换成了别的文件。换上的文件检查无误后自动使用，原来的 -wal、-shm 已改名为 .aside-1 等留存，请勿删除；被删除的会自动放回，放不回时请清理数据盘空间，放回之前不要重启服务",
-                "it was moved, deleted or another file was put in its place. Another is used once it is found sound, and the -wal and -shm of the one before are kept as .aside-1 and so on: do not delete them. A deleted one is put back by itself; where it is not, free some space on the data disk, and do not restart the service before it is",
+                "数据库文件被移走、删除或换成了别的文件。要换时先移走，不要直接覆盖；换上的文件检查无误后自动使用，原来的 -wal、-shm 已改名为 .aside-1 等留存，请勿删除；被删除的会自动放回，放不回时请清理数据盘空间，放回之前不要重启服务",
+                "it was moved, deleted or another file was put in its place. To put another there, move it away first, do not copy over it: that is used once it is found sound, and the -wal and -shm of the one before are kept as .aside-1 and so on: do not delete them. A deleted one is put back by itself; where it is not, free some space on the data disk, and do not restart the service before it is",
             ),
             Self::Damaged(_) => (
-                "数据库损坏，请停止服务并从备份恢复",
-                "stop the service and restore the database from a backup",
+                "数据库损坏，请停止服务，把它连同 -wal、-shm 移走（不要直接覆盖），再放回备份",
+                "stop the service, move it away with its -wal and -shm (do not copy over it), then put a backup in its place",
             ),
             Self::Corrupt(_) => (
-                "数据库文件损坏，请把它连同 -wal、-shm 移到别处留存，再放回备份，放回后自动使用",
-                "move it away and keep it, with its -wal and -shm, then put a backup in its place: that is used at once",
+                "数据库文件损坏，请把它连同 -wal、-shm 移走留存（不要直接覆盖），再放回备份，放回后自动使用",
+                "move it away and keep it, with its -wal and -shm (do not copy over it), then put a backup in its place: that is used at once",
             ),
             Self::Newer { .. } => (
                 "数据库由更新版本写入，请安装该版本",

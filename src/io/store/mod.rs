@@ -141,7 +141,7 @@ impl Store {
     /// the last clone is dropped.
     pub fn open(path: &Path, random: Random) -> Result<Self> {
         let held = folder::Held::take(path)?;
-        let sql = schema::open(path)?;
+        let sql = aside::Opened::begins(path).and_then(|()| schema::open(path))?;
         mend_index(path);
         let store = Self::open_file(path, sql, random, Some(held))?;
         store.note_boot(&folder::boot_id())?;
@@ -169,7 +169,7 @@ impl Store {
         if writer.waits_for_one() {
             let meets = || writer.meets(path);
             readers.as_ref().map_or_else(meets, |readers| readers.alone(meets))?;
-            let sql = schema::open_sound(path, given_up)?;
+            let sql = schema::open_sound(path, given_up, || writer.has_met(path))?;
             mend_index(path);
             writer.open(sql, random)?;
         }

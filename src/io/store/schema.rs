@@ -67,10 +67,11 @@ fn ready(mut connection: Connection, path: &Path) -> Result<Connection> {
 }
 
 /// As [`open`], of one that may have been damaged, or have another one's log of writes beside it: nothing is written to it
-/// before it is found sound. A big one takes its time, which `given_up` ends.
+/// before it is found sound. A big one takes its time, which `given_up` ends, and in which it may not change: `is_unchanged`.
 pub(super) fn open_sound(
     path: &Path,
     given_up: impl FnMut() -> bool + Send + 'static,
+    is_unchanged: impl FnOnce() -> Result<()>,
 ) -> Result<Connection> {
     assert_sqlite()?;
     let connection = Connection::open(path)?;
@@ -79,6 +80,7 @@ pub(super) fn open_sound(
     // Whether it can be written at all is known at once.
     connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?;
     assert_sound(path, given_up)?;
+    is_unchanged()?;
     let connection = ready(connection, path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(connection)

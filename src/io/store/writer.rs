@@ -190,10 +190,13 @@ impl Writer {
     /// neither open.**
     pub fn meets(&self, path: &Path) -> Result<()> {
         let Self::File(file) = self else { return Ok(()) };
-        let gave_way = lock(&file.last).gives_way(path);
-        gave_way.map_err(|error| {
-            StoreError::Unreadable(format!("what lies beside it is of the one before: {error}"))
-        })
+        lock(&file.last).gives_way(path)
+    }
+
+    /// Whether it is still as it was met.
+    pub fn has_met(&self, path: &Path) -> Result<()> {
+        let Self::File(file) = self else { return Ok(()) };
+        lock(&file.last).is_untouched(path)
     }
 
     /// The database that it has waited for.

@@ -1,5 +1,6 @@
 //! What tells the content of a log that was left as it is from another's that was copied over it: the file is the same.
 
+use crate::io::store::SMALLEST;
 use rusqlite::{Connection, OpenFlags, ffi};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -12,6 +13,8 @@ const FIRST: usize = 4096;
 /// Of the file beside it, and of each page there (SQLite file format, 4.1).
 const WAL_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
+
+const MAGIC: &[u8] = b"SQLite format 3\0";
 
 #[derive(Debug, Clone)]
 pub(super) struct Content {
@@ -35,14 +38,31 @@ impl Content {
         self.first.is_some()
     }
 
+    /// With what is there by now.
+    pub fn beside(self, wal: &Path) -> Self {
+        Self { beside: header(wal), ..self }
+    }
+
     pub fn has_beside(&self, wal: &Path) -> bool {
         self.beside == header(wal)
     }
 
+    /// It is one that nothing is written beside, as each backup is: it says so until it is opened for writing (SQLite file
+    /// format, 1.3.3), and whatever lies there is another's.
+    pub fn has_none_beside(&self) -> bool {
+        let says_so = |first: &Vec<u8>| first.starts_with(MAGIC) && first[18..20] == [1, 1];
+        self.beside.is_some()
+            && (self.length < SMALLEST || self.first.as_ref().is_some_and(says_so))
+    }
+
+    /// As far as can be seen from outside.
+    pub fn is_untouched(&self, left: &Self) -> bool {
+        (self.length, self.changed) == (left.length, left.changed)
+    }
+
     /// Where it is neither that one's first page, nor one that somebody's checkpoint has brought from beside it.
     pub fn is_another_than(&self, left: &Self, wal: &Path) -> bool {
-        let is_untouched = (self.length, self.changed) == (left.length, left.changed);
-        !is_untouched
+        !self.is_untouched(left)
             && match (&self.first, &left.first) {
                 (Some(now), Some(left)) => now != left && !is_in(wal, now),
                 _ => true,

@@ -191,6 +191,29 @@ fn esc_71_nor_where_somebody_reads_the_old_log_while_the_backup_is_copied_over_i
 }
 
 #[test]
+fn esc_71_nor_where_the_backup_is_copied_over_the_old_log_while_that_is_looked_through() {
+    let older = Older::new();
+    older.store.put_aside(why());
+    let looks = Arc::new(AtomicU32::new(0));
+    let counts = Arc::clone(&looks);
+    let give_up = move || counts.fetch_add(1, Ordering::Relaxed) == u32::MAX;
+    older.store.reopen(&older.log, random(), give_up).unwrap();
+    older.store.put_aside(why());
+    let (backup, log) = (older.backup.clone(), older.log.clone());
+    let mut left = looks.load(Ordering::Relaxed);
+    let copies = move || {
+        left -= 1;
+        if left == 1 {
+            copy_over(&log, &backup);
+        }
+        false
+    };
+    let opened = older.store.reopen(&older.log, random(), copies);
+    assert!(matches!(opened, Err(StoreError::Replaced(_))), "{opened:?}");
+    older.is_used_alone();
+}
+
+#[test]
 fn esc_71_nor_where_it_cannot_be_set_aside_until_it_can() {
     let older = Older::new();
     older.store.put_aside(why());
@@ -265,6 +288,49 @@ fn esc_71_nor_what_was_copied_over_with_the_log_that_it_belongs_to() {
     }
     store.reopen(&log, random(), || false).unwrap();
     assert_eq!(one::<i64>(&store, "SELECT count(*) FROM entry"), 39);
+}
+
+/// The daemon was killed, or the host lost its power.
+#[test]
+fn esc_71_nor_where_the_backup_was_copied_over_the_log_that_a_killed_run_left() {
+    let Older { folder, log, store, wal, .. } = Older::new();
+    let backup = folder.path().join("of-39.db");
+    wait(store.back_up_to(backup.clone())).unwrap();
+    assert!(!named(&backup, "-wal").exists());
+    entry(&store, 40, 40.0);
+    store.put_aside(why());
+    drop(store);
+    let entries = |store: &Store| one::<i64>(store, "SELECT count(*) FROM entry");
+    let store = Store::open(&log, random()).unwrap();
+    assert_eq!(entries(&store), 40, "its own");
+    store.put_aside(why());
+    drop(store);
+    let left = fs::read(named(&log, "-wal")).unwrap();
+    assert!(left.len() > wal.len());
+    copy_over(&log, &backup);
+    let store = Store::open(&log, random()).unwrap();
+    assert_eq!(entries(&store), 39);
+    assert!(fs::read(named(&log, "-wal.aside-1")).unwrap() == left, "it is kept");
+    entry(&store, 41, 41.0);
+    store.put_aside(why());
+    drop(store);
+    assert_eq!(entries(&Store::open(&log, random()).unwrap()), 40, "its own");
+}
+
+/// SQLite would delete it.
+#[test]
+fn esc_71_what_lies_beside_a_log_that_is_gone_or_empty_at_a_start_is_kept() {
+    for is_gone in [true, false] {
+        let Older { folder: _folder, log, store, wal, .. } = Older::new();
+        store.put_aside(why());
+        drop(store);
+        match is_gone {
+            true => fs::remove_file(&log).unwrap(),
+            false => drop(fs::File::create(&log).unwrap()),
+        }
+        drop(Store::open(&log, random()).unwrap());
+        assert!(fs::read(named(&log, "-wal.aside-1")).unwrap() == wal);
+    }
 }
 
 /// SQLite deletes what lies beside an empty file.
