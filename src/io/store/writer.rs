@@ -72,7 +72,7 @@ impl<T: Send, F: FnOnce(&mut Tx<'_>) -> Result<T> + Send> Work for Task<T, F> {
 pub(super) enum Writer {
     /// Runs where it is called: for virtual time.
     Inline(Box<Mutex<Desk>>),
-    File(File),
+    File(Box<File>),
 }
 
 /// A thread that writes, while there is a database that is of use.
@@ -178,7 +178,7 @@ impl Writer {
     pub fn late(why: StoreError) -> Self {
         let (unproved, ails) = (watch::Sender::new(None), Ails::default());
         let last = Mutex::default();
-        Self::File(File { thread: RwLock::new(Err(why)), unproved, ails, last })
+        Self::File(Box::new(File { thread: RwLock::new(Err(why)), unproved, ails, last }))
     }
 
     /// Whether it has no database.

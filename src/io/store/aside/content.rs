@@ -23,7 +23,7 @@ pub(super) struct Content {
     /// `None`: it cannot be read.
     first: Option<Vec<u8>>,
     /// How what is written beside it begins, which is random.
-    beside: Option<[u8; WAL_HEADER]>,
+    beside: Option<Vec<u8>>,
 }
 
 impl Content {
@@ -87,8 +87,8 @@ fn first_page(path: &Path) -> Option<Vec<u8>> {
     matches!(read, ffi::SQLITE_OK | ffi::SQLITE_IOERR_SHORT_READ).then_some(page)
 }
 
-fn header(wal: &Path) -> Option<[u8; WAL_HEADER]> {
-    let mut header = [0; WAL_HEADER];
+fn header(wal: &Path) -> Option<Vec<u8>> {
+    let mut header = vec![0; WAL_HEADER];
     File::open(wal).ok()?.read_exact_at(&mut header, 0).ok()?;
     Some(header)
 }

@@ -1,3 +1,5 @@
+//! Logs that go bad, are deleted, or are replaced by a backup, while a store has them open or has left them.
+
 use super::*;
 use crate::io::durable::Asked;
 use crate::io::store::tests::{entry, locked, one, random};
@@ -170,7 +172,8 @@ fn esc_71_nor_where_somebody_reads_the_old_log_while_the_backup_is_copied_over_i
         wait(store.read(move |sql| {
             sql.query_row("SELECT count(*) FROM entry", [], |_| Ok(()))?;
             reads.send(()).unwrap();
-            Ok(waits.recv().unwrap())
+            waits.recv().unwrap();
+            Ok(())
         }))
     });
     begun.recv().unwrap();
