@@ -7,6 +7,7 @@ use crate::duty::ids::CallId;
 use crate::duty::journal::Fact;
 use crate::duty::ladder::Traced;
 use crate::duty::switchboard::{Errand, Input, LeaderCall};
+use crate::io::durable::Identity;
 use crate::io::status::Alarm;
 use crate::io::store::{SMALLEST, Store, StoreError};
 use crate::io::{clock, ladder, life, logbook, open_matters, tape};
@@ -15,7 +16,6 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -30,9 +30,6 @@ const AGAIN: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 2000 }
 
 const ALARM: &str = "log_file";
 
-/// Device, inode, and when it was made: the inode of one that is gone may be the next one's.
-type Identity = (u64, u64, Option<SystemTime>);
-
 /// A file, as far as can be seen from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Seen {
@@ -45,8 +42,7 @@ impl Seen {
     /// `None`: there is none.
     fn at(path: &Path) -> Option<Self> {
         let file = std::fs::metadata(path).ok()?;
-        let is = (file.dev(), file.ino(), file.created().ok());
-        Some(Self { is, length: file.len(), changed: file.modified().ok()? })
+        Some(Self { is: Identity::from(&file), length: file.len(), changed: file.modified().ok()? })
     }
 }
 

@@ -7,6 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// A file that is written from its start to its end; a head may be written anew.
 #[derive(Debug)]
@@ -178,6 +179,20 @@ pub fn sync_file(path: &Path) -> io::Result<()> {
 pub fn remove(path: &Path) -> io::Result<()> {
     asked(Asked::Remove(path))?;
     fs::remove_file(path)
+}
+
+/// Which file it is. The number of one that is gone may be the next one's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+    made: Option<SystemTime>,
+}
+
+impl From<&fs::Metadata> for Identity {
+    fn from(file: &fs::Metadata) -> Self {
+        Self { device: file.dev(), inode: file.ino(), made: file.created().ok() }
+    }
 }
 
 /// What is not there is gone already.

@@ -4,22 +4,18 @@
 mod content;
 
 use super::error::{Result, StoreError};
-use crate::io::durable;
+use crate::io::durable::{self, Identity};
 use content::Content;
 use rusqlite::Connection;
 use rusqlite::backup::Progress;
 use rusqlite::config::DbConfig;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use std::{fs, io};
 use tracing::{error, warn};
 
 /// How often it is tried to put a deleted one back.
 const AGAIN: Duration = Duration::from_secs(2);
-
-/// Device, inode, and when it was made: the inode of one that is gone may be the next one's.
-type Identity = (u64, u64, Option<SystemTime>);
 
 /// Which file it was that had each name: of the database, and of what is beside it.
 #[derive(Debug, Clone, Default)]
@@ -128,8 +124,7 @@ impl Opened {
 
 /// Which file has the name.
 fn identity(path: &Path) -> Option<Identity> {
-    let file = fs::metadata(path).ok()?;
-    Some((file.dev(), file.ino(), file.created().ok()))
+    Some(Identity::from(&fs::metadata(path).ok()?))
 }
 
 fn named(path: &Path, ending: &str) -> PathBuf {
