@@ -4,10 +4,12 @@ use super::*;
 use crate::io::durable::Asked;
 use crate::io::store::tests::{entry, locked, one, random};
 use crate::io::store::{Store, StoreError, wait};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::SystemTime;
 
 fn why() -> StoreError {
     StoreError::Unreadable("as a test wants it".to_owned())
