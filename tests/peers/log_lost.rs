@@ -8,6 +8,7 @@ use crate::process::wait_until;
 use crate::recorder::SmallDisk;
 use crate::wave;
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(8);
@@ -69,6 +70,25 @@ impl Matter {
         let own = "SELECT r.state FROM recording r JOIN attempt a ON a.id = r.call";
         self.daemon.row_is(own, "sealed");
         self.daemon.row_is("SELECT count(*) FROM outage WHERE kind = 'log'", "1");
+    }
+
+    /// The call and its matter, and nothing twice, in a log that is as it was written.
+    fn has_all_once(&mut self) {
+        self.daemon.row_is("SELECT state FROM escalation", "acknowledged");
+        self.leader.wait("CALL_CLOSED", Duration::from_secs(20));
+        self.daemon.row_is("SELECT group_concat(result) FROM attempt", "acknowledged");
+        let rows = |table: &str| self.daemon.row(&format!("SELECT count(*) FROM {table}"));
+        assert_eq!(["entry", "escalation", "attempt", "acknowledgement"].map(rows), ["1"; 4]);
+        let (code, said) = self.daemon.command(&["verify", "--config", "dutyline.toml"]);
+        assert_eq!(code, Some(0), "{said}");
+    }
+
+    fn backup(&self, room: &Room) -> PathBuf {
+        let backup = room.folder.path().join("backup");
+        let into = backup.display().to_string();
+        let (code, said) = self.daemon.command(&["backup", &into, "--config", "dutyline.toml"]);
+        assert_eq!(code, Some(0), "{said}");
+        backup
     }
 }
 
@@ -276,10 +296,7 @@ fn esc_71_a_backup_that_is_put_back_is_used_at_once_and_what_was_open_is_raised_
     let Some(mut room) = Room::open() else { return };
     let plan = Plan { leaders: &LEADERS, ..Plan::default() };
     let mut matter = Matter::begin(&mut room);
-    let backup = room.folder.path().join("backup");
-    let into = backup.display().to_string();
-    let (code, said) = matter.daemon.command(&["backup", &into, "--config", "dutyline.toml"]);
-    assert_eq!(code, Some(0), "{said}");
+    let backup = matter.backup(&room);
     matter.officer.press('*');
     talk(1);
     matter.officer.press('9');
@@ -315,10 +332,7 @@ fn esc_71_a_key_in_a_call_that_was_carried_over_a_restored_backup_is_kept_with_i
     let Some(mut room) = Room::open() else { return };
     let plan = Plan { leaders: &LEADERS, ..Plan::default() };
     let mut matter = Matter::begin(&mut room);
-    let backup = room.folder.path().join("backup");
-    let into = backup.display().to_string();
-    let (code, said) = matter.daemon.command(&["backup", &into, "--config", "dutyline.toml"]);
-    assert_eq!(code, Some(0), "{said}");
+    let backup = matter.backup(&room);
     matter.flag();
     matter.daemon.row_is("SELECT state FROM escalation", "open");
     let called = matter.daemon.row("SELECT person FROM attempt");
@@ -356,13 +370,7 @@ fn esc_71_a_log_that_is_deleted_while_it_is_in_use_is_put_back_whole() {
     matter.daemon.process.wait_for("the log was deleted and is put back", SOON);
     matter.acknowledge();
     matter.daemon.process.wait_for("the log can be used from now on", Duration::from_secs(15));
-    matter.daemon.row_is("SELECT state FROM escalation", "acknowledged");
-    matter.leader.wait("CALL_CLOSED", Duration::from_secs(20));
-    matter.daemon.row_is("SELECT group_concat(result) FROM attempt", "acknowledged");
-    let rows = |table: &str| matter.daemon.row(&format!("SELECT count(*) FROM {table}"));
-    assert_eq!(["entry", "escalation", "attempt", "acknowledgement"].map(rows), ["1"; 4]);
-    let (code, said) = matter.daemon.command(&["verify", "--config", "dutyline.toml"]);
-    assert_eq!(code, Some(0), "{said}");
+    matter.has_all_once();
 }
 
 /// The file itself is damaged while it is in use: what happens is kept, nobody touches it, and the backup that a person
@@ -371,10 +379,7 @@ fn esc_71_a_log_that_is_deleted_while_it_is_in_use_is_put_back_whole() {
 fn esc_71_a_log_that_goes_bad_while_it_is_in_use_is_left_as_it_is_and_a_backup_over_it_has_all() {
     let Some(mut room) = Room::open() else { return };
     let mut matter = Matter::begin(&mut room);
-    let backup = room.folder.path().join("backup");
-    let into = backup.display().to_string();
-    let (code, said) = matter.daemon.command(&["backup", &into, "--config", "dutyline.toml"]);
-    assert_eq!(code, Some(0), "{said}");
+    let backup = matter.backup(&room);
     matter.daemon.edit(
         "PRAGMA writable_schema = ON;
          UPDATE sqlite_schema SET sql = 'CREATE TABLE nonsense' WHERE name = 'attempt';
@@ -392,15 +397,9 @@ fn esc_71_a_log_that_goes_bad_while_it_is_in_use_is_left_as_it_is_and_a_backup_o
     let beside = fs::read(log.with_extension("db-wal")).expect("it is there");
     fs::copy(backup.join("data/dutyline.db"), &log).expect("copied over");
     matter.daemon.process.wait_for("the log can be used from now on", Duration::from_secs(15));
-    matter.daemon.row_is("SELECT state FROM escalation", "acknowledged");
-    matter.leader.wait("CALL_CLOSED", Duration::from_secs(20));
-    matter.daemon.row_is("SELECT group_concat(result) FROM attempt", "acknowledged");
-    let rows = |table: &str| matter.daemon.row(&format!("SELECT count(*) FROM {table}"));
-    assert_eq!(["entry", "escalation", "attempt", "acknowledgement"].map(rows), ["1"; 4]);
+    matter.has_all_once();
     matter.daemon.row_is("SELECT count(*) FROM outage WHERE kind = 'log' AND to_ms > from_ms", "1");
     assert!(fs::read(log.with_extension("db-wal.aside-1")).expect("kept") == beside);
-    let (code, said) = matter.daemon.command(&["verify", "--config", "dutyline.toml"]);
-    assert_eq!(code, Some(0), "{said}");
 }
 
 /// What was written beside the old one is forgotten there by who moves it away.
@@ -408,10 +407,7 @@ fn esc_71_a_log_that_goes_bad_while_it_is_in_use_is_left_as_it_is_and_a_backup_o
 fn esc_71_a_backup_that_comes_after_the_log_was_moved_away_is_used_without_what_lay_beside_that() {
     let Some(mut room) = Room::open() else { return };
     let mut matter = Matter::begin(&mut room);
-    let backup = room.folder.path().join("backup");
-    let into = backup.display().to_string();
-    let (code, said) = matter.daemon.command(&["backup", &into, "--config", "dutyline.toml"]);
-    assert_eq!(code, Some(0), "{said}");
+    let backup = matter.backup(&room);
     matter.daemon.edit("CREATE TABLE of_the_old_log (id)");
     let log = room.folder.path().join("dutyline/data/dutyline.db");
     fs::rename(&log, room.folder.path().join("old.db")).expect("moved away");
@@ -423,11 +419,5 @@ fn esc_71_a_backup_that_comes_after_the_log_was_moved_away_is_used_without_what_
     assert!(log.with_extension("db-wal.aside-1").exists(), "it is kept");
     let of_the_old = "SELECT count(*) FROM sqlite_schema WHERE name = 'of_the_old_log'";
     assert_eq!(matter.daemon.row(of_the_old), "0");
-    matter.daemon.row_is("SELECT state FROM escalation", "acknowledged");
-    matter.leader.wait("CALL_CLOSED", Duration::from_secs(20));
-    matter.daemon.row_is("SELECT group_concat(result) FROM attempt", "acknowledged");
-    let rows = |table: &str| matter.daemon.row(&format!("SELECT count(*) FROM {table}"));
-    assert_eq!(["entry", "escalation", "attempt", "acknowledgement"].map(rows), ["1"; 4]);
-    let (code, said) = matter.daemon.command(&["verify", "--config", "dutyline.toml"]);
-    assert_eq!(code, Some(0), "{said}");
+    matter.has_all_once();
 }
