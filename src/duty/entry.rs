@@ -322,6 +322,21 @@ impl Form {
         category.required().iter().copied().filter(empty).collect()
     }
 
+    /// What is still to be filled in before the entry can be closed: the result too, where anything
+    /// was to be done (domain §4.3.2).
+    pub fn missing_to_close(&self) -> Vec<Field> {
+        let mut missing = self.missing();
+        if !self.needs_no_action() && self.get(Field::Result).trim().is_empty() {
+            missing.push(Field::Result);
+        }
+        missing
+    }
+
+    /// 打错, 骚扰, 试线
+    pub fn needs_no_action(&self) -> bool {
+        self.category().is_some_and(Category::needs_no_action)
+    }
+
     /// 要素齐全度 in percent; the category itself is one element.
     pub fn completeness(&self) -> u8 {
         let Some(category) = self.category() else { return 0 };

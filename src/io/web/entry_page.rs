@@ -13,7 +13,7 @@ use crate::duty::journal::{Fact, Urgency};
 use crate::duty::switchboard::Input;
 use crate::io::clock;
 use crate::io::status::Live;
-use crate::io::store::{Account, Completed, Flagged, Saved};
+use crate::io::store::{Account, Completed, Flagged, Reopened, Saved};
 use askama::Template;
 use axum::Json;
 use axum::extract::{Form, Path, State};
@@ -230,6 +230,46 @@ pub async fn close(
 ) -> Result<Response, Failure> {
     let completed = shared.web.store.close(&officer.who, entry, clock::now()).await?;
     after(&shared, &page, entry, completed).await
+}
+
+/// `POST /entries/{entry}/reopen`: 重新打开, with a reason.
+pub async fn reopen(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Path(entry): Path<EntryId>,
+    Form(reason): Form<Reason>,
+) -> Result<Response, Failure> {
+    let store = &shared.web.store;
+    let reopened = store.reopen_entry(&officer.who, entry, &reason.tidy(), clock::now()).await?;
+    opened(&shared, &page, entry, reopened).await
+}
+
+/// `POST /entries/{entry}/class/undo`: F7 or F8 was pressed by mistake.
+pub async fn take_class_back(
+    State(shared): State<Shared>,
+    officer: Officer,
+    page: Page,
+    Path(entry): Path<EntryId>,
+) -> Result<Response, Failure> {
+    let store = &shared.web.store;
+    let reopened = store.take_class_back(&officer.who, entry, clock::now()).await?;
+    opened(&shared, &page, entry, reopened).await
+}
+
+async fn opened(
+    shared: &Shared,
+    page: &Page,
+    entry: EntryId,
+    reopened: Reopened,
+) -> Result<Response, Failure> {
+    match reopened {
+        Reopened::Reopened => shared.web.board.tell(Live::Entry { entry }),
+        Reopened::NoReason => return Err(refused(page.t.reopen_needs_reason.to_owned())),
+        Reopened::NotClosed => return Err(refused(page.t.not_closed.to_owned())),
+        Reopened::NotFound => return Err(gone(page)),
+    }
+    shown(shared, page, entry).await
 }
 
 async fn after(

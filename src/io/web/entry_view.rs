@@ -17,7 +17,7 @@ use crate::duty::entry::{Category, EntryState, Field};
 use crate::duty::journal::Urgency;
 use crate::io::store::{
     CallRow, CallState, Change, EntryView as Found, EscalationState,
-    EscalationView as FoundEscalation, RevisionKind, RevisionRow,
+    EscalationView as FoundEscalation, RevisionKind, RevisionRow, classed_last,
 };
 use crate::io::tape::Progress;
 use crate::protocol::rtp::Party;
@@ -46,6 +46,8 @@ pub struct EntryView {
     pub event: bool,
     pub times: Vec<When>,
     pub settled: bool,
+    /// What closed it can be taken back by one key.
+    pub undone: bool,
     pub registrable: bool,
     pub fields: Vec<FieldView>,
     pub missing: Vec<&'static str>,
@@ -153,9 +155,12 @@ pub fn of(
         event,
         times: call.map_or_else(Vec::new, |call| when(call, t, now)),
         settled,
+        undone: settled && is_classed_last(found),
         registrable: matches!(row.state, EntryState::Stub | EntryState::Reopened),
         fields: fields(found, placed, page),
-        missing: missing(found)
+        missing: found
+            .form
+            .missing_to_close()
             .into_iter()
             .map(|field| page.pick(outcome::label(field, placed)))
             .collect(),
@@ -186,14 +191,10 @@ pub fn of(
     }
 }
 
-/// What closing it still needs.
-fn missing(found: &Found) -> Vec<Field> {
-    let mut missing = found.missing.clone();
-    let no_action = found.form.category().is_some_and(Category::needs_no_action);
-    if found.form.get(Field::Result).trim().is_empty() && !no_action {
-        missing.push(Field::Result);
-    }
-    missing
+/// Classed as what needs no action by the last key, which may have been pressed by mistake.
+fn is_classed_last(found: &Found) -> bool {
+    let last = found.revisions.iter().rev().take(2).flat_map(|one| one.changes.iter().rev());
+    classed_last(&last.cloned().collect::<Vec<_>>()).is_some()
 }
 
 fn when(call: &CallRow, t: &'static Messages, now: DateTime<Utc>) -> Vec<When> {

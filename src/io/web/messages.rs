@@ -246,6 +246,11 @@ with_exercises! {
     complete: "办结", "Close entry";
     missing_now: "请先补全：", "fill in first: ";
     list_comma: "、", ", ";
+    take_class_back: "撤销（误按）", "Undo";
+    reopen: "重新打开", "Reopen";
+    reopen_reason: "重新打开的原因", "Why it is opened again";
+    reopen_needs_reason: "请填写重新打开的原因", "Say why it is opened again";
+    not_closed: "这条记录未办结，或其后已有修改，无需重新打开", "It is not closed, or was changed since";
     complete_missing: "办结前请补全：", "To close, fill in:";
     complete_ready: "要素齐全，可以办结。", "Everything needed is there.";
     reason: "原因", "Reason";

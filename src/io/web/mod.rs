@@ -210,6 +210,8 @@ fn routes() -> Router<Shared> {
         .route("/entries/{entry}", get(entry_page::get).patch(entry_page::save))
         .route("/entries/{entry}/urgency", post(entry_page::flag))
         .route("/entries/{entry}/class", post(entry_page::classify))
+        .route("/entries/{entry}/class/undo", post(entry_page::take_class_back))
+        .route("/entries/{entry}/reopen", post(entry_page::reopen))
         .route("/entries/{entry}/register", post(entry_page::register))
         .route("/entries/{entry}/close", post(entry_page::close))
         .route("/entries/{entry}/withdraw", post(escalation_page::withdraw))

@@ -323,6 +323,15 @@ async fn a_wrong_number_takes_one_key_and_an_entry_says_what_it_lacks() {
     assert!(done.text.contains("已办结"), "{}", done.text);
     let sly = room.post(&format!("/entries/{wrong}/class"), "category=emergency").await;
     assert_eq!(sly.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(done.text.contains("撤销（误按）"), "{}", done.text);
+    let undone = room.post(&format!("/entries/{wrong}/class/undo"), "").await;
+    assert!(undone.text.contains("重新打开") && !undone.text.contains("撤销（误按）"));
+    room.post(&format!("/entries/{wrong}/class"), "category=nuisance").await;
+    let reopen = format!("/entries/{wrong}/reopen");
+    let unreasoned = room.post(&reopen, "reason=").await;
+    assert_eq!(unreasoned.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let opened = room.post(&reopen, "reason=%E6%9C%89%E4%BA%8B").await;
+    assert!(opened.text.contains("原因：有事"), "{}", opened.text);
 
     let entry = room.caller_dials("88123456", "").await;
     assert_eq!(room.save(entry, "category", "", "inquiry").await.status, StatusCode::OK);
