@@ -251,13 +251,53 @@ pub enum User {
     /// The password is asked for, or read from standard input where that is no terminal; it is
     /// never an argument, which every process could see.
     Add(NewUser),
+    /// List the accounts. 列出账号
+    List(ConfigFile),
+    /// Give somebody a new password, asked for as by `add`; he is signed out. 重设口令
+    Password(Login),
+    /// Print a link that signs somebody in once, within a day. 一次性登录链接
+    Link(Login),
+    /// Change what somebody may do; he is signed out. 改角色
+    Role {
+        #[command(flatten)]
+        of: Login,
+        /// What the person may do. 角色
+        #[arg(long, value_enum)]
+        role: Role,
+    },
+    /// Let somebody in no more, such as who has left; he is signed out. 停用账号
+    Disable(Login),
+    /// Let somebody in again. 恢复账号
+    Enable(Login),
+}
+
+impl User {
+    pub fn file(&self) -> &ConfigFile {
+        match self {
+            Self::Add(new) => &new.file,
+            Self::List(file) => file,
+            Self::Password(of)
+            | Self::Link(of)
+            | Self::Role { of, .. }
+            | Self::Disable(of)
+            | Self::Enable(of) => &of.file,
+        }
+    }
+}
+
+#[derive(Args)]
+pub struct Login {
+    /// What is typed to log in. 账号
+    pub login: String,
+    #[command(flatten)]
+    pub file: ConfigFile,
 }
 
 #[derive(Args)]
 pub struct NewUser {
     /// The person's name, as it stands in the log. 姓名
     pub name: String,
-    /// What is typed to log in; the name unless given. 登录名
+    /// What is typed to log in; the name unless given. 账号
     #[arg(long)]
     pub login: Option<String>,
     /// What the person may do. 角色

@@ -3,11 +3,12 @@
 #![warn(clippy::too_many_lines)]
 
 mod arguments;
+mod users;
 
 use anyhow::{Context, bail};
 use arguments::{
-    Arguments, Command, ConfigFile, Demo, Export, HowUrgent, Key, LogFormat, NewUser, Policy,
-    Renew, Role, Simulate, Trace, User, Verify,
+    Arguments, Command, ConfigFile, Demo, Export, HowUrgent, Key, LogFormat, Policy, Renew,
+    Simulate, Trace, Verify,
 };
 use clap::Parser;
 use dutyline::config::{Config, Environment, Heartbeat, Loaded};
@@ -20,8 +21,8 @@ use dutyline::io::proof::bundle::Order;
 use dutyline::io::proof::signer::Signer;
 use dutyline::io::proof::{PublicKey, handed, renewal, verify, witness};
 use dutyline::io::reindex::{self, Progress};
-use dutyline::io::store::{Account, Added, NewPerson, Scope, Sounds, Store, wait};
-use dutyline::io::{backup, call_list, clock, prompts, rehearsal as shown, terminal};
+use dutyline::io::store::{Scope, Sounds, Store, wait};
+use dutyline::io::{backup, call_list, clock, prompts, rehearsal as shown};
 use dutyline::protocol::now::Now;
 use std::io::{IsTerminal, stderr, stdout};
 use std::path::Path;
@@ -55,7 +56,9 @@ fn main() -> ExitCode {
             with_config(&plan.file, |config| rehearse(&plan, &config))
         }
         Command::Trace(trace) => with_config(&trace.file, |config| show(&trace, &config)),
-        Command::User(User::Add(user)) => with_config(&user.file, |config| add(&user, &config)),
+        Command::User(user) => with_config(user.file(), |config| {
+            users::run(&user, &open_beside(&config)?, config.web.listen)
+        }),
         Command::Verify(wanted) => match &wanted.folder {
             Some(folder) => check_folder(folder, &wanted),
             None => with_config(&wanted.file, |config| check(&wanted, &config)),
@@ -305,26 +308,6 @@ fn check(wanted: &Verify, config: &Config) -> anyhow::Result<ExitCode> {
     let report = wanted.check()?;
     print!("{report}");
     Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn add(user: &NewUser, config: &Config) -> anyhow::Result<ExitCode> {
-    let store = open_beside(config)?;
-    let account = match user.role {
-        Role::Officer => Account::Officer,
-        Role::Leader => Account::Leader,
-        Role::Admin => Account::Admin,
-    };
-    let login = user.login.clone().unwrap_or_else(|| user.name.clone());
-    let password = terminal::ask_password()?;
-    let person = NewPerson { login: login.clone(), name: user.name.clone(), account, password };
-    match wait(store.add_person(person, "user add", clock::now()))? {
-        Added::Added(_) => {
-            println!("{} 已新增，登录名 {login} · added, logs in as {login}", user.name)
-        }
-        Added::Taken => bail!("登录名 {login} 已有人用 · somebody logs in as {login} already"),
-        Added::Refused { zh, en } => bail!("{zh} · {en}"),
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Goes on with the checked configuration; its warnings, or else its faults, are printed.

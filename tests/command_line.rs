@@ -217,6 +217,33 @@ fn accounts_are_added_with_a_password_from_the_input() {
 }
 
 #[test]
+fn accounts_are_listed_mended_and_ended() {
+    let folder = folder_with(&RIGHT.replace("[[phones]]", "[storage]\ndata = \".\"\n[[phones]]"));
+    let user = |arguments: &[&str], input: &str| {
+        let arguments = [&["user"], arguments, &["--config", "d.toml"]].concat();
+        let done = dutyline(folder.path(), &arguments, input);
+        (done.status.code(), text(&done.stdout), text(&done.stderr))
+    };
+    assert_eq!(user(&["add", "张三", "--login", "zhang"], "correct horse\n").0, Some(0));
+    let (code, link, _) = user(&["link", "zhang"], "");
+    assert_eq!(code, Some(0));
+    assert!(link.starts_with("http://127.0.0.1:8080/first/"), "{link}");
+    assert_eq!(user(&["password", "zhang"], "short\n").0, Some(1));
+    assert_eq!(user(&["password", "zhang"], "battery staple\n").0, Some(0));
+    let (_, role, _) = user(&["role", "zhang", "--role", "leader"], "");
+    assert!(role.contains("带班领导"), "{role}");
+    assert_eq!(user(&["disable", "zhang"], "").0, Some(0));
+    let (_, list, _) = user(&["list"], "");
+    assert_eq!(list.trim(), "zhang  张三  带班领导 · leader  已停用 · disabled");
+    let (code, _, why) = user(&["link", "zhang"], "");
+    assert_eq!(code, Some(1));
+    assert!(why.contains("user list"), "{why}");
+    assert_eq!(user(&["enable", "nobody"], "").0, Some(1));
+    let (_, on, _) = user(&["enable", "zhang"], "");
+    assert!(!on.contains("disabled"), "{on}");
+}
+
+#[test]
 fn rec_e1_verify_names_what_was_altered_behind_the_logs_back() {
     let config = RIGHT.replace("[[phones]]", "[storage]\ndata = \".\"\n[[phones]]");
     let folder = folder_with(&config);

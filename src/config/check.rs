@@ -270,8 +270,9 @@ fn web(reader: &Reader, mut s: Section<'_>, sip: Option<SocketAddr>) -> Web {
         reader.warn(Some(place), s.field("listen"), warning);
     }
     let listen_reason = s.or("listen_reason", false, boolean);
+    let proxies = s.or("proxies", vec![], list(ip));
     s.close();
-    Web { listen, listen_reason }
+    Web { listen, listen_reason, proxies }
 }
 
 /// Served only where an address is given.

@@ -207,6 +207,8 @@ pub struct Web {
     pub listen: SocketAddr,
     /// Whoever listens to a recording says why first.
     pub listen_reason: bool,
+    /// Reverse proxies whose word on where a request comes from counts.
+    pub proxies: Vec<IpAddr>,
 }
 
 /// Somebody whose number is recognised when he calls.

@@ -44,6 +44,7 @@ pub fn page(
         recall,
         low_space: config.storage.low_space,
         listen_reason: config.web.listen_reason,
+        proxies: config.web.proxies.clone(),
         keeping: config.keeping,
         self_test: None,
         demo: None,

@@ -220,7 +220,7 @@ fn config(
             places: Places::default(),
         },
         storage: storage(folder),
-        web: Web { listen: SocketAddr::new(LOOPBACK, web), listen_reason: false },
+        web: Web { listen: SocketAddr::new(LOOPBACK, web), listen_reason: false, proxies: vec![] },
         metrics: None,
         heartbeat: None,
         roll_call: RollCallPlan::default(),

@@ -133,7 +133,7 @@ fn report(board: &Board, plan: &DiskPlan, looked: &Looked) {
             )
         } else {
             (
-                format!("数据盘（记录、录音母带）仅剩 {free} MB，请清理磁盘或扩容"),
+                format!("数据盘（记录、原始录音数据）仅剩 {free} MB，请清理磁盘或扩容"),
                 format!("{free} MB left for log and tape: free or add space"),
             )
         };

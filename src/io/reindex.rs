@@ -99,7 +99,7 @@ fn look(recordings: &Path, files: &[SealedFile], report: &mut Report) {
         _ if wav.path.extension().is_none_or(|last| last != "wav") => {
             Err("从第二份或备份取回 · restore it from the second copy or a backup".to_owned())
         }
-        None => Err("没有磁带 · there is no tape of it".to_owned()),
+        None => Err("没有原始录音数据 · there is no tape of it".to_owned()),
         Some(tape) => make(recordings, wav, tape),
     };
     match made {
@@ -113,7 +113,7 @@ fn make(recordings: &Path, wav: &SealedFile, tape: &SealedFile) -> Result<(), St
     let (from, to) = (below(recordings, &tape.path)?, below(recordings, &wav.path)?);
     let plain = |fault: io::Error| fault.to_string();
     if digest(&from).map_err(|fault| format!("{}: {fault}", tape.path.display()))? != tape.sha256 {
-        return Err("磁带与记录不符 · its tape is not what the log says".to_owned());
+        return Err("原始录音数据与记录不符 · its tape is not what the log says".to_owned());
     }
     let folder = to.parent().unwrap_or(recordings);
     let part = folder.join(format!(".{}.again.part", wav.call));
@@ -122,7 +122,7 @@ fn make(recordings: &Path, wav: &SealedFile, tape: &SealedFile) -> Result<(), St
         if rendered.sha256.is_some() {
             durable::remove(&part).map_err(plain)?;
         }
-        let why = "由磁带得到的与记录不符，可能是旧版程序生成的；从第二份或备份取回 · its tape gives another WAV, of another version of the program perhaps: restore it from the second copy or a backup";
+        let why = "由原始录音数据得到的与记录不符，可能是旧版程序生成的；从第二份或备份取回 · its tape gives another WAV, of another version of the program perhaps: restore it from the second copy or a backup";
         return Err(why.to_owned());
     }
     durable::rename_noreplace(&part, &to).map_err(plain)?;
@@ -152,7 +152,7 @@ impl std::fmt::Display for Report {
         }
         writeln!(out, "已查看 {recordings} 份录音 · {recordings} recordings were looked at")?;
         for path in made {
-            writeln!(out, "✓ 由磁带重新生成 · made again of its tape: {}", path.display())?;
+            writeln!(out, "✓ 由原始录音数据重新生成 · made again of its tape: {}", path.display())?;
         }
         for why in left {
             writeln!(out, "✗ {why}")?;

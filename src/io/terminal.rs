@@ -8,7 +8,7 @@ pub fn ask_password() -> Result<String> {
     if !stdin().is_terminal() {
         return read_line();
     }
-    let first = ask("密码 · password: ")?;
+    let first = ask("口令 · password: ")?;
     if ask("再输一次 · again: ")? != first {
         let differ = "两次输入不同 · the two are not the same";
         return Err(Error::new(ErrorKind::InvalidInput, differ));

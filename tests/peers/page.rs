@@ -85,6 +85,7 @@ impl Room {
             },
             low_space: 0,
             listen_reason: reasons,
+            proxies: vec![],
             keeping: Default::default(),
             self_test: None,
             demo: None,

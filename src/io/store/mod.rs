@@ -89,7 +89,9 @@ pub use ladders::{LadderOf, Rung, RungWhat};
 pub use notice_views::{NoticeRow, NoticeTry};
 pub use notices::{Look, Matter, Outgoing};
 pub use outages::{OutageKind, OutageRow};
-pub use people::{Account, Added, NewPerson, PersonId, Who};
+pub use people::{
+    Account, Added, NewPerson, PersonChange, PersonChanged, PersonId, PersonRow, Who,
+};
 pub use policies::PolicyRow;
 pub use readers::SMALLEST;
 pub use recordings::{Finding, Gap, KeptFiles, Key, RecordingFile, RecordingState, Sealed};

@@ -1,5 +1,9 @@
 //! Personal accounts; shared ones are forbidden (domain §4.1).
 
+mod accounts;
+
+pub use accounts::{PersonChange, PersonChanged, PersonRow};
+
 use super::Store;
 use super::audit::{self, Actor};
 use super::error::Result;
@@ -62,20 +66,23 @@ const LONGEST: usize = 128;
 
 impl NewPerson {
     pub(super) fn fault(&self) -> Option<Added> {
-        let length = self.password.chars().count();
         let refused = |zh, en| Some(Added::Refused { zh, en });
         let login = self.login.trim();
         if login.is_empty() || login.len() > LONGEST || login.chars().any(char::is_control) {
-            return refused("请填写登录名", "give a login name");
+            return refused("请填写账号", "give a login name");
         }
         if self.name.trim().is_empty() || self.name.chars().count() > LONGEST {
             return refused("请填写姓名", "give the person's name");
         }
-        if !(SHORTEST_PASSWORD..=LONGEST).contains(&length) {
-            return refused("密码应为 8 至 128 个字符", "the password needs 8 to 128 characters");
-        }
-        None
+        password_fault(&self.password).and_then(|(zh, en)| refused(zh, en))
     }
+}
+
+/// Chinese and English.
+fn password_fault(password: &str) -> Option<(&'static str, &'static str)> {
+    let fault = ("口令应为 8 至 128 个字符", "the password needs 8 to 128 characters");
+    let right = (SHORTEST_PASSWORD..=LONGEST).contains(&password.chars().count());
+    (!right).then_some(fault)
 }
 
 /// The person's row; `hash` has been made outside of the writer.

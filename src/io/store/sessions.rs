@@ -144,7 +144,11 @@ impl Store {
     }
 }
 
-fn make_link(tx: &mut Tx<'_>, person: Option<PersonId>, now: Now) -> Result<Option<String>> {
+pub(super) fn make_link(
+    tx: &mut Tx<'_>,
+    person: Option<PersonId>,
+    now: Now,
+) -> Result<Option<String>> {
     if person.is_none() && people::count(tx.sql)? > 0 {
         return Ok(None);
     }
@@ -176,6 +180,16 @@ fn use_up(sql: &Connection, token: &str, now: Now) -> Result<()> {
     sql.execute(
         "UPDATE login_link SET used_ms = ?2 WHERE token = ?1",
         params![token, ms(now.wall)],
+    )?;
+    Ok(())
+}
+
+/// Whoever is signed in as this person no longer is, and no link made for him is good any more.
+pub(super) fn end_all(sql: &Connection, person: PersonId, now: Now) -> Result<()> {
+    sql.execute("DELETE FROM session WHERE person = ?1", [person.0])?;
+    sql.execute(
+        "UPDATE login_link SET used_ms = ?2 WHERE person = ?1 AND used_ms IS NULL",
+        params![person.0, ms(now.wall)],
     )?;
     Ok(())
 }

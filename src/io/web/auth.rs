@@ -2,7 +2,8 @@
 
 use super::Shared;
 use super::failure::Failure;
-use super::page::{Page, Terminal};
+use super::page::Page;
+use super::visitor::Visitor;
 use crate::io::clock;
 use crate::io::store::{Account, Who};
 use axum::extract::FromRequestParts;
@@ -11,7 +12,9 @@ use axum::http::{Method, StatusCode};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
 
-pub const COOKIE: &str = "dutyline_session";
+const COOKIE: &str = "dutyline_session";
+/// By TLS the browser takes it from this host alone, and gives it to no other path or port without TLS.
+const SECURE_COOKIE: &str = "__Host-dutyline_session";
 
 /// Somebody who has signed in. A handler that takes this is closed to everybody else.
 #[derive(Debug, Clone)]
@@ -25,9 +28,9 @@ impl FromRequestParts<Shared> for Officer {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Failure> {
         let cookies = CookieJar::from_headers(&parts.headers);
-        let Ok(terminal) = Terminal::from_request_parts(parts, shared).await;
-        let terminal = terminal.to_string();
-        if let Some(token) = cookies.get(COOKIE).map(|cookie| cookie.value().to_owned()) {
+        let Ok(visitor) = Visitor::from_request_parts(parts, shared).await;
+        let terminal = visitor.to_string();
+        if let Some(token) = cookies.get(name(visitor)).map(|cookie| cookie.value().to_owned()) {
             let session = shared.web.store.session(&token, &terminal, clock::now());
             if let Some(who) = session.await? {
                 return Ok(Self { who, token });
@@ -62,12 +65,22 @@ impl FromRequestParts<Shared> for Listener {
     }
 }
 
-/// The cookie of a new session; the store ends the session. Without `Secure`, as the page is served on loopback HTTP.
-pub fn cookie(token: String) -> Cookie<'static> {
-    Cookie::build((COOKIE, token)).path("/").http_only(true).same_site(SameSite::Strict).build()
+fn name(visitor: Visitor) -> &'static str {
+    if visitor.secure { SECURE_COOKIE } else { COOKIE }
+}
+
+/// The cookie of a new session; the store ends the session. `Secure` where a proxy has TLS before us; the page itself is plain
+/// HTTP.
+pub fn cookie(token: String, visitor: Visitor) -> Cookie<'static> {
+    Cookie::build((name(visitor), token))
+        .path("/")
+        .http_only(true)
+        .secure(visitor.secure)
+        .same_site(SameSite::Strict)
+        .build()
 }
 
 /// Makes the browser forget the session.
-pub fn gone() -> Cookie<'static> {
-    Cookie::build((COOKIE, "")).path("/").build()
+pub fn gone(visitor: Visitor) -> Cookie<'static> {
+    Cookie::build((name(visitor), "")).path("/").secure(visitor.secure).build()
 }

@@ -3,7 +3,8 @@
 use super::Shared;
 use super::auth;
 use super::failure::Failure;
-use super::page::{Page, Terminal};
+use super::page::Page;
+use super::visitor::Visitor;
 use crate::io::clock;
 use crate::io::store::{Account, Added, LinkUse, Login, NewPerson};
 use askama::Template;
@@ -46,7 +47,7 @@ pub async fn form(
 pub async fn submit(
     State(shared): State<Shared>,
     page: Page,
-    terminal: Terminal,
+    visitor: Visitor,
     cookies: CookieJar,
     Path(token): Path<String>,
     Form(new): Form<NewAccount>,
@@ -54,7 +55,7 @@ pub async fn submit(
     let now = clock::now();
     let store = &shared.web.store;
     let link = store.login_link(&token, now).await?;
-    let terminal = terminal.to_string();
+    let terminal = visitor.to_string();
     let login = match link {
         LinkUse::Nothing => Login::Refused,
         LinkUse::LogIn(_) => store.log_in_by_link(&token, &terminal, now).await?,
@@ -82,7 +83,7 @@ pub async fn submit(
     };
     match login {
         Login::Welcome { token, .. } => {
-            Ok((cookies.add(auth::cookie(token)), Redirect::to("/")).into_response())
+            Ok((cookies.add(auth::cookie(token, visitor)), Redirect::to("/")).into_response())
         }
         Login::Refused => show(&page, &LinkUse::Nothing, "", &new),
     }

@@ -4,7 +4,8 @@ use super::Shared;
 use super::auth::{self, Officer};
 use super::failure::Failure;
 use super::messages::fill;
-use super::page::{Page, Terminal, local};
+use super::page::{Page, local};
+use super::visitor::Visitor;
 use crate::io::clock;
 use crate::io::store::Login;
 use askama::Template;
@@ -49,7 +50,7 @@ pub async fn form(page: Page, Query(asked): Query<Asked>) -> Result<Html<String>
 pub async fn submit(
     State(shared): State<Shared>,
     page: Page,
-    terminal: Terminal,
+    visitor: Visitor,
     cookies: CookieJar,
     Form(attempt): Form<Attempt>,
 ) -> Result<Response, Failure> {
@@ -59,21 +60,21 @@ pub async fn submit(
         let shown = LoginPage { page: page.clone(), problem, account: &attempt.account, next };
         Ok::<_, Failure>((status, Html(shown.render()?)))
     };
-    let wait = shared.backoff.wait(terminal.0, &attempt.account, now.mono);
+    let wait = shared.backoff.wait(visitor.address, &attempt.account, now.mono);
     if !wait.is_zero() {
         let seconds = wait.as_secs() + 1;
         let answer = again(StatusCode::TOO_MANY_REQUESTS, fill(page.t.slow_down, seconds))?;
         return Ok(([(RETRY_AFTER, seconds.to_string())], answer).into_response());
     }
     // Counted before the slow check, so that guesses sent side by side are counted too.
-    shared.backoff.failed(terminal.0, &attempt.account, now.mono);
+    shared.backoff.failed(visitor.address, &attempt.account, now.mono);
     let _turn = shared.hashing.acquire().await.map_err(|_| Failure::Unavailable)?;
     let store = &shared.web.store;
-    let place = terminal.to_string();
+    let place = visitor.to_string();
     match store.log_in(&attempt.account, &attempt.password, &place, now).await? {
         Login::Welcome { token, .. } => {
-            shared.backoff.succeeded(terminal.0, &attempt.account);
-            Ok((cookies.add(auth::cookie(token)), Redirect::to(next)).into_response())
+            shared.backoff.succeeded(visitor.address, &attempt.account);
+            Ok((cookies.add(auth::cookie(token, visitor)), Redirect::to(next)).into_response())
         }
         Login::Refused => {
             Ok(again(StatusCode::UNAUTHORIZED, page.t.bad_login.to_owned())?.into_response())
@@ -85,8 +86,9 @@ pub async fn submit(
 pub async fn out(
     State(shared): State<Shared>,
     officer: Officer,
+    visitor: Visitor,
     cookies: CookieJar,
 ) -> Result<Response, Failure> {
     shared.web.store.log_out(&officer.token, &officer.who, clock::now()).await?;
-    Ok((cookies.remove(auth::gone()), Redirect::to("/login")).into_response())
+    Ok((cookies.remove(auth::gone(visitor)), Redirect::to("/login")).into_response())
 }

@@ -46,7 +46,7 @@ with_exercises! {
     password_again: "再输一次口令", "Password again";
     your_name: "姓名（写入值班记录）", "Your name (written into the log)";
     show_password: "显示口令", "Show password";
-    bad_login: "账号或口令不正确。", "Account or password is wrong.";
+    bad_login: "账号或口令不正确。忘记口令，请管理员在服务器上执行 dutyline user password 账号。", "Account or password is wrong. Forgotten: the administrator runs dutyline user password ACCOUNT on the server.";
     slow_down: "尝试次数过多，请 {} 秒后再试。", "Too many attempts. Try again in {} seconds.";
     first_title: "创建第一个账号", "Create the first account";
     first_intro: "每人一个账号，不得共用。本链接只能使用一次。", "One account for each person, never shared. This link works once.";
@@ -337,7 +337,7 @@ with_exercises! {
     export: "导出取证包", "Hand out with proofs";
     export_hint: "录音、全部修订和防篡改证明，附核验说明；每次导出都记入审计。", "Recordings, all revisions, proofs and how to check them. Each time is noted in the audit.";
     export_redacted: "只导出脱敏件", "Redacted copies only";
-    export_redacted_hint: "原始录音和磁带一概不附，在 manifest.json 里列明；文字不脱敏。", "No original and no tape: they are named in manifest.json. The text is not redacted.";
+    export_redacted_hint: "原始录音及其数据一概不附，在 manifest.json 里列明；文字不脱敏。", "No original and no tape: they are named in manifest.json. The text is not redacted.";
     export_originals: "本记录有脱敏件；“导出取证包”会连同未脱敏的原始录音一并交出。记录文字两种都不脱敏。", "There are redacted copies; the whole hands out the originals too, with nothing silenced. The text is redacted in neither.";
     export_unsigned: "签名密钥不可用，不能导出；请看状态栏的告警。", "There is no signing key, so nothing can be handed out: see the alarm.";
     export_failed: "导出失败：", "Nothing was handed out: ";

@@ -46,11 +46,13 @@ mod strip;
 mod times;
 mod typed;
 mod view;
+mod visitor;
 mod voices;
 
 pub use dialling::Dialler;
 pub use policy::InForce;
 
+use self::visitor::Visitor;
 use super::channels::Replies;
 use super::peaks::Made;
 use super::proof::signer::Signer;
@@ -62,10 +64,10 @@ use crate::duty::roll_call::RollCallPlan;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,6 +103,8 @@ pub struct Web {
     pub low_space: u64,
     /// Nobody listens without saying why.
     pub listen_reason: bool,
+    /// Whose word counts for where a request comes from, and whether by TLS.
+    pub proxies: Vec<IpAddr>,
     /// How long recordings are kept.
     pub keeping: Rules,
     /// Of calls that go on.
@@ -191,12 +195,12 @@ fn build(web: Web, closing: CancellationToken) -> Router {
         closing,
     });
     routes()
-        .with_state(shared)
+        .with_state(shared.clone())
         .layer(CsrfLayer::new().with_rejection_response(forbidden))
         .layer(RequestBodyLimitLayer::new(BODY))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, SLOW))
         .layer(CatchPanicLayer::new())
-        .layer(from_fn(guard))
+        .layer(from_fn_with_state(shared, guard))
 }
 
 /// Open to everybody: `/login`, `/first`, `/language`, `/healthz`, `/readyz`, `/static`; to whoever signs: the replies of
@@ -276,7 +280,7 @@ fn forbidden(_: tower_http::csrf::ProtectionError) -> Response {
 }
 
 /// Headers that every answer carries; what is not an asset is never kept.
-async fn guard(request: Request, next: Next) -> Response {
+async fn guard(visitor: Visitor, request: Request, next: Next) -> Response {
     const GUARDS: [(HeaderName, &str); 5] = [
         (
             header::CONTENT_SECURITY_POLICY,
@@ -293,6 +297,12 @@ async fn guard(request: Request, next: Next) -> Response {
     let headers = answer.headers_mut();
     for (name, value) in GUARDS {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if visitor.secure {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-store"));
     answer

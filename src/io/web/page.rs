@@ -12,7 +12,6 @@ use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use serde::Deserialize;
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
 
 #[derive(Debug, Clone)]
 pub struct Page {
@@ -61,28 +60,6 @@ fn language(headers: &HeaderMap) -> Language {
     let cookie = cookies.get(Language::COOKIE).map(Cookie::value);
     let accept = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     Language::choose(cookie, accept)
-}
-
-/// Where a request comes from, for the audit and for slowing down guesses.
-#[derive(Debug, Clone, Copy)]
-pub struct Terminal(pub Option<IpAddr>);
-
-impl std::fmt::Display for Terminal {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Some(address) => address.fmt(out),
-            None => out.write_str("unknown"),
-        }
-    }
-}
-
-impl FromRequestParts<Shared> for Terminal {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<axum::extract::ConnectInfo<SocketAddr>>();
-        Ok(Self(peer.map(|peer| peer.0.ip())))
-    }
 }
 
 #[derive(Debug, Deserialize)]

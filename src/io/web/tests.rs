@@ -10,6 +10,7 @@ mod overhear;
 mod period;
 mod player;
 mod policy;
+mod proxy;
 mod replies;
 mod roll_call;
 mod search;
@@ -93,6 +94,7 @@ impl Room {
             },
             low_space: 0,
             listen_reason: false,
+            proxies: vec![],
             keeping: Default::default(),
             self_test: None,
             demo: None,

@@ -1,13 +1,13 @@
 //! Where an entry stands: registered, closed, opened again (domain §4.3.2).
 
-use super::super::audit::{self, Actor};
-use super::super::error::Result;
-use super::super::revisions::{self, Change, RevisionKind};
-use super::super::text::{Id, Named, from_json, name};
-use super::super::{Store, Who};
 use super::form;
 use crate::duty::entry::{Category, EntryState, Field};
 use crate::duty::ids::EntryId;
+use crate::io::store::audit::{self, Actor};
+use crate::io::store::error::Result;
+use crate::io::store::revisions::{self, Change, RevisionKind};
+use crate::io::store::text::{Id, Named, from_json, name};
+use crate::io::store::{Store, Who};
 use crate::protocol::now::Now;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
@@ -79,7 +79,7 @@ pub(super) fn state(sql: &Connection, entry: EntryId) -> Result<Option<EntryStat
         .map(|state| state.0))
 }
 
-pub(in super::super) fn complete(
+pub(in crate::io::store) fn complete(
     sql: &Connection,
     actor: &Actor,
     entry: EntryId,

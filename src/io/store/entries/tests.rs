@@ -1,3 +1,5 @@
+//! Entries filled in, closed, opened again; what cannot be rewritten.
+
 use super::*;
 use crate::duty::entry::Category;
 use crate::io::store::tests::{at, entry, note, officer, one, store};

@@ -11,7 +11,7 @@ macro_rules! with_records {
         search_from: "从", "From";
         search_to: "到（含当日）", "To (that day included)";
         search_outcome: "通话结果", "How the call ended";
-        search_urgency: "急缓", "Urgency";
+        search_urgency: "紧急程度", "Urgency";
         search_any: "不限", "any";
         search_answered: "已接听", "Answered";
         search_no_recording: "无录音", "No recording";
