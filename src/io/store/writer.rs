@@ -1,18 +1,20 @@
 //! The one connection that writes: whoever waits together shares one commit, each in a savepoint
 //! of his own.
 
+mod desk;
+
+pub(super) use desk::Tx;
+
+use self::desk::{Ails, Desk, Work, lock};
 use super::aside;
-use super::chain::{self, Chain};
 use super::error::{Result, StoreError};
-use super::index::{self, Follower};
 use crate::protocol::random::Random;
 use rusqlite::Connection;
 use std::collections::VecDeque;
 use std::iter;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock, mpsc};
+use std::sync::{Arc, Mutex, RwLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
@@ -25,21 +27,6 @@ const BATCH: usize = 256;
 const GATHER: Duration = Duration::from_millis(500);
 /// Of the index before a search, a few milliseconds each.
 const TURNS: u32 = 10;
-
-/// What a write may use.
-pub(super) struct Tx<'a> {
-    pub sql: &'a Connection,
-    pub random: &'a mut Random,
-}
-
-/// A write and whoever waits for its answer.
-pub(super) trait Work: Send {
-    /// Whether all that was written before must be indexed first.
-    fn wants_index(&self) -> bool;
-    fn run(&mut self, tx: &mut Tx<'_>) -> Result<()>;
-    /// Called once, after the commit or after it failed.
-    fn finish(&mut self, committed: Result<()>);
-}
 
 struct Task<T, F> {
     wants_index: bool,
@@ -83,32 +70,6 @@ pub(super) struct File {
     ails: Ails,
     /// Which files the last one was, and how it was left.
     last: Mutex<aside::Opened>,
-}
-
-/// Why the log itself took nothing when it was written to last.
-type Ails = Arc<Mutex<Option<StoreError>>>;
-
-/// All that writing takes.
-pub(super) struct Desk {
-    sql: Connection,
-    chain: Chain,
-    random: Random,
-    follower: Follower,
-    /// Why what was written is not proved yet.
-    unproved: watch::Sender<Option<String>>,
-    ails: Ails,
-    opened: aside::Opened,
-}
-
-impl Desk {
-    fn new(sql: Connection, mut random: Random) -> Result<Self> {
-        let (unproved, ails) = (watch::Sender::new(None), Ails::default());
-        let chain = Chain::open(&sql, &mut random)?;
-        index::watch(&sql)?;
-        let follower = Follower::new(&sql);
-        let opened = aside::Opened::by(&sql);
-        Ok(Self { sql, chain, random, follower, unproved, ails, opened })
-    }
 }
 
 pub(super) struct Thread {
@@ -203,7 +164,8 @@ impl Writer {
     pub fn open(&self, connection: Connection, random: Random) -> Result<()> {
         let Self::File(file) = self else { return Ok(()) };
         let (unproved, ails) = (file.unproved.clone(), Arc::clone(&file.ails));
-        let desk = Desk { unproved, ails, ..Desk::new(connection, random)? };
+        let mut desk = Desk::new(connection, random)?;
+        (desk.unproved, desk.ails) = (unproved, ails);
         let mut thread = file.thread.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         if thread.is_err() {
             *lock(&file.ails) = None;
@@ -282,8 +244,8 @@ impl Writer {
         match self {
             Self::Inline(writer) => {
                 let mut writer = lock(writer);
-                write(&mut writer, VecDeque::from([task]));
-                index(&mut writer, u32::MAX);
+                writer.write(VecDeque::from([task]));
+                writer.index(u32::MAX);
             }
             Self::File(file) => {
                 let thread = file.thread.read().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -311,9 +273,9 @@ fn run_thread(desk: &mut Desk, waiting: &mpsc::Receiver<Box<dyn Work>>, leaves: 
             let batch: VecDeque<_> =
                 iter::once(first).chain(waiting.try_iter().take(BATCH - 1)).collect();
             if due.is_some() && batch.iter().any(|work| work.wants_index()) {
-                index(desk, TURNS);
+                desk.index(TURNS);
             }
-            write(desk, batch);
+            desk.write(batch);
             due.get_or_insert_with(|| Instant::now() + GATHER);
         }
         if ends && leaves.load(Ordering::Acquire) {
@@ -321,167 +283,12 @@ fn run_thread(desk: &mut Desk, waiting: &mpsc::Receiver<Box<dyn Work>>, leaves: 
         }
         if due.is_some_and(|due| ends || due <= Instant::now()) {
             // What else waits has its turn when nobody writes, or after the next write.
-            due = index(desk, 1).then(Instant::now);
+            due = desk.index(1).then(Instant::now);
         }
         if ends {
             return;
         }
     }
-}
-
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-fn index(desk: &mut Desk, turns: u32) -> bool {
-    desk.follower.follow(&desk.sql, turns)
-}
-
-/// Runs what waits together in as few transactions as possible: one, unless SQLite itself gives a
-/// whole transaction up (disk full, I/O error).
-fn write(desk: &mut Desk, mut waiting: VecDeque<Box<dyn Work>>) {
-    let Desk { sql: connection, chain, random, unproved, ails, .. } = desk;
-    while !waiting.is_empty() {
-        if let Err(error) = step(connection, "BEGIN IMMEDIATE") {
-            let error = error.into();
-            note(ails, &error);
-            give_up(&mut waiting, &error);
-            return;
-        }
-        let mut done = VecDeque::new();
-        // Whoever is alone is taken back with the whole.
-        let alone = waiting.len() == 1;
-        while let Some(mut work) = waiting.pop_front() {
-            let outcome = match alone {
-                true => by_itself(connection, random, work.as_mut()),
-                false => in_savepoint(connection, random, work.as_mut()),
-            };
-            match outcome {
-                Ok(()) => done.push_back(work),
-                Err(error) => {
-                    note(ails, &error);
-                    work.finish(Err(error.clone()));
-                    if connection.is_autocommit() {
-                        give_up(&mut done, &error);
-                        break;
-                    }
-                }
-            }
-        }
-        if connection.is_autocommit() {
-            continue;
-        }
-        prove(connection, chain, unproved);
-        match step(connection, "COMMIT") {
-            Ok(()) => {
-                if !done.is_empty() {
-                    lock(ails).take_if(|before| !matches!(before, StoreError::Corrupt(_)));
-                }
-                done.iter_mut().for_each(|work| work.finish(Ok(())));
-            }
-            Err(error) => {
-                let error = error.into();
-                note(ails, &error);
-                if !connection.is_autocommit() {
-                    let _ = connection.execute_batch("ROLLBACK");
-                }
-                give_up(&mut done, &error);
-            }
-        }
-    }
-}
-
-fn note(ails: &Ails, error: &StoreError) {
-    let mut ails = lock(ails);
-    // One bad page does not keep the others from being written.
-    if error.is_of_the_log() && !matches!(*ails, Some(StoreError::Corrupt(_))) {
-        *ails = Some(error.clone());
-    }
-}
-
-/// What is written is proved with it. Where that fails it is written all the same, and proved with
-/// the next commit.
-fn prove(connection: &Connection, chain: &Chain, unproved: &watch::Sender<Option<String>>) {
-    let proved = (|| {
-        if chain.is_idle(connection)? {
-            return Ok(());
-        }
-        step(connection, "SAVEPOINT proof")?;
-        let appended = chain.append(connection);
-        if appended.is_err() {
-            step(connection, "ROLLBACK TO proof")?;
-        }
-        step(connection, "RELEASE proof")?;
-        appended
-    })();
-    let why = proved.err().map(|error| error.to_string());
-    if let Some(error) = &why {
-        tracing::error!(error, "what was written could not be proved yet");
-        if let Err(error) = chain::shorten(connection) {
-            tracing::error!(%error, "what waits to be proved could not be cut");
-        }
-    }
-    unproved.send_if_modified(|shown| {
-        let other = *shown != why;
-        *shown = why;
-        other
-    });
-}
-
-/// A statement of the transaction itself, prepared once.
-fn step(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached(statement)?.execute([]).map(drop)
-}
-
-fn give_up(waiting: &mut VecDeque<Box<dyn Work>>, error: &StoreError) {
-    for mut work in waiting.drain(..) {
-        work.finish(Err(error.clone()));
-    }
-}
-
-/// The transaction is its own, and gone where it fails.
-fn by_itself(
-    connection: &Connection,
-    random: &mut Random,
-    work: &mut (dyn Work + 'static),
-) -> Result<()> {
-    let outcome = run(connection, random, work);
-    if connection.is_autocommit() {
-        return outcome.and(Err(StoreError::Bug("a write ended its transaction".to_owned())));
-    }
-    if outcome.is_err() {
-        step(connection, "ROLLBACK")?;
-    }
-    outcome
-}
-
-fn run(
-    connection: &Connection,
-    random: &mut Random,
-    work: &mut (dyn Work + 'static),
-) -> Result<()> {
-    let mut tx = Tx { sql: connection, random };
-    catch_unwind(AssertUnwindSafe(|| work.run(&mut tx)))
-        .unwrap_or_else(|_| Err(StoreError::Bug("a write panicked".to_owned())))
-}
-
-fn in_savepoint(
-    connection: &Connection,
-    random: &mut Random,
-    work: &mut (dyn Work + 'static),
-) -> Result<()> {
-    step(connection, "SAVEPOINT work")?;
-    let outcome = run(connection, random, work);
-    if connection.is_autocommit() {
-        return outcome.and(Err(StoreError::Bug("a write ended its transaction".to_owned())));
-    }
-    let taken_back = if outcome.is_ok() { Ok(()) } else { step(connection, "ROLLBACK TO work") };
-    if let Err(error) = taken_back.and_then(|()| step(connection, "RELEASE work")) {
-        // What cannot be taken back alone is taken back with everything around it.
-        let _ = connection.execute_batch("ROLLBACK");
-        return outcome.and(Err(error.into()));
-    }
-    outcome
 }
 
 #[cfg(test)]

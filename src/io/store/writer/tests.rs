@@ -133,7 +133,7 @@ fn a_write_that_ends_the_transaction_takes_its_companions_with_it() {
         batch.push_back(Box::new(Task { wants_index: false, work, done: None, reply }));
     }
     let mut desk = Desk::new(connection, random()).unwrap();
-    write(&mut desk, batch);
+    desk.write(batch);
     let answers: Vec<bool> = replies.into_iter().map(|reply| answer(reply).is_ok()).collect();
     assert_eq!(answers, [false, false, true], "nobody is told of a commit that was not");
     assert_eq!(rows(folder.path()), 1);
