@@ -302,3 +302,30 @@ fn key_5_survives_kill_nine() {
     assert_eq!(room.state(LEADER), State::OnHook);
     assert!(room.is_acknowledged(entry));
 }
+
+#[test]
+fn sig_34_killed_while_the_desk_rings_for_a_leader_who_waits() {
+    let mut room = Room::open();
+    let entry = the_leader_is_asked(&mut room);
+    room.caller_hangs_up(entry);
+    room.pass(seconds(1));
+    room.leader_presses('5');
+    room.rings(DESK, seconds(1));
+    room.kill_daemon();
+    room.pass(millis(300));
+    room.start_daemon();
+    room.pass(millis(500));
+    assert_eq!(room.state(LEADER), State::Talking, "an answered call cannot fail over");
+    assert_eq!(room.state(DESK), State::OnHook, "it is rung anew");
+    room.picks_up(DESK);
+    room.pass(millis(300));
+    hear_each_other(&mut room, &[DESK, LEADER]);
+    room.hangs_up(LEADER);
+    room.pass(seconds(1));
+    assert_eq!(room.state(DESK), State::OnHook);
+    assert_eq!(room.all_rows().len(), 1, "one entry");
+    let attempt = room.attempts(entry).swap_remove(0);
+    let daemon = room.daemon.as_ref().unwrap();
+    assert_eq!(daemon.finished, [attempt.id.0], "one recording");
+    assert!(daemon.taped(CallId(attempt.id.0), Party::Leader) > 90);
+}

@@ -3,6 +3,7 @@
 mod attended;
 mod dial_plan;
 mod pickup;
+mod recalled;
 
 use crate::world::{World, ms, phone};
 use crate::{one_phone, talking, two_phones};

@@ -199,7 +199,7 @@ impl Incoming {
 
     /// Whoever talks, waits or leaves a message goes on. One that was still ringing ends so that
     /// the PBX fails over: what the phones have said meanwhile is not known, and the caller must
-    /// not wait for it.
+    /// not wait for it. One who is answered waits on, as the PBX cannot: the phones ring anew.
     pub fn take_up(&mut self, desk: &mut Desk, now: Now) {
         match &mut self.state {
             State::Talking(bridge) => bridge.take_up(desk, now),
@@ -212,6 +212,12 @@ impl Incoming {
             State::Message { .. } => {
                 self.phones.stop(desk, now);
                 self.caller.take_up(self.id, desk, now);
+            }
+            State::Entering { .. } | State::Ringing { .. } if self.caller.is_answered() => {
+                self.phones.stop(desk, now);
+                self.early.forget(self.id, &mut self.caller, false, desk, now);
+                self.caller.take_up(self.id, desk, now);
+                self.rings_at_every_phone(queued::SOON, desk, now);
             }
             State::Entering { .. } | State::Ringing { .. } => self.interrupt(desk, now),
             State::Over => {}
@@ -247,7 +253,7 @@ impl Incoming {
             return queued.freed();
         }
         queued.tries(again, now.mono);
-        self.phones.begin(&self.caller, desk, now);
+        self.phones.begin(Duration::ZERO, &self.caller, desk, now);
     }
 
     fn party(&self, leg: LegId) -> Option<Party> {
@@ -268,9 +274,14 @@ impl Incoming {
         if desk.plan.answering.queue.is_some() && !desk.queue.is_empty() {
             return self.busy(desk, now);
         }
+        self.ring(Duration::ZERO, desk, now);
+    }
+
+    /// The whole plan in so long, and the last resort in its time.
+    fn ring(&mut self, wait: Duration, desk: &mut Desk, now: Now) {
         let last_resort = desk.plan.answering.message.map(|message| now.mono + message.after);
         self.state = State::Ringing { until: last_resort };
-        self.phones.begin(&self.caller, desk, now);
+        self.phones.begin(wait, &self.caller, desk, now);
         self.follow(desk, now);
     }
 

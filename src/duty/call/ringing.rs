@@ -29,6 +29,7 @@ const LAST_CHANCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ringing {
     call: CallId,
+    /// When the round began, or will.
     began: Mono,
     /// Lent when the call came: one phone can always ring.
     spare: Option<Channel>,
@@ -71,9 +72,9 @@ impl Ringing {
         }
     }
 
-    /// A new round: the whole plan from its beginning.
-    pub fn begin(&mut self, caller: &Caller, desk: &mut Desk, now: Now) {
-        self.began = now.mono;
+    /// A new round in so long: the whole plan from its beginning.
+    pub fn begin(&mut self, wait: Duration, caller: &Caller, desk: &mut Desk, now: Now) {
+        self.began = now.mono + wait;
         self.waiting = (0..desk.plan.phones.len()).collect();
         self.not_taken.clear();
         self.last_chance = None;
@@ -198,9 +199,11 @@ impl Ringing {
             Begins::InTurn => None,
             Begins::After(wait) => Some((self.began + wait, "the next phone begins to ring")),
         });
+        let idle = self.rings.is_empty() && !self.waiting.is_empty();
+        let round = idle.then_some((self.began, "the phones are to ring"));
         let last = self.last_chance.filter(|_| self.all_tried() && !self.given_up.is_empty());
         let last = last.map(|until| (until, "last phone's CANCEL not answered"));
-        over.chain(begins).fold(last, earlier)
+        over.chain(begins).chain([round]).fold(last, earlier)
     }
 
     /// Nobody is to ring any more; who is picked up all the same still has the call.
@@ -236,6 +239,9 @@ impl Ringing {
 
     /// The phone whose turn or time it is.
     fn next(&self, desk: &Desk, now: Mono) -> Option<usize> {
+        if now < self.began {
+            return None;
+        }
         self.waiting.iter().copied().enumerate().find_map(|(at, place)| {
             let first = at == 0;
             let due = match desk.plan.phones.get(place)?.begins {

@@ -77,11 +77,13 @@ impl Incoming {
         if let State::Talking(bridge) = &self.state {
             self.caller.take_back(bridge.caller().clone());
         }
-        let last_resort = desk.plan.answering.message.map(|message| now.mono + message.after);
-        self.state = State::Ringing { until: last_resort };
+        self.rings_at_every_phone(Duration::ZERO, desk, now);
+    }
+
+    /// For a caller who is answered and has no officer: he hears it.
+    pub(super) fn rings_at_every_phone(&mut self, wait: Duration, desk: &mut Desk, now: Now) {
         self.caller.play(RINGBACK, true, desk);
-        self.phones.begin(&self.caller, desk, now);
-        self.follow(desk, now);
+        self.ring(wait, desk, now);
     }
 
     pub fn handle_replaced(
