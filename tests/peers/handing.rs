@@ -249,3 +249,43 @@ fn sig_16_and_sig_24_a_caller_and_whom_the_officer_called_are_joined_through_the
         assert!(same > 3 * wave::RATE, "{what}: {same} samples");
     }
 }
+
+/// The officer hands the caller on and leaves, nobody takes him, and the daemon is killed while the officer's phone rings
+/// again: the caller waits on, and has the officer back.
+#[test]
+fn sig_34_killed_while_every_phone_rings_again_for_a_caller_who_was_answered() {
+    let Some(mut room) = Room::open() else { return };
+    let plan = Plan { phones: &[("2001", 60), ("2002", 60)], ..Plan::default() };
+    let mut daemon = room.daemon(&plan);
+    let says = [27, 28, 29].map(|seed| wave::voice(seed, 60));
+    let mut caller = room.phone("caller", &says[0]);
+    let mut officer = room.single_phone("2001", &says[1]);
+    let mut target = room.phone("2002", &says[2]);
+    connect(&mut caller, &mut officer);
+    talk(2);
+    officer.tell("transfer", &format!("sip:2002@127.0.0.1:{}", room.ports.pbx()));
+    target.incoming(SOON);
+    officer.hangup();
+    officer.closed();
+    target.hangup();
+    officer.incoming(SOON);
+    daemon.process.kill();
+    daemon.restart(room.folder.path(), &room.ports, &plan);
+    officer.closed();
+    officer.incoming(SOON);
+    assert_eq!(daemon.row("SELECT state FROM call"), "in_call");
+    officer.accept();
+    officer.established();
+    talk(3);
+    caller.hangup();
+    officer.closed();
+    daemon.row_is("SELECT disposition || ' ' || ended_by FROM call", "answered caller");
+    for one in ["entry", "recording"] {
+        assert_eq!(daemon.row(&format!("SELECT count(*) FROM {one}")), "1", "{one}");
+    }
+    let recorded = daemon.recording(CALL);
+    for (said, heard) in says.iter().zip(&recorded.channels) {
+        let same: usize = wave::stretches(said, heard).iter().map(|one| one.length).sum();
+        assert!(same > 4 * wave::RATE, "{same} samples, before the kill and after it");
+    }
+}

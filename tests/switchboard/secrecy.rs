@@ -163,3 +163,54 @@ fn sig_20_sdes_that_cannot_be_opened_is_told() {
     assert_eq!(world.count(told), 1);
     world.hang_up(officer);
 }
+
+/// The line is in clear, and the phone at 202 never is.
+fn one_secret_phone() -> World {
+    let mut second = phone("202", 20);
+    second.srtp = Some(Policy::Require);
+    World::with_srtp(&[phone("201", 20), second], 6, 2, 1, SrtpPlan::default())
+}
+
+#[test]
+fn sig_20_sdes_demanded_of_a_phone_is_demanded_when_it_takes_a_call_for_itself() {
+    for talking in [false, true] {
+        let mut world = one_secret_phone();
+        let caller = world.dial_with("101", plain(4000));
+        let (officer, _) = offered_to_the_phone(&mut world);
+        if talking {
+            picks_up(&mut world, officer, plain(5000));
+        }
+        let replaces = world.replaces_officer();
+        let in_clear = world.picks_up_with("202", &replaces, plain(6000));
+        assert_eq!((world.refused_with(in_clear), alarms(&world)), (Some(488), 1), "{talking}");
+        assert!(!world.ended(officer), "nothing has changed");
+        let second = world.picks_up_with("202", &replaces, secret(6000, KEY));
+        assert!(world.is_answered(second));
+        let (ours, theirs) = (keys(&world, Party::Caller), keys(&world, Party::Officer));
+        assert!(ours.is_none() && theirs.unwrap().theirs.0[0] == 1, "each by its own policy");
+        assert_eq!(alarms(&world), 1);
+        world.hang_up(second);
+        assert!(world.ended(caller));
+        world.assert_clean();
+    }
+}
+
+#[test]
+fn sig_20_sdes_demanded_of_a_phone_is_demanded_when_it_dials() {
+    let mut world = one_secret_phone().with_own_phone("202");
+    let in_clear = world.own_phone_dials("301", plain(6000));
+    assert_eq!(world.own_phone_hears(in_clear), Some((488, vec![])));
+    assert_eq!((world.rung("301"), alarms(&world)), (None, 1));
+    let secretly = world.own_phone_dials("301", secret(6000, KEY));
+    let (far, offer) = world.rung("301").expect("the far end rings");
+    assert!(String::from_utf8(offer).unwrap().contains("RTP/AVP "), "it is no phone of ours");
+    picks_up(&mut world, far, plain(5000));
+    let (status, answer) = world.own_phone_hears(secretly).expect("it is answered");
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(status == 200 && answer.contains("RTP/SAVP") && !answer.contains(KEY), "{answer}");
+    assert_eq!(keys(&world, Party::Officer).unwrap().theirs.0[0], 1);
+    assert!(keys(&world, Party::Caller).is_none());
+    assert_eq!(alarms(&world), 1);
+    world.own_phone_hangs_up(secretly);
+    assert!(world.ended(far));
+}

@@ -5,6 +5,7 @@ mod dialogs;
 mod journal;
 mod leader;
 mod outputs;
+mod own_phone;
 mod phones;
 mod voice;
 
@@ -24,6 +25,7 @@ use dutyline::protocol::rtp::quality::{Measured, Quality, Tally};
 use dutyline::protocol::rtp::{self, Channel, Command, Counts};
 use dutyline::protocol::sip::endpoint::Endpoint;
 use dutyline::protocol::sip::{Account, Event, Habits, Peer, Transport};
+use own_phone::OwnPhone;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -96,6 +98,7 @@ pub struct World {
     /// Every message, by who sent it.
     pub from_board: Vec<String>,
     pub from_pbx: Vec<String>,
+    own: Option<OwnPhone>,
     plan: LinePlan,
     open: BTreeMap<Channel, Uuid>,
     next_port: u16,
@@ -189,6 +192,7 @@ impl World {
             ack: Some(AckOutcome::First),
             from_board: vec![],
             from_pbx: vec![],
+            own: None,
             plan,
             open: BTreeMap::new(),
             next_port: 30_000,
@@ -241,6 +245,8 @@ impl World {
                 self.deliver(transmit.bytes);
             } else if let Some(event) = self.pbx.poll_event() {
                 self.events.push_back(event);
+            } else if self.own_phone_speaks() {
+                // It may have more to say.
             } else {
                 return;
             }

@@ -6,7 +6,7 @@ use super::leg::Leg;
 use crate::duty::ids::CallId;
 use crate::protocol::now::Now;
 use crate::protocol::rtp::{Channel, Codec, Command, Party, Prompt, Stream};
-use crate::protocol::sdp::{self, Direction, Session};
+use crate::protocol::sdp::{self, Direction, Policy, Session};
 use crate::protocol::sip::LegId;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,9 @@ pub struct Caller {
     party: Party,
     /// None: the caller leaves the offer to us (RFC 3261 §13.2.1).
     pub offer: Option<Box<Session>>,
+    /// Whether his leg is encrypted; as the line where nothing else is said.
+    #[serde(default)]
+    srtp: Option<Policy>,
     /// What the officer's phone shows.
     pub shown: String,
     /// His end of the session once we have described ours, in a 183 or a 200.
@@ -35,13 +38,14 @@ struct Playing {
 impl Caller {
     pub fn new(leg: LegId, channel: Channel, offer: Option<Session>, shown: String) -> Self {
         let (party, offer) = (Party::Caller, offer.map(Box::new));
-        Self { leg, channel, party, offer, shown, settled: None, answered: false, playing: None }
+        let (settled, playing) = (None, None);
+        Self { leg, channel, party, offer, srtp: None, shown, settled, answered: false, playing }
     }
 
     /// An officer who has dialled a number on his phone.
-    pub fn dials(leg: LegId, channel: Channel, offer: Session) -> Self {
+    pub fn dials(leg: LegId, channel: Channel, offer: Session, srtp: Option<Policy>) -> Self {
         let caller = Self::new(leg, channel, Some(offer), String::new());
-        Self { party: Party::Officer, ..caller }
+        Self { party: Party::Officer, srtp, ..caller }
     }
 
     /// An officer who has picked up his phone to call somebody.
@@ -51,6 +55,7 @@ impl Caller {
             channel: leg.channel,
             party: Party::Officer,
             offer: Some(Box::new(session)),
+            srtp: None,
             shown: String::new(),
             settled: Some(leg),
             answered: true,
@@ -192,7 +197,8 @@ impl Caller {
     }
 
     fn describe(&self, phone: Option<&Session>, desk: &mut Desk) -> Leg {
-        let local = desk.local(self.channel);
+        let srtp = self.srtp.unwrap_or(desk.plan.srtp.line);
+        let local = desk.local(self.channel, srtp);
         let secured =
             self.offer.as_ref().and_then(|offer| local.secured(Session::clone(offer)).ok());
         let Some(offer) = &secured else {

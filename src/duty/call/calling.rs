@@ -62,7 +62,7 @@ impl Calling {
         desk: &mut Desk,
         now: Now,
     ) -> Self {
-        let local = desk.local_with(channel, number.srtp);
+        let local = desk.local(channel, number.srtp);
         let sdp = match number.speaks {
             Speaks::Offer(offer) => sdp::offer_for(&local, offer, Direction::SendRecv),
             Speaks::Codec(spoken) => {

@@ -108,12 +108,8 @@ impl Desk {
         self.plan.rtp_ports.get(usize::from(channel.0)).copied().unwrap_or(0)
     }
 
-    /// Our end of a new session on `channel`, encrypted where the line is.
-    pub fn local(&mut self, channel: Channel) -> Local {
-        self.local_with(channel, self.plan.srtp.line)
-    }
-
-    pub fn local_with(&mut self, channel: Channel, srtp: Policy) -> Local {
+    /// Our end of a new session on `channel`, encrypted as `srtp` says.
+    pub fn local(&mut self, channel: Channel, srtp: Policy) -> Local {
         let port = self.port(channel);
         let session_id = u64::from(self.random.u32());
         let key = MasterKey(self.random.bytes());
@@ -160,11 +156,17 @@ impl Desk {
         }
     }
 
-    /// What a caller offers, where the line may take it.
-    pub fn first_offer(&mut self, call: CallId, sdp: &[u8], now: Now) -> Result<Session, SdpFault> {
+    /// What somebody offers who calls, where a leg with this policy may take it.
+    pub fn first_offer(
+        &mut self,
+        call: CallId,
+        srtp: Policy,
+        sdp: &[u8],
+        now: Now,
+    ) -> Result<Session, SdpFault> {
         let session = sdp::parse(sdp)?;
         let right = session.is_within(&self.plan.places, self.plan.media_address);
-        let right = right.and_then(|()| session.meets(self.plan.srtp.line));
+        let right = right.and_then(|()| session.meets(srtp));
         right.inspect_err(|fault| self.note_fault(call, fault, now))?;
         Ok(session)
     }

@@ -93,7 +93,7 @@ enum State {
 
 impl Leader {
     pub fn dial(order: LeaderCall, channel: Channel, desk: &mut Desk, now: Now) -> Self {
-        let local = desk.local_with(channel, desk.plan.srtp.leaders);
+        let local = desk.local(channel, desk.plan.srtp.leaders);
         let sdp = sdp::offer(&local, &sdp::CODECS, Some(sdp::EVENT_PT), Direction::SendRecv);
         let priority = match order.urgency {
             Urgency::Critical => "emergency",

@@ -262,7 +262,7 @@ impl Ringing {
             return self.not_taken.push(NotTaken::Unreachable);
         };
         let srtp = plan.srtp.unwrap_or(desk.plan.srtp.line);
-        let local = desk.local_with(channel, srtp);
+        let local = desk.local(channel, srtp);
         let sdp = match &caller.offer {
             Some(offer) => sdp::offer_for(&local, offer, Direction::SendRecv),
             None => sdp::offer(&local, &sdp::CODECS, Some(sdp::EVENT_PT), Direction::SendRecv),

@@ -43,10 +43,11 @@ impl Switchboard {
             let why = "the daemon is stopping".to_owned();
             return self.turn_away(id, leg, Disposition::Interrupted, answer, why, now);
         }
+        let srtp = self.desk.plan.srtp.line;
         let offer = match invite
             .sdp
             .as_deref()
-            .map(|sdp| self.desk.first_offer(id, sdp, now))
+            .map(|sdp| self.desk.first_offer(id, srtp, sdp, now))
             .transpose()
         {
             Ok(offer) => offer,

@@ -5,6 +5,7 @@ use super::closing::Closing;
 use crate::duty::call::Call;
 use crate::duty::call::caller::Caller;
 use crate::duty::call::outgoing::Outgoing;
+use crate::duty::call::transfer;
 use crate::duty::dial_plan;
 use crate::duty::ids::CallId;
 use crate::duty::journal::Fact;
@@ -45,7 +46,9 @@ impl Switchboard {
         if let Some(fault) = &invite.fault {
             return self.desk.refuse(leg, fault.status, None, now);
         }
-        let offer = invite.sdp.as_deref().map(|sdp| self.desk.first_offer(call, sdp, now));
+        let user = invite.claims.from().user;
+        let srtp = transfer::policy_of(&user, &self.desk);
+        let offer = invite.sdp.as_deref().map(|sdp| self.desk.first_offer(call, srtp, sdp, now));
         // A phone that leaves the offer to us gives nothing to dial with; none is sold.
         let offer = match offer {
             Some(Ok(offer)) => offer,
@@ -61,9 +64,8 @@ impl Switchboard {
             phone: phone.clone(),
             about: None,
         };
-        let (begins, srtp) = (Begins::InTurn, None);
-        let target = invite.claims.from().user;
-        let phone = Phone { name: phone, target, ring: Duration::ZERO, begins, srtp };
+        let (begins, srtp) = (Begins::InTurn, Some(srtp));
+        let phone = Phone { name: phone, target: user, ring: Duration::ZERO, begins, srtp };
         match self.begin_dialling(&order, phone, Some((leg, offer)), now) {
             Ok(()) => {
                 self.desk.follow(leg, call, &order.phone);
@@ -106,7 +108,7 @@ impl Switchboard {
         }
         let shown = shown(&placed, &order.name);
         let until = now.mono + self.desk.plan.entry_budget;
-        let officer = waits.map(|(leg, offer)| Caller::dials(leg, channels.1, offer));
+        let officer = waits.map(|(leg, offer)| Caller::dials(leg, channels.1, offer, phone.srtp));
         let call = Outgoing::new(&placed, phone, shown, channels, officer, until);
         let id = placed.call;
         self.desk.note(Fact::Placed(Box::new(placed)), now);

@@ -38,8 +38,9 @@ impl Switchboard {
         let shown = arrival.shown();
         self.desk.follow(leg, id, "");
         self.desk.note(Fact::Arrived(Box::new(Arrival { test: true, ..arrival })), now);
+        let srtp = self.desk.plan.srtp.line;
         let offer =
-            invite.sdp.as_deref().map(|sdp| self.desk.first_offer(id, sdp, now)).transpose();
+            invite.sdp.as_deref().map(|sdp| self.desk.first_offer(id, srtp, sdp, now)).transpose();
         let keep = self.desk.plan.reserved_channels;
         let channel = self.desk.channels.lend(id, Party::Caller, keep);
         let (Ok(offer), Some(channel)) = (offer, channel) else {

@@ -76,6 +76,10 @@ impl World {
     /// A phone of the PBX wants the place of another.
     pub fn picks_up(&mut self, user: &str, replaces: &str) -> LegId {
         let sdp = self.sdp(&[(Codec::Pcma, 8)], Direction::SendRecv);
+        self.picks_up_with(user, replaces, sdp)
+    }
+
+    pub fn picks_up_with(&mut self, user: &str, replaces: &str, sdp: Vec<u8>) -> LegId {
         let outgoing = Outgoing {
             target: "8000".to_owned(),
             display: String::new(),

@@ -1,5 +1,6 @@
 //! What the switchboard wants done: the log answers, and the relay sees that the rules are kept.
 
+use super::own_phone::PLACE;
 use super::{BOARD, World, closed};
 use dutyline::duty::journal::Fact;
 use dutyline::duty::switchboard::{Input, Output};
@@ -8,6 +9,10 @@ use dutyline::protocol::rtp::{Command, Counts};
 impl World {
     pub(super) fn carry_out(&mut self, output: Output) {
         match output {
+            Output::Send(transmit) if transmit.to.addr == PLACE.addr => {
+                let phone = self.own.as_mut().expect("a phone of our own");
+                phone.sip.handle_message(BOARD, &transmit.bytes, self.now);
+            }
             Output::Send(transmit) => {
                 self.from_board.push(String::from_utf8_lossy(&transmit.bytes).into_owned());
                 if self.wire_works {

@@ -12,6 +12,7 @@ use crate::duty::journal::{Disposition, Fact, Joining};
 use crate::duty::prompts::RINGBACK;
 use crate::protocol::now::Now;
 use crate::protocol::rtp::Party;
+use crate::protocol::sdp::Policy;
 use crate::protocol::sip::claims::ClaimHeader;
 use crate::protocol::sip::{Incoming as Invite, LegId};
 use std::time::Duration;
@@ -101,7 +102,10 @@ impl Incoming {
         desk.note(joining, now);
         let may = desk.plan.account.is_pbx(invite.source.addr.ip()) && desk.plan.dial.names(&user);
         let refused = match may && self.has_phone(replaced) {
-            true => self.taken_by(leg, &phone, invite.sdp.as_deref(), desk, now).err(),
+            true => {
+                let srtp = transfer::policy_of(&user, desk);
+                self.taken_by(leg, (&phone, srtp), invite.sdp.as_deref(), desk, now).err()
+            }
             false => Some(603),
         };
         if let Some(status) = refused {
@@ -122,16 +126,21 @@ impl Incoming {
     fn taken_by(
         &mut self,
         leg: LegId,
-        phone: &str,
+        (phone, srtp): (&str, Policy),
         sdp: Option<&[u8]>,
         desk: &mut Desk,
         now: Now,
     ) -> Result<(), u16> {
-        let session = desk.first_offer(self.id, sdp.ok_or(488_u16)?, now);
-        let session = session.map_err(|fault| fault.status())?;
+        let offer = desk.first_offer(self.id, srtp, sdp.ok_or(488_u16)?, now);
+        let offer = offer.map_err(|fault| fault.status())?;
         let keep = desk.plan.reserved_channels;
         let channel = desk.channels.lend(self.id, Party::Officer, keep).ok_or(503_u16)?;
-        let local = desk.local(channel);
+        let local = desk.local(channel, srtp);
+        // Its keys are taken up.
+        let session = local.secured(offer).map_err(|fault| {
+            desk.close(channel, now);
+            fault.status()
+        })?;
         if let State::Talking(bridge) = &mut self.state {
             let Some(officer) = transfer::leg(leg, channel, local, &session, bridge.caller())
             else {
