@@ -2,6 +2,7 @@
 //! everything that can wake it, and nothing it does waits for disk, database or page.
 
 mod held;
+mod parting;
 
 use crate::duty::checkpoint::Checkpoint;
 use crate::duty::figures::Figures;
@@ -44,8 +45,6 @@ const BEAT: Duration = Duration::from_secs(1);
 const DROPPED_BEATS: u64 = 60;
 /// Beats between two notes of being alive while there is no call.
 const IDLE_BEATS: u64 = 10;
-/// How long the last change may wait for a disk that does not write.
-const KEEP_WITHIN: Duration = Duration::from_secs(1);
 
 /// What can wake the control task.
 enum Event {
@@ -207,6 +206,8 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
     let mut datagram = vec![0; DATAGRAM];
     let mut beat = tokio::time::interval(BEAT);
     let mut pacemaker = Watchdog::new(wiring.pulse);
+    // Until the runtime has seen that it may be written to, a datagram would be lost; one that cannot be is of no use.
+    let _ = control.udp.writable().await;
     control.drain();
     control.wake_media();
     while !control.drained {
@@ -242,8 +243,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
         control.wake_media();
         control.release();
     }
-    control.keep_last().await;
-    control.flush();
+    control.keep_last(&mut stream_events, &mut wiring.media_events).await;
     control.streams.end(stream_events).await;
     Ok(())
 }
@@ -307,13 +307,6 @@ impl Control {
         }
     }
 
-    /// Whoever waits for a keeper that is gone waits no longer.
-    fn flush(&mut self) {
-        while let Some(transmit) = self.held.poll(u64::MAX, clock::mono()) {
-            self.send(transmit);
-        }
-    }
-
     /// So that the next run knows since when nobody served the line.
     fn say_alive(&mut self) {
         self.beats += 1;
@@ -335,13 +328,6 @@ impl Control {
         let Some((from, why)) = last.filter(|_| count > known && !silent) else { return };
         info!(messages = count - known, last = %from.addr, why, "SIP messages were dropped");
         self.dropped = (count, Some(self.beats));
-    }
-
-    async fn keep_last(&mut self) {
-        self.keeper.kept.hurry(true);
-        // Where there is no room in time, nothing is told.
-        let _ = tokio::time::timeout(KEEP_WITHIN, self.keeper.room()).await;
-        self.keep();
     }
 
     fn on_stream(&mut self, event: streams::Event) {

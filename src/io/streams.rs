@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tracing::debug;
+use tracing::{debug, warn};
 
 /// Connections at once; a duty line needs one or two.
 const CONNECTIONS: usize = 64;
@@ -202,16 +202,27 @@ impl Streams {
     }
 
     /// The run ends: each connection writes what it was handed, as far as its peer takes it in time, and ends; none is
-    /// opened any more, and what comes meanwhile is not served.
+    /// opened any more, and what comes meanwhile is not served, but told of.
     pub async fn end(self, mut events: mpsc::Receiver<Event>) {
         let Some(said) = self.open.values().map(|one| one.said).max() else { return };
         self.accepting.abort();
         drop(self);
+        let mut late = 0_u32;
         // Each task has a share of the other end.
-        let all_ended = async { while events.recv().await.is_some() {} };
+        let all_ended = async {
+            while let Some(event) = events.recv().await {
+                late += u32::from(matches!(event, Event::Message { .. }));
+            }
+        };
         tokio::select! {
             () = all_ended => {}
             () = clock::until(Some((said + LAST_WORDS, "last words are not read"))) => {}
+        }
+        if late > 0 {
+            warn!(
+                messages = late,
+                "SIP messages came too late for this run: a BYE among them is found out by the next one"
+            );
         }
     }
 }

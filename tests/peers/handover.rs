@@ -3,6 +3,7 @@
 
 use crate::calls::{Room, connect, talk};
 use crate::daemon::{Daemon, Plan};
+use crate::frozen::Frozen;
 use crate::process::wait_until;
 use crate::rude::is_heard;
 use crate::streams::options;
@@ -101,6 +102,33 @@ fn sig_35_handed_over_in_a_transfer_the_target_has_the_caller() {
     daemon.row_is("SELECT disposition || ' ' || ended_by FROM call", "answered caller");
     let legs = "SELECT group_concat(phone || ' ' || how || ' ' || coalesce(status, 0)) FROM leg";
     assert_eq!(daemon.row(legs), "话机9200 rung 200,话机9180 transfer 200");
+}
+
+/// The disk holds the keeper of the calls still as they are handed over: who hangs up over TCP meanwhile has hung up, and
+/// a new caller gets his 503 and his row.
+#[test]
+fn sig_35_what_comes_over_tcp_while_the_last_change_waits_is_served() {
+    let plan = Plan { transport: "tcp", ..Plan::default() };
+    let Some(talk) = Talk::begin(&plan) else { return };
+    let Talk { room, mut daemon, mut caller, mut officer, .. } = talk;
+    let keeper = Frozen::thread(&daemon.process, "checkpoint");
+    officer.hold();
+    let held = "SELECT count(*) FROM stretch WHERE kind = 'hold' AND to_ms IS NULL";
+    daemon.row_is(held, "1");
+    daemon.process.signal(libc::SIGUSR2);
+    daemon.process.wait_for("line drained", SOON);
+    caller.hangup();
+    officer.closed();
+    TrunkCaller::new(&room.ports, "13800130057").dials("1001");
+    officer.incoming(SOON);
+    drop(keeper);
+    assert_eq!(daemon.process.wait_end(SOON).code(), Some(0));
+    daemon.restart(room.folder.path(), &room.ports, &plan);
+    let told =
+        "SELECT group_concat(disposition || ' ' || status || ' ' || coalesce(ended_by, 'nobody'))
+        FROM (SELECT * FROM call ORDER BY arrived_ms)";
+    daemon.row_is(told, "answered 200 caller,interrupted 503 nobody");
+    daemon.row_is("SELECT group_concat(state) FROM recording", "sealed");
 }
 
 /// Asks over a connection of its own, so many things at once, until the other end closes it: all that it heard.

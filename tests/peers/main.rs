@@ -24,6 +24,7 @@ mod fail_open;
 mod fax;
 mod flood;
 mod fragments;
+mod frozen;
 mod handing;
 mod handover;
 mod harness;
