@@ -48,11 +48,12 @@ impl Desk {
     }
 
     pub fn tell(&mut self, noted: Noted) {
-        match &noted.fact {
+        let lost = match &noted.fact {
             Fact::Ended { call, .. } => self.ladder.over(*call),
             Fact::AttemptEnded { attempt, .. } => self.ladder.over((*attempt).into()),
-            _ => {}
-        }
+            _ => None,
+        };
+        self.out.extend(lost.map(Output::Traced));
         self.unwritten.keep(noted.clone());
         self.out.push_back(Output::Journal(noted));
     }

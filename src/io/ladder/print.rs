@@ -135,7 +135,9 @@ fn name(leg: &str) -> String {
 fn gap(what: &RungWhat) -> String {
     match what {
         RungWhat::Lost(count) => format!("缺 {count} 条 · {count} messages missing"),
-        RungWhat::Cut | RungWhat::Message { .. } => "其后未保留 · no more are kept".to_owned(),
+        RungWhat::Cut | RungWhat::Message { .. } => {
+            "其后刷新等例行信令不再保留 · from here on routine messages are not kept".to_owned()
+        }
     }
 }
 
@@ -303,6 +305,19 @@ mod tests {
         assert!(rows[7].contains("+1.004") && rows[7].contains("│◀─"), "{text}");
         assert!(rows[8].contains("缺 2 条"), "{text}");
         assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn rec_s11_what_ends_a_call_is_shown_behind_the_mark_that_it_is_cut() {
+        let mut ladder = ladder();
+        ladder.push(Rung { what: RungWhat::Cut, ..rung(1300, Way::In, "", "") });
+        ladder.push(rung(1400, Way::In, "", "BYE sip:1@a SIP/2.0\r\n\r\n"));
+        let mut out = vec![];
+        drawn(&mut out, &of(), &ladder).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let (cut, bye) =
+            (text.find("不再保留").expect("a mark"), text.find(" BYE ").expect("a BYE"));
+        assert!(cut < bye, "{text}");
     }
 
     #[test]

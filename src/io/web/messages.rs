@@ -374,7 +374,7 @@ with_exercises! {
     ladder_caller: "来电方", "Caller";
     ladder_us: "本机", "dutyline";
     ladder_lost: "缺 {} 条，未能留存", "{} messages could not be kept";
-    ladder_cut: "其后的信令未保留", "Later messages were not kept";
+    ladder_cut: "信令过多，其后刷新等例行信令不再保留", "Too many messages: from here on routine ones, as refreshes, are not kept";
     ladder_count: "{} 条", "{} messages";
     ladder_open: "原文与打印", "Messages, print";
 

@@ -23,6 +23,7 @@ pub mod stream;
 pub mod text;
 pub mod traffic;
 pub mod transaction;
+pub mod weight;
 pub mod wire;
 
 use admission::{Pace, Summary};
