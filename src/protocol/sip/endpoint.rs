@@ -3,6 +3,7 @@
 
 mod answers;
 pub mod checkpoint;
+mod client;
 mod clients;
 mod ends;
 mod exchange;
@@ -22,7 +23,7 @@ mod uac;
 mod uas;
 mod wallet;
 
-use self::clients::{Client, ClientKey};
+use self::client::{Client, ClientKey};
 use self::legs::Legs;
 use self::line::Way;
 use self::registrar::Registrar;

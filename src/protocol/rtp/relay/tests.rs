@@ -8,7 +8,7 @@ use super::*;
 use crate::protocol::rtp::packet::{self, Packet};
 use crate::protocol::rtp::source::FRAME;
 use crate::protocol::rtp::srtp::{Guard, Keys, MasterKey, TAG};
-use crate::protocol::rtp::{g711, g722};
+use crate::protocol::rtp::{Command, Counts, Prompt, g711, g722};
 
 const START: Mono = Mono(9_000_000_000);
 const A: Channel = Channel(0);

@@ -2,7 +2,7 @@
 //! wire, the numbers of its registration, and where its own phones are. Plain values; times are those of the host's boot.
 
 use super::Endpoint;
-use super::clients::{Client, ClientKey};
+use super::client::{Client, ClientKey};
 use super::legs::{Cancel, Leg, State};
 use super::servers::{Server, ServerKey};
 use crate::protocol::now::Now;

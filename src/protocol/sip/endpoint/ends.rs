@@ -1,7 +1,7 @@
 //! How sessions end (RFC 3261 §15, §13.3.1.4), and what is overdue in them.
 
 use super::Endpoint;
-use super::clients::Purpose;
+use super::client::Purpose;
 use super::legs::{Cancel, Leg, State};
 use crate::protocol::now::Now;
 use crate::protocol::sip::message::Method;

@@ -2,7 +2,7 @@
 //! §14.1, RFC 3311 §5, RFC 4028 §10), again after a glare, and never while another is open.
 
 use super::Endpoint;
-use super::clients::{ClientKey, Purpose};
+use super::client::{ClientKey, Purpose};
 use super::legs::{Cancel, Leg, State};
 use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::random::Random;

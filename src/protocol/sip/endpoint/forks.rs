@@ -2,7 +2,7 @@
 //! reliable provisional responses in them (RFC 3262 §4).
 
 use super::Endpoint;
-use super::clients::{ClientKey, Purpose};
+use super::client::{ClientKey, Purpose};
 use super::legs::{Cancel, State};
 use crate::protocol::now::Now;
 use crate::protocol::sip::dialog::Dialog;

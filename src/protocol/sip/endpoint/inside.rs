@@ -2,7 +2,7 @@
 //! ACK.
 
 use super::Endpoint;
-use super::clients::Purpose;
+use super::client::Purpose;
 use super::legs::{Leg, Offer, State, Unacked};
 use crate::protocol::now::Now;
 use crate::protocol::sip::message::{Method, Request};

@@ -1,6 +1,6 @@
 //! The sessions of an endpoint, from INVITE to end, and what each still owes to the wire.
 
-use super::clients::ClientKey;
+use super::client::ClientKey;
 use super::exchange::Exchange;
 use super::forks::Forks;
 use super::refer::Referral;

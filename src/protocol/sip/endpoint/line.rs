@@ -1,7 +1,7 @@
 //! The way to the PBX: OPTIONS to its addresses, the move from one to another, and keep-alives.
 
 use super::Endpoint;
-use super::clients::{Client, ClientKey, Proof, Purpose};
+use super::client::{Client, ClientKey, Proof, Purpose};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::sip::draft::{self, Draft};
 use crate::protocol::sip::message::Method;

@@ -2,7 +2,7 @@
 //! written down, or the call was given up long ago. The phone is let go.
 
 use super::Endpoint;
-use super::clients::{Client, ClientKey};
+use super::client::{Client, ClientKey};
 use crate::protocol::now::Now;
 use crate::protocol::sip::Peer;
 use crate::protocol::sip::address::{NameAddr, Uri};

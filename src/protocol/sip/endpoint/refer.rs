@@ -2,7 +2,7 @@
 //! 4488) and is told how that goes; a call that takes another's place (Replaces, RFC 3891).
 
 use super::Endpoint;
-use super::clients::Purpose;
+use super::client::Purpose;
 use super::legs::State;
 use super::servers::ServerKey;
 use crate::protocol::now::{Deadline, Mono, Now};

@@ -1,7 +1,7 @@
 //! The messages of the registration machine: REGISTER out, its answers in (RFC 3261 §10.2).
 
 use super::Endpoint;
-use super::clients::Purpose;
+use super::client::Purpose;
 use crate::protocol::now::Now;
 use crate::protocol::random::Random;
 use crate::protocol::sip::address::{NameAddr, Uri};

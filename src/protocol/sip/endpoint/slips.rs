@@ -2,7 +2,7 @@
 //! NOTIFY of a mailbox (RFC 3842), each a transaction of its own.
 
 use super::Endpoint;
-use super::clients::{ClientKey, Purpose};
+use super::client::{ClientKey, Purpose};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::sip::address::Uri;
 use crate::protocol::sip::draft::{self, Draft};

@@ -1,7 +1,7 @@
 //! Calls of ours, until they are sessions (RFC 3261 §9.1, §13.2).
 
 use super::Endpoint;
-use super::clients::{ClientKey, Purpose};
+use super::client::{ClientKey, Purpose};
 use super::legs::{Cancel, Leg, State};
 use crate::protocol::now::Now;
 use crate::protocol::sip::address::{NameAddr, Uri};

@@ -1,7 +1,7 @@
 //! Whom our password is shown to: the PBX, for its realm, at most twice per request.
 
 use super::Endpoint;
-use super::clients::{ClientKey, Proof, Purpose};
+use super::client::{ClientKey, Proof, Purpose};
 use crate::protocol::now::Now;
 use crate::protocol::random::Random;
 use crate::protocol::sip::digest::{Asked, Challenge};

@@ -1,7 +1,7 @@
 //! A telephone that does not speak from the port it named, and others that would like to be it.
 
 use super::super::*;
-use super::{A, B, START, bridge, bytes, closed, events, passed_on, stream};
+use super::{A, B, Command, START, bridge, bytes, closed, events, passed_on, stream};
 use crate::protocol::rtp::packet;
 use crate::protocol::rtp::source::FRAME;
 use crate::protocol::rtp::srtp::{Guard, Keys, MasterKey, TAG};

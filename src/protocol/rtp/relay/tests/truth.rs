@@ -3,9 +3,9 @@
 use super::super::*;
 use crate::protocol::rtp::packet::{self, Packet};
 use crate::protocol::rtp::quality::Reception;
-use crate::protocol::rtp::rtcp;
 use crate::protocol::rtp::source::FRAME;
 use crate::protocol::rtp::srtp::{Guard, Keys, MasterKey, TAG};
+use crate::protocol::rtp::{Command, Prompt, rtcp};
 
 const START: Mono = Mono(50_000_000_000);
 const A: Channel = Channel(0);
