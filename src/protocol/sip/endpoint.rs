@@ -36,7 +36,7 @@ use super::dialog::Dialog;
 use super::mark::Marks;
 use super::message::{Method, Request, Response};
 use super::phones::Phones;
-use super::route::Route;
+use super::route::{Failure, Route, Undone};
 use super::traffic;
 use super::wire::{self, Start};
 use super::{Account, Event, LegId, Outgoing, Peer, Transmit};
@@ -158,7 +158,8 @@ impl Endpoint {
         }
         if peer.transport.is_reliable() {
             self.answer_elsewhere(peer);
-            self.on_address_failed(peer, 503, now);
+            let undone = Undone::Options;
+            self.on_address_failed(peer, Failure { undone, status: 503, retry_after: None }, now);
         }
         self.registrar.trouble = None;
     }

@@ -185,11 +185,14 @@ impl Registration {
         }
     }
 
-    /// The line goes to another address of the PBX: it is registered there at once.
-    pub fn handle_moved(&mut self, now: Mono) {
+    /// The line goes to another address of the PBX: it is registered there at once. Where that has
+    /// `failed` before, the back-off goes on.
+    pub fn handle_moved(&mut self, failed: bool, now: Mono) {
         match self.state {
             State::Asking { leaving: None, .. } | State::Bound { .. } | State::Waiting { .. } => {
-                self.failures = 0;
+                if !failed {
+                    self.failures = 0;
+                }
                 self.ask(false, now);
             }
             // Nobody is left to take the binding back.

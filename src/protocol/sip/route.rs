@@ -2,8 +2,10 @@
 //!
 //! The first address is preferred. One that falls silent is left for the next that answers, the
 //! last one that did is kept, and after [`STEADY`] of unbroken answers from a more preferred one
-//! the line goes back to it. Where there is no choice a registered line needs no questions: its
-//! REGISTER tells. A line without registration is up while OPTIONS are answered.
+//! the line goes back to it. One that failed is not gone to again for a while that doubles; where
+//! all have, the line stays and registers at its own pace. Where there is no choice a registered
+//! line needs no questions: its REGISTER tells. A line without registration is up while OPTIONS are
+//! answered.
 
 use super::Peer;
 use crate::protocol::now::{Deadline, Mono, earlier};
@@ -20,6 +22,11 @@ const SILENT: Duration = Duration::from_secs(2);
 const SILENT_ALONE: Duration = Duration::from_secs(4);
 /// How long a more preferred address must have answered before the line goes back to it.
 pub const STEADY: Duration = Duration::from_secs(60);
+/// How long an address that failed is not gone to again, the first time and at most.
+const HELD_FIRST: Duration = Duration::from_secs(4);
+const HELD_LONGEST: Duration = Duration::from_secs(30);
+/// The longest Retry-After that is waited for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// Addresses of one PBX, more than any site has.
 pub const PEERS_MAX: usize = 8;
 
@@ -30,17 +37,60 @@ pub enum Step {
     Ask {
         peer: Peer,
     },
-    /// From now on requests go there; `lost` when the address before fell silent.
+    /// From now on requests go there; `lost` when the address before fell silent, `failed` when
+    /// this one has as well, and has not served since.
     Use {
         peer: Peer,
         lost: bool,
         preferred: bool,
+        failed: bool,
     },
     /// A line without registration: the used address answers, or does not any more.
     Up,
     Down {
         status: u16,
     },
+}
+
+/// Which requests an address leaves undone; only the same, done, makes up for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Undone {
+    Options,
+    Register,
+}
+
+/// What an address did not do.
+#[derive(Debug, Clone, Copy)]
+pub struct Failure {
+    pub undone: Undone,
+    pub status: u16,
+    /// Seconds.
+    pub retry_after: Option<u32>,
+}
+
+/// It is not gone to again before `until`.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    until: Mono,
+    times: u32,
+    undone: Undone,
+}
+
+impl Held {
+    fn after(before: Option<Self>, failure: Failure, now: Mono) -> Self {
+        let undone = before.map_or(failure.undone, |held| held.undone.max(failure.undone));
+        let (until, times) = match before {
+            // The same trouble, told once more.
+            Some(held) if now < held.until => (held.until, held.times),
+            Some(held) => {
+                let doubled = HELD_FIRST.saturating_mul(1 << held.times.min(8));
+                (now + doubled.min(HELD_LONGEST), held.times.saturating_add(1))
+            }
+            None => (now + HELD_FIRST, 1),
+        };
+        let told = Duration::from_secs(u64::from(failure.retry_after.unwrap_or(0)));
+        Self { until: until.max(now + told.min(RETRY_AFTER_MAX)), times, undone }
+    }
 }
 
 #[derive(Debug)]
@@ -55,11 +105,22 @@ struct Address {
     heard: bool,
     /// Since when it has answered every question.
     good: Option<Mono>,
+    /// It has failed while it was used.
+    held: Option<Held>,
 }
 
 impl Address {
     fn new(peer: Peer) -> Self {
-        Self { peer, ask: None, overdue: None, answers: false, heard: false, good: None }
+        let (answers, heard) = (false, false);
+        Self { peer, ask: None, overdue: None, answers, heard, good: None, held: None }
+    }
+
+    fn is_held(&self, now: Mono) -> bool {
+        self.held.is_some_and(|held| now < held.until)
+    }
+
+    fn done(&mut self, what: Undone) {
+        self.held.take_if(|held| held.undone == what);
     }
 }
 
@@ -68,6 +129,8 @@ impl Address {
 pub struct Route {
     addresses: Vec<Address>,
     used: usize,
+    /// The used one has failed, and none else could be gone to.
+    stranded: bool,
     /// The line is not registered: OPTIONS alone say whether it is up.
     trunk: bool,
     up: Option<bool>,
@@ -80,7 +143,7 @@ impl Route {
     pub fn new(peers: &[Peer], trunk: bool) -> Self {
         let addresses = peers.iter().take(PEERS_MAX).map(|peer| Address::new(*peer)).collect();
         let steps = VecDeque::new();
-        Self { addresses, used: 0, trunk, up: None, started: false, steps }
+        Self { addresses, used: 0, stranded: false, trunk, up: None, started: false, steps }
     }
 
     pub fn start(&mut self, now: Mono) {
@@ -126,8 +189,8 @@ impl Route {
         }
     }
 
-    /// The response to OPTIONS.
-    pub fn handle_answer(&mut self, peer: Peer, status: u16, now: Mono) {
+    /// The response to OPTIONS, with the seconds of its Retry-After.
+    pub fn handle_answer(&mut self, peer: Peer, status: u16, retry_after: Option<u32>, now: Mono) {
         let Some(at) = self.find(peer) else { return };
         let interval =
             if at == self.used && self.addresses.len() > 1 { ASK_USED } else { ASK_OTHERS };
@@ -136,12 +199,17 @@ impl Route {
         address.ask = self.started.then(|| now + interval);
         // §21.5.4: it is there and does not serve.
         if status == 503 {
-            return self.fail(at, 503, now);
+            return self.fail(at, Failure { undone: Undone::Options, status, retry_after }, now);
         }
-        let good = *self.addresses[at].good.get_or_insert(now);
-        let used_is_dead = at != self.used && self.up == Some(false) && self.trunk;
-        if at < self.used && good + STEADY <= now || used_is_dead {
-            self.move_to(at, false);
+        address.done(Undone::Options);
+        let good = *address.good.get_or_insert(now);
+        if at == self.used {
+            self.stranded &= self.addresses[at].held.is_some();
+        } else if !self.addresses[at].is_held(now) {
+            let used_is_dead = self.stranded || self.up == Some(false) && self.trunk;
+            if at < self.used && good + STEADY <= now || used_is_dead {
+                self.move_to(at, false);
+            }
         }
         if self.trunk && at == self.used && self.up != Some(true) {
             self.up = Some(true);
@@ -150,9 +218,17 @@ impl Route {
     }
 
     /// The transport to it failed, or it left a request unanswered, or answered 503.
-    pub fn handle_failure(&mut self, peer: Peer, status: u16, now: Mono) {
+    pub fn handle_failure(&mut self, peer: Peer, failure: Failure, now: Mono) {
         if let Some(at) = self.find(peer) {
-            self.fail(at, status, now);
+            self.fail(at, failure, now);
+        }
+    }
+
+    /// The line is registered there.
+    pub fn handle_registered(&mut self, peer: Peer) {
+        if let Some(at) = self.find(peer) {
+            self.addresses[at].done(Undone::Register);
+            self.stranded &= at != self.used || self.addresses[at].held.is_some();
         }
     }
 
@@ -163,7 +239,9 @@ impl Route {
                 address.overdue = None;
                 address.ask = Some(now + ASK_OTHERS);
                 if address.answers || !address.heard || self.trunk {
-                    self.fail(at, 408, now);
+                    let silence = Undone::Options;
+                    let failure = Failure { undone: silence, status: 408, retry_after: None };
+                    self.fail(at, failure, now);
                 }
             }
             let alone = self.addresses.len() == 1;
@@ -208,19 +286,22 @@ impl Route {
         }
     }
 
-    fn fail(&mut self, at: usize, status: u16, now: Mono) {
-        self.addresses[at].good = None;
+    fn fail(&mut self, at: usize, failure: Failure, now: Mono) {
+        let address = &mut self.addresses[at];
+        address.good = None;
         if at != self.used {
             return;
         }
+        address.held = Some(Held::after(address.held, failure, now));
         let count = self.addresses.len();
-        let others = || (1..count).map(|step| (at + step) % count);
-        let good = self.addresses.iter().position(|address| address.good.is_some());
-        let next = good.or_else(|| others().next());
+        let free = |at: &usize| !self.addresses[*at].is_held(now);
+        let good = (0..count).filter(free).find(|at| self.addresses[*at].good.is_some());
+        let next = good.or_else(|| (1..count).map(|step| (at + step) % count).find(free));
         if self.trunk && good.is_none() && self.up != Some(false) {
             self.up = Some(false);
-            self.steps.push_back(Step::Down { status });
+            self.steps.push_back(Step::Down { status: failure.status });
         }
+        self.stranded = next.is_none();
         let Some(next) = next else { return };
         self.move_to(next, true);
         // Whether it is there is known by its own answer, not by an old one.
@@ -230,9 +311,10 @@ impl Route {
     }
 
     fn move_to(&mut self, at: usize, lost: bool) {
-        self.used = at;
-        let peer = self.addresses[at].peer;
-        self.steps.push_back(Step::Use { peer, lost, preferred: at == 0 });
+        (self.used, self.stranded) = (at, false);
+        let address = &self.addresses[at];
+        let (preferred, failed) = (at == 0, address.held.is_some());
+        self.steps.push_back(Step::Use { peer: address.peer, lost, preferred, failed });
     }
 }
 
@@ -242,6 +324,8 @@ mod tests {
     use crate::protocol::sip::Transport;
 
     const START: Mono = Mono(0);
+    const UNREGISTERED: Failure =
+        Failure { undone: Undone::Register, status: 408, retry_after: None };
 
     fn peer(n: u8) -> Peer {
         Peer { transport: Transport::Udp, addr: ([10, 0, 0, n], 5060).into() }
@@ -278,7 +362,7 @@ mod tests {
             while let Some(step) = self.route.poll() {
                 match step {
                     Step::Ask { peer } if !self.dead.contains(&peer) => {
-                        self.route.handle_answer(peer, 200, self.now);
+                        self.route.handle_answer(peer, 200, None, self.now);
                     }
                     Step::Ask { .. } => {}
                     Step::Use { peer, .. } => self.used = peer,
@@ -324,7 +408,7 @@ mod tests {
         assert_eq!(night.used, peer(2), "the minute begins anew");
         night.pass(seconds(25));
         assert_eq!(night.used, peer(1));
-        let back = Step::Use { peer: peer(1), lost: false, preferred: true };
+        let back = Step::Use { peer: peer(1), lost: false, preferred: true, failed: false };
         assert_eq!(night.story.last().map(|(_, step)| step), Some(&back));
     }
 
@@ -351,7 +435,7 @@ mod tests {
         night.route.handle_heard(peer(1));
         night.pass(seconds(60));
         assert_eq!((night.used, night.story.len()), (peer(1), 0));
-        night.route.handle_failure(peer(1), 408, night.now);
+        night.route.handle_failure(peer(1), UNREGISTERED, night.now);
         night.drain();
         assert_eq!(night.used, peer(2), "its REGISTER tells");
     }
@@ -406,7 +490,7 @@ mod tests {
     fn a_registered_line_with_one_address_asks_nothing() {
         let mut night = Night::new(1, false);
         assert_eq!(night.route.poll_timeout(), None);
-        night.route.handle_failure(peer(1), 408, night.now);
+        night.route.handle_failure(peer(1), UNREGISTERED, night.now);
         night.drain();
         assert_eq!(night.story, []);
     }

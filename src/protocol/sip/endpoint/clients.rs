@@ -168,9 +168,7 @@ impl Endpoint {
             Purpose::Notify { leg, .. } if response.status >= 200 => {
                 self.on_notify_over(leg, response.status, now);
             }
-            Purpose::Options { peer } => {
-                self.on_options_answer(key, peer, response.status, now);
-            }
+            Purpose::Options { peer } => self.on_options_answer(key, peer, response, now),
             Purpose::Slip { slip } => self.on_slip_response(slip, response.status),
             Purpose::Register { .. }
             | Purpose::Prack { .. }

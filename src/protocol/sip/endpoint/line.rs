@@ -4,9 +4,9 @@ use super::Endpoint;
 use super::client::{Client, ClientKey, Proof, Purpose};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::sip::draft::{self, Draft};
-use crate::protocol::sip::message::Method;
+use crate::protocol::sip::message::{Method, Response};
 use crate::protocol::sip::phones::Phones;
-use crate::protocol::sip::route::Step;
+use crate::protocol::sip::route::{Failure, Step};
 use crate::protocol::sip::{Event, Peer, Transmit, Transport};
 use std::time::Duration;
 
@@ -88,7 +88,9 @@ impl Endpoint {
         while let Some(step) = self.route.poll() {
             match step {
                 Step::Ask { peer } => self.ask(peer, now),
-                Step::Use { peer, lost, preferred } => self.move_to(peer, lost, preferred, now),
+                Step::Use { peer, lost, preferred, failed } => {
+                    self.move_to(peer, lost, preferred, failed, now);
+                }
                 Step::Up => self.report(Event::Registered { expires: 0 }),
                 Step::Down { status } => {
                     let trouble = self.registrar.trouble.clone();
@@ -121,22 +123,28 @@ impl Endpoint {
         self.start_client(options, asked, now);
     }
 
-    pub(super) fn on_options_answer(&mut self, key: &ClientKey, peer: Peer, status: u16, now: Now) {
+    pub(super) fn on_options_answer(
+        &mut self,
+        key: &ClientKey,
+        peer: Peer,
+        response: &Response,
+        now: Now,
+    ) {
         // Nobody waits for more of it.
         self.clients.remove(key);
-        self.route.handle_answer(peer, status, now.mono);
+        self.route.handle_answer(peer, response.status, response.retry_after(), now.mono);
         self.run_route(now);
     }
 
     /// The address in use left something unanswered or cannot be reached.
-    pub(super) fn on_address_failed(&mut self, peer: Peer, status: u16, now: Now) {
-        self.route.handle_failure(peer, status, now.mono);
+    pub(super) fn on_address_failed(&mut self, peer: Peer, failure: Failure, now: Now) {
+        self.route.handle_failure(peer, failure, now.mono);
         self.run_route(now);
     }
 
     /// RFC 3263 §4.3: what has not been heard by the old address is sent to the new one. Sessions
     /// stay where they are.
-    fn move_to(&mut self, peer: Peer, lost: bool, preferred: bool, now: Now) {
+    fn move_to(&mut self, peer: Peer, lost: bool, preferred: bool, failed: bool, now: Now) {
         let old = std::mem::replace(&mut self.account.pbx, peer);
         self.way.nowhere = None;
         self.wallet.forget();
@@ -150,7 +158,7 @@ impl Endpoint {
         self.report(Event::Moved { to: peer, preferred });
         let registers = |client: &Client| matches!(client.purpose, Purpose::Register { .. });
         self.clients.forget(registers);
-        self.registrar.machine.handle_moved(now.mono);
+        self.registrar.machine.handle_moved(failed, now.mono);
         if self.way.wanted {
             self.registrar.machine.register(now.mono);
         }

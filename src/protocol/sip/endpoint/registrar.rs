@@ -8,6 +8,7 @@ use crate::protocol::sip::address::{NameAddr, Uri};
 use crate::protocol::sip::draft::{self, Draft};
 use crate::protocol::sip::message::{Method, Response, reason};
 use crate::protocol::sip::registration::{Registration, Reply, Step};
+use crate::protocol::sip::route::{Failure, Undone};
 use crate::protocol::sip::wire::decimal;
 use crate::protocol::sip::{Account, Event};
 
@@ -38,7 +39,10 @@ impl Endpoint {
         while let Some(step) = self.registrar.machine.poll() {
             match step {
                 Step::Send { expires } => self.send_register(expires, now),
-                Step::Granted { expires } => self.report(Event::Registered { expires }),
+                Step::Granted { expires } => {
+                    self.route.handle_registered(self.account.pbx);
+                    self.report(Event::Registered { expires });
+                }
                 Step::Failed { status, reason } => {
                     self.report(Event::RegistrationFailed { status, reason });
                 }
@@ -71,24 +75,24 @@ impl Endpoint {
     }
 
     pub(super) fn on_registrar_response(&mut self, asked: u32, response: &Response, now: Now) {
-        let number = |name| {
-            let value = response.wire.header(name)?;
+        let least = || {
+            let value = response.wire.header("min-expires")?;
             decimal(value, u64::from(u32::MAX)).map(|number| number as u32)
         };
         let reply = match response.status {
             200..=299 => Reply::Granted { expires: granted(&self.account, response, asked) },
-            423 => Reply::TooBrief { least: number("min-expires").unwrap_or(0) },
+            423 => Reply::TooBrief { least: least().unwrap_or(0) },
             status => Reply::Refused {
                 status,
                 reason: response.reason(),
-                retry_after: number("retry-after"),
+                retry_after: response.retry_after(),
             },
         };
         self.registrar.machine.handle_reply(asked, reply, now.mono);
         self.run_registrar(now);
         // RFC 3263 §4.3: one that cannot serve now is as good as one that is not there.
-        if response.status == 503 && self.route.has_choice() {
-            self.on_address_failed(self.account.pbx, 503, now);
+        if response.status == 503 {
+            self.on_unregistered(503, response.retry_after(), now);
         }
     }
 
@@ -99,8 +103,13 @@ impl Endpoint {
         let reply = Reply::Refused { status, reason, retry_after: None };
         self.registrar.machine.handle_reply(asked, reply, now.mono);
         self.run_registrar(now);
+        self.on_unregistered(status, None, now);
+    }
+
+    fn on_unregistered(&mut self, status: u16, retry_after: Option<u32>, now: Now) {
         if self.route.has_choice() {
-            self.on_address_failed(self.account.pbx, status, now);
+            let failure = Failure { undone: Undone::Register, status, retry_after };
+            self.on_address_failed(self.account.pbx, failure, now);
         }
     }
 }

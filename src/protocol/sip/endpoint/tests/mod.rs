@@ -4,6 +4,7 @@ mod answers;
 mod calls;
 mod crossing;
 mod digest;
+mod faults;
 mod forking;
 mod hostile;
 mod line;
