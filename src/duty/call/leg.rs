@@ -83,14 +83,14 @@ impl Leg {
         same.or_else(other).ok_or(SdpFault::NoCommonCodec)
     }
 
-    /// Takes up a new offer, or makes one where the peer wants ours: our description to send, or why it is refused,
-    /// in which case the session stays as it was (RFC 3261 §14.2).
+    /// Takes up a new offer, or makes one where the peer or the session's refresh wants ours: our description to send,
+    /// or why it is refused, in which case the session stays as it was (RFC 3261 §14.2).
     pub fn renegotiate(
         &mut self,
         sdp: Option<&[u8]>,
         beside: Option<Codec>,
     ) -> Result<Vec<u8>, SdpFault> {
-        let Some(bytes) = sdp else { return Ok(self.said.clone()) };
+        let Some(bytes) = sdp else { return Ok(self.our_offer()) };
         let offer = self.local.read(bytes)?;
         let mut stream = self.stream_in(&offer, beside)?;
         let direction = offer.direction.reversed();
@@ -107,11 +107,22 @@ impl Leg {
         self.stream = Some(stream);
         Ok(self.said.clone())
     }
+
+    /// We hold nobody: a peer that holds us is offered both ways all the same, else it could not resume by asking.
+    fn our_offer(&mut self) -> Vec<u8> {
+        let local = self.local.next();
+        if let Some(said) = sdp::willing(&local, &self.said) {
+            (self.local, self.said) = (local, said);
+        }
+        self.said.clone()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::rtp::srtp::{MASTER, MasterKey};
+    use crate::protocol::sdp::Policy;
 
     fn ours() -> Local {
         Local::plain([192, 0, 2, 9].into(), 20_000, 1)
@@ -145,6 +156,34 @@ mod tests {
         let answer = sdp::parse(&leg.renegotiate(Some(&hold), None).unwrap()).unwrap();
         assert_eq!((answer.version, answer.direction), (2, Direction::Inactive));
         assert!(!leg.stream.unwrap().send);
+    }
+
+    /// RFC 6337 §5.3.
+    #[test]
+    fn sig_15_whoever_holds_us_and_asks_for_an_offer_gets_one_of_both_ways() {
+        for direction in [Direction::SendOnly, Direction::Inactive] {
+            let key = MasterKey([7; MASTER]);
+            let mut leg = Leg { local: ours().secret(Policy::Require, key), ..leg() };
+            let crypto = format!("a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:{}", "A".repeat(40));
+            let hold = format!(
+                "m=audio 4000 RTP/SAVP 0 99\r\na=rtpmap:99 telephone-event/8000\r\n{crypto}\r\n\
+                 a={}\r\nm=video 4002 RTP/AVP 31\r\na=sendonly\r\n",
+                if direction == Direction::SendOnly { "sendonly" } else { "inactive" },
+            );
+            let said = leg.renegotiate(Some(&with_audio(&hold)), None).unwrap();
+            let said = String::from_utf8(said).unwrap();
+            let limited = if direction == Direction::SendOnly { "recvonly" } else { "inactive" };
+            assert!(said.contains(&format!("\r\na={limited}\r\n")), "{said}");
+            let version = leg.local.version;
+            let offer = String::from_utf8(leg.renegotiate(None, None).unwrap()).unwrap();
+            // All but the direction stays, and it is the next version.
+            let next = said.replace(limited, "sendrecv");
+            let next =
+                next.replace(&format!("o=- 1 {version} "), &format!("o=- 1 {} ", version + 1));
+            assert_eq!(offer, next);
+            assert!(!leg.stream.unwrap().send, "the peer has not said yet that it listens");
+            assert_eq!(leg.renegotiate(None, None), Ok(offer.into_bytes()), "once");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod formats;
 mod write;
 
 pub use crypto::{Policy, without_keys};
-pub use write::{answer, offer, offer_for};
+pub use write::{answer, offer, offer_for, willing};
 
 use super::places::Places;
 use super::rtp::srtp::{Keys, MASTER, MasterKey};

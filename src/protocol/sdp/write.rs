@@ -63,6 +63,23 @@ pub fn answer(local: &Local, to: &Session, stream: &Stream, direction: Direction
     written(local, lines.collect())
 }
 
+/// What was said last by `local`, said anew by one who is willing to speak and to hear, whatever he had to answer before
+/// (RFC 6337 §5.3); none where he has said so.
+pub fn willing(local: &Local, said: &[u8]) -> Option<Vec<u8>> {
+    let mut sdp = sdp_types::Session::parse(said).ok()?;
+    let mut changed = false;
+    let live = sdp.medias.iter_mut().filter(|media| media.port != 0);
+    for attribute in live.flat_map(|media| &mut media.attributes) {
+        let limits = |direction: Direction| direction != Direction::SendRecv;
+        if Direction::named(&attribute.attribute).is_some_and(limits) {
+            Direction::SendRecv.name().clone_into(&mut attribute.attribute);
+            changed = true;
+        }
+    }
+    sdp.origin.sess_version = local.version;
+    changed.then(|| bytes_of(&sdp))
+}
+
 impl MediaLine {
     fn refused(&self) -> Media {
         let mut media =
@@ -132,6 +149,10 @@ fn written(local: &Local, medias: Vec<Media>) -> Vec<u8> {
     sdp.set_connection(Connection::from_ip_addr(local.address));
     sdp.add_time(Time::new(0, 0));
     sdp.add_medias(medias);
+    bytes_of(&sdp)
+}
+
+fn bytes_of(sdp: &sdp_types::Session) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     sdp.write(&mut bytes).expect("writing to memory does not fail");
     bytes

@@ -197,7 +197,8 @@ pub enum Event {
     /// transport, 487 after `cancel`.
     Refused { leg: LegId, status: u16, reason: String },
     /// A re-INVITE, UPDATE or PRACK with (or, `None`, without) an offer; answer with `accept_offer`
-    /// or `refuse_offer`.
+    /// or `refuse_offer`. `None` also where a refresh of ours needs an offer that is not what was
+    /// answered to a hold.
     Offer { leg: LegId, sdp: Option<Vec<u8>> },
     /// The answer to an offer of ours: by `offer`, or in our 2xx (then after `Confirmed`) or 183. A
     /// session refresh that finds the peer changed is reported so too.

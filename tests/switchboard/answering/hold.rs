@@ -27,14 +27,15 @@ fn holds(world: &mut World) -> [Vec<u8>; 3] {
 fn sig_15_hold_and_resume_from_both_sides_are_marks_and_the_watchdogs_pause() {
     for party in [Party::Caller, Party::Officer] {
         for lasts in [seconds(1), seconds(16), seconds(600)] {
-            for manner in 0..3 {
-                held(party, lasts, manner);
+            for (manner, asks) in (0..3).flat_map(|manner| [(manner, false), (manner, true)]) {
+                held(party, lasts, manner, asks);
             }
         }
     }
 }
 
-fn held(party: Party, lasts: Duration, manner: usize) {
+/// `asks`: whoever holds resumes by a re-INVITE that leaves the offer to us (RFC 6337 §5.3).
+fn held(party: Party, lasts: Duration, manner: usize, asks: bool) {
     let mut world = one_phone();
     let (caller, officer) = talking(&mut world);
     let request = match party {
@@ -43,15 +44,26 @@ fn held(party: Party, lasts: Duration, manner: usize) {
     };
     let hold = holds(&mut world).into_iter().nth(manner).unwrap();
     let resume = world.sdp(&sdp::CODECS, Direction::SendRecv);
+    let port = sdp::parse(&resume).unwrap().remote();
     for (step, body, lasts) in [(1, hold, lasts), (2, resume, seconds(1))] {
-        request(&mut world, "INVITE", step, "application/sdp", &body);
+        let (in_invite, in_ack) = match asks && step == 2 {
+            true => (vec![], body),
+            false => (body, vec![]),
+        };
+        request(&mut world, "INVITE", step, "application/sdp", &in_invite);
         let answer = world.from_board.last().unwrap();
         assert!(answer.starts_with("SIP/2.0 200"), "{party:?} {manner}: {answer}");
-        request(&mut world, "ACK", step, "", b"");
+        assert!(step == 1 || answer.contains("\r\na=sendrecv\r\n"), "{party:?} {manner}: {answer}");
+        request(&mut world, "ACK", step, "application/sdp", &in_ack);
         world.falls_silent(Party::Caller);
         world.falls_silent(Party::Officer);
         world.pass(lasts);
     }
+    let sends = |command: &Command| match command {
+        Command::Change { stream, .. } => stream.send && stream.remote == port,
+        _ => false,
+    };
+    assert!(world.media.iter().any(sends), "{party:?} {manner} asks: {asks}, and is heard again");
     let stretch = Stretch::Hold(party);
     assert_eq!(world.stretches(), [(true, stretch), (false, stretch)], "{lasts:?} {manner}");
     assert_eq!(world.ending(world.calls()[0]), None, "a hold of {lasts:?} ends nothing");

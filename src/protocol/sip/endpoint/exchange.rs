@@ -46,6 +46,9 @@ pub struct Exchange {
     /// The session timer wants a request.
     refresh: bool,
     sent: Option<Sent>,
+    /// The owner is asked what a refresh offers.
+    #[serde(skip)]
+    asking: bool,
     /// Not again before.
     again: Option<Mono>,
     tries: u8,
@@ -74,6 +77,18 @@ impl Exchange {
         news
     }
 
+    /// What is in force was answered to a hold. RFC 6337 §5.3: a refresh that repeated it would hold as well.
+    fn is_limited(&self) -> bool {
+        let limits: [&[u8]; 3] = [b"a=recvonly", b"a=sendonly", b"a=inactive"];
+        let mut lines = self.said.iter().flat_map(|said| said.split(|byte| *byte == b'\n'));
+        lines.any(|line| limits.contains(&line.trim_ascii_end()))
+    }
+
+    /// Whether the owner was asked what a refresh offers: this is the word that was waited for.
+    pub fn was_asking(&mut self) -> bool {
+        std::mem::take(&mut self.asking)
+    }
+
     /// Refreshes the session then, whatever the timer says.
     pub fn refresh_at(&mut self, at: Mono) {
         self.refresh = true;
@@ -95,7 +110,8 @@ impl Exchange {
     /// Something is to be sent, and may be as far as we know.
     fn is_due(&mut self, now: Mono) -> bool {
         self.again.take_if(|again| *again <= now);
-        self.sent.is_none() && self.again.is_none() && (self.wanted.is_some() || self.refresh)
+        let wanted = self.wanted.is_some() || self.refresh && !self.asking;
+        self.sent.is_none() && self.again.is_none() && wanted
     }
 }
 
@@ -118,6 +134,14 @@ impl Endpoint {
         self.pursue(id, now);
     }
 
+    /// The owner has nothing to offer in a refresh but what is in force.
+    pub(super) fn refresh_as_it_was(&mut self, id: LegId, now: Now) {
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        if let (true, Some(said)) = (leg.exchange.was_asking(), leg.exchange.said.clone()) {
+            self.make_offer(id, said, now);
+        }
+    }
+
     /// Sends what is wanted as soon as nothing else is open (RFC 6337 §4.3).
     pub(super) fn pursue(&mut self, id: LegId, now: Now) {
         let full = self.is_full();
@@ -130,6 +154,10 @@ impl Endpoint {
             return;
         }
         let Some(method) = method_for(leg) else { return };
+        if method == Method::Invite && leg.exchange.wanted.is_none() && leg.exchange.is_limited() {
+            leg.exchange.asking = true;
+            return self.report(Event::Offer { leg: id, sdp: None });
+        }
         let sdp = match (leg.exchange.wanted.take(), method) {
             (Some(wanted), _) => Some((wanted, true)),
             (None, Method::Invite) => leg.exchange.said.clone().map(|said| (said, false)),

@@ -192,7 +192,12 @@ impl Endpoint {
 
     pub(super) fn answer_offer(&mut self, id: LegId, sdp: Vec<u8>, now: Now) {
         let Some(leg) = self.legs.get_mut(id) else { return };
-        let Some(offer) = leg.offer.take() else { return };
+        let Some(offer) = leg.offer.take() else {
+            if leg.exchange.was_asking() {
+                self.make_offer(id, sdp, now);
+            }
+            return;
+        };
         leg.exchange.say(Some(&sdp));
         leg.exchange.heard(offer.sdp.as_deref());
         if let Some(fork) = leg.forks.find(&offer.remote_tag) {
@@ -212,7 +217,10 @@ impl Endpoint {
 
     /// The session stays as it was.
     pub(super) fn decline_offer(&mut self, id: LegId, status: u16, now: Now) {
-        let Some(offer) = self.legs.get_mut(id).and_then(|leg| leg.offer.take()) else { return };
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        let Some(offer) = leg.offer.take() else {
+            return self.refresh_as_it_was(id, now);
+        };
         self.reply(&offer.server, status.clamp(300, 699), vec![], None, now);
         self.after_offer(id, now);
     }

@@ -98,6 +98,38 @@ fn section_7_4_a_peer_without_update_is_refreshed_by_the_offer_that_is_in_force(
     assert_eq!(events(&mut line), [Event::Answer { leg, sdp: b"v=0 moved".into() }]);
 }
 
+/// RFC 6337 §5.3: whoever held us is offered what the owner wants, and goes on holding where he does.
+#[test]
+fn sig_15_a_refresh_does_not_repeat_what_a_hold_was_answered() {
+    let limited: &[u8] = b"v=0\r\na=recvonly\r\n";
+    for willing in [Some(&b"v=0\r\na=sendrecv\r\n"[..]), None] {
+        let (mut line, leg) = answered("Session-Expires: 90;refresher=uac\r\n");
+        line.make_offer(leg, limited.into(), start());
+        let invite = one(&mut line);
+        let lines = format!("{CONTACT}Session-Expires: 90;refresher=uac\r\n");
+        reply(&mut line, &invite, 200, &described(&lines, "v=0 holds"));
+        assert!(one(&mut line).starts_with("ACK "));
+        events(&mut line);
+        assert_eq!(at(&mut line, 45), [""; 0], "the owner is asked first");
+        assert_eq!(events(&mut line), [Event::Offer { leg, sdp: None }]);
+        assert_eq!(at(&mut line, 46), [""; 0]);
+        let when = start() + Duration::from_secs(46);
+        match willing {
+            Some(willing) => line.accept_offer(leg, willing.into(), when),
+            None => line.refuse_offer(leg, 488, when),
+        }
+        let invite = one(&mut line);
+        assert!(invite.contains("\r\nSession-Expires: 90;refresher=uac\r\n"), "{invite}");
+        let said = std::str::from_utf8(willing.unwrap_or(limited)).unwrap();
+        assert!(invite.starts_with("INVITE ") && invite.ends_with(said), "{invite}");
+        reply_from(&mut line, udp(PBX), &invite, 200, &described(&lines, "v=0 holds"), when);
+        assert!(one(&mut line).starts_with("ACK "));
+        assert_eq!(events(&mut line), [Event::Answer { leg, sdp: b"v=0 holds".into() }]);
+        let next = at(&mut line, 91);
+        assert_eq!(next.len(), usize::from(willing.is_some()), "{next:?}");
+    }
+}
+
 #[test]
 fn section_10_refused_refreshes_are_tried_again_until_the_end() {
     let (mut line, leg) = answered(&format!("{UPDATES}Session-Expires: 90;refresher=uac\r\n"));
