@@ -236,6 +236,39 @@ fn sig_15_the_caller_s_phone_holds_for_16_s_and_resumes() {
     hold_and_resume(false);
 }
 
+/// A PBX that resumes by an offerless re-INVITE, as in third-party call control (RFC 6337 §5.3).
+#[test]
+fn sig_15_whoever_holds_and_then_leaves_the_offer_to_us_is_heard_again() {
+    let Some(room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let daemon = room.daemon(&Plan { phones: &[("9200", 20)], ..Plan::default() });
+    let mut caller = TrunkCaller::new(&room.ports, "13800130062");
+    assert_eq!(caller.call("1001"), 200);
+    let from_daemon = far_end.invited().media();
+    let to_daemon = caller.remote_media();
+    let (status, answer) = caller.changes_to(&format!("{}a=sendonly\r\n", caller.offer()), 1);
+    assert!(status == 200 && answer.contains("a=recvonly"), "{status} {answer}");
+    let held =
+        |state: &str| format!("SELECT count(*) FROM stretch WHERE kind = 'hold' AND {state}");
+    daemon.row_is(&held("to_ms IS NULL"), "1");
+    assert_eq!(caller.leaves_the_offer(2), 200);
+    daemon.row_is(&held("to_ms IS NOT NULL"), "1");
+    let (mut town, mut phone) = (Voice::new(5), Voice::new(6));
+    let mut heard = [0; 2048];
+    for socket in [&caller.media, &far_end.media] {
+        socket.set_read_timeout(Some(SOON)).expect("a timeout");
+    }
+    for n in 0..50_u8 {
+        let (said, answered) = ([n; 160], [n ^ 0x55; 160]);
+        far_end.media.send_to(&phone.packet(&answered), from_daemon).expect("sent");
+        let length = caller.media.recv(&mut heard).expect("the officer's voice");
+        assert_eq!(heard[12..length], answered);
+        caller.media.send_to(&town.packet(&said), to_daemon).expect("sent");
+        let length = far_end.media.recv(&mut heard).expect("the caller's voice");
+        assert_eq!(heard[12..length], said);
+    }
+}
+
 #[test]
 fn sig_23_a_caller_who_vanishes_without_a_bye_ends_the_call_with_its_reason() {
     let Some(mut room) = Room::open() else { return };

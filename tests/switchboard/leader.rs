@@ -1,6 +1,6 @@
 //! The leader at the telephone: what is a key press and what is not.
 
-use crate::world::{World, ms, phone, seconds};
+use crate::world::{PBX, STANDBY, World, ms, phone, seconds};
 use crate::{one_phone, talking};
 use dutyline::duty::ids::AttemptId;
 use dutyline::duty::journal::{AttemptResult, Fact, Urgency};
@@ -135,6 +135,41 @@ fn esc_21_no_reply_within_six_seconds_is_our_fault_not_the_leader_s() {
     world.pass(ms(1));
     assert_eq!(world.outcome(attempt), Some((AttemptResult::ChannelFailed, 408)));
     assert_eq!(world.board.channels_in_use(), 0);
+}
+
+#[test]
+fn esc_21_a_call_that_one_address_of_the_pbx_does_not_take_goes_by_the_other() {
+    // 503 at once; no word at all, which is waited for.
+    for (answer, within) in [(Some(503), ms(0)), (None, seconds(6))] {
+        let mut world = one_phone().with_standby();
+        world.pass(seconds(20));
+        world.closed = vec![(PBX, answer)];
+        let attempt = world.notify(7, Urgency::Urgent);
+        world.pass(within);
+        let (leader, _) = world.rung("97").expect("the leader's phone rings by the other");
+        world.pick_up(leader);
+        world.pass(seconds(2));
+        world.press(Party::Leader, '1');
+        world.prompt_ends();
+        assert_eq!(world.outcome(attempt), Some((AttemptResult::Acknowledged, 200)));
+        world.assert_clean();
+    }
+}
+
+#[test]
+fn esc_21_a_call_that_neither_address_takes_is_over_at_once() {
+    for (answer, status, within) in [(Some(503), 503, ms(0)), (None, 408, seconds(6))] {
+        let mut world = one_phone().with_standby();
+        world.pass(seconds(20));
+        world.closed = vec![(PBX, answer), (STANDBY, answer)];
+        let attempt = world.notify(7, Urgency::Urgent);
+        world.pass(within);
+        assert_eq!(world.outcome(attempt), Some((AttemptResult::ChannelFailed, status)));
+        let calls = world.from_board.iter().filter(|sent| sent.starts_with("INVITE "));
+        let by: std::collections::BTreeSet<_> =
+            calls.map(|sent| sent.lines().nth(1).unwrap().to_owned()).collect();
+        assert_eq!(by.len(), 2, "each address once: {by:?}");
+    }
 }
 
 #[test]

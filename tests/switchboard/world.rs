@@ -32,7 +32,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 const BOARD: Peer = peer(9);
-const PBX: Peer = peer(1);
+pub const PBX: Peer = peer(1);
+pub const STANDBY: Peer = peer(2);
 
 const fn peer(host: u8) -> Peer {
     let ip = IpAddr::V4(Ipv4Addr::new(192, 0, 2, host));
@@ -94,6 +95,8 @@ pub struct World {
     pub relay_works: bool,
     /// Whether what the switchboard sends arrives.
     pub wire_works: bool,
+    /// Addresses of the PBX that take no call: what they answer to an INVITE, if anything.
+    pub closed: Vec<(Peer, Option<u16>)>,
     pub ack: Option<AckOutcome>,
     /// Every message, by who sent it.
     pub from_board: Vec<String>,
@@ -189,6 +192,7 @@ impl World {
             log_works: true,
             relay_works: true,
             wire_works: true,
+            closed: vec![],
             ack: Some(AckOutcome::First),
             from_board: vec![],
             from_pbx: vec![],
@@ -205,6 +209,15 @@ impl World {
     pub fn may_test_itself(mut self, user: &str) -> Self {
         self.plan.self_test = Some(user.to_owned());
         let random = Random::from_seed([98; 32]);
+        self.board = Switchboard::new(self.plan.clone(), random, self.now);
+        self.settle();
+        self
+    }
+
+    /// The PBX has a second address.
+    pub fn with_standby(mut self) -> Self {
+        self.plan.account.peers = vec![PBX, STANDBY];
+        let random = Random::from_seed([96; 32]);
         self.board = Switchboard::new(self.plan.clone(), random, self.now);
         self.settle();
         self

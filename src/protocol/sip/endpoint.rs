@@ -5,6 +5,7 @@ mod answers;
 pub mod checkpoint;
 mod client;
 mod clients;
+mod elsewhere;
 mod ends;
 mod exchange;
 mod forks;

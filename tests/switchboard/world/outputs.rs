@@ -5,6 +5,7 @@ use super::{BOARD, World, closed};
 use dutyline::duty::journal::Fact;
 use dutyline::duty::switchboard::{Input, Output};
 use dutyline::protocol::rtp::{Command, Counts};
+use dutyline::protocol::sip::Peer;
 
 impl World {
     pub(super) fn carry_out(&mut self, output: Output) {
@@ -14,8 +15,13 @@ impl World {
                 phone.sip.handle_message(BOARD, &transmit.bytes, self.now);
             }
             Output::Send(transmit) => {
-                self.from_board.push(String::from_utf8_lossy(&transmit.bytes).into_owned());
-                if self.wire_works {
+                let text = String::from_utf8_lossy(&transmit.bytes).into_owned();
+                let closed = self.closed.iter().find(|(peer, _)| *peer == transmit.to);
+                let closed = closed.filter(|_| text.starts_with("INVITE ")).copied();
+                self.from_board.push(text);
+                if let Some((from, status)) = closed {
+                    self.turned_away(from, status);
+                } else if self.wire_works {
                     self.pbx.handle_message(BOARD, &transmit.bytes, self.now);
                 }
             }
@@ -48,6 +54,18 @@ impl World {
             }
             Output::Drained => self.drained = true,
         }
+    }
+
+    /// The call that was sent last meets an address that takes none.
+    fn turned_away(&mut self, from: Peer, status: Option<u16>) {
+        let (Some(status), Some(invite)) = (status, self.from_board.last()) else { return };
+        let kept = |line: &&str| {
+            ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name))
+        };
+        let lines = invite.lines().filter(kept).map(|line| format!("{line}\r\n"));
+        let head = lines.collect::<String>();
+        let reply = format!("SIP/2.0 {status} x\r\n{head}Content-Length: 0\r\n\r\n");
+        self.board.handle(Input::Message { from, bytes: reply.into_bytes() }, self.now);
     }
 
     /// A relay that keeps the rules: a channel has one user at a time.

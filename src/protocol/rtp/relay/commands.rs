@@ -140,7 +140,7 @@ impl Relay {
         self.wait(channel);
     }
 
-    fn press(&mut self, channel: Channel, key: char, now: Mono) {
+    pub(super) fn press(&mut self, channel: Channel, key: char, now: Mono) {
         if let Some(lent) = self.lent(channel).filter(|lent| lent.stream.event_pt.is_some()) {
             lent.source.press(key, now);
             self.wait(channel);

@@ -187,8 +187,11 @@ impl Endpoint {
             Finish::Unreachable if client.grown => return self.shrink(client, now),
             Finish::Unreachable => 503,
         };
+        let draft = || Draft::clone(&client.draft);
         match client.purpose {
             Purpose::Register { expires } => self.on_registrar_silent(expires, status, now),
+            Purpose::Invite { leg } if status == 503 && self.sends_elsewhere(draft(), leg, now) => {
+            }
             Purpose::Invite { leg } => {
                 self.on_call_refused(leg, status, reason(status).to_owned(), now);
             }

@@ -73,7 +73,7 @@ impl Endpoint {
             for transmit in due_again(leg, now) {
                 self.transmit(transmit);
             }
-            self.phone_timeout(id, now);
+            self.silence_timeout(id, now);
             self.reliable_timeout(id, now);
             self.exchange_timeout(id, now);
             self.timer_timeout(id, now);

@@ -52,6 +52,10 @@ enum News {
 }
 
 impl Forks {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn find(&mut self, remote_tag: &[u8]) -> Option<&mut Fork> {
         self.0.iter_mut().find(|fork| fork.dialog.remote_tag == remote_tag)
     }

@@ -112,8 +112,11 @@ pub struct Leg {
     pub taken: bool,
     /// It is with a phone that has registered with us, there.
     pub phone: Option<Peer>,
-    /// When a phone that has said nothing at all is tried by the PBX instead.
+    /// When a call of which nothing was heard goes another way.
     pub silent: Option<Mono>,
+    /// It has gone by another address of the PBX already.
+    #[serde(default)]
+    pub elsewhere: bool,
     /// A stranger has tried to meddle with it.
     #[serde(default)]
     pub forged: bool,
@@ -145,6 +148,7 @@ impl Leg {
             taken: false,
             phone: None,
             silent: None,
+            elsewhere: false,
             forged: false,
         }
     }
@@ -163,7 +167,7 @@ impl Leg {
                 Some((give_up, "no answer to CANCEL"))
             }
             State::Calling { cancel: Cancel::No, .. } if !self.heard => {
-                self.silent.map(|silent| (silent, "phone of ours says nothing"))
+                self.silent.map(|silent| (silent, "nothing is heard of a call of ours"))
             }
             State::Calling { cancel: Cancel::No | Cancel::Wanted, .. } => None,
             State::Ringing { .. } => self.reliable.poll_timeout(),

@@ -1,7 +1,7 @@
 //! The way to the PBX: OPTIONS to its addresses, the move from one to another, and keep-alives.
 
 use super::Endpoint;
-use super::client::{Client, ClientKey, Proof, Purpose};
+use super::client::{Client, ClientKey, Purpose};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::sip::draft::{self, Draft};
 use crate::protocol::sip::message::{Method, Response};
@@ -165,28 +165,6 @@ impl Endpoint {
         self.run_registrar(now);
         if lost {
             self.repeat_invites(old, now);
-        }
-    }
-
-    fn repeat_invites(&mut self, old: Peer, now: Now) {
-        let unheard = |client: &Client| {
-            let there = client.draft.peer.addr == old.addr;
-            there && matches!(client.purpose, Purpose::Invite { .. }) && client.is_unheard()
-        };
-        for key in self.clients.names(unheard) {
-            let Some(client) = self.clients.get(&key) else { continue };
-            let (purpose, mut draft) = (client.purpose, Draft::clone(&client.draft));
-            self.retire_invite(&key, now);
-            let Purpose::Invite { leg } = purpose else { continue };
-            if self.is_call_cancelled(leg) {
-                let why = "given up before anybody heard of it".to_owned();
-                self.on_call_refused(leg, 487, why, now);
-                continue;
-            }
-            draft.peer = self.account.pbx;
-            draft.headers.retain(|(name, _)| !name.ends_with("Authorization"));
-            let again = self.start_proved(draft, purpose, Proof::None, now);
-            self.set_call_client(leg, again);
         }
     }
 

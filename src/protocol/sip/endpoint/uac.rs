@@ -2,23 +2,20 @@
 
 use super::Endpoint;
 use super::client::{ClientKey, Purpose};
+use super::elsewhere::send_to;
 use super::legs::{Cancel, Leg, State};
 use crate::protocol::now::Now;
-use crate::protocol::sip::address::{NameAddr, Uri};
+use crate::protocol::sip::address::Uri;
 use crate::protocol::sip::dialog::Dialog;
 use crate::protocol::sip::draft::{self, Draft};
 use crate::protocol::sip::message::{ALLOW, Method, Response, SDP, SUPPORTED, reason};
 use crate::protocol::sip::session_timer::SessionTimer;
 use crate::protocol::sip::transaction::PATIENCE;
 use crate::protocol::sip::{Account, Event, LegId, Outgoing, Peer};
-use std::time::Duration;
 
 /// Forks of one call that may answer with a 2xx of their own.
 const FORKS_MAX: usize = 16;
 const CSEQ_MARGIN: u32 = 100;
-/// A phone that has registered with us says 100 at once, unless it is gone. Before the PBX, to which
-/// nothing rings yet, gives us up: two seconds, as the README has it.
-const PHONE_SILENT: Duration = Duration::from_secs(1);
 
 impl Endpoint {
     pub(super) fn place_call(&mut self, call: Outgoing, now: Now) -> LegId {
@@ -43,32 +40,9 @@ impl Endpoint {
         let mut calling = Leg::new(state, (call_id, tag.into_bytes()), None, timer);
         calling.exchange.say(Some(&call.sdp));
         calling.phone = hop;
-        calling.silent = hop.map(|_| now.mono + PHONE_SILENT);
+        calling.silent = self.silent_from(hop, now);
         self.legs.insert(leg, calling, now.mono);
         leg
-    }
-
-    /// A phone that says nothing at all is where it was no more; the PBX may know where it is.
-    pub(super) fn phone_timeout(&mut self, id: LegId, now: Now) {
-        let Some(leg) = self.legs.get_mut(id) else { return };
-        let State::Calling { client, cancel: Cancel::No } = &leg.state else { return };
-        if leg.heard || leg.silent.is_none_or(|silent| silent > now.mono) {
-            return;
-        }
-        let client = client.clone();
-        leg.silent = None;
-        let account = &self.account;
-        let mut draft = match self.clients.get(&client) {
-            Some(client) if account.pbx.is_somewhere() => Draft::clone(&client.draft),
-            Some(_) | None => return,
-        };
-        let Some(to) = NameAddr::parse(&draft.to) else { return };
-        let contact = draft::contact(account).into_bytes();
-        send_to(&mut draft, to.uri, account.pbx, &contact);
-        leg.phone = None;
-        self.retire_invite(&client, now);
-        let again = self.start_client(draft, Purpose::Invite { leg: id }, now);
-        self.set_call_client(id, again);
     }
 
     fn draft_invite(
@@ -118,6 +92,7 @@ impl Endpoint {
                 self.on_call_refused(leg, 487, reason(487).to_owned(), now);
             }
             422 if self.ask_longer(key, leg, response, now) => {}
+            503 if self.goes_elsewhere(key, leg, now) => {}
             300.. => self.on_call_refused(leg, response.status, response.reason(), now),
         }
     }
@@ -264,11 +239,4 @@ fn direct(invite: &mut Draft, uri: &[u8], peer: Peer, account: &Account) -> Peer
     let contact = draft::contact_by(account, peer.transport).into_bytes();
     send_to(invite, uri.to_vec(), peer, &contact);
     peer
-}
-
-fn send_to(invite: &mut Draft, uri: Vec<u8>, peer: Peer, contact: &[u8]) {
-    (invite.uri, invite.peer) = (uri, peer);
-    for (_, value) in invite.headers.iter_mut().filter(|(name, _)| name == "Contact") {
-        *value = contact.to_vec();
-    }
 }
