@@ -155,7 +155,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let log = keep_log(voice.facts, voice.recordings, voice.traced, readers.clone(), &stopping);
     let (pulse, alive) = (voice.pulse.clone(), voice.pulse);
     let (self_test, testing) = serve_self_test(&config, &pbx, &readers, &stopping).unzip();
-    let witness = proof::witness(&config, &store, &board).await;
+    let witness = proof::witness(&config, &store, &board, &stopping).await;
     let page = web::Web {
         demo: options.demo,
         self_test,

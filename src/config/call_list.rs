@@ -8,15 +8,22 @@ use toml::de::DeValue;
 pub fn columns(mut s: Section<'_>) -> Columns {
     let usual = Columns::default();
     let columns = Columns {
-        start: s.or("start", usual.start, column),
-        caller: s.or("caller", usual.caller, column),
-        called: s.or("called", usual.called, column),
-        outcome: s.or("outcome", usual.outcome, column),
-        answered: s.or("answered", usual.answered, text),
+        start: s.or("start", usual.start.clone(), column),
+        caller: s.or("caller", usual.caller.clone(), column),
+        called: s.or("called", usual.called.clone(), column),
+        outcome: s.or("outcome", usual.outcome.clone(), column),
+        end: s.optional("end", column),
+        id: s.optional("id", column),
+        answered: s.or("answered", usual.answered.clone(), text),
         separator: s.or("separator", usual.separator, separator),
     };
     s.close();
-    columns
+    let own = |it: &Columns| [&it.start, &it.caller, &it.called, &it.outcome].map(Clone::clone);
+    // Of another PBX's list nothing else is known.
+    match own(&columns) == own(&usual) {
+        true => Columns { end: columns.end.or(usual.end), id: columns.id.or(usual.id), ..columns },
+        false => columns,
+    }
 }
 
 fn column(value: &DeValue<'_>) -> Result<Column, Say> {

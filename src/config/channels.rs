@@ -2,6 +2,7 @@
 
 mod ways;
 
+use super::authority::authority;
 use super::faults::{Say, say};
 use super::reader::{Reader, Section, any_text, list, number, text};
 use super::registrar::network;
@@ -15,6 +16,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::DeValue;
+pub(super) use ways::webhook;
 pub use ways::{
     App, Bot, Gateway, Inbound, Mail, MailSecurity, Modem, Push, To, Webhook, sms_number,
 };
@@ -89,7 +91,7 @@ fn channel(
     let usual = if matches!(kind, Some(Kind::Sms | Kind::Modem)) { 60 } else { 10 };
     let repeat = s.or("repeat_minutes", usual, number(0..=720));
     let allow = s.or("allow", vec![], list(network));
-    let ca = readable(reader, &mut s, "tls_ca");
+    let ca = authority(reader, &mut s);
     let way = kind.and_then(|kind| ways::way(reader, &mut s, kind, roster));
     s.close();
     let repeat = (repeat > 0).then(|| Duration::from_secs(repeat * 60));
@@ -166,20 +168,6 @@ fn secrets(reader: &Reader, s: &mut Section<'_>, key: &'static str) -> Option<Ve
         }
     }
     None
-}
-
-/// A file that can be read now; its path in any case.
-pub(super) fn readable(reader: &Reader, s: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
-    let path = s.optional(key, text).map(PathBuf::from)?;
-    if let Err(error) = std::fs::read(&path)
-        && let Some(given) = s.get(key)
-    {
-        let shown = path.display();
-        let zh = format!("{shown}：读不了（{error}）");
-        let en = format!("{shown}: cannot be read ({error})");
-        reader.fault(Some(given.place), given.field, say(zh, en));
-    }
-    Some(path)
 }
 
 /// The first line of the file that `key` names.

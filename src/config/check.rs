@@ -57,7 +57,7 @@ fn config(
     let storage = storage(reader, root.section("storage"));
     let web = web(reader, root.section("web"), sip);
     let metrics = metrics(reader, root.section("metrics"), sip, web.listen);
-    let witness = witness::witness(root.section("witness"));
+    let witness = witness::witness(reader, root.section("witness"));
     let callers = callers::rules(root.section("callers"));
     let call_list = call_list::columns(root.section("call_list"));
     let contacts = root.each("contacts").into_iter();

@@ -1,7 +1,8 @@
 //! Where the second copies of recordings are: `storage.copies`, another folder, or `[storage.s3]`, a bucket of an
 //! S3-compatible store.
 
-use super::channels::{base_url, readable, secret};
+use super::authority::authority;
+use super::channels::{base_url, secret};
 use super::faults::{Say, say};
 use super::reader::{Reader, Section, any_text, boolean, list, text};
 use super::registrar::network;
@@ -85,7 +86,7 @@ fn bucket(reader: &Reader, mut s: Section<'_>) -> Option<Bucket> {
     let prefix = s.or("prefix", String::new(), prefix);
     let region = s.or("region", "us-east-1".to_owned(), region);
     let path_style = s.or("path_style", true, boolean);
-    let ca = readable(reader, &mut s, "tls_ca");
+    let ca = authority(reader, &mut s);
     let allow = s.or("allow", vec![], list(network));
     let mut key = |name, example| {
         let file = s.required(name, example, text)?;

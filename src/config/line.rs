@@ -3,7 +3,7 @@
 use super::faults::{Say, say};
 use super::reader::{Reader, Section, address, boolean, ip, list, number, text};
 use super::values::{dialled, one_of};
-use super::{Environment, Line, PbxAddress, Tls, secret};
+use super::{Environment, Line, PbxAddress, Tls, authority, secret};
 use crate::protocol::sip::admission::{PER_SECOND, Pace};
 use crate::protocol::sip::route::PEERS_MAX;
 use crate::protocol::sip::{Habits, Numbers, Transport};
@@ -165,18 +165,7 @@ fn tls(
         return None;
     }
     if let (Some(given), Some(path)) = (ca_given, &ca) {
-        let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
-        let fault = match read {
-            Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => None,
-            Ok(_) => Some("PEM".to_owned()),
-            Err(error) => Some(error),
-        };
-        if let Some(why) = fault {
-            let shown = path.display();
-            let fault = say(
-                format!("{shown} 读不了或不是 PEM 证书（{why}）"),
-                format!("{shown} cannot be read or is no PEM certificate ({why})"),
-            );
+        if let Some(fault) = authority::unfit(path) {
             reader.fault(Some(given.place.clone()), &given.field, fault);
         }
     }

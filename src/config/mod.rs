@@ -1,6 +1,7 @@
 //! The configuration file, checked once, with every fault named at its line.
 
 mod answering;
+mod authority;
 mod call_list;
 mod callers;
 pub mod channels;
@@ -199,7 +200,18 @@ pub struct Measured {
 pub struct Witness {
     /// Off this host; not made where it is missing, so that a lost mount is seen.
     pub folder: Option<PathBuf>,
+    pub webhook: Option<HeadsTo>,
     pub every: Duration,
+}
+
+/// A system of the site that keeps heads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadsTo {
+    pub hook: channels::Webhook,
+    /// Internal networks in which it may be.
+    pub allow: Vec<phones::Network>,
+    /// PEM of the authority of the site; the host's own list unless given.
+    pub ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone)]

@@ -57,6 +57,9 @@ impl Config {
             let every = self.witness.every.as_secs();
             row("witness", format!("{}, every {every} s", folder.display()));
         }
+        if let Some(to) = &self.witness.webhook {
+            row("witness", to.hook.url.clone());
+        }
         match &self.heartbeat {
             Some(Heartbeat::Watched { witness, .. }) => row("heartbeat", format!("to {witness}")),
             Some(Heartbeat::Watches { listen, plan, .. }) => {

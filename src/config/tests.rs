@@ -360,12 +360,21 @@ fn metrics_are_served_only_where_an_address_is_given() {
 fn heads_of_the_log_go_to_the_folder_that_is_given() {
     let with = |keys: &str| load(&format!("{RIGHT}\n[witness]\n{keys}\n"));
     let usual = load(RIGHT).expect("right").config.witness;
-    assert_eq!(usual, Witness { folder: None, every: Duration::from_secs(600) });
+    assert_eq!(usual, Witness { folder: None, webhook: None, every: Duration::from_secs(600) });
     let given = with("folder = \"/mnt/witness\"\nevery_minutes = 5").expect("right").config;
     let folder = Some(PathBuf::from("/mnt/witness"));
-    assert_eq!(given.witness, Witness { folder, every: Duration::from_secs(300) });
+    assert_eq!(given.witness, Witness { folder, webhook: None, every: Duration::from_secs(300) });
     assert!(given.summary().contains("/mnt/witness"));
+    let secret = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(secret.path(), "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\n").expect("written");
+    let file = format!("secret_file = \"{}\"", secret.path().display());
+    let hook = "[witness.webhook]\nurl = \"https://audit.example.cn/heads\"";
+    let hook = with(&format!("{hook}\n{file}\nallow = [\"10.0.0.0/8\"]")).expect("right").config;
+    assert!(hook.summary().contains("https://audit.example.cn/heads"));
+    let hook = hook.witness.webhook.expect("one");
+    assert_eq!((hook.hook.secrets.len(), hook.allow.len()), (1, 1));
     for (keys, field) in [
+        ("[witness.webhook]\nurl = \"https://a.cn\"", "witness.webhook.secret_file"),
         ("every_minutes = 0", "witness.every_minutes"),
         ("folder = \"\"", "witness.folder"),
         ("foldr = \"/x\"", "witness.foldr"),

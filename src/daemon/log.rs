@@ -8,6 +8,7 @@ use crate::duty::journal::Fact;
 use crate::duty::ladder::Traced;
 use crate::duty::switchboard::{Errand, Input, LeaderCall};
 use crate::io::durable::Identity;
+use crate::io::proof::witness::HEADS;
 use crate::io::status::Alarm;
 use crate::io::store::{SMALLEST, Store, StoreError};
 use crate::io::{clock, ladder, life, logbook, open_matters, tape};
@@ -68,7 +69,8 @@ pub struct Beginning {
     down: Option<(DateTime<Utc>, &'static str)>,
     life: Option<Life>,
     now: Now,
-    there_was_none: bool,
+    /// It is there, or what it was signed into.
+    there_was_one: bool,
     /// Its first rows are written, one after the other.
     written: AtomicUsize,
 }
@@ -88,16 +90,22 @@ impl Beginning {
             down,
             life,
             now,
-            there_was_none: false,
+            there_was_one: false,
             written: AtomicUsize::new(0),
         };
-        new.there_was_none = new.file().is_none();
+        let signed = new.config.storage.data.join(HEADS);
+        new.there_was_one = !new.is_gone() || signed.exists();
         new
     }
 
     /// `None`: there is none.
     fn file(&self) -> Option<Seen> {
         Seen::at(&self.database())
+    }
+
+    /// It is not there, or empty.
+    fn is_gone(&self) -> bool {
+        self.file().is_none_or(|file| file.length < SMALLEST)
     }
 
     fn with_what_is_beside(&self, file: Seen) -> Damaged {
@@ -126,23 +134,19 @@ impl Beginning {
     /// called from what is known beside it.
     ///
     /// # Errors
-    /// When it is another daemon's, or of a newer program.
+    /// When it is another daemon's.
     pub async fn open_log(&self) -> anyhow::Result<(Store, Opened)> {
         let (database, file) = (self.database(), self.identity());
         let told = |error: &StoreError| {
             let (zh, en) = error.remedy();
             format!("{}: {error}: {en}（{zh}）", database.display())
         };
-        let store = match Store::open(&database, clock::random()) {
+        let store = match self.open_file(&database) {
             Ok(store) => store,
-            Err(
-                fault @ (StoreError::Held { .. }
-                | StoreError::Newer { .. }
-                | StoreError::OldSqlite(_)),
-            ) => return Err(anyhow::anyhow!(told(&fault))),
+            Err(fault @ StoreError::Held { .. }) => return Err(anyhow::anyhow!(told(&fault))),
             Err(fault) => {
                 error!("there is no log in this run: {}", told(&fault));
-                let store = Store::of_no_use(&database, fault.to_string());
+                let store = Store::of_no_use(&database, fault.clone());
                 let store = store.map_err(|fault| anyhow::anyhow!(told(&fault)))?;
                 store.holds_back();
                 return Ok((store, Opened { file, fault: Some(fault) }));
@@ -160,6 +164,14 @@ impl Beginning {
         Ok((store, Opened { file, fault }))
     }
 
+    /// One that is not there is not made anew, unless there never was one.
+    fn open_file(&self, database: &Path) -> Result<Store, StoreError> {
+        if self.there_was_one && self.is_gone() {
+            return Err(StoreError::Missing(database.display().to_string()));
+        }
+        Store::open(database, clock::random())
+    }
+
     /// Until the daemon stops: a log that is of no use is tried again and again; one that goes bad while it is in use is
     /// left as it is, and told, until it can be used again or another is in its place.
     pub async fn keep(
@@ -169,7 +181,7 @@ impl Beginning {
         stopping: CancellationToken,
     ) {
         let logbook::Readers { store, board, wake, .. } = readers;
-        let mut may_make = self.there_was_none;
+        let mut may_make = !self.there_was_one;
         // The one that was found sound after SQLite had called it damaged.
         let mut sound = None;
         loop {

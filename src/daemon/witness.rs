@@ -170,7 +170,7 @@ impl Watch {
     fn learn(&mut self, noted: &Noted) {
         match &noted.fact {
             Fact::LineUp => info!("the witness's line is registered"),
-            Fact::LineDown { status, why } => {
+            Fact::LineDown { status, why, .. } => {
                 error!(status, why, "the witness cannot call: its line is not registered");
             }
             Fact::AttemptRinging { .. } => info!("the desk rings"),

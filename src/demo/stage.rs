@@ -225,7 +225,7 @@ fn config(
         heartbeat: None,
         roll_call: RollCallPlan::default(),
         self_test: None,
-        witness: Witness { folder: None, every: Duration::from_secs(600) },
+        witness: Witness { folder: None, webhook: None, every: Duration::from_secs(600) },
         callers: CallerRules::default(),
         call_list: Columns::default(),
         contacts: vec![contact()],

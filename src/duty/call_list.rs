@@ -1,10 +1,13 @@
 //! The PBX's own list of calls (话单) against ours: what the daemon had, what it had and did not record, and what it
 //! never saw.
 
+mod rows;
+
 use super::entry::beijing;
 use super::ids::CallId;
 use super::numbers::Numbering;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use rows::Rows;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -30,6 +33,9 @@ pub struct Columns {
     pub caller: Column,
     pub called: Column,
     pub outcome: Column,
+    /// Where a list says when a call was over, and which rows are of one call.
+    pub end: Option<Column>,
+    pub id: Option<Column>,
     /// What the outcome says of a call that was answered.
     pub answered: String,
     pub separator: char,
@@ -49,6 +55,8 @@ impl Default for Columns {
             caller: Column::Number(2),
             called: Column::Number(3),
             outcome: Column::Number(15),
+            end: Some(Column::Number(12)),
+            id: Some(Column::Number(17)),
             answered: "ANSWERED".to_owned(),
             separator: ',',
         }
@@ -61,6 +69,9 @@ pub struct Listed {
     /// Of the file, counted from 1.
     pub line: usize,
     pub at: DateTime<Utc>,
+    pub end: Option<DateTime<Utc>>,
+    /// The PBX's own name of the call, which all of its rows have.
+    pub id: Option<String>,
     pub caller: String,
     pub answered: bool,
 }
@@ -144,7 +155,10 @@ pub fn read(
         };
         if ours.contains(&plain(called)) {
             let answered = outcome.trim().eq_ignore_ascii_case(&columns.answered);
-            listed.push(Listed { line, at: start, caller: plain(caller), answered });
+            let [end, id] = [&columns.end, &columns.id].map(|own| own.as_ref().and_then(field));
+            let id = id.map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned);
+            let (end, caller) = (end.and_then(moment), plain(caller));
+            listed.push(Listed { line, at: start, end, id, caller, answered });
         }
     }
     listed.sort_by_key(|one| (one.at, one.line));
@@ -152,7 +166,7 @@ pub fn read(
 }
 
 /// Each listed call with ours: of the same caller, the nearest in time within `tolerance`, each of ours once. What is left
-/// beside one that is found already is another row of the same call.
+/// is another row of a call that is found already, or is none of ours.
 pub fn reconcile(listed: &[Listed], ours: &[Ours], tolerance: TimeDelta) -> Vec<Match> {
     let by_caller = by_caller(ours);
     let near = |one: &Listed| {
@@ -175,8 +189,11 @@ pub fn reconcile(listed: &[Listed], ours: &[Ours], tolerance: TimeDelta) -> Vec<
             (of_listed[a], taken[b]) = (Some(b), true);
         }
     }
-    let again = |listed: &Listed| near(listed).min().map(|(_, index)| &ours[index]);
-    let judged = listed.iter().zip(of_listed).map(|(listed, of)| {
+    let rows = Rows::new(listed, |row| of_listed[row].is_some());
+    let again = |one: &Listed| {
+        rows.of_the_same_call(one).and_then(|row| of_listed[row]).map(|of| &ours[of])
+    };
+    let judged = listed.iter().zip(&of_listed).map(|(listed, of)| {
         let own = of.map(|index| &ours[index]);
         let ours = own.or_else(|| again(listed));
         let found = match ours {

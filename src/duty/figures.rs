@@ -2,6 +2,7 @@
 //! peer writes becomes one.
 
 use super::ids::CallId;
+use crate::protocol::now::Mono;
 use crate::protocol::sip::traffic::Traffic;
 use std::collections::BTreeMap;
 
@@ -27,6 +28,8 @@ pub struct Figures {
     pub sessions: usize,
     /// A call that the daemon is about to make to itself.
     pub expected: Option<CallId>,
+    /// When the PBX was heard last.
+    pub heard: Option<Mono>,
 }
 
 pub fn add(sums: &mut Sums, name: &'static str, count: u64) {

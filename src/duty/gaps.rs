@@ -1,6 +1,5 @@
 //! Honest gaps: when the clock was moved or not to be trusted, and when nobody was there.
 
-use super::ids::EntryId;
 use crate::protocol::now::{Mono, Now};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -59,8 +58,13 @@ impl ClockWatch {
     /// How long nobody has corrected it, and by how much it may be out.
     pub fn alone(&self, now: Now) -> Option<(Duration, Duration)> {
         let alone = now.mono.since(self.alone_since?);
-        Some((alone, alone / DRIFT))
+        Some((alone, error_after(alone)))
     }
+}
+
+/// By how much a clock may be out that nobody has corrected for so long.
+pub fn error_after(alone: Duration) -> Duration {
+    alone / DRIFT
 }
 
 /// What the wall clock should say by the monotonic one, and what it says, where that differs.
@@ -157,22 +161,22 @@ pub enum Verdict {
     /// Nobody called: the line was served all the time.
     Quiet,
     /// There were calls, and the line was served all the time.
-    Calls(usize),
-    /// For so long nobody can say: the line was not served, the clock was set, or the log had not
-    /// begun or the period is not over.
-    Doubt { calls: usize, seconds: i64 },
+    Calls(u64),
+    /// For so long nobody can say: the line was not served, the PBX was not heard since, the clock was
+    /// set, or the log had not begun or the period is not over.
+    Doubt { calls: u64, seconds: i64 },
 }
 
-/// `known`: from when the log can say anything; `now`: until when.
+/// `known`: from when the log can say anything; `proved`: until when the PBX was there for certain.
 pub fn judge(
     (from, to): (DateTime<Utc>, DateTime<Utc>),
-    calls: &[EntryId],
+    calls: u64,
     outages: &[Stretch],
     known: Option<DateTime<Utc>>,
-    now: DateTime<Utc>,
+    proved: DateTime<Utc>,
 ) -> Verdict {
-    let known = known.unwrap_or(now);
-    let mut blind: Vec<(DateTime<Utc>, DateTime<Utc>)> = vec![(from, known), (now, to)];
+    let known = known.unwrap_or(proved);
+    let mut blind: Vec<(DateTime<Utc>, DateTime<Utc>)> = vec![(from, known), (proved, to)];
     for outage in outages {
         let end = outage.to.unwrap_or(to);
         // What lies between two times of a clock that was set is there twice or not at all.
@@ -191,7 +195,6 @@ pub fn judge(
             reached = b;
         }
     }
-    let calls = calls.len();
     match (calls, total.num_seconds()) {
         (0, 0) if total.is_zero() => Verdict::Quiet,
         (calls, 0) if total.is_zero() => Verdict::Calls(calls),

@@ -293,6 +293,9 @@ pub enum Fact {
     LineDown {
         status: u16,
         why: String,
+        /// When the PBX was heard last.
+        #[serde(default)]
+        since: Option<DateTime<Utc>>,
     },
     /// So many new calls came too fast from this address of the PBX since the fact before, and got
     /// 503 without a row of their own; `over` when no more come.

@@ -332,8 +332,10 @@ impl Switchboard {
     pub fn figures(&self) -> Figures {
         let (transactions, sessions) = self.load();
         let (calls, channels) = (self.calls(), self.channels_in_use());
-        let expected = self.expected.map(|expected| expected.call);
-        Figures { calls, channels, transactions, sessions, expected, ..self.figures.clone() }
+        let (expected, heard) =
+            (self.expected.map(|expected| expected.call), self.desk.sip.heard());
+        let figures = self.figures.clone();
+        Figures { calls, channels, transactions, sessions, expected, heard, ..figures }
     }
 
     fn turn(&mut self, id: CallId, turn: impl FnOnce(&mut Call, &mut Desk)) {
@@ -386,7 +388,8 @@ impl Switchboard {
             sip::Event::RegistrationFailed { status, reason: why } => {
                 let result = figures::of_registration(status);
                 figures::add(&mut self.figures.registrations, result, 1);
-                self.on_line(Fact::LineDown { status, why }, false, now);
+                let since = self.desk.sip.heard().map(|heard| now.back_to(heard).wall);
+                self.on_line(Fact::LineDown { status, why, since }, false, now);
             }
             sip::Event::Moved { to, preferred } => {
                 self.desk.note(Fact::LineMoved { to: to.addr.to_string(), preferred }, now);

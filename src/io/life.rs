@@ -107,25 +107,42 @@ async fn note(noticed: Noticed, told: &Outages, board: &Board, now: Now) {
     }
 }
 
-/// A clock that is left alone for a day.
+/// A clock that is left alone for a day, and for how long by now.
 fn show(watch: &ClockWatch, board: &Board, now: Now) {
     let long = watch.alone(now).filter(|(alone, _)| *alone >= LONG);
-    let shown = board.status().alarms.contains_key("clock");
-    match (long, shown) {
-        (Some((alone, error)), false) => {
-            let (hours, error) = (alone.as_secs() / 3600, error.as_secs());
-            let alarm = Alarm {
-                since: now.wall,
-                zh: format!(
-                    "时钟已 {hours} 小时未与时间服务器同步，误差可能达 {error} 秒，请检查 NTP"
-                ),
-                en: format!(
-                    "The clock was not synchronised for {hours} h and may be {error} s out: check NTP"
-                ),
-            };
-            board.update(|status| drop(status.alarms.insert("clock", alarm)));
-        }
-        (None, true) => board.update(|status| drop(status.alarms.remove("clock"))),
-        _ => {}
+    board.update(|status| {
+        let Some((alone, error)) = long else { return drop(status.alarms.remove("clock")) };
+        let (hours, error) = (alone.as_secs() / 3600, error.as_secs());
+        let since = status.alarms.get("clock").map_or(now.wall, |alarm| alarm.since);
+        let zh =
+            format!("时钟已 {hours} 小时未与时间服务器同步，误差可能达 {error} 秒，请检查 NTP");
+        let en = format!(
+            "The clock was not synchronised for {hours} h and may be {error} s out: check NTP"
+        );
+        status.alarms.insert("clock", Alarm { since, zh, en });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rec_k4_the_alarm_says_for_how_long_by_now() {
+        let (board, begun) = (Board::new(), clock::now());
+        let mut watch = ClockWatch::default();
+        watch.look(begun, Some(false));
+        let shown = |watch: &ClockWatch, hours: u64| {
+            show(watch, &board, begun + Duration::from_secs(hours * 3600));
+            board.status().alarms.get("clock").cloned()
+        };
+        assert_eq!(shown(&watch, 23), None);
+        let first = shown(&watch, 24).unwrap();
+        assert!(first.zh.contains("24 小时") && first.zh.contains("8 秒"), "{first:?}");
+        let later = shown(&watch, 240).unwrap();
+        assert!(later.zh.contains("240 小时") && later.zh.contains("86 秒"), "{later:?}");
+        assert_eq!(later.since, first.since);
+        watch.look(begun + Duration::from_secs(241 * 3600), Some(true));
+        assert_eq!(shown(&watch, 241), None);
     }
 }

@@ -186,7 +186,7 @@ fn show_line(noted: &Noted, board: &Board) {
     }
     let lamp = match &noted.fact {
         Fact::LineUp => LineState::Registered { since },
-        Fact::LineDown { status, why } => {
+        Fact::LineDown { status, why, .. } => {
             LineState::Lost { since, status: *status, why: why.clone() }
         }
         _ => return,
@@ -346,7 +346,7 @@ mod tests {
         let board = Board::new();
         let tell = |fact| show_line(&Noted { at: clock::now(), fact }, &board);
         let why = "TLS:交换机证书已过期 · the PBX's certificate has expired".to_owned();
-        tell(Fact::LineDown { status: 503, why });
+        tell(Fact::LineDown { status: 503, why, since: None });
         let alarm = board.status().alarms["line"].clone();
         assert!(alarm.zh.contains("证书已过期") && alarm.zh.contains("明文"), "{alarm:?}");
         assert!(alarm.en.contains("has expired"), "{alarm:?}");

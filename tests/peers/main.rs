@@ -38,6 +38,7 @@ mod keys;
 mod kills;
 mod leader;
 mod limits;
+mod log_at_start;
 mod log_lost;
 mod metrics;
 mod notices;

@@ -232,7 +232,7 @@ fn esc_84_a_witness_that_is_gone_is_known_within_two_minutes_and_so_is_one_witho
     }
     assert!(now.since(gone) <= seconds(65), "{:?}", now.since(gone));
     let mut hosts = Hosts::new();
-    let down = Fact::LineDown { status: 408, why: "no answer".to_owned() };
+    let down = Fact::LineDown { status: 408, why: "no answer".to_owned(), since: None };
     hosts.vigil.handle_fact(&down, hosts.world.now);
     hosts.pass(seconds(6));
     assert_eq!(hosts.heart.witness(hosts.world.now.mono), Witness::Deaf);

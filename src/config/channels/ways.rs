@@ -151,7 +151,7 @@ fn base(reader: &Reader, s: &mut Section<'_>, usual: &str) -> String {
     url
 }
 
-fn webhook(reader: &Reader, s: &mut Section<'_>) -> Option<Webhook> {
+pub fn webhook(reader: &Reader, s: &mut Section<'_>) -> Option<Webhook> {
     let url = s.required("url", "\"https://oa.example.cn/duty\"", url);
     warn_of_plain_http(reader, s);
     needs(reader, s, "secret_file", "\"/etc/dutyline/webhook-secret\"");

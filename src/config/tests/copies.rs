@@ -68,6 +68,15 @@ fn rec_d15_a_bucket_that_cannot_work_is_refused_with_its_remedy() {
         let faults = bucket(from, to);
         assert!(faults.iter().any(|(at, say)| at == field && say.contains(remedy)), "{faults:?}");
     }
+    let der = folder.path().join("ca.der");
+    fs::write(&der, [0x30, 0x82, 1]).unwrap();
+    fs::write(folder.path().join("ca.txt"), "no certificate").unwrap();
+    for file in ["ca.der", "ca.txt"] {
+        let ca = folder.path().join(file);
+        let faults = bucket("duty-room\"", &format!("duty-room\"\ntls_ca = \"{}\"", ca.display()));
+        assert_eq!(faults[0].0, "storage.s3.tls_ca");
+        assert!(faults[0].1.contains("不是 PEM 证书"), "{faults:?}");
+    }
     let public = "http://203.0.113.9\"\nallow = [\"203.0.113.9\"]\n#";
     assert_eq!(
         bucket(https, public)[0].0,

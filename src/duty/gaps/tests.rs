@@ -93,28 +93,27 @@ fn stretch(kind: OutageKind, from: i64, to: Option<i64>) -> Stretch {
 #[test]
 fn that_nobody_called_is_said_only_where_somebody_could_have() {
     let hour = (wall(0), wall(3_600));
-    let judge = |calls: &[EntryId], outages: &[Stretch]| {
+    let judge = |calls: u64, outages: &[Stretch]| {
         super::judge(hour, calls, outages, Some(wall(-86_400)), wall(7_200))
     };
-    let call = EntryId(uuid::Uuid::nil());
-    assert_eq!(judge(&[], &[]), Verdict::Quiet);
-    assert_eq!(judge(&[call, call], &[]), Verdict::Calls(2));
+    assert_eq!(judge(0, &[]), Verdict::Quiet);
+    assert_eq!(judge(2, &[]), Verdict::Calls(2));
     let recorder = stretch(OutageKind::Recorder, 10, Some(20));
     let alone = stretch(OutageKind::Clock, -10, None);
-    assert_eq!(judge(&[], &[recorder, alone]), Verdict::Quiet, "callers were answered");
+    assert_eq!(judge(0, &[recorder, alone]), Verdict::Quiet, "callers were answered");
     let elsewhere = stretch(OutageKind::Line, -20, Some(0));
-    assert_eq!(judge(&[], &[elsewhere]), Verdict::Quiet);
+    assert_eq!(judge(0, &[elsewhere]), Verdict::Quiet);
     let line = stretch(OutageKind::Line, 100, Some(160));
     let service = stretch(OutageKind::Service, 130, Some(190));
     let doubt = |calls, seconds| Verdict::Doubt { calls, seconds };
-    assert_eq!(judge(&[], &[line, service]), doubt(0, 90), "the same second counts once");
-    assert_eq!(judge(&[call], &[line]), doubt(1, 60));
-    assert_eq!(judge(&[], &[stretch(OutageKind::Line, 3_500, None)]), doubt(0, 100));
+    assert_eq!(judge(0, &[line, service]), doubt(0, 90), "the same second counts once");
+    assert_eq!(judge(1, &[line]), doubt(1, 60));
+    assert_eq!(judge(0, &[stretch(OutageKind::Line, 3_500, None)]), doubt(0, 100));
     let back = Stretch { stepped: true, ..stretch(OutageKind::Clock, 1_000, Some(400)) };
-    assert_eq!(judge(&[], &[back]), doubt(0, 600));
-    let young = super::judge(hour, &[], &[], Some(wall(600)), wall(7_200));
+    assert_eq!(judge(0, &[back]), doubt(0, 600));
+    let young = super::judge(hour, 0, &[], Some(wall(600)), wall(7_200));
     assert_eq!(young, doubt(0, 600), "before the log began");
-    let soon = super::judge(hour, &[], &[], Some(wall(-1)), wall(3_000));
+    let soon = super::judge(hour, 0, &[], Some(wall(-1)), wall(3_000));
     assert_eq!(soon, doubt(0, 600), "it is not over");
-    assert_eq!(super::judge(hour, &[], &[], None, wall(7_200)), doubt(0, 3_600));
+    assert_eq!(super::judge(hour, 0, &[], None, wall(7_200)), doubt(0, 3_600));
 }

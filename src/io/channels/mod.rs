@@ -4,6 +4,7 @@
 mod dingtalk;
 mod feishu;
 pub(in crate::io) mod guard;
+pub mod heads;
 pub(in crate::io) mod http;
 mod mail;
 mod modem;

@@ -4,7 +4,7 @@ mod display;
 mod modem;
 mod replies;
 mod smtp;
-mod stub;
+pub mod stub;
 mod wire;
 
 use super::http::{Answer, Fault, READ_AT_MOST};
@@ -27,7 +27,7 @@ use stub::{Act, Stub, json, status};
 /// The caller of the entry: no channel may ever say it.
 const CALLER: &str = "13812345678";
 
-fn loopback() -> Vec<Network> {
+pub fn loopback() -> Vec<Network> {
     vec![Network { ip: "127.0.0.0".parse().unwrap(), bits: 8 }]
 }
 
@@ -37,7 +37,7 @@ fn channel(name: &str, kind: Kind, way: Way) -> Channel {
     Channel { plan, way, allow: loopback(), ca: None }
 }
 
-fn hook(name: &str, stub: &Stub) -> Channel {
+pub fn hook(name: &str, stub: &Stub) -> Channel {
     let secrets = vec![Secret::new("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")];
     channel(name, Kind::Webhook, Way::Webhook(Webhook { url: stub.url("/duty"), secrets }))
 }

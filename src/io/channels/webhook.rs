@@ -10,13 +10,15 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 
 pub fn request(way: &Webhook, letter: &Letter<'_>) -> Request {
-    let body = body(letter).into_bytes();
-    let id = format!("msg_{}", letter.name.0.simple());
-    let at = letter.now.timestamp();
+    signed(way, &format!("msg_{}", letter.name.0.simple()), letter.now, body(letter))
+}
+
+pub fn signed(way: &Webhook, id: &str, now: DateTime<Utc>, body: String) -> Request {
+    let (body, at) = (body.into_bytes(), now.timestamp());
     let headers = [
-        ("webhook-id", id.clone()),
+        ("webhook-id", id.to_owned()),
         ("webhook-timestamp", at.to_string()),
-        ("webhook-signature", signature(&way.secrets, &id, at, &body)),
+        ("webhook-signature", signature(&way.secrets, id, at, &body)),
     ];
     let headers = headers.map(|(name, value)| (name.to_owned(), value)).to_vec();
     let body = Some(("application/json".to_owned(), body));

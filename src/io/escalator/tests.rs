@@ -6,6 +6,7 @@ use crate::duty::journal::{Arrival, AttemptResult, Fact, Noted, Urgency};
 use crate::duty::roster::{Person, Role};
 use crate::duty::switchboard::Unwanted;
 use crate::io::open_matters;
+use crate::io::store::StoreError;
 use crate::protocol::random::Random;
 use std::path::Path;
 use tokio::task::JoinHandle;
@@ -177,7 +178,8 @@ async fn esc_71_what_was_open_is_called_for_where_the_next_run_has_no_log() {
     let before = room.next_call().await;
     room.stop().await;
     let log = folder.path().join("log.db");
-    let no_log = || Store::of_no_use(&log, "file is not a database".to_owned()).unwrap();
+    let fault = StoreError::Corrupt("file is not a database".to_owned());
+    let no_log = || Store::of_no_use(&log, fault.clone()).unwrap();
     let mut room = start_with(folder.path(), no_log());
     assert!(matches!(room.next().await, Input::Note(Fact::AttemptMade(_))));
     let again = room.next_call().await;

@@ -11,10 +11,11 @@ use super::witness::{self, Folder, Witness};
 use crate::duty::entry::Field;
 use crate::duty::journal::{Fact, Urgency};
 use crate::duty::proof::{Digests, Item, Value, item};
+use crate::duty::roster::Role;
 use crate::io::clock;
 use crate::io::status::Board;
 use crate::io::store::tests::{add_officer, at, call, entry, note, officer, random};
-use crate::io::store::{OutageKind, Sealed, Store};
+use crate::io::store::{OnDuty, OutageKind, Sealed, Store};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
@@ -22,6 +23,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 /// A data folder, recordings, and a folder elsewhere to which heads were sent.
 struct Log {
@@ -62,6 +65,7 @@ impl Log {
             folders: ["data/heads", "witness"]
                 .map(|name| Folder::new(self.path(name)).unwrap())
                 .to_vec(),
+            hook: None,
             board: Board::new(),
         }
     }
@@ -274,6 +278,36 @@ async fn a_folder_that_takes_no_head_is_an_alarm_and_hinders_nothing() {
     assert!(witness.board.status().alarms.is_empty());
     let copies = witness::copies(&log.path("data/heads")).unwrap();
     assert_eq!((copies.notes.len(), copies.torn.len()), (4, 0));
+}
+
+#[tokio::test]
+async fn a_change_of_shift_is_under_a_head_within_a_second() {
+    let log = log().await;
+    let store = log.open();
+    let origin = store.origin().await.unwrap();
+    let (every, stopping) = (Duration::from_secs(600), CancellationToken::new());
+    let signing = tokio::spawn(log.witness(&store, &origin).keep(every, stopping.clone()));
+    let head = async |number: u64| loop {
+        match store.newest_head().await.unwrap() {
+            Some(head) if head.number >= number => return head,
+            _ => tokio::task::yield_now().await,
+        }
+    };
+    timeout(Duration::from_secs(20), head(3)).await.expect("that of the beginning");
+    let read = Connection::open(log.path("data/dutyline.db")).unwrap();
+    let items = "SELECT count(*) FROM item";
+    let before: i64 = read.query_row(items, [], |row| row.get(0)).unwrap();
+    let on_duty = OnDuty {
+        role: Role::Leader,
+        person: "李带班".to_owned(),
+        from: clock::now().wall,
+        to: None,
+    };
+    store.put_on_duty(&officer(), on_duty, clock::now()).await.unwrap();
+    let signed = timeout(Duration::from_secs(1), head(4)).await.expect("one of its own");
+    assert!(signed.size as i64 > before, "{} of {before}", signed.size);
+    stopping.cancel();
+    signing.await.unwrap();
 }
 
 #[tokio::test]

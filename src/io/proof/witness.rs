@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -22,6 +23,8 @@ use tracing::{info, warn};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A key that was renewed signs at once; one that was lost is looked for.
 const LOOK: Duration = Duration::from_secs(10);
+/// In the data folder: those of its log.
+pub const HEADS: &str = "heads";
 /// In each folder: every renewal of the key.
 const RENEWALS: &str = "renewals.heads";
 
@@ -32,6 +35,8 @@ pub struct Witness {
     pub signer: Arc<Signer>,
     /// The first is on this host, in the data folder; it is made.
     pub folders: Vec<Folder>,
+    /// To whom each is sent, too.
+    pub hook: Option<mpsc::Sender<Sending>>,
     pub board: Board,
 }
 
@@ -45,11 +50,11 @@ pub enum Unsigned {
 }
 
 impl Witness {
-    /// Signs at once and every `every`, until `stopping`.
+    /// Signs at once, every `every` and at each change of shift, until `stopping`.
     pub async fn keep(self, every: Duration, stopping: CancellationToken) {
         let mut tick = tokio::time::interval(every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut look = tokio::time::interval(LOOK);
+        let mut look = tokio::time::interval_at(Instant::now() + LOOK, LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut unproved = self.store.unproved();
         // By which key the last was signed, unless it was of no use.
@@ -57,6 +62,7 @@ impl Witness {
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
+                () = self.store.shift_changes() => {}
                 _ = look.tick() => {
                     if !self.is_renewed(by.as_ref()).await {
                         continue;
@@ -108,7 +114,11 @@ impl Witness {
             signed => signed?,
         };
         let renewals = self.store.key_renewals().await?;
-        let failed = send(&self.folders, Sending { head: head.clone(), renewals }).await;
+        let sending = Sending { head: head.clone(), renewals };
+        if let Some(Err(fault)) = self.hook.as_ref().map(|hook| hook.try_send(sending.clone())) {
+            warn!(%fault, "a head is not sent to the webhook");
+        }
+        let failed = send(&self.folders, sending).await;
         match failed.is_empty() {
             true => self.board.update(|status| drop(status.alarms.remove("witness"))),
             false => self.alarm(&failed.join("; ")),
@@ -343,7 +353,7 @@ fn split(text: &str, mut take: impl FnMut(&str)) {
 /// # Errors
 /// When it cannot be made.
 pub fn own_folder(data: &Path) -> io::Result<PathBuf> {
-    let folder = data.join("heads");
+    let folder = data.join(HEADS);
     std::fs::create_dir_all(&folder)?;
     Ok(folder)
 }

@@ -119,7 +119,14 @@ mod tests {
     #[test]
     fn what_a_list_tells_of_is_recorded_when_it_is_imported_and_occurred_before() {
         let (store, then, now) = (store(), at(0.0), at(90_000.0));
-        let listed = Listed { line: 1, at: then.wall, caller: "8001".to_owned(), answered: false };
+        let listed = Listed {
+            line: 1,
+            at: then.wall,
+            end: None,
+            id: None,
+            caller: "8001".to_owned(),
+            answered: false,
+        };
         let missed = Match { listed, found: Found::Missed, call: None };
         let list = CallList {
             name: "Master.csv".to_owned(),

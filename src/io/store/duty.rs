@@ -293,7 +293,14 @@ impl Store {
     /// Wake the escalator afterwards.
     pub async fn put_on_duty(&self, who: &Who, on_duty: OnDuty, now: Now) -> Result<()> {
         let actor = Actor::from(who);
-        self.write(move |tx| assign(tx.sql, &actor, &on_duty, now)).await
+        self.write(move |tx| assign(tx.sql, &actor, &on_duty, now)).await?;
+        self.inner.shift.notify_one();
+        Ok(())
+    }
+
+    /// Waits until somebody is put on duty.
+    pub async fn shift_changes(&self) {
+        self.inner.shift.notified().await;
     }
 
     /// The caller has checked the ranks ([`Roster::may_stand_in`]); wake the escalator afterwards.

@@ -15,6 +15,9 @@ pub enum StoreError {
     /// Its file was moved away, deleted, or another was put in its place, while it was in use.
     #[error("the log is no more what was opened: {0}")]
     Replaced(String),
+    /// There was one, which is not there when a run begins.
+    #[error("the log is not there: {0}")]
+    Missing(String),
     #[error("the log is damaged: {0}")]
     Damaged(String),
     /// The database is no database any more, SQLite says.
@@ -48,7 +51,8 @@ impl StoreError {
             | Self::Unreadable(_)
             | Self::Replaced(_)
             | Self::Overloaded => true,
-            Self::Damaged(_)
+            Self::Missing(_)
+            | Self::Damaged(_)
             | Self::Corrupt(_)
             | Self::Newer { .. }
             | Self::OldSqlite(_)
@@ -62,7 +66,28 @@ impl StoreError {
 
     /// Nothing of this write is at fault: the database is, which somebody has to mend.
     pub fn is_of_the_log(&self) -> bool {
-        matches!(self, Self::Corrupt(_) | Self::Unreadable(_) | Self::Replaced(_))
+        match self {
+            Self::Corrupt(_)
+            | Self::Unreadable(_)
+            | Self::Replaced(_)
+            | Self::Missing(_)
+            | Self::Newer { .. }
+            | Self::OldSqlite(_) => true,
+            Self::Full
+            | Self::Locked
+            | Self::Damaged(_)
+            | Self::Held { .. }
+            | Self::Overloaded
+            | Self::TooLong
+            | Self::Closed
+            | Self::KeyRenewed
+            | Self::Bug(_) => false,
+        }
+    }
+
+    /// It is sound, and this program may not touch it.
+    pub fn is_of_the_program(&self) -> bool {
+        matches!(self, Self::Newer { .. } | Self::OldSqlite(_))
     }
 
     /// Whoever can wait should: it passes, or the log is mended and opened again.
@@ -86,6 +111,10 @@ impl StoreError {
                 "数据库文件被移走、删除或换成了别的文件。要换时先移走，不要直接覆盖；换上的文件检查无误后自动使用，原来的 -wal、-shm 已改名为 .aside-1 等留存，请勿删除；被删除的会自动放回，放不回时请清理数据盘空间，放回之前不要重启服务",
                 "it was moved, deleted or another file was put in its place. To put another there, move it away first, do not copy over it: that is used once it is found sound, and the -wal and -shm of the one before are kept as .aside-1 and so on: do not delete them. A deleted one is put back by itself; where it is not, free some space on the data disk, and do not restart the service before it is",
             ),
+            Self::Missing(_) => (
+                "数据库文件不在了：请检查数据盘是否挂载，并把它连同 -wal 或备份放回，放回后自动使用；确要另立新记录的，先把数据目录里的 heads 和 signing.key 移走留存，再重启服务",
+                "see whether the data disk is mounted, and put it back with its -wal, or a backup: that is used at once. To begin a new log, move heads and signing.key out of the data folder and keep them, then restart the service",
+            ),
             Self::Damaged(_) => (
                 "数据库损坏，请停止服务，把它连同 -wal、-shm 移走（不要直接覆盖），再放回备份",
                 "stop the service, move it away with its -wal and -shm (do not copy over it), then put a backup in its place",
@@ -95,8 +124,8 @@ impl StoreError {
                 "move it away and keep it, with its -wal and -shm (do not copy over it), then put a backup in its place: that is used at once",
             ),
             Self::Newer { .. } => (
-                "数据库由更新版本写入，请安装该版本",
-                "the database was written by a newer version: install that version",
+                "数据库由更新版本写入，请装回该版本并重启服务，此前它一个字节也不会被改动",
+                "the database was written by a newer version: install that version and restart the service; until then not a byte of it is changed",
             ),
             Self::OldSqlite(_) => {
                 ("程序构建有误，请重新构建", "the program was built wrongly: build it again")

@@ -111,8 +111,8 @@ use readers::Readers;
 use rusqlite::Connection;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
@@ -133,9 +133,12 @@ struct Inner {
     begun: AtomicBool,
     /// Older entries are not found yet.
     indexing: AtomicBool,
+    /// Others are on duty.
+    shift: Notify,
     /// Two people agreed to destroy something.
     gives_up: Notify,
-    _folder: Option<folder::Held>,
+    /// `None`: nobody else is kept out, or the folder takes no lock yet.
+    folder: Mutex<Option<folder::Held>>,
 }
 
 impl Store {
@@ -151,13 +154,25 @@ impl Store {
     }
 
     /// Stands in for a database that cannot be opened: whatever is asked of it fails until [`Store::reopen`] succeeds.
-    /// Keeps every other daemon out of the folder, too.
-    pub fn of_no_use(path: &Path, why: String) -> Result<Self> {
-        let held = folder::Held::take(path)?;
-        let writer = Writer::late(StoreError::Unreadable(why));
-        writer.meets(path)?;
+    /// Keeps every other daemon out of the folder, too, from when that takes a lock.
+    ///
+    /// # Errors
+    /// When another daemon has the folder.
+    pub fn of_no_use(path: &Path, why: StoreError) -> Result<Self> {
+        let held = match folder::Held::take(path) {
+            Err(held @ StoreError::Held { .. }) => return Err(held),
+            held => held.ok(),
+        };
+        let why = match why.is_worth_waiting_for() {
+            true => why,
+            false => StoreError::Unreadable(why.to_string()),
+        };
+        let writer = Writer::late(why);
+        if let Err(error) = writer.meets(path) {
+            tracing::error!(%error, "the log is not opened as long as it is so");
+        }
         let readers = Some(Readers::new(path));
-        Ok(Self::of(writer, readers, Some(held)))
+        Ok(Self::of(writer, readers, held))
     }
 
     /// Opens what could not be opened before, once it can be; looking whether it is sound ends with `given_up`.
@@ -169,6 +184,7 @@ impl Store {
     ) -> Result<()> {
         let Inner { writer, readers, .. } = &*self.inner;
         if writer.waits_for_one() {
+            self.hold_folder(path)?;
             let meets = || writer.meets(path);
             readers.as_ref().map_or_else(meets, |readers| readers.alone(meets))?;
             let sql = schema::open_sound(path, given_up, || writer.has_met(path))?;
@@ -176,6 +192,14 @@ impl Store {
             writer.open(sql, random)?;
         }
         self.note_boot(&folder::boot_id())
+    }
+
+    fn hold_folder(&self, path: &Path) -> Result<()> {
+        let mut held = self.inner.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_none() {
+            *held = Some(folder::Held::take(path)?);
+        }
+        Ok(())
     }
 
     /// The database is of no use any more: whatever is asked of it fails until [`Store::reopen`] succeeds, and nothing is
@@ -250,8 +274,9 @@ impl Store {
                 readers,
                 begun: AtomicBool::new(true),
                 indexing,
+                shift: Notify::new(),
                 gives_up: Notify::new(),
-                _folder: held,
+                folder: Mutex::new(held),
             }),
         }
     }
@@ -324,6 +349,9 @@ impl Store {
         W: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
         let inner = Arc::clone(&self.inner);
+        if let Some(fault) = inner.writer.cannot_be_read() {
+            return Err(fault);
+        }
         let Some(_) = &self.inner.readers else {
             return self.write(move |tx| work(tx.sql)).await;
         };

@@ -8,7 +8,8 @@ use crate::duty::gaps::Stretch;
 use crate::duty::journal::Fact;
 use crate::protocol::now::Now;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::time::Duration;
 
 pub use crate::duty::gaps::OutageKind;
 
@@ -50,20 +51,25 @@ fn one(row: &Row<'_>) -> rusqlite::Result<OutageRow> {
     })
 }
 
-/// Nobody corrected the clock at that moment (rec_k3).
-pub(super) fn clock_alone(sql: &Connection, at: DateTime<Utc>) -> Result<bool> {
-    Ok(sql
+/// For how long nobody had corrected the clock at that moment, where nobody did (rec_k3).
+pub(super) fn clock_alone(sql: &Connection, at: DateTime<Utc>) -> Result<Option<Duration>> {
+    let since: Option<Ms> = sql
         .prepare_cached(
-            "SELECT 1 FROM outage WHERE kind = 'clock' AND step_ms IS NULL AND from_ms <= ?1
-               AND (to_ms IS NULL OR to_ms > ?1)",
+            "SELECT from_ms FROM outage WHERE kind = 'clock' AND step_ms IS NULL AND from_ms <= ?1
+               AND (to_ms IS NULL OR to_ms > ?1) ORDER BY from_ms LIMIT 1",
         )?
-        .exists([ms(at)])?)
+        .query_row([ms(at)], |row| row.get(0))
+        .optional()?;
+    Ok(since.map(|since| (at - since.0).to_std().unwrap_or_default()))
 }
 
 /// Told twice, each changes nothing.
 pub(super) fn apply(sql: &Connection, fact: &Fact, now: Now) -> Result<()> {
     match fact {
-        Fact::LineDown { status, why } => begin(sql, OutageKind::Line, Some(*status), why, now),
+        Fact::LineDown { status, why, since } => {
+            let from = Now { wall: since.unwrap_or(now.wall), ..now };
+            begin(sql, OutageKind::Line, Some(*status), why, from)
+        }
         Fact::OutageBegan { kind, since, why } => {
             begin(sql, *kind, None, why, Now { wall: *since, ..now })
         }

@@ -52,8 +52,13 @@ const STEPS: i32 = 1000;
 pub(super) fn open(path: &Path) -> Result<Connection> {
     assert_sqlite()?;
     let connection = Connection::open(path)?;
+    // One that is refused is closed as it is.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     prepare(&connection)?;
-    ready(connection, path)
+    assert_known(&connection, MIGRATIONS)?;
+    let connection = ready(connection, path)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    Ok(connection)
 }
 
 fn ready(mut connection: Connection, path: &Path) -> Result<Connection> {
@@ -77,6 +82,7 @@ pub(super) fn open_sound(
     let connection = Connection::open(path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     prepare(&connection)?;
+    assert_known(&connection, MIGRATIONS)?;
     // Whether it can be written at all is known at once.
     connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?;
     assert_sound(path, given_up)?;
@@ -126,15 +132,21 @@ pub(super) fn prepare(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-fn migrate(connection: &mut Connection, path: Option<&Path>, migrations: &[&str]) -> Result<()> {
-    let version = |connection: &Connection| -> Result<i64> {
-        Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
-    };
+fn version(connection: &Connection) -> Result<i64> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Which schema it has, and which this program has.
+fn assert_known(connection: &Connection, migrations: &[&str]) -> Result<(i64, i64)> {
     let known = i64::try_from(migrations.len()).expect("few migrations");
-    let found = version(connection)?;
-    if found > known {
-        return Err(StoreError::Newer { found, known });
+    match version(connection)? {
+        found if found > known => Err(StoreError::Newer { found, known }),
+        found => Ok((found, known)),
     }
+}
+
+fn migrate(connection: &mut Connection, path: Option<&Path>, migrations: &[&str]) -> Result<()> {
+    let (found, known) = assert_known(connection, migrations)?;
     if found == known {
         return Ok(());
     }
@@ -202,13 +214,19 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_schema_is_refused() {
+    fn rel_18_a_newer_schema_is_refused_and_left_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.db");
         let connection = open(&path).unwrap();
         connection.pragma_update(None, "user_version", 99).unwrap();
+        connection.pragma_update(None, "journal_mode", "delete").unwrap();
+        drop(connection);
+        let before = std::fs::read(&path).unwrap();
         let known = i64::try_from(MIGRATIONS.len()).unwrap();
-        assert_eq!(open(&path).unwrap_err(), StoreError::Newer { found: 99, known });
+        let newer = StoreError::Newer { found: 99, known };
+        assert_eq!(open(&path).unwrap_err(), newer);
+        assert_eq!(open_sound(&path, || false, || Ok(())).unwrap_err(), newer);
+        assert!(std::fs::read(&path).unwrap() == before, "not a byte of it is changed");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::escalation_views::{self, EscalationRow, EscalationView};
 use super::recordings::{Finding, Gap, Key, RecordingFile, RecordingState};
 use super::revisions::{Change, RevisionKind};
 use super::stretches::{self, StretchKind, StretchRow};
-use super::text::{Id, Ms, Named, from_json, instant, ms, optional};
+use super::text::{Id, Ms, Named, Whole, from_json, instant, ms, optional};
 use super::voices::{self, VoiceRow};
 use super::{Store, entries, fax, outages};
 use crate::duty::entry::{Category, EntryState, Field, Form};
@@ -22,6 +22,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// One line of the list of entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -184,8 +185,8 @@ pub struct EntryView {
     /// Newest first.
     pub escalations: Vec<EscalationView>,
     pub revisions: Vec<RevisionRow>,
-    /// No time server corrected the clock when it was made.
-    pub clock_alone: bool,
+    /// For how long no time server had corrected the clock when it was made, where none did.
+    pub clock_alone: Option<Duration>,
 }
 
 impl Store {
@@ -219,6 +220,17 @@ impl Store {
             let mut rows = sql.prepare_cached(&query)?;
             let rows = rows.query_map(params![ms(from), ms(to), most], entry_row)?;
             Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Who called in a period, but for this daemon, which tries its own line.
+    pub async fn came_between(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<u64> {
+        self.read(move |sql| {
+            let came = "SELECT count(*) FROM call WHERE direction = 'in' AND arrived_ms >= ?1
+               AND arrived_ms < ?2 AND disposition IS NOT 'self_test'";
+            let mut came = sql.prepare_cached(came)?;
+            Ok(came.query_row([ms(from), ms(to)], |row| row.get::<_, Whole>(0))?.0)
         })
         .await
     }

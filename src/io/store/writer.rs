@@ -147,6 +147,13 @@ impl Writer {
         self.of_thread(|_| ()).is_none() && matches!(self, Self::File(_))
     }
 
+    /// Why it has none, where what has the name is not to be read, either.
+    pub fn cannot_be_read(&self) -> Option<StoreError> {
+        let Self::File(file) = self else { return None };
+        let thread = file.thread.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        thread.as_ref().err().filter(|why| why.is_of_the_program()).cloned()
+    }
+
     /// Before the database that has the name is opened: nothing of the last one is taken for its own. **Whoever reads has
     /// neither open.**
     pub fn meets(&self, path: &Path) -> Result<()> {

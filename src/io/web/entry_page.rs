@@ -6,8 +6,10 @@ use super::desk;
 use super::entry_view::{self, EntryView, FieldKind};
 use super::failure::Failure;
 use super::ladder::{self, Drawing};
+use super::messages::fill;
 use super::page::Page;
 use crate::duty::entry::{Category, Field};
+use crate::duty::gaps::error_after;
 use crate::duty::ids::EntryId;
 use crate::duty::journal::{Fact, Urgency};
 use crate::duty::switchboard::Input;
@@ -33,8 +35,8 @@ struct Article<'a> {
     entry: EntryView,
     ladder: Option<Drawing>,
     linked_away: bool,
-    /// The clock was not to be trusted when it was made.
-    unsure: bool,
+    /// Where the clock was not to be trusted when it was made: by how much it may have been out.
+    unsure: Option<String>,
 }
 
 /// The entry as a fragment; `None` where there is no such entry.
@@ -56,7 +58,8 @@ pub async fn article(
     let mut entry = entry_view::of(&found, &leader, &heard, tape.as_ref(), page, now.wall);
     let listeners = found.row.call.as_ref().map(|call| shared.web.board.listeners(call.id));
     entry.listeners = listeners.unwrap_or_default();
-    let unsure = found.clock_alone && !page.demo;
+    let alone = found.clock_alone.filter(|_| !page.demo);
+    let unsure = alone.map(|alone| fill(page.t.time_error, error_after(alone).as_secs() + 1));
     Ok(Some(Article { page, entry, ladder, linked_away: true, unsure }.render()?))
 }
 

@@ -333,6 +333,7 @@ with_exercises! {
     fault_faint: "声音过小", "too faint";
 
     time_unverified: "时间未核对", "Time unverified";
+    time_error: "估计误差 {} 秒以内", "may be up to {} s out";
     time_unverified_hint: "当时没有时间服务器校正本机时钟；之后的校正量见“时段”页。", "No time server corrected the clock at that time; by how much it was set later is on the page of the period.";
     export: "导出取证包", "Hand out with proofs";
     export_hint: "录音、全部修订和防篡改证明，附核验说明；每次导出都记入审计。", "Recordings, all revisions, proofs and how to check them. Each time is noted in the audit.";
@@ -349,11 +350,12 @@ with_exercises! {
     period_to: "到", "To";
     period_show: "查看", "Show";
     period_quiet: "此时段没有来电，线路和服务始终正常。", "Nobody called; line and service were up all the time.";
-    period_calls: "此时段有 {} 个记录，线路和服务始终正常。", "{} entries; line and service were up all the time.";
-    period_doubt: "此时段有 {} 个记录；其中 {} 不能证明无来电：线路或服务中断、时钟被调整，或不在日志范围内。", "{} entries; for {} nobody can say whether somebody called: line or service were down, the clock was set, or the log does not reach.";
+    period_calls: "此时段有 {} 个来电，线路和服务始终正常。", "{} calls came; line and service were up all the time.";
+    period_doubt: "此时段有 {} 个来电；其中 {} 不能证明无来电：线路或服务中断、尚未再收到交换机应答、时钟被调整，或不在日志范围内。", "{} calls came; for {} nobody can say whether somebody called: line or service were down, the PBX has not answered since, the clock was set, or the log does not reach.";
     period_signed: "由第 {} 号签名（{}）证明。", "Proved by head {} of {}.";
     period_unsigned: "时段结束后还没有签名，请稍后再看。", "No head has been signed since its end: look again later.";
     period_calls_title: "来电与记录", "Calls and entries";
+    period_more: "只列出前 {} 条，其余请缩短时段查看；以上来电数是全部。", "Only the first {} are listed: ask for a shorter period; the calls are counted all.";
     period_no_calls: "没有。", "None.";
     period_outages_title: "中断", "Outages";
     period_no_outages: "没有中断。", "None.";

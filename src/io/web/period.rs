@@ -20,6 +20,8 @@ use serde::Deserialize;
 
 /// What is shown unless a period is asked for.
 const USUAL: TimeDelta = TimeDelta::hours(12);
+/// A line that is up was heard not longer ago.
+const LATELY: TimeDelta = TimeDelta::minutes(1);
 /// Calls of one period that are shown.
 const MOST: u32 = 2000;
 /// As a browser's field for date and time has it.
@@ -41,8 +43,10 @@ struct Shown<'a> {
     to_full: String,
     verdict: Words,
     calls: Vec<Call>,
-    /// Without the exercises among them.
-    came: usize,
+    /// There are more than are shown.
+    more: Option<String>,
+    /// Whoever called: no exercises, tests, calls of our own or entries without a call.
+    came: u64,
     outages: Vec<Outage>,
     signed: String,
 }
@@ -75,17 +79,21 @@ pub async fn get(
     page: Page,
     Query(asked): Query<Asked>,
 ) -> Result<Html<String>, Failure> {
-    let now = clock::now().wall;
-    let (from, to) = asked.period(now);
+    let now = clock::now();
+    let heard = shared.web.board.figures().heard;
+    let proved = heard.map_or(now.wall, |heard| now.back_to(heard).wall);
+    // Of a line that is up nobody asks for its last seconds.
+    let (from, to) = asked.period(if now.wall - proved < LATELY { proved } else { now.wall });
     let store = &shared.web.store;
-    let calls = store.entries_between(from, to, MOST).await?;
+    let mut calls = store.entries_between(from, to, MOST + 1).await?;
+    let more = calls.len() > MOST as usize;
+    calls.truncate(MOST as usize);
+    let came = store.came_between(from, to).await?;
     let outages = store.outages_between(from, to).await?;
     let heads = store.heads_around(from, to).await?;
     let stretches: Vec<_> = outages.iter().map(OutageRow::stretch).collect();
-    let came: Vec<_> =
-        calls.iter().filter(|row| row.exercise.is_none()).map(|row| row.id).collect();
     let known = store.known_since().await?;
-    let verdict = gaps::judge((from, to), &came, &stretches, known, now);
+    let verdict = gaps::judge((from, to), came, &stretches, known, proved);
     let field = |at: DateTime<Utc>| at.with_timezone(&beijing()).format(FIELD).to_string();
     let shown = Shown {
         from: field(from),
@@ -94,7 +102,8 @@ pub async fn get(
         to_full: times::full(to),
         verdict: words(&verdict, page.t),
         calls: calls.iter().map(|row| call(row, &page)).collect(),
-        came: came.len(),
+        more: more.then(|| fill(page.t.period_more, MOST)),
+        came,
         outages: outages.iter().map(|row| outage(row, page.t)).collect(),
         signed: signed(&heads, to, page.t),
         page: &page,

@@ -111,6 +111,9 @@ impl Endpoint {
             self.tell_of_forgery(from, bytes);
             return self.drop_message(from, STRANGER);
         }
+        if from.addr.ip() == self.account.pbx.addr.ip() {
+            self.way.hears(now.mono);
+        }
         if bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) {
             // A keep-alive (RFC 5626 §3.5, and Kamailio's four NULs).
             return;

@@ -4,8 +4,8 @@
 //! last one that did is kept, and after [`STEADY`] of unbroken answers from a more preferred one
 //! the line goes back to it. One that failed is not gone to again for a while that doubles; where
 //! all have, the line stays and registers at its own pace. Where there is no choice a registered
-//! line needs no questions: its REGISTER tells. A line without registration is up while OPTIONS are
-//! answered.
+//! line asks all the same: so it is known until when the PBX was there, long before its REGISTER
+//! tells. A line without registration is up while OPTIONS are answered.
 
 use super::Peer;
 use crate::protocol::now::{Deadline, Mono, earlier};
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Between an answer of the used address and the next question, where another stands by.
 const ASK_USED: Duration = Duration::from_millis(1500);
-/// The same for addresses that stand by, and for the only one of a line without registration.
+/// The same for addresses that stand by, and for the only one of a line.
 const ASK_OTHERS: Duration = Duration::from_secs(10);
 /// No answer for so long is silence: OPTIONS went out at 0, 0.5 and 1.5 s.
 const SILENT: Duration = Duration::from_secs(2);
@@ -51,6 +51,9 @@ pub enum Step {
     Down {
         status: u16,
     },
+    /// A registered line has no other address, and this one does not answer any more: whether it has
+    /// its binding is to be seen.
+    Silent,
 }
 
 /// Which requests an address leaves undone; only the same, done, makes up for it.
@@ -240,9 +243,13 @@ impl Route {
                 address.overdue = None;
                 address.ask = Some(now + ASK_OTHERS);
                 if address.answers || !address.heard || self.trunk {
+                    let answered = address.good.is_some();
                     let silence = Undone::Options;
                     let failure = Failure { undone: silence, status: 408, retry_after: None };
                     self.fail(at, failure, now);
+                    if answered && self.is_all_there_is() {
+                        self.steps.push_back(Step::Silent);
+                    }
                 }
             }
             let alone = self.addresses.len() == 1;
@@ -284,14 +291,15 @@ impl Route {
         self.addresses.iter().position(|address| address.peer == peer)
     }
 
+    /// Its REGISTER goes there first.
+    fn is_all_there_is(&self) -> bool {
+        self.addresses.len() == 1 && !self.trunk
+    }
+
     fn ask_all(&mut self, now: Mono) {
-        let wanted = self.trunk || self.addresses.len() > 1;
-        for address in &mut self.addresses {
-            match wanted {
-                true if address.overdue.is_none() => address.ask = Some(now),
-                true => {}
-                false => (address.ask, address.overdue) = (None, None),
-            }
+        let first = if self.is_all_there_is() { now + ASK_OTHERS } else { now };
+        for address in self.addresses.iter_mut().filter(|address| address.overdue.is_none()) {
+            address.ask = Some(first);
         }
     }
 

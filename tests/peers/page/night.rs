@@ -78,7 +78,7 @@ async fn a_period_as_the_officer_sees_it() {
     room.caller_hangs_up(call, Disposition::Answered).await;
     let now = clock::now();
     let began = now.wall - chrono::TimeDelta::minutes(3);
-    let down = Fact::LineDown { status: 408, why: "no answer".to_owned() };
+    let down = Fact::LineDown { status: 408, why: "no answer".to_owned(), since: None };
     let stepped = Fact::ClockStepped { from: began, to: now.wall };
     for (wall, fact) in [(began, down), (now.wall, Fact::LineUp), (now.wall, stepped)] {
         room.store.note(Noted { at: Now { wall, ..now }, fact }).await.unwrap();

@@ -349,7 +349,7 @@ impl Daemon {
                 }
             }
             Output::Journal(noted) => {
-                if let Fact::LineDown { status, why } = &noted.fact {
+                if let Fact::LineDown { status, why, .. } = &noted.fact {
                     self.alarms.push(format!("line lost: {status} {why}"));
                 }
                 if !self.told_again.contains(&noted) {

@@ -2,6 +2,7 @@
 
 use super::Room;
 use chrono::{DateTime, Utc};
+use dutyline::duty::gaps::{Verdict, judge};
 use dutyline::duty::ids::{CallId, EntryId};
 use dutyline::duty::journal::{Disposition, Fact, Noted, Urgency};
 use dutyline::duty::prompts;
@@ -224,6 +225,19 @@ impl Room {
     /// The line's outages as the log has them, newest first.
     pub fn outage_rows(&self) -> Vec<OutageRow> {
         wait(self.store.outages(100)).expect("the log is read")
+    }
+
+    /// When the daemon heard the PBX last.
+    pub fn pbx_heard(&self) -> DateTime<Utc> {
+        let daemon = self.daemon.as_ref().expect("it runs");
+        let heard = daemon.switchboard.figures().heard.expect("it was heard");
+        self.now().back_to(heard).wall
+    }
+
+    /// What the log can say of a period in which nobody called.
+    pub fn verdict(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Verdict {
+        let outages: Vec<_> = self.outage_rows().iter().map(OutageRow::stretch).collect();
+        judge((from, to), 0, &outages, Some(from), self.pbx_heard())
     }
 
     /// When the line was lost, and when it was back.

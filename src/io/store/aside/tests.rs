@@ -141,7 +141,7 @@ fn esc_71_nor_where_the_old_log_could_not_be_opened_at_the_start() {
     store.put_aside(why());
     drop(store);
     fs::write(&log, vec![7; 64 * 1024]).unwrap();
-    let store = Store::of_no_use(&log, "as a test wants it".to_owned()).unwrap();
+    let store = Store::of_no_use(&log, why()).unwrap();
     fs::rename(&log, folder.path().join("old.db")).unwrap();
     fs::rename(&backup, &log).unwrap();
     Older { folder, log, store, backup, wal }.is_used_alone();

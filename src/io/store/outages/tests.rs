@@ -52,7 +52,7 @@ fn rel_12_what_runs_without_a_log_saw_is_told_in_order_and_twice_changes_nothing
     let wall = |seconds: f64| at(seconds).wall;
     let away = |seconds| Fact::Away { since: wall(seconds), why: "no daemon was running".into() };
     let began = |kind, seconds| Fact::OutageBegan { kind, since: wall(seconds), why: "?".into() };
-    let line = || Fact::LineDown { status: 408, why: "no answer".into() };
+    let line = || Fact::LineDown { status: 408, why: "no answer".into(), since: None };
     let facts = [
         (10.0, away(5.0)),
         (11.0, began(OutageKind::Log, 10.5)),

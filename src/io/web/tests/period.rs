@@ -1,8 +1,10 @@
 //! What the page says of a period, and what it hands out.
 
 use super::*;
+use crate::duty::figures::Figures;
 use crate::io::proof::key::SigningKey;
 use crate::io::proof::signer::Signer;
+use crate::protocol::now::Mono;
 use chrono::DateTime;
 
 /// As a browser's field has it, in Beijing.
@@ -29,11 +31,7 @@ async fn a_period_without_calls_is_said_to_be_so_only_where_the_line_was_served(
     let asked = |from, to| format!("/period?{}", period(minutes(from), minutes(to)));
     let before = room.get(&asked(-60, -50)).await.text;
     assert!(before.contains("不能证明") && before.contains("10:00"), "no log yet: {before}");
-    // The log is known to have begun two hours ago.
-    let long_ago = clock::now().wall - TimeDelta::hours(2);
-    let then = Now { wall: long_ago, ..clock::now() };
-    room.web.store.outage_was(OutageKind::Recorder, long_ago, "tape", then).await.unwrap();
-    room.web.store.settings_are("x".to_owned(), then).await.unwrap();
+    began_long_ago(&room).await;
     let quiet = room.get(&asked(-60, -50)).await.text;
     assert!(quiet.contains("没有来电，线路和服务始终正常"), "{quiet}");
     assert!(quiet.contains("还没有签名"), "{quiet}");
@@ -53,6 +51,75 @@ async fn a_period_without_calls_is_said_to_be_so_only_where_the_line_was_served(
         Request::builder().uri("/period").header("host", "desk").body(Body::empty()).unwrap(),
     );
     assert_eq!(closed.await.unwrap().status(), StatusCode::SEE_OTHER, "for officers only");
+}
+
+/// The log is known to have begun two hours ago.
+async fn began_long_ago(room: &Room) {
+    let long_ago = clock::now().wall - TimeDelta::hours(2);
+    let then = Now { wall: long_ago, ..clock::now() };
+    room.web.store.outage_was(OutageKind::Recorder, long_ago, "tape", then).await.unwrap();
+    room.web.store.settings_are("x".to_owned(), then).await.unwrap();
+}
+
+#[tokio::test]
+async fn rec_s2_what_comes_after_the_last_answer_of_the_pbx_is_doubtful() {
+    let room = Room::open().await;
+    began_long_ago(&room).await;
+    let heard = |ago: u64| {
+        let heard = Some(Mono(clock::mono().0 - ago * 1_000_000_000));
+        room.web.board.report(Figures { heard, ..Figures::default() });
+    };
+    let asked = format!("/period?{}", period(TimeDelta::minutes(-50), TimeDelta::minutes(-1)));
+    heard(5);
+    let quiet = room.get(&asked).await.text;
+    assert!(quiet.contains("没有来电，线路和服务始终正常"), "{quiet}");
+    heard(20 * 60);
+    let doubt = room.get(&asked).await.text;
+    assert!(doubt.contains("不能证明") && doubt.contains("尚未再收到交换机应答"), "{doubt}");
+    heard(5);
+    let usual = room.get("/period").await.text;
+    assert!(!usual.contains("0:05"), "of a line that is up: {usual}");
+}
+
+/// The daemon has tried its own line, and an officer has called somebody.
+#[tokio::test]
+async fn rec_q4_an_hour_with_a_test_and_no_other_call_is_quiet() {
+    let room = Room::open().await;
+    began_long_ago(&room).await;
+    let hour = || format!("/period?{}", period(TimeDelta::minutes(-60), TimeDelta::minutes(-2)));
+    let then = Now { wall: clock::now().wall - TimeDelta::minutes(30), ..clock::now() };
+    let comes = async |number: &str, disposition| {
+        let call = CallId::new(then, &mut clock::random());
+        let arrival = Arrival::from_number(call, number, "");
+        let ended = Fact::Ended { call, disposition, by: None, status: 200, why: String::new() };
+        for fact in [Fact::Arrived(Box::new(arrival)), ended] {
+            room.web.store.note(Noted { at: then, fact }).await.unwrap();
+        }
+    };
+    comes("1009", Disposition::SelfTest).await;
+    let shown = room.get(&hour()).await.text;
+    assert!(shown.contains("没有来电，线路和服务始终正常"), "{shown}");
+    assert!(shown.contains("1009"), "it is listed: {shown}");
+    comes("13800130007", Disposition::Missed).await;
+    let shown = room.get(&hour()).await.text;
+    assert!(shown.contains("此时段有 1 个来电"), "{shown}");
+}
+
+#[tokio::test]
+async fn rec_k4_an_entry_of_a_clock_that_nobody_corrects_says_by_how_much_it_may_be_out() {
+    let room = Room::open().await;
+    let alone = Now { wall: clock::now().wall - TimeDelta::hours(30), ..clock::now() };
+    let store = &room.web.store;
+    let before = room.caller_dials("13800130007", "").await;
+    let shown = async |entry| room.fragment(&format!("/entries/{entry}")).await.text;
+    assert!(!shown(before).await.contains("时间未核对"));
+    store.outage_began(OutageKind::Clock, "no time server", alone).await.unwrap();
+    let entry = room.caller_dials("13800130008", "").await;
+    let text = shown(entry).await;
+    assert!(text.contains("时间未核对") && text.contains("估计误差 11 秒以内"), "{text}");
+    let later = clock::now() + Duration::from_secs(1);
+    store.outage_ended(OutageKind::Clock, later).await.unwrap();
+    assert!(shown(entry).await.contains("估计误差 11 秒以内"), "as it was when it came");
 }
 
 #[tokio::test]
@@ -144,6 +211,8 @@ async fn a_period_of_more_than_five_thousand_entries_is_for_the_command() {
     };
     let asked = format!("from={}&to={}", field(old - minutes(5)), field(old + minutes(5)));
     fill(1, 5_000);
+    let shown = room.get(&format!("/period?{asked}")).await.text;
+    assert!(shown.contains("只列出前 2000 条"), "it says so");
     let before = room.audited().await;
     let most = room.post("/period/export", &asked).await;
     assert_ne!(most.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", most.text);

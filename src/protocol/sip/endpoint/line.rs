@@ -25,11 +25,17 @@ pub struct Way {
     keep_alive: Option<Mono>,
     /// No address is known: to be told.
     nowhere: Option<Mono>,
+    /// When the PBX was heard last, or the line was first wanted.
+    heard: Option<Mono>,
     /// TCP was refused: large requests go by UDP until then.
     udp_until: Option<Mono>,
 }
 
 impl Way {
+    pub fn hears(&mut self, now: Mono) {
+        self.heard = Some(now);
+    }
+
     pub fn poll_timeout(&self) -> Option<Deadline> {
         let keep_alive = self.keep_alive.map(|at| (at, "keep-alive"));
         earlier(keep_alive, self.nowhere.map(|at| (at, "no address of the PBX")))
@@ -40,6 +46,7 @@ impl Endpoint {
     /// Keeps the way open until `stop_way`.
     pub(super) fn start_way(&mut self, now: Now) {
         self.way.wanted = true;
+        self.way.heard.get_or_insert(now.mono);
         self.way.nowhere = (!self.account.pbx.is_somewhere()).then_some(now.mono);
         self.route.start(now.mono);
         let pause = self.account.habits.keep_alive;
@@ -91,6 +98,7 @@ impl Endpoint {
                 Step::Use { peer, lost, preferred, failed } => {
                     self.move_to(peer, lost, preferred, failed, now);
                 }
+                Step::Silent => self.look_for_the_binding(now),
                 Step::Up => self.report(Event::Registered { expires: 0 }),
                 Step::Down { status } => {
                     let trouble = self.registrar.trouble.clone();
@@ -98,6 +106,20 @@ impl Endpoint {
                     self.report(Event::RegistrationFailed { status, reason });
                 }
             }
+        }
+    }
+
+    /// Until when the PBX was there for certain; before it was ever heard, since when it is looked for.
+    pub fn heard(&self) -> Option<Mono> {
+        self.way.heard
+    }
+
+    fn look_for_the_binding(&mut self, now: Now) {
+        if self.account.expires > 0 {
+            let reason = silence(self.account.pbx);
+            self.report(Event::RegistrationFailed { status: 408, reason });
+            self.registrar.machine.register(now.mono);
+            self.run_registrar(now);
         }
     }
 

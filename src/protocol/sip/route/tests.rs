@@ -45,7 +45,7 @@ impl Night {
                 }
                 Step::Ask { .. } => {}
                 Step::Use { peer, .. } => self.used = peer,
-                Step::Up | Step::Down { .. } => {}
+                Step::Up | Step::Down { .. } | Step::Silent => {}
             }
             if !matches!(step, Step::Ask { .. }) {
                 self.story.push((self.now.0 / 1_000_000, step));
@@ -162,15 +162,33 @@ fn rel_22_a_changed_list_keeps_the_used_address_while_it_is_in_it() {
     night.route.handle_list(&[peer(3)], night.now);
     night.drain();
     assert_eq!(night.used, peer(3));
-    assert_eq!(night.route.poll_timeout(), None, "there is no choice to be made");
+    let moves = night.story.len();
+    night.pass(seconds(60));
+    assert_eq!(night.story.len(), moves, "there is no choice to be made");
 }
 
 #[test]
-fn a_registered_line_with_one_address_asks_nothing() {
+fn a_registered_line_with_one_address_is_told_of_its_silence_once() {
     let mut night = Night::new(1, false);
-    assert_eq!(night.route.poll_timeout(), None);
     night.route.handle_failure(peer(1), UNREGISTERED, night.now);
-    night.drain();
+    night.pass(seconds(25));
+    assert_eq!(night.story, [], "its REGISTER tells");
+    night.dead = vec![peer(1)];
+    night.pass(seconds(120));
+    let [(at, Step::Silent)] = night.story[..] else { panic!("{:?}", night.story) };
+    assert!((29_000..=39_000).contains(&at), "{at}");
+    night.dead = vec![];
+    night.pass(seconds(30));
+    night.dead = vec![peer(1)];
+    night.pass(seconds(30));
+    assert!(matches!(night.story[1..], [(_, Step::Silent)]), "{:?}", night.story);
+}
+
+#[test]
+fn an_only_address_that_never_answers_options_is_left_to_its_register() {
+    let mut night = Night::new(1, false);
+    night.dead = vec![peer(1)];
+    night.pass(seconds(300));
     assert_eq!(night.story, []);
 }
 

@@ -292,7 +292,8 @@ fn a_keep_alive_goes_out_while_the_line_is_wanted() {
     let mut line = endpoint(Account { habits, expires: 0, ..account(LINE, udp(PBX)) });
     let mut now = start();
     line.register(now);
-    let kept = pass(&mut line, &mut now, seconds(100));
+    let mut kept = pass(&mut line, &mut now, seconds(100));
+    kept.retain(|(_, text)| !text.starts_with("OPTIONS "));
     assert_eq!(kept, vec![(udp(PBX), "\r\n\r\n".to_owned()); 4]);
     line.unregister(now);
     assert_eq!(pass(&mut line, &mut now, seconds(100)), []);

@@ -223,6 +223,8 @@ fn weeks(from: Duration, days: u64) -> (usize, usize, Endpoint, LegId, Now) {
     let mut now = Now { mono: Mono(0), ..start() } + from;
     let end = now.mono + Duration::from_secs(days * 86_400);
     line.register(now);
+    // Every ten seconds of 400 days.
+    line.route.stop();
     let leg = line.invite(call(), now);
     let (mut updates, mut registers) = (0, 0);
     loop {
