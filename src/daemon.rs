@@ -143,7 +143,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let stopping = CancellationToken::new();
     let pbx = Pbx::find(&config, &board).await?;
     let mut voice = start_voice(&config, pbx.peers.clone(), sockets, left, board.clone())?;
-    let beginning = Beginning::new(&config, calls, down, life);
+    let beginning = Beginning::new(&config, calls, (down, life), voice.asks.clone());
     let (store, opened) = open_log(&beginning, &mut voice).await?;
     tell_dialled(&store, &voice.orders).await;
     let readers = readers(&config, &store, &board, &voice);
@@ -241,7 +241,6 @@ fn keep_policies(
 /// Without a log, what is open is what lies beside it, and the calls that go on; until there is one.
 fn go_without(config: &Config, readers: &logbook::Readers, to_leaders: Vec<LeaderCall>) {
     let matters = open_matters::recall(&config.storage.data.join(OPEN_MATTERS));
-    let matters = matters.iter().map(|one| (one.entry, one.urgency));
     readers.memory.lock().recall(matters, to_leaders, clock::now());
 }
 

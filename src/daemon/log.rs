@@ -1,17 +1,19 @@
 //! The log: opened with what the last run left, and kept; where it cannot be, tried again and again.
 
-use super::OPEN_MATTERS;
+mod restored;
+
 use crate::config::Config;
+use crate::duty::checkpoint::GoesOn;
 use crate::duty::gaps::{self, Life};
 use crate::duty::ids::CallId;
 use crate::duty::journal::Fact;
 use crate::duty::ladder::Traced;
-use crate::duty::switchboard::{Errand, Input, LeaderCall};
+use crate::duty::switchboard::{Input, LeaderCall};
 use crate::io::durable::Identity;
 use crate::io::proof::witness::HEADS;
 use crate::io::status::Alarm;
 use crate::io::store::{SMALLEST, Store, StoreError};
-use crate::io::{clock, ladder, life, logbook, open_matters, tape};
+use crate::io::{clock, ladder, life, logbook, tape};
 use crate::protocol::now::Now;
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -19,9 +21,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -64,10 +65,12 @@ pub struct Beginning {
     /// Calls of the last run that go on in this one.
     go_on: BTreeSet<CallId>,
     /// Those to leaders among them.
-    to_leaders: Mutex<Vec<LeaderCall>>,
+    to_leaders: Vec<LeaderCall>,
     /// Since when nobody served the line, and why.
     down: Option<(DateTime<Utc>, &'static str)>,
     life: Option<Life>,
+    /// Who knows which calls go on.
+    line: mpsc::Sender<oneshot::Sender<GoesOn>>,
     now: Now,
     /// It is there, or what it was signed into.
     there_was_one: bool,
@@ -79,16 +82,17 @@ impl Beginning {
     pub fn new(
         config: &Config,
         (go_on, to_leaders): (BTreeSet<CallId>, Vec<LeaderCall>),
-        down: Option<(DateTime<Utc>, &'static str)>,
-        life: Option<Life>,
+        (down, life): (Option<(DateTime<Utc>, &'static str)>, Option<Life>),
+        line: mpsc::Sender<oneshot::Sender<GoesOn>>,
     ) -> Self {
         let (config, now) = (config.clone(), clock::now());
         let mut new = Self {
             config,
             go_on,
-            to_leaders: Mutex::new(to_leaders),
+            to_leaders,
             down,
             life,
+            line,
             now,
             there_was_one: false,
             written: AtomicUsize::new(0),
@@ -119,11 +123,7 @@ impl Beginning {
 
     /// Calls of the last run to leaders, which go on.
     pub fn to_leaders(&self) -> Vec<LeaderCall> {
-        self.lock_calls().clone()
-    }
-
-    fn lock_calls(&self) -> MutexGuard<'_, Vec<LeaderCall>> {
-        self.to_leaders.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.to_leaders.clone()
     }
 
     fn database(&self) -> PathBuf {
@@ -154,7 +154,7 @@ impl Beginning {
         };
         let file = file.or_else(|| self.identity());
         store.holds_back();
-        let fault = self.write(&store).await.err();
+        let fault = self.write(&store, self.now).await.err();
         match &fault {
             None => store.begins(),
             Some(fault) => {
@@ -264,7 +264,7 @@ impl Beginning {
                 opening.await.unwrap_or_else(|fault| Err(StoreError::Bug(fault.to_string())));
             let is_open = opening.is_ok();
             let begun = match opening {
-                Ok(()) => self.write(store).await,
+                Ok(()) => self.write(store, clock::now()).await,
                 Err(fault) => Err(fault),
             };
             let Err(fault) = begun else {
@@ -317,29 +317,39 @@ impl Beginning {
         }
     }
 
-    /// What the last run left open is closed, but for the calls that go on; the configured contacts are in the log.
-    async fn write(&self, store: &Store) -> Result<(), StoreError> {
-        let Self { go_on, now, .. } = self;
-        if self.written.load(Ordering::Relaxed) == 0 {
-            let interrupted = store.interrupted_calls(go_on.clone(), *now).await?;
-            self.written.store(1, Ordering::Relaxed);
-            if !interrupted.is_empty() {
-                warn!(calls = interrupted.len(), "the last run ended in the middle of calls");
-            }
-        }
-        match self.say_the_rest(store).await {
-            // Whatever is opened later has those calls, or they are over.
-            Ok(()) => self.lock_calls().clear(),
-            Err(fault) => error!("the log goes on without something: {fault:#}"),
+    /// What the last run left open is closed, but for the calls that go on; the configured contacts are in the log. The
+    /// first rows of the run are of its beginning, since when leaders are called.
+    async fn write(&self, store: &Store, now: Now) -> Result<(), StoreError> {
+        let (now, to_leaders) = match self.written.load(Ordering::Relaxed) {
+            0 => (self.now, self.begin(store).await?),
+            _ => (now, self.follow(store, now).await?),
+        };
+        if let Err(fault) = self.say_the_rest(store, to_leaders, now).await {
+            error!("the log goes on without something: {fault:#}");
         }
         Ok(())
     }
 
+    async fn begin(&self, store: &Store) -> Result<Vec<LeaderCall>, StoreError> {
+        let interrupted = store.interrupted_calls(self.go_on.clone(), self.now).await?;
+        self.written.store(1, Ordering::Relaxed);
+        if !interrupted.is_empty() {
+            warn!(calls = interrupted.len(), "the last run ended in the middle of calls");
+        }
+        Ok(self.to_leaders())
+    }
+
     /// What this run can do without.
-    async fn say_the_rest(&self, store: &Store) -> anyhow::Result<()> {
-        let Self { config, now, .. } = self;
-        self.raise_what_it_lacks(store).await.context("what is open beside the log")?;
-        if store.settings_are(format!("{config:?}"), *now).await.context("the settings")? {
+    async fn say_the_rest(
+        &self,
+        store: &Store,
+        to_leaders: Vec<LeaderCall>,
+        now: Now,
+    ) -> anyhow::Result<()> {
+        let Self { config, .. } = self;
+        let lacks = self.raise_what_it_lacks(store, to_leaders, now).await;
+        lacks.context("what is open beside the log")?;
+        if store.settings_are(format!("{config:?}"), now).await.context("the settings")? {
             info!("these settings are new to the log");
         }
         let numbering = config.callers.numbering.clone();
@@ -348,25 +358,6 @@ impl Beginning {
             info!(calls = renumbered, "calls of the past are compared by the new numbering");
         }
         store.set_contacts(config.contacts.clone(), numbering).await.context("the contacts")
-    }
-
-    /// A log that is older than what lies beside it was put back from a backup: what was open is open.
-    async fn raise_what_it_lacks(&self, store: &Store) -> anyhow::Result<()> {
-        let open = open_matters::recall(&self.config.storage.data.join(OPEN_MATTERS));
-        let mut told = self.to_leaders();
-        told.retain(|call| matches!(call.errand, Errand::Tell | Errand::Remind | Errand::Confirm));
-        let of_calls = told.iter().map(|call| (call.entry, call.urgency));
-        let matters: Vec<_> =
-            open.iter().map(|one| (one.entry, one.urgency)).chain(of_calls).collect();
-        if matters.is_empty() {
-            return Ok(());
-        }
-        let calls = told.iter().map(|call| call.made(&self.config.roster)).collect();
-        let raised = store.raise_what_is_lacking(matters, calls, self.now).await?;
-        for entry in raised {
-            warn!(%entry, "the log lacks an urgent matter that was open: it is raised again");
-        }
-        Ok(())
     }
 }
 
@@ -428,7 +419,7 @@ mod tests {
         let loaded = Config::load(&example, &Environment::new());
         let mut config = loaded.unwrap_or_else(|faults| panic!("{faults}")).config;
         config.storage.data = data.to_owned();
-        Beginning::new(&config, (BTreeSet::new(), vec![]), None, None)
+        Beginning::new(&config, Default::default(), Default::default(), mpsc::channel(1).0)
     }
 
     fn damaged() -> StoreError {

@@ -2,6 +2,7 @@
 
 use super::DRAIN_WITHIN;
 use crate::config::Config;
+use crate::duty::checkpoint::GoesOn;
 use crate::duty::ladder::Traced;
 use crate::duty::line_plan::LinePlan;
 use crate::duty::switchboard::Input;
@@ -22,7 +23,7 @@ use anyhow::Context;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 /// The threads that the telephone needs, and what they report.
@@ -31,6 +32,8 @@ pub struct Voice {
     pub tape: Tape,
     pub line: Line,
     pub orders: mpsc::Sender<Input>,
+    /// Answered by the control task.
+    pub asks: mpsc::Sender<oneshot::Sender<GoesOn>>,
     pub slips: Slips,
     pub facts: Told,
     pub traced: mpsc::Receiver<Traced>,
@@ -70,6 +73,7 @@ pub fn start_voice(
     let tape = tape::start(tape_plan, feed, tape_events);
     let (changes, keeper) = checkpoint::start(config.storage.data.join("calls.checkpoint"), &left);
     let (orders, to_line) = line::orders();
+    let (asks, asked) = mpsc::channel(1);
     let (to_log, facts) = facts();
     let (to_ladders, traced) = traces();
     let (fetches, wanted) = listening::queue();
@@ -84,6 +88,7 @@ pub fn start_voice(
         board,
         traces: to_ladders,
         orders: to_line,
+        asked,
         door: config.line.tls.clone().map(Door::new),
         fetches,
         slips: ended,
@@ -92,7 +97,20 @@ pub fn start_voice(
         keeper: changes,
     };
     let line = line::start(sockets, plan, wiring).context("cannot start the control thread")?;
-    Ok(Voice { media, tape, line, orders, slips, facts, traced, recordings, wanted, pulse, keeper })
+    Ok(Voice {
+        media,
+        tape,
+        line,
+        orders,
+        asks,
+        slips,
+        facts,
+        traced,
+        recordings,
+        wanted,
+        pulse,
+        keeper,
+    })
 }
 
 /// How the daemon calls itself, where an extension is configured for it.

@@ -4,7 +4,7 @@
 mod facts;
 
 use super::call::Call;
-use super::ids::CallId;
+use super::ids::{AttemptId, CallId};
 use super::journal::{Fact, Noted};
 use super::roster::Roster;
 use super::switchboard::LeaderCall;
@@ -73,6 +73,14 @@ pub struct Lent {
 pub struct Changes {
     pub at: Now,
     pub pieces: Vec<(Key, Option<Piece>)>,
+}
+
+/// What a log that takes the place of another may not end: calls in progress, and those whose end no log has confirmed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GoesOn {
+    pub calls: BTreeSet<CallId>,
+    /// Those to leaders, with every matter that is told of in them, but for what the log is told of as a fact.
+    pub to_leaders: Vec<LeaderCall>,
 }
 
 /// Everything as it was at a moment.
@@ -214,6 +222,17 @@ impl Unwritten {
                 self.confirmed.push(number);
             }
         }
+    }
+
+    /// Calls and attempts whose end is among them.
+    pub fn ended(&self) -> impl Iterator<Item = CallId> {
+        self.facts.values().filter_map(|noted| ended(&noted.fact))
+    }
+
+    /// That a call was ordered is among them.
+    pub fn tells_of(&self, attempt: AttemptId) -> bool {
+        let made = |noted: &Noted| matches!(&noted.fact, Fact::AttemptMade(made) if made.attempt == attempt);
+        self.facts.values().any(made)
     }
 
     pub fn is_changed(&self) -> bool {

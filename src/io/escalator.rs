@@ -9,7 +9,7 @@ use crate::io::clock;
 use crate::io::open_matters::OpenMatters;
 use crate::io::policies::Policies;
 use crate::io::pulse::Pulse;
-use crate::io::status::{Alarm, Board};
+use crate::io::status::{Alarm, Board, Status};
 use crate::io::store::{Cycle, Store};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
@@ -161,7 +161,10 @@ impl Escalator {
         cycle.inputs = self.without_twins(inputs);
         let roster = std::mem::take(&mut cycle.roster);
         self.office.memory.lock().looked(known, roster, mark);
-        show(&self.office.board, cycle.sirens, &cycle.dead, now);
+        self.office.board.update(|status| {
+            show(status, "siren", siren(cycle.sirens, now));
+            show(status, "dead_number", unreachable(&cycle.dead, now));
+        });
         let waits = self.office.memory.lock().waits_since();
         let late = waits.map(|since| (since + PATIENCE, "the log is behind"));
         let hurry = self.withhold(cycle.withheld, now).await?;
@@ -214,9 +217,7 @@ impl Escalator {
             true => memory.lock().last_stops(&versions, now),
         };
         self.withhold(look.withheld, now).await?;
-        if look.sirens > 0 {
-            show(&self.office.board, look.sirens, &[], now);
-        }
+        self.office.board.update(|status| show(status, "siren", siren(look.sirens, now)));
         self.order(look.inputs).await?;
         Ok(earlier(look.until, again))
     }
@@ -277,26 +278,29 @@ async fn due(until: Option<Deadline>) {
     }
 }
 
-fn show(board: &Board, sirens: u32, dead: &[String], now: Now) {
-    let siren = (sirens > 0).then(|| Alarm {
+/// One that is shown already is as old as it was.
+fn show(status: &mut Status, key: &'static str, alarm: Option<Alarm>) {
+    match (alarm, status.alarms.get_mut(key)) {
+        (Some(alarm), Some(shown)) => *shown = Alarm { since: shown.since, ..alarm },
+        (Some(alarm), None) => drop(status.alarms.insert(key, alarm)),
+        (None, _) => drop(status.alarms.remove(key)),
+    }
+}
+
+fn siren(sirens: u32, now: Now) -> Option<Alarm> {
+    (sirens > 0).then(|| Alarm {
         since: now.wall,
         zh: "所有联系人均未应答，请人工处置".to_owned(),
         en: "nobody on the ladder has acknowledged: act by hand".to_owned(),
-    });
-    let dead = (!dead.is_empty()).then(|| Alarm {
+    })
+}
+
+fn unreachable(dead: &[String], now: Now) -> Option<Alarm> {
+    (!dead.is_empty()).then(|| Alarm {
         since: now.wall,
         zh: format!("以下人员的号码无法接通，请核对值班表：{}", dead.join("、")),
         en: format!("a number cannot be reached, check the roster: {}", dead.join(", ")),
-    });
-    board.update(|status| {
-        for (key, alarm) in [("siren", siren), ("dead_number", dead)] {
-            match (alarm, status.alarms.get_mut(key)) {
-                (Some(alarm), Some(shown)) => *shown = Alarm { since: shown.since, ..alarm },
-                (Some(alarm), None) => drop(status.alarms.insert(key, alarm)),
-                (None, _) => drop(status.alarms.remove(key)),
-            }
-        }
-    });
+    })
 }
 
 fn stuck(why: &str, now: Now) -> Alarm {

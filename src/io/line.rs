@@ -4,7 +4,7 @@
 mod held;
 mod parting;
 
-use crate::duty::checkpoint::Checkpoint;
+use crate::duty::checkpoint::{Checkpoint, GoesOn};
 use crate::duty::figures::Figures;
 use crate::duty::ids::{AttemptId, EntryId};
 use crate::duty::line_plan::LinePlan;
@@ -53,6 +53,8 @@ enum Event {
     Stream(streams::Event),
     Media(rtp::Event),
     Order(Input),
+    /// Whoever opens another log wants to know what it may not end.
+    Asked(oneshot::Sender<GoesOn>),
     Due,
     Beat,
     /// The keeper of the checkpoint has time.
@@ -75,6 +77,7 @@ pub struct Wiring {
     pub board: Board,
     pub traces: Traces,
     pub orders: mpsc::Receiver<Input>,
+    pub asked: mpsc::Receiver<oneshot::Sender<GoesOn>>,
     /// How connections over TLS are checked, where there are any.
     pub door: Option<Door>,
     /// Recordings that leaders want to hear.
@@ -220,6 +223,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
             Some(event) = wiring.media_events.recv() => Event::Media(event),
             Some(event) = stream_events.recv() => Event::Stream(event),
             Some(order) = wiring.orders.recv() => Event::Order(order),
+            Some(answer) = wiring.asked.recv() => Event::Asked(answer),
             () = clock::until(due) => Event::Due,
             _ = beat.tick() => Event::Beat,
             Ok(()) = control.keeper.room(), if control.switchboard.is_changed() => Event::Keeper,
@@ -231,6 +235,8 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
             Event::Stream(event) => control.on_stream(event),
             Event::Media(event) => control.handle(Input::Media(event)),
             Event::Order(input) => control.on_order(input),
+            // Whoever asked may be gone.
+            Event::Asked(answer) => drop(answer.send(control.switchboard.goes_on())),
             Event::Due => control.on_due(due),
             Event::Beat => {
                 pacemaker.beat();

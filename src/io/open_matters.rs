@@ -1,9 +1,6 @@
-//! Which urgent matters nobody has acknowledged, beside the log: read only where a next run cannot use that.
+//! Which urgent matters are not over, beside the log: read only where a next run cannot use that, or it is older.
 
-use crate::duty::escalation::{Escalation, State};
-use crate::duty::ids::EntryId;
-use crate::duty::journal::Urgency;
-use serde::{Deserialize, Serialize};
+use crate::duty::escalation::{Escalation, Matter};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,13 +9,7 @@ use tracing::warn;
 /// More are in the log only.
 const MATTERS_MAX: usize = 1000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Matter {
-    pub entry: EntryId,
-    pub urgency: Urgency,
-}
-
-/// **Told of everything that is open each time something may have changed.**
+/// **Told of everything that is not over each time something may have changed.**
 #[derive(Debug)]
 pub struct OpenMatters {
     path: PathBuf,
@@ -33,11 +24,7 @@ impl OpenMatters {
 
     /// Written where it has changed. What cannot be written is tried again with the next change.
     pub async fn keep(&mut self, known: &[Escalation]) {
-        // An exercise waits for the log.
-        let real = |one: &&Escalation| one.state == State::Open && one.exercise.is_none();
-        let open = known.iter().filter(real);
-        let open = open.map(|one| Matter { entry: one.entry, urgency: one.urgency });
-        let open: Vec<Matter> = open.take(MATTERS_MAX).collect();
+        let open: Vec<Matter> = known.iter().filter_map(Matter::of).take(MATTERS_MAX).collect();
         if self.kept.as_ref() == Some(&open) {
             return;
         }
@@ -80,6 +67,8 @@ fn write(path: &Path, matters: &[Matter]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::duty::ids::EntryId;
+    use crate::duty::journal::Urgency;
 
     #[test]
     fn esc_71_what_is_no_list_is_none() {
@@ -91,7 +80,11 @@ mod tests {
             assert_eq!(recall(&path), [], "{text:?}");
         }
         let entry = EntryId(uuid::Uuid::from_u128(7));
-        let many = vec![Matter { entry, urgency: Urgency::Critical }; MATTERS_MAX + 9];
+        let one = Matter::new(entry, Urgency::Critical);
+        let old = format!(r#"[{{"entry":"{entry}","urgency":"critical"}}]"#);
+        fs::write(&path, old).unwrap();
+        assert_eq!(recall(&path), std::slice::from_ref(&one), "an earlier program wrote it");
+        let many = vec![one; MATTERS_MAX + 9];
         write(&path, &many).unwrap();
         assert_eq!(recall(&path).len(), MATTERS_MAX);
         assert_eq!(recall(&path)[0], many[0]);

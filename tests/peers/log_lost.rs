@@ -353,6 +353,47 @@ fn esc_71_a_key_in_a_call_that_was_carried_over_a_restored_backup_is_kept_with_i
     matter.leader.stays_idle(Duration::from_secs(15));
 }
 
+/// He listens to it when the log goes, and the backup that comes knows of another call, which has ended, and not of his.
+#[test]
+fn esc_71_over_a_backup_put_back_while_he_listens_the_leader_is_not_called_again_and_his_key_counts()
+ {
+    let Some(mut room) = Room::open() else { return };
+    let mut matter = Matter::begin(&mut room);
+    matter.daemon.row_is("SELECT state FROM call", "in_call");
+    let backup = matter.backup(&room);
+    let before = matter.daemon.row("SELECT id FROM call");
+    matter.officer.hangup();
+    matter.caller.closed();
+    matter.daemon.row_is("SELECT state FROM call", "ended");
+    matter.caller.dial("1001");
+    matter.officer.incoming(SOON);
+    matter.officer.accept();
+    matter.officer.established();
+    talk(1);
+    matter.flag();
+    matter.daemon.row_is("SELECT state FROM escalation", "open");
+    let called = matter.daemon.row("SELECT person FROM attempt");
+    let log = room.folder.path().join("dutyline/data/dutyline.db");
+    fs::rename(&log, room.folder.path().join("old.db")).expect("moved away");
+    matter.daemon.process.wait_for("the log is of no use any more", SOON);
+    fs::copy(backup.join("data/dutyline.db"), &log).expect("put in place");
+    matter.daemon.process.wait_for("the log can be used from now on", Duration::from_secs(15));
+    let of_before = |column: &str, table: &str, id: &str| {
+        matter.daemon.row(&format!("SELECT {column} FROM {table} WHERE {id} = '{before}'"))
+    };
+    assert_eq!(of_before("disposition", "call", "id"), "interrupted");
+    assert_eq!(of_before("state", "recording", "call"), "missing");
+    matter.daemon.row_is("SELECT count(*) FROM call WHERE state <> 'ended'", "1");
+    talk(3);
+    matter.acknowledge();
+    matter.daemon.row_is("SELECT acked_by FROM escalation", &called);
+    matter.leader.wait("CALL_CLOSED", Duration::from_secs(20));
+    matter.daemon.row_is("SELECT group_concat(result) FROM attempt", "acknowledged");
+    matter.leader.stays_idle(Duration::from_secs(15));
+    let calls = matter.daemon.process.log().matches("calling a leader").count();
+    assert_eq!(calls, 1, "his telephone has heard of no other");
+}
+
 /// The three files of a log.
 fn files_of(log: &std::path::Path) -> impl Iterator<Item = std::path::PathBuf> {
     ["", "-wal", "-shm"].map(|ending| format!("{}{ending}", log.display()).into()).into_iter()

@@ -8,7 +8,7 @@ use dutyline::duty::escalation::After;
 use dutyline::duty::ids::EntryId;
 use dutyline::duty::journal::AttemptResult;
 use dutyline::duty::pin::Pin;
-use dutyline::duty::roster::Role;
+use dutyline::duty::roster::{Role, Roster};
 use dutyline::io::store::EscalationView;
 use std::time::Duration;
 
@@ -169,6 +169,78 @@ fn esc_75_without_a_substitute_of_his_rank_the_next_is_called() {
     let attempts = room.attempts(entry);
     assert_eq!(attempts.len(), 2, "nobody stands in, he gets nothing more all the same");
     assert_eq!((attempts[1].role, attempts[1].instead_of.as_deref()), (Role::Substitute, None));
+}
+
+/// He knows, does not look at it, and presses 3 when he is reminded.
+fn handed_on_when_reminded(rules: impl FnOnce(&mut Roster)) -> (Room, EntryId) {
+    let mut room = Room::open();
+    room.rules(|policy, roster| {
+        policy.after = Some(After::default());
+        rules(roster);
+    });
+    let entry = flagged(&mut room);
+    room.leader_answers();
+    room.leader_presses('1');
+    room.pass(seconds(5));
+    room.rings(LEADER, seconds(301));
+    room.leader_answers();
+    assert_eq!(room.heard(LEADER).last(), Some(&Prompt::Unread));
+    room.leader_presses('3');
+    room.rings(SUBSTITUTE, seconds(2));
+    (room, entry)
+}
+
+fn is_dealt_with_by_the_substitute(room: &mut Room, entry: EntryId) {
+    room.answers_and_listens(SUBSTITUTE);
+    assert_eq!(room.heard(SUBSTITUTE), [Prompt::Urgent]);
+    room.presses(SUBSTITUTE, "1");
+    room.presses(SUBSTITUTE, "2");
+    room.pass(seconds(10));
+    room.hangs_up(SUBSTITUTE);
+    room.pass(minutes(60));
+    let all = room.view(entry).escalations;
+    let attempts: Vec<_> = all.iter().flat_map(|one| &one.attempts).collect();
+    let of = |name: &str| attempts.iter().filter(|one| one.person == name).count();
+    assert_eq!((all.len(), of("张局"), of("李副局")), (2, 2, 1), "{attempts:?}");
+    let by = all.iter().find_map(|one| one.row.handed_on_by.clone());
+    assert_eq!(by.as_deref(), Some("张局"), "that is the reason");
+}
+
+#[test]
+fn esc_75_key_3_in_a_reminder_rings_the_substitute_and_the_leader_gets_nothing_more() {
+    let (mut room, entry) = handed_on_when_reminded(|_| ());
+    room.pass(millis(500));
+    assert_eq!(room.heard(LEADER).last(), Some(&Prompt::HandedOn));
+    is_dealt_with_by_the_substitute(&mut room, entry);
+}
+
+#[test]
+fn esc_75_key_3_in_a_reminder_without_a_substitute_of_his_rank_rings_the_next() {
+    let (mut room, entry) = handed_on_when_reminded(|roster| roster.people[1].rank = 5);
+    room.pass(millis(500));
+    assert_eq!(room.heard(LEADER).last(), Some(&Prompt::PassedOn));
+    is_dealt_with_by_the_substitute(&mut room, entry);
+}
+
+/// He has listened to it first.
+#[test]
+fn esc_75_key_3_after_the_recording_rings_the_substitute_too() {
+    let mut room = Room::open();
+    room.rules(|policy, _| policy.after = Some(After::default()));
+    let entry = flagged(&mut room);
+    room.leader_answers();
+    room.leader_presses('1');
+    room.pass(seconds(5));
+    room.rings(LEADER, seconds(301));
+    room.leader_answers();
+    room.leader_presses('2');
+    room.pass(seconds(10));
+    room.presses(LEADER, "2");
+    room.pass(seconds(2));
+    assert!(escalation(&room, entry).row.read.is_some());
+    room.presses(LEADER, "3");
+    room.rings(SUBSTITUTE, seconds(2));
+    is_dealt_with_by_the_substitute(&mut room, entry);
 }
 
 #[test]

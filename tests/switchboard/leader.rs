@@ -5,6 +5,7 @@ use crate::{one_phone, talking};
 use dutyline::duty::ids::AttemptId;
 use dutyline::duty::journal::{AttemptResult, Fact, Urgency};
 use dutyline::duty::prompts;
+use dutyline::duty::roster::Roster;
 use dutyline::duty::switchboard::{AckOutcome, Input, Unwanted};
 use dutyline::protocol::rtp::{Codec, Command, Party};
 use dutyline::protocol::sdp;
@@ -272,5 +273,27 @@ fn sig_25_a_leader_is_called_while_the_line_is_full_and_once() {
     assert_eq!(world.outcome(other), Some((AttemptResult::ChannelFailed, 503)));
     world.tell(Input::StopNotifying { attempt, why: Unwanted::Acknowledged });
     world.hang_up(caller);
+    world.assert_clean();
+}
+
+/// What a log that takes the place of another is told of, and may not end.
+#[test]
+fn esc_71_a_call_to_a_leader_goes_on_until_the_log_has_its_end() {
+    let mut world = one_phone();
+    let attempt = world.notify(7, Urgency::Urgent);
+    let goes_on = |world: &World| {
+        let all = world.board.goes_on();
+        (all.calls.contains(&attempt.into()), all.to_leaders.len())
+    };
+    assert_eq!(goes_on(&world), (true, 1));
+    let made = world.board.goes_on().to_leaders[0].made(&Roster::default());
+    world.tell(Input::Note(Fact::AttemptMade(Box::new(made))));
+    assert_eq!(goes_on(&world), (true, 0), "it is told of as a fact");
+    let (leader, _) = world.rung("97").expect("the leader's phone rings");
+    world.refuse(leader, 603);
+    assert_eq!(world.board.calls(), 0);
+    assert_eq!(goes_on(&world), (true, 0), "its end is told, too");
+    world.tell(Input::Written { through: u64::MAX });
+    assert_eq!(goes_on(&world), (false, 0));
     world.assert_clean();
 }

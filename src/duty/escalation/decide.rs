@@ -183,6 +183,9 @@ impl<'a> Look<'a> {
 
     /// He has said that it is not for him (key 3), in this escalation.
     fn handed_on(&self, person: &Person) -> Option<At> {
+        if self.escalation.left_out.contains(&person.name) {
+            return Some(At::MIN / 4);
+        }
         let handed = self.attempts_of(person).filter_map(|attempt| attempt.handed_on);
         handed.map(|at| self.rel(at)).min()
     }

@@ -5,11 +5,11 @@ mod facts;
 mod practice;
 
 use super::{
-    Attempt, Decision, Elsewhere, Escalation, Policy, State, Target, Timetable, decide, expired,
-    unwanted,
+    Acked, Attempt, Decision, Elsewhere, Escalation, Matter, Policy, State, Target, Timetable,
+    decide, expired, unwanted,
 };
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
-use crate::duty::journal::{AttemptResult, Fact, Made, Noted, Urgency};
+use crate::duty::journal::{AttemptResult, Fact, Made, Noted};
 use crate::duty::roster::Roster;
 use crate::duty::switchboard::{Errand, Input, LeaderCall, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
@@ -65,11 +65,20 @@ impl Memory {
     /// What an earlier run left open, and calls of it that go on, where the log cannot say so.
     pub fn recall(
         &mut self,
-        open: impl IntoIterator<Item = (EntryId, Urgency)>,
+        open: impl IntoIterator<Item = Matter>,
         calls: Vec<LeaderCall>,
         now: Now,
     ) {
-        open.into_iter().for_each(|(entry, urgency)| self.flag(entry, urgency, now));
+        for Matter { entry, urgency, known_to, .. } in open {
+            self.flag(entry, urgency, now);
+            let of_entry = |one: &&mut Escalation| one.entry == entry && one.state == State::Open;
+            if let Some(person) = known_to
+                && let Some(one) = self.known.iter_mut().find(of_entry)
+            {
+                one.state = State::Acknowledged;
+                one.acked = Some(Acked { at: now.into(), person });
+            }
+        }
         for call in calls {
             let made = call.made(&self.roster);
             self.made(made.entry, attempt(&made, now));
@@ -156,7 +165,7 @@ impl Memory {
             let due = match decide(&one, &policy, &self.roster, now) {
                 Decision::Notify(_) | Decision::Siren | Decision::Repeat { .. } => true,
                 // The log is waited for.
-                Decision::Missed | Decision::RaiseAgain => false,
+                Decision::Missed | Decision::RaiseAgain(_) => false,
                 Decision::Wait { .. } | Decision::Done => false,
             };
             due || !expired(&one, &policy, now).is_empty()
@@ -196,14 +205,18 @@ impl Memory {
             self.occupy(index, now);
             self.advance(index, &policy, now, random, &mut look);
         }
-        let sounds = |one: &&Escalation| one.state == State::Open && one.siren;
-        look.sirens = u32::try_from(self.known.iter().filter(sounds).count()).unwrap_or(u32::MAX);
+        look.sirens = self.sirens();
         look
+    }
+
+    fn sirens(&self) -> u32 {
+        let sounds = |one: &&Escalation| one.state == State::Open && one.siren;
+        u32::try_from(self.known.iter().filter(sounds).count()).unwrap_or(u32::MAX)
     }
 
     /// As `look`, but that nobody is called any more: what is not wanted is stopped.
     pub fn last_stops(&mut self, versions: &Timetable, now: Now) -> Look {
-        let mut look = Look::default();
+        let mut look = Look { sirens: self.sirens(), ..Look::default() };
         look.inputs.extend(self.practice.give_way(&self.known, now));
         for index in 0..self.known.len() {
             let policy = self.known[index].go_by(versions);
@@ -218,7 +231,7 @@ impl Memory {
                 Decision::Notify(_)
                 | Decision::Siren
                 | Decision::Repeat { .. }
-                | Decision::RaiseAgain => look.withheld |= one.state == State::Open,
+                | Decision::RaiseAgain(_) => look.withheld |= one.state == State::Open,
             }
         }
         look
@@ -281,7 +294,7 @@ impl Memory {
                     return;
                 }
                 // Exercises wait for the log.
-                Decision::Missed | Decision::RaiseAgain => {
+                Decision::Missed | Decision::RaiseAgain(_) => {
                     let later = (now.mono + LATER, "the log is to raise it again");
                     look.until = earlier(look.until, Some(later));
                     return;

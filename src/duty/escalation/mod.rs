@@ -2,12 +2,14 @@
 
 mod decide;
 mod exercise;
+mod matter;
 mod memory;
 mod policy;
 mod timetable;
 
 pub use decide::{decide, expired, unwanted};
 pub use exercise::{Exercise, ExerciseKind};
+pub use matter::Matter;
 pub use memory::{Look, Memory};
 pub use policy::{After, Call, Ladder, Line, Policy, Tier};
 pub use timetable::{Timetable, Version};
@@ -61,6 +63,7 @@ pub struct Escalation {
     pub entry: EntryId,
     pub urgency: Urgency,
     pub state: State,
+    pub raised: DateTime<Utc>,
     /// How often the ladder has been begun again.
     pub round: u32,
     pub round_began: Moment,
@@ -82,6 +85,8 @@ pub struct Escalation {
     pub occupied: Vec<Elsewhere>,
     /// It is no real one.
     pub exercise: Option<Exercise>,
+    /// Who was reminded of the one that this is raised again of, and pressed 3: he gets nothing more.
+    pub left_out: Vec<String>,
     /// Those of the version under which it was raised; `None`: not looked up yet.
     pub figures: Option<Arc<Policy>>,
 }
@@ -115,7 +120,7 @@ const GUESSES: u32 = 6;
 impl Escalation {
     /// By what it goes on to its end: the version that was in force when it was raised.
     pub fn go_by(&mut self, versions: &Timetable) -> Arc<Policy> {
-        let raised = self.round_began.wall;
+        let raised = self.raised;
         let own = || Arc::new(versions.in_force(raised).figures.clone());
         Arc::clone(self.figures.get_or_insert_with(own))
     }
@@ -241,6 +246,16 @@ pub struct Target {
     pub why: &'static str,
 }
 
+/// Why an acknowledged one begins anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Again {
+    /// Nobody has looked at it.
+    Unread,
+    /// Whoever was reminded has pressed 3.
+    HandedOn,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// Call these people now, each once.
@@ -249,8 +264,8 @@ pub enum Decision {
     Siren,
     /// Begin the ladder again, as from this moment.
     Repeat { began: Moment },
-    /// It was acknowledged and never looked at: raise it again (escalation.md, M).
-    RaiseAgain,
+    /// It was acknowledged and came to nothing: raise it again (escalation.md, M).
+    RaiseAgain(Again),
     /// An exercise in which nobody was reached: it is over.
     Missed,
     /// Nothing to do before this moment unless something happens.

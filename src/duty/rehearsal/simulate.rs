@@ -100,6 +100,7 @@ pub fn simulate(plan: &Plan<'_>) -> Vec<Event> {
         entry: EntryId::new(plan.start, &mut random),
         urgency: plan.urgency,
         state: State::Open,
+        raised: plan.start.wall,
         round: 0,
         round_began: plan.start.into(),
         siren: false,
@@ -112,6 +113,7 @@ pub fn simulate(plan: &Plan<'_>) -> Vec<Event> {
         attempts: vec![],
         occupied: vec![],
         exercise: None,
+        left_out: vec![],
         figures: None,
     };
     let mut rehearsal =
@@ -154,7 +156,7 @@ impl Rehearsal<'_> {
                     continue;
                 }
                 Decision::Wait { until, .. } => Some(until),
-                Decision::Missed | Decision::RaiseAgain | Decision::Done => None,
+                Decision::Missed | Decision::RaiseAgain(_) | Decision::Done => None,
             };
             let next = self.coming.iter().map(|one| one.0).chain(until).min();
             let Some(next) = next.filter(|next| *next <= end) else { return };

@@ -2,7 +2,7 @@
 
 use super::Switchboard;
 use crate::duty::call::Call;
-use crate::duty::checkpoint::{Changes, Checkpoint, GOES_ON, Key, Lent, Piece};
+use crate::duty::checkpoint::{Changes, Checkpoint, GOES_ON, GoesOn, Key, Lent, Piece};
 use crate::duty::ids::CallId;
 use crate::protocol::now::Now;
 use std::net::IpAddr;
@@ -43,6 +43,16 @@ impl Switchboard {
         self.desk.marks.take_changes(&mut pieces);
         self.desk.unwritten.take_changes(&mut pieces);
         Changes { at: now, pieces }
+    }
+
+    pub fn goes_on(&self) -> GoesOn {
+        let unwritten = &self.desk.unwritten;
+        let mut to_leaders: Vec<_> = self.calls.iter().flat_map(|(_, call)| call.told()).collect();
+        let told_of = to_leaders.iter().map(|order| CallId::from(order.attempt));
+        let calls = self.calls.iter().map(|(id, _)| *id).chain(told_of).chain(unwritten.ended());
+        let calls = calls.collect();
+        to_leaders.retain(|order| !unwritten.tells_of(order.attempt));
+        GoesOn { calls, to_leaders }
     }
 
     fn saved_call(&self, id: CallId, call: &Call) -> Piece {

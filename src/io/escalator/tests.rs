@@ -1,6 +1,7 @@
 //! The escalator with a log of its own, in virtual time or with a log that refuses.
 
 use super::*;
+use crate::duty::escalation::Matter;
 use crate::duty::ids::CallId;
 use crate::duty::journal::{Arrival, AttemptResult, Fact, Noted, Urgency};
 use crate::duty::roster::{Person, Role};
@@ -38,7 +39,6 @@ fn start_with(folder: &Path, store: Store) -> Running {
     let roster = Roster { people: vec![person("L", Role::Leader), person("S", Role::Substitute)] };
     let memory = Remembered::new(roster.clone());
     let matters = open_matters::recall(&folder.join("open-matters"));
-    let matters = matters.iter().map(|one| (one.entry, one.urgency));
     memory.lock().recall(matters, vec![], clock::now());
     let office = Office {
         store: store.clone(),
@@ -228,4 +228,41 @@ async fn esc_46_calls_that_finish_keep_whoever_is_due_waiting_for_a_minute_and_a
     assert!(escalator.withhold(true, now).await.is_ok());
     assert!(escalator.withhold(true, now + WITHHELD).await.is_ok());
     assert_eq!(orders.try_recv(), Ok(Input::Shutdown), "nobody is waited for any more");
+}
+
+/// The ladder is run from memory, and nobody had a number that works.
+#[tokio::test(flavor = "multi_thread")]
+async fn esc_71_without_a_log_the_siren_is_silent_as_soon_as_somebody_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = CallId::new(clock::now(), &mut clock::random()).into();
+    let open = serde_json::to_vec(&[Matter::new(entry, Urgency::Critical)]).unwrap();
+    std::fs::write(folder.path().join("open-matters"), open).unwrap();
+    let log = folder.path().join("log.db");
+    let no_log = Store::of_no_use(&log, "file is not a database".to_owned()).unwrap();
+    let mut room = start_with(folder.path(), no_log);
+    let dead = Alarm { since: clock::now().wall, zh: String::new(), en: String::new() };
+    room.board.update(|status| drop(status.alarms.insert("dead_number", dead)));
+    let hears = |fact| {
+        room.memory.lock().take(&Noted { at: clock::now(), fact });
+        room.wake.notify_one();
+    };
+    let mut last = None;
+    while !room.board.status().alarms.contains_key("siren") {
+        let input = tokio::time::timeout(Duration::from_millis(100), room.orders.recv()).await;
+        if let Ok(Some(Input::Notify(LeaderCall { attempt, .. }))) = input {
+            let result = AttemptResult::Unreachable;
+            hears(Fact::AttemptEnded { attempt, result, status: 404 });
+            last = Some(attempt);
+        }
+    }
+    hears(Fact::Acknowledged { attempt: last.expect("a call"), entry });
+    let silent = tokio::time::timeout(Duration::from_secs(10), async {
+        while room.board.status().alarms.contains_key("siren") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    silent.await.expect("somebody knows");
+    let alarms = room.board.status().alarms;
+    assert!(alarms.contains_key("dead_number"), "the log alone knows of that: {alarms:?}");
+    room.stop().await;
 }

@@ -52,6 +52,11 @@ pub(super) fn leads(sql: &Connection, person: &str, now: Now) -> Result<bool> {
     Ok(roster.holder(Role::Leader).is_none_or(|leader| leader.name == person))
 }
 
+/// The first of the roles that this person holds now.
+pub(super) fn role_held(sql: &Connection, person: &str, now: Now) -> Result<Option<Role>> {
+    Ok(in_force(sql, &listed(sql)?, now)?.role_of(person))
+}
+
 /// Who leads now, by name.
 pub(super) fn leader(sql: &Connection, now: Now) -> Result<String> {
     let roster = in_force(sql, &listed(sql)?, now)?;
@@ -142,6 +147,12 @@ pub(super) fn hand_on(
         outcome,
         record,
     ])?;
+    // He may have heard it before he pressed the key: somebody else is to deal with it all the same.
+    sql.prepare_cached(
+        "UPDATE escalation SET closed_ms = NULL, closed_why = NULL WHERE id = ?1 AND closed_why = ''
+           AND EXISTS (SELECT 1 FROM attempt WHERE id = ?2 AND errand = 'remind')",
+    )?
+    .execute(params![Id(handing.escalation), Id(attempt)])?;
     let actor = Actor { person: None, name: handing.person, terminal: "phone".to_owned() };
     let escalation = handing.escalation.to_string();
     audit::append(sql, now, &actor, "escalation.hand_on", &escalation, outcome)?;
@@ -347,11 +358,7 @@ impl Store {
     /// The first role that this person holds now.
     pub async fn role_of(&self, person: &str, now: Now) -> Result<Option<Role>> {
         let person = person.to_owned();
-        self.read(move |sql| {
-            let roster = in_force(sql, &listed(sql)?, now)?;
-            Ok(roster.role_of(&person))
-        })
-        .await
+        self.read(move |sql| role_held(sql, &person, now)).await
     }
 
     /// What is in force or will be, soonest first.

@@ -48,6 +48,8 @@ pub struct EscalationRow {
     pub exercise: Option<ExerciseKind>,
     /// Raised again because that one was acknowledged and not looked at.
     pub again: bool,
+    /// And whoever was reminded of it has pressed 3.
+    pub handed_on_by: Option<String>,
     pub withdrawn: Option<DateTime<Utc>>,
     pub withdrawn_by: Option<String>,
     pub reason: String,
@@ -202,7 +204,9 @@ const ESCALATION: &str = "
     CASE WHEN e.state = 'open' THEN e.siren_ms END, e.leader_reached_ms, e.withdrawn_ms,
     e.withdrawn_by, e.reason, (SELECT count(*) FROM attempt a WHERE a.escalation = e.id),
     e.acked_by, e.acked_role, e.acked_ms, e.acked_channel, e.acked_how, e.read_ms, e.read_by, e.read_how, e.closed_ms,
-    e.again_of IS NOT NULL, (SELECT x.kind FROM exercise x WHERE x.entry = e.entry)
+    e.again_of IS NOT NULL, (SELECT x.kind FROM exercise x WHERE x.entry = e.entry),
+    (SELECT h.person FROM handing h JOIN attempt a ON a.id = h.attempt
+      WHERE h.escalation = e.again_of AND a.errand = 'remind' ORDER BY h.at_ms DESC LIMIT 1)
   FROM escalation e";
 
 pub(super) fn rows(sql: &Connection, entry: EntryId, most: i64) -> Result<Vec<EscalationRow>> {
@@ -244,6 +248,7 @@ fn one(row: &Row<'_>) -> rusqlite::Result<EscalationRow> {
         },
         closed: instant(row, 21)?,
         again: row.get(22)?,
+        handed_on_by: row.get(24)?,
         exercise: optional(row, 23)?,
         withdrawn: instant(row, 9)?,
         withdrawn_by: row.get(10)?,

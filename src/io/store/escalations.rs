@@ -306,7 +306,10 @@ fn withhold(
         // An exercise waits for nobody.
         _ if escalation.exercise.is_some() => {}
         Decision::Missed => {}
-        Decision::Notify(_) | Decision::Siren | Decision::Repeat { .. } | Decision::RaiseAgain => {
+        Decision::Notify(_)
+        | Decision::Siren
+        | Decision::Repeat { .. }
+        | Decision::RaiseAgain(_) => {
             cycle.withheld |= escalation.state == State::Open;
         }
     }
@@ -349,8 +352,8 @@ fn advance(
                 cycle.until = earlier(cycle.until, Some((until, why)));
                 return Ok(cycle.knows(escalation, policy));
             }
-            Decision::RaiseAgain => {
-                following::raise_again(tx, &escalation, now)?;
+            Decision::RaiseAgain(why) => {
+                following::raise_again(tx, &escalation, why, now)?;
                 cycle.until = earlier(cycle.until, Some((now.mono, "raised again")));
                 cycle.live.push(Live::Escalation { entry: escalation.entry });
                 return Ok(cycle.knows(escalation, policy));

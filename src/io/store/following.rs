@@ -6,7 +6,7 @@ use super::error::Result;
 use super::text::{Id, mono, ms, name};
 use super::writer::Tx;
 use super::{Store, Who, acknowledgements, attempts, duty, instructions, notices};
-use crate::duty::escalation::{Escalation, State};
+use crate::duty::escalation::{Again, Escalation, State};
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
 use crate::duty::journal::Fact;
 use crate::duty::roster::Role;
@@ -107,14 +107,17 @@ pub(super) fn close(sql: &Connection, escalation: &Escalation, now: Now) -> Resu
     Ok(())
 }
 
-/// Acknowledged and never looked at: it begins anew, as another escalation of the same entry.
-pub(super) fn raise_again(tx: &mut Tx<'_>, escalation: &Escalation, now: Now) -> Result<()> {
+/// Acknowledged, and it came to nothing: it begins anew, as another escalation of the same entry.
+pub(super) fn raise_again(
+    tx: &mut Tx<'_>,
+    escalation: &Escalation,
+    why: Again,
+    now: Now,
+) -> Result<()> {
     let id = escalation.id;
     tx.sql
-        .prepare_cached(
-            "UPDATE escalation SET closed_ms = ?2, closed_why = 'unread' WHERE id = ?1",
-        )?
-        .execute(params![Id(id), ms(now.wall)])?;
+        .prepare_cached("UPDATE escalation SET closed_ms = ?2, closed_why = ?3 WHERE id = ?1")?
+        .execute(params![Id(id), ms(now.wall), name(why)])?;
     let open = tx
         .sql
         .prepare_cached("SELECT 1 FROM escalation WHERE entry = ?1 AND state = 'open'")?
@@ -123,7 +126,11 @@ pub(super) fn raise_again(tx: &mut Tx<'_>, escalation: &Escalation, now: Now) ->
         return Ok(());
     }
     let again = EscalationId::new(now, tx.random);
-    let actor = Actor::system("escalation.unread");
+    let (rule, why) = match why {
+        Again::Unread => ("escalation.unread", "知悉后未阅件"),
+        Again::HandedOn => ("escalation.handed_on", "提醒时按 3，转其他领导"),
+    };
+    let actor = Actor::system(rule);
     tx.sql
         .prepare_cached(
             "INSERT INTO escalation (id, entry, urgency, state, raised_by, raised_ms, raised_mono,
@@ -138,7 +145,7 @@ pub(super) fn raise_again(tx: &mut Tx<'_>, escalation: &Escalation, now: Now) ->
             mono(now),
             Id(id),
         ])?;
-    let why = format!("{id}: 知悉后未阅件");
+    let why = format!("{id}: {why}");
     audit::append(tx.sql, now, &actor, "escalation.raise", &again.to_string(), &why)?;
     notices::raised(tx, again, escalation.urgency, now)
 }

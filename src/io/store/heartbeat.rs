@@ -28,7 +28,7 @@ fn is_due(
         | Decision::Siren
         | Decision::Repeat { .. }
         | Decision::Missed
-        | Decision::RaiseAgain => true,
+        | Decision::RaiseAgain(_) => true,
         Decision::Wait { .. } | Decision::Done => false,
     };
     Ok(due || !expired(&escalation, policy, now).is_empty())

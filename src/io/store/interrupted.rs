@@ -8,10 +8,11 @@ use super::{attempts, calls, stretches};
 use crate::duty::ids::{AttemptId, CallId};
 use crate::duty::journal::{AttemptResult, Disposition};
 use crate::protocol::now::Now;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeSet;
 
 const WHY: &str = "the daemon stopped in the middle of the call";
+const UNBOUND: &str = "值班记录从备份恢复，录音未登记，文件应在录音目录，请人工核对 · the log was put back from a backup: look for the file in the recordings' folder";
 
 impl Store {
     /// Ends the calls and attempts of an earlier run as interrupted, but for those that go on; an
@@ -32,6 +33,29 @@ impl Store {
             Ok(calls)
         })
         .await
+    }
+
+    /// As [`Store::interrupted_calls`], in a log that was put back while the daemon runs: nobody binds what was recorded
+    /// of them.
+    pub async fn interrupted_in_a_backup(
+        &self,
+        go_on: BTreeSet<CallId>,
+        now: Now,
+    ) -> Result<Vec<CallId>> {
+        let calls = self.interrupted_calls(go_on, now).await?;
+        let ended = calls.clone();
+        self.write(move |tx| {
+            let mut unbound = tx.sql.prepare_cached(
+                "UPDATE recording SET state = 'missing', reason = ?2
+                 WHERE call = ?1 AND digest IS NULL",
+            )?;
+            ended
+                .iter()
+                .try_for_each(|call| unbound.execute(params![Id(*call), UNBOUND]).map(drop))?;
+            Ok(())
+        })
+        .await?;
+        Ok(calls)
     }
 
     /// Monotonic times of another boot of the host mean nothing in this one.

@@ -1,15 +1,18 @@
 //! What was open, and what a log that was put back from a backup does not know of.
 
 use super::audit::{self, Actor};
+use super::entries::Flagged;
 use super::error::Result;
 use super::numbers::{self, Kind};
 use super::revisions::{self, Change, RevisionKind};
-use super::text::{Id, ms};
+use super::text::{Id, Named, ms};
 use super::writer::Tx;
-use super::{Store, attempts, entries};
+use super::{Store, acknowledgements, attempts, duty, entries, escalations, following};
 use crate::duty::entry::Field;
-use crate::duty::ids::EntryId;
+use crate::duty::escalation::{Again, Matter};
+use crate::duty::ids::{EntryId, EscalationId};
 use crate::duty::journal::{Made, Urgency};
+use crate::duty::roster::Role;
 use crate::protocol::now::Now;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -18,20 +21,20 @@ const RULE: &str = "open-matters";
 const SUBJECT: &str = "紧急事项：数据库从备份恢复，原记录不在其中，请人工核实并补登";
 
 impl Store {
-    /// Raises what is open by what lies beside the log, where the log knows of no escalation: an entry that it lacks is
-    /// made anew. Calls to leaders that go on are of it again, so that a key that is pressed in one is the key of its
+    /// Raises what is open by what lies beside the log, where the log knows of no escalation since then: an entry that it
+    /// lacks is made anew. Calls to leaders that go on are of it again, so that a key that is pressed in one is the key of its
     /// matter. Which were raised.
     pub async fn raise_what_is_lacking(
         &self,
-        matters: Vec<(EntryId, Urgency)>,
+        matters: Vec<Matter>,
         calls: Vec<Made>,
         now: Now,
     ) -> Result<Vec<EntryId>> {
         self.write(move |tx| {
             let mut raised = vec![];
-            for (entry, urgency) in matters {
-                if raise(tx, entry, urgency, now)? {
-                    raised.push(entry);
+            for matter in &matters {
+                if raise(tx, matter, now)? {
+                    raised.push(matter.entry);
                 }
             }
             calls.iter().try_for_each(|made| attempts::made(tx.sql, made, now).map(drop))?;
@@ -41,31 +44,70 @@ impl Store {
     }
 }
 
-fn raise(tx: &mut Tx<'_>, entry: EntryId, urgency: Urgency, now: Now) -> Result<bool> {
-    let known =
-        tx.sql.prepare_cached("SELECT 1 FROM escalation WHERE entry = ?1")?.exists([Id(entry)])?;
-    if known {
+/// Whether the log has this one, at least as urgent. Where it is not known when it was raised, whatever the log has of
+/// the entry is taken for it.
+fn is_known(sql: &Connection, matter: &Matter) -> Result<bool> {
+    let since = matter.raised.map_or(i64::MIN, ms);
+    let latest: Option<(Named<Urgency>, bool)> = sql
+        .prepare_cached(
+            "SELECT urgency, state = 'open' FROM escalation WHERE entry = ?1 AND raised_ms >= ?2
+             ORDER BY raised_ms DESC, id DESC LIMIT 1",
+        )?
+        .query_row(params![Id(matter.entry), since], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let is_less = |urgency, open| open && matter.raised.is_some() && urgency < matter.urgency;
+    Ok(latest.is_some_and(|(Named(urgency), open)| !is_less(urgency, open)))
+}
+
+fn raise(tx: &mut Tx<'_>, matter: &Matter, now: Now) -> Result<bool> {
+    if is_known(tx.sql, matter)? {
         return Ok(false);
     }
-    let actor = Actor::system(RULE);
+    let (entry, actor) = (matter.entry, Actor::system(RULE));
     if !tx.sql.prepare_cached("SELECT 1 FROM entry WHERE id = ?1")?.exists([Id(entry)])? {
         tx.sql
             .prepare_cached(
                 "INSERT INTO entry (id, number, source, occurred_ms, recorded_ms, subject)
-                 VALUES (?1, ?2, 'restored', ?3, ?3, ?4)",
+                 VALUES (?1, ?2, 'restored', ?3, ?4, ?5)",
             )?
             .execute(params![
                 Id(entry),
                 numbers::next(tx.sql, Kind::Entry, now.wall)?,
+                ms(matter.raised.unwrap_or(now.wall)),
                 ms(now.wall),
                 SUBJECT,
             ])?;
         let changes = [Change::new(Field::Subject.name(), "", SUBJECT)];
         revisions::append(tx.sql, entry, RevisionKind::System, &actor, now, &changes, "")?;
     }
-    audit::append(tx.sql, now, &actor, "escalation.restore", &entry.to_string(), "")?;
-    entries::flag(tx, &actor, entry, urgency, now)?;
-    Ok(true)
+    let flagged = entries::flag(tx, &actor, entry, matter.urgency, now)?;
+    if let (Flagged::Raised(id), Some(person)) = (flagged, &matter.known_to) {
+        let role = duty::role_held(tx.sql, person, now)?.unwrap_or(Role::Substitute);
+        acknowledgements::win(tx.sql, id, (person, role), ("phone_key", ""), now)?;
+        if duty::leads(tx.sql, person, now)? {
+            acknowledgements::leader_reached(tx.sql, id, now)?;
+        }
+    }
+    let raised = match flagged {
+        Flagged::Raised(_) | Flagged::Upgraded(_) => true,
+        // The one before came to nothing, which the log may not have.
+        Flagged::Already(id) if matter.raised.is_some() => begin_again(tx, id, now)?,
+        Flagged::Already(_) | Flagged::NotUrgent | Flagged::Exercise | Flagged::NotFound => false,
+    };
+    if raised {
+        let known_to = matter.known_to.as_deref().unwrap_or_default();
+        audit::append(tx.sql, now, &actor, "escalation.restore", &entry.to_string(), known_to)?;
+    }
+    Ok(raised)
+}
+
+/// Of one that is closed nothing follows by itself.
+fn begin_again(tx: &mut Tx<'_>, id: EscalationId, now: Now) -> Result<bool> {
+    let before = escalations::load(tx.sql, id)?;
+    if before.closed {
+        following::raise_again(tx, &before, Again::Unread, now)?;
+    }
+    Ok(before.closed)
 }
 
 /// An entry that was raised before the log was told of its call becomes that call's, but for what an officer wrote into
@@ -100,12 +142,13 @@ pub(super) fn is_of_a_call(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::duty::escalation::Policy;
     use crate::duty::ids::{AttemptId, CallId};
     use crate::duty::journal::{Fact, Noted};
     use crate::duty::placed::{Asker, Placed};
     use crate::duty::roster::Roster;
     use crate::duty::switchboard::{AckOutcome, Errand, Input, LeaderCall};
-    use crate::io::store::tests::{arrival, at, call, entry, officer, one, random, store};
+    use crate::io::store::tests::{arrival, at, call, entry, officer, one, random, roster, store};
     use crate::io::store::{Saved, wait};
     use std::time::Duration;
 
@@ -134,7 +177,8 @@ mod tests {
         let reason = "误按".to_owned();
         wait(store.withdraw(&officer(), over, &reason, at(2.0))).unwrap();
         let unknown = EntryId::from(CallId::new(at(9.0), &mut random()));
-        let all = [open, unflagged, over, unknown].map(|entry| (entry, Urgency::Critical));
+        let all = [open, unflagged, over, unknown];
+        let all = all.map(|entry| Matter::new(entry, Urgency::Critical));
         let raise = || wait(store.raise_what_is_lacking(all.to_vec(), vec![], at(10.0))).unwrap();
         assert_eq!(raise(), [unflagged, unknown]);
         assert_eq!(raise(), [], "once");
@@ -148,12 +192,76 @@ mod tests {
         assert!(view.is_some(), "it can be opened and filled in");
     }
 
+    /// The backup is from before the second flag.
+    #[test]
+    fn esc_71_what_was_flagged_again_since_the_backup_is_raised_again_and_only_that() {
+        let store = store();
+        let [withdrawn, acknowledged, open] = [1, 2, 3].map(|n| entry(&store, n, 0.0));
+        for (one, seconds) in [(withdrawn, 1.0), (acknowledged, 1.1), (open, 1.2)] {
+            wait(store.flag(&officer(), one, Urgency::Urgent, at(seconds))).unwrap();
+        }
+        wait(store.withdraw(&officer(), withdrawn, "误按", at(2.0))).unwrap();
+        wait(store.leader_spoken_to(&officer(), acknowledged, "当面", at(2.0))).unwrap();
+        let matter = |entry, urgency, seconds| Matter {
+            raised: Some(at(seconds).wall),
+            ..Matter::new(entry, urgency)
+        };
+        let raise = |entry, urgency, seconds| {
+            let matters = vec![matter(entry, urgency, seconds)];
+            wait(store.raise_what_is_lacking(matters, vec![], at(seconds + 100.0))).unwrap().len()
+        };
+        for one in [withdrawn, acknowledged, open] {
+            assert_eq!(raise(one, Urgency::Urgent, 1.0), 0, "the backup has it");
+        }
+        assert_eq!(raise(withdrawn, Urgency::Urgent, 5.0), 1);
+        assert_eq!(raise(withdrawn, Urgency::Urgent, 5.0), 0, "once");
+        assert_eq!(raise(acknowledged, Urgency::Critical, 6.0), 1, "it became more urgent");
+        assert_eq!(raise(open, Urgency::Critical, 1.0), 1, "and so did this one");
+        let states = "SELECT group_concat(state || ' ' || urgency, ',' ORDER BY raised_ms, id)
+            FROM escalation";
+        assert_eq!(
+            one::<String>(&store, states),
+            "withdrawn urgent,acknowledged urgent,open critical,open urgent,open critical"
+        );
+        store.escalate(at(191.0), &Policy::default(), &roster()).unwrap();
+        wait(store.leader_spoken_to(&officer(), acknowledged, "当面", at(192.0))).unwrap();
+        store.escalate(at(193.0), &Policy::default(), &roster()).unwrap();
+        let closed = "SELECT count(*) FROM escalation WHERE closed_ms IS NOT NULL";
+        let before = one::<i64>(&store, closed);
+        assert_eq!(raise(acknowledged, Urgency::Critical, 195.0), 1, "it began again since");
+        assert_eq!((raise(acknowledged, Urgency::Critical, 195.0), before), (0, 2));
+        wait(store.verify_audit()).unwrap();
+    }
+
+    #[test]
+    fn esc_71_what_another_had_taken_is_the_leaders_alone_in_the_restored_log_too() {
+        let store = store();
+        let cycle = |seconds| store.escalate(at(seconds), &Policy::default(), &roster()).unwrap();
+        cycle(0.0);
+        let entry = EntryId::from(CallId::new(at(9.0), &mut random()));
+        let raised = Some(at(9.0).wall);
+        let known_to = Some("S".to_owned());
+        let taken = Matter { raised, known_to, ..Matter::new(entry, Urgency::Urgent) };
+        let raise = |seconds| {
+            wait(store.raise_what_is_lacking(vec![taken.clone()], vec![], at(seconds))).unwrap()
+        };
+        assert_eq!(raise(700.0), [entry]);
+        let calls = cycle(700.5).inputs;
+        let to_leader =
+            |input: &Input| matches!(input, Input::Notify(call) if call.target == "1001");
+        assert!(calls.len() == 1 && calls.iter().all(to_leader), "{calls:?}");
+        let row = "SELECT x.state || acked_by || acked_role || (leader_reached_ms IS NULL) ||
+            (e.occurred_ms < e.recorded_ms) FROM escalation x JOIN entry e ON e.id = x.entry";
+        assert_eq!(one::<String>(&store, row), "acknowledgedSsubstitute11");
+        assert_eq!(raise(710.0), [], "once");
+    }
+
     #[test]
     fn esc_71_a_call_whose_matter_was_raised_before_the_log_was_told_of_it_has_its_row() {
         let store = store();
         let open = EntryId::from(call(1));
         let placed = EntryId::from(call(2));
-        let matters = [open, placed].map(|entry| (entry, Urgency::Critical)).to_vec();
+        let matters = [open, placed].map(|entry| Matter::new(entry, Urgency::Critical)).to_vec();
         wait(store.raise_what_is_lacking(matters, vec![], at(10.0))).unwrap();
         let told = |fact| store.apply(&Noted { at: at(1.0), fact }).unwrap();
         told(arrival(1, "13812345678"));
@@ -183,7 +291,7 @@ mod tests {
     fn esc_71_what_an_officer_typed_of_a_caller_is_not_lost_when_the_log_is_told_of_the_call() {
         let store = store();
         let open = EntryId::from(call(1));
-        let matters = vec![(open, Urgency::Critical)];
+        let matters = vec![Matter::new(open, Urgency::Critical)];
         wait(store.raise_what_is_lacking(matters, vec![], at(10.0))).unwrap();
         let wang = officer();
         let types = store.save_field(&wang, open, Field::CallerName, "", "张三", at(11.0));
@@ -212,7 +320,7 @@ mod tests {
             };
             order.made(&Roster::default())
         };
-        let (told, made) = (vec![(entry, Urgency::Urgent)], call(9.5));
+        let (told, made) = (vec![Matter::new(entry, Urgency::Urgent)], call(9.5));
         let raise = |calls| wait(store.raise_what_is_lacking(told.clone(), calls, at(10.0)));
         assert_eq!(raise(vec![made.clone()]).unwrap(), [entry]);
         assert_eq!(raise(vec![made.clone()]).unwrap(), []);

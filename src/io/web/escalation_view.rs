@@ -112,7 +112,8 @@ fn leader_is_called(found: &Found, leader: &str) -> bool {
         && row.exercise.is_none();
     let knows = found.acknowledgements.iter().any(|ack| ack.person == leader);
     let of_him = |one: &&AttemptRow| one.person == leader && one.errand == Errand::Tell;
-    let handed_on = found.attempts.iter().filter(of_him).any(|one| one.keys.contains('3'));
+    let handed_on = row.handed_on_by.as_deref() == Some(leader)
+        || found.attempts.iter().filter(of_him).any(|one| one.keys.contains('3'));
     goes_on && row.leader_reached.is_none() && !knows && !handed_on
 }
 
@@ -152,8 +153,15 @@ fn lines(found: &Found, leader: &str, page: &Page, now: DateTime<Utc>) -> Vec<Li
         class: "muted",
         text: format!("{} · {} {raised}", page.pick(urgency_label(row.urgency)), t.raised_at),
     }];
-    if row.again {
-        lines.push(Line { class: "warn", text: t.escalation_again.to_owned() });
+    match &row.handed_on_by {
+        Some(person) => {
+            let text = format!("{person}：{}", t.escalation_handed_on);
+            lines.push(Line { class: "warn", text });
+        }
+        None if row.again => {
+            lines.push(Line { class: "warn", text: t.escalation_again.to_owned() });
+        }
+        None => {}
     }
     lines.extend(row.acknowledged.as_ref().map(|ack| acknowledged(ack, row.raised, t, now)));
     for late in found.acknowledgements.iter().filter(|ack| !ack.first) {

@@ -2,7 +2,7 @@
 //! confirmed (escalation.md, rule 6, M).
 
 use super::{ASK_AGAIN, At, Look, Want, in_flight, millis};
-use crate::duty::escalation::{After, Attempt, Decision, Target};
+use crate::duty::escalation::{After, Again, Attempt, Decision, Target};
 use crate::duty::journal::AttemptResult;
 use crate::duty::roster::{Person, Role};
 use crate::duty::switchboard::Errand;
@@ -12,6 +12,12 @@ impl Look<'_> {
     pub(super) fn acknowledged(&self) -> Decision {
         let mut wants = vec![];
         let mut ends = vec![];
+        if self.is_handed_on() {
+            if !self.is_listened_to() {
+                return Decision::RaiseAgain(Again::HandedOn);
+            }
+            ends.push((ASK_AGAIN, "somebody is listening to it"));
+        }
         let leader = self.roster.holder(Role::Leader);
         let settled = leader.is_some_and(|leader| {
             self.handed_on(leader).is_some() || self.escalation.knows(&leader.name)
@@ -22,10 +28,9 @@ impl Look<'_> {
         }
         if let Some(after) = &self.policy.after {
             if !self.escalation.read {
-                let raise = self.acked() + millis(after.raise_again);
-                let busy = in_flight(self.escalation).any(|one| one.engaged);
-                if raise <= 0 && !busy {
-                    return Decision::RaiseAgain;
+                let raise = self.acked() + self.patience(after);
+                if raise <= 0 && !self.is_listened_to() {
+                    return Decision::RaiseAgain(Again::Unread);
                 }
                 ends.push(match raise <= 0 {
                     true => (ASK_AGAIN, "somebody is listening to it"),
@@ -60,11 +65,37 @@ impl Look<'_> {
         self.escalation.acked.as_ref().map_or(0, |acked| self.rel(acked.at))
     }
 
+    /// Whoever was reminded has pressed 3, and knows no more of it than that there is something, or has heard it and
+    /// instructed nothing.
+    fn is_handed_on(&self) -> bool {
+        let (read, instructed) = (self.escalation.read, self.escalation.unconfirmed.is_some());
+        let of_reminder = |one: &Attempt| one.errand == Errand::Remind && one.handed_on.is_some();
+        let mut handed = self.escalation.attempts.iter().filter(|one| of_reminder(one));
+        handed.any(|one| !read || (one.engaged && !instructed))
+    }
+
+    fn is_listened_to(&self) -> bool {
+        in_flight(self.escalation).any(|one| one.engaged && one.handed_on.is_none())
+    }
+
+    /// After the acknowledgement: where nobody can be reminded, no longer than until he would be.
+    fn patience(&self, after: &After) -> At {
+        let (made, _) = self.made(Errand::Remind);
+        let reminder = after.remind.get(made).filter(|_| self.who_knows().is_none());
+        millis(*reminder.unwrap_or(&after.raise_again))
+    }
+
+    /// Whoever has acknowledged, where he is still on duty; else the duty leader, where he has too.
+    fn who_knows(&self) -> Option<&Person> {
+        let acked = self.escalation.acked.as_ref()?;
+        let leader = self.roster.holder(Role::Leader);
+        let leader = leader.filter(|leader| self.escalation.knows(&leader.name));
+        self.roster.named(&acked.person).or(leader)
+    }
+
     /// Whoever has acknowledged is called when he has not looked at it for so long.
     fn reminder(&self, after: &After) -> Option<Want> {
-        let acked = self.escalation.acked.as_ref()?;
-        let person = self.roster.named(&acked.person);
-        let person = person.or_else(|| self.roster.holder(Role::Leader))?;
+        let person = self.who_knows()?;
         let (made, again) = self.made(Errand::Remind);
         let due = self.acked() + millis(*after.remind.get(made)?);
         self.errand(person, Errand::Remind, due.max(again), "he has not looked at it")

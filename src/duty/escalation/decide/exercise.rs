@@ -30,7 +30,7 @@ impl Look<'_> {
                 Decision::Siren | Decision::Repeat { .. } if flying => {
                     self.wait(Some((ASK_AGAIN, "somebody is being called")))
                 }
-                Decision::Siren | Decision::Repeat { .. } | Decision::RaiseAgain => {
+                Decision::Siren | Decision::Repeat { .. } | Decision::RaiseAgain(_) => {
                     Decision::Missed
                 }
                 other => other,

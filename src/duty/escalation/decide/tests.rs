@@ -59,6 +59,7 @@ impl Room {
             entry: EntryId::new(now, &mut random),
             urgency,
             state: State::Open,
+            raised: now.wall,
             round: 0,
             round_began: now.into(),
             siren: false,
@@ -70,6 +71,7 @@ impl Room {
             attempts: vec![],
             occupied: vec![],
             exercise: None,
+            left_out: vec![],
             figures: None,
         };
         Self {
@@ -117,7 +119,7 @@ impl Room {
                     assert!(until < self.seconds + 3600.0, "waits for ever");
                     self.pass(until.min(end));
                 }
-                Decision::RaiseAgain => {
+                Decision::RaiseAgain(_) => {
                     self.raised_again = Some(self.seconds);
                     self.escalation.closed = true;
                 }

@@ -117,6 +117,7 @@ pub(super) fn raised(entry: EntryId, urgency: Urgency, now: Now) -> Escalation {
         entry,
         urgency,
         state: State::Open,
+        raised: now.wall,
         round: 0,
         round_began: now.into(),
         siren: false,
@@ -128,6 +129,7 @@ pub(super) fn raised(entry: EntryId, urgency: Urgency, now: Now) -> Escalation {
         attempts: vec![],
         occupied: vec![],
         exercise: None,
+        left_out: vec![],
         figures: None,
     }
 }

@@ -4,6 +4,7 @@ use super::facts::raised;
 use super::*;
 use crate::duty::escalation::{Exercise, ExerciseKind};
 use crate::duty::ids::CallId;
+use crate::duty::journal::Urgency;
 use crate::duty::roster::{Person, Role};
 use chrono::DateTime;
 
@@ -302,11 +303,25 @@ fn esc_71_what_is_called_from_memory_counts_as_done_and_what_is_not_does_not() {
     assert_eq!(overdue(&room, 300.0), None);
 }
 
+/// What somebody has acknowledged is the leader's alone.
+#[test]
+fn esc_71_what_another_has_taken_before_the_log_was_lost_is_told_to_the_leader_alone() {
+    let mut room = Room::new();
+    let known_to = Some("S".to_owned());
+    let taken = Matter { known_to, ..Matter::new(entry(), Urgency::Urgent) };
+    room.memory.recall([taken], vec![], at(0.0));
+    let called: Vec<String> = (0..5)
+        .flat_map(|round| room.calls(f64::from(round) * 60.0))
+        .map(|(person, _)| person)
+        .collect();
+    assert!(!called.is_empty() && called.iter().all(|person| person == "L"), "{called:?}");
+}
+
 /// The log made the call and cannot be read: whoever pressed 1 in it has acknowledged.
 #[test]
 fn esc_71_an_acknowledgement_in_a_call_that_memory_does_not_know_of_counts() {
     let mut room = Room::new();
-    room.memory.recall([(entry(), Urgency::Urgent)], vec![], at(0.0));
+    room.memory.recall([Matter::new(entry(), Urgency::Urgent)], vec![], at(0.0));
     let attempt = AttemptId::new(at(0.0), &mut Random::from_seed([8; 32]));
     room.take(1.0, Fact::Acknowledged { attempt, entry: entry() });
     let called: Vec<String> = (1..8)

@@ -19,7 +19,7 @@ pub(in crate::io::store) fn load(sql: &Connection, id: EscalationId) -> Result<E
         .prepare_cached(
             "SELECT entry, urgency, state, round, round_ms, round_mono, siren_ms IS NOT NULL,
                leader_reached_ms IS NOT NULL, acked_ms, acked_mono, read_ms IS NOT NULL,
-               closed_ms IS NOT NULL, acked_by FROM escalation WHERE id = ?1",
+               closed_ms IS NOT NULL, acked_by, raised_ms FROM escalation WHERE id = ?1",
         )?
         .query_row([Id(id)], |row| {
             Ok(Escalation {
@@ -31,6 +31,7 @@ pub(in crate::io::store) fn load(sql: &Connection, id: EscalationId) -> Result<E
                     "acknowledged" => State::Acknowledged,
                     _ => State::Withdrawn,
                 },
+                raised: row.get::<_, Ms>(13)?.0,
                 round: row.get(3)?,
                 round_began: moment(row.get(4)?, row.get(5)?),
                 siren: row.get(6)?,
@@ -45,11 +46,13 @@ pub(in crate::io::store) fn load(sql: &Connection, id: EscalationId) -> Result<E
                 attempts: vec![],
                 occupied: vec![],
                 exercise: None,
+                left_out: vec![],
                 figures: None,
             })
         })?;
     escalation.unconfirmed = instructions::unconfirmed(sql, id)?;
     escalation.exercise = exercises::of(sql, escalation.entry)?;
+    escalation.left_out = left_out(sql, id)?;
     let mut rows = sql.prepare_cached(
         "SELECT a.id, a.round, a.tier, a.call_of_tier, a.role, a.person, a.target, a.started_ms,
            a.started_mono, a.ended_ms, a.ended_mono, a.result,
@@ -70,6 +73,15 @@ pub(in crate::io::store) fn load(sql: &Connection, id: EscalationId) -> Result<E
     escalation.attempts = attempts.collect::<Result<_, _>>()?;
     escalation.occupied = occupied(sql, id)?;
     Ok(escalation)
+}
+
+fn left_out(sql: &Connection, id: EscalationId) -> Result<Vec<String>> {
+    let mut rows = sql.prepare_cached(
+        "SELECT DISTINCT h.person FROM escalation e JOIN handing h ON h.escalation = e.again_of
+         JOIN attempt a ON a.id = h.attempt WHERE e.id = ?1 AND a.errand = 'remind'",
+    )?;
+    let rows = rows.query_map([Id(id)], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Who is being called for other matters.

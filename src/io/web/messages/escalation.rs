@@ -20,6 +20,7 @@ macro_rules! with_escalation {
         pressed_by_mistake: "误按", "Pressed by mistake";
 
         escalation_again: "知悉后一直未阅件，已重新呈报", "Acknowledged before and not looked at: raised again";
+        escalation_handed_on: "提醒时按 3 不便，已重新呈报，改叫其他领导", "Pressed 3 when reminded: raised again, others are called";
         leader_spoken_to: "人工已联系", "Told by hand";
         leader_spoken_hint: "带班领导本人已知悉，停止呼叫他。", "The duty leader himself knows: he is called no more.";
         leader_told_hint: "带班领导已知悉。告诉他是什么事后按此：记为已阅件，不再提醒。", "The duty leader knows that there is something. Press when he has been told what: it counts as read, and nobody is reminded.";

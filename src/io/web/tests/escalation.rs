@@ -144,6 +144,26 @@ async fn esc_77_acknowledged_and_never_looked_at_it_is_raised_again_with_its_rea
 }
 
 #[tokio::test]
+async fn esc_75_the_page_says_who_pressed_3_when_he_was_reminded() {
+    let room = Room::open().await;
+    let (entry, attempt) = room.flagged().await;
+    room.happens(Fact::Acknowledged { attempt, entry }).await;
+    let result = AttemptResult::Acknowledged;
+    room.happens(Fact::AttemptEnded { attempt, result, status: 200 }).await;
+    let attempt = room.calls(Duration::from_secs(301)).await.expect("a reminder");
+    room.happens(Fact::HandedOn { attempt, entry }).await;
+    let result = AttemptResult::HandedOn;
+    room.happens(Fact::AttemptEnded { attempt, result, status: 200 }).await;
+    assert_eq!(room.calls(Duration::from_secs(302)).await, None, "it is raised again");
+    let shown = room.fragment(&format!("/entries/{entry}")).await.text;
+    let why = format!("{LEADER}：提醒时按 3 不便");
+    assert!(shown.contains(&why) && !shown.contains("一直未阅件"), "{shown}");
+    let found = room.web.store.entry(entry).await.unwrap().unwrap();
+    assert_eq!(found.escalations.len(), 2);
+    assert!(room.web.store.verify_audit().await.is_ok());
+}
+
+#[tokio::test]
 async fn esc_04_the_officer_confirms_on_the_page_what_was_dictated() {
     let room = Room::open().await;
     let (entry, attempt) = room.flagged().await;

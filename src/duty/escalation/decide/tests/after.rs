@@ -67,6 +67,69 @@ fn esc_77_who_does_not_look_is_reminded_twice_and_then_it_is_raised_again() {
     assert_eq!(errands, [Errand::Tell, Errand::Remind, Errand::Remind]);
 }
 
+/// He presses 1, and 3 when he is reminded.
+fn hands_on_when_reminded() -> Room {
+    let mut calls = 0;
+    let mut room = followed(move |_, _| {
+        calls += 1;
+        (10.0, if calls == 1 { Acknowledged } else { HandedOn })
+    });
+    room.run(311.0);
+    room
+}
+
+#[test]
+fn esc_75_key_3_in_a_reminder_raises_it_again_at_once() {
+    let mut room = hands_on_when_reminded();
+    room.run(400.0);
+    assert_eq!(room.calls_to_leader(), [0.0, 310.0]);
+    assert_eq!(room.raised_again, Some(320.0));
+}
+
+#[test]
+fn esc_75_whoever_hands_on_what_he_has_heard_is_not_believed_to_deal_with_it() {
+    for (instructed, raised_again) in [(false, Some(320.0)), (true, None)] {
+        let mut room = hands_on_when_reminded();
+        room.pass(320.0);
+        room.escalation.read = true;
+        room.escalation.attempts.last_mut().unwrap().engaged = true;
+        room.escalation.unconfirmed = instructed.then(|| room.now().into());
+        room.run(400.0);
+        assert_eq!(room.raised_again, raised_again, "instructed: {instructed}");
+    }
+}
+
+#[test]
+fn esc_75_what_another_has_looked_at_meanwhile_is_not_raised_again() {
+    let mut room = hands_on_when_reminded();
+    room.pass(320.0);
+    room.escalation.read = true;
+    room.run(4000.0);
+    assert_eq!(room.raised_again, None);
+}
+
+#[test]
+fn esc_75_whoever_was_left_out_is_not_called_by_the_ladder_that_begins_anew() {
+    let mut room = followed(|number, at| match number {
+        "Sm" | "So" if at > 20.0 => (5.0, Acknowledged),
+        _ => (0.0, NoAnswer),
+    });
+    room.escalation.left_out = vec!["L".to_owned()];
+    room.run(299.0);
+    assert_eq!((room.calls_to_leader(), room.calls_to("Sm")[0]), (vec![], 0.0));
+    assert_eq!(room.escalation.acked.as_ref().unwrap().person, "S");
+}
+
+#[test]
+fn esc_77_whoever_has_confirmed_nothing_is_not_reminded_of_what_he_confirmed() {
+    let mut room = followed(acknowledges);
+    room.run(100.0);
+    room.roster = room.roster.in_force(&[(Role::Leader, "S".to_owned())], &[]);
+    room.run(4000.0);
+    assert_eq!((room.calls_to_leader(), room.calls_to("Sm")), (vec![0.0], vec![]));
+    assert_eq!(room.raised_again, Some(310.0), "nobody is there to be reminded");
+}
+
 #[test]
 fn esc_77_who_has_looked_is_left_alone() {
     let mut room = followed(acknowledges);

@@ -1,0 +1,59 @@
+//! A log that may be an older one than what goes on: what lies beside it and what the telephone does now is told it
+//! before anything else.
+
+use super::Beginning;
+use crate::daemon::OPEN_MATTERS;
+use crate::duty::checkpoint::GoesOn;
+use crate::duty::escalation::Matter;
+use crate::duty::switchboard::{Errand, LeaderCall};
+use crate::io::open_matters;
+use crate::io::store::{Store, StoreError};
+use crate::protocol::now::Now;
+use tokio::sync::oneshot;
+use tracing::warn;
+
+impl Beginning {
+    /// In a log that this run does not begin in: whatever it has in progress and the telephone does not know of has
+    /// ended meanwhile. The calls to leaders that go on.
+    pub(super) async fn follow(
+        &self,
+        store: &Store,
+        now: Now,
+    ) -> Result<Vec<LeaderCall>, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let asked = self.line.send(answer).await.is_ok();
+        // The control task is gone: the daemon is about to end.
+        let Some(GoesOn { calls, to_leaders }) = answered.await.ok().filter(|_| asked) else {
+            return Ok(vec![]);
+        };
+        let ended = store.interrupted_in_a_backup(calls, now).await?;
+        if !ended.is_empty() {
+            warn!(calls = ended.len(), "the log has calls in progress that ended before");
+        }
+        Ok(to_leaders)
+    }
+
+    /// A log that is older than what lies beside it was put back from a backup: what was open is open.
+    pub(super) async fn raise_what_it_lacks(
+        &self,
+        store: &Store,
+        mut told: Vec<LeaderCall>,
+        now: Now,
+    ) -> anyhow::Result<()> {
+        let mut matters = open_matters::recall(&self.config.storage.data.join(OPEN_MATTERS));
+        told.retain(|call| matches!(call.errand, Errand::Tell | Errand::Remind | Errand::Confirm));
+        matters.extend(told.iter().map(|call| Matter::new(call.entry, call.urgency)));
+        if matters.is_empty() {
+            return Ok(());
+        }
+        let calls = told.iter().map(|call| call.made(&self.config.roster)).collect();
+        let raised = store.raise_what_is_lacking(matters, calls, now).await?;
+        for entry in raised {
+            warn!(%entry, "the log lacks an urgent matter that was open: it is raised again");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
