@@ -151,6 +151,9 @@ pub struct Export {
     /// Its end. 止
     #[arg(long, requires = "from", value_parser = moment)]
     pub to: Option<DateTime<Utc>>,
+    /// The entry by itself, without what is about it. 只含本记录
+    #[arg(long, requires = "entry")]
+    pub alone: bool,
     /// Redacted copies only, no original. 只附脱敏件
     #[arg(long)]
     pub redacted: bool,

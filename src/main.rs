@@ -15,15 +15,17 @@ use dutyline::config::{Config, Environment, Heartbeat, Loaded};
 use dutyline::demo::DemoOptions;
 use dutyline::duty::journal::Urgency;
 use dutyline::duty::rehearsal::{Finding, Plan, simulate};
+use dutyline::io::copies::place::Place;
+use dutyline::io::kept::Places;
 use dutyline::io::ladder::print;
 use dutyline::io::policies::{self, Source};
-use dutyline::io::proof::bundle::Order;
+use dutyline::io::proof::order::Order;
 use dutyline::io::proof::signer::Signer;
 use dutyline::io::proof::{PublicKey, handed, renewal, verify, witness};
 use dutyline::io::reindex::{self, Progress};
-use dutyline::io::store::{Scope, Sounds, Store, wait};
+use dutyline::io::store::{Absent, Scope, Sounds, Store, wait};
 use dutyline::io::{backup, call_list, clock, prompts, rehearsal as shown};
-use dutyline::protocol::now::Now;
+use dutyline::protocol::now::{Mono, Now};
 use std::io::{IsTerminal, stderr, stdout};
 use std::path::Path;
 use std::process::ExitCode;
@@ -221,23 +223,61 @@ fn export(wanted: &Export, config: &Config) -> anyhow::Result<ExitCode> {
             let found = wait(store.entry_named(named))?;
             let found =
                 found.with_context(|| format!("没有这样的记录 · no entry is named {named:?}"))?;
-            Scope::Entry(found)
+            if wanted.alone { Scope::Entry(found) } else { Scope::Matter(found) }
         }
         (None, Some(from), Some(to)) if from < to => Scope::Period(from, to),
         _ => bail!("--from 要早于 --to · --from must be before --to"),
     };
     let signer = Signer::new(&config.storage.data, wait(store.origin())?, store.clone());
     let key = signer.key_now(false)?.key;
-    let recordings = &config.storage.recordings;
+    let places = Places {
+        recordings: config.storage.recordings.clone(),
+        copies: config.storage.copies.as_ref().map(Place::of),
+        spare: config.storage.low_space,
+    };
     let (store, who, now) = (&store, None, clock::now());
     let sounds = if wanted.redacted { Sounds::RedactedOnly } else { Sounds::All };
-    let order = Order { store, recordings, key, who, scope, sounds, now };
-    let bundle = runtime()?.block_on(order.bundle())?.context("没有这样的记录 · no such entry")?;
+    let order = Order { store, places, key, who, scope, sounds, now };
+    let draft = runtime()?.block_on(order.draft())?.context("没有这样的记录 · no such entry")?;
+    let mut checked = Megabytes::of("已核对 · checked", draft.bytes());
+    let bundle = draft.bundle(&mut |done| {
+        checked.are(done);
+        true
+    })?;
+    let (mut written, mut done) = (Megabytes::of("已写出 · written", bundle.bytes()), 0);
     let folder = bundle
-        .write_into(&wanted.into)
+        .write_telling(&wanted.into, &mut |piece| {
+            done += piece;
+            written.are(done);
+        })
         .with_context(|| format!("{}/{}", wanted.into.display(), bundle.name))?;
+    wait(store.handed_out(who, (scope, sounds), clock::now()))?;
     println!("{}", folder.display());
-    Ok(ExitCode::SUCCESS)
+    for Absent { file, reason, .. } in &bundle.damaged {
+        eprintln!("缺失或损坏，未附 · damaged or gone, and not in it: {file} ({reason})");
+    }
+    Ok(if bundle.damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Said once in a while, for who waits.
+struct Megabytes {
+    what: &'static str,
+    all: u64,
+    said: Mono,
+}
+
+impl Megabytes {
+    fn of(what: &'static str, bytes: u64) -> Self {
+        Self { what, all: bytes / 1_000_000, said: clock::mono() }
+    }
+
+    fn are(&mut self, bytes: u64) {
+        let now = clock::mono();
+        if now.since(self.said) >= TELL {
+            self.said = now;
+            eprintln!("{} {} / {} MB", self.what, bytes / 1_000_000, self.all);
+        }
+    }
 }
 
 fn make_again(config: Config) -> anyhow::Result<ExitCode> {

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::io::channels::{Post, Replies};
+use crate::io::copies::place::Place;
 use crate::io::policies::Policies;
 use crate::io::status::{Alarm, Board};
 use crate::io::tape::Recall;
@@ -42,6 +43,7 @@ pub fn page(
         line: config.line.number.clone(),
         recordings: config.storage.recordings.clone(),
         recall,
+        copies: config.storage.copies.as_ref().map(Place::of),
         low_space: config.storage.low_space,
         listen_reason: config.web.listen_reason,
         proxies: config.web.proxies.clone(),

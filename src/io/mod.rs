@@ -14,6 +14,7 @@ pub mod flac;
 pub mod gaps;
 pub mod heartbeat;
 pub mod keeping;
+pub mod kept;
 pub mod ladder;
 pub mod lamp;
 pub mod life;

@@ -96,9 +96,11 @@ impl<R: Read> Read for Hashed<R> {
 mod tests {
     use super::*;
     use crate::io::durable::Durable;
-    use crate::io::proof::bundle::{Manifest, Order};
+    use crate::io::kept::Places;
+    use crate::io::proof::bundle::Manifest;
     use crate::io::proof::handed;
     use crate::io::proof::key::SigningKey;
+    use crate::io::proof::order::Order;
     use crate::io::proof::verify::Wanted;
     use crate::io::store::tests::{add_officer, at, call, entry, officer as who, one, random};
     use crate::io::store::{Absent, Scope, Sealed, Sounds, Store, WhyAbsent};
@@ -208,9 +210,9 @@ mod tests {
         async fn hands_out(&self, sounds: Sounds) -> (tempfile::TempDir, std::path::PathBuf) {
             let origin = self.store.origin().await.unwrap();
             let key = Arc::new(SigningKey::load_or_make(self.folder.path(), &origin).unwrap());
-            let (store, recordings) = (&self.store, &self.recordings);
+            let (store, places) = (&self.store, Places::alone(&self.recordings));
             let (scope, now) = (Scope::Entry(call(1).into()), at(20.0));
-            let order = Order { store, recordings, key, who: None, scope, sounds, now };
+            let order = Order { store, places, key, who: None, scope, sounds, now };
             let elsewhere = tempfile::tempdir().unwrap();
             let bundle = order.bundle().await.unwrap().unwrap();
             let folder = bundle.write_into(elsewhere.path()).unwrap();
@@ -273,6 +275,7 @@ mod tests {
             call: call(1).to_string(),
             why: WhyAbsent::RedactedOnly,
             reason: String::new(),
+            file: String::new(),
         };
         assert_eq!(manifest.absent, [absent]);
         let readme = fs::read_to_string(handed.join("README.txt")).unwrap();
@@ -280,8 +283,7 @@ mod tests {
             readme.contains("不附原始录音") && !readme.contains("nothing silenced"),
             "{readme}"
         );
-        let audit =
-            "SELECT group_concat(detail LIKE '%redacted only') FROM audit WHERE action = 'export'";
+        let audit = "SELECT group_concat(detail LIKE '%redacted only') FROM audit WHERE action = 'export.ask'";
         assert_eq!(one::<String>(&house.store, audit), "0,1");
         fs::create_dir(handed.join("recordings")).unwrap();
         let beside = handed.join(format!("recordings/{}.wav", call(1)));

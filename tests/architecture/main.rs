@@ -119,6 +119,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rand_chacha", &["src/protocol/random.rs"]),
     ("hound", &["src/io/wav_file.rs"]),
     ("flac_codec", &["src/io/flac/codec.rs"]),
+    ("rust_xlsxwriter", &["src/io/proof/workbook.rs"]),
     ("hickory_resolver", &["src/io/resolver.rs"]),
     ("prometheus_client", &["src/io/metrics/sheet.rs"]),
     ("ring::signature", &["src/io/proof/key.rs"]),

@@ -122,6 +122,17 @@ impl Officer {
         self.ask_raw(method, path, if method == "POST" { FORM } else { "" }, "")
     }
 
+    /// What is handed out of an entry, as it comes; what is answered where it is not.
+    pub fn is_handed(&self, entry: &str) -> Vec<u8> {
+        let asked = self.asks("POST", &format!("/entries/{entry}/export"));
+        let head = String::from_utf8_lossy(&asked).into_owned();
+        let at = head.lines().find_map(|line| line.strip_prefix("location: "));
+        let Some(at) = at.filter(|_| head.starts_with("HTTP/1.1 303")) else { return asked };
+        // Answered when it is ready, or after a while.
+        while self.ask("GET", at, "HX-Request: true\r\n", "").contains("<progress") {}
+        self.asks("GET", &format!("{at}/zip"))
+    }
+
     /// A form of a page.
     pub fn submits(&self, path: &str, form: &str) -> String {
         self.post(path, form)

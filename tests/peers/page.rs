@@ -4,6 +4,7 @@
 mod call;
 mod demo;
 mod desk;
+mod export;
 mod ladder;
 mod night;
 
@@ -83,6 +84,7 @@ impl Room {
                 phones: vec!["值班台话机".to_owned()],
                 roster: Roster::default(),
             },
+            copies: None,
             low_space: 0,
             listen_reason: reasons,
             proxies: vec![],

@@ -7,10 +7,11 @@ use crate::duty::keeping::Rules;
 use crate::io::copies::file::{copy, copy_read};
 use crate::io::durable::tests as simulated;
 use crate::io::durable::{self, Durable};
+use crate::io::kept::Places;
 use crate::io::orphans::{self, Orphans};
-use crate::io::proof::bundle::Order;
 use crate::io::proof::handed;
 use crate::io::proof::key::SigningKey;
+use crate::io::proof::order::Order;
 use crate::io::proof::verify::Wanted;
 use crate::io::store::tests::{add_officer, add_second, arrival, call, note, officer, one, random};
 use crate::io::store::{
@@ -377,9 +378,10 @@ async fn rec_e1_rec_e2_rec_e3_it_is_verified_handed_out_and_redacted_as_the_wav_
     assert_eq!(derived, Some(1));
 
     let scope = Scope::Entry(call(1).into());
-    let (recordings, key, now) = (&house.plan.recordings, house.key.clone(), clock::now());
+    let places = Places::alone(&house.plan.recordings);
+    let (key, now) = (house.key.clone(), clock::now());
     let order =
-        Order { store: &house.store, recordings, key, who: None, scope, sounds: Sounds::All, now };
+        Order { store: &house.store, places, key, who: None, scope, sounds: Sounds::All, now };
     let elsewhere = tempfile::tempdir().unwrap();
     let handed = order.bundle().await.unwrap().unwrap().write_into(elsewhere.path()).unwrap();
     let wav = handed.join(format!("recordings/{}.wav", call(1)));

@@ -12,10 +12,11 @@ use crate::duty::journal::{AttemptResult, Disposition, Fact, Urgency};
 use crate::duty::keeping::{Class, Rules};
 use crate::duty::placed::{Asker, Placed};
 use crate::duty::switchboard::Input;
+use crate::io::kept::Places;
 use crate::io::orphans::{self, Orphans};
-use crate::io::proof::bundle::Order;
 use crate::io::proof::handed::{self, Handed};
 use crate::io::proof::key::SigningKey;
+use crate::io::proof::order::Order;
 use crate::io::store::tests::{
     add_officer, add_second, arrival, at, call, give_up_by_hand, note, officer, random, roster,
 };
@@ -213,11 +214,11 @@ impl House {
     async fn hands_out(&self, scope: Scope) -> (tempfile::TempDir, PathBuf, Handed) {
         let origin = self.store.origin().await.unwrap();
         let key = Arc::new(SigningKey::load_or_make(self.folder.path(), &origin).unwrap());
-        let (who, recordings) = (officer(), &self.plan.recordings);
+        let (who, places) = (officer(), Places::alone(&self.plan.recordings));
         let store = &self.store;
         let order = Order {
             store,
-            recordings,
+            places,
             key,
             who: Some(&who),
             scope,

@@ -5,7 +5,8 @@
 mod said;
 
 use super::bundle::{
-    self, FORMAT, FORMAT_ABSENT, HEAD, KEY, KEYS, Listed, MANIFEST, Manifest, ROWS, SIGNATURE,
+    self, FORMAT, FORMAT_ABSENT, FORMAT_DAMAGED, HEAD, KEY, KEYS, Listed, MANIFEST, Manifest, ROWS,
+    SIGNATURE,
 };
 use super::key;
 use super::keys::{Judged, Keys};
@@ -46,6 +47,8 @@ pub struct Handed {
     pub derived: u64,
     /// Calls whose originals were left out on purpose.
     pub withheld: BTreeSet<String>,
+    /// Files that were damaged or gone when it was made, and why each is not in it.
+    pub damaged: BTreeMap<String, String>,
     /// Of the head: number and time.
     pub head: String,
     /// The keys that led to this one.
@@ -75,7 +78,7 @@ pub fn check(folder: &Path, trusted: Option<PublicKey>) -> anyhow::Result<Handed
 pub fn check_by(folder: &Path, given: &[PublicKey], known: Copies) -> anyhow::Result<Handed> {
     let text = small(&folder.join(MANIFEST), MANIFEST_MOST).context(MANIFEST)?;
     let manifest: Manifest = serde_json::from_slice(&text).context(MANIFEST)?;
-    if ![FORMAT, FORMAT_ABSENT].contains(&manifest.format.as_str()) {
+    if ![FORMAT, FORMAT_ABSENT, FORMAT_DAMAGED].contains(&manifest.format.as_str()) {
         bail!(
             "{MANIFEST}: 格式 {:?} 不认识 · format {:?} is not known here",
             manifest.format,
@@ -98,8 +101,16 @@ pub fn check_by(folder: &Path, given: &[PublicKey], known: Copies) -> anyhow::Re
             "its signature does not fit: the list was altered",
         );
     }
-    let withheld = manifest.absent.into_iter().filter(|one| one.why == WhyAbsent::RedactedOnly);
-    found.withheld = withheld.map(|one| one.call).collect();
+    for absent in manifest.absent {
+        match absent.why {
+            WhyAbsent::RedactedOnly => drop(found.withheld.insert(absent.call)),
+            WhyAbsent::Damaged => drop(found.damaged.insert(absent.file, absent.reason)),
+            WhyAbsent::Destroyed
+            | WhyAbsent::GivenUp
+            | WhyAbsent::Missing
+            | WhyAbsent::Unfinished => {}
+        }
+    }
     let listed = found.files(folder, &manifest.files);
     found.strangers(folder, Path::new(""), &listed);
     let Some(head) = found.head(folder, &own) else { return Ok(found) };
@@ -353,7 +364,8 @@ impl Handed {
                 self.fault(&name, "所称原件不是此录音", "names another original than is here");
             }
             let there = listed.get(&name);
-            if there.is_none() && (given_up.gone.contains(&call) || given_up.has(&call)) {
+            let left_out = given_up.gone.contains(&call) || given_up.has(&call);
+            if there.is_none() && (left_out || self.damaged.contains_key(&name)) {
                 continue;
             }
             self.derived += 1;
@@ -385,7 +397,8 @@ impl Handed {
                     "is an original, where only redacted copies were to be",
                 );
             }
-            if there != Some(&digest) && !((destroyed || withheld) && there.is_none()) {
+            let left_out = destroyed || withheld || self.damaged.contains_key(&name);
+            if there != Some(&digest) && !(left_out && there.is_none()) {
                 self.fault(
                     &name,
                     "与记录中的 SHA-256 不符或缺失",

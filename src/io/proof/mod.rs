@@ -7,12 +7,14 @@ pub mod handed;
 pub mod key;
 pub mod keys;
 pub mod lock;
+pub mod order;
 pub mod renewal;
 pub mod settling;
 pub mod signer;
 pub mod tables;
 pub mod verify;
 pub mod witness;
+mod workbook;
 pub mod zip;
 
 pub use crate::duty::proof::PublicKey;

@@ -1,4 +1,5 @@
-//! Readable tables of what is handed out: CSV (RFC 4180) that a spreadsheet takes for text.
+//! Readable tables of what is handed out: as CSV (RFC 4180) for programs; for people see [`super::workbook`], as a
+//! spreadsheet takes the digits of a CSV for a number.
 
 use crate::duty::entry::beijing;
 use crate::duty::proof::proven::{Cell, Proven};
@@ -10,12 +11,23 @@ pub fn period(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
     format!("{}至{}", name(from), name(to))
 }
 
-/// File name, kind of the rows, and its columns: heading and name.
-type Table = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+/// A table, cell by cell as it is read.
+pub struct Table {
+    /// File name of the CSV.
+    pub file: &'static str,
+    /// In the workbook.
+    pub sheet: &'static str,
+    pub head: Vec<&'static str>,
+    pub lines: Vec<Vec<String>>,
+}
 
-const TABLES: &[Table] = &[
+/// File name, name in the workbook, kind of the rows, and its columns: heading and name.
+type Plan = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const TABLES: &[Plan] = &[
     (
         "entries.csv",
+        "记录",
         "entry",
         &[
             ("编号 number", "number"),
@@ -37,6 +49,7 @@ const TABLES: &[Table] = &[
     ),
     (
         "revisions.csv",
+        "修订",
         "revision",
         &[
             ("记录 entry", "entry"),
@@ -50,6 +63,7 @@ const TABLES: &[Table] = &[
     ),
     (
         "calls.csv",
+        "通话",
         "call",
         &[
             ("编号 number", "number"),
@@ -68,6 +82,7 @@ const TABLES: &[Table] = &[
     ),
     (
         "recordings.csv",
+        "录音",
         "recording",
         &[
             ("通话 call", "call"),
@@ -82,6 +97,7 @@ const TABLES: &[Table] = &[
     ),
     (
         "derived.csv",
+        "脱敏件",
         "derived",
         &[
             ("编号 id", "id"),
@@ -98,6 +114,7 @@ const TABLES: &[Table] = &[
     ),
     (
         "outages.csv",
+        "中断",
         "outage",
         &[
             ("种类 kind", "kind"),
@@ -109,6 +126,7 @@ const TABLES: &[Table] = &[
     ),
     (
         "audit.csv",
+        "审计",
         "audit",
         &[
             ("时间 at", "at_ms"),
@@ -121,24 +139,32 @@ const TABLES: &[Table] = &[
     ),
 ];
 
-/// Each table that has rows.
-pub fn all(rows: &[Proven]) -> Vec<(&'static str, String)> {
+/// Each that has rows.
+pub fn all(rows: &[Proven]) -> Vec<Table> {
     let mut tables = vec![];
-    for (name, kind, columns) in TABLES {
-        let rows: Vec<_> = rows.iter().filter(|row| row.kind == *kind).collect();
-        if rows.is_empty() {
-            continue;
+    for (file, sheet, kind, columns) in TABLES {
+        let cells = |row: &Proven| {
+            columns.iter().map(|(_, column)| shown(column, row.get(column))).collect()
+        };
+        let lines: Vec<_> = rows.iter().filter(|row| row.kind == *kind).map(cells).collect();
+        if !lines.is_empty() {
+            let head = columns.iter().map(|(heading, _)| *heading).collect();
+            tables.push(Table { file, sheet, head, lines });
         }
-        // A spreadsheet knows UTF-8 by the mark at its beginning.
-        let mut text = "\u{feff}".to_owned();
-        line(columns.iter().map(|(heading, _)| (*heading).to_owned()), &mut text);
-        for row in rows {
-            let cell = |(_, column): &(&str, &str)| shown(column, row.get(column));
-            line(columns.iter().map(cell), &mut text);
-        }
-        tables.push((*name, text));
     }
     tables
+}
+
+impl Table {
+    pub fn csv(&self) -> String {
+        // A spreadsheet knows UTF-8 by the mark at its beginning.
+        let mut text = "\u{feff}".to_owned();
+        line(self.head.iter().copied(), &mut text);
+        for cells in &self.lines {
+            line(cells.iter().map(String::as_str), &mut text);
+        }
+        text
+    }
 }
 
 fn shown(column: &str, cell: Option<&Cell>) -> String {
@@ -155,8 +181,8 @@ fn shown(column: &str, cell: Option<&Cell>) -> String {
     }
 }
 
-fn line(cells: impl Iterator<Item = String>, text: &mut String) {
-    let cells: Vec<String> = cells.map(|cell| safe(&cell)).collect();
+fn line<'a>(cells: impl Iterator<Item = &'a str>, text: &mut String) {
+    let cells: Vec<String> = cells.map(safe).collect();
     text.push_str(&cells.join(","));
     text.push_str("\r\n");
 }

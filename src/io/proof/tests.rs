@@ -1,5 +1,6 @@
 //! A log with calls, recordings and heads; then somebody's hand in it, and whether it is named.
 
+mod damaged;
 mod edits;
 mod handing_out;
 mod renewing;

@@ -11,15 +11,21 @@ const DATE: u16 = 33;
 /// Without the extensions for more (ZIP64), which an old PC does not read.
 const MOST: u64 = u32::MAX as u64;
 
-/// How long the file will be; `None` for one that is too large for an ordinary ZIP.
-pub fn length(bundle: &Bundle) -> Option<u64> {
-    let folder = bundle.name.len() as u64 + 1;
-    let each = |part: &super::bundle::Part| {
-        let name = folder + part.path.len() as u64;
-        30 + name + part.bytes + 46 + name
-    };
-    let total = bundle.parts.iter().map(each).sum::<u64>() + 22;
-    (total <= MOST && bundle.parts.len() < usize::from(u16::MAX)).then_some(total)
+/// How long the file will be, of a bundle of this name and parts whose names and contents are so long; `None` for one that
+/// is too large for an ordinary ZIP.
+pub fn length(bundle: &str, parts: impl Iterator<Item = (usize, u64)>) -> Option<u64> {
+    let folder = bundle.len() as u64 + 1;
+    let (mut total, mut count) = (22_u64, 0);
+    for (path, bytes) in parts {
+        total = total.saturating_add(76 + 2 * (folder + path as u64)).saturating_add(bytes);
+        count += 1;
+    }
+    (total <= MOST && count < usize::from(u16::MAX)).then_some(total)
+}
+
+/// As [`length`], of one that is whole.
+pub fn length_of(bundle: &Bundle) -> Option<u64> {
+    length(&bundle.name, bundle.parts.iter().map(|part| (part.path.len(), part.bytes)))
 }
 
 /// # Errors
@@ -72,7 +78,7 @@ fn facts(crc32: u32, bytes: u64, name: &str) -> Vec<u8> {
     facts
 }
 
-/// [`length`] was asked before.
+/// [`length_of`] was asked before.
 fn small(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

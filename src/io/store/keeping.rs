@@ -42,18 +42,25 @@ pub struct Word {
     pub reason: String,
 }
 
-/// The entries whose matter a call is of: its own, of those in whose stead a leader was told in it, and what is about
-/// them or what they are about, however often.
+/// What is about entries of the matter or what they are about, however often.
+const ABOUT: &str = "
+  UNION SELECT o.about FROM matter m CROSS JOIN call o ON o.entry = m.entry WHERE o.about IS NOT NULL
+  UNION SELECT o.entry FROM matter m CROSS JOIN call o ON o.about = m.entry";
+
+/// The entries whose matter a call is of: its own, of those in whose stead a leader was told in it, and what belongs to
+/// them.
 fn matter(call: &str) -> String {
     format!(
         "WITH RECURSIVE matter (entry) AS (
            SELECT o.entry FROM call o WHERE o.id = {call}
            UNION SELECT e.entry FROM attempt a CROSS JOIN escalation e ON e.id = a.escalation
-             WHERE a.joined = {call}
-           UNION SELECT o.about FROM matter m CROSS JOIN call o ON o.entry = m.entry
-             WHERE o.about IS NOT NULL
-           UNION SELECT o.entry FROM matter m CROSS JOIN call o ON o.about = m.entry)"
+             WHERE a.joined = {call} {ABOUT})"
     )
+}
+
+/// The entries of this one's matter.
+pub(super) fn matter_of(entry: &str) -> String {
+    format!("WITH RECURSIVE matter (entry) AS (SELECT {entry} {ABOUT})")
 }
 
 /// A hold that covers it: the newest.

@@ -43,6 +43,8 @@ pub struct FileOf {
     /// Relative to the recordings folder.
     pub path: String,
     pub sha256: String,
+    /// Where the row says so: of a WAV, and not of a tape.
+    pub bytes: Option<u64>,
     /// Made of the recording, under this number.
     pub derived: Option<i64>,
 }
@@ -363,6 +365,7 @@ fn files(sql: &Connection) -> Result<Vec<FileOf>> {
             call: row.get(0)?,
             path: row.get(1)?,
             sha256: row.get(2)?,
+            bytes: None,
             derived: row.get(3)?,
         })
     })?;

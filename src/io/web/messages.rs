@@ -336,14 +336,26 @@ with_exercises! {
     time_error: "估计误差 {} 秒以内", "may be up to {} s out";
     time_unverified_hint: "当时没有时间服务器校正本机时钟；之后的校正量见“时段”页。", "No time server corrected the clock at that time; by how much it was set later is on the page of the period.";
     export: "导出取证包", "Hand out with proofs";
-    export_hint: "录音、全部修订和防篡改证明，附核验说明；每次导出都记入审计。", "Recordings, all revisions, proofs and how to check them. Each time is noted in the audit.";
+    export_hint: "录音、全部修订和防篡改证明，附核验说明，连同与本记录相关的回拨；每次导出都记入审计。", "Recordings, all revisions, proofs and how to check them, with our calls about it. Each time is noted in the audit.";
     export_redacted: "只导出脱敏件", "Redacted copies only";
     export_redacted_hint: "原始录音及其数据一概不附，在 manifest.json 里列明；文字不脱敏。", "No original and no tape: they are named in manifest.json. The text is not redacted.";
     export_originals: "本记录有脱敏件；“导出取证包”会连同未脱敏的原始录音一并交出。记录文字两种都不脱敏。", "There are redacted copies; the whole hands out the originals too, with nothing silenced. The text is redacted in neither.";
     export_unsigned: "签名密钥不可用，不能导出；请看状态栏的告警。", "There is no signing key, so nothing can be handed out: see the alarm.";
     export_failed: "导出失败：", "Nothing was handed out: ";
     export_too_large: "超过 5000 条记录或 4 GB，请用命令 dutyline export 导出到文件夹。", "More than 5,000 entries or 4 GB: use the command dutyline export, which writes a folder.";
-    export_busy: "另一个导出正在进行，请稍后再试。", "Another export is under way: try again in a while.";
+    export_busy: "另一个导出正在进行，请稍后再试；您自己的导出列在“时段”页。", "Another export is under way: try again in a while. Your own are listed on the page of the period.";
+    export_own: "只含本记录，不含相关记录", "This entry alone, not those that belong to it";
+    export_own_title: "我的导出", "Handed out to me";
+    export_of_entry: "一条记录", "An entry";
+    export_begun: "正在收集记录并签名…", "Collecting and signing…";
+    export_reading: "正在逐个核对录音：{} / {} MB", "Checking the recordings: {} of {} MB";
+    export_going_hint: "可以离开此页，不影响接听；完成后从“时段”页的“我的导出”回来下载。", "You may leave this page; it is found again on the page of the period.";
+    export_ready: "已备好", "Ready";
+    export_take: "下载 {}（{} MB）", "Download {} ({} MB)";
+    export_ready_hint: "保留一小时，只有您本人能下载；每次下载都记入审计。", "Kept for an hour, for you alone; each download is noted in the audit.";
+    export_damaged: "以下录音文件缺失或损坏，第二份也没有可用的，没有附上；清单中已逐个写明。请通知管理员，勿删除任何文件。", "These files are gone or damaged, with no good second copy, and are not in it; its list names them. Tell the administrator, and delete nothing.";
+    export_gone: "此导出已不在（超过一小时，或服务重启过），请重新导出。", "It is not kept any more: ask for it again.";
+    export_taken: "正在有人下载，请稍后再试。", "Others are downloading: try again in a while.";
 
     period: "时段", "Period";
     period_from: "从", "From";

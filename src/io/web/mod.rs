@@ -54,6 +54,7 @@ pub use policy::InForce;
 
 use self::visitor::Visitor;
 use super::channels::Replies;
+use super::copies::place::Place;
 use super::peaks::Made;
 use super::proof::signer::Signer;
 use super::status::Board;
@@ -99,6 +100,8 @@ pub struct Web {
     pub line: String,
     /// Only files below this folder are played.
     pub recordings: PathBuf,
+    /// Where each is a second time.
+    pub copies: Option<Place>,
     /// Bytes that are kept free there for calls.
     pub low_space: u64,
     /// Nobody listens without saying why.
@@ -146,7 +149,7 @@ struct State {
     searches: Arc<Semaphore>,
     rehearsals: Arc<Semaphore>,
     streams: Arc<Semaphore>,
-    exports: Arc<Semaphore>,
+    exports: export::Exports,
     closing: CancellationToken,
 }
 
@@ -191,7 +194,7 @@ fn build(web: Web, closing: CancellationToken) -> Router {
         searches: Arc::new(Semaphore::new(search::AT_ONCE)),
         rehearsals: Arc::new(Semaphore::new(policy::AT_ONCE)),
         streams: Arc::new(Semaphore::new(events::STREAMS)),
-        exports: Arc::new(Semaphore::new(export::AT_ONCE)),
+        exports: export::Exports::default(),
         closing,
     });
     routes()
@@ -228,6 +231,8 @@ fn routes() -> Router<Shared> {
         .route("/entries/{entry}/export", post(export::entry))
         .route("/period", get(period::get))
         .route("/period/export", post(export::period))
+        .route("/exports/{job}", get(export::get))
+        .route("/exports/{job}/zip", get(export::take))
         .route("/search", get(search::get))
         .route("/dial", post(dialling::dial))
         .route("/contacts", get(dialling::contacts))

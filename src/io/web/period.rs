@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::messages::{Messages, fill};
 use super::page::Page;
 use super::view::Mark;
-use super::{rows, times, view};
+use super::{export, rows, times, view};
 use crate::duty::entry::beijing;
 use crate::duty::gaps::{self, OutageKind, Verdict};
 use crate::io::clock;
@@ -49,6 +49,8 @@ struct Shown<'a> {
     came: u64,
     outages: Vec<Outage>,
     signed: String,
+    /// Link and words of what was asked for here.
+    exports: Vec<(String, String)>,
 }
 
 struct Words {
@@ -75,7 +77,7 @@ struct Outage {
 /// `GET /period`
 pub async fn get(
     State(shared): State<Shared>,
-    _officer: Officer,
+    officer: Officer,
     page: Page,
     Query(asked): Query<Asked>,
 ) -> Result<Html<String>, Failure> {
@@ -106,6 +108,7 @@ pub async fn get(
         came,
         outages: outages.iter().map(|row| outage(row, page.t)).collect(),
         signed: signed(&heads, to, page.t),
+        exports: export::all_of(&shared, officer.who.id, page.t),
         page: &page,
     };
     Ok(Html(shown.render()?))

@@ -1,12 +1,13 @@
 //! `GET /recordings/{call}`: plays a sealed recording, by the name of its call, never by path.
 
-use super::Shared;
 use super::auth::{Listener, Officer};
 use super::failure::Failure;
 use super::page::Page;
 use super::ranges;
+use super::{Shared, Web};
 use crate::duty::ids::CallId;
 use crate::io::clock;
+use crate::io::copies::place::Place;
 use crate::io::flac::sound::flac_of;
 use crate::io::peaks;
 use crate::io::store::{PersonId, RecordingFile};
@@ -133,7 +134,7 @@ async fn serve(
 ) -> Result<Response, Failure> {
     let missing = || Failure::Refused(StatusCode::NOT_FOUND, page.t.recording_none.to_owned());
     let found = found.ok_or_else(missing)?;
-    let Some(file) = below(&shared.web.recordings, &found.wav).await else {
+    let Some(file) = kept(&shared.web, &found.wav).await else {
         tracing::error!(%call, "a sealed recording is not where the log says");
         return Err(missing());
     };
@@ -169,7 +170,7 @@ pub async fn peaks(
     let made = match shared.peaks.get(&found.sha256) {
         Some(made) => made,
         None => {
-            let file = below(&shared.web.recordings, &found.wav).await.ok_or_else(missing)?;
+            let file = kept(&shared.web, &found.wav).await.ok_or_else(missing)?;
             // Whoever asked may have gone: it is read to its end all the same, and nothing beside it.
             let read = move || {
                 let _turn = turn;
@@ -187,6 +188,17 @@ pub async fn peaks(
 
 pub(super) fn broken(error: impl std::fmt::Display) -> Failure {
     Failure::Broken(error.to_string())
+}
+
+/// Our own file, or where that is gone the second copy; what is in a store would have to be fetched whole.
+async fn kept(web: &Web, wav: &FilePath) -> Option<PathBuf> {
+    if let Some(own) = below(&web.recordings, wav).await {
+        return Some(own);
+    }
+    let Some(Place::Folder(copies)) = &web.copies else { return None };
+    let copy = below(copies, wav).await?;
+    tracing::error!(wav = %wav.display(), "a recording is gone: its second copy is played");
+    Some(copy)
 }
 
 /// The file, if it lies below `folder` after every link is followed; a WAV that is kept as FLAC has its name still.

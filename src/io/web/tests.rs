@@ -5,6 +5,7 @@ mod derived;
 mod dialling;
 mod door;
 mod escalation;
+mod exports;
 mod keeping;
 mod overhear;
 mod period;
@@ -92,6 +93,7 @@ impl Room {
                 phones: vec!["值班台话机".to_owned(), "备用话机".to_owned()],
                 roster: Roster::default(),
             },
+            copies: None,
             low_space: 0,
             listen_reason: false,
             proxies: vec![],

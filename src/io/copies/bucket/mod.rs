@@ -16,6 +16,7 @@ use object_store::{
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -110,6 +111,19 @@ impl Bucket {
         run(open.find(path))
     }
 
+    /// Gives the object piece by piece; false where there is none.
+    ///
+    /// # Errors
+    /// Why it cannot be had, and those of `take`.
+    pub fn fetch(
+        &self,
+        path: &Path,
+        take: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<bool, String> {
+        let open = self.open()?;
+        run(open.fetch(path, take))
+    }
+
     /// SHA-256 in hex of the object.
     ///
     /// # Errors
@@ -191,17 +205,30 @@ impl fmt::Display for Bucket {
 impl Open<'_> {
     /// Its SHA-256 in hex, or nothing where there is no such object.
     async fn find(&self, path: &Path) -> Result<Option<String>, String> {
+        let mut hash = Sha256::new();
+        let there = self.fetch(path, |piece| {
+            hash.update(piece);
+            Ok(())
+        });
+        Ok(there.await?.then(|| hex::encode(hash.finalize())))
+    }
+
+    async fn fetch(
+        &self,
+        path: &Path,
+        mut take: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<bool, String> {
         let answer = match self.store.get(&self.key(path)?).await {
             Ok(answer) => answer,
-            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) if is_absent(&error) => return Ok(false),
             Err(error) => return Err(self.told(&error)),
         };
-        let (mut pieces, mut hash) = (answer.into_stream(), Sha256::new());
+        let mut pieces = answer.into_stream();
         loop {
             match pieces.next().await {
-                Some(Ok(piece)) => hash.update(&piece),
+                Some(Ok(piece)) => take(&piece).map_err(|fault| fault.to_string())?,
                 Some(Err(error)) => return Err(self.told(&error)),
-                None => return Ok(Some(hex::encode(hash.finalize()))),
+                None => return Ok(true),
             }
         }
     }

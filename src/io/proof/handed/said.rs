@@ -42,10 +42,23 @@ impl std::fmt::Display for Handed {
                 "只附脱敏件：原始录音 {withheld} 份未附 · {withheld} originals are withheld: redacted copies only"
             )?;
         }
+        for (file, why) in &self.damaged {
+            let tame = |text: &str| text.replace(|c: char| c.is_control(), "\u{fffd}");
+            let (file, why) = (tame(file), tame(why));
+            writeln!(
+                out,
+                "！未交出：导出时已缺失或损坏 · not handed out, it was gone or damaged: {file} ({why})"
+            )?;
+        }
         for fault in faults {
             write_fault(fault, out)?;
         }
         match faults.len() {
+            0 if !self.damaged.is_empty() => writeln!(
+                out,
+                "✓ 交出的未发现改动，但缺 {0} 个录音文件（见上） · nothing of what was handed out was altered, but {0} files are not in it (see above)",
+                self.damaged.len()
+            ),
             0 => writeln!(out, "✓ 未发现改动 · nothing was altered"),
             count => writeln!(out, "✗ {count} 处不符 · {count} faults"),
         }

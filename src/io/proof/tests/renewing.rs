@@ -6,9 +6,10 @@ mod forged;
 use super::{Log, assert_sound, log};
 use crate::duty::proof::{PublicKey, Renewal, RenewalNote};
 use crate::io::clock;
-use crate::io::proof::bundle::Order;
+use crate::io::kept::Places;
 use crate::io::proof::handed;
 use crate::io::proof::key::{self, SigningKey};
+use crate::io::proof::order::Order;
 use crate::io::proof::renewal::Wanted;
 use crate::io::proof::settling::{is_settled, new_path};
 use crate::io::proof::signer::NoKey;
@@ -56,18 +57,11 @@ impl Log {
         let store = self.open();
         let origin = store.origin().await.unwrap();
         let key = self.signer(&store, &origin).key(false).await.unwrap().key;
-        let (recordings, who) = (self.path("recordings"), officer());
+        let (places, who) = (Places::alone(&self.path("recordings")), officer());
         let scope = Scope::Entry(call(1).into());
-        let (recordings, now) = (&*recordings, clock::now());
-        let order = Order {
-            store: &store,
-            recordings,
-            key,
-            who: Some(&who),
-            scope,
-            sounds: Sounds::All,
-            now,
-        };
+        let now = clock::now();
+        let order =
+            Order { store: &store, places, key, who: Some(&who), scope, sounds: Sounds::All, now };
         order.bundle().await.unwrap().unwrap().write_into(into).unwrap()
     }
 }

@@ -8,16 +8,16 @@ use crate::protocol::now::Mono;
 use chrono::DateTime;
 
 /// As a browser's field has it, in Beijing.
-fn field(at: DateTime<chrono::Utc>) -> String {
+pub fn field(at: DateTime<chrono::Utc>) -> String {
     at.with_timezone(&crate::duty::entry::beijing()).format("%Y-%m-%dT%H%%3A%M").to_string()
 }
 
-fn period(from: TimeDelta, to: TimeDelta) -> String {
+pub fn period(from: TimeDelta, to: TimeDelta) -> String {
     let now = clock::now().wall;
     format!("from={}&to={}", field(now + from), field(now + to))
 }
 
-async fn signer(room: &Room) -> Arc<Signer> {
+pub async fn signer(room: &Room) -> Arc<Signer> {
     let store = room.web.store.clone();
     let origin = store.origin().await.unwrap();
     SigningKey::load_or_make(room.folder.path(), &origin).unwrap();
@@ -129,97 +129,4 @@ async fn calls_of_a_period_are_listed_with_their_entries() {
     let minutes = TimeDelta::minutes;
     let shown = room.get(&format!("/period?{}", period(minutes(-5), minutes(5)))).await.text;
     assert!(shown.contains(&format!("/?entry={entry}")) && shown.contains("13800130007"));
-}
-
-#[tokio::test]
-async fn rec_e5_an_entry_is_handed_out_as_a_zip_and_that_is_audited() {
-    let mut room = Room::open().await;
-    let entry = room.caller_dials("13800130007", "").await;
-    let path = format!("/entries/{entry}/export");
-    assert!(room.fragment(&format!("/entries/{entry}")).await.text.contains(&path));
-    let unsigned = room.post(&path, "").await;
-    assert_eq!(unsigned.status, StatusCode::SERVICE_UNAVAILABLE, "without a key nothing is");
-    room.web.signer = Some(signer(&room).await);
-    room.app = build(room.web.clone(), room.closing.clone());
-    let before = room.audited().await;
-    let answer = room.post(&path, "").await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
-    assert_eq!(answer.headers["content-type"], "application/zip");
-    let name = answer.headers["content-disposition"].to_str().unwrap();
-    assert!(name.contains("filename*=UTF-8''%E8%AE%B0-"), "{name}");
-    assert!(answer.text.starts_with("PK\u{3}\u{4}") && answer.text.contains("manifest.json"));
-    assert_eq!(room.audited().await, before + 1);
-    let redacted = room.post(&path, "sounds=redacted").await;
-    assert!(redacted.text.contains("只附脱敏件") && !answer.text.contains("只附脱敏件"));
-    let unknown = room.post(&path, "sounds=redact").await;
-    assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY, "never everything instead");
-    let minutes = TimeDelta::minutes;
-    let asked = period(minutes(-5), minutes(5));
-    let answer = room.post("/period/export", &asked).await;
-    assert!(answer.text.starts_with("PK"), "{}", answer.text);
-    assert_eq!(room.audited().await, before + 3);
-    let redacted = room.post("/period/export", &format!("{asked}&sounds=redacted")).await;
-    assert!(redacted.text.contains("只附脱敏件") && !answer.text.contains("只附脱敏件"));
-    let unknown = room.post("/period/export", &format!("{asked}&sounds=redact")).await;
-    assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY, "never everything instead");
-    let nobody = EntryId(uuid::Uuid::nil());
-    assert_eq!(
-        room.post(&format!("/entries/{nobody}/export"), "").await.status,
-        StatusCode::NOT_FOUND
-    );
-    let get = room.get(&path).await;
-    assert_eq!(get.status, StatusCode::METHOD_NOT_ALLOWED, "a link alone hands out nothing");
-}
-
-#[tokio::test]
-async fn what_is_too_large_for_a_browser_is_refused_and_the_command_named() {
-    let mut room = Room::open().await;
-    room.web.signer = Some(signer(&room).await);
-    room.app = build(room.web.clone(), room.closing.clone());
-    let entry = room.caller_dials("13800130007", "").await;
-    let path = format!("/entries/{entry}/export");
-    let sealed = |bytes| crate::io::store::Sealed {
-        wav: "a.wav".into(),
-        sha256: "00".repeat(32),
-        bytes,
-        ..Default::default()
-    };
-    let call = CallId(entry.0);
-    let large = sealed(4_000_000_001);
-    assert!(room.web.store.recording_sealed(call, large, clock::now()).await.unwrap());
-    let before = room.audited().await;
-    let refused = room.post(&path, "").await;
-    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", refused.text);
-    assert!(refused.text.contains("dutyline export"), "{}", refused.text);
-    assert_eq!(room.audited().await, before, "nothing was handed out");
-}
-
-#[tokio::test]
-async fn a_period_of_more_than_five_thousand_entries_is_for_the_command() {
-    let mut room = Room::open().await;
-    room.web.signer = Some(signer(&room).await);
-    room.app = build(room.web.clone(), room.closing.clone());
-    let minutes = TimeDelta::minutes;
-    let old = clock::now().wall - TimeDelta::days(30);
-    // Rows alone are counted; they are as old as the period.
-    let fill = |from: u32, to: u32| {
-        let log = rusqlite::Connection::open(room.folder.path().join("dutyline.db")).unwrap();
-        let fill = "WITH RECURSIVE n (n) AS (SELECT ?1 UNION ALL SELECT n + 1 FROM n WHERE n < ?2)
-             INSERT INTO entry (id, number, source, occurred_ms, recorded_ms)
-             SELECT printf('%032x', n), n, 'call_in', ?3 + n, ?3 FROM n";
-        log.execute(fill, rusqlite::params![from, to, old.timestamp_millis()]).unwrap();
-    };
-    let asked = format!("from={}&to={}", field(old - minutes(5)), field(old + minutes(5)));
-    fill(1, 5_000);
-    let shown = room.get(&format!("/period?{asked}")).await.text;
-    assert!(shown.contains("只列出前 2000 条"), "it says so");
-    let before = room.audited().await;
-    let most = room.post("/period/export", &asked).await;
-    assert_ne!(most.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", most.text);
-    assert_eq!(room.audited().await, before + 1, "it was begun");
-    fill(5_001, 5_001);
-    let refused = room.post("/period/export", &asked).await;
-    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", refused.text);
-    assert!(refused.text.contains("dutyline export"), "{}", refused.text);
-    assert_eq!(room.audited().await, before + 1, "nothing was handed out");
 }

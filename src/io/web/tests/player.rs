@@ -128,3 +128,21 @@ async fn a_16_a_system_administrator_neither_searches_nor_listens_and_that_is_au
     }
     assert_eq!(room.audited().await, before + 11, "each time");
 }
+
+#[tokio::test]
+async fn rec_l2_a_recording_that_is_gone_is_played_from_its_second_copy() {
+    let mut room = Room::open().await;
+    let copies = room.folder.path().join("copies");
+    std::fs::create_dir(&copies).unwrap();
+    room.web.copies = Some(Place::Folder(copies.clone()));
+    room.app = build(room.web.clone(), room.closing.clone());
+    let entry = room.caller_dials("13800130007", "").await;
+    room.is_recorded(entry, 5000).await;
+    let (own, name) = (room.web.recordings.join(format!("{entry}.wav")), format!("{entry}.wav"));
+    std::fs::rename(own, copies.join(&name)).unwrap();
+    let path = format!("/recordings/{entry}?play=a");
+    let part = room.ask(Method::GET, &path, &[("range", "bytes=97-99")], "").await;
+    assert_eq!((part.status, part.text.as_str()), (StatusCode::PARTIAL_CONTENT, "abc"));
+    std::fs::remove_file(copies.join(&name)).unwrap();
+    assert_eq!(room.get(&path).await.status, StatusCode::NOT_FOUND);
+}
