@@ -1,12 +1,16 @@
 //! What the eye sees while a call comes in, is written down and is escalated: the page in a real
 //! Chromium, on the real log, and with the whole demo.
 
+mod away;
 mod call;
 mod demo;
 mod desk;
 mod export;
 mod ladder;
 mod night;
+mod session;
+mod siren;
+mod unread;
 
 use crate::browser::{Browser, SOON};
 use crate::have;
@@ -17,7 +21,7 @@ use dutyline::duty::roll_call::RollCallPlan;
 use dutyline::duty::roster::{Person, Role, Roster};
 use dutyline::duty::switchboard::Input;
 use dutyline::io::status::{Board, DiskState, LineState, Live};
-use dutyline::io::store::{Account, Added, Login, NewPerson, Saved, Sealed, Store, Who};
+use dutyline::io::store::{Account, Added, Login, NewPerson, Saved, Sealed, Settled, Store, Who};
 use dutyline::io::tape::Recall;
 use dutyline::io::{clock, web};
 use dutyline::protocol::now::Now;
@@ -26,7 +30,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +45,8 @@ pub struct Room {
     closing: CancellationToken,
     folder: TempDir,
     page: web::Web,
+    /// What the switchboard is asked.
+    orders: Mutex<mpsc::Receiver<Input>>,
     server: Option<JoinHandle<std::io::Result<()>>>,
 }
 
@@ -72,6 +78,7 @@ impl Room {
         let closing = CancellationToken::new();
         let recordings = folder.path().join("recordings");
         std::fs::create_dir(&recordings).expect("a folder");
+        let (orders, ordered) = mpsc::channel(8);
         let page = web::Web {
             store: store.clone(),
             board: board.clone(),
@@ -80,7 +87,7 @@ impl Room {
             recordings,
             recall: Recall::default(),
             dialler: web::Dialler {
-                orders: tokio::sync::mpsc::channel(1).0,
+                orders,
                 phones: vec!["值班台话机".to_owned()],
                 roster: Roster::default(),
             },
@@ -109,7 +116,8 @@ impl Room {
                 person("郑主任", Role::OfficeDirector, "13900000003", None),
             ],
         };
-        Self { store, board, url, roster, closing, folder, page, server }
+        let orders = Mutex::new(ordered);
+        Self { store, board, url, roster, closing, folder, page, orders, server }
     }
 
     /// A page of it.
@@ -179,6 +187,22 @@ impl Room {
             Login::Welcome { who, .. } => who,
             Login::Refused => panic!("the officer's own password"),
         }
+    }
+
+    /// The officer has signed in without a key or a click.
+    async fn has_signed_in(&self, browser: &Browser) {
+        browser.goto(&self.at("/login")).await;
+        let post = "return fetch('/login', { method: 'POST', body: new URLSearchParams";
+        let signs_in = format!(
+            "{post}({{ account: 'zhuban', password: '{PASSWORD}' }}) }}).then(answer => answer.ok)"
+        );
+        assert_eq!(browser.script(&signs_in).await, true);
+    }
+
+    async fn other_desk_calls_back(&self, entry: EntryId) {
+        let officer = self.officer().await;
+        let settled = self.store.settle_callback(&officer, entry, None, clock::now()).await;
+        assert!(matches!(settled, Ok(Settled::Settled)), "{settled:?}");
     }
 
     async fn other_desk_writes(&self, entry: EntryId, field: Field, old: &str, new: &str) {

@@ -8,7 +8,7 @@ use super::people::{self, Added, NewPerson, PersonId, Who, aside};
 use super::text::{ms, sha256};
 use super::writer::Tx;
 use crate::protocol::now::Now;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// A session ends by itself after so many hours: one duty day.
@@ -133,6 +133,21 @@ impl Store {
         .await
     }
 
+    /// When this session ends; `None` when it is over.
+    pub async fn session_ends(&self, token: &str, now: Now) -> Result<Option<DateTime<Utc>>> {
+        let token = sha256(token);
+        self.read(move |sql| {
+            let ends: Option<i64> = sql
+                .prepare_cached(
+                    "SELECT expires_ms FROM session WHERE token = ?1 AND expires_ms > ?2",
+                )?
+                .query_row(params![token, ms(now.wall)], |row| row.get(0))
+                .optional()?;
+            Ok(ends.and_then(DateTime::from_timestamp_millis))
+        })
+        .await
+    }
+
     pub async fn log_out(&self, token: &str, who: &Who, now: Now) -> Result<()> {
         let (token, actor) = (sha256(token), Actor::from(who));
         let object = format!("person {}", who.id.0);
@@ -250,8 +265,11 @@ mod tests {
         let session = |seconds| wait(store.session(&token, "127.0.0.1", at(seconds))).unwrap();
         assert_eq!(session(10.0), Some(who.clone()));
         assert_eq!(session(26.0 * 3600.0), None, "expired");
+        let ends = |seconds| wait(store.session_ends(&token, at(seconds))).unwrap();
+        assert_eq!(ends(10.0), Some(at(2.0).wall + TimeDelta::hours(SESSION_HOURS)));
+        assert_eq!(ends(26.0 * 3600.0), None, "expired");
         wait(store.log_out(&token, &who, at(20.0))).unwrap();
-        assert_eq!(session(21.0), None);
+        assert_eq!((session(21.0), ends(21.0)), (None, None));
         let kept: String = one(&store, "SELECT token FROM login_link");
         assert_ne!(kept, link, "only the digest is kept");
         assert!(wait(store.verify_audit()).unwrap() >= 3);

@@ -64,6 +64,7 @@ mod tests {
             include_str!("templates/layout.html"),
             include_str!("templates/card.html"),
             include_str!("templates/desk.html"),
+            include_str!("templates/sheet.html"),
         ];
         let mut named = 0;
         for page in pages {

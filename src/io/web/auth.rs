@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::failure::Failure;
-use super::page::Page;
+use super::page::{Page, came_from};
 use super::visitor::Visitor;
 use crate::io::clock;
 use crate::io::store::{Account, Who};
@@ -41,6 +41,11 @@ impl FromRequestParts<Shared> for Officer {
         if parts.method == Method::GET && !by_script {
             let asked = parts.uri.path_and_query().map_or("/", |path| path.as_str());
             return Err(Failure::SignIn(asked.to_owned()));
+        }
+        // A browser that says nothing of a script may be sending a form: both read the status, a person the words.
+        if !by_script {
+            let Ok(page) = Page::from_request_parts(parts, shared).await;
+            return Err(Failure::Expired(Box::new(page), came_from(&parts.headers)));
         }
         Err(Failure::NoSession)
     }

@@ -14,7 +14,7 @@ use crate::duty::ids::EntryId;
 use crate::duty::journal::{Fact, Urgency};
 use crate::duty::switchboard::Input;
 use crate::io::clock;
-use crate::io::status::Live;
+use crate::io::status::{Live, PartState};
 use crate::io::store::{Account, Completed, Flagged, Reopened, Saved};
 use askama::Template;
 use axum::Json;
@@ -149,7 +149,7 @@ pub async fn flag(
     let store = &shared.web.store;
     let flagged = store.flag(&officer.who, entry, flag.urgency, clock::now());
     let Ok(Ok(flagged)) = tokio::time::timeout(FLAG_WITHIN, flagged).await else {
-        return Err(flag_aside(&shared, officer, entry, flag.urgency, &page).await);
+        return flag_aside(&shared, officer, entry, flag.urgency, &page).await;
     };
     match flagged {
         Flagged::Raised(_) | Flagged::Upgraded(_) => {
@@ -160,6 +160,10 @@ pub async fn flag(
         Flagged::Already(_) => {}
         Flagged::NotUrgent => return Err(refused(page.t.withdraw_hint.to_owned())),
         Flagged::Exercise => return Err(refused(page.t.exercise_not_flagged.to_owned())),
+        // The call is not in the log yet, which has just taken its first words again.
+        Flagged::NotFound if shared.web.board.status().log != PartState::Ok => {
+            return flag_aside(&shared, officer, entry, flag.urgency, &page).await;
+        }
         Flagged::NotFound => return Err(gone(&page)),
     }
     shown(&shared, &page, entry).await
@@ -173,14 +177,11 @@ async fn flag_aside(
     entry: EntryId,
     urgency: Urgency,
     page: &Page,
-) -> Failure {
+) -> Result<Response, Failure> {
     let fact = Fact::Flagged { entry, urgency, phone: officer.who.name };
     match shared.web.dialler.orders.send(Input::Note(fact)).await {
-        Ok(()) => {
-            let words = page.t.flagged_aside.to_owned();
-            Failure::Refused(StatusCode::SERVICE_UNAVAILABLE, words)
-        }
-        Err(_) => Failure::Unavailable,
+        Ok(()) => Ok((StatusCode::ACCEPTED, page.t.flagged_aside).into_response()),
+        Err(_) => Err(Failure::Unavailable),
     }
 }
 

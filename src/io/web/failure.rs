@@ -2,7 +2,7 @@
 //! once in the log.
 
 use super::messages::{EN, Messages, ZH};
-use super::page::Page;
+use super::page::{Page, in_query};
 use crate::io::store::StoreError;
 use askama::Template;
 use axum::http::StatusCode;
@@ -14,6 +14,8 @@ pub enum Failure {
     SignIn(String),
     /// A script asked without a session.
     NoSession,
+    /// A form was sent without a session, from the page with this path.
+    Expired(Box<Page>, String),
     NotFound,
     /// Words for the person, already in his language.
     Refused(StatusCode, String),
@@ -39,10 +41,10 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
             Self::SignIn(next) => {
-                Redirect::to(&format!("/login?next={}", super::page::in_query(&next)))
-                    .into_response()
+                Redirect::to(&format!("/login?next={}", in_query(&next))).into_response()
             }
             Self::NoSession => StatusCode::UNAUTHORIZED.into_response(),
+            Self::Expired(page, from) => expired(&page, &from),
             Self::NotFound => both(StatusCode::NOT_FOUND, |t| t.not_found),
             Self::Refused(status, words) => plain(status, &words),
             Self::Unavailable => both(StatusCode::SERVICE_UNAVAILABLE, |t| t.busy),
@@ -79,6 +81,20 @@ struct Notice<'a> {
 pub fn notice(page: &Page, status: StatusCode, text: &str) -> Response {
     match (Notice { page, text }).render() {
         Ok(html) => (status, Html(html)).into_response(),
+        Err(error) => Failure::from(error).into_response(),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "expired.html")]
+struct Expired<'a> {
+    page: &'a Page,
+    next: String,
+}
+
+fn expired(page: &Page, from: &str) -> Response {
+    match (Expired { page, next: in_query(from) }).render() {
+        Ok(html) => (StatusCode::UNAUTHORIZED, Html(html)).into_response(),
         Err(error) => Failure::from(error).into_response(),
     }
 }

@@ -79,7 +79,16 @@ with_exercises! {
     days_plenty: "充足", "plenty";
     page_live: "实时", "Live";
     page_lost: "页面断线", "Page offline";
-    page_lost_alarm: "页面与服务器断开，正在重连。请留意电话机。", "The page lost the server and is reconnecting. Mind the telephone.";
+    page_lost_alarm: "页面与服务器断开，正在重连。来电请看电话机，先用纸记录；紧急请在话机上按 *9。", "The page lost the server and is reconnecting. Mind the telephone and write on paper; an urgent matter: *9 on the telephone.";
+    siren_off: "警报声未开启，请点此", "The siren is off: click here";
+    session_ends: "登录 {} 到期，请点此重新登录", "The session ends at {}: click to sign in again";
+    session_soon: "登录即将到期。现在重新登录，页面和正在写的内容不变。", "The session ends soon. Sign in now; the page and what you write stay.";
+    session_over: "登录已过期，页面不再更新，请重新登录；已写的内容留在本机，登录后自动保存。来电请看电话机。", "The session is over and the page tells nothing new: sign in again. What you wrote is kept on this computer and saved then. Mind the telephone.";
+    session_over_flag: "登录已过期，请重新登录；紧急请在话机上按 *9。", "the session is over: sign in again. An urgent matter: *9 on the telephone.";
+    session_expired: "登录已过期，刚才的操作没有执行，请重新登录。", "The session is over and nothing was done: sign in again.";
+    later: "稍后", "Later";
+    left_drafts: "本机留有 {} 未存入的登记内容：请本人登录，即自动存入；或点开查看，代为登记", "Text of {} on this computer was never saved: it is saved when they sign in here; or open it and enter it for them";
+    left_draft_done: "已代为登记，删除", "Entered: delete";
     since: "自 {} 起", "since {}";
     outage: "中断 {}", "down {}";
 
@@ -220,6 +229,7 @@ with_exercises! {
     nothing_open: "选择一条记录，或等待来电。", "Choose an entry, or wait for a call.";
     nothing_open_keys: "F1 打开最新来电 · F2 急 · F3 特急 · F4 拨号 · F7 打错 · F8 骚扰", "F1 newest call · F2 urgent · F3 critical · F4 call · F7 wrong number · F8 nuisance";
     needs_script: "本页需要启用 JavaScript。", "This page needs JavaScript.";
+    entry_unread: "这条记录暂时打不开（值班记录无法写入或页面断线），请先用纸记录；紧急请在话机上按 *9。", "This entry cannot be opened at the moment (the log takes nothing, or the page is offline): write on paper; an urgent matter: *9 on the telephone.";
     entry_gone: "没有这条记录。", "There is no such entry.";
 
     arrived_at: "来电", "Arrived";

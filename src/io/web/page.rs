@@ -76,10 +76,15 @@ pub async fn set_language(headers: HeaderMap, Form(choice): Form<Choice>) -> Res
         .same_site(SameSite::Strict)
         .permanent()
         .build();
+    (CookieJar::new().add(cookie), Redirect::to(&came_from(&headers))).into_response()
+}
+
+/// The path of the page on which something was asked, or the desk.
+pub fn came_from(headers: &HeaderMap) -> String {
     let from = headers.get(REFERER).and_then(|from| from.to_str().ok());
-    let back = from.and_then(|from| from.parse::<Uri>().ok());
-    let back = back.as_ref().and_then(Uri::path_and_query).map_or("/", |path| path.as_str());
-    (CookieJar::new().add(cookie), Redirect::to(local(back))).into_response()
+    let from = from.and_then(|from| from.parse::<Uri>().ok());
+    let path = from.as_ref().and_then(Uri::path_and_query).map_or("/", |path| path.as_str());
+    local(path).to_owned()
 }
 
 /// A path of ours to go to, or the desk: never another site.

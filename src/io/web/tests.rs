@@ -411,6 +411,20 @@ async fn what_happens_is_pushed_until_the_daemon_stops() {
 }
 
 #[tokio::test]
+async fn a_page_is_told_every_five_seconds_that_we_are_there() {
+    let room = Room::open().await;
+    let mut body =
+        room.stream(Method::GET, "/events", &[], "").await.into_body().into_data_stream();
+    let mut next = async || {
+        let part = tokio::time::timeout(Duration::from_secs(9), body.next()).await.unwrap();
+        String::from_utf8(part.unwrap().unwrap().to_vec()).unwrap()
+    };
+    assert!(next().await.contains(r#""login":"zhuban""#));
+    let beat = next().await;
+    assert!(beat.starts_with("event: beat\n") && beat.contains(r#""ends":"#), "{beat}");
+}
+
+#[tokio::test]
 async fn a_page_that_fell_behind_is_told_to_look_again() {
     let room = Room::open().await;
     let mut body =

@@ -1,7 +1,7 @@
 // Saves each field of an entry by itself. What is typed stays in localStorage until the server has
 // it; what somebody else wrote meanwhile is never overwritten without asking.
 import { timeOfDay } from "./clock.js";
-import { signIn } from "./session.js";
+import { onSignedIn, signIn } from "./session.js";
 
 const pause = 600;
 const states = new WeakMap();
@@ -60,6 +60,7 @@ async function send(element, state) {
   } else if (answer?.status === 409) {
     conflict(element, (await answer.json()).theirs);
   } else if (answer?.status === 401) {
+    report(article, `▲ ${article.dataset.notSaved}`, true);
     signIn();
   } else if (answer?.status === 413 || answer?.status === 422) {
     report(article, `■ ${article.dataset.tooLong}`, true);
@@ -122,6 +123,8 @@ document.addEventListener("submit", (event) => {
 
 /** Sends what waits, before the form is put away or an action depends on it. */
 export const flush = (article) => Promise.all([...article.querySelectorAll("[data-fields] [name]")].filter(isDirty).map(save));
+
+onSignedIn(() => document.querySelectorAll("article.entry").forEach(flush));
 
 /** An entry was opened: what was typed before and never reached the server is taken up again. */
 export function mount(article) {

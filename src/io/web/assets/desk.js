@@ -3,24 +3,18 @@ import "./dial.js";
 import "./keys.js";
 import { sendLeftDrafts } from "./autosave.js";
 import { tick } from "./clock.js";
+import "./drafts.js";
 import * as entry from "./entry.js";
 import { listen } from "./live.js";
 import "./overhear.js";
 import * as ring from "./ring.js";
-import { signIn } from "./session.js";
+import * as rows from "./rows.js";
+import { onSignedIn, signIn } from "./session.js";
 import "./siren.js";
+import { soon } from "./soon.js";
 import * as taping from "./taping.js";
 
 const list = document.getElementById("list");
-
-/** Runs `work` soon, and once for many calls in a row. */
-const soon = (work, wait = 80) => {
-  let timer = 0;
-  return () => {
-    clearTimeout(timer);
-    timer = setTimeout(work, wait);
-  };
-};
 
 // Each asks from a place of its own: what is asked from one place waits for one another, or is dropped.
 const refreshRows = soon(() => htmx.ajax("GET", list.querySelector(".rows")?.dataset.url ?? "/rows", { source: "#list", target: "#list", swap: "innerMorph" }));
@@ -50,12 +44,13 @@ document.addEventListener("htmx:after:swap", () => {
   ring.agree(list);
   entry.mounted();
   entry.mark();
+  rows.mark();
   tick();
 });
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("[data-open]");
-  if (!link) return;
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   entry.open(link.dataset.open);
 });
@@ -77,3 +72,4 @@ ring.agree(list);
 tick();
 listen(heard, refreshAll);
 sendLeftDrafts(entry.openEntry());
+onSignedIn(() => sendLeftDrafts(entry.openEntry()));

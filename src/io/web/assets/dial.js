@@ -2,7 +2,7 @@
 // telephone rings first is remembered on this computer.
 import { flush, isDirty } from "./autosave.js";
 import { article, open } from "./entry.js";
-import { signIn } from "./session.js";
+import { ask, signIn } from "./session.js";
 
 const panel = document.getElementById("dial");
 const phone = document.getElementById("dial-phone");
@@ -40,7 +40,7 @@ async function dial(form, submitter) {
 let asked = 0;
 async function look() {
   const mine = ++asked;
-  const answer = await fetch(`/contacts?find=${encodeURIComponent(find.value)}`).catch(() => null);
+  const answer = await ask(`/contacts?find=${encodeURIComponent(find.value)}`).catch(() => null);
   if (answer?.status === 401) return signIn();
   if (!answer?.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");

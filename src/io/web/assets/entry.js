@@ -2,12 +2,17 @@
 import * as autosave from "./autosave.js";
 import { tick } from "./clock.js";
 import { mountPlayers } from "./player.js";
-import { signIn } from "./session.js";
+import { ask, onSignedIn, signIn, within } from "./session.js";
 
+/** How long the server may take for an entry; how soon it is said that nothing has come; how often it is asked again. */
+const ANSWER = 8000;
+const LATE = 1500;
+const AGAIN = 3000;
 const detail = document.getElementById("detail");
 const heard = new Map();
 let asking = null;
 let opening = null;
+let wanted = false;
 // A button that is replaced while it is held down is never clicked.
 let held = false;
 let putOff = false;
@@ -17,17 +22,69 @@ export const openEntry = () => article()?.dataset.entry;
 
 const parse = (html) => new DOMParser().parseFromString(html, "text/html").querySelector("article.entry");
 
-/** Shows an entry; `focus` puts the cursor into its first empty field. */
-export async function open(entry, focus = false) {
-  if (openEntry() !== entry) {
-    if (article()) autosave.flush(article());
-    const mine = { entry, overtaken: false };
-    opening = mine;
-    await htmx.ajax("GET", `/entries/${entry}`, { source: "#detail", target: "#detail", swap: "innerHTML" });
-    if (opening === mine) opening = null;
-    if (mine.overtaken) refresh();
+/** An entry that could not be shown has an article in its place, whose keys are about that call. */
+const unread = () => article()?.matches(".unread") ?? false;
+
+/** The entry as the server has it; none where it has none, or does not answer. */
+async function read(entry, leave) {
+  try {
+    const answer = await ask(`/entries/${entry}`, { signal: within(ANSWER, leave) });
+    if (answer.status === 401) signIn();
+    return answer.ok ? parse(await answer.text()) : null;
+  } catch {
+    // The live connection reports a lost server, and comes back with a refresh.
+    return null;
   }
-  if (focus) firstEmpty()?.focus();
+}
+
+function place(fresh) {
+  detail.replaceChildren(fresh);
+  detail.scrollTop = 0;
+  mounted();
+  mark();
+  tick();
+}
+
+function inPlaceOf(entry) {
+  const shown = document.getElementById("unread").content.firstElementChild.cloneNode(true);
+  const name = CSS.escape(entry);
+  const known = document.querySelector(`.ring-card[data-entry="${name}"] .ring-number, .row[data-entry="${name}"] .caller`);
+  shown.dataset.entry = entry;
+  shown.querySelector(".number").textContent = known?.textContent ?? "";
+  shown.querySelector("form").action = `/entries/${entry}/urgency`;
+  return shown;
+}
+
+/** Shows an entry; `focus` puts the cursor into its first empty field, and nothing into the one before it. */
+export async function open(entry, focus = false) {
+  wanted = focus;
+  if (openEntry() !== entry || unread()) {
+    if (article()) autosave.flush(article());
+    if (focus && detail.contains(document.activeElement)) document.activeElement.blur();
+    opening?.leave.abort();
+    const mine = { entry, overtaken: false, leave: new AbortController() };
+    opening = mine;
+    const late = setTimeout(() => opening === mine && openEntry() !== entry && place(inPlaceOf(entry)), LATE);
+    const fresh = await read(entry, mine.leave);
+    clearTimeout(late);
+    if (opening !== mine) return;
+    opening = null;
+    // A key that was pressed meanwhile may have brought it already.
+    const there = openEntry() === entry && !unread();
+    if (!there && (fresh || openEntry() !== entry)) place(fresh ?? inPlaceOf(entry));
+    if (there || mine.overtaken) refresh();
+  }
+  if (focus && !unread()) firstEmpty()?.focus();
+}
+
+setInterval(() => {
+  if (unread() && !opening) refresh();
+}, AGAIN);
+
+/** The entry that a key is about: the one that was asked for last, though it may be on its way. */
+export function aimedAt() {
+  if (opening && openEntry() !== opening.entry) place(inPlaceOf(opening.entry));
+  return article();
 }
 
 /** Something happened to this entry: what is on its way here may be older. */
@@ -43,7 +100,7 @@ function firstEmpty() {
 /** A new article is in place. */
 export function mounted() {
   const shown = article();
-  if (!shown || shown.dataset.mounted) return;
+  if (!shown || shown.dataset.mounted || unread()) return;
   shown.dataset.mounted = "1";
   heard.clear();
   for (const part of shown.querySelectorAll("[data-part]")) heard.set(part.dataset.part, part.innerHTML);
@@ -68,18 +125,18 @@ export async function refresh() {
   asking?.abort();
   asking = new AbortController();
   const asked = performance.now();
-  try {
-    const answer = await fetch(`/entries/${shown.dataset.entry}`, { headers: { "HX-Request": "true" }, signal: asking.signal });
-    if (answer.ok) merge(shown, parse(await answer.text()), asked);
-  } catch {
-    // The live connection reports a lost server, and comes back with a refresh.
-  }
+  merge(shown, await read(shown.dataset.entry, asking), asked);
 }
 
 function merge(shown, fresh, asked) {
   if (!fresh || shown !== article() || shown.dataset.entry !== fresh.dataset.entry) return;
   if (held) {
     putOff = true;
+    return;
+  }
+  if (unread()) {
+    place(fresh);
+    if (wanted && document.activeElement === document.body) firstEmpty()?.focus();
     return;
   }
   shown.className = fresh.className;
@@ -117,27 +174,16 @@ function keepFocus(part, replace) {
   (again && !again.disabled ? again : firstEmpty())?.focus({ preventScroll: true });
 }
 
-function note(text) {
-  const out = article()?.querySelector(".action-note");
+/** Says it where it was done, or with whose number where another entry is open by now. */
+function note(shown, text) {
+  const out = (shown.isConnected ? shown : article())?.querySelector(".action-note");
   if (!out) return;
-  out.textContent = text;
+  out.textContent = shown.isConnected || text === "" ? text : `${shown.querySelector(".number").textContent} ${text}`;
   out.hidden = text === "";
-}
-
-// What is done in the list itself; the live connection brings the row as it is then.
-async function actOnRow(event, form) {
-  event.preventDefault();
-  const body = new URLSearchParams(new FormData(form));
-  if (event.submitter?.name) body.set(event.submitter.name, event.submitter.value);
-  for (const button of form.querySelectorAll("button")) button.disabled = true;
-  const answer = await fetch(form.action, { method: "POST", body }).catch(() => null);
-  for (const button of form.querySelectorAll("button")) button.disabled = false;
-  if (answer?.status === 401) signIn();
 }
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
-  if (form.matches("[data-row-action]")) return actOnRow(event, form);
   if (!form.matches("[data-action]")) return;
   event.preventDefault();
   const shown = article();
@@ -149,11 +195,18 @@ document.addEventListener("submit", async (event) => {
   const asked = performance.now();
   const answer = await fetch(form.action, { method: "POST", body }).catch(() => null);
   if (event.submitter) event.submitter.disabled = false;
-  if (answer?.status === 401) return signIn();
-  if (answer?.ok) {
-    note("");
+  const { refused, away, signedOut } = document.body.dataset;
+  if (answer?.status === 401) {
+    signIn();
+    note(shown, refused + signedOut);
+  } else if (answer?.status === 202) {
+    note(shown, await answer.text());
+  } else if (answer?.ok) {
+    note(shown, "");
     merge(shown, parse(await answer.text()), asked);
   } else {
-    note(shown.dataset.refused + (answer ? await answer.text() : shown.dataset.away));
+    note(shown, refused + (answer ? await answer.text() : away));
   }
 });
+
+onSignedIn(refresh);

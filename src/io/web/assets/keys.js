@@ -1,6 +1,6 @@
 // The function keys of the duty desk. A key pressed while Chinese is being composed is the input
 // method's.
-import { article, open } from "./entry.js";
+import { aimedAt, open } from "./entry.js";
 import { newest } from "./ring.js";
 
 const newestRow = () => document.querySelector(".row[data-entry]")?.dataset.entry;
@@ -18,7 +18,7 @@ addEventListener("keydown", (event) => {
   if (!["F1", "F2", "F3", "F4", "F7", "F8"].includes(event.key)) return;
   event.preventDefault();
   if (event.repeat) return;
-  const shown = article();
+  const shown = aimedAt();
   if (event.key === "F4" && !shown?.querySelector('[data-key="F4"]')) return document.querySelector("#dial > summary").click();
   if (event.key === "F1" || !shown) {
     const entry = newest() ?? newestRow();

@@ -1,5 +1,5 @@
 // 旁听: a call that goes on, heard a moment after it is said. Samples come as they are and are played one after the other.
-import { signIn } from "./session.js";
+import { ask, signIn } from "./session.js";
 
 const RATE = 8000;
 /** Seconds that are kept ready, and the most that may be: what is more is left out, to stay with what is said now. */
@@ -26,13 +26,13 @@ async function listen(button) {
   button.textContent = button.dataset.stop;
   button.setAttribute("aria-pressed", "true");
   try {
-    const answer = await fetch(`${button.dataset.listen}?why=${encodeURIComponent(why)}`, { signal: leaving.signal });
+    const answer = await ask(`${button.dataset.listen}?why=${encodeURIComponent(why)}`, { signal: leaving.signal });
     if (answer.status === 401) return signIn();
     if (!answer.ok) throw new Error(await answer.text());
     await play(answer.body.getReader(), heard, panel);
   } catch (fault) {
     if (fault.name !== "AbortError") {
-      note.textContent = fault instanceof TypeError ? button.closest("article").dataset.away : fault.message;
+      note.textContent = fault instanceof TypeError ? document.body.dataset.away : fault.message;
       note.hidden = false;
     }
   } finally {

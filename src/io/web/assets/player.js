@@ -1,7 +1,7 @@
 // The recording of the open entry as two waves: any moment, slower or faster, one side, a part again and again; marks, and
 // what was written when.
 import { span, timeAt } from "./clock.js";
-import { signIn } from "./session.js";
+import { ask, signIn } from "./session.js";
 
 /** As the server tells loudness: sixteenths of a doubling. */
 const FULL = 192;
@@ -167,7 +167,7 @@ function player(box, audio, renew) {
   for (const kind of ["seeked", "pause", "loadedmetadata", "timeupdate"]) audio.addEventListener(kind, draw);
   new ResizeObserver(draw).observe(canvas);
 
-  fetch(box.dataset.peaks)
+  ask(box.dataset.peaks)
     .then((answer) => (answer.ok ? answer.arrayBuffer() : Promise.reject(answer.status)))
     .then((bytes) => {
       peaks = new Uint8Array(bytes);
@@ -220,7 +220,7 @@ document.addEventListener("submit", async (event) => {
   if (answer?.status === 401) return signIn();
   // The live connection brings the list as it is then.
   const note = form.closest("article").querySelector("[data-mark-note]");
-  note.textContent = answer?.ok ? "" : answer ? await answer.text() : form.closest("article").dataset.away;
+  note.textContent = answer?.ok ? "" : answer ? await answer.text() : document.body.dataset.away;
   note.hidden = !!answer?.ok;
   if (answer?.ok) form.reset();
 });

@@ -2,7 +2,7 @@
 import { now } from "./clock.js";
 
 const stack = document.getElementById("ring");
-const title = document.body.dataset.pageTitle;
+const { title } = document;
 const hidden = new Set();
 let open = () => {};
 

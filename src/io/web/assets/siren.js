@@ -1,14 +1,18 @@
-// Nobody answered: the desk sounds until a person acknowledges or the matter is withdrawn. A browser
-// allows sound only after the first key or click of a person.
+// Nobody answered: the page sounds until a person acknowledges or the matter is withdrawn. Unless its computer is told
+// otherwise, a browser allows sound only after a key or a click; until then the page says that it is dumb.
 const every = 1500;
-let audio = null;
+const dumb = document.getElementById("siren-off");
+const audio = new AudioContext();
 
+const say = () => (dumb.hidden = audio.state === "running");
 const allow = () => {
-  audio = audio ?? new AudioContext();
-  audio.resume();
+  if (audio.state !== "running") audio.resume();
 };
 addEventListener("keydown", allow);
 addEventListener("pointerdown", allow);
+audio.addEventListener("statechange", say);
+// A moment for a browser that allows it.
+setTimeout(say, 500);
 
 function tone(hertz, from, lasts) {
   const source = audio.createOscillator();
@@ -22,7 +26,7 @@ function tone(hertz, from, lasts) {
 }
 
 setInterval(() => {
-  if (audio?.state !== "running" || !document.querySelector("[data-siren]")) return;
+  if (audio.state !== "running" || !document.querySelector("[data-siren]")) return;
   tone(880, 0, 0.4);
   tone(660, 0.45, 0.4);
 }, every);

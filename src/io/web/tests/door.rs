@@ -28,6 +28,24 @@ async fn nothing_but_the_door_is_open_without_signing_in() {
 }
 
 #[tokio::test]
+async fn a_form_that_is_sent_when_the_session_is_over_is_answered_in_words() {
+    let room = Room::closed().await;
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let from = ("referer", "http://desk/roster?a=b");
+    for path in ["/roster/substitution", "/roll-call", "/drill", "/keeping/hold", "/logout"] {
+        let plain = room.ask(Method::POST, path, &[form, from], "").await;
+        let document = [form, from, ("sec-fetch-dest", "document")];
+        for answer in [plain, room.ask(Method::POST, path, &document, "").await] {
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+            assert!(answer.text.contains("登录已过期"), "{path}: {}", answer.text);
+            assert!(answer.text.contains("/login?next=/roster%3Fa%3Db"), "{path}: {}", answer.text);
+        }
+        let script = [form, ("sec-fetch-dest", "empty")];
+        assert_eq!(room.ask(Method::POST, path, &script, "").await.text, "", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn the_first_account_is_made_by_a_link_that_works_once() {
     let room = Room::closed().await;
     let token = room.web.store.make_login_link(None, clock::now()).await.unwrap().unwrap();

@@ -5,6 +5,7 @@ use crate::duty::escalation::Policy;
 use crate::duty::ids::AttemptId;
 use crate::duty::journal::AttemptResult;
 use crate::duty::roster::{Person, Role, Roster};
+use crate::io::status::PartState;
 use crate::io::store::ReadHow;
 use crate::io::store::tests::locked;
 
@@ -53,7 +54,7 @@ async fn esc_49_a_flag_that_the_log_does_not_take_goes_by_the_telephone() {
     let path = format!("/entries/{entry}/urgency");
     let lock = locked(&room.folder.path().join("dutyline.db"));
     let told = room.post(&path, "urgency=critical").await;
-    assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(told.status, StatusCode::ACCEPTED);
     assert!(told.text.contains("正在直接呼叫领导"), "{}", told.text);
     let Some(Input::Note(fact)) = room.ordered.lock().await.recv().await else { panic!("none") };
     let phone = "主班员".to_owned();
@@ -62,6 +63,20 @@ async fn esc_49_a_flag_that_the_log_does_not_take_goes_by_the_telephone() {
     let once = room.post(&path, "urgency=critical").await;
     assert_eq!(once.status, StatusCode::OK);
     assert!(room.ordered.lock().await.try_recv().is_err(), "the log has it");
+}
+
+#[tokio::test]
+async fn a_flag_on_a_call_that_the_log_has_not_taken_yet_goes_by_the_telephone() {
+    let room = Room::open().await;
+    let entry = EntryId::from(CallId::new(clock::now(), &mut clock::random()));
+    let path = format!("/entries/{entry}/urgency");
+    assert_eq!(room.post(&path, "urgency=urgent").await.status, StatusCode::NOT_FOUND);
+    room.web.board.update(|status| {
+        status.log = PartState::Failed { since: clock::now().wall, why: "locked".to_owned() };
+    });
+    assert_eq!(room.post(&path, "urgency=urgent").await.status, StatusCode::ACCEPTED);
+    let noted = room.ordered.lock().await.try_recv();
+    assert!(matches!(noted, Ok(Input::Note(Fact::Flagged { .. }))), "{noted:?}");
 }
 
 #[tokio::test]
