@@ -274,6 +274,7 @@ fn sig_34_killed_while_every_phone_rings_again_for_a_caller_who_was_answered() {
     officer.closed();
     officer.incoming(SOON);
     assert_eq!(daemon.row("SELECT state FROM call"), "in_call");
+    assert!(!daemon.process.log().contains("datagram not sent"), "nothing waits for a second try");
     officer.accept();
     officer.established();
     talk(3);

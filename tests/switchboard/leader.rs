@@ -153,6 +153,8 @@ fn esc_21_a_call_that_one_address_of_the_pbx_does_not_take_goes_by_the_other() {
         world.press(Party::Leader, '1');
         world.prompt_ends();
         assert_eq!(world.outcome(attempt), Some((AttemptResult::Acknowledged, 200)));
+        // No address is asked any more whether it is there.
+        world.tell(Input::Shutdown);
         world.assert_clean();
     }
 }

@@ -45,11 +45,13 @@ fn of_request(method: &str, message: &Message) -> Weight {
 
 /// A challenge (RFC 3261 §22) is no refusal: the request comes again.
 fn of_response(status: u16, method: &str) -> Weight {
-    match (status, method) {
-        (..200 | 401 | 407, _) => Weight::Routine,
-        (_, "BYE" | "CANCEL") => Weight::Ends,
-        (..300, "INVITE") => Weight::Accepts,
-        (300.., _) | (_, "REFER") => Weight::Turns,
+    if matches!(status, ..200 | 401 | 407) {
+        return Weight::Routine;
+    }
+    match method {
+        "BYE" | "CANCEL" => Weight::Ends,
+        "INVITE" if status < 300 => Weight::Accepts,
+        _ if status >= 300 || method == "REFER" => Weight::Turns,
         _ => Weight::Routine,
     }
 }

@@ -1,6 +1,8 @@
 //! What the list and the entry say of its call.
 
 use super::*;
+use crate::duty::ladder::{Traced, Way, What};
+use crate::protocol::sip::{Peer, Transport};
 
 #[tokio::test]
 async fn sig_39_the_officer_is_told_that_a_fax_calls() {
@@ -78,4 +80,19 @@ async fn sig_12_a_caller_to_call_back_is_in_the_list_with_a_button_until_it_is_s
     let nobody = CallId::new(clock::now(), &mut clock::random());
     let answer = room.post(&format!("/entries/{nobody}/callback"), "outcome=called_back").await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn rec_s11_the_page_shows_how_a_call_ended_whose_ladder_is_cut() {
+    let room = Room::open().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    let peer = Peer { transport: Transport::Udp, addr: "192.0.2.1:5060".parse().unwrap() };
+    let bytes = b"BYE sip:1@a SIP/2.0\r\nReason: Q.850;cause=16\r\n\r\n".to_vec();
+    let bye = What::Message { way: Way::In, peer, leg: String::new(), bytes };
+    let step = |what| Traced { call: CallId(entry.0), at: clock::now(), what };
+    let steps = [What::Cut, What::Lost { count: 450 }, bye].map(step).to_vec();
+    room.web.store.trace(steps).await.unwrap();
+    let page = room.fragment(&format!("/entries/{entry}/ladder")).await.text;
+    let found = ["不再保留", "缺 450 条", "BYE", "Reason: Q.850"].map(|text| page.find(text));
+    assert!(found.iter().all(Option::is_some) && found.is_sorted(), "{found:?} {page}");
 }
