@@ -35,7 +35,7 @@ pub fn run(calls: usize, seconds: u64) {
 fn ours(calls: usize, seconds: u64) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let (data, recordings) = (folder.path().join("data"), folder.path().join("recordings"));
-    let plan = TapePlan { data, recordings, open: [].into() };
+    let plan = TapePlan { data, recordings, others: vec![], open: [].into() };
     let (told, _heard) = mpsc::unbounded_channel();
     let media = MediaPlan {
         listen: HERE,

@@ -1,7 +1,8 @@
 //! What the telephone needs: media, tape, checkpoint and control threads, by the configuration.
 
 use super::DRAIN_WITHIN;
-use crate::config::Config;
+use crate::config::copies::Copies;
+use crate::config::{Config, Storage};
 use crate::duty::checkpoint::GoesOn;
 use crate::duty::ladder::Traced;
 use crate::duty::line_plan::LinePlan;
@@ -14,7 +15,7 @@ use crate::io::media::{self, Media, MediaPlan};
 use crate::io::pulse::Pulse;
 use crate::io::slips::{self, Slips};
 use crate::io::status::Board;
-use crate::io::tape::{self, Tape, TapePlan};
+use crate::io::tape::{self, Other, Tape, TapePlan};
 use crate::io::tls::Door;
 use crate::io::{listening, prompts, self_test, wav_file};
 use crate::protocol::rtp::Prompt;
@@ -68,6 +69,7 @@ pub fn start_voice(
     let tape_plan = TapePlan {
         data: config.storage.data.clone(),
         recordings: config.storage.recordings.clone(),
+        others: other_places(&config.storage),
         open: left.checkpoint.taped().into_iter().map(|call| call.0).collect(),
     };
     let tape = tape::start(tape_plan, feed, tape_events);
@@ -111,6 +113,16 @@ pub fn start_voice(
         pulse,
         keeper,
     })
+}
+
+/// Where the running tape goes on while the data disk does not take it.
+fn other_places(storage: &Storage) -> Vec<Other> {
+    let copies = match &storage.copies {
+        Some(Copies::Folder(folder)) => Some(folder),
+        Some(Copies::Bucket(_)) | None => None,
+    };
+    let roots = [&storage.recordings].into_iter().chain(copies);
+    roots.map(|root| Other::beside(&storage.data, root)).collect()
 }
 
 /// How the daemon calls itself, where an extension is configured for it.

@@ -113,14 +113,17 @@ impl Seek for Durable {
 
 /// A file that is only read.
 #[derive(Debug)]
-pub struct Readable(File);
+pub struct Readable {
+    file: File,
+    path: PathBuf,
+}
 
 impl Readable {
     /// # Errors
     /// What the disk says.
     pub fn open(path: &Path) -> io::Result<Self> {
-        asked(Asked::Read)?;
-        File::open(path).map(Self)
+        asked(Asked::Read(path))?;
+        Ok(Self { file: File::open(path)?, path: path.to_owned() })
     }
 
     /// Reads as much of `bytes` as the file has from there on.
@@ -130,8 +133,8 @@ impl Readable {
     pub fn read_at(&self, bytes: &mut [u8], start: u64) -> io::Result<usize> {
         let mut filled = 0;
         while filled < bytes.len() {
-            asked(Asked::Read)?;
-            match self.0.read_at(&mut bytes[filled..], start + filled as u64) {
+            asked(Asked::Read(&self.path))?;
+            match self.file.read_at(&mut bytes[filled..], start + filled as u64) {
                 Ok(0) => break,
                 Ok(read) => filled += read,
                 Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
@@ -144,8 +147,8 @@ impl Readable {
 
 impl Read for Readable {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        asked(Asked::Read)?;
-        self.0.read(bytes)
+        asked(Asked::Read(&self.path))?;
+        self.file.read(bytes)
     }
 }
 
@@ -154,7 +157,7 @@ impl Read for Readable {
 /// # Errors
 /// What the disk says.
 pub fn make_folders(path: &Path) -> io::Result<()> {
-    asked(Asked::MakeFolder)?;
+    asked(Asked::MakeFolder(path))?;
     fs::create_dir_all(path)
 }
 
@@ -247,7 +250,7 @@ pub fn rename_noreplace(from: &Path, to: &Path) -> io::Result<()> {
 /// What is about to be done.
 #[derive(Debug, Clone, Copy)]
 pub enum Asked<'a> {
-    MakeFolder,
+    MakeFolder(&'a Path),
     Create(&'a Path),
     Write(&'a Path, &'a [u8]),
     Cut(&'a Path, u64),
@@ -255,7 +258,24 @@ pub enum Asked<'a> {
     SyncFolder(&'a Path),
     Rename(&'a Path, &'a Path),
     Remove(&'a Path),
-    Read,
+    Read(&'a Path),
+}
+
+impl Asked<'_> {
+    /// Where it is done.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::MakeFolder(path)
+            | Self::Create(path)
+            | Self::Write(path, _)
+            | Self::Cut(path, _)
+            | Self::Sync(path)
+            | Self::SyncFolder(path)
+            | Self::Rename(path, _)
+            | Self::Remove(path)
+            | Self::Read(path) => path,
+        }
+    }
 }
 
 /// Refuses what is about to be done, or says whether a sync is to wait for the disk.

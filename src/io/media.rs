@@ -1,8 +1,10 @@
 //! RTP sockets; turns the relay; feeds the tape's ring. For a packet nothing here allocates, locks or touches the disk;
 //! a command may allocate.
 
+pub(in crate::io) mod taping;
+
 use super::tape::record::{Head, Kind};
-use super::tape::{self, TapeFeed, TapeHead};
+use super::tape::{self, TapeFeed};
 use super::{clock, priority};
 use crate::protocol::now::Mono;
 use crate::protocol::places::Places;
@@ -12,13 +14,13 @@ use crate::protocol::rtp::{self, Channel, Command, packet, srtp};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
+use taping::Taping;
 use tokio::sync::mpsc;
 
 /// Commands that may wait for the thread.
@@ -87,8 +89,7 @@ pub fn start(
         relay: Relay::new(plan.channels, prompts, clock::random()).beside(plan.places),
         commands,
         buffer: vec![0; packet::BYTES_MAX + srtp::TAG].into(),
-        tape,
-        marks: VecDeque::with_capacity(COMMANDS_MAX),
+        taping: Taping::new(tape, plan.channels, COMMANDS_MAX),
         unread: Vec::with_capacity(usize::from(plan.channels)),
         events,
     };
@@ -146,9 +147,6 @@ impl Drop for Media {
     }
 }
 
-/// A record without a packet, and the channel that it is about in its place.
-type Mark = (Head, [u8; 2]);
-
 /// Owns everything the thread touches.
 struct Turner {
     poll: Poll,
@@ -159,9 +157,7 @@ struct Turner {
     commands: Receiver<Command>,
     /// For one packet, and what encrypting adds.
     buffer: Box<[u8]>,
-    tape: TapeHead,
-    /// Beginnings and ends of channels and calls that the full ring had no room for: they must not be lost.
-    marks: VecDeque<Mark>,
+    taping: Taping,
     /// Sockets that had their turn and may hold more packets.
     unread: Vec<usize>,
     events: mpsc::UnboundedSender<rtp::Event>,
@@ -205,7 +201,7 @@ impl Turner {
         if !self.unread.is_empty() {
             return Some(Duration::ZERO);
         }
-        let ring_is_full = (!self.marks.is_empty()).then_some(RING_IS_FULL);
+        let ring_is_full = self.taping.waits().then_some(RING_IS_FULL);
         let due = self.relay.deadline().map(|(due, _)| due.since(clock::mono()));
         [ring_is_full, due].into_iter().flatten().min()
     }
@@ -233,45 +229,36 @@ impl Turner {
                 continue;
             }
             for (kind, tag) in [(Kind::Closed, before), (Kind::Opened, after)] {
-                let Some(tag) = tag else { continue };
-                let body = channel.0.to_be_bytes();
-                self.marks.push_back((Head::of(kind, &tag, now, body.len() as u16), body));
+                if let Some(tag) = tag {
+                    self.taping.channel(kind, &tag, channel, now);
+                }
             }
         }
         if let Some(call) = finished {
-            self.marks.push_back((Head::finished(call, now), [0; 2]));
+            self.taping.finished(call, now);
         }
-        self.write_marks();
+        self.taping.write_marks();
     }
 
     /// Calls of which nothing comes any more.
     fn finish(&mut self, now: Mono) {
         while let Some((call, ended)) = self.relay.poll_finished(now) {
-            self.marks.push_back((Head::finished(call, ended), [0; 2]));
+            self.taping.finished(call, ended);
         }
-        self.write_marks();
+        self.taping.write_marks();
     }
 
     /// Nobody sends commands any more: what is left to be told goes onto the tape while there is somebody who reads it.
     fn leave(&mut self) {
         self.finish(Mono(u64::MAX));
         for _ in 0..LAST_TRIES {
-            if self.marks.is_empty() {
+            if !self.taping.waits() {
                 break;
             }
             std::thread::sleep(RING_IS_FULL);
-            self.write_marks();
+            self.taping.write_marks();
         }
         self.report();
-    }
-
-    fn write_marks(&mut self) {
-        while let Some((head, body)) = self.marks.front() {
-            if !self.tape.push(head, &body[..usize::from(head.length)]) {
-                return;
-            }
-            self.marks.pop_front();
-        }
     }
 
     fn receive(&mut self, index: usize) {
@@ -332,7 +319,7 @@ impl Turner {
             return;
         };
         let head = Head::of(Kind::Packet, &tag, now, length as u16);
-        if !self.tape.push(&head, &buffer[..length]) {
+        if !self.taping.packet(channel, &head, &buffer[..length]) {
             self.relay.untaped(channel);
         }
         if let Some(forward) = forward
@@ -349,7 +336,7 @@ impl Turner {
             let Some(to) = spoken.to else { continue };
             let packet = &frame[..spoken.length];
             let head = Head::of(Kind::Packet, &spoken.tag, now, spoken.length as u16);
-            if spoken.taped && !self.tape.push(&head, packet) {
+            if spoken.taped && !self.taping.packet(spoken.channel, &head, packet) {
                 self.relay.untaped(spoken.channel);
             }
             let mut out = [0; FRAME_BYTES + srtp::TAG];

@@ -133,7 +133,8 @@ fn walk(folder: &Path, found: &mut dyn FnMut(&Path)) {
         let (path, kind) = (entry.path(), entry.file_type());
         let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         match kind {
-            Ok(kind) if kind.is_dir() => walk(&path, found),
+            // The running tape may be in a hidden folder.
+            Ok(kind) if kind.is_dir() && !hidden => walk(&path, found),
             Ok(kind) if kind.is_file() && !hidden => found(&path),
             Ok(_) | Err(_) => {}
         }
@@ -206,6 +207,9 @@ mod tests {
         }
         let look = || sweep(&store, &recordings, Duration::ZERO);
         assert_eq!(look().await.unwrap(), Orphans::default());
+        fs::create_dir(recordings.join(".tape")).unwrap();
+        fs::write(recordings.join(".tape/segment-00000003.tape"), "x").unwrap();
+        assert_eq!(look().await.unwrap(), Orphans::default(), "the running tape is no recording");
         let stray = PathBuf::from("2026/11/26/01890a5d-ac96-774b-bcce-b302099a8057.wav");
         fs::write(recordings.join(&stray), "x").unwrap();
         fs::write(recordings.join("2026/11/26/.x.wav.part"), "x").unwrap();

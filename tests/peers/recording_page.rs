@@ -54,7 +54,7 @@ async fn rec_q5_the_officer_sees_what_is_safe_who_is_not_heard_and_when_nobody_r
         sha256: "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8".to_owned(),
         duration: Duration::from_secs(95),
         started: Some(clock::now().wall),
-        gaps: vec![Gap { party: officer(), from_ms: 31_000, lasts_ms: 12_000 }],
+        gaps: vec![Gap { party: officer(), from_ms: 31_000, lasts_ms: 12_000, untaped: 0 }],
         keys: vec![Key { party: "caller".to_owned(), at_ms: 8400, key: '5' }],
         findings: vec![Finding {
             party: "caller".to_owned(),

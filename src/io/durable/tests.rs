@@ -19,7 +19,20 @@ enum Disk {
         until: u64,
         errno: i32,
     },
+    /// Does nothing of this kind below this folder.
+    Dead {
+        folder: PathBuf,
+        how: Death,
+        errno: i32,
+    },
     Noting(Vec<Did>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// It can still be read.
+    Writing,
+    Whole,
 }
 
 /// What was asked for, and was done.
@@ -45,11 +58,21 @@ fn answer(asked: Asked<'_>) -> io::Result<bool> {
             // Such a disk need not be waited for.
             if refuses { Err(io::Error::from_raw_os_error(*errno)) } else { Ok(false) }
         }
+        Disk::Dead { folder, how, errno } => {
+            let reads = matches!(asked, Asked::Read(_)) && *how == Death::Writing;
+            let refuses = asked.path().starts_with(folder) && !reads;
+            if refuses { Err(io::Error::from_raw_os_error(*errno)) } else { Ok(false) }
+        }
         Disk::Noting(done) => {
             done.extend(Did::of(asked));
             Ok(true)
         }
     })
+}
+
+/// What is below the folder is on a disk that is dead.
+pub fn die(folder: &Path, how: Death, errno: i32) {
+    set(Disk::Dead { folder: folder.to_owned(), how, errno });
 }
 
 /// Refuses the operations `from..until`, counted from 1.
@@ -61,7 +84,7 @@ pub fn refuse(from: u64, until: u64, errno: i32) {
 pub fn mend() -> u64 {
     match DISK.replace(Disk::Sound) {
         Disk::Refusing { count, .. } => count,
-        Disk::Sound | Disk::Noting(_) => 0,
+        Disk::Sound | Disk::Dead { .. } | Disk::Noting(_) => 0,
     }
 }
 
@@ -85,7 +108,7 @@ pub fn mark(mark: u64) {
 pub fn noted() -> Vec<Did> {
     match DISK.replace(Disk::Sound) {
         Disk::Noting(done) => done,
-        Disk::Sound | Disk::Refusing { .. } => vec![],
+        Disk::Sound | Disk::Refusing { .. } | Disk::Dead { .. } => vec![],
     }
 }
 
@@ -99,7 +122,7 @@ impl Did {
             Asked::SyncFolder(path) => Self::SyncFolder(path.to_owned()),
             Asked::Rename(from, to) => Self::Rename(from.to_owned(), to.to_owned()),
             Asked::Remove(path) => Self::Remove(path.to_owned()),
-            Asked::MakeFolder | Asked::Read => return None,
+            Asked::MakeFolder(_) | Asked::Read(_) => return None,
         })
     }
 }

@@ -16,6 +16,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+/// The key of the alarm that the tape is not where it belongs.
+const TAPE: &str = "tape";
+
 /// Binds finished recordings to their calls until the recorder is gone. What the recorder cannot do is shown at once,
 /// whatever the log does.
 pub async fn keep_recordings(
@@ -54,6 +57,14 @@ async fn shown(event: tape::Event, board: &Board, told: &Outages) -> Option<Box<
             let now = clock::now();
             recorder_fails(call.map(CallId), &why, board, now);
             told.began(OutageKind::Recorder, now.wall, why).await;
+            None
+        }
+        tape::Event::Elsewhere(place) => {
+            board.update(|status| drop(status.alarms.remove(TAPE)));
+            match place {
+                Some(place) => is_elsewhere(&place, board, clock::now()),
+                None => info!("the tape is on its own disk again"),
+            }
             None
         }
         tape::Event::Recovered => {
@@ -119,6 +130,7 @@ fn recording(sealed: &tape::Sealed) -> Option<Sealed> {
         party: name(gap.party),
         from_ms: gap.from_ms,
         lasts_ms: gap.length_ms,
+        untaped: gap.untaped,
     };
     let key = |key: &tape::Key| Key { party: name(key.party), at_ms: key.at_ms, key: key.key };
     let finding = |found: &tape::Finding| Finding {
@@ -143,7 +155,9 @@ fn recording(sealed: &tape::Sealed) -> Option<Sealed> {
 }
 
 fn nothing_heard(sealed: &tape::Sealed) -> String {
-    unheard(sealed).unwrap_or_else(|| "没有收到语音 · no media received".to_owned())
+    untaped(sealed)
+        .or_else(|| unheard(sealed))
+        .unwrap_or_else(|| "没有收到语音 · no media received".to_owned())
 }
 
 /// Why the recording does not hold everything that was said.
@@ -155,8 +169,16 @@ fn unwhole(sealed: &tape::Sealed) -> Option<String> {
         }
         (false, false) => None,
     };
-    let reasons: Vec<String> = cut.map(str::to_owned).into_iter().chain(unheard(sealed)).collect();
+    let reasons = cut.map(str::to_owned).into_iter().chain(untaped(sealed)).chain(unheard(sealed));
+    let reasons: Vec<String> = reasons.collect();
     (!reasons.is_empty()).then(|| reasons.join("；"))
+}
+
+/// What came and was lost to the recorder alone.
+fn untaped(sealed: &tape::Sealed) -> Option<String> {
+    let packets: u64 = sealed.gaps.iter().map(|gap| gap.untaped).sum();
+    let (zh, en) = ("主机太忙，没有录下的语音包", "the host was too busy; packets not recorded");
+    (packets > 0).then(|| format!("{zh}：{packets} · {en}: {packets}"))
 }
 
 /// Whose voice is on the tape and cannot be heard, and why.
@@ -189,6 +211,22 @@ fn unheard(sealed: &tape::Sealed) -> Option<String> {
     (!all.is_empty()).then(|| all.join("；"))
 }
 
+/// Nothing is lost; the officer goes on, and the technician comes.
+fn is_elsewhere(place: &tape::Elsewhere, board: &Board, now: Now) {
+    let (folder, why) = (place.folder.display(), &place.why);
+    error!(folder = %folder, why, "the tape is kept on another disk");
+    let alarm = Alarm {
+        since: now.wall,
+        zh: format!(
+            "数据盘写不进去，录音改存到 {folder}，没有漏录，电话照常接听。请值班员照常值班，通知管理员检查数据盘，修好前不要拔另一块盘，也不要删除该文件夹（{why}）"
+        ),
+        en: format!(
+            "the data disk takes nothing: what is said is recorded in {folder}, nothing is lost. Have the data disk mended; until then leave the other disk and that folder alone ({why})"
+        ),
+    };
+    board.update(|status| drop(status.alarms.insert(TAPE, alarm)));
+}
+
 fn recorder_fails(call: Option<CallId>, why: &str, board: &Board, now: Now) {
     error!(call = call.map(tracing::field::display), why, "the recorder fails");
     board.update(|status| {
@@ -204,6 +242,40 @@ fn recorder_fails(call: Option<CallId>, why: &str, board: &Board, now: Now) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of 97 packets the recorder is to blame, of the rest the network.
+    #[test]
+    fn rec_d7b_a_recording_that_lacks_what_came_is_not_whole_and_its_row_says_why() {
+        let gap = |from_ms, untaped| tape::Gap {
+            party: Party::Caller,
+            from_ms,
+            length_ms: 1000,
+            untaped,
+        };
+        let mut sealed = tape::Sealed {
+            call: uuid::Uuid::from_u128(1),
+            wav: Some("a.wav".to_owned()),
+            tape: "a.tape".to_owned(),
+            wav_sha256: Some("0".repeat(64)),
+            tape_sha256: "0".repeat(64),
+            samples: 8000,
+            duration_ms: 1000,
+            bytes: 16_044,
+            started: clock::now().wall,
+            interrupted: false,
+            resumed: false,
+            packets: vec![],
+            gaps: vec![gap(0, 0), gap(3000, 90), gap(6000, 7)],
+            undecoded: vec![],
+            keys: vec![],
+            findings: vec![],
+        };
+        let row = recording(&sealed).unwrap();
+        assert!(row.interrupted.unwrap().contains("没有录下的语音包：97"));
+        assert_eq!(row.gaps[1].untaped, 90);
+        sealed.gaps.truncate(1);
+        assert_eq!(recording(&sealed).unwrap().interrupted, None, "the network's loss is a gap");
+    }
 
     /// The log stands still: the officer is told all the same.
     #[tokio::test]
@@ -222,8 +294,18 @@ mod tests {
         tell.send(tape::Event::Failed { call: None, why: "the disk is full".to_owned() }).unwrap();
         until(true).await;
         assert!(board.status().alarms["recorder"].zh.contains("未在录音，请手工记录"));
+        let place = tape::Elsewhere { folder: "/second/.tape".into(), why: "EIO".to_owned() };
+        tell.send(tape::Event::Elsewhere(Some(place))).unwrap();
         tell.send(tape::Event::Recovered).unwrap();
         until(false).await;
+        let status = board.status();
+        assert!(status.alarms[TAPE].zh.contains("/second/.tape"), "where it is: {status:?}");
+        assert!(status.alarms[TAPE].zh.contains("没有漏录"));
+        assert_eq!(status.recorder, PartState::Ok);
+        tell.send(tape::Event::Elsewhere(None)).unwrap();
+        while !board.status().alarms.is_empty() {
+            tokio::task::yield_now().await;
+        }
         drop(tell);
         keeping.await.unwrap();
         let outages = store.outages(5).await.unwrap();

@@ -39,6 +39,13 @@ pub struct Gap {
     pub party: String,
     pub from_ms: u64,
     pub lasts_ms: u64,
+    /// So many packets came, and were lost to the recorder alone; of old recordings not known.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub untaped: u64,
+}
+
+fn is_none(packets: &u64) -> bool {
+    *packets == 0
 }
 
 /// A key that somebody pressed while it was recorded.

@@ -1,11 +1,11 @@
 //! Calls that an earlier run began and this one goes on with: their records of that time, and the
 //! segments in which those stand.
 
+use super::folders::Folders;
 use super::recover::{self, Found};
 use super::seal::Spot;
 use crate::protocol::now::Mono;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::Path;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -61,13 +61,13 @@ impl Earlier {
     }
 
     /// Removes the segments that no call needs any more.
-    pub fn put_away(&mut self, folder: &Path, now: Mono) {
+    pub fn put_away(&mut self, folders: &Folders, now: Mono) {
         while let Some((_, call)) = self.sealed.pop_front_if(|(due, _)| *due <= now) {
             self.spots.remove(&call);
             self.segments.retain(|segment, (calls, damaged)| {
                 calls.remove(&call);
                 if calls.is_empty()
-                    && let Err(fault) = recover::put_away(folder, *segment, *damaged)
+                    && let Err(fault) = recover::put_away(folders, *segment, *damaged)
                 {
                     tracing::warn!(segment, %fault, "cannot remove a segment of the tape whose calls are sealed");
                 }

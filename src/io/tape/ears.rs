@@ -8,6 +8,7 @@ use crate::protocol::rtp::relay::Secrecy;
 use crate::protocol::rtp::sound::{Fault, Judge, Measure, Second};
 use crate::protocol::rtp::{Party, g711, packet};
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -50,6 +51,8 @@ struct Call {
     safe: Mono,
     /// Boxed: the map has room for eleven.
     parties: BTreeMap<Party, Box<Track>>,
+    /// A fault of the program keeps us from listening to it.
+    deaf: bool,
 }
 
 struct Track {
@@ -76,13 +79,19 @@ impl Ears {
                 continue;
             }
             let (began, written, safe) = (head.arrival, head.arrival, head.arrival);
-            let new = || Call { began, written, safe, parties: BTreeMap::new() };
+            let (parties, deaf) = (BTreeMap::new(), false);
+            let new = || Call { began, written, safe, parties, deaf };
             let call = self.calls.entry(head.call).or_insert_with(new);
             call.written = call.written.max(head.arrival);
-            if head.party != Party::Prompt {
+            if head.party != Party::Prompt && !call.deaf {
                 let track =
                     call.parties.entry(head.party).or_insert_with(|| Box::new(Track::new(began)));
-                track.hear(head, bytes.as_ref());
+                let hear = AssertUnwindSafe(|| track.hear(head, bytes.as_ref()));
+                if catch_unwind(hear).is_err() {
+                    tracing::error!(call = %head.call, "cannot be listened to; it is recorded");
+                    call.parties.clear();
+                    call.deaf = true;
+                }
             }
         }
     }
@@ -134,7 +143,7 @@ impl Track {
             Kind::Opened => drop(self.channels.insert(bytes.to_vec())),
             Kind::Closed => drop(self.channels.remove(bytes)),
             Kind::Packet => self.hear_packet(head, bytes),
-            Kind::Finished => {}
+            Kind::Finished | Kind::Lost => {}
         }
     }
 

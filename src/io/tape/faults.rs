@@ -23,7 +23,11 @@ pub enum Matter {
     Hung,
     /// Memory keeps no more for it.
     Full,
-    /// A thread of the recorder has panicked.
+    /// Packets found no room on their way to the spill.
+    Overflow,
+    /// The tape thread has panicked, and has kept nothing since.
+    Panicked,
+    /// A thread of the recorder has panicked and is gone.
     Dead(&'static str),
     Sealing(Uuid),
     Recovery,
@@ -46,7 +50,13 @@ impl Faults {
         }
         let call = match matter {
             Matter::Sealing(call) => Some(call),
-            Matter::Tape | Matter::Hung | Matter::Full | Matter::Dead(_) | Matter::Recovery => None,
+            Matter::Tape
+            | Matter::Hung
+            | Matter::Full
+            | Matter::Overflow
+            | Matter::Panicked
+            | Matter::Dead(_)
+            | Matter::Recovery => None,
         };
         self.tell(Event::Failed { call, why });
     }

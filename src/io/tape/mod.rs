@@ -4,7 +4,7 @@
 //! |---|---|
 //! | media | `ring` |
 //! | spill | `spill`, `taps` |
-//! | tape | `writer`, `segments`, `ears` |
+//! | tape | `writer`, `segments`, `folders`, `ears` |
 //! | page | `recall` |
 //! | recorder | `recorder`, `recover`, `earlier`, `seal`, `render`, `presence`, `mixer`, `sounds` |
 
@@ -13,6 +13,7 @@ mod earlier;
 mod ears;
 mod faults;
 pub(in crate::io) mod files;
+mod folders;
 mod header;
 mod mixer;
 mod presence;
@@ -31,6 +32,7 @@ mod taps;
 mod writer;
 
 pub use ears::{Heard, Progress};
+pub use folders::Other;
 pub use header::boot_id;
 pub use recall::Recall;
 pub(in crate::io) use render::{Lasts, render};
@@ -57,6 +59,7 @@ use alive::Alive;
 use earlier::Earlier;
 use ears::Ears;
 use faults::{Faults, Matter, remedy};
+use folders::{Choice, Folders};
 use recorder::Recorder;
 use recover::Left;
 use segments::Segments;
@@ -69,6 +72,8 @@ pub struct TapePlan {
     pub data: PathBuf,
     /// Sealed tapes and WAVs, below `YYYY/MM/DD` of the local day of the call.
     pub recordings: PathBuf,
+    /// Where else the running tape may have a place; always the same in the same order, but for what the site changes.
+    pub others: Vec<Other>,
     /// Calls of an earlier run that this one goes on with, and will finish.
     pub open: BTreeSet<Uuid>,
 }
@@ -83,8 +88,17 @@ pub enum Event {
     Failed { call: Option<Uuid>, why: String },
     /// What failed works again.
     Recovered,
+    /// The running tape is kept on another disk now, or again on its own.
+    Elsewhere(Option<Elsewhere>),
     /// The calls that are being recorded, twice a second.
     Progress(Vec<Progress>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    pub folder: PathBuf,
+    /// What is wrong with its own disk, with the remedy.
+    pub why: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -155,6 +169,9 @@ pub struct Gap {
     pub party: Party,
     pub from_ms: u64,
     pub length_ms: u64,
+    /// So many packets came then and found no room on their way to the tape; none of them: the network lost them.
+    #[serde(default)]
+    pub untaped: u64,
 }
 
 /// Bytes that waited for the disk when the tape thread last looked.
@@ -184,7 +201,10 @@ pub fn start(plan: TapePlan, feed: TapeFeed, events: mpsc::UnboundedSender<Event
         backlog,
         recall,
         threads: vec![
-            named("spill", faults.clone(), move || spill.run()),
+            named("spill", faults.clone(), move || {
+                priority::first();
+                spill.run();
+            }),
             named("tape", faults.clone(), move || writer.run()),
             named("recorder", faults, move || {
                 priority::last();
@@ -196,39 +216,42 @@ pub fn start(plan: TapePlan, feed: TapeFeed, events: mpsc::UnboundedSender<Event
 
 /// What works on three threads.
 fn parts(plan: TapePlan, feed: TapeFeed, faults: Faults) -> (Spill, Writer, Recorder) {
-    let folder = Recorder::folder(&plan);
-    let left = Left::find(&folder).unwrap_or_else(|fault| {
+    let folders = Folders::new(plan.data.join("tape"), &plan.others);
+    let (left, unread) = Left::find(&folders);
+    for (folder, fault) in unread {
         faults.failed(Matter::Recovery, remedy("cannot look into", &folder, &fault));
-        Left::default()
-    });
+    }
     // Where this does not work, sealing reports it.
     let _ = fs::create_dir_all(&plan.recordings);
     let (finish, finished) = channel();
     let (seal, sealed) = channel();
     let alive = Alive::default();
-    let recall = Recall::new(folder.clone(), plan.data.join("recall"));
+    let recall = Recall::new(folders.clone(), plan.data.join("recall"));
     let (spill, frames) = spill(feed, faults.clone(), alive.clone(), recall.taps());
     let writer = Writer {
         feed: frames,
         backlog: Backlog::default(),
-        segments: Segments::new(folder.clone(), left.next()),
+        segments: Segments::new(folders.clone(), left.next()),
         finished: finish,
         sealed,
         faults: faults.clone(),
         ears: Ears::default(),
         recall,
-        folder: folder.clone(),
+        folders: folders.clone(),
+        choice: Choice::default(),
         frames: Vec::new(),
         unsynced: Vec::new(),
         ended: Vec::new(),
         kept: VecDeque::new(),
         times: Times::default(),
         alive,
+        refused: String::new(),
+        panics: 0,
     };
     let earlier = Earlier::new(plan.open);
     let recordings = plan.recordings;
     let recorder = Recorder {
-        folder,
+        folders,
         recordings,
         left,
         earlier,

@@ -1,6 +1,7 @@
 //! The last seconds of a call that is still being recorded, as a WAV of their own: read from the running tape, which
 //! does not notice. And what is said from now on.
 
+use super::folders::Folders;
 use super::record::Place;
 use super::render::{Lasts, render};
 use super::seal::excerpt;
@@ -20,7 +21,7 @@ static MADE: AtomicU64 = AtomicU64::new(0);
 /// Where the last record of each running call is. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Recall {
-    folder: PathBuf,
+    folders: Folders,
     /// For what is needed while it is made.
     scratch: PathBuf,
     last: Arc<Mutex<BTreeMap<Uuid, Place>>>,
@@ -28,8 +29,8 @@ pub struct Recall {
 }
 
 impl Recall {
-    pub fn new(folder: PathBuf, scratch: PathBuf) -> Self {
-        Self { folder, scratch, last: Arc::default(), taps: Taps::default() }
+    pub fn new(folders: Folders, scratch: PathBuf) -> Self {
+        Self { folders, scratch, last: Arc::default(), taps: Taps::default() }
     }
 
     /// The tape stands so.
@@ -58,7 +59,7 @@ impl Recall {
         let name = MADE.fetch_add(1, Ordering::Relaxed);
         let tape = self.scratch.join(format!("{name}.tape"));
         let wav = self.scratch.join(format!("{name}.wav"));
-        let made = excerpt(&self.folder, last, length, &tape)
+        let made = excerpt(&self.folders, last, length, &tape)
             .and_then(|()| render(&tape, &wav, Lasts::No));
         let bytes = made.and_then(|made| match made.samples {
             0 => Ok(None),

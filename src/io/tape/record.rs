@@ -8,9 +8,11 @@
 //!  7  party   1                    11  secrecy   1   0: came as RTP, 1: as SRTP, 2: as SRTP, still encrypted
 //! 12  arrival 8   monotonic ns     20  call     16
 //! 36  segment 4   and 40 offset 4: the record of this call before; 0, 0: none
-//! 44  packet  …   then crc 4 over all before; of a channel lent or taken back its number, 2, big-endian
+//! 44  packet  …   then crc 4 over all before; of a channel lent or taken back its number, 2, big-endian; of packets
+//!                 that are lost the moment of the first, 8, and how many, 8
 //! ```
 
+use super::folders;
 use crate::protocol::now::Mono;
 use crate::protocol::rtp::relay::{Secrecy, Tag};
 use crate::protocol::rtp::{Codec, Party, packet};
@@ -32,13 +34,47 @@ pub enum Kind {
     Finished,
     /// A channel was taken back from a party of the call.
     Closed,
+    /// Packets of a party came, and found no room on their way to the tape.
+    Lost,
 }
 
-/// Where a record stands; segment 0 is none.
+/// Where a record stands; segment 0 is none. What is before what in time: [`Place::is_before`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     pub segment: u32,
     pub offset: u32,
+}
+
+impl Place {
+    pub fn is_before(self, other: Self) -> bool {
+        (folders::count(self.segment), self.offset) < (folders::count(other.segment), other.offset)
+    }
+}
+
+/// Packets that are not on the tape, from the first of them to the moment of the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    pub since: Mono,
+    pub packets: u64,
+}
+
+impl Lost {
+    pub const BYTES: usize = 16;
+
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..8].copy_from_slice(&self.since.0.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.packets.to_le_bytes());
+        bytes
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (since, packets) = (bytes.first_chunk()?, bytes.get(8..)?.first_chunk()?);
+        Some(Self {
+            since: Mono(u64::from_le_bytes(*since)),
+            packets: u64::from_le_bytes(*packets),
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +133,7 @@ impl Head {
             Kind::Packet => 1,
             Kind::Finished => 2,
             Kind::Closed => 3,
+            Kind::Lost => 4,
         };
         bytes[7] = self.party as u8;
         bytes[8] = self.codec as u8;
@@ -124,6 +161,7 @@ impl Head {
                 1 => Kind::Packet,
                 2 => Kind::Finished,
                 3 => Kind::Closed,
+                4 => Kind::Lost,
                 _ => return None,
             },
             party: match bytes[7] {
@@ -184,8 +222,8 @@ pub mod tests {
     use proptest::prelude::*;
 
     pub fn any_head() -> impl Strategy<Value = Head> {
-        let kind =
-            prop::sample::select(vec![Kind::Opened, Kind::Packet, Kind::Finished, Kind::Closed]);
+        let kinds = [Kind::Opened, Kind::Packet, Kind::Finished, Kind::Closed, Kind::Lost];
+        let kind = prop::sample::select(kinds.to_vec());
         let party =
             prop::sample::select(vec![Party::Caller, Party::Officer, Party::Leader, Party::Prompt]);
         let codec = prop::sample::select(Codec::ALL.to_vec());

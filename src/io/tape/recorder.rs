@@ -2,15 +2,17 @@
 
 use super::earlier::Earlier;
 use super::faults::{Faults, Matter, remedy};
+use super::folders::Folders;
 use super::record::Place;
 use super::recover::{self, Left};
 use super::seal::{seal, trace};
-use super::{Event, Sealed, TapePlan};
+use super::{Event, Sealed};
 use crate::io::clock;
 use crate::protocol::now::Mono;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 use uuid::Uuid;
@@ -26,7 +28,7 @@ pub struct Finished {
 }
 
 pub struct Recorder {
-    pub folder: PathBuf,
+    pub folders: Folders,
     pub recordings: PathBuf,
     pub left: Left,
     pub earlier: Earlier,
@@ -45,11 +47,6 @@ pub enum Work {
 }
 
 impl Recorder {
-    /// The folder of the running tape.
-    pub fn folder(plan: &TapePlan) -> PathBuf {
-        plan.data.join("tape")
-    }
-
     /// Until nobody can finish a call any more and each was tried.
     pub fn run(mut self) {
         self.begin(clock::mono());
@@ -84,7 +81,7 @@ impl Recorder {
         for (_, work) in std::mem::take(&mut self.failed) {
             self.attempt(work, clock::mono());
         }
-        self.earlier.put_away(&self.folder, Mono(u64::MAX));
+        self.earlier.put_away(&self.folders, Mono(u64::MAX));
         if !self.failed.is_empty() {
             tracing::error!(
                 calls = self.failed.len(),
@@ -94,7 +91,7 @@ impl Recorder {
     }
 
     fn try_again(&mut self, now: Mono) {
-        self.earlier.put_away(&self.folder, now);
+        self.earlier.put_away(&self.folders, now);
         while let Some((_, work)) = self.failed.pop_front_if(|(due, _)| *due <= now) {
             self.attempt(work, now);
         }
@@ -111,13 +108,14 @@ impl Recorder {
     }
 
     fn seal(&mut self, Finished { call, last }: Finished) -> bool {
-        if self.earlier.is_open(call) && !self.left.segments.is_empty() {
+        if self.earlier.is_open(call) && !self.left.read {
             return false;
         }
-        let sealed = trace(&self.folder, last).and_then(|spots| {
+        let sealed = alone(|| {
+            let spots = trace(&self.folders, last)?;
             let spots = self.earlier.spots(call).iter().copied().chain(spots);
             let spots: Vec<_> = spots.collect();
-            seal(&self.folder, &self.recordings, call, &spots)
+            seal(&self.folders, &self.recordings, call, &spots)
         });
         let matter = Matter::Sealing(call);
         match sealed {
@@ -144,62 +142,91 @@ impl Recorder {
         }
     }
 
-    /// Every call of the earlier run is sealed, then its segments go.
+    /// Every call of the earlier run is sealed, then its segments go. False while something is left to do.
     fn recover(&mut self) -> bool {
-        if self.left.segments.is_empty() {
-            return true;
+        let refused = match self.left.segments.is_empty() {
+            true => None,
+            false => self.recover_what_is_left(),
+        };
+        self.left.read |= self.left.segments.is_empty();
+        match &refused {
+            Some((path, fault)) => self
+                .faults
+                .failed(Matter::Recovery, remedy("cannot recover recordings in", path, fault)),
+            None if !self.left.unlisted => self.faults.mended(Matter::Recovery),
+            None => {}
         }
-        match self.recover_all() {
-            Ok(damaged) => {
-                self.left.segments.clear();
-                for path in damaged {
-                    let why = format!(
-                        "{} is damaged: what could be read of it is sealed; the file is kept for examination. Check the disk",
-                        path.display()
-                    );
-                    self.faults.failed(Matter::Recovery, why);
-                }
-                self.faults.mended(Matter::Recovery);
-                true
-            }
-            Err((path, fault)) => {
-                self.faults.failed(
-                    Matter::Recovery,
-                    remedy("cannot recover recordings in", &path, &fault),
-                );
-                false
-            }
-        }
+        self.put_away() && refused.is_none()
     }
 
-    fn recover_all(&mut self) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
-        let folder = self.folder.clone();
-        let in_tape = |fault| (folder.clone(), fault);
-        let found = recover::read(&self.folder, &self.left.segments).map_err(in_tape)?;
-        self.earlier.take(&found);
+    /// What the disk refused.
+    fn recover_what_is_left(&mut self) -> Option<(PathBuf, io::Error)> {
+        let mut found = recover::read(&self.folders, &self.left.segments);
+        let mut refused = None;
+        self.left.read = found.unread.is_empty();
+        if self.left.read {
+            self.earlier.take(&found);
+        }
+        let mut needed: BTreeSet<u32> = found.unread.keys().copied().collect();
         for (call, spots) in &found.calls {
-            if self.earlier.is_open(*call) {
+            if self.left.sealed.contains(call) || self.left.read && self.earlier.is_open(*call) {
                 continue;
             }
-            let sealed = seal(&self.folder, &self.recordings, *call, spots)
-                .map_err(|fault| (self.recordings.clone(), fault))?;
-            self.faults.tell(Event::Sealed(Box::new(sealed)));
+            let waits = self.earlier.is_open(*call)
+                || found.may_lack(*call, spots)
+                || found.torn.contains(call) && self.left.unlisted;
+            let seal = || seal(&self.folders, &self.recordings, *call, spots);
+            match (!waits).then(|| alone(seal)) {
+                Some(Ok(sealed)) => {
+                    let interrupted = sealed.interrupted || found.torn.contains(call);
+                    let sealed = Sealed { interrupted, ..sealed };
+                    self.faults.tell(Event::Sealed(Box::new(sealed)));
+                    self.left.sealed.insert(*call);
+                    continue;
+                }
+                Some(Err(fault)) => refused = Some((self.recordings.clone(), fault)),
+                None => {}
+            }
+            needed.extend(spots.iter().map(|spot| spot.place.segment));
         }
-        let mut kept = Vec::new();
-        for segment in &self.left.segments {
-            let damaged = found.damaged.contains(segment);
-            if self.earlier.needs(*segment) {
-                continue;
+        let over = std::mem::take(&mut self.left.segments);
+        let (left, over) = over.into_iter().partition(|segment| needed.contains(segment));
+        self.left.segments = left;
+        for segment in over {
+            if !self.earlier.needs(segment) {
+                self.left.over.push_back((segment, found.damaged.contains(&segment)));
             }
-            recover::put_away(&self.folder, *segment, damaged).map_err(in_tape)?;
+        }
+        let unread = found.unread.pop_first();
+        refused.or(unread.map(|(segment, fault)| (self.folders.segment(segment), fault)))
+    }
+
+    /// Segments whose calls are all sealed, the oldest first.
+    fn put_away(&mut self) -> bool {
+        while let Some(&(segment, damaged)) = self.left.over.front() {
+            let path = self.folders.segment(segment);
+            if let Err(fault) = recover::put_away(&self.folders, segment, damaged) {
+                tracing::warn!(path = %path.display(), %fault, "cannot put away a segment of the tape whose calls are sealed");
+                // Nor those after it: of a call that is on both, one alone would be taken for all of it.
+                return false;
+            }
             if damaged {
-                kept.push(damaged_name(&self.folder, *segment));
+                let why = format!(
+                    "{} is damaged: what could be read of it is sealed; the file is kept for examination. Check the disk",
+                    path.with_extension("tape.damaged").display()
+                );
+                self.faults.failed(Matter::Recovery, why);
+                self.faults.mended(Matter::Recovery);
             }
+            self.left.over.pop_front();
         }
-        Ok(kept)
+        true
     }
 }
 
-fn damaged_name(folder: &Path, segment: u32) -> PathBuf {
-    super::segments::path(folder, segment).with_extension("tape.damaged")
+/// A panic is the matter of this call alone.
+fn alone<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(io::Error::other("a fault of the program keeps the call from being sealed: report it"))
+    })
 }

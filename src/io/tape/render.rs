@@ -4,7 +4,7 @@
 use super::files::{self, Hashing};
 use super::mixer::{BLOCK, Lane, Mixer, Spot};
 use super::presence::Presence;
-use super::record::{HEAD, Head, Kind};
+use super::record::{HEAD, Head, Kind, Lost};
 use super::scan::Scan;
 use super::sounds::Sounds;
 use super::{Finding, Gap, Key, Obstacle, Undecoded};
@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+/// What is placed by its timestamp may stand so far from where it arrived.
+const SLACK: i64 = RATE as i64 / 5;
 /// Silence of at least one packet is listed.
 const GAP_MIN: i64 = 160;
 /// Between the answer and the first packet, the last packet and the end, lies a moment anyway.
@@ -84,6 +86,7 @@ pub fn render(tape: &Path, wav: &Path, lasts: Lasts) -> io::Result<Rendered> {
         findings: vec![],
     };
     if first.is_none() {
+        content.say_why(&mut rendered.gaps, start, end);
         return Ok(rendered);
     }
     let (sha256, findings) = content.write(&tracks, (start, end), tape, (wav, lasts))?;
@@ -105,6 +108,8 @@ struct Content {
     first: Option<Mono>,
     finished: Option<Mono>,
     caller: bool,
+    /// From when to when packets of a party came that the tape had no room for.
+    untaped: Vec<(Party, i64, i64, u64)>,
 }
 
 #[derive(Default)]
@@ -133,10 +138,20 @@ impl Content {
                 Kind::Packet => content.take(at, &head, bytes),
                 Kind::Closed => content.presence.closed(head.party, bytes, moment),
                 Kind::Finished => content.finished = Some(head.arrival),
+                Kind::Lost => content.miss(&head, bytes),
             }
         }
         content.end_keys(Mono(u64::MAX));
         Ok(content)
+    }
+
+    fn miss(&mut self, head: &Head, bytes: &[u8]) {
+        if let Some(Lost { since, packets }) = Lost::from_bytes(bytes)
+            && self.untaped.len() < GAPS_MAX
+        {
+            let (from, to) = (timeline::sample_at(since), timeline::sample_at(head.arrival));
+            self.untaped.push((head.party, from.min(to), to, packets));
+        }
     }
 
     fn take(&mut self, at: u64, head: &Head, bytes: &[u8]) {
@@ -291,14 +306,39 @@ impl Content {
                 for (at, length) in timeline::gaps(placed, from, to, GAP_MIN) {
                     let edge = at == from || at + length == to;
                     if !edge || length >= EDGE_MIN {
-                        gaps.push(Gap { party, from_ms: ms(at - start), length_ms: ms(length) });
+                        let (from_ms, length_ms) = (ms(at - start), ms(length));
+                        gaps.push(Gap { party, from_ms, length_ms, untaped: 0 });
                     }
                 }
             }
         }
+        self.say_why(&mut gaps, start, end);
         gaps.sort_by_key(|gap| (gap.from_ms, gap.party));
         gaps.truncate(GAPS_MAX);
         gaps
+    }
+
+    /// Each packet that was not taped is counted at one gap, which it has made or made longer.
+    fn say_why(&self, gaps: &mut Vec<Gap>, start: i64, end: i64) {
+        for &(party, from, to, packets) in &self.untaped {
+            if party == Party::Prompt {
+                continue;
+            }
+            let (from, to) = (from.clamp(start, end) - start, to.clamp(start, end) - start);
+            let (from_ms, to_ms) = (ms((from - SLACK).max(0)), ms(to + SLACK));
+            let about = |gap: &&mut Gap| {
+                gap.party == party && gap.from_ms < to_ms && gap.from_ms + gap.length_ms > from_ms
+            };
+            match gaps.iter_mut().filter(about).max_by_key(|gap| gap.length_ms) {
+                Some(gap) => gap.untaped += packets,
+                None => gaps.push(Gap {
+                    party,
+                    from_ms: ms(from),
+                    length_ms: ms(to - from),
+                    untaped: packets,
+                }),
+            }
+        }
     }
 
     /// From when to when a party was to be heard. Where the tape does not say it was so from its first packet on; a

@@ -2,6 +2,8 @@
 
 use super::record::{HEAD, Head, RECORD_MAX};
 use rtrb::{Consumer, Producer, RingBuffer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A third of a second with every channel in use; the ring is emptied every 20 ms.
 const BYTES_PER_CHANNEL: usize = 4 * 1024;
@@ -10,12 +12,14 @@ const BYTES_MIN: usize = 64 * 1024;
 /// The media thread's end.
 pub struct TapeHead {
     ring: Producer<u8>,
+    lost: Arc<AtomicU64>,
     frame: Box<[u8; RECORD_MAX]>,
 }
 
 /// The end that is emptied beside the media thread.
 pub struct TapeFeed {
     ring: Consumer<u8>,
+    lost: Arc<AtomicU64>,
     channels: u16,
 }
 
@@ -25,9 +29,10 @@ pub fn ring(channels: u16) -> (TapeHead, TapeFeed) {
 
 fn with_capacity(channels: u16, bytes: usize) -> (TapeHead, TapeFeed) {
     let (producer, consumer) = RingBuffer::new(bytes);
+    let lost = Arc::<AtomicU64>::default();
     (
-        TapeHead { ring: producer, frame: Box::new([0; RECORD_MAX]) },
-        TapeFeed { ring: consumer, channels },
+        TapeHead { ring: producer, lost: Arc::clone(&lost), frame: Box::new([0; RECORD_MAX]) },
+        TapeFeed { ring: consumer, lost, channels },
     )
 }
 
@@ -40,6 +45,11 @@ impl TapeHead {
         body.copy_from_slice(packet);
         frame[..HEAD].copy_from_slice(&head.to_bytes());
         self.ring.push_entire_slice(&frame[..length]).is_ok()
+    }
+
+    /// A packet that there was no room for is given up: whoever empties the ring learns of it.
+    pub fn lose(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -56,6 +66,11 @@ impl TapeFeed {
     /// The media thread is gone and everything it left was taken.
     pub fn ended(&self) -> bool {
         self.ring.is_abandoned() && self.ring.is_empty()
+    }
+
+    /// Packets that were given up so far.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Channels whose packets come this way.

@@ -1,13 +1,14 @@
 //! Cuts a call's records out of the running tape into a sealed tape of its own, and renders its WAV.
 
+use super::folders::Folders;
 use super::header::{self, Header};
 use super::record::{self, HEAD, Head, Place, TAIL};
 use super::render::{Lasts, render};
-use super::{Sealed, files, segments};
+use super::{Sealed, files};
 use crate::io::durable::{self, Readable};
 use chrono::Local;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -23,14 +24,15 @@ pub struct Spot {
 ///
 /// # Errors
 /// What the disk says, and when the chain is broken.
-pub fn trace(folder: &Path, last: Place) -> io::Result<Vec<Spot>> {
-    let mut running = Running::new(folder);
+pub fn trace(folders: &Folders, last: Place) -> io::Result<Vec<Spot>> {
+    let mut running = Running::new(folders);
     let mut spots = Vec::new();
     let mut place = last;
     while place.segment != 0 {
         let bytes = running.read(place, HEAD, Way::Back)?;
-        let head =
-            Head::from_bytes(bytes).filter(|head| head.previous < place).ok_or_else(broken)?;
+        let head = Head::from_bytes(bytes)
+            .filter(|head| head.previous.is_before(place))
+            .ok_or_else(broken)?;
         spots.push(Spot { place, length: head.length });
         place = head.previous;
     }
@@ -42,8 +44,13 @@ pub fn trace(folder: &Path, last: Place) -> io::Result<Vec<Spot>> {
 ///
 /// # Errors
 /// What the disk says.
-pub fn seal(folder: &Path, recordings: &Path, call: Uuid, spots: &[Spot]) -> io::Result<Sealed> {
-    let mut running = Running::new(folder);
+pub fn seal(
+    folders: &Folders,
+    recordings: &Path,
+    call: Uuid,
+    spots: &[Spot],
+) -> io::Result<Sealed> {
+    let mut running = Running::new(folders);
     let first = spots.first().ok_or_else(broken)?;
     let source = running.header(first.place.segment)?;
     let (head, _) = running.record(first)?.ok_or_else(broken)?;
@@ -88,13 +95,14 @@ pub fn seal(folder: &Path, recordings: &Path, call: Uuid, spots: &[Spot]) -> io:
 ///
 /// # Errors
 /// What the disk says, and when the chain is broken.
-pub fn excerpt(folder: &Path, last: Place, length: Duration, to: &Path) -> io::Result<()> {
-    let mut running = Running::new(folder);
+pub fn excerpt(folders: &Folders, last: Place, length: Duration, to: &Path) -> io::Result<()> {
+    let mut running = Running::new(folders);
     let (mut spots, mut place, mut since) = (Vec::new(), last, None);
     while place.segment != 0 {
         let bytes = running.read(place, HEAD, Way::Back)?;
-        let head =
-            Head::from_bytes(bytes).filter(|head| head.previous < place).ok_or_else(broken)?;
+        let head = Head::from_bytes(bytes)
+            .filter(|head| head.previous.is_before(place))
+            .ok_or_else(broken)?;
         if head.arrival < *since.get_or_insert(head.arrival - length) {
             break;
         }
@@ -136,7 +144,7 @@ fn copy(
 
 /// The running tape, one segment of it open at a time.
 struct Running {
-    folder: PathBuf,
+    folders: Folders,
     open: Option<(u32, Readable)>,
     /// The stretch of the open segment that was read last, and where it starts.
     stretch: Vec<u8>,
@@ -157,9 +165,9 @@ impl Running {
     /// … and where they do not.
     const REACH_MAX: u64 = 256 * 1024;
 
-    fn new(folder: &Path) -> Self {
+    fn new(folders: &Folders) -> Self {
         Self {
-            folder: folder.to_owned(),
+            folders: folders.clone(),
             open: None,
             stretch: Vec::new(),
             start: 0,
@@ -184,7 +192,7 @@ impl Running {
         if !known || from < self.start || to > self.end() {
             if !known {
                 self.open = None;
-                let file = Readable::open(&segments::path(&self.folder, place.segment))?;
+                let file = Readable::open(&self.folders.segment(place.segment))?;
                 self.open = Some((place.segment, file));
                 self.stretch.clear();
             }

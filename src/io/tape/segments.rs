@@ -1,5 +1,6 @@
 //! The running tape: one file after the other, shared by all calls, each kept until every call in it is sealed.
 
+use super::folders::{Folders, numbered};
 use super::header::{self, Header, boot_id};
 use super::record::{self, Head, Place};
 use crate::io::clock;
@@ -7,17 +8,19 @@ use crate::io::durable::{self, Durable};
 use crate::protocol::now::Mono;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use uuid::Uuid;
 
 /// A segment is left for the next one when it is this long, …
-const BYTES_MAX: u32 = 64 * 1024 * 1024;
+const BYTES_MAX: u32 = if cfg!(test) { 64 * 1024 } else { 64 * 1024 * 1024 };
 /// … or this old.
 const AGE_MAX: Duration = Duration::from_secs(600);
 
 pub struct Segments {
-    folder: PathBuf,
+    folders: Folders,
+    /// The folder of the next one.
+    at: usize,
     boot: Uuid,
     current: Option<Current>,
     next: u32,
@@ -33,36 +36,26 @@ pub struct Segments {
 struct Current {
     file: Durable,
     number: u32,
+    place: usize,
     length: u32,
     opened: Mono,
     dirty: bool,
 }
 
 impl Current {
-    fn make_again(&mut self, folder: &Path) -> io::Result<()> {
-        durable::make_folders(folder)?;
+    fn make_again(&mut self, folders: &Folders) -> io::Result<()> {
+        let folder = folders.make(self.place)?;
         self.file = self.file.made_again(u64::from(self.length))?;
         durable::sync_folder(folder)
     }
 }
 
-/// The file of a segment.
-pub fn path(folder: &Path, number: u32) -> PathBuf {
-    folder.join(format!("segment-{number:08}.tape"))
-}
-
-/// The number in the name of a segment's file.
-pub fn number(name: &str) -> Option<u32> {
-    let number = name.strip_prefix("segment-")?.strip_suffix(".tape")?;
-    let digits = number.len() == 8 && number.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| number.parse().ok())?
-}
-
 impl Segments {
-    /// Numbers from `first` on; no file is made before there is something to write.
-    pub fn new(folder: PathBuf, first: u32) -> Self {
+    /// Counts from `first` on; no file is made before there is something to write.
+    pub fn new(folders: Folders, first: u32) -> Self {
         Self {
-            folder,
+            folders,
+            at: 0,
             boot: boot_id(),
             current: None,
             next: first.max(1),
@@ -81,7 +74,7 @@ impl Segments {
         &mut self,
         frames: &[(Head, impl AsRef<[u8]>)],
     ) -> io::Result<Vec<(Uuid, Place)>> {
-        self.make_room()?;
+        self.begin()?;
         let Some(current) = &mut self.current else {
             return Err(io::Error::other("no segment is open"));
         };
@@ -117,25 +110,25 @@ impl Segments {
         Ok(finished)
     }
 
-    /// Makes everything appended safe against a power cut.
+    /// Makes everything appended safe against a power cut. False where there was nothing to do.
     ///
     /// # Errors
     /// What the disk says. The file is not tried again: the kernel may have dropped what it could not write.
-    pub fn sync(&mut self) -> io::Result<()> {
+    pub fn sync(&mut self) -> io::Result<bool> {
         let Some(current) = self.current.as_mut().filter(|current| current.dirty) else {
-            return Ok(());
+            return Ok(false);
         };
         current.dirty = false;
         let mut result = current.file.sync_data();
         if result.is_ok() && current.file.is_gone() {
             tracing::warn!("somebody has deleted the running tape; it is made again");
-            result = current.make_again(&self.folder);
+            result = current.make_again(&self.folders);
         }
         match &result {
             Ok(()) => self.safe.clone_from(&self.last),
             Err(_) => self.current = None,
         }
-        result
+        result.map(|()| true)
     }
 
     /// What was appended since the last sync is not on the tape: it will be appended again, to another file.
@@ -154,12 +147,12 @@ impl Segments {
         self.last.remove(&call);
         self.safe.remove(&call);
         let current = self.current.as_ref().map(|current| current.number);
-        let folder = &self.folder;
+        let folders = &self.folders;
         self.holders.retain(|segment, calls| {
             calls.remove(&call);
             let needed = !calls.is_empty() || current == Some(*segment);
             if !needed {
-                remove(&path(folder, *segment));
+                remove(&folders.segment(*segment));
             }
             needed
         });
@@ -171,33 +164,40 @@ impl Segments {
         let needed = self.holders.get(&current.number).is_some_and(|calls| !calls.is_empty());
         if !needed {
             self.holders.remove(&current.number);
-            remove(&path(&self.folder, current.number));
+            remove(&self.folders.segment(current.number));
         }
     }
 
-    fn make_room(&mut self) -> io::Result<()> {
-        let now = clock::now();
-        let full = |current: &Current| {
-            current.length >= BYTES_MAX || now.mono.since(current.opened) >= AGE_MAX
-        };
-        if self.current.as_ref().is_some_and(full) {
-            self.sync()?;
-            self.close();
-        }
+    /// The next segment is begun in this folder.
+    pub fn go_to(&mut self, place: usize) {
+        self.close();
+        self.at = place;
+    }
+
+    /// It is time for the next one. What is in this one must be safe before it is left.
+    pub fn is_full(&self) -> bool {
+        let now = clock::mono();
+        self.current.as_ref().is_some_and(|current| {
+            current.length >= BYTES_MAX || now.since(current.opened) >= AGE_MAX
+        })
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
         if self.current.is_some() {
             return Ok(());
         }
-        durable::make_folders(&self.folder)?;
-        let number = self.next;
+        let folder = self.folders.make(self.at)?;
+        let number = numbered(self.next, self.at);
         self.next += 1;
-        let place = path(&self.folder, number);
+        let path = self.folders.segment(number);
+        let now = clock::now();
         let header = Header { segment: number, anchor: now, boot: self.boot };
-        let file = begun(&place, &header, &self.folder).inspect_err(|_| {
+        let file = begun(&path, &header, folder).inspect_err(|_| {
             // What is half made holds nothing; the next start takes away what cannot be removed now.
-            let _ = durable::remove(&place);
+            let _ = durable::remove(&path);
         })?;
-        let length = header::BYTES as u32;
-        self.current = Some(Current { file, number, length, opened: now.mono, dirty: false });
+        let (place, length, opened) = (self.at, header::BYTES as u32, now.mono);
+        self.current = Some(Current { file, number, place, length, opened, dirty: false });
         Ok(())
     }
 }
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn records_of_a_call_are_chained_from_its_last_one_back() {
         let folder = tempfile::tempdir().unwrap();
-        let mut tape = Segments::new(folder.path().to_owned(), 5);
+        let mut tape = Segments::new(Folders::new(folder.path().to_owned(), &[]), 5);
         tape.append(&[
             frame(ONE, Kind::Opened, 1),
             frame(TWO, Kind::Opened, 2),
@@ -253,7 +253,7 @@ mod tests {
         let finished =
             tape.append(&[frame(TWO, Kind::Packet, 4), frame(ONE, Kind::Finished, 5)]).unwrap();
         tape.sync().unwrap();
-        let mut scan = Scan::open(&path(folder.path(), 5)).unwrap().unwrap();
+        let mut scan = Scan::open(&tape.folders.segment(5)).unwrap().unwrap();
         let mut heads = BTreeMap::new();
         while let Some((at, head, _)) = scan.next().unwrap() {
             heads.insert(Place { segment: 5, offset: at as u32 }, head);
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn a_segment_goes_when_every_call_in_it_is_sealed() {
         let folder = tempfile::tempdir().unwrap();
-        let mut tape = Segments::new(folder.path().to_owned(), 1);
+        let mut tape = Segments::new(Folders::new(folder.path().to_owned(), &[]), 1);
         tape.append(&[frame(ONE, Kind::Packet, 1), frame(TWO, Kind::Packet, 2)]).unwrap();
         tape.close();
         tape.append(&[frame(TWO, Kind::Packet, 3)]).unwrap();
@@ -289,23 +289,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("tape");
         fs::write(&inside, "in the way").unwrap();
-        let mut tape = Segments::new(inside.clone(), 1);
+        let mut tape = Segments::new(Folders::new(inside.clone(), &[]), 1);
         assert!(tape.append(&[frame(ONE, Kind::Packet, 1)]).is_err());
         fs::remove_file(&inside).unwrap();
         tape.append(&[frame(ONE, Kind::Packet, 1)]).unwrap();
         assert_eq!(files(&inside).len(), 1);
-    }
-
-    #[test]
-    fn names_of_segments_are_told_from_others() {
-        assert_eq!(number("segment-00000042.tape"), Some(42));
-        for other in [
-            "segment-42.tape",
-            "segment-00000042.tape.damaged",
-            "notes.txt",
-            "segment-+0000042.tape",
-        ] {
-            assert_eq!(number(other), None, "{other}");
-        }
     }
 }

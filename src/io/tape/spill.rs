@@ -7,6 +7,7 @@ use super::ring::TapeFeed;
 use super::taps::Taps;
 use crate::io::clock;
 use crate::protocol::now::Mono;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -20,6 +21,10 @@ const BYTES_PER_CHANNEL: usize = 1024 * 1024;
 /// The tape comes round ten times a second; a disk that keeps it for so long is a matter for the officer.
 const HUNG: Duration = Duration::from_millis(1800);
 
+/// So long after the last packet that the ring had no room for it is well again.
+const LOST_LATELY: Duration = Duration::from_secs(60);
+const OVERFLOWS: &str = "主机太忙，有几句话没有录下，通话不受影响：请凭记忆补记，并停掉主机上的其他程序 · the host is too busy: packets are lost to the recording, not to the call; stop what else runs on it";
+
 /// Empties the ring on a thread of its own, and sees from there whether the disk answers.
 pub struct Spill {
     feed: TapeFeed,
@@ -30,6 +35,9 @@ pub struct Spill {
     waiting: Arc<AtomicUsize>,
     most: usize,
     taps: Taps,
+    /// Packets that the ring had no room for, as far as they are told, and since when no more came.
+    lost: u64,
+    lost_at: Option<Mono>,
 }
 
 /// What was taken from the ring and waits for the disk.
@@ -47,7 +55,8 @@ pub fn spill(feed: TapeFeed, faults: Faults, tape: Alive, taps: Taps) -> (Spill,
     let (sender, chunks) = channel();
     let waiting = Arc::new(AtomicUsize::new(0));
     let frames = Frames { chunks, waiting: Arc::clone(&waiting) };
-    (Spill { feed, faults, tape, chunks: sender, waiting, most, taps }, frames)
+    let (lost, lost_at) = (0, None);
+    (Spill { feed, faults, tape, chunks: sender, waiting, most, taps, lost, lost_at }, frames)
 }
 
 impl Spill {
@@ -59,8 +68,12 @@ impl Spill {
         }
     }
 
-    /// Whether the disk answers, and memory has room for what it does not take.
-    pub fn look(&self, now: Mono) {
+    /// Whether the disk answers, and memory has room for what it does not take; whether the ring had room.
+    pub fn look(&mut self, now: Mono) {
+        let lost = self.feed.lost();
+        if lost != self.lost {
+            (self.lost, self.lost_at) = (lost, Some(now));
+        }
         let is = |matter, wrong: bool, why: &str| match wrong {
             true => self.faults.failed(matter, why.to_owned()),
             false => self.faults.mended(matter),
@@ -71,6 +84,8 @@ impl Spill {
         let full = self.waiting.load(Ordering::Acquire) >= self.most;
         let why = "the disk has not taken anything for too long and memory is full: packets are lost to the recording, not to the call; replace the disk";
         is(Matter::Full, full, why);
+        let lately = self.lost_at.is_some_and(|at| now.since(at) < LOST_LATELY);
+        is(Matter::Overflow, lately, OVERFLOWS);
     }
 
     /// Empties the ring once. False when nothing will come any more. Where too much waits, the ring keeps what it has
@@ -81,7 +96,10 @@ impl Spill {
         {
             self.waiting.fetch_add(frames.len(), Ordering::AcqRel);
             let chunk = Chunk(frames);
-            self.taps.hear(chunk.frames());
+            let hear = AssertUnwindSafe(|| self.taps.hear(chunk.frames()));
+            if catch_unwind(hear).is_err() {
+                tracing::error!("whoever listens has missed something; it is recorded");
+            }
             if self.chunks.send(chunk).is_err() {
                 return false;
             }

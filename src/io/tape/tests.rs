@@ -2,7 +2,10 @@
 
 mod codecs;
 mod disk;
+mod elsewhere;
 mod marks;
+mod overflow;
+mod panics;
 mod recovery;
 
 use super::record::{Head, Kind};
@@ -23,6 +26,7 @@ const FRAME: u64 = 20_000_000;
 
 struct Room {
     folder: TempDir,
+    others: Vec<Other>,
     heard: mpsc::UnboundedReceiver<Event>,
     told: mpsc::UnboundedSender<Event>,
 }
@@ -37,12 +41,12 @@ struct Voice {
 impl Room {
     fn new() -> Self {
         let (told, heard) = mpsc::unbounded_channel();
-        Self { folder: tempfile::tempdir().unwrap(), heard, told }
+        Self { folder: tempfile::tempdir().unwrap(), others: vec![], heard, told }
     }
 
     fn plan(&self) -> TapePlan {
         let (data, recordings) = (self.folder.path().join("data"), self.recordings());
-        TapePlan { data, recordings, open: BTreeSet::new() }
+        TapePlan { data, recordings, others: self.others.clone(), open: BTreeSet::new() }
     }
 
     fn recordings(&self) -> PathBuf {
@@ -163,9 +167,10 @@ fn heard(level: i16) -> i16 {
 
 /// The running tape as a killed daemon leaves it.
 fn killed(room: &Room, frames: &[(Head, Vec<u8>)]) -> PathBuf {
-    let mut segments = Segments::new(room.running(), 3);
-    segments.append(frames).unwrap();
-    segments::path(&room.running(), 3)
+    let folders = Folders::new(room.running(), &[]);
+    let path = folders.segment(3);
+    Segments::new(folders, 3).append(frames).unwrap();
+    path
 }
 
 fn recovered(room: &mut Room) -> Vec<Event> {
@@ -284,8 +289,8 @@ fn rec_t2_a_hold_at_the_end_is_silence_and_a_gap() {
     let sealed = room.sealed();
     assert_eq!(sealed.duration_ms, 600_020);
     let expected = [
-        Gap { party: Party::Caller, from_ms: 1000, length_ms: 599_020 },
-        Gap { party: Party::Officer, from_ms: 4000, length_ms: 596_020 },
+        Gap { party: Party::Caller, from_ms: 1000, length_ms: 599_020, untaped: 0 },
+        Gap { party: Party::Officer, from_ms: 4000, length_ms: 596_020, untaped: 0 },
     ];
     assert_eq!(sealed.gaps, expected);
     drop(head);

@@ -3,16 +3,18 @@
 use super::alive::Alive;
 use super::ears::Ears;
 use super::faults::{Faults, Matter, remedy};
+use super::folders::{Choice, Folders};
 use super::recall::Recall;
+use super::record::{Head, Place};
 use super::recorder::Finished;
 use super::segments::Segments;
 use super::spill::{Chunk, Frames};
-use super::{Backlog, Event};
+use super::{Backlog, Elsewhere, Event};
 use crate::io::clock;
 use crate::protocol::now::Mono;
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -44,7 +46,8 @@ pub struct Writer {
     pub faults: Faults,
     pub ears: Ears,
     pub recall: Recall,
-    pub folder: PathBuf,
+    pub folders: Folders,
+    pub choice: Choice,
     /// What is taken from the feed and not written yet.
     pub frames: Vec<Chunk>,
     /// What is written and not safe yet: a disk that fails may have lost it, and is not asked again.
@@ -55,6 +58,10 @@ pub struct Writer {
     pub kept: VecDeque<(Mono, Uuid)>,
     pub times: Times,
     pub alive: Alive,
+    /// What its own disk said last.
+    pub refused: String,
+    /// Since something was kept.
+    pub panics: u32,
 }
 
 /// When the tape was synced, may be written again, and had nobody left who speaks.
@@ -74,23 +81,36 @@ impl Writer {
         self.leave();
     }
 
-    /// Does what is due. False when nothing can come any more.
+    /// Does what is due. False when nothing can come any more. A panic costs nothing that memory still has.
     pub fn turn(&mut self, now: Mono) -> bool {
+        catch_unwind(AssertUnwindSafe(|| self.work(now))).unwrap_or_else(|_| {
+            self.go_on_after_a_panic();
+            true
+        })
+    }
+
+    fn work(&mut self, now: Mono) -> bool {
         self.alive.is(now);
         self.backlog.0.store(self.feed.waiting(), Ordering::Relaxed);
+        if self.choice.own_is_due(now) && self.sync(now) {
+            self.choice.try_own();
+            self.segments.go_to(self.choice.at());
+        }
         if self.times.again.is_none_or(|again| now >= again) {
-            self.times.again = (!self.drain()).then_some(now + AGAIN);
+            self.times.again = (!self.drain(now)).then_some(now + AGAIN);
         }
         let patience = if bytes_of(&self.unsynced) >= MUCH { SYNC / 4 } else { SYNC };
         if self.times.synced.is_none_or(|synced| now.since(synced) >= patience) {
             self.times.synced = Some(now);
-            self.sync();
+            self.sync(now);
         }
         if let Some(progress) = self.ears.turn(now) {
             self.faults.tell(Event::Progress(progress));
         }
         self.hear_of_sealed(now);
-        while let Some((_, call)) = self.kept.pop_front_if(|(due, _)| *due <= now) {
+        while self.is_at_home()
+            && let Some((_, call)) = self.kept.pop_front_if(|(due, _)| *due <= now)
+        {
             self.segments.forget(call);
         }
         if !self.feed.ended() {
@@ -105,17 +125,31 @@ impl Writer {
         if !self.frames.is_empty() {
             tracing::error!("the tape stops with packets that the disk did not take");
         }
-        self.sync();
+        self.sync(clock::mono());
+        let forgets = self.is_at_home();
         drop(self.finished);
         for call in self.kept.into_iter().map(|(_, call)| call).chain(&self.sealed) {
-            self.segments.forget(call);
+            if forgets {
+                self.segments.forget(call);
+            }
         }
         self.segments.close();
     }
 
+    /// Elsewhere nothing is forgotten: the log is on the same disk as the tape at home, and may not take what is sealed.
+    fn is_at_home(&self) -> bool {
+        self.choice.at() == 0
+    }
+
     /// False when the disk does not take it.
-    fn drain(&mut self) -> bool {
+    fn drain(&mut self, now: Mono) -> bool {
         loop {
+            if self.segments.is_full() {
+                if !self.sync(now) {
+                    return false;
+                }
+                self.segments.close();
+            }
             while bytes_of(&self.frames) < BATCH
                 && let Some(chunk) = self.feed.pop()
             {
@@ -125,7 +159,11 @@ impl Writer {
                 return true;
             }
             let frames: Vec<_> = self.frames.iter().flat_map(Chunk::frames).collect();
-            match self.segments.append(&frames) {
+            let appended = match self.panics {
+                0 | 1 => self.segments.append(&frames),
+                _ => one_by_one(&mut self.segments, &frames),
+            };
+            match appended {
                 Ok(finished) => {
                     self.recall.set(self.segments.last());
                     self.ears.hear(&frames);
@@ -134,21 +172,26 @@ impl Writer {
                     self.ended.extend(finished.map(|(call, last)| Finished { call, last }));
                 }
                 Err(fault) => {
-                    self.fail(&fault);
-                    return false;
+                    if !self.fail(&fault, now) {
+                        return false;
+                    }
                 }
             }
-            if bytes_of(&self.unsynced) >= UNSYNCED && !self.sync() {
+            if bytes_of(&self.unsynced) >= UNSYNCED && !self.sync(now) {
                 return false;
             }
         }
     }
 
     /// Makes safe what is written; what is finished may be sealed then. False when the disk does not do it.
-    fn sync(&mut self) -> bool {
-        if let Err(fault) = self.segments.sync() {
-            self.fail(&fault);
-            return false;
+    fn sync(&mut self, now: Mono) -> bool {
+        match self.segments.sync() {
+            Err(fault) => {
+                self.fail(&fault, now);
+                return false;
+            }
+            Ok(false) => {}
+            Ok(true) => self.has_kept(),
         }
         self.unsynced.clear();
         if self.frames.is_empty() {
@@ -162,13 +205,48 @@ impl Writer {
         true
     }
 
-    /// What is not safe goes to another file, from memory.
-    fn fail(&mut self, fault: &io::Error) {
-        self.faults.failed(Matter::Tape, remedy("cannot write the tape in", &self.folder, fault));
+    fn has_kept(&mut self) {
+        self.panics = 0;
+        self.faults.mended(Matter::Panicked);
+        if let Some(place) = self.choice.kept() {
+            let elsewhere = (place != 0).then(|| Elsewhere {
+                folder: self.folders.at(place).to_owned(),
+                why: self.refused.clone(),
+            });
+            self.faults.tell(Event::Elsewhere(elsewhere));
+        }
+    }
+
+    /// What is not safe goes to another file, from memory. True where another disk is to be asked for it at once.
+    fn fail(&mut self, fault: &io::Error, now: Mono) -> bool {
+        let was = self.choice.at();
+        let why = remedy("cannot write the tape in", self.folders.at(was), fault);
+        let elsewhere = self.choice.refused(&self.folders, now);
+        self.write_again();
+        if was == 0 {
+            self.refused.clone_from(&why);
+        }
+        if !elsewhere {
+            self.faults.failed(Matter::Tape, why);
+        }
+        elsewhere
+    }
+
+    /// From where everything was safe.
+    fn write_again(&mut self) {
         self.segments.go_back();
+        self.segments.go_to(self.choice.at());
         self.ended.clear();
         self.unsynced.append(&mut self.frames);
         std::mem::swap(&mut self.unsynced, &mut self.frames);
+    }
+
+    fn go_on_after_a_panic(&mut self) {
+        self.panics += 1;
+        self.ears = Ears::default();
+        self.write_again();
+        let why = "the tape thread has panicked and goes on from memory: report it".to_owned();
+        self.faults.failed(Matter::Panicked, why);
     }
 
     fn hear_of_sealed(&mut self, now: Mono) {
@@ -184,6 +262,19 @@ impl Writer {
             Err(RecvTimeoutError::Disconnected) => thread::sleep(TURN),
         }
     }
+}
+
+/// What nothing but a fault of the program keeps from the tape is left out, so that the rest is on it.
+fn one_by_one(segments: &mut Segments, frames: &[(Head, &[u8])]) -> io::Result<Vec<(Uuid, Place)>> {
+    let mut finished = vec![];
+    for frame in frames {
+        let one = AssertUnwindSafe(|| segments.append(std::slice::from_ref(frame)));
+        match catch_unwind(one) {
+            Ok(ended) => finished.extend(ended?),
+            Err(_) => tracing::error!(call = %frame.0.call, "a packet is left out of the tape"),
+        }
+    }
+    Ok(finished)
 }
 
 fn bytes_of(chunks: &[Chunk]) -> usize {

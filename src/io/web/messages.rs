@@ -318,6 +318,7 @@ with_exercises! {
     listened_to: "正在旁听：", "Listening: ";
     recall_none: "该通话没有正在录音的内容", "Nothing of this call is being recorded";
     recording_gaps: "无语音包的空白", "Gaps without packets";
+    recording_untaped: "（主机太忙，{} 个语音包没有录下）", "(the host was too busy: {} packets not recorded)";
     recording_other_length: "录音与通话时间不符：录音 {}，通话 {}", "The recording does not fit the call: recording {}, call {}";
     last_good: "上次完好录音 {}", "Last good recording {}";
     copies: "第二份录音", "Second copy";

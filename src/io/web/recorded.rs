@@ -77,9 +77,14 @@ pub fn of(found: &EntryView, tape: Option<&Progress>, t: &'static Messages) -> R
     };
     let gap = |gap: &Gap| {
         let to = gap.from_ms + gap.lasts_ms;
-        format!("{} {}–{}", who(&gap.party), clock_ms(gap.from_ms), clock_ms(to))
+        let when = format!("{} {}–{}", who(&gap.party), clock_ms(gap.from_ms), clock_ms(to));
+        match gap.untaped {
+            0 => when,
+            packets => format!("{when} {}", fill(t.recording_untaped, packets)),
+        }
     };
-    let gaps = row.gaps.iter().filter(|gap| gap.lasts_ms >= GAP_MIN_MS).take(GAPS_SHOWN);
+    let shown = |gap: &&Gap| gap.lasts_ms >= GAP_MIN_MS || gap.untaped > 0;
+    let gaps = row.gaps.iter().filter(shown).take(GAPS_SHOWN);
     RecordingView {
         mark: view::recording(row.state, t),
         why: match (row.gone, row.given_up) {

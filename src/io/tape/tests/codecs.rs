@@ -238,7 +238,10 @@ fn rec_t4_silence_that_is_not_sent_or_sent_as_comfort_noise_has_its_true_length(
         let (room, sealed) = sealed_of(records);
         let [left, _] = room.wav(&sealed);
         assert_eq!(sealed.samples, 200 * 160, "noise {noise}");
-        assert_eq!(sealed.gaps, [Gap { party: Party::Caller, from_ms: 1000, length_ms: 2000 }]);
+        assert_eq!(
+            sealed.gaps,
+            [Gap { party: Party::Caller, from_ms: 1000, length_ms: 2000, untaped: 0 }]
+        );
         assert_whistled(&left[..50 * 160]);
         assert!(left[50 * 160..150 * 160].iter().all(|sample| *sample == 0));
         assert_whistled(&left[150 * 160..]);

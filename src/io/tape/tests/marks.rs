@@ -36,7 +36,7 @@ fn rec_t10_an_officer_who_goes_and_one_who_comes_leave_no_gap_of_their_own() {
     let at = |ms: usize| (left[8 * ms], right[8 * ms]);
     let (caller, first, second) = (heard(1000), heard(500), heard(700));
     assert_eq!([at(1000), at(4000), at(5400)], [(caller, first), (caller, 0), (caller, second)]);
-    let silent = Gap { party: Party::Officer, from_ms: 5500, length_ms: 1520 };
+    let silent = Gap { party: Party::Officer, from_ms: 5500, length_ms: 1520, untaped: 0 };
     assert_eq!(sealed.gaps, [silent], "while he was on, and not while nobody was");
     drop(head);
     tape.stop();
@@ -56,7 +56,7 @@ fn rec_q2_whoever_was_never_heard_is_one_gap_and_named_and_the_recording_has_its
     let sealed = room.sealed();
     assert_eq!(sealed.duration_ms, 12_500, "rec_t14: from the answer to the end");
     assert_eq!(room.wav(&sealed)[1], vec![0; 100_000]);
-    let gap = Gap { party: Party::Officer, from_ms: 0, length_ms: 12_500 };
+    let gap = Gap { party: Party::Officer, from_ms: 0, length_ms: 12_500, untaped: 0 };
     assert_eq!(sealed.gaps, [gap]);
     let of_officer = |one: &&Finding| one.party == Party::Officer;
     let found: Vec<_> = sealed.findings.iter().filter(of_officer).collect();

@@ -103,7 +103,7 @@ fn rec_d10_a_call_over_two_runs_is_one_recording_with_the_gap_as_silence() {
     assert!(sealed.resumed && !sealed.interrupted);
     // The last frame's time is over when it arrives.
     assert_eq!((sealed.samples, sealed.packets.clone()), (36 * 160, vec![(Party::Caller, 10)]));
-    let gap = Gap { party: Party::Caller, from_ms: 100, length_ms: 500 };
+    let gap = Gap { party: Party::Caller, from_ms: 100, length_ms: 500, untaped: 0 };
     assert_eq!(sealed.gaps, [gap]);
     let [left, _] = room.wav(&sealed);
     assert_eq!([left[10], left[1000], left[30 * 160 + 10]], [heard(1000), 0, heard(2000)]);
