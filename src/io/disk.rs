@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tracing::{info, warn};
 
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Tape, sealed tape and WAV of one call that never ends, in bytes per day.
 const BYTES_PER_DAY: u64 = 86_400 * 75_000;
 /// With less than this what was held back is let go.
@@ -38,7 +38,7 @@ struct Looked {
     ballast_gone: bool,
 }
 
-/// Looks every two seconds, for ever.
+/// Looks every second, for ever.
 pub async fn watch(plan: DiskPlan, board: Board) {
     let mut tick = tokio::time::interval(LOOK_EVERY);
     let mut ballast = Ballast::default();

@@ -2,6 +2,7 @@
 //! switchboard and the escalator what follows.
 
 mod amiss;
+mod cut;
 mod facts;
 mod intruder;
 mod recordings;

@@ -18,6 +18,7 @@ mod conference;
 mod crowd;
 mod daemon;
 mod dialogs;
+mod disk_full;
 mod dns;
 mod exercises;
 mod fail_open;

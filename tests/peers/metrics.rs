@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Name, labels as they stand, value.
 pub type Samples = BTreeMap<(String, String), f64>;
 
-fn get(port: u16, path: &str) -> Option<(String, String)> {
+pub fn get(port: u16, path: &str) -> Option<(String, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");

@@ -168,7 +168,7 @@ fn rec_d2_rec_t14_every_reader_tells_the_length_of_the_call_also_after_kill_nine
     talk.say(200, |_, tick| Some(speaks(tick)));
     talk.caller.hang_up();
     talk.daemon.row_is("SELECT state FROM recording", "sealed");
-    let length = readers_agree(&talk.daemon);
+    let length = readers_agree(&talk.daemon, CALL);
     let call = talk.daemon.row("SELECT ended_ms - answered_ms FROM call");
     let call: u64 = call.parse().expect("a number");
     println!("call {call} ms, recording {length} ms");
@@ -182,14 +182,15 @@ fn rec_d2_rec_t14_every_reader_tells_the_length_of_the_call_also_after_kill_nine
     std::fs::remove_file(folder.join("dutyline/data/calls.checkpoint")).expect("was kept");
     talk.daemon.restart(&folder, ports, &Plan { phones: &[("9200", 20)], ..Plan::default() });
     talk.daemon.row_is("SELECT state FROM recording", "partial");
-    let length = readers_agree(&talk.daemon);
+    let length = readers_agree(&talk.daemon, CALL);
     assert!((2000..3600).contains(&length), "{length} ms of 3 s");
 }
 
-/// The length of the one recording in ms, as the log and every program here has it.
-fn readers_agree(daemon: &Daemon) -> u64 {
-    let ms: u64 = daemon.row("SELECT duration_ms FROM recording").parse().expect("a number");
-    let path = daemon.recording_path(CALL);
+/// The length in ms of the recording of the call that the query names, as the log and every program here has it.
+pub fn readers_agree(daemon: &Daemon, call: &str) -> u64 {
+    let length = format!("SELECT duration_ms FROM recording WHERE call = ({call})");
+    let ms: u64 = daemon.row(&length).parse().expect("a number");
+    let path = daemon.recording_path(call);
     let ours = wave::read(&path).expect("a WAV").channels[0].len() as u64 / 8;
     let mut told = vec![("our own reader of tests", ours)];
     told.push(("soxi", seconds(Command::new("soxi").arg("-D").arg(&path))));

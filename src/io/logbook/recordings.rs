@@ -1,6 +1,7 @@
 //! Binds what the recorder has sealed to its calls, and shows what it is doing and what it cannot do.
 
 use super::AGAIN;
+use super::cut::Cut;
 use crate::duty::ids::{CallId, EntryId};
 use crate::io::clock;
 use crate::io::outages::Outages;
@@ -30,9 +31,17 @@ pub async fn keep_recordings(
     let store = told.store.clone();
     let (to_log, mut writes) = mpsc::unbounded_channel();
     let showing = async {
-        let to_log = to_log;
-        while let Some(event) = events.recv().await {
-            if let Some(sealed) = shown(event, &board, &told).await {
+        let (to_log, mut cut) = (to_log, Cut::default());
+        loop {
+            let event = tokio::select! {
+                event = events.recv() => event,
+                () = cut.is_old() => {
+                    cut.forget(&board);
+                    continue;
+                }
+            };
+            let Some(event) = event else { break };
+            if let Some(sealed) = shown(event, &board, &told, &mut cut).await {
                 // The one who reads it ends after this one.
                 let _ = to_log.send(sealed);
             }
@@ -46,13 +55,27 @@ pub async fn keep_recordings(
     tokio::join!(showing, writing);
 }
 
-async fn shown(event: tape::Event, board: &Board, told: &Outages) -> Option<Box<tape::Sealed>> {
+async fn shown(
+    event: tape::Event,
+    board: &Board,
+    told: &Outages,
+    cut: &mut Cut,
+) -> Option<Box<tape::Sealed>> {
     match event {
         tape::Event::Progress(progress) => {
             board.records(progress).iter().for_each(say_what_is_wrong);
             None
         }
-        tape::Event::Sealed(sealed) => Some(sealed),
+        tape::Event::Sealed(sealed) => {
+            if sealed.interrupted {
+                cut.happened(1, board, clock::now());
+            }
+            Some(sealed)
+        }
+        tape::Event::Resumed { calls } => {
+            cut.happened(calls, board, clock::now());
+            None
+        }
         tape::Event::Failed { call, why } => {
             let now = clock::now();
             recorder_fails(call.map(CallId), &why, board, now);

@@ -88,6 +88,8 @@ pub enum Event {
     Failed { call: Option<Uuid>, why: String },
     /// What failed works again.
     Recovered,
+    /// The daemon died, or was restarted, in the middle of calls that this run goes on with.
+    Resumed { calls: usize },
     /// The running tape is kept on another disk now, or again on its own.
     Elsewhere(Option<Elsewhere>),
     /// The calls that are being recorded, twice a second.
@@ -248,6 +250,9 @@ fn parts(plan: TapePlan, feed: TapeFeed, faults: Faults) -> (Spill, Writer, Reco
         refused: String::new(),
         panics: 0,
     };
+    if !plan.open.is_empty() {
+        faults.tell(Event::Resumed { calls: plan.open.len() });
+    }
     let earlier = Earlier::new(plan.open);
     let recordings = plan.recordings;
     let recorder = Recorder {

@@ -172,7 +172,11 @@ fn rec_d7_too_many_open_files_are_told_with_their_remedy_and_cost_nothing() {
     let events = told(&mut room);
     let why = |event: &Event| match event {
         Event::Failed { why, .. } => Some(why.clone()),
-        Event::Sealed(_) | Event::Recovered | Event::Elsewhere(_) | Event::Progress(_) => None,
+        Event::Sealed(_)
+        | Event::Recovered
+        | Event::Resumed { .. }
+        | Event::Elsewhere(_)
+        | Event::Progress(_) => None,
     };
     assert!(events.iter().filter_map(why).any(|why| why.contains("LimitNOFILE")), "{events:?}");
     simulated::mend();

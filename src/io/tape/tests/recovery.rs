@@ -96,6 +96,7 @@ fn rec_d10_a_call_over_two_runs_is_one_recording_with_the_gap_as_silence() {
     let (mut head, feed) = ring(4);
     let plan = TapePlan { open: [CALL].into(), ..room.plan() };
     let tape = start(plan, feed, room.told.clone());
+    assert_eq!(room.event(), Event::Resumed { calls: 1 });
     voice.speak(&mut head, [2000; 5]);
     let last = voice.frame(0).0.arrival;
     head.push(&Head::finished(CALL, last), &[]);
@@ -121,6 +122,7 @@ fn a_call_that_goes_on_is_not_sealed_as_cut_and_the_others_are() {
     let path = killed(&room, &[voice.frame(1), voice.frame(2)]);
     let (head, feed) = ring(4);
     let tape = start(TapePlan { open: [CALL].into(), ..room.plan() }, feed, room.told.clone());
+    assert_eq!(room.event(), Event::Resumed { calls: 1 });
     drop(head);
     tape.stop();
     assert!(room.heard.try_recv().is_err(), "nothing is sealed");
