@@ -50,6 +50,7 @@ mod overhear;
 mod page;
 mod player_page;
 mod ports;
+mod power;
 mod process;
 mod reconcile;
 mod recorder;

@@ -40,7 +40,7 @@ pub struct Call {
     pub sent: u32,
 }
 
-fn plan() -> Plan<'static> {
+pub fn plan() -> Plan<'static> {
     Plan { phones: &[("9200", 20)], ..Plan::default() }
 }
 
@@ -91,7 +91,7 @@ impl Line {
         format!("SELECT {what} {from} = '{}'", call.number)
     }
 
-    fn id_of(&self, call: &Call) -> String {
+    pub fn id_of(&self, call: &Call) -> String {
         format!("SELECT id FROM call WHERE caller = '{}'", call.number)
     }
 
@@ -134,6 +134,7 @@ fn rel_12_rec_d1_killed_at_random_points_each_call_has_its_row_and_all_but_a_mom
             sleep(Duration::from_millis(u64::from(random(1500))));
         }
         line.daemon.process.kill();
+        let told = line.daemon.process.log().matches(CUT).count();
         let (folder, ports) = (line.room.folder.path().to_owned(), &line.room.ports);
         let before = line.room.pbx.count("REGISTER 1001");
         line.daemon.restart(&folder, ports, &plan());
@@ -154,7 +155,9 @@ fn rel_12_rec_d1_killed_at_random_points_each_call_has_its_row_and_all_but_a_mom
         if !ends {
             let cut = line.row_of(&call, "r.state = 'partial' AND r.reason LIKE '%服务%'");
             line.daemon.row_is(&cut, "1");
-            line.daemon.process.wait_for(CUT, Duration::from_secs(2));
+            wait_until("that it is told", Duration::from_secs(2), || {
+                (line.daemon.process.log().matches(CUT).count() > told).then_some(())
+            });
         }
         readers_agree(&line.daemon, &line.id_of(&call));
         let rows = format!("SELECT count(*) FROM call WHERE caller = '{}'", call.number);
