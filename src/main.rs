@@ -15,6 +15,7 @@ use dutyline::config::{Config, Environment, Heartbeat, Loaded};
 use dutyline::demo::DemoOptions;
 use dutyline::duty::journal::Urgency;
 use dutyline::duty::rehearsal::{Finding, Plan, simulate};
+use dutyline::duty::roster::Roster;
 use dutyline::io::copies::place::Place;
 use dutyline::io::kept::Places;
 use dutyline::io::ladder::print;
@@ -123,12 +124,13 @@ fn hand_out_prompts(folder: &Path) -> anyhow::Result<ExitCode> {
 }
 
 fn rehearse(plan: &Simulate, config: &Config) -> anyhow::Result<ExitCode> {
-    let phones = shown::phones(&plan.phones, &config.roster).map_err(anyhow::Error::msg)?;
     let now = clock::now();
-    let start = Now { wall: shown::today_at(plan.at, now.wall), ..now };
+    let start = Now { wall: shown::next_at(plan.at, now.wall), ..now };
+    let roster = roster_at(config, start);
+    let phones = shown::phones(&plan.phones, &roster).map_err(anyhow::Error::msg)?;
     let version = config.policy.in_force(start.wall);
     if version.is_unreadable() {
-        eprintln!("那时没有可用的呈报预案 · no policy can be used at that time");
+        eprintln!("那时没有可用的呼叫顺序 · no policy can be used at that time");
         return Ok(ExitCode::from(MISCONFIGURED));
     }
     let urgency = match plan.urgency {
@@ -137,7 +139,7 @@ fn rehearse(plan: &Simulate, config: &Config) -> anyhow::Result<ExitCode> {
     };
     let events = simulate(&Plan {
         policy: &version.figures,
-        roster: &config.roster,
+        roster: &roster,
         urgency,
         phones: &phones,
         start,
@@ -145,6 +147,24 @@ fn rehearse(plan: &Simulate, config: &Config) -> anyhow::Result<ExitCode> {
     });
     shown::time_line(&mut stdout().lock(), urgency, &events, start.wall)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// As the log has it; where there is none, or none that can be read, the list of the configuration.
+fn roster_at(config: &Config, at: Now) -> Roster {
+    let database = config.storage.data.join("dutyline.db");
+    if !database.exists() {
+        eprintln!(
+            "没有值班记录，按设置文件的 [[leaders]] 推演 · there is no log: by [[leaders]] alone"
+        );
+        return config.roster.clone();
+    }
+    Store::roster_at(&database, &config.roster, at).unwrap_or_else(|error| {
+        let (zh, en) = error.remedy();
+        eprintln!(
+            "值班记录读不出，按设置文件的 [[leaders]] 推演：{zh} · the log cannot be read, by [[leaders]] alone: {en}"
+        );
+        config.roster.clone()
+    })
 }
 
 /// A policy that cannot work is shown, and the telephone starts all the same; but not where nothing says whom to call.
@@ -155,7 +175,7 @@ fn run(file: &ConfigFile, mut config: Config) -> anyhow::Result<ExitCode> {
     }
     if !policies::settle(&mut config) {
         eprintln!(
-            "没有可用的呈报预案，值班记录里也没有可用的上一版；请先改好 [escalation] · no policy can be used, and the log has no earlier one that can: mend [escalation]"
+            "没有可用的呼叫顺序，值班记录里也没有可用的上一版；请先改好 [escalation] · no policy can be used, and the log has no earlier one that can: mend [escalation]"
         );
         return Ok(ExitCode::from(MISCONFIGURED));
     }
@@ -358,7 +378,9 @@ fn with_config(
     match Config::load(&file.config, &environment()) {
         Ok(Loaded { config, set_aside, warnings }) => {
             if !set_aside.is_empty() {
-                eprintln!("预案有错，不会生效 · faults of the policy, never in force\n{set_aside}");
+                eprintln!(
+                    "呼叫顺序有错，不会生效 · faults of the policy, never in force\n{set_aside}"
+                );
             }
             if !warnings.is_empty() {
                 eprintln!("警告 · warning\n{warnings}");

@@ -179,6 +179,42 @@ fn esc_82_a_rehearsal_is_drawn_as_a_time_line() {
 }
 
 #[test]
+fn esc_82_a_rehearsal_on_the_terminal_goes_by_the_roster_that_the_log_has_for_its_moment() {
+    use dutyline::io::clock;
+    let substitute = "[[leaders]]\nname = \"王五\"\nrole = \"substitute\"\nmobile = \"3003\"\n";
+    let config = RIGHT.replace("[[phones]]", "[storage]\ndata = \".\"\n[[phones]]");
+    let folder = folder_with(&format!("{config}{substitute}"));
+    let now = clock::now().wall;
+    let rehearsed = |hours: i64| {
+        let at = now + chrono::TimeDelta::hours(hours + 8);
+        let at = at.format("%H:%M").to_string();
+        let done = dutyline(
+            folder.path(),
+            &["policy", "simulate", "--config", "d.toml", "--at", &at, "--phone", "leader=busy"],
+            "",
+        );
+        assert_eq!(done.status.code(), Some(0), "{done:?}");
+        (text(&done.stdout), text(&done.stderr))
+    };
+    let (shown, told) = rehearsed(2);
+    assert!(shown.contains("☎ 带班领导 李四 3001") && told.contains("没有值班记录"), "{told}");
+    let database = folder.path().join("dutyline.db");
+    drop(dutyline::io::store::Store::open(&database, clock::random()).expect("opened"));
+    let sql = rusqlite::Connection::open(&database).expect("opened");
+    let from = (now + chrono::TimeDelta::hours(1)).timestamp_millis();
+    sql.execute(
+        "INSERT INTO duty (role, person, from_ms, entered_by, entered_ms)
+         VALUES ('leader', '王五', ?1, '主班员', 0)",
+        [from],
+    )
+    .expect("on duty");
+    let (shown, told) = rehearsed(2);
+    assert!(shown.contains("☎ 带班领导 王五 3003") && !shown.contains("李四"), "{shown}");
+    assert!(shown.contains("王五 3003 占线"), "leader=busy is he who leads then: {shown}");
+    assert!(!told.contains("没有值班记录"), "{told}");
+}
+
+#[test]
 fn help_and_version() {
     let folder = tempfile::tempdir().expect("a folder");
     let help = text(&dutyline(folder.path(), &["--help"], "").stdout);

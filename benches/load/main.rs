@@ -2,8 +2,10 @@
 //!
 //! `cargo bench --bench load -- [spine|relay|urgent] [calls] [seconds]`; these three by default.
 //! `-- signalling [calls a second] [seconds]` and `-- setup [calls a second] [seconds]` run by themselves, as does
-//! `-- calls [how many]`, which goes on where it was ended, `-- search [entries]` and `-- matters [how many]`.
+//! `-- calls [how many]`, which goes on where it was ended, `-- search [entries]`, `-- matters [how many]` and
+//! `-- audit [open] [closed]`.
 
+mod audit;
 mod awake;
 mod bare;
 mod calls;
@@ -38,6 +40,9 @@ fn main() {
     }
     if asked("matters") {
         return matters::run(numbers.next().unwrap_or(200) as usize);
+    }
+    if asked("audit") {
+        return audit::run(numbers.next().unwrap_or(10_000), numbers.next().unwrap_or(1_000_000));
     }
     if asked("search") {
         return search::run(numbers.next().unwrap_or(1_000_000));

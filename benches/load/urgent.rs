@@ -1,11 +1,12 @@
 //! From the key that flags a call urgent to the leader's telephone, one call after the other.
 
+use crate::crowd::spread;
 use crate::daemon::{Daemon, config};
 use crate::town::Town;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-const CALLS: usize = 20;
+const CALLS: usize = 200;
 /// The daemon is deaf to a leader's keys for a second after he answered.
 const LEADER_LISTENS: Duration = Duration::from_millis(1_300);
 /// Of one key: 8 timestamps of 20 ms, and three ends (RFC 4733 §2.5.1.4).
@@ -21,7 +22,7 @@ pub fn run() {
     let address = |socket: &UdpSocket| socket.local_addr().expect("bound");
     let mut town = Town::new(pbx, daemon.sip).with_leader(address(&leader));
     town.wait_for_registration();
-    let mut waits: Vec<Duration> = (0..CALLS)
+    let waits: Vec<Duration> = (0..CALLS)
         .map(|_| {
             let ports = town.call(&[address(&caller), address(&officer)], 10);
             town.pass(Duration::from_millis(200));
@@ -36,9 +37,7 @@ pub fn run() {
             rung.duration_since(flagged)
         })
         .collect();
-    waits.sort_unstable();
-    let ms = |wait: Duration| wait.as_secs_f64() * 1e3;
-    println!("median {:.1} ms, worst {:.1} ms", ms(waits[CALLS / 2]), ms(waits[CALLS - 1]));
+    println!("{}", spread(&waits));
 }
 
 /// Presses a key; the moment of its first end packet.

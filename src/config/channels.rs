@@ -47,6 +47,26 @@ pub enum Way {
     SipMessage(Vec<To>),
 }
 
+impl Way {
+    /// Whoever holds this role is written to.
+    pub fn is_for(&self, role: Role) -> bool {
+        let to = match self {
+            Self::Sms(way) => &way.to,
+            Self::Modem(way) => &way.to,
+            Self::SipMessage(to) => to,
+            Self::Webhook(_)
+            | Self::WecomBot(_)
+            | Self::WecomApp(_)
+            | Self::DingtalkBot(_)
+            | Self::FeishuBot(_)
+            | Self::Ntfy(_)
+            | Self::Gotify(_)
+            | Self::Mail(_) => return false,
+        };
+        to.contains(&To::Role(role))
+    }
+}
+
 const KINDS: [(&str, Kind); 11] = [
     ("webhook", Kind::Webhook),
     ("wecom_bot", Kind::WecomBot),
@@ -95,8 +115,10 @@ fn channel(
     let way = kind.and_then(|kind| ways::way(reader, &mut s, kind, roster));
     s.close();
     let repeat = (repeat > 0).then(|| Duration::from_secs(repeat * 60));
-    let plan = notices::Channel { name: name?, kind: kind?, least, repeat };
-    Some(Channel { plan, way: way?, allow, ca })
+    let way = way?;
+    let to_leader = way.is_for(Role::Leader);
+    let plan = notices::Channel { name: name?, kind: kind?, least, repeat, to_leader };
+    Some(Channel { plan, way, allow, ca })
 }
 
 /// The address that a channel is reached at: `http` or `https`, a host, no user and no fragment.

@@ -271,8 +271,9 @@ fn web(reader: &Reader, mut s: Section<'_>, sip: Option<SocketAddr>) -> Web {
     }
     let listen_reason = s.or("listen_reason", false, boolean);
     let proxies = s.or("proxies", vec![], list(ip));
+    let report = s.or("report_minutes", 30, number(1..=1440));
     s.close();
-    Web { listen, listen_reason, proxies }
+    Web { listen, listen_reason, proxies, report: Duration::from_secs(60 * report) }
 }
 
 /// Served only where an address is given.

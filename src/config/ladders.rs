@@ -78,7 +78,7 @@ fn ladder(
         sections.into_iter().filter_map(|section| tier(reader, section, ring)).collect();
     if !tiers.iter().any(|tier| tier.role == Role::Leader) {
         let fault = say(
-            "这个阶梯里没有带班领导（role = \"leader\"）",
+            "这个呼叫顺位里没有带班领导（role = \"leader\"）",
             "this ladder never calls the duty leader (role = \"leader\")",
         );
         reader.fault(place, field, fault);

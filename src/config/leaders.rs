@@ -51,7 +51,7 @@ pub fn roster(reader: &Reader, root: &mut Section<'_>, alone: bool) -> Roster {
     }
     if !alone && all_read && !people.iter().any(|person| person.role == Role::Leader) {
         let fault = say(
-            "没有带班领导，急件无人可报。加一节：[[leaders]]，写 name、role = \"leader\"、mobile",
+            "没有带班领导，紧急事项无人可报。加一节：[[leaders]]，写 name、role = \"leader\"、mobile",
             "there is no duty leader to tell of an urgent matter: add a section [[leaders]] with name, role = \"leader\" and mobile",
         );
         reader.fault(None, "leaders", fault);

@@ -221,6 +221,8 @@ pub struct Web {
     pub listen_reason: bool,
     /// Reverse proxies whose word on where a request comes from counts.
     pub proxies: Vec<IpAddr>,
+    /// 初报: an urgent matter is reported upwards within this.
+    pub report: Duration,
 }
 
 /// Somebody whose number is recognised when he calls.

@@ -36,7 +36,7 @@ pub fn versions(
             let version = later_one(reader, section, text);
             if version.from.is_some() && later.iter().any(|other| other.from == version.from) {
                 let fault = say(
-                    "两版预案同一时刻生效，只能留一版",
+                    "两版呼叫顺序同一时刻生效，只能留一版",
                     "two versions come into force at one moment: only one can",
                 );
                 reader.fault(Some(place), field, fault);

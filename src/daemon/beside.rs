@@ -8,7 +8,7 @@ use crate::duty::roster::{Person, Role, Roster};
 use crate::io::open_matters::OpenMatters;
 use crate::io::policies::Policies;
 use crate::io::pulse::Pulse;
-use crate::io::{escalator, gaps, heartbeat, life, listening, logbook, roll_call};
+use crate::io::{escalator, gaps, heartbeat, life, listening, logbook, reach, roll_call};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -29,6 +29,9 @@ pub fn beside(
     let data = storage.data.clone();
     let living = life::keep(data, readers.outages(), board.clone(), stopping.clone());
     let rolls = call_the_roll(config, readers, &stopping);
+    let list = config.roster.clone();
+    let on_duty =
+        reach::keep(store.clone(), board.clone(), policies.clone(), list, stopping.clone());
     let gaps = gaps::keep(readers.outages(), board.clone(), stopping.clone());
     let office = escalator::Office {
         store,
@@ -48,6 +51,7 @@ pub fn beside(
         tokio::spawn(escalating),
         tokio::spawn(living),
         tokio::spawn(gaps),
+        tokio::spawn(on_duty),
         bring_recordings(config, readers, wanted),
     ];
     tasks.extend(keepers(config, readers, &stopping));

@@ -47,6 +47,7 @@ pub fn page(
         low_space: config.storage.low_space,
         listen_reason: config.web.listen_reason,
         proxies: config.web.proxies.clone(),
+        report: config.web.report,
         keeping: config.keeping,
         self_test: None,
         demo: None,

@@ -220,7 +220,12 @@ fn config(
             places: Places::default(),
         },
         storage: storage(folder),
-        web: Web { listen: SocketAddr::new(LOOPBACK, web), listen_reason: false, proxies: vec![] },
+        web: Web {
+            listen: SocketAddr::new(LOOPBACK, web),
+            listen_reason: false,
+            proxies: vec![],
+            report: Duration::from_secs(1800),
+        },
         metrics: None,
         heartbeat: None,
         roll_call: RollCallPlan::default(),

@@ -33,6 +33,7 @@ pub mod priority;
 pub mod prompts;
 pub mod proof;
 pub mod pulse;
+pub mod reach;
 pub mod redaction;
 pub mod rehearsal;
 pub mod reindex;

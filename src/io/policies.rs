@@ -182,7 +182,7 @@ impl Desk {
             (said(&fault.say.zh), said(&fault.say.en))
         });
         self.alarm(
-            format!("配置文件有错，没有重新载入，仍按原预案运行；改好前不要重启服务，重启会启动不了。{zh}"),
+            format!("配置文件有错，没有重新载入，仍按原呼叫顺序运行；改好前不要重启服务，重启会启动不了。{zh}"),
             format!(
                 "the file has faults and was not read again, the policy stays as it was; do not restart before it is mended: the service would not start. {en}"
             ),
@@ -209,12 +209,12 @@ impl Desk {
                 "is in force for want of another".to_owned(),
             ),
             false => (
-                format!("不会生效，现行预案{stays}不变"),
+                format!("不会生效，现行呼叫顺序{stays}不变"),
                 format!("will not come into force, the one that is ({stays}) goes on"),
             ),
         };
         self.alarm(
-            format!("呈报预案{name}不能用，{becomes_zh}：{zh}"),
+            format!("呼叫顺序{name}不能用，{becomes_zh}：{zh}"),
             format!("the policy {name} cannot work and {becomes_en}: {en}"),
         );
     }

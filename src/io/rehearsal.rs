@@ -47,12 +47,13 @@ pub fn versions(out: &mut impl Write, all: &Timetable, now: DateTime<Utc>) -> Re
     Ok(())
 }
 
-/// The moment of today's date in Beijing at this time of the day.
-pub fn today_at(time: NaiveTime, now: DateTime<Utc>) -> DateTime<Utc> {
+/// The next moment with this time of the day in Beijing.
+pub fn next_at(time: NaiveTime, now: DateTime<Utc>) -> DateTime<Utc> {
     let zone = beijing();
-    let day = now.with_timezone(&zone).date_naive();
-    let at = day.and_time(time).and_local_timezone(zone).single();
-    at.map_or(now, |at| at.to_utc())
+    let today = now.with_timezone(&zone).date_naive();
+    let days = [Some(today), today.succ_opt()].into_iter().flatten();
+    let mut moments = days.filter_map(|day| day.and_time(time).and_local_timezone(zone).single());
+    moments.find(|at| *at > now).map_or(now, |at| at.to_utc())
 }
 
 /// `leader=off`, `3001=busy`: by role, every number of whoever holds it, or by number.
@@ -197,7 +198,11 @@ mod tests {
     #[test]
     fn the_time_line_shows_the_time_of_the_day_in_beijing() {
         let three = NaiveTime::from_hms_opt(3, 0, 0).unwrap();
-        let start = today_at(three, DateTime::UNIX_EPOCH);
+        let eight = NaiveTime::from_hms_opt(8, 0, 0).unwrap();
+        let tomorrow = next_at(eight, DateTime::UNIX_EPOCH);
+        assert_eq!(tomorrow.timestamp(), 86_400, "it is eight in Beijing: the next one");
+        assert_eq!(next_at(eight, tomorrow - TimeDelta::seconds(1)), tomorrow);
+        let start = next_at(three, DateTime::UNIX_EPOCH);
         let event = Event { at: Duration::from_secs(110), what: Happens::Siren };
         let mut out = vec![];
         time_line(&mut out, Urgency::Critical, &[event], start).unwrap();

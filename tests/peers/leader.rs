@@ -3,11 +3,14 @@
 
 use crate::calls::{Room, talk};
 use crate::daemon::{Daemon, Plan};
+use crate::officer::Officer;
 use crate::process::wait_until;
 use crate::twin::FarEnd;
 use crate::wave;
 use dutyline::protocol::rtp::{Codec, g711};
-use std::time::Duration;
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(8);
 const ATTEMPT: &str = "SELECT id FROM call WHERE direction = 'to_leader'";
@@ -199,6 +202,65 @@ fn esc_27_a_real_phone_rings_once_for_two_matters_and_each_has_its_key() {
     let recorded = "SELECT count(*) FROM recording r JOIN call c ON c.id = r.call
         WHERE c.direction = 'to_leader' AND r.state = 'sealed'";
     daemon.row_is(recorded, "1");
+}
+
+/// What comes to the far end's voice for so long: when, whether something begins with it, and its sound.
+fn listens(far_end: &FarEnd, lasts: Duration) -> JoinHandle<Vec<(Instant, bool, Vec<i16>)>> {
+    let media = far_end.media.try_clone().expect("a second handle");
+    media.set_read_timeout(Some(Duration::from_millis(100))).expect("set");
+    thread::spawn(move || {
+        let (until, mut heard, mut packet) = (Instant::now() + lasts, vec![], [0; 2048]);
+        while Instant::now() < until {
+            let Ok(length) = media.recv(&mut packet) else { continue };
+            let sound = packet[12..length].iter().map(|byte| g711::decode(Codec::Pcma, *byte));
+            heard.push((Instant::now(), packet[1] & 0x80 != 0, sound.collect()));
+        }
+        heard
+    })
+}
+
+/// escalation.md, A 2, at real peers: the log, the telephone and the page.
+#[test]
+fn esc_02_key_1_is_in_the_log_within_300_ms_said_back_within_700_and_on_the_page_within_a_second() {
+    let Some(mut room) = Room::open() else { return };
+    let far_end = FarEnd::start(&room.ports);
+    let leaders = [("leader", "9200")];
+    let mut daemon = room.daemon(&Plan { leaders: &leaders, ..Plan::default() });
+    let officer = Officer::first(&mut daemon);
+    flagged(&mut room, &daemon, &wave::voice(49, 30));
+    let invite = far_end.invited();
+    let listening = listens(&far_end, Duration::from_secs(14));
+    daemon.row_is("SELECT count(*) FROM attempt WHERE answered_ms > 0", "1");
+    let in_sight = || officer.looks_up().contains("class=\"alarm notifying\"");
+    assert!(in_sight(), "leaders are being called");
+    talk(3);
+    let pressed = Instant::now();
+    far_end.presses(&invite, '1');
+    let (mut written, mut shown) = (None, None);
+    while written.is_none() || shown.is_none() {
+        assert!(pressed.elapsed() < SOON, "in the log after {written:?}, shown after {shown:?}");
+        let is_written = written.is_some() || daemon.row("SELECT state FROM escalation") != "open";
+        written = written.or(is_written.then(|| pressed.elapsed()));
+        let is_shown = shown.is_some() || !in_sight();
+        shown = shown.or(is_shown.then(|| pressed.elapsed()));
+    }
+    let (written, shown) = written.zip(shown).expect("both");
+    let confirmation = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/io/prompts/confirmed.wav");
+    let confirmation = wave::narrow(&wave::read(&confirmation).expect("a prompt"));
+    let heard = listening.join().expect("it ends");
+    let begins = |at: usize| {
+        let (when, begins, _) = &heard[at];
+        let said: Vec<i16> = heard[at..].iter().flat_map(|(.., sound)| sound.clone()).collect();
+        let whole = said.len() >= 3 * wave::RATE;
+        let alike = || wave::likeness(&confirmation, &said[..3 * wave::RATE]) > 0.9;
+        (*begins && *when > pressed && whole && alike()).then(|| when.duration_since(pressed))
+    };
+    let said = (0..heard.len()).find_map(begins).expect("he is told that it is confirmed");
+    println!("in the log after {written:?}, said back after {said:?}, on the page after {shown:?}");
+    assert!(written <= Duration::from_millis(300), "{written:?}");
+    assert!(said <= Duration::from_millis(700), "{said:?}");
+    assert!(shown <= Duration::from_secs(1), "{shown:?}");
+    assert_eq!(daemon.row("SELECT count(*) FROM attempt"), "1", "nobody else is called");
 }
 
 /// Two seconds of nothing, and 1 as a tone.

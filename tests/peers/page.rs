@@ -95,6 +95,7 @@ impl Room {
             low_space: 0,
             listen_reason: reasons,
             proxies: vec![],
+            report: Duration::from_secs(1800),
             keeping: Default::default(),
             self_test: None,
             demo: None,

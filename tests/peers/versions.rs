@@ -131,10 +131,10 @@ fn esc_82_a_daemon_that_starts_with_spoilt_versions_goes_on_by_the_last_that_can
     // Read again: one to come is spoilt, then the one in force too.
     let more = format!("{both}{spring}");
     daemon.reload(&room.ports, &Plan { more: &more, ..plan });
-    told("春季不能用，不会生效，现行预案冬季不变：escalation.later[1].urgent[0].lasts_seconds");
+    told("春季不能用，不会生效，现行呼叫顺序冬季不变：escalation.later[1].urgent[0].lasts_seconds");
     let more = format!("{first}{}", spoilt(&winter));
     daemon.reload(&room.ports, &Plan { more: &more, ..plan });
-    told("冬季不能用，不会生效，现行预案冬季不变：escalation.later[0].urgent[0].lasts_seconds");
+    told("冬季不能用，不会生效，现行呼叫顺序冬季不变：escalation.later[0].urgent[0].lasts_seconds");
     assert_eq!(daemon.row(IN_FORCE), "冬季");
 
     // Whatever it brings of the line takes a restart: what would then be refused is told now.
@@ -143,12 +143,12 @@ fn esc_82_a_daemon_that_starts_with_spoilt_versions_goes_on_by_the_last_that_can
     told("重启会启动不了。line.keys_in_voice");
     let keys = both.replacen("from = ", "keys_in_voice = true\nfrom = ", 1);
     daemon.reload(&room.ports, &Plan { more: &keys, ..plan });
-    told("冬季不能用，不会生效，现行预案冬季不变：escalation.later[0].keys_in_voice");
+    told("冬季不能用，不会生效，现行呼叫顺序冬季不变：escalation.later[0].keys_in_voice");
 
     // The power goes, and comes back at three in the morning.
     daemon.process.kill();
     daemon.restart(room.folder.path(), &room.ports, &Plan { more: &more, ..plan });
-    told("冬季不能用，不会生效，现行预案冬季不变：escalation.later[0].urgent[0].lasts_seconds");
+    told("冬季不能用，不会生效，现行呼叫顺序冬季不变：escalation.later[0].urgent[0].lasts_seconds");
     let [mut caller, mut officer_phone, _leader] = urgent_call(&mut room);
     let mut substitute = room.phone("2002", &vec![0; 20 * wave::RATE]);
     substitute.incoming(SOON);
@@ -168,12 +168,12 @@ fn esc_82_a_daemon_that_starts_with_spoilt_versions_goes_on_by_the_last_that_can
     daemon.process.kill();
     let more = "[escalation]\nring_seconds = 1\n";
     daemon.restart(room.folder.path(), &room.ports, &Plan { more, ..plan });
-    told("现行预案冬季不变：escalation.ring_seconds");
+    told("现行呼叫顺序冬季不变：escalation.ring_seconds");
     assert_eq!(daemon.row(IN_FORCE), "冬季");
     daemon.process.kill();
     let data = room.folder.path().join("dutyline/data");
     std::fs::rename(&data, data.with_extension("gone")).expect("moved");
     let (code, said) = daemon.command(&["run", "--config", "dutyline.toml"]);
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("escalation.ring_seconds") && said.contains("没有可用的呈报预案"));
+    assert!(said.contains("escalation.ring_seconds") && said.contains("没有可用的呼叫顺序"));
 }

@@ -17,7 +17,13 @@ const SUBSTITUTES: &str = "13900000002";
 
 fn channel() -> Channel {
     let repeat = Some(Duration::from_secs(600));
-    Channel { name: "短信猫".to_owned(), kind: Kind::Modem, least: Urgency::Urgent, repeat }
+    Channel {
+        name: "短信猫".to_owned(),
+        kind: Kind::Modem,
+        least: Urgency::Urgent,
+        repeat,
+        to_leader: true,
+    }
 }
 
 fn room() -> Room {

@@ -40,7 +40,7 @@ fn sig_message_the_leaders_telephone_shows_the_entrys_number_which_acknowledges_
     let mut room = Room::open();
     let repeat = Some(Duration::from_secs(600));
     let (name, kind, least) = ("话机".to_owned(), Kind::SipMessage, Urgency::Urgent);
-    let channel = Channel { name, kind, least, repeat };
+    let channel = Channel { name, kind, least, repeat, to_leader: true };
     wait(room.store.set_channels(vec![channel.clone()], room.now())).expect("it is written");
     let office = room.at(LEADER_OFFICE);
     room.posts[office].phone.shows_texts(200);

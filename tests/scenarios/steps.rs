@@ -85,7 +85,13 @@ struct Provider {
 impl Provider {
     fn new(name: &str, kind: Kind, takes: Duration, verdict: Verdict) -> Self {
         let repeat = Some(Duration::from_secs(600));
-        let channel = Channel { name: name.to_owned(), kind, least: Urgency::Urgent, repeat };
+        let channel = Channel {
+            name: name.to_owned(),
+            kind,
+            least: Urgency::Urgent,
+            repeat,
+            to_leader: false,
+        };
         Self { channel, takes, verdict, tries: 0, under_way: None }
     }
 

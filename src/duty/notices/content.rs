@@ -76,6 +76,14 @@ fn said(what: What, items: &[Item], count: &str, numbers: &str, line: &str) -> T
             body: format!("{mark}【撤回】{numbers} 的紧急事项已撤回，无需处置。"),
         };
     }
+    if what == What::HandedOver {
+        return Text {
+            title: format!("{mark}紧急事项已交接"),
+            body: format!(
+                "{mark}【已交接】{numbers} 的紧急事项已转报接班的带班领导，不再呼叫您。如需说明情况请拨 {line}。"
+            ),
+        };
+    }
     let most = items.iter().map(|item| item.urgency).max().unwrap_or(Urgency::Urgent);
     let urgency = match most {
         Urgency::Critical => "特急",
@@ -120,6 +128,9 @@ mod tests {
         assert!(again.contains("尚无人确认"), "{again}");
         let back = text(What::Withdrawn, &[item(7, Urgency::Urgent)], "63001234").body;
         assert_eq!(back, "【撤回】记-20261003-0007 的紧急事项已撤回，无需处置。");
+        let over = text(What::HandedOver, &[item(7, Urgency::Urgent)], "63001234").body;
+        assert!(over.starts_with("【已交接】记-20261003-0007 的紧急事项已转报"), "{over}");
+        assert!(over.encode_utf16().count() <= 70, "one part");
     }
 
     #[test]

@@ -101,9 +101,13 @@ impl<'a> Look<'a> {
             (What::Alert | What::Repeat, State::Open) => {
                 let later =
                     self.queue.deliveries.iter().rev().take_while(|other| other.id != one.id);
-                let mut later = later.filter(of_it);
-                later.any(|other| other.what == What::Alert).then_some("more urgent meanwhile")
+                let covers = |other: &&Delivery| {
+                    other.what == What::Alert
+                        && (other.person.is_none() || other.person == one.person)
+                };
+                later.filter(of_it).any(|other| covers(&other)).then_some("more urgent meanwhile")
             }
+            (What::HandedOver, _) => None,
             (What::Withdrawn, _) => {
                 let told = others
                     .any(|other| other.progress == Progress::Accepted || other.may_have_arrived());
@@ -140,7 +144,7 @@ impl<'a> Look<'a> {
     /// Open matters whose last word lies back long enough, and when the next one does.
     fn repeats(&self) -> (Vec<EscalationId>, Option<At>) {
         let mut last: BTreeMap<EscalationId, &Delivery> = BTreeMap::new();
-        for one in &self.queue.deliveries {
+        for one in self.queue.deliveries.iter().filter(|one| one.person.is_none()) {
             last.insert(one.escalation, one);
         }
         let Some(repeat) = self.channel.repeat else { return (vec![], None) };
@@ -193,13 +197,14 @@ impl<'a> Look<'a> {
             wait.no_later(free, "the channel's quota");
             return self.wait(wait);
         }
-        ready.sort_by_key(|one| (one.what == What::Repeat, Reverse(one.urgency), one.id));
+        let patient = |one: &Delivery| matches!(one.what, What::Repeat | What::HandedOver);
+        ready.sort_by_key(|one| (patient(one), Reverse(one.urgency), one.id));
         let Some(first) = ready.first() else { return self.wait(wait) };
         if ready.len() <= quota.room(&sent) {
             return Step::Send(vec![first.id]);
         }
-        let alike =
-            |one: &&&Delivery| (one.what == What::Withdrawn) == (first.what == What::Withdrawn);
+        let says = |one: &Delivery| (one.what == What::Withdrawn, one.what == What::HandedOver);
+        let alike = |one: &&&Delivery| says(one) == says(first) && one.person == first.person;
         Step::Send(ready.iter().filter(alike).take(BUNDLE).map(|one| one.id).collect())
     }
 

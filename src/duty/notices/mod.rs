@@ -32,6 +32,8 @@ pub enum What {
     Repeat,
     /// 撤回
     Withdrawn,
+    /// 交接: somebody else leads by now, and is called instead of him who reads this.
+    HandedOver,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +57,8 @@ pub struct Delivery {
     pub matter: State,
     pub urgency: Urgency,
     pub what: What,
+    /// For this person alone; `None`: for all that the channel is for.
+    pub person: Option<String>,
     pub made: Moment,
     pub progress: Progress,
     /// Oldest first.

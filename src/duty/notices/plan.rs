@@ -41,6 +41,8 @@ pub struct Channel {
     pub least: Urgency,
     /// Said again so long after, while nobody has acknowledged; `None`: once only.
     pub repeat: Option<Duration>,
+    /// Whoever leads is written to, among others or alone.
+    pub to_leader: bool,
 }
 
 const fn per(limit: usize, seconds: u64) -> Window {

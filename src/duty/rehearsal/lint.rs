@@ -24,19 +24,38 @@ pub struct Finding {
     pub en: String,
 }
 
-fn refused(zh: impl Into<String>, en: impl Into<String>) -> Finding {
+pub(super) fn refused(zh: impl Into<String>, en: impl Into<String>) -> Finding {
     Finding { refused: true, zh: zh.into(), en: en.into() }
 }
 
-fn warned(zh: impl Into<String>, en: impl Into<String>) -> Finding {
+pub(super) fn warned(zh: impl Into<String>, en: impl Into<String>) -> Finding {
     Finding { refused: false, zh: zh.into(), en: en.into() }
 }
 
 /// Everything at once.
 pub fn findings(policy: &Policy, roster: &Roster, channels: &[Channel]) -> Vec<Finding> {
+    judged(policy, roster, channels, ladder)
+}
+
+/// The same but for roles that nobody holds, of which [`super::reach`] tells.
+pub fn findings_but_gaps(policy: &Policy, roster: &Roster, channels: &[Channel]) -> Vec<Finding> {
+    judged(policy, roster, channels, |policy, roster, urgency| {
+        let tiers = policy.ladder(urgency).tiers.iter();
+        let held = tiers.filter_map(|tier| Some((tier, roster.holder(tier.role)?)));
+        held.flat_map(|(tier, person)| step(policy, urgency, tier, person)).collect()
+    })
+}
+
+fn judged(
+    policy: &Policy,
+    roster: &Roster,
+    channels: &[Channel],
+    ladder: impl Fn(&Policy, &Roster, Urgency) -> Vec<Finding>,
+) -> Vec<Finding> {
     let mut found = vec![];
     found.extend(numbers(roster));
     for urgency in [Urgency::Urgent, Urgency::Critical] {
+        found.extend(one_telephone(policy, roster, urgency));
         found.extend(ladder(policy, roster, urgency));
         found.extend(second_call(policy, roster, urgency));
     }
@@ -45,18 +64,24 @@ pub fn findings(policy: &Policy, roster: &Roster, channels: &[Channel]) -> Vec<F
     found
 }
 
-fn numbers_of(person: &Person) -> impl Iterator<Item = &str> {
+pub(super) fn numbers_of(person: &Person) -> impl Iterator<Item = &str> {
     [&person.mobile, &person.office].into_iter().flatten().map(String::as_str)
 }
 
-/// One number in all, or the same one for two people.
-fn numbers(roster: &Roster) -> Vec<Finding> {
+/// Who has each number.
+fn held(roster: &Roster) -> BTreeMap<&str, BTreeSet<&str>> {
     let mut held: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for person in &roster.people {
         for number in numbers_of(person) {
             held.entry(number).or_default().insert(&person.name);
         }
     }
+    held
+}
+
+/// One number in all, or the same one for two people.
+fn numbers(roster: &Roster) -> Vec<Finding> {
+    let held = held(roster);
     let mut found = vec![];
     if let [(number, _)] = held.iter().collect::<Vec<_>>()[..] {
         found.push(refused(
@@ -80,7 +105,32 @@ fn numbers(roster: &Roster) -> Vec<Finding> {
     found
 }
 
-fn name(role: Role) -> (&'static str, &'static str) {
+/// One number in a ladder, where the roster has more.
+fn one_telephone(policy: &Policy, roster: &Roster, urgency: Urgency) -> Option<Finding> {
+    let tiers = policy.ladder(urgency).tiers.iter();
+    let holders = tiers.filter_map(|tier| roster.holder(tier.role));
+    let numbers: BTreeSet<&str> = holders.flat_map(numbers_of).collect();
+    let mut numbers = numbers.into_iter();
+    let (Some(number), None) = (numbers.next(), numbers.next()) else { return None };
+    if held(roster).len() == 1 {
+        return None;
+    }
+    let at = word(urgency);
+    let section = match urgency {
+        Urgency::Critical => "critical",
+        Urgency::Urgent | Urgency::Routine => "urgent",
+    };
+    Some(refused(
+        format!(
+            "{at}的呼叫顺位全部指望一个号码 {number}：它关机、欠费或没信号时就无人可报。给顺位里的人写第二个号码（office），或加一位号码不同的领导：[[leaders]] 里有他，自写的 [[escalation.{section}]] 里也要有他的一节"
+        ),
+        format!(
+            "the ladder of {at} hangs on one number, {number}: switched off or without coverage, nobody is told; give whoever is in it a second number (office), or add a leader with another one: he is in [[leaders]], and in [[escalation.{section}]] where you have written your own"
+        ),
+    ))
+}
+
+pub(super) fn name(role: Role) -> (&'static str, &'static str) {
     match role {
         Role::Leader => ("带班领导", "duty leader"),
         Role::Substitute => ("替班领导", "substitute"),
@@ -90,35 +140,45 @@ fn name(role: Role) -> (&'static str, &'static str) {
     }
 }
 
-fn word(urgency: Urgency) -> &'static str {
+pub(super) fn word(urgency: Urgency) -> &'static str {
     match urgency {
         Urgency::Critical => "特急",
         Urgency::Urgent | Urgency::Routine => "急",
     }
 }
 
+/// It is not as it comes.
+fn is_own(policy: &Policy, urgency: Urgency) -> bool {
+    policy.ladder(urgency).tiers != Policy::default().ladder(urgency).tiers
+}
+
 /// Somebody a ladder counts on and who is not there, or not to be had as it says.
 fn ladder(policy: &Policy, roster: &Roster, urgency: Urgency) -> Vec<Finding> {
     let tiers = &policy.ladder(urgency).tiers;
-    let own = *tiers != Policy::default().ladder(urgency).tiers;
+    let own = is_own(policy, urgency);
     let at = word(urgency);
     let mut found = vec![];
     for tier in tiers {
         let (zh, en) = name(tier.role);
         let Some(person) = roster.holder(tier.role) else {
-            let zh = format!("{at}阶梯要呼叫{zh}，但没有这个人，到时会跳过。请加一节 [[leaders]]");
+            let zh =
+                format!("{at}的呼叫顺位要呼叫{zh}，但没有这个人，到时会跳过。请加一节 [[leaders]]");
             let en = format!(
                 "the ladder of {at} calls the {en}, and there is none: he is passed over; add a section [[leaders]]"
             );
             found.push(if own { refused(zh, en) } else { warned(zh, en) });
             continue;
         };
-        if own {
-            found.extend(not_to_be_had(tier, person, at));
-        }
-        found.extend(overlap(tier, at));
+        found.extend(step(policy, urgency, tier, person));
     }
     found
+}
+
+fn step(policy: &Policy, urgency: Urgency, tier: &Tier, person: &Person) -> Vec<Finding> {
+    let at = word(urgency);
+    let own = is_own(policy, urgency);
+    let missing = own.then(|| not_to_be_had(tier, person, at)).flatten();
+    missing.into_iter().chain(overlap(tier, at)).collect()
 }
 
 fn not_to_be_had(tier: &Tier, person: &Person, at: &str) -> Option<Finding> {
@@ -132,7 +192,10 @@ fn not_to_be_had(tier: &Tier, person: &Person, at: &str) -> Option<Finding> {
         Line::Office => ("办公电话", "office"),
     };
     Some(refused(
-        format!("{at}阶梯要打 {} 的{line}，但没有写号码：在 [[leaders]] 里写 {key}", person.name),
+        format!(
+            "{at}的呼叫顺位要打 {} 的{line}，但没有写号码：在 [[leaders]] 里写 {key}",
+            person.name
+        ),
         format!(
             "the ladder of {at} calls {}'s {key}, which is not given: write it in [[leaders]]",
             person.name
@@ -147,7 +210,7 @@ fn overlap(tier: &Tier, at: &str) -> Option<Finding> {
     let (zh, en) = name(tier.role);
     Some(refused(
         format!(
-            "{at}阶梯里{zh}第 {next} 秒的呼叫到时，前一次要响到第 {rings} 秒：把 ring_seconds 减短或 after_seconds 推后"
+            "{at}的呼叫顺位里{zh}第 {next} 秒的呼叫到时，前一次要响到第 {rings} 秒：把 ring_seconds 减短或 after_seconds 推后"
         ),
         format!(
             "the {en}'s call at {next} s of {at} falls due while the one before rings until {rings} s: shorten ring_seconds or move after_seconds"
@@ -192,7 +255,7 @@ fn forgotten(policy: &Policy, roster: &Roster) -> Vec<Finding> {
         .map(|person| {
             let (zh, en) = name(person.role);
             warned(
-                format!("{zh} {} 不在任何阶梯里，不会被呼叫", person.name),
+                format!("{zh} {} 不在任何呼叫顺位里，不会被呼叫", person.name),
                 format!("the {en} {} is in no ladder: nobody calls him", person.name),
             )
         })

@@ -18,10 +18,10 @@ mod webhook;
 mod wecom;
 mod worker;
 
-use crate::config::channels::{Channel, Way};
+use crate::config::channels::{Channel, Gateway, Modem, To, Way};
 use crate::duty::ids::DeliveryId;
 use crate::duty::notices::{self, Item, Kind, Text, Verdict, What};
-use crate::duty::roster::Roster;
+use crate::duty::roster::{Person, Role, Roster};
 use crate::io::clock;
 use crate::io::slips::Slips;
 use crate::io::status::Board;
@@ -242,16 +242,20 @@ impl Sender {
                 mail::send(way, letter, guard, ca, limit).await
             }
             Way::SipMessage(to) => {
-                sip_message::send(to, letter, &self.roster().await, &self.slips).await
+                let (to, roster) = self.recipients(to, outgoing).await;
+                sip_message::send(&to, letter, &roster, &self.slips).await
             }
             Way::Modem(way) => {
-                let (_alone, roster) = (self.serial.lock().await, self.roster().await);
+                let _alone = self.serial.lock().await;
+                let (to, roster) = self.recipients(&way.to, outgoing).await;
+                let way = &Modem { to, ..way.clone() };
                 let left = until.saturating_duration_since(tokio::time::Instant::now());
                 modem::send(way, letter, &roster, left).await
             }
             Way::Sms(way) => {
                 let mut under_way = JoinSet::new();
-                for request in sms::requests(way, letter, &self.roster().await) {
+                let (to, roster) = self.recipients(&way.to, outgoing).await;
+                for request in sms::requests(&Gateway { to, ..way.clone() }, letter, &roster) {
                     let http = self.http.clone();
                     under_way.spawn(async move { http.send(request, limit).await });
                 }
@@ -271,8 +275,10 @@ impl Sender {
             Way::Modem(way) if way.replies => &way.to,
             _ => return vec![],
         };
-        let people = sms::people(to, &self.roster().await);
-        if outgoing.what == What::Withdrawn || people.is_empty() {
+        let (to, roster) = self.recipients(to, outgoing).await;
+        let people = sms::people(&to, &roster);
+        let may_answer = matches!(outgoing.what, What::Alert | What::Repeat);
+        if !may_answer || people.is_empty() {
             return vec![];
         }
         let deliveries = outgoing.tries.iter().map(|(delivery, _)| *delivery).collect();
@@ -283,6 +289,16 @@ impl Sender {
             Err(_) => warn!("a short message goes out that nobody can answer: the log is slow"),
         }
         vec![]
+    }
+
+    /// Whom the channel is for, and who they are now; or one person alone.
+    async fn recipients(&self, to: &[To], outgoing: &Outgoing) -> (Vec<To>, Roster) {
+        let now = self.roster().await;
+        let Some(name) = &outgoing.person else { return (to.to_vec(), now) };
+        let role = Role::Leader;
+        let person = self.roster.named(name).or(now.named(name));
+        let people = person.map(|person| Person { role, ..person.clone() }).into_iter().collect();
+        (vec![To::Role(role)], Roster { people })
     }
 
     /// Who holds each role now; the list itself where the log does not say.

@@ -11,7 +11,7 @@ const TEXT_MAX: usize = 4096;
 
 /// The JSON form: what is not ASCII may not stand in a header.
 pub fn ntfy_request(way: &Push, letter: &Letter<'_>) -> Request {
-    let loud = letter.what != What::Withdrawn;
+    let loud = matches!(letter.what, What::Alert | What::Repeat);
     let body = json!({
         "topic": way.topic,
         "title": letter.text.title,
@@ -33,7 +33,7 @@ pub fn ntfy_request(way: &Push, letter: &Letter<'_>) -> Request {
 
 /// The token in a header, so that it stands in no server's log.
 pub fn gotify_request(way: &Push, letter: &Letter<'_>) -> Request {
-    let loud = letter.what != What::Withdrawn;
+    let loud = matches!(letter.what, What::Alert | What::Repeat);
     let body = json!({
         "title": letter.text.title,
         "message": letter.text.body,

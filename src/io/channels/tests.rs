@@ -1,6 +1,7 @@
 //! The channels against providers of raw TCP: what is on the wire, what is made of what comes back.
 
 mod display;
+mod handover;
 mod modem;
 mod replies;
 mod smtp;
@@ -10,12 +11,11 @@ mod wire;
 use super::http::{Answer, Fault, READ_AT_MOST};
 use super::*;
 use crate::config::Secret;
-use crate::config::channels::{App, Bot, Gateway, Push, To, Webhook};
+use crate::config::channels::{App, Bot, Push, Webhook};
 use crate::duty::escalation::Policy;
 use crate::duty::ids::{EntryId, EscalationId};
 use crate::duty::journal::{Fact, Noted, Urgency};
 use crate::duty::notices::Kind;
-use crate::duty::roster::{Person, Role};
 use crate::duty::switchboard::Input;
 use crate::io::store::OnDuty;
 use crate::io::store::tests::{add_officer, arrival, call, officer, one};
@@ -33,7 +33,8 @@ pub fn loopback() -> Vec<Network> {
 
 fn channel(name: &str, kind: Kind, way: Way) -> Channel {
     let repeat = Some(Duration::from_secs(600));
-    let plan = notices::Channel { name: name.to_owned(), kind, least: Urgency::Urgent, repeat };
+    let (name, least, to_leader) = (name.to_owned(), Urgency::Urgent, way.is_for(Role::Leader));
+    let plan = notices::Channel { name, kind, least, repeat, to_leader };
     Channel { plan, way, allow: loopback(), ca: None }
 }
 

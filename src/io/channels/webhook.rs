@@ -31,6 +31,7 @@ fn body(letter: &Letter<'_>) -> String {
         What::Alert => "escalation.alert",
         What::Repeat => "escalation.repeat",
         What::Withdrawn => "escalation.withdrawn",
+        What::HandedOver => "escalation.handed_over",
     };
     let stamp = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
     json!({

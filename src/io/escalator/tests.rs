@@ -238,7 +238,8 @@ async fn esc_71_without_a_log_the_siren_is_silent_as_soon_as_somebody_knows() {
     let open = serde_json::to_vec(&[Matter::new(entry, Urgency::Critical)]).unwrap();
     std::fs::write(folder.path().join("open-matters"), open).unwrap();
     let log = folder.path().join("log.db");
-    let no_log = Store::of_no_use(&log, StoreError::Corrupt("file is not a database".to_owned())).unwrap();
+    let no_log =
+        Store::of_no_use(&log, StoreError::Corrupt("file is not a database".to_owned())).unwrap();
     let mut room = start_with(folder.path(), no_log);
     let dead = Alarm { since: clock::now().wall, zh: String::new(), en: String::new() };
     room.board.update(|status| drop(status.alarms.insert("dead_number", dead)));

@@ -3,6 +3,7 @@
 
 use super::audit::{self, Actor};
 use super::error::Result;
+use super::readers::Readers;
 use super::text::{Id, Ms, Named, instant, mono, ms, name};
 use super::{Store, Who, exercises};
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
@@ -11,6 +12,7 @@ use crate::duty::switchboard::AckOutcome;
 use crate::protocol::now::Now;
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
+use std::path::Path;
 
 /// A substitution by key 3 lasts as long as the duty of him who pressed it, or so long where the
 /// log does not know its end.
@@ -57,11 +59,15 @@ pub(super) fn role_held(sql: &Connection, person: &str, now: Now) -> Result<Opti
     Ok(in_force(sql, &listed(sql)?, now)?.role_of(person))
 }
 
-/// Who leads now, by name.
-pub(super) fn leader(sql: &Connection, now: Now) -> Result<String> {
+/// Who leads now, by name; `None`: the log does not know.
+pub(super) fn leading(sql: &Connection, now: Now) -> Result<Option<String>> {
     let roster = in_force(sql, &listed(sql)?, now)?;
-    let leader = roster.holder(Role::Leader).map(|leader| leader.name.clone());
-    Ok(leader.unwrap_or_else(|| "带班领导".to_owned()))
+    Ok(roster.holder(Role::Leader).map(|leader| leader.name.clone()))
+}
+
+/// As [`leading`], in words.
+pub(super) fn leader(sql: &Connection, now: Now) -> Result<String> {
+    Ok(leading(sql, now)?.unwrap_or_else(|| "带班领导".to_owned()))
 }
 
 /// The next moment at which somebody else is on duty.
@@ -353,6 +359,11 @@ impl Store {
     pub async fn roster_now(&self, list: &Roster, now: Now) -> Result<Roster> {
         let list = list.clone();
         self.read(move |sql| in_force(sql, &list, now)).await
+    }
+
+    /// As [`Store::roster_now`], of a log that is only looked into.
+    pub fn roster_at(database: &Path, list: &Roster, at: Now) -> Result<Roster> {
+        Readers::new(database).read(|sql| in_force(sql, list, at))
     }
 
     /// The first role that this person holds now.

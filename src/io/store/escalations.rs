@@ -1,5 +1,6 @@
 //! Escalations and their attempts: raised with the flag, decided and claimed in one transaction.
 
+mod handover;
 mod loading;
 
 pub(super) use loading::load;
@@ -148,9 +149,18 @@ pub(super) fn raise(
     tx.sql
         .prepare_cached(
             "INSERT INTO escalation (id, entry, urgency, state, raised_by, raised_ms, raised_mono,
-               round_ms, round_mono) VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6, ?5, ?6)",
+               round_ms, round_mono, led_by)
+             VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6, ?5, ?6, ?7)",
         )?
-        .execute(params![Id(id), Id(entry), name(urgency), actor.name, ms(now.wall), mono(now)])?;
+        .execute(params![
+            Id(id),
+            Id(entry),
+            name(urgency),
+            actor.name,
+            ms(now.wall),
+            mono(now),
+            duty::leading(tx.sql, now)?,
+        ])?;
     audit::append(tx.sql, now, actor, "escalation.raise", &id.to_string(), &name(urgency))?;
     if !exercises::is_quiet(tx.sql, id)? {
         notices::raised(tx, id, urgency, now)?;
@@ -206,6 +216,8 @@ fn cycle(
     let roster = &cycle.roster.clone();
     let change = duty::next_change(tx.sql, now)?.map(|at| now.mono + until(at, now));
     cycle.until = earlier(cycle.until, change.map(|at| (at, "somebody else is on duty")));
+    let told = handover::keep_up(tx, roster, now)?;
+    cycle.live.extend(told.into_iter().map(|entry| Live::Escalation { entry }));
     let mut rules = Rules::new(tx.sql, today, versions.in_force(now.wall));
     for id in unfinished {
         let before = cycle.inputs.len();

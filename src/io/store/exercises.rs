@@ -13,7 +13,8 @@ use crate::duty::entry::Field;
 use crate::duty::escalation::{Attempt, Escalation, Exercise, ExerciseKind, State};
 use crate::duty::ids::{EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Urgency};
-use crate::duty::roster::Role;
+use crate::duty::rehearsal::Proved;
+use crate::duty::roster::{Person, Role, Roster};
 use crate::protocol::now::Now;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -338,6 +339,26 @@ impl Store {
         .await
     }
 
+    /// Of everybody in the list, each number that was ever proved.
+    pub async fn proved(&self, list: &Roster) -> Result<Proved> {
+        let numbers = |person: &Person| {
+            let numbers = [&person.mobile, &person.office].into_iter().flatten().cloned();
+            let name = person.name.clone();
+            numbers.map(move |number| (name.clone(), number)).collect::<Vec<_>>()
+        };
+        let numbers: Vec<(String, String)> = list.people.iter().flat_map(numbers).collect();
+        self.read(move |sql| {
+            let mut proved = Proved::new();
+            for (person, number) in numbers {
+                if let Some(at) = number_verified(sql, &person, &number)? {
+                    proved.insert((person, number), at);
+                }
+            }
+            Ok(proved)
+        })
+        .await
+    }
+
     /// When this person last pressed a key in a call to this number, for whatever he was called.
     pub async fn number_verified(
         &self,
@@ -345,16 +366,17 @@ impl Store {
         number: &str,
     ) -> Result<Option<DateTime<Utc>>> {
         let (person, number) = (person.to_owned(), number.to_owned());
-        self.read(move |sql| {
-            Ok(sql
-                .prepare_cached(
-                    "SELECT max(k.at_ms) FROM attempt a JOIN acknowledgement k ON k.attempt = a.id
-                     WHERE a.target = ?1 AND a.person = ?2",
-                )?
-                .query_row([number, person], |row| instant(row, 0))?)
-        })
-        .await
+        self.read(move |sql| number_verified(sql, &person, &number)).await
     }
+}
+
+fn number_verified(sql: &Connection, person: &str, number: &str) -> Result<Option<DateTime<Utc>>> {
+    Ok(sql
+        .prepare_cached(
+            "SELECT max(k.at_ms) FROM attempt a JOIN acknowledgement k ON k.attempt = a.id
+             WHERE a.target = ?1 AND a.person = ?2",
+        )?
+        .query_row([number, person], |row| instant(row, 0))?)
 }
 
 fn rows(sql: &Connection, which: &str, most: u32) -> Result<Vec<ExerciseRow>> {

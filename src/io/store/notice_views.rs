@@ -14,6 +14,8 @@ pub struct NoticeRow {
     pub channel: String,
     pub kind: Kind,
     pub what: What,
+    /// For whom alone; empty: for all that the channel is for.
+    pub person: String,
     pub progress: Progress,
     pub why: String,
     pub made: DateTime<Utc>,
@@ -39,7 +41,9 @@ const MOST: i64 = 60;
 /// Newest first.
 pub(super) fn rows(sql: &Connection, escalation: EscalationId) -> Result<Vec<NoticeRow>> {
     let mut rows = sql.prepare_cached(
-        "SELECT d.id, d.channel, c.kind, d.what, d.progress, d.why, d.made_ms, d.settled_ms
+        "SELECT d.id, d.channel, c.kind,
+           iif(d.handed_over, 'handed_over', d.what), d.progress, d.why, d.made_ms, d.settled_ms,
+           coalesce(d.person, '')
          FROM delivery d JOIN channel c ON c.name = d.channel
          WHERE d.escalation = ?1 ORDER BY d.seq DESC LIMIT ?2",
     )?;
@@ -53,6 +57,7 @@ pub(super) fn rows(sql: &Connection, escalation: EscalationId) -> Result<Vec<Not
             why: row.get(5)?,
             made: row.get::<_, Ms>(6)?.0,
             settled: instant(row, 7)?,
+            person: row.get(8)?,
             tries: vec![],
         })
     })?;

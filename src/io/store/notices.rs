@@ -1,5 +1,9 @@
 //! The outbox of the quiet channels: owed with the flag, claimed with a lease, settled once.
 
+mod owed;
+
+pub(super) use owed::{handed_over, raised, withdrawn};
+
 use super::Store;
 use super::audit::{self, Actor};
 use super::error::Result;
@@ -14,6 +18,7 @@ use crate::duty::notices::{
 use crate::io::status::Live;
 use crate::protocol::now::{Deadline, Now, earlier};
 use chrono::{DateTime, TimeDelta, Utc};
+use owed::{owe, set_channels};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::time::Duration;
 
@@ -32,6 +37,8 @@ pub struct Outgoing {
     pub nth: usize,
     pub tries: Vec<(DeliveryId, u32)>,
     pub what: What,
+    /// For him alone.
+    pub person: Option<String>,
     pub items: Vec<Item>,
     /// Of the first of them.
     pub matter: Matter,
@@ -86,114 +93,6 @@ impl Store {
         let channel = channel.name.clone();
         self.write(move |tx| ended(tx.sql, &channel, &tries, &verdict, now))
     }
-}
-
-fn set_channels(tx: &mut Tx<'_>, channels: &[Channel], now: Now) -> Result<()> {
-    let sql = tx.sql;
-    sql.execute("UPDATE channel SET current = 0, closed_ms = NULL, why = ''", [])?;
-    for channel in channels {
-        sql.execute(
-            "INSERT INTO channel (name, kind, least, current) VALUES (?1, ?2, ?3, 1)
-             ON CONFLICT (name) DO UPDATE SET kind = ?2, least = ?3, current = 1",
-            params![channel.name, name(channel.kind), name(channel.least)],
-        )?;
-    }
-    sql.execute(
-        "UPDATE delivery_try SET ended_ms = ?1, ended_mono = ?2, ending = 'lost',
-           why = 'the daemon stopped' WHERE ended_ms IS NULL",
-        params![ms(now.wall), mono(now)],
-    )?;
-    sql.execute(
-        "UPDATE delivery SET progress = 'dropped', why = 'the channel is gone', settled_ms = ?1
-         WHERE progress = 'waiting' AND channel IN (SELECT name FROM channel WHERE current = 0)",
-        [ms(now.wall)],
-    )?;
-    catch_up(tx, now)
-}
-
-/// A channel to which nothing is or was owed of an open matter is owed a notice of it.
-fn catch_up(tx: &mut Tx<'_>, now: Now) -> Result<()> {
-    let mut untold = tx.sql.prepare_cached(
-        "SELECT e.id, c.name, e.urgency FROM escalation e JOIN channel c ON c.current = 1
-         WHERE e.state = 'open' AND (c.least = 'urgent' OR e.urgency = 'critical')
-           AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.escalation = e.id
-             AND d.channel = c.name AND d.progress <> 'dropped')
-           AND NOT EXISTS (SELECT 1 FROM exercise x WHERE x.entry = e.entry AND x.kind <> 'drill')
-         ORDER BY e.id",
-    )?;
-    let untold = untold.query_map([], |row| {
-        Ok((
-            row.get::<_, Id<EscalationId>>(0)?.0,
-            row.get::<_, String>(1)?,
-            row.get::<_, Named<Urgency>>(2)?.0,
-        ))
-    })?;
-    for (escalation, channel, urgency) in untold.collect::<Result<Vec<_>, _>>()? {
-        owe(tx, escalation, &channel, What::Alert, urgency, now)?;
-    }
-    Ok(())
-}
-
-/// An escalation was raised, or has become more urgent: every channel is owed a notice.
-pub(super) fn raised(
-    tx: &mut Tx<'_>,
-    escalation: EscalationId,
-    urgency: Urgency,
-    now: Now,
-) -> Result<()> {
-    let mut channels = tx.sql.prepare_cached(
-        "SELECT name FROM channel
-         WHERE current = 1 AND closed_ms IS NULL AND (least = 'urgent' OR ?1 = 'critical')",
-    )?;
-    let channels = channels.query_map([name(urgency)], |row| row.get::<_, String>(0))?;
-    for channel in channels.collect::<Result<Vec<_>, _>>()? {
-        owe(tx, escalation, &channel, What::Alert, urgency, now)?;
-    }
-    Ok(())
-}
-
-/// Whoever may have been told of it is owed the withdrawal, once.
-pub(super) fn withdrawn(tx: &mut Tx<'_>, escalation: EscalationId, now: Now) -> Result<()> {
-    let mut told = tx.sql.prepare_cached(
-        "SELECT DISTINCT d.channel, e.urgency FROM delivery d
-           JOIN escalation e ON e.id = d.escalation
-           JOIN channel c ON c.name = d.channel AND c.current = 1 AND c.closed_ms IS NULL
-         WHERE d.escalation = ?1
-           AND EXISTS (SELECT 1 FROM delivery_try t WHERE t.delivery = d.id)",
-    )?;
-    let told = told.query_map([Id(escalation)], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, Named<Urgency>>(1)?.0))
-    })?;
-    for (channel, urgency) in told.collect::<Result<Vec<_>, _>>()? {
-        owe(tx, escalation, &channel, What::Withdrawn, urgency, now)?;
-    }
-    Ok(())
-}
-
-fn owe(
-    tx: &mut Tx<'_>,
-    escalation: EscalationId,
-    channel: &str,
-    what: What,
-    urgency: Urgency,
-    now: Now,
-) -> Result<()> {
-    let id = DeliveryId::new(now, tx.random);
-    tx.sql
-        .prepare_cached(
-            "INSERT INTO delivery (id, escalation, channel, what, urgency, made_ms, made_mono)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            Id(id),
-            Id(escalation),
-            channel,
-            name(what),
-            name(urgency),
-            ms(now.wall),
-            mono(now)
-        ])?;
-    Ok(())
 }
 
 fn look(tx: &mut Tx<'_>, channel: &Channel, now: Now) -> Result<Look> {
@@ -268,7 +167,8 @@ fn urgency(sql: &Connection, escalation: EscalationId) -> Result<Urgency> {
 /// Costs as much as waits or is open, however much is over. The escalation's state is read here, in
 /// the transaction that claims: what was acknowledged a moment ago is not sent.
 const WAITING: &str = "
-  SELECT d.id, d.escalation, e.state, d.urgency, d.what, d.made_ms, d.made_mono, d.progress
+  SELECT d.id, d.escalation, e.state, d.urgency, iif(d.handed_over, 'handed_over', d.what),
+    d.made_ms, d.made_mono, d.progress, d.person
   FROM delivery d JOIN escalation e ON e.id = d.escalation
   WHERE d.channel = ?1 AND d.escalation IN (
     SELECT escalation FROM delivery WHERE channel = ?1 AND progress = 'waiting'
@@ -290,6 +190,7 @@ fn load(sql: &Connection, channel: &Channel, now: Now) -> Result<Queue> {
             what: row.get::<_, Named<What>>(4)?.0,
             made: moment(row.get(5)?, row.get(6)?),
             progress: row.get::<_, Named<Progress>>(7)?.0,
+            person: row.get(8)?,
             tries: vec![],
         })
     })?;
@@ -381,7 +282,8 @@ fn claim(
             })
         })?;
     let (name, what, nth) = (first.id, first.what, first.tries.len());
-    Ok(Outgoing { name, nth, tries, what, items, matter })
+    let person = first.person.clone();
+    Ok(Outgoing { name, nth, tries, what, person, items, matter })
 }
 
 fn ended(
@@ -457,7 +359,8 @@ fn settle(
         .prepare_cached(
             "UPDATE delivery SET progress = ?2, why = ?3, settled_ms = ?4
              WHERE id = ?1 AND progress = 'waiting'
-             RETURNING escalation, (SELECT entry FROM escalation e WHERE e.id = escalation), what",
+             RETURNING escalation, (SELECT entry FROM escalation e WHERE e.id = escalation),
+               iif(handed_over, 'handed_over', what)",
         )?
         .query_row(params![Id(id), name(progress), why, ms(now.wall)], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))

@@ -12,8 +12,8 @@ use crate::duty::entry::urgency_label;
 use crate::duty::journal::AttemptResult;
 use crate::duty::switchboard::Errand;
 use crate::io::store::{
-    AckChannel, AckRow, AttemptRow, EscalationState, EscalationView as Found, InstructionRow,
-    ReadHow,
+    AckChannel, AckRow, AttemptRow, EscalationRow, EscalationState, EscalationView as Found,
+    InstructionRow, ReadHow,
 };
 use chrono::{DateTime, Utc};
 
@@ -21,6 +21,7 @@ pub struct EscalationView {
     pub mark: Mark,
     /// 演练, 点名, 号码核实
     pub exercise: Option<Mark>,
+    pub reporting: Option<Reporting>,
     pub lines: Vec<Line>,
     /// 送达 · 振铃 · 接听 · 知悉 · 阅件 · 听录音 · 批示 · 回执: none is inferred from another.
     pub evidence: Vec<Evidence>,
@@ -32,6 +33,30 @@ pub struct EscalationView {
     pub attempts: Vec<AttemptView>,
     /// Of the quiet channels.
     pub notices: Vec<NoticeView>,
+}
+
+/// 上报计时: since the flag, until nothing more follows.
+pub struct Reporting {
+    /// In milliseconds since 1970.
+    pub since: i64,
+    pub text: String,
+    /// In seconds; red from then on.
+    pub limit: u64,
+    pub allowed: String,
+    pub late: bool,
+}
+
+impl Reporting {
+    pub fn of(raised: DateTime<Utc>, page: &Page, now: DateTime<Utc>) -> Self {
+        let (limit, passed) = (page.report.as_secs(), (now - raised).num_seconds());
+        Self {
+            since: raised.timestamp_millis(),
+            text: times::clock(passed),
+            limit,
+            allowed: fill(page.t.report_within, limit / 60),
+            late: passed.unsigned_abs() >= limit && passed > 0,
+        }
+    }
 }
 
 pub struct Line {
@@ -136,6 +161,7 @@ pub fn of(found: &Found, leader: &str, page: &Page, now: DateTime<Utc>) -> Escal
     EscalationView {
         mark: rows::escalation_mark(row, t),
         exercise: row.exercise.map(|kind| view::exercise(kind, t)),
+        reporting: goes_on(row).then(|| Reporting::of(row.raised, page, now)),
         lines: lines(found, leader, page, now),
         evidence: evidence(found, t, now),
         now: found.attempts.iter().filter_map(|one| going(one, &found.attempts, t)).collect(),
@@ -143,6 +169,12 @@ pub fn of(found: &Found, leader: &str, page: &Page, now: DateTime<Utc>) -> Escal
         attempts: attempts.collect(),
         notices: found.notices.iter().map(|one| notices::view(one, t, now)).collect(),
     }
+}
+
+/// A real matter in which something may follow.
+fn goes_on(row: &EscalationRow) -> bool {
+    let over = row.state == EscalationState::Withdrawn || row.closed.is_some();
+    !over && row.exercise.is_none()
 }
 
 fn lines(found: &Found, leader: &str, page: &Page, now: DateTime<Utc>) -> Vec<Line> {

@@ -267,6 +267,7 @@ with_exercises! {
     reason_needed: "必须填写原因。", "A reason is required.";
 
     roster: "值班表", "Roster";
+    roster_found: "能不能联系上", "Whether they can be had";
     roster_now: "现在由谁负责", "Who holds each role now";
     roster_list_hint: "人员和号码在配置文件 [[leaders]] 里；未排班的角色由其中列出的人担任。", "People and numbers stand in the configuration, [[leaders]]; a role that nobody is put on duty for is held as listed there.";
     roster_entered: "排班与替班", "Duties and substitutions";
@@ -288,7 +289,7 @@ with_exercises! {
     roster_withdraw: "撤销", "Withdraw";
     roster_unknown: "人员不在配置文件里，或替班的是本人。", "Not in the configuration, or the same person.";
     roster_when: "时间不对：结束要晚于开始，也要晚于现在。", "The times do not fit: the end comes after the beginning and after now.";
-    roster_no_number: "此人没有可拨的号码，急件时找不到。", "This person has no number that can be dialled.";
+    roster_no_number: "此人没有可拨的号码，有紧急事项时找不到。", "This person has no number that can be dialled.";
     roster_lower: "职级低于带班领导，不能排班带班；请登记为替班，由中心主要领导批准。", "Of a lower rank than the duty leader: enter him as a substitute, whom the head approves.";
     roster_role_unknown: "没有这个角色。", "There is no such role.";
     roster_rank: "替班的人职级较低，须由中心主要领导批准（填写姓名和原因）。", "Of a lower rank: the head must approve (his name and the reason).";

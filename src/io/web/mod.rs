@@ -19,6 +19,7 @@ mod escalation_view;
 mod events;
 mod export;
 mod failure;
+mod findings;
 mod first;
 mod health;
 mod keeping;
@@ -108,6 +109,8 @@ pub struct Web {
     pub listen_reason: bool,
     /// Whose word counts for where a request comes from, and whether by TLS.
     pub proxies: Vec<IpAddr>,
+    /// An urgent matter is reported upwards within this.
+    pub report: Duration,
     /// How long recordings are kept.
     pub keeping: Rules,
     /// Of calls that go on.

@@ -11,6 +11,8 @@ pub struct NoticeView {
     pub channel: String,
     pub kind: &'static str,
     pub what: &'static str,
+    /// For whom alone.
+    pub person: String,
     pub mark: Mark,
     /// When it was settled; before, when it was owed.
     pub time: String,
@@ -34,7 +36,9 @@ pub fn view(row: &NoticeRow, t: &'static Messages, now: DateTime<Utc>) -> Notice
             What::Alert => t.notice_alert,
             What::Repeat => t.notice_repeat,
             What::Withdrawn => t.notice_withdrawn,
+            What::HandedOver => t.notice_handed_over,
         },
+        person: row.person.clone(),
         mark: mark(row, t),
         time: times::short(at, now),
         full_time: times::full(at),

@@ -12,6 +12,7 @@ use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use serde::Deserialize;
 use std::convert::Infallible;
+use std::time::Duration;
 
 #[derive(Debug, Clone)]
 pub struct Page {
@@ -22,6 +23,8 @@ pub struct Page {
     pub demo: bool,
     /// Why somebody listens is asked first.
     pub asks: bool,
+    /// An urgent matter is reported upwards within this.
+    pub report: Duration,
 }
 
 impl Page {
@@ -51,6 +54,7 @@ impl FromRequestParts<Shared> for Page {
             room: shared.web.room.clone(),
             demo: shared.web.demo.is_some(),
             asks: shared.web.listen_reason,
+            report: shared.web.report,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! `/policy`: 呈报预案, the ladders as they are in force, what of them cannot work, and a rehearsal
+//! `/policy`: 呼叫顺序, the ladders as they are in force, what of them cannot work, and a rehearsal
 //! drawn as a time line. It changes nothing.
 
 mod asked;
@@ -9,17 +9,21 @@ mod versions;
 use super::Shared;
 use super::auth::Officer;
 use super::failure::Failure;
+use super::findings::{Found, found};
 use super::messages::policy::{EN, Messages, ZH};
+use super::messages::{fill, fill_two};
 use super::page::Page;
+use super::times;
 use super::view;
-use crate::duty::escalation::Policy;
+use crate::duty::escalation::{Policy, Timetable};
 use crate::duty::journal::Urgency;
 use crate::duty::notices::Channel;
-use crate::duty::rehearsal::{Event, Finding, Plan, findings, simulate};
+use crate::duty::rehearsal::{Event, Finding, Plan, findings_but_gaps, simulate};
 use crate::duty::roster::{Role, Roster};
 use crate::io::clock;
 use crate::io::policies::Policies;
-use crate::io::rehearsal::{MANNERS, today_at};
+use crate::io::reach;
+use crate::io::rehearsal::{MANNERS, next_at};
 use crate::io::store::PolicyRow;
 use crate::protocol::now::Now;
 use askama::Template;
@@ -67,13 +71,8 @@ struct PolicyPage<'a> {
     minutes: Vec<Choice>,
     telephones: Vec<Field>,
     line: Option<TimeLine>,
-}
-
-struct Found {
-    class: &'static str,
-    shape: &'static str,
-    word: &'static str,
-    text: String,
+    /// By whose roster and which version.
+    rehearsed: String,
 }
 
 struct Choice {
@@ -103,8 +102,7 @@ pub async fn get(
 ) -> Result<Response, Failure> {
     let t = page.pick((&ZH, &EN));
     let now = clock::now();
-    let mut roster = shared.web.store.roster_now(&shared.web.dialler.roster, now).await?;
-    roster.people.retain(|person| person.role != Role::Officer);
+    let roster = leaders(&shared, now).await?;
     let rows = shared.web.store.policies().await?;
     let (mut given, unreadable) = match query {
         Ok(Query(given)) => (given, None),
@@ -112,27 +110,34 @@ pub async fn get(
     };
     let version = given.remove("version").filter(|version| !version.is_empty());
     let (chosen, no_version) = chosen(&shared, &rows, version.as_deref()).await?;
-    let (asked, fault) = Asked::of(&given, &roster);
+    let start = Now { wall: next_at(Asked::at_of(&given), now.wall), ..now };
+    let then = leaders(&shared, start).await?;
+    let (asked, fault) = Asked::of(&given, &then);
     let fault = unreadable.or(no_version).or(fault);
     let versions = shared.web.policy.policies.now();
-    let in_force = || versions.in_force(now.wall).figures.clone();
-    let policy = chosen.as_ref().map_or_else(in_force, |one| one.figures.clone());
-    let start = Now { wall: today_at(asked.at, now.wall), ..now };
+    let at = |at| chosen.as_ref().map_or_else(|| figures(&versions, at), Chosen::named);
+    let ((_, policy), (name, rehearsed)) = (at(now), at(start));
     let turn = Arc::clone(&shared.rehearsals).acquire_owned().await;
     let turn = turn.map_err(|error| Failure::Broken(error.to_string()))?;
     let channels = Arc::clone(&shared.web.policy);
-    let (figures, of, whom) = (policy.clone(), asked.clone(), roster.clone());
+    let (shown, of, whom) = (policy.clone(), asked.clone(), roster.clone());
     let tried = spawn_blocking(move || {
         let _turn = turn;
-        tried((&figures, &channels.channels), &whom, &of, start)
+        Tried {
+            found: findings_but_gaps(&shown, &whom, &channels.channels),
+            events: rehearse(&rehearsed, &then, &of, start),
+        }
     });
-    let tried = tried.await.map_err(|error| Failure::Broken(error.to_string()))?;
+    let mut tried = tried.await.map_err(|error| Failure::Broken(error.to_string()))?;
+    let list = &shared.web.dialler.roster;
+    tried.found.extend(reach::look(&shared.web.store, &policy, list, now).await?);
     let drawn = Drawn { asked: &asked, events: &tried.events, start: start.wall, t, words: page.t };
     let draws = fault.is_none() && !asked.telephones.is_empty();
     let body = PolicyPage {
         t,
         line: draws.then(|| drawn.time_line()),
-        found: tried.found.into_iter().map(|one| found(one, &roster, &page, t)).collect(),
+        rehearsed: rehearsed_by(&name, start, t),
+        found: tried.found.into_iter().map(|one| found(one, &roster, &page)).collect(),
         versions: versions::views(&rows, &versions, chosen.as_ref(), now.wall, t),
         version: chosen.as_ref().map_or_else(String::new, |one| one.row.id.to_string()),
         chosen: chosen.map(|one| versions::looked_at(one.row, t)),
@@ -168,30 +173,32 @@ async fn chosen(
     })
 }
 
-fn tried(
-    (policy, channels): (&Policy, &[Channel]),
-    roster: &Roster,
-    asked: &Asked,
-    start: Now,
-) -> Tried {
-    let phones = asked.phones();
-    let lasts = Duration::from_secs(60 * asked.minutes);
-    let urgency = asked.urgency;
-    Tried {
-        found: findings(policy, roster, channels),
-        events: simulate(&Plan { policy, roster, urgency, phones: &phones, start, lasts }),
+/// Whoever may be called at this moment.
+async fn leaders(shared: &Shared, at: Now) -> Result<Roster, Failure> {
+    let mut roster = shared.web.store.roster_now(&shared.web.dialler.roster, at).await?;
+    roster.people.retain(|person| person.role != Role::Officer);
+    Ok(roster)
+}
+
+/// Of the version that is in force then, and its name.
+fn figures(versions: &Timetable, at: Now) -> (String, Policy) {
+    let version = versions.in_force(at.wall);
+    (version.name.clone(), version.figures.clone())
+}
+
+fn rehearsed_by(name: &str, start: Now, t: &Messages) -> String {
+    let when = &times::full(start.wall)[..16];
+    match name {
+        "" => fill(t.rehearsed_by, when),
+        name => fill_two(t.rehearsed_by_version, when, name),
     }
 }
 
-fn found(one: Finding, roster: &Roster, page: &Page, t: &'static Messages) -> Found {
-    let (class, shape, word) = match one.refused {
-        true => ("bad", "■", t.refused),
-        false => ("warn", "▲", t.warned),
-    };
-    let numbers = roster.people.iter().flat_map(|person| [&person.mobile, &person.office]);
-    let numbers = numbers.flatten().filter(|number| !number.is_empty());
-    let hide = |text: String, number: &String| text.replace(number, &view::masked(number));
-    Found { class, shape, word, text: numbers.fold(page.pick((one.zh, one.en)), hide) }
+fn rehearse(policy: &Policy, roster: &Roster, asked: &Asked, start: Now) -> Vec<Event> {
+    let phones = asked.phones();
+    let lasts = Duration::from_secs(60 * asked.minutes);
+    let urgency = asked.urgency;
+    simulate(&Plan { policy, roster, urgency, phones: &phones, start, lasts })
 }
 
 fn urgencies(asked: &Asked, page: &Page) -> Vec<Choice> {

@@ -9,9 +9,11 @@ use super::times;
 use super::view::{self, Chip, Mark};
 use crate::duty::escalation::ExerciseKind;
 use crate::duty::journal::Urgency;
+use crate::duty::rehearsal::FRESH;
 use crate::duty::roster::{Person, Role};
 use crate::io::store::{Called, ExerciseRow, GAVE_WAY, Store, TOO_LATE, Try};
-use crate::io::{clock, roll_call};
+use crate::io::{clock, reach, roll_call};
+use crate::protocol::now::Now;
 use askama::Template;
 use axum::extract::{Form, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -20,8 +22,6 @@ use serde::Deserialize;
 
 /// A roll-call that is older is no longer of this shift.
 const SHIFT: TimeDelta = TimeDelta::hours(26);
-/// A number that was proved before that is to be proved again (domain §4.3.12).
-const FRESH: TimeDelta = TimeDelta::days(90);
 /// Roll-calls, and other exercises, that are shown.
 const ROLL_CALLS: u32 = 5;
 const OTHERS: u32 = 20;
@@ -281,22 +281,25 @@ pub async fn chip(shared: &Shared, page: &Page, now: DateTime<Utc>) -> Option<Ch
     Some(Chip { label, text, note: times::short(first.at, now), title, mark })
 }
 
-/// Numbers that nobody has proved lately, where numbers are proved at all (esc_74).
-pub async fn numbers_chip(shared: &Shared, page: &Page, now: DateTime<Utc>) -> Option<Chip> {
-    let t = page.t;
-    let numbers = numbers(shared, t, now).await.ok()?;
+/// Numbers that nobody has proved lately; red where somebody on duty has none that ever was (esc_74).
+pub async fn numbers_chip(shared: &Shared, page: &Page, now: Now) -> Option<Chip> {
+    let (t, list) = (page.t, &shared.web.dialler.roster);
+    let numbers = numbers(shared, t, now.wall).await.ok()?;
     let left: Vec<&Number> = numbers.iter().filter(|one| one.mark.class != "ok").collect();
-    let used = left.len() < numbers.len() || !shared.web.roll_call.at.is_empty();
-    if left.is_empty() || !used {
+    if left.is_empty() {
         return None;
     }
-    let whose: Vec<String> =
-        left.iter().map(|one| format!("{} {} {}", one.person, one.kind, one.text)).collect();
+    let policy = shared.web.policy.policies.now().in_force(now.wall).figures.clone();
+    let found = reach::look(&shared.web.store, &policy, list, now).await.ok()?;
+    let red = found.into_iter().filter(|one| one.refused);
+    let mut whose: Vec<String> = red.map(|one| page.pick((one.zh, one.en))).collect();
+    let (shape, class) = if whose.is_empty() { ("▲", "warn") } else { ("■", "bad") };
+    whose.extend(left.iter().map(|one| format!("{} {} {}", one.person, one.kind, one.text)));
     Some(Chip {
         label: t.numbers.to_owned(),
         text: fill(t.numbers_left, left.len()),
         note: String::new(),
         title: whose.join("\n"),
-        mark: Mark::new("▲", "warn", ""),
+        mark: Mark::new(shape, class, ""),
     })
 }

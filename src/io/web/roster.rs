@@ -3,13 +3,14 @@
 use super::Shared;
 use super::auth::Officer;
 use super::failure::Failure;
+use super::findings::{Found, found};
 use super::page::Page;
 use super::times;
 use super::view;
 use crate::duty::entry::beijing;
 use crate::duty::roster::{Person, Role, Roster};
-use crate::io::clock;
 use crate::io::store::{DutyKind, Given, OnDuty};
+use crate::io::{clock, reach};
 use askama::Template;
 use axum::extract::{Form, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -26,6 +27,7 @@ const REASON: usize = 200;
 struct RosterPage<'a> {
     page: &'a Page,
     problem: String,
+    found: Vec<Found>,
     holders: Vec<Holder>,
     entered: Vec<Row>,
     people: Vec<String>,
@@ -93,9 +95,12 @@ async fn show(shared: &Shared, page: &Page, problem: String) -> Result<Response,
     });
     let mut people: Vec<String> = leaders(list).map(|person| person.name.clone()).collect();
     people.dedup();
+    let policy = shared.web.policy.policies.now().in_force(now.wall).figures.clone();
+    let reached = reach::look(&shared.web.store, &policy, list, now).await?;
     let body = RosterPage {
         page,
         problem,
+        found: reached.into_iter().map(|one| found(one, list, page)).collect(),
         holders: holders.collect(),
         entered: substitutions.chain(duties).collect(),
         people,

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::auth::Officer;
+use super::escalation_view::Reporting;
 use super::failure::Failure;
 use super::messages::{Messages, fill};
 use super::page::Page;
@@ -46,6 +47,7 @@ pub struct Open {
     pub urgency: &'static str,
     pub text: &'static str,
     pub since: String,
+    pub reporting: Option<Reporting>,
     pub siren: bool,
 }
 
@@ -75,7 +77,8 @@ pub async fn get(
 
 pub async fn strip(shared: &Shared, page: &Page) -> Strip {
     let status = shared.web.board.status();
-    let now = clock::now().wall;
+    let moment = clock::now();
+    let now = moment.wall;
     let t = page.t;
     let open = open(shared, page, now).await;
     let mut line = line_chip(&status.line, &shared.web.line, t);
@@ -90,7 +93,7 @@ pub async fn strip(shared: &Shared, page: &Page) -> Strip {
     chips.extend(copy_chip(&status, t));
     chips.extend(self_test::chip(shared, page, now).await);
     chips.extend(roll_call::chip(shared, page, now).await);
-    chips.extend(roll_call::numbers_chip(shared, page, now).await);
+    chips.extend(roll_call::numbers_chip(shared, page, moment).await);
     Strip { chips, alarms: alarms(&status, &open, page, now), open }
 }
 
@@ -118,6 +121,7 @@ async fn open(shared: &Shared, page: &Page, now: DateTime<Utc>) -> Vec<Open> {
                 page.t.escalation_notifying
             },
             since: fill(page.t.since, times::short(row.raised, now)),
+            reporting: row.exercise.is_none().then(|| Reporting::of(row.raised, page, now)),
             siren: row.siren.is_some(),
         });
     }

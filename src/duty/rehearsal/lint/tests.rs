@@ -22,7 +22,7 @@ fn roster() -> Roster {
 
 fn channel(kind: Kind, minutes: u64) -> Channel {
     let repeat = (minutes > 0).then(|| Duration::from_secs(60 * minutes));
-    Channel { name: "短信".to_owned(), kind, least: Urgency::Urgent, repeat }
+    Channel { name: "短信".to_owned(), kind, least: Urgency::Urgent, repeat, to_leader: true }
 }
 
 #[test]
@@ -40,6 +40,34 @@ fn esc_82_one_telephone_in_all_is_refused() {
     let found = findings(&Policy::default(), &Roster { people }, &[]);
     assert!(found[0].refused && found[0].zh.contains("全部指望一个号码 1001"), "{found:?}");
     assert!(!found[1].refused && found[1].zh.contains("同一个号码"), "{found:?}");
+}
+
+#[test]
+fn esc_82_a_ladder_that_hangs_on_one_telephone_is_refused_whatever_the_other_ladder_has() {
+    let people = vec![
+        person("李四", Role::Leader, Some("1001"), None),
+        person("王五", Role::Substitute, Some("1002"), None),
+        person("赵六", Role::OfficeDirector, Some("1001"), None),
+    ];
+    let roster = Roster { people };
+    let hangs = |policy: &Policy| {
+        let found = findings(policy, &roster, &[]).into_iter();
+        found
+            .filter(|one| one.refused && one.zh.contains("全部指望一个号码 1001"))
+            .map(|one| one.zh)
+            .collect::<Vec<_>>()
+    };
+    let mut own = Policy::default();
+    assert_eq!(hangs(&own), [""; 0]);
+    own.urgent.tiers.truncate(1);
+    let [said] = &hangs(&own)[..] else { panic!("{:?}", hangs(&own)) };
+    assert!(said.starts_with("急的") && said.contains("[[escalation.urgent]]"), "{said}");
+    let mut own = Policy::default();
+    own.critical.tiers.retain(|tier| [Role::Leader, Role::OfficeDirector].contains(&tier.role));
+    let [said] = &hangs(&own)[..] else { panic!("two people, one number: {:?}", hangs(&own)) };
+    assert!(said.starts_with("特急的") && said.contains("[[escalation.critical]]"), "{said}");
+    own.critical.tiers[1].role = Role::Substitute;
+    assert_eq!(hangs(&own), [""; 0]);
 }
 
 #[test]
@@ -78,7 +106,8 @@ fn esc_82_a_ladder_of_ones_own_that_cannot_be_climbed_is_refused() {
     own.urgent.tiers.truncate(2);
     own.critical.tiers.truncate(2);
     let found = findings(&own, &roster(), &[]);
-    let forgotten: Vec<_> = found.iter().filter(|one| one.zh.contains("不在任何阶梯")).collect();
+    let forgotten: Vec<_> =
+        found.iter().filter(|one| one.zh.contains("不在任何呼叫顺位")).collect();
     assert_eq!(forgotten.len(), 2, "{found:?}");
 }
 

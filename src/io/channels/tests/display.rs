@@ -58,6 +58,7 @@ async fn sig_message_of_many_matters_the_text_keeps_what_is_to_be_done() {
     let outgoing = Outgoing {
         name: DeliveryId::new(now, &mut random),
         what: What::Alert,
+        person: None,
         items: (1..=100).map(item).collect(),
         matter: Matter {
             escalation: EscalationId::new(now, &mut random),

@@ -124,7 +124,7 @@ async fn rec_e2_numbers_and_codes_of_who_may_answer_are_not_handed_out_but_the_t
     let log = log().await;
     let store = log.open();
     let (name, kind, least) = ("短信".to_owned(), Kind::Sms, Urgency::Urgent);
-    let channel = notices::Channel { name, kind, least, repeat: None };
+    let channel = notices::Channel { name, kind, least, repeat: None, to_leader: false };
     store.set_channels(vec![channel.clone()], at(305.0)).await.unwrap();
     store.flag(&officer(), call(2).into(), Urgency::Urgent, at(310.0)).await.unwrap();
     let owed = store.next_notice(&channel, at(311.0)).await.unwrap().send.expect("owed");

@@ -1,6 +1,7 @@
 //! Escalations as the log has them.
 
 mod engine;
+mod races;
 mod shared;
 
 use super::*;
@@ -65,7 +66,7 @@ fn i_5_flagging_an_empty_entry_raises_in_the_same_transaction_and_calls_at_once(
 #[test]
 fn esc_85_what_is_finished_is_not_looked_at() {
     let store = store();
-    for query in [UNFINISHED, super::loading::GUESSES] {
+    for query in [UNFINISHED, super::loading::GUESSES, super::handover::LED_BY_ANOTHER] {
         let plan = store.write_now(move |tx| {
             let mut rows = tx.sql.prepare(&format!("EXPLAIN QUERY PLAN {query}"))?;
             let mut rows = rows.raw_query();

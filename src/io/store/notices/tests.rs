@@ -14,6 +14,7 @@ fn channel(name: &str, kind: Kind) -> Channel {
         kind,
         least: Urgency::Urgent,
         repeat: Some(Duration::from_secs(600)),
+        to_leader: false,
     }
 }
 

@@ -10,7 +10,7 @@ const LEADER: &str = "13900000001";
 
 fn channel() -> notices::Channel {
     let (name, kind, least) = ("短信".to_owned(), ChannelKind::Sms, Urgency::Urgent);
-    notices::Channel { name, kind, least, repeat: None }
+    notices::Channel { name, kind, least, repeat: None, to_leader: true }
 }
 
 fn room() -> Store {

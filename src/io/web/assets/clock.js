@@ -29,6 +29,8 @@ export function tick() {
   for (const element of document.querySelectorAll("[data-since]")) {
     const seconds = Math.max(0, Math.floor((now() - Number(element.dataset.since)) / 1000));
     element.textContent = span(seconds, "clock" in element.dataset);
+    const limit = Number(element.dataset.limit);
+    if (limit) element.parentElement.classList.toggle("late", seconds >= limit);
   }
 }
 

@@ -81,9 +81,12 @@ macro_rules! with_escalation {
         result_wrong_pin: "口令错误", "Wrong PIN";
 
         channels: "通知渠道", "Channels";
+        report_clock: "上报计时", "To be reported";
+        report_within: "限 {} 分钟", "within {} min";
         notice_alert: "紧急通知", "alert";
         notice_repeat: "再次通知", "again";
         notice_withdrawn: "撤回通知", "withdrawal";
+        notice_handed_over: "交接通知", "handover";
         notice_waiting: "待发", "To be sent";
         notice_sending: "发送中", "Sending";
         notice_again: "待重试", "To be tried again";

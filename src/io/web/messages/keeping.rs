@@ -13,7 +13,7 @@ messages! {
     terms: "保管期限", "Terms";
     terms_hint: "在配置文件 [keeping] 中设定。", "Set in the configuration, [keeping].";
     ordinary: "一般", "Ordinary";
-    urgent: "急件", "Urgent";
+    urgent: "紧急事项", "Urgent";
     self_test: "录音自检", "Self-tests";
     for_ever: "永久", "For ever";
     days: "{} 天", "{} days";

@@ -1,20 +1,20 @@
 //! What the page says about the escalation policy and its rehearsal.
 
 messages! {
-    title: "呈报预案", "Escalation policy";
+    title: "呼叫顺序", "Escalation policy";
     hint: "按现在运行的配置和现在的值班表显示；这一页只看不改，也不打电话。", "As the running configuration and the roster have it now; this page changes nothing and calls nobody.";
     findings: "检查结果", "What was found";
     no_findings: "没有发现问题。", "Nothing wrong was found.";
-    versions: "各版预案", "Versions";
+    versions: "各版呼叫顺序", "Versions";
     versions_hint: "新版写在配置文件的 [[escalation.later]] 里，到时自动生效；改完执行 systemctl reload dutyline，不用重启。已经开始的呈报按标记时的那一版做完。", "New versions are written as [[escalation.later]] in the configuration and come into force by themselves at their time; after a change: systemctl reload dutyline, without a restart. What is under way goes on by the version under which it was flagged.";
     version_state: "状态", "State";
-    version_name: "预案", "Version";
+    version_name: "名称", "Version";
     version_from: "生效时间", "From";
     version_periods: "在用时段", "In force";
     version_loaded: "批准／载入", "Approved / loaded";
     version_found: "检查", "Check";
     version_digest: "指纹（SHA-256 前 12 位）", "SHA-256, first 12 digits";
-    version_look: "阶梯和推演", "Ladders, rehearsal";
+    version_look: "呼叫顺序和推演", "Ladders, rehearsal";
     in_force: "现行", "In force";
     to_come: "待生效", "To come";
     never: "不能用，不会生效", "Refused, never in force";
@@ -29,14 +29,14 @@ messages! {
     unnamed_loaded: "{} 载入的一版", "The one loaded {}";
     from_to: "{} 至 {}", "{} to {}";
     since_then: "{} 起", "since {}";
-    looked_at: "正在看“{}”的阶梯和推演，不是现行的一版。", "Below are the ladders and the rehearsal of “{}”, which is not the one in force.";
+    looked_at: "正在看“{}”的呼叫顺序和推演，不是现行的一版。", "Below are the ladders and the rehearsal of “{}”, which is not the one in force.";
     looked_at_current: "正在看现行的一版“{}”。", "Below is the one in force, “{}”.";
     back_to_current: "回到现行", "Back to the one in force";
     version_text: "原文", "Its words";
-    no_such_version: "没有这一版预案（{}）。", "There is no such version ({}).";
+    no_such_version: "没有这一版呼叫顺序（{}）。", "There is no such version ({}).";
     refused: "必须改", "Must be changed";
     warned: "建议改", "Could be better";
-    ladders: "呼叫阶梯", "Ladders";
+    ladders: "呼叫顺位", "Ladders";
     ladder_hint: "“标记后”按前面各级都没有人知悉算；前一级关机、空号或拒接时，下一级会提前。", "“After the flag”: as if nobody of the steps before acknowledged; where one cannot be reached or declines, the next begins earlier.";
     step: "级", "Step";
     role: "职务", "Role";
@@ -70,7 +70,9 @@ messages! {
     channel_once: "只发一次", "Once";
 
     rehearsal: "推演：领导手机关机，凌晨 3 点，谁何时响铃？", "Rehearsal: the leader's mobile is off at 03:00, who rings when?";
-    rehearsal_hint: "用真正的呼叫规则在电脑里演算，不打电话。改时间、紧急程度和每部电话的情形，再点“推演”。", "The real rules in virtual time; nobody is called. Change the time, the urgency, and how each telephone behaves.";
+    rehearsal_hint: "用真正的呼叫规则在电脑里演算，不打电话；按下一个这样的时刻的值班表和呼叫顺序算。改时间、紧急程度和每部电话的情形，再点“推演”。", "The real rules in virtual time, with the roster and the version of the next such moment; nobody is called. Change the time, the urgency, and how each telephone behaves.";
+    rehearsed_by: "按 {} 的值班表推演。", "By the roster of {}.";
+    rehearsed_by_version: "按 {} 的值班表和“{}”推演。", "By the roster and the version of {}, “{}”.";
     at: "标记时刻", "Flagged at";
     urgency: "紧急程度", "Urgency";
     minutes: "看多少分钟", "Minutes shown";
@@ -86,10 +88,10 @@ messages! {
     bad_urgency: "“紧急程度”（urgency）只能是 urgent（急）或 critical（特急），不能是“{}”。", "“Urgency” (urgency) is urgent or critical, not “{}”.";
     bad_minutes: "“看多少分钟”（minutes）要写 1 到 60 的整数，不能是“{}”。", "“Minutes shown” (minutes) is 1 to 60, not “{}”.";
     bad_phone: "电话情形（{}）只能是 answers off busy declines silent machine dead 之一，不能是“{}”。", "How a telephone behaves ({}) is one of answers off busy declines silent machine dead, not “{}”.";
-    no_such_phone: "现在的值班表里没有这部电话，或与前面的人同号（{}），请重新选择后再推演。", "The roster of now has no such telephone, or somebody before has the number ({}): choose again.";
+    no_such_phone: "那时的值班表里没有这部电话，或与前面的人同号（{}），请重新选择后再推演。", "The roster of that moment has no such telephone, or somebody before has the number ({}): choose again.";
     unknown_field: "没有“{}”这个参数。", "There is no parameter “{}”.";
     unreadable: "网址里的参数读不出来，请在下面重新选择。", "The parameters of the address cannot be read: choose again below.";
-    nobody: "值班表里没有可呼叫的电话，急件无人可报。", "The roster has no telephone that could be called: nobody would be told.";
+    nobody: "值班表里没有可呼叫的电话，紧急事项无人可报。", "The roster has no telephone that could be called: nobody would be told.";
 
     desk: "值班台", "Duty desk";
     acknowledged_at: "{} {}按 1 知悉", "{} {} acknowledges";

@@ -106,8 +106,13 @@ impl Asked {
                 telephones.push(Telephone { field, role, person, line, number, phone });
             }
         }
-        let at = NaiveTime::MIN + chrono::TimeDelta::hours(3);
+        let at = usual_time();
         Self { at, urgency: Urgency::Critical, minutes: 15, telephones }
+    }
+
+    /// The time of the day alone, by which it is known who has a telephone then.
+    pub fn at_of(given: &BTreeMap<String, String>) -> NaiveTime {
+        given.get("at").and_then(|at| time_of_day(at)).unwrap_or_else(usual_time)
     }
 
     /// Over what is usual, the fields that are given; the first that cannot be understood.
@@ -122,8 +127,7 @@ impl Asked {
         let said = || said_again(value);
         match field {
             "at" => {
-                let at = NaiveTime::parse_from_str(value, "%H:%M");
-                self.at = at.map_err(|_| Fault::At(said()))?;
+                self.at = time_of_day(value).ok_or_else(|| Fault::At(said()))?;
             }
             "urgency" => {
                 self.urgency = match value {
@@ -149,6 +153,15 @@ impl Asked {
     pub fn phones(&self) -> BTreeMap<String, Phone> {
         self.telephones.iter().map(|one| (one.number.clone(), one.phone)).collect()
     }
+}
+
+/// 凌晨 3 点
+fn usual_time() -> NaiveTime {
+    NaiveTime::MIN + chrono::TimeDelta::hours(3)
+}
+
+fn time_of_day(text: &str) -> Option<NaiveTime> {
+    NaiveTime::parse_from_str(text, "%H:%M").ok()
 }
 
 fn is_of_a_telephone(field: &str) -> bool {

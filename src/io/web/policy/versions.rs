@@ -31,6 +31,12 @@ pub struct Chosen {
     pub figures: Policy,
 }
 
+impl Chosen {
+    pub fn named(&self) -> (String, Policy) {
+        (self.row.name.clone(), self.figures.clone())
+    }
+}
+
 pub fn views(
     rows: &[PolicyRow],
     versions: &Timetable,

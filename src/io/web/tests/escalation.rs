@@ -47,6 +47,33 @@ impl Room {
     }
 }
 
+#[tokio::test]
+async fn the_reporting_clock_runs_beside_an_urgent_matter_and_is_red_when_its_time_is_over() {
+    let mut room = Room::open().await;
+    room.web.report = Duration::from_secs(20 * 60);
+    room.app = router(room.web.clone());
+    let now = clock::now();
+    let entry = room.caller_dials("13800130007", "").await;
+    let raised = Now { wall: now.wall - TimeDelta::minutes(19), ..now };
+    let who = officer(&room).await;
+    room.web.store.flag(&who, entry, Urgency::Urgent, raised).await.unwrap();
+    let (path, since) = (format!("/entries/{entry}"), raised.wall.timestamp_millis());
+    let runs = format!(r#"<b data-since="{since}" data-clock data-limit="1200">"#);
+    let clock = format!("{runs}19:0");
+    for page in [path.as_str(), "/strip"] {
+        let text = room.get(page).await.text;
+        assert!(text.contains(&clock) && text.contains("限 20 分钟"), "{page}: {text}");
+        assert!(!text.contains("reporting late"), "{page}: {text}");
+    }
+    let later = room.caller_dials("13800130008", "").await;
+    let raised = Now { wall: now.wall - TimeDelta::minutes(21), ..now };
+    room.web.store.flag(&who, later, Urgency::Critical, raised).await.unwrap();
+    let text = room.get(&format!("/entries/{later}")).await.text;
+    assert!(text.contains("reporting late"), "{text}");
+    room.web.store.withdraw(&who, entry, "误按", now).await.unwrap();
+    assert!(!room.get(&path).await.text.contains(&runs), "nothing is to be reported");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn esc_49_a_flag_that_the_log_does_not_take_goes_by_the_telephone() {
     let room = Room::open().await;

@@ -1,13 +1,29 @@
 //! The page of the escalation policy: what is shown, what is refused, who may see it.
 
 use super::*;
+use crate::duty::entry::beijing;
 use crate::duty::escalation::{Timetable, Version};
+use crate::duty::journal::AttemptResult;
 use crate::duty::notices::{Channel, Kind};
 use crate::duty::rehearsal::Finding;
 use crate::io::policies::Policies;
-use crate::io::store::OnDuty;
+use crate::io::store::{OnDuty, Try};
 
 impl Room {
+    async fn proves(&self, people: &[Person]) {
+        let who = officer(self).await;
+        for Person { name, role, mobile, .. } in people.iter().cloned() {
+            let wanted = Try { person: name, role, number: mobile.unwrap() };
+            let begun = self.web.store.check_number(&who, wanted, clock::now()).await.unwrap();
+            assert!(begun.is_some());
+        }
+        for (attempt, entry, _) in self.called().await {
+            self.happens(Fact::Acknowledged { attempt, entry }).await;
+            let result = AttemptResult::Acknowledged;
+            self.happens(Fact::AttemptEnded { attempt, result, status: 200 }).await;
+        }
+    }
+
     fn has(&mut self, people: Vec<Person>, channels: Vec<Channel>) {
         self.web.dialler.roster = Roster { people };
         self.web.policy = Arc::new(InForce { policies: Policies::default(), channels });
@@ -27,12 +43,20 @@ fn people() -> Vec<Person> {
 
 fn sms(minutes: u64) -> Channel {
     let repeat = Some(Duration::from_secs(60 * minutes));
-    Channel { name: "短信<网关>".to_owned(), kind: Kind::Sms, least: Urgency::Critical, repeat }
+    Channel {
+        name: "短信<网关>".to_owned(),
+        kind: Kind::Sms,
+        least: Urgency::Critical,
+        repeat,
+        to_leader: true,
+    }
 }
 
+/// In which everybody has pressed a key at his mobile.
 async fn room() -> Room {
     let mut room = Room::open().await;
     room.has(people(), vec![sms(60)]);
+    room.proves(&people()).await;
     room
 }
 
@@ -69,6 +93,33 @@ async fn esc_82_the_page_has_the_ladders_the_roster_of_now_and_a_time_line() {
 }
 
 #[tokio::test]
+async fn esc_74_whoever_is_put_on_duty_without_a_proved_number_is_red_when_he_is_saved() {
+    let mut room = room().await;
+    let roster = room.get("/roster").await.text;
+    assert!(!roster.contains("id=\"findings\""), "{roster}");
+    assert!(!room.get("/strip").await.text.contains("chip bad"));
+    let mut people = people();
+    people.push(Person::new("孙八", Role::Head, Some("13900000008"), None));
+    room.has(people, vec![]);
+    let later = (clock::now().wall + TimeDelta::hours(5)).with_timezone(&beijing());
+    let form = format!("role=leader&person=孙八&from={}", later.format("%Y-%m-%dT%H%%3A%M"));
+    let saved = room.post("/roster/duty", &form).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
+    for page in ["/roster", "/policy"] {
+        let text = room.get(page).await.text;
+        assert!(text.contains(r#"<li class="bad">"#), "{page}: {text}");
+        assert!(text.contains("带班领导 孙八 没有一个核实过的号码"), "{page}: {text}");
+        assert!(!text.contains("王五 没有一个"), "{page}: {text}");
+    }
+    let strip = room.get("/strip").await.text;
+    assert!(strip.contains("chip bad") && strip.contains("孙八 没有一个核实过的号码"), "{strip}");
+    let gap = Person::new("李四", Role::Leader, Some("13900000001"), Some("2001"));
+    room.has(vec![gap], vec![]);
+    let text = room.get("/roster").await.text;
+    assert!(text.contains("没有人担任替班领导，特急、急呼叫到他时会跳过"), "{text}");
+}
+
+#[tokio::test]
 async fn esc_82_what_cannot_work_is_shown_in_red_with_its_remedy() {
     let mut room = room().await;
     let one = Person::new("李四", Role::Leader, Some("1001"), None);
@@ -76,7 +127,8 @@ async fn esc_82_what_cannot_work_is_shown_in_red_with_its_remedy() {
     let text = room.get("/policy").await.text;
     assert!(text.contains(r#"<li class="bad">"#) && text.contains("必须改"), "{text}");
     assert!(text.contains("全部指望一个号码 1001") && text.contains("repeat_minutes 至少写 58"));
-    assert!(text.contains(r#"<li class="warn">"#) && text.contains("没有人担任，跳过"), "{text}");
+    assert!(text.contains("没有人担任替班领导，特急、急呼叫到他时会跳过"), "{text}");
+    assert!(!text.contains(r#"<li class="warn">"#) && text.contains("没有人担任，跳过"), "{text}");
     assert!(!text.contains("没有发现问题"));
     let english = room.ask(Method::GET, "/policy", &[("accept-language", "en")], "").await.text;
     assert!(english.contains("everything hangs on one number, 1001"), "{english}");
@@ -92,7 +144,7 @@ async fn esc_82_what_cannot_work_is_shown_in_red_with_its_remedy() {
     room.has(vec![], vec![]);
     let nobody = room.get("/policy").await;
     assert_eq!(nobody.status, StatusCode::OK);
-    assert!(nobody.text.contains("急件无人可报") && !nobody.text.contains("<svg"));
+    assert!(nobody.text.contains("紧急事项无人可报") && !nobody.text.contains("<svg"));
 }
 
 #[tokio::test]
@@ -109,6 +161,47 @@ async fn esc_82_the_rehearsal_goes_by_what_is_asked() {
     assert!(text.contains(r#"<option value="machine" selected>语音信箱"#), "{text}");
     let urgent = room.get("/policy?urgency=urgent&leader_mobile=answers").await.text;
     assert!(urgent.contains("03:00:18 带班领导 李四 按 1 知悉"), "{urgent}");
+}
+
+#[tokio::test]
+async fn esc_82_the_rehearsal_goes_by_the_roster_and_the_version_of_its_moment() {
+    let room = room().await;
+    let now = clock::now();
+    let hours = TimeDelta::hours;
+    let from = now.wall + hours(1);
+    let on_duty = OnDuty { role: Role::Leader, person: "钱七".to_owned(), from, to: None };
+    room.web.store.put_on_duty(&officer(&room).await, on_duty, now).await.unwrap();
+    let at = |hours: i64| {
+        let at = (now.wall + TimeDelta::hours(hours)).with_timezone(&beijing());
+        at.format("/policy?leader_mobile=silent&urgency=critical&minutes=5&at=%H%%3A%M").to_string()
+    };
+    let later = room.get(&at(2)).await;
+    assert_eq!(later.status, StatusCode::OK);
+    assert!(later.text.contains("带班领导 钱七"), "who leads then: {}", later.text);
+    assert!(!later.text.contains("带班领导 李四 办公电话"), "{}", later.text);
+    let past = room.get(&at(-1)).await.text;
+    assert!(past.contains("带班领导 钱七"), "what is over today comes tomorrow: {past}");
+}
+
+#[tokio::test]
+async fn esc_82_the_rehearsal_goes_by_the_version_of_its_moment() {
+    let mut room = room().await;
+    let now = clock::now();
+    let mut figures = Policy::default();
+    figures.critical.tiers.reverse();
+    let (name, from) = ("夜间".to_owned(), Some(now.wall + TimeDelta::hours(1)));
+    let version = Version { name, from, ..Version::of(figures) };
+    let versions = Timetable { first: Version::default(), later: vec![version] };
+    let policies = Policies::from(versions);
+    room.web.policy = Arc::new(InForce { policies, channels: vec![] });
+    room.app = router(room.web.clone());
+    let at = (now.wall + TimeDelta::hours(2)).with_timezone(&beijing());
+    let text = room.get(&at.format("/policy?minutes=5&at=%H%%3A%M").to_string()).await.text;
+    let said = at.format("%H:%M:18 中心主要领导 钱七 按 1 知悉").to_string();
+    assert!(text.contains(&said), "{said}: {text}");
+    assert!(text.contains("“夜间”"), "which one is said: {text}");
+    let ladders = text.find("id=\"ladders\"").map(|at| &text[at..]).expect("the ladders");
+    assert!(ladders.find("李四") < ladders.find("钱七"), "those of now: {ladders}");
 }
 
 #[tokio::test]
@@ -209,13 +302,13 @@ async fn esc_82_the_page_has_the_version_in_force_those_to_come_and_those_gone_e
     }
     assert!(text.contains("第 45 秒 办公电话"), "the ladders of the one in force: {text}");
     let coming = room.get("/policy?version=2&minutes=5").await.text;
-    assert!(coming.contains("正在看“冬季&#60;i&#62;”的阶梯和推演，不是现行的一版"), "{coming}");
+    assert!(coming.contains("正在看“冬季&#60;i&#62;”的呼叫顺序和推演，不是现行的一版"), "{coming}");
     assert!(coming.contains("77 秒再打") && coming.contains("name=\"version\" value=\"2\""));
     assert!(coming.contains("name = &#34;冬季&#60;i&#62;&#34;"), "its words: {coming}");
     for wrong in ["9", "x", "-1", "2%27"] {
         let answer = room.get(&format!("/policy?version={wrong}")).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
-        assert!(answer.text.contains("没有这一版预案"), "{wrong}");
+        assert!(answer.text.contains("没有这一版呼叫顺序"), "{wrong}");
     }
     assert_eq!(room.get("/policy?version=").await.status, StatusCode::OK);
 }

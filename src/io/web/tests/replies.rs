@@ -28,7 +28,7 @@ fn channel() -> Channel {
         replies: Some(inbound),
     };
     let (name, kind, least) = ("短信".to_owned(), Kind::Sms, Urgency::Urgent);
-    let plan = notices::Channel { name, kind, least, repeat: None };
+    let plan = notices::Channel { name, kind, least, repeat: None, to_leader: true };
     Channel { plan, way: Way::Sms(way), allow: vec![], ca: None }
 }
 

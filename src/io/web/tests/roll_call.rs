@@ -7,7 +7,7 @@ use crate::io::store::{Called, Try};
 
 impl Room {
     /// The calls that are made at this moment.
-    async fn called(&self) -> Vec<(AttemptId, EntryId, String)> {
+    pub(super) async fn called(&self) -> Vec<(AttemptId, EntryId, String)> {
         let roster = &self.web.dialler.roster;
         let cycle = self.web.store.next_calls(clock::now(), &Policy::default(), roster);
         let called = |input| match input {

@@ -5,7 +5,7 @@ use crate::duty::escalation::Policy;
 use crate::duty::rehearsal::{Plan, simulate};
 use crate::duty::roster::{Person, Roster};
 use crate::io::clock;
-use crate::io::rehearsal::today_at;
+use crate::io::rehearsal::next_at;
 use crate::io::web::messages::policy::ZH;
 use crate::protocol::now::Now;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ fn drawn(given: &[(&str, &str)]) -> TimeLine {
     let (asked, fault) = Asked::of(&given, &roster);
     assert_eq!(fault, None);
     let now = clock::now();
-    let start = Now { wall: today_at(asked.at, now.wall), ..now };
+    let start = Now { wall: next_at(asked.at, now.wall), ..now };
     let (phones, lasts) = (asked.phones(), Duration::from_secs(60 * asked.minutes));
     let (policy, urgency) = (&Policy::default(), asked.urgency);
     let events =
