@@ -3,6 +3,7 @@
 
 mod away;
 mod call;
+mod contrast;
 mod demo;
 mod desk;
 mod export;
