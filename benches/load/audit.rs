@@ -71,18 +71,20 @@ fn fill(path: &Path, open: u64, closed: u64) {
         let mut attempt = prepare(
             "INSERT INTO attempt (id, escalation, seq, round, tier, call_of_tier, role, person, target, why,
                started_ms, ended_ms, status, result)
-             VALUES (?1, ?1, 1, 0, 0, 0, 'leader', 'leader', '3001', '', ?2, ?2 + 20000, 487, ?3)",
+             VALUES (?1, ?1, 1, 0, 0, 0, 'leader', 'leader', '3001', '', ?2, ?2 + 2000, 487, ?3)",
         );
-        let now = clock::now().wall.timestamp_millis();
+        let begun = clock::now().wall.timestamp_millis();
         for n in 0..open + closed {
             let id = Uuid::from_u128((u128::from(n) << 64) | 0x7bad).to_string();
-            // What is open was flagged half a minute ago.
+            // What is open was flagged three seconds ago: whom it calls is not due again yet.
             let is_open = n >= closed;
-            let at =
-                if is_open { now - 30_000 } else { now - (closed - n) as i64 * 30_000 - 60_000 };
+            let at = match is_open {
+                true => clock::now().wall.timestamp_millis() - 3_000,
+                false => begun - (closed - n) as i64 * 30_000 - 60_000,
+            };
             let (number, state) =
                 (format!("{n:09}"), if is_open { "open" } else { "acknowledged" });
-            let acked = (!is_open).then_some(at + 20_000);
+            let acked = (!is_open).then_some(at + 2_000);
             entry.execute(params![id, format!("记-{number}"), at]).expect("written");
             escalation
                 .execute(params![id, state, at, acked, acked.map(|_| "leader")])
