@@ -164,10 +164,10 @@ fn tls(
         reader.fault(Some(s.place()), s.field("tls_ca"), fault);
         return None;
     }
-    if let (Some(given), Some(path)) = (ca_given, &ca) {
-        if let Some(fault) = authority::unfit(path) {
-            reader.fault(Some(given.place.clone()), &given.field, fault);
-        }
+    if let (Some(given), Some(path)) = (ca_given, &ca)
+        && let Some(fault) = authority::unfit(path)
+    {
+        reader.fault(Some(given.place.clone()), &given.field, fault);
     }
     let (named, pbx) = (name.is_some(), pbx?);
     let name = name.or_else(|| domain.map(str::to_owned)).unwrap_or_else(|| host_of(&pbx[0]));

@@ -1,6 +1,6 @@
 //! The configuration in a few lines for a person to read over; secrets are masked.
 
-use super::{Config, Heartbeat};
+use super::{Config, Heartbeat, Witness};
 use crate::duty::journal::Urgency;
 use crate::duty::roll_call::RollCallPlan;
 use crate::duty::roster::{Person, Role};
@@ -53,13 +53,7 @@ impl Config {
         if let Some(metrics) = &self.metrics {
             row("metrics", format!("http://{}/metrics", metrics.listen));
         }
-        if let Some(folder) = &self.witness.folder {
-            let every = self.witness.every.as_secs();
-            row("witness", format!("{}, every {every} s", folder.display()));
-        }
-        if let Some(to) = &self.witness.webhook {
-            row("witness", to.hook.url.clone());
-        }
+        witnesses(&self.witness).into_iter().for_each(|text| row("witness", text));
         match &self.heartbeat {
             Some(Heartbeat::Watched { witness, .. }) => row("heartbeat", format!("to {witness}")),
             Some(Heartbeat::Watches { listen, plan, .. }) => {
@@ -82,6 +76,13 @@ impl Config {
         row("contacts", self.contacts.len().to_string());
         out
     }
+}
+
+fn witnesses(witness: &Witness) -> Vec<String> {
+    let every = witness.every.as_secs();
+    let folder = witness.folder.as_ref().map(|to| format!("{}, every {every} s", to.display()));
+    let webhook = witness.webhook.as_ref().map(|to| to.hook.url.clone());
+    folder.into_iter().chain(webhook).collect()
 }
 
 fn recordings(config: &Config) -> String {
