@@ -85,9 +85,9 @@ impl StoreError {
         }
     }
 
-    /// It is sound, and this program may not touch it.
-    pub fn is_of_the_program(&self) -> bool {
-        matches!(self, Self::Newer { .. } | Self::OldSqlite(_))
+    /// What has its name, if anything has, is not to be read, either.
+    pub fn keeps_from_reading(&self) -> bool {
+        matches!(self, Self::Missing(_) | Self::Newer { .. } | Self::OldSqlite(_))
     }
 
     /// Whoever can wait should: it passes, or the log is mended and opened again.

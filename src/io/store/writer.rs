@@ -151,7 +151,7 @@ impl Writer {
     pub fn cannot_be_read(&self) -> Option<StoreError> {
         let Self::File(file) = self else { return None };
         let thread = file.thread.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        thread.as_ref().err().filter(|why| why.is_of_the_program()).cloned()
+        thread.as_ref().err().filter(|why| why.keeps_from_reading()).cloned()
     }
 
     /// Before the database that has the name is opened: nothing of the last one is taken for its own. **Whoever reads has
