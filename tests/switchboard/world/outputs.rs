@@ -14,6 +14,13 @@ impl World {
                 let phone = self.own.as_mut().expect("a phone of our own");
                 phone.sip.handle_message(BOARD, &transmit.bytes, self.now);
             }
+            // It is there, and keeps nothing of the question.
+            Output::Send(transmit) if transmit.bytes.starts_with(b"OPTIONS ") => {
+                if self.wire_works {
+                    let question = String::from_utf8_lossy(&transmit.bytes).into_owned();
+                    self.answers(transmit.to, &question, 200);
+                }
+            }
             Output::Send(transmit) => {
                 let text = String::from_utf8_lossy(&transmit.bytes).into_owned();
                 let closed = self.closed.iter().find(|(peer, _)| *peer == transmit.to);
@@ -58,11 +65,17 @@ impl World {
 
     /// The call that was sent last meets an address that takes none.
     fn turned_away(&mut self, from: Peer, status: Option<u16>) {
-        let (Some(status), Some(invite)) = (status, self.from_board.last()) else { return };
+        let (Some(status), Some(invite)) = (status, self.from_board.last().cloned()) else {
+            return;
+        };
+        self.answers(from, &invite, status);
+    }
+
+    fn answers(&mut self, from: Peer, request: &str, status: u16) {
         let kept = |line: &&str| {
             ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name))
         };
-        let lines = invite.lines().filter(kept).map(|line| format!("{line}\r\n"));
+        let lines = request.lines().filter(kept).map(|line| format!("{line}\r\n"));
         let head = lines.collect::<String>();
         let reply = format!("SIP/2.0 {status} x\r\n{head}Content-Length: 0\r\n\r\n");
         self.board.handle(Input::Message { from, bytes: reply.into_bytes() }, self.now);
