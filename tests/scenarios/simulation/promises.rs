@@ -332,7 +332,10 @@ pub fn survived(room: &Room) -> u64 {
 
 /// Who talked to whom, and when; a crash ends none.
 fn conversations(room: &Room) -> Vec<Conversation> {
-    let mut callers: BTreeMap<CallId, String> = BTreeMap::new();
+    // A leader who asked for the desk is one who waits for it, as a caller is.
+    let log = room.all_views();
+    let called = attempts(&log).map(|attempt| (CallId(attempt.id.0), attempt.target.clone()));
+    let mut callers: BTreeMap<CallId, String> = called.collect();
     let mut found: Vec<Conversation> = vec![];
     for noted in room.facts() {
         let at = noted.at.mono;
