@@ -51,12 +51,11 @@ impl FromRequestParts<Shared> for Officer {
     }
 }
 
-/// An officer who may look for entries and listen to recordings: a system administrator keeps the machine, not what is said
-/// on it (domain A-16).
+/// Who does the room's work: a system administrator keeps the machine, not what is said and written on it (domain §4.5, A-16).
 #[derive(Debug, Clone)]
-pub struct Listener(pub Officer);
+pub struct Staff(pub Officer);
 
-impl FromRequestParts<Shared> for Listener {
+impl FromRequestParts<Shared> for Staff {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Failure> {

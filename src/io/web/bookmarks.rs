@@ -1,7 +1,7 @@
 //! 标记: places of a recording that somebody wants to find again.
 
 use super::Shared;
-use super::auth::Listener;
+use super::auth::Staff;
 use super::entry_page::{Reason, refused};
 use super::failure::Failure;
 use super::page::Page;
@@ -24,7 +24,7 @@ pub struct Mark {
 /// `POST /recordings/{call}/bookmarks`
 pub async fn make(
     State(shared): State<Shared>,
-    Listener(officer): Listener,
+    Staff(officer): Staff,
     page: Page,
     Path(call): Path<CallId>,
     Form(mark): Form<Mark>,
@@ -37,7 +37,7 @@ pub async fn make(
 /// `POST /recordings/{call}/bookmarks/{bookmark}`: it is shown no more.
 pub async fn take_back(
     State(shared): State<Shared>,
-    Listener(officer): Listener,
+    Staff(officer): Staff,
     page: Page,
     Path((call, bookmark)): Path<(CallId, i64)>,
 ) -> Result<StatusCode, Failure> {

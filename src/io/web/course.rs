@@ -1,7 +1,7 @@
 //! What happened in the course of a call (排队, 保持, 留言, 接听前), and calling its caller back.
 
 use super::Shared;
-use super::auth::Officer;
+use super::auth::Staff;
 use super::entry_page::{Reason, gone, refused, shown};
 use super::failure::Failure;
 use super::messages::Messages;
@@ -130,7 +130,7 @@ pub struct Settlement {
 /// `POST /entries/{entry}/callback`: 已回拨, or 无法回拨 with the reason.
 pub async fn settle(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Path(entry): Path<EntryId>,
     Form(given): Form<Settlement>,

@@ -1,7 +1,7 @@
 //! `/keeping/dates`: 日期存疑. What is old by its clock alone, to be heard; a leader says when it was made, another one agrees.
 
 use super::Shared;
-use super::auth::Listener;
+use super::auth::Staff;
 use super::failure::Failure;
 use super::keeping::{Asked, From, LISTS, Which, not_agreed, said, tidy};
 use super::messages::keeping::{EN, Messages, ZH};
@@ -112,19 +112,19 @@ fn dated(row: &DatedRow, t: &'static Messages) -> Item {
 }
 
 /// Whoever says when a recording was made may hear it, and leads.
-fn only_leaders(officer: &Listener, page: &Page) -> Result<&'static Messages, Failure> {
+fn only_leaders(officer: &Staff, page: &Page) -> Result<&'static Messages, Failure> {
     let t = page.pick((&ZH, &EN));
     let refused = || Failure::Refused(StatusCode::FORBIDDEN, t.leaders_only.to_owned());
     may(officer).then_some(t).ok_or_else(refused)
 }
 
-fn may(Listener(officer): &Listener) -> bool {
+fn may(Staff(officer): &Staff) -> bool {
     officer.who.account == Account::Leader
 }
 
 pub async fn get(
     State(shared): State<Shared>,
-    officer: Listener,
+    officer: Staff,
     page: Page,
     Query(from): Query<From>,
 ) -> Result<Response, Failure> {
@@ -133,7 +133,7 @@ pub async fn get(
 
 async fn show(
     shared: &Shared,
-    officer: &Listener,
+    officer: &Staff,
     page: &Page,
     from: &From,
     problem: &str,
@@ -159,7 +159,7 @@ async fn show(
 /// `GET /keeping/dates/{date}`
 pub async fn get_one(
     State(shared): State<Shared>,
-    officer: Listener,
+    officer: Staff,
     page: Page,
     Path(which): Path<i64>,
 ) -> Result<Response, Failure> {
@@ -168,7 +168,7 @@ pub async fn get_one(
 
 async fn show_one(
     shared: &Shared,
-    officer: &Listener,
+    officer: &Staff,
     page: &Page,
     which: i64,
     problem: &str,
@@ -203,7 +203,7 @@ fn end_of(day: NaiveDate, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
 /// and `reason`.
 pub async fn say(
     State(shared): State<Shared>,
-    officer: Listener,
+    officer: Staff,
     page: Page,
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response, Failure> {
@@ -235,7 +235,7 @@ pub async fn say(
 /// `POST /keeping/dates/agree`: the second.
 pub async fn agree(
     State(shared): State<Shared>,
-    officer: Listener,
+    officer: Staff,
     page: Page,
     Form(which): Form<Which>,
 ) -> Result<Response, Failure> {
@@ -250,7 +250,7 @@ pub async fn agree(
 /// `POST /keeping/dates/refuse`: they are as doubtful as before.
 pub async fn refuse(
     State(shared): State<Shared>,
-    officer: Listener,
+    officer: Staff,
     page: Page,
     Form(asked): Form<Asked>,
 ) -> Result<Response, Failure> {

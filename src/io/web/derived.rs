@@ -1,7 +1,7 @@
 //! 脱敏件: copies of a recording in which a stretch is silent.
 
 use super::Shared;
-use super::auth::Listener;
+use super::auth::Staff;
 use super::entry_page::{Reason, refused, shown};
 use super::failure::Failure;
 use super::messages::Messages;
@@ -85,7 +85,7 @@ fn moment(text: &str) -> Option<u32> {
 /// `POST /recordings/{call}/derived`
 pub async fn make(
     State(shared): State<Shared>,
-    Listener(officer): Listener,
+    Staff(officer): Staff,
     page: Page,
     Path(call): Path<CallId>,
     Form(wanted): Form<Wanted>,

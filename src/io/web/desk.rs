@@ -55,14 +55,15 @@ pub async fn show(
     entry: Option<EntryId>,
     most: Option<u32>,
 ) -> Result<Response, Failure> {
-    let opened = match entry {
+    let works = officer.who.account != Account::Admin;
+    let opened = match entry.filter(|_| works) {
         Some(entry) => entry_page::article(shared, page, entry).await?,
         None => None,
     };
     let desk = Desk {
         page,
         strip: strip::strip(shared, page).await,
-        list: rows::list(shared, page, most).await,
+        list: rows::list(shared, officer, page, most).await,
         opened,
         phones: &shared.web.dialler.phones,
         self_test: shared.web.self_test.is_some(),

@@ -2,7 +2,7 @@
 //! page waits for what the log is told of it.
 
 use super::Shared;
-use super::auth::Officer;
+use super::auth::{Officer, Staff};
 use super::entry_page::{gone, refused, shown};
 use super::failure::Failure;
 use super::messages::Messages;
@@ -61,7 +61,7 @@ pub struct Wish {
 /// `POST /dial`: 201 with the entry of the new call, or 422 with the reason and the remedy.
 pub async fn dial(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Form(wish): Form<Wish>,
 ) -> Result<Response, Failure> {
@@ -142,7 +142,7 @@ fn words(why: Refusal, t: &Messages) -> &'static str {
 /// `POST /entries/{entry}/hangup`: the officer does not want a call of ours any more.
 pub async fn hang_up(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Path(entry): Path<EntryId>,
 ) -> Result<Response, Failure> {
@@ -183,7 +183,7 @@ struct Fragment {
 /// `GET /contacts?find=`: whom the officer may call, the fixed ones first.
 pub async fn contacts(
     State(shared): State<Shared>,
-    _officer: Officer,
+    _: Staff,
     page: Page,
     Query(asked): Query<Asked>,
 ) -> Result<Html<String>, Failure> {

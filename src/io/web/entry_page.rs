@@ -1,7 +1,7 @@
 //! One entry: shown, filled in field by field, flagged, registered, closed, withdrawn.
 
 use super::Shared;
-use super::auth::Officer;
+use super::auth::{Officer, Staff};
 use super::desk;
 use super::entry_view::{self, EntryView, FieldKind};
 use super::failure::Failure;
@@ -66,7 +66,7 @@ pub async fn article(
 /// `GET /entries/{entry}`: the fragment for a script, the whole desk for a person.
 pub async fn get(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Path(entry): Path<EntryId>,
     headers: HeaderMap,
@@ -110,7 +110,7 @@ pub struct Edit {
 /// text where it does not.
 pub async fn save(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Path(entry): Path<EntryId>,
     Json(edit): Json<Edit>,
@@ -141,7 +141,7 @@ pub struct Flag {
 /// `POST /entries/{entry}/urgency`: 急 or 特急; the leaders are called.
 pub async fn flag(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Path(entry): Path<EntryId>,
     Form(flag): Form<Flag>,
@@ -193,7 +193,7 @@ pub struct Class {
 /// `POST /entries/{entry}/class`: 打错 and 骚扰 need one key and no more.
 pub async fn classify(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Path(entry): Path<EntryId>,
     Form(class): Form<Class>,
@@ -217,7 +217,7 @@ pub async fn classify(
 /// `POST /entries/{entry}/register`: 登记
 pub async fn register(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Path(entry): Path<EntryId>,
 ) -> Result<Response, Failure> {
@@ -228,7 +228,7 @@ pub async fn register(
 /// `POST /entries/{entry}/close`: 办结
 pub async fn close(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Path(entry): Path<EntryId>,
 ) -> Result<Response, Failure> {
@@ -239,7 +239,7 @@ pub async fn close(
 /// `POST /entries/{entry}/reopen`: 重新打开, with a reason.
 pub async fn reopen(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Path(entry): Path<EntryId>,
     Form(reason): Form<Reason>,
@@ -252,7 +252,7 @@ pub async fn reopen(
 /// `POST /entries/{entry}/class/undo`: F7 or F8 was pressed by mistake.
 pub async fn take_class_back(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Path(entry): Path<EntryId>,
 ) -> Result<Response, Failure> {

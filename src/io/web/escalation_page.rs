@@ -2,7 +2,7 @@
 //! leader who is logged in.
 
 use super::Shared;
-use super::auth::Officer;
+use super::auth::Staff;
 use super::entry_page::{Reason, gone, refused, shown};
 use super::failure::Failure;
 use super::page::Page;
@@ -18,7 +18,7 @@ use axum::response::Response;
 /// `POST /entries/{entry}/withdraw`: ends the calling of leaders, with a reason.
 pub async fn withdraw(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Path(entry): Path<EntryId>,
     Form(given): Form<Reason>,
@@ -43,7 +43,7 @@ pub async fn withdraw(
 /// ends.
 pub async fn leader_spoken_to(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Path(entry): Path<EntryId>,
     Form(given): Form<Reason>,
@@ -64,7 +64,7 @@ pub async fn leader_spoken_to(
 /// `POST /entries/{entry}/confirm`: 回执, what a leader has said is understood.
 pub async fn confirm(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Path(entry): Path<EntryId>,
 ) -> Result<Response, Failure> {
@@ -80,7 +80,7 @@ pub async fn confirm(
 /// acknowledges nothing.
 pub async fn acknowledge(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Path(entry): Path<EntryId>,
 ) -> Result<Response, Failure> {

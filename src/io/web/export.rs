@@ -6,7 +6,7 @@ mod jobs;
 pub use jobs::Exports;
 
 use super::Shared;
-use super::auth::{Listener, Officer};
+use super::auth::{Officer, Staff};
 use super::entry_page;
 use super::failure::{self, Failure};
 use super::messages::{Messages, fill_two};
@@ -80,7 +80,7 @@ pub struct OfPeriod {
 /// `POST /entries/{entry}/export`
 pub async fn entry(
     State(shared): State<Shared>,
-    Listener(officer): Listener,
+    Staff(officer): Staff,
     page: Page,
     Path(entry): Path<EntryId>,
     Form(wanted): Form<Wanted>,
@@ -95,7 +95,7 @@ pub async fn entry(
 /// `POST /period/export`
 pub async fn period(
     State(shared): State<Shared>,
-    Listener(officer): Listener,
+    Staff(officer): Staff,
     page: Page,
     Form(OfPeriod { asked, sounds }): Form<OfPeriod>,
 ) -> Result<Response, Failure> {
@@ -298,7 +298,7 @@ pub fn all_of(shared: &Shared, of: PersonId, t: &'static Messages) -> Vec<(Strin
 /// `GET /exports/{job}`: how far it is; the part that changes for a script.
 pub async fn get(
     State(shared): State<Shared>,
-    Listener(officer): Listener,
+    Staff(officer): Staff,
     page: Page,
     Path(job): Path<String>,
     headers: HeaderMap,
@@ -325,7 +325,7 @@ pub async fn get(
 /// `GET /exports/{job}/zip`: to whoever asked, while it is kept.
 pub async fn take(
     State(shared): State<Shared>,
-    Listener(officer): Listener,
+    Staff(officer): Staff,
     page: Page,
     Path(job): Path<String>,
 ) -> Result<Response, Failure> {

@@ -2,7 +2,7 @@
 //! every text in it is a caller's or a PBX's and is escaped by the templates.
 
 use super::Shared;
-use super::auth::Officer;
+use super::auth::Staff;
 use super::failure::Failure;
 use super::messages::{Messages, fill};
 use super::page::Page;
@@ -93,7 +93,7 @@ struct Sheet<'a> {
 /// `GET /entries/{entry}/ladder`
 pub async fn get(
     State(shared): State<Shared>,
-    _officer: Officer,
+    _: Staff,
     page: Page,
     Path(entry): Path<EntryId>,
 ) -> Result<Html<String>, Failure> {

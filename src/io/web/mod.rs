@@ -210,7 +210,7 @@ fn build(web: Web, closing: CancellationToken) -> Router {
 }
 
 /// Open to everybody: `/login`, `/first`, `/language`, `/healthz`, `/readyz`, `/static`; to whoever signs: the replies of
-/// channels. Every other handler takes an `Officer`.
+/// channels. Every other handler takes an `Officer`, or a `Staff` where it is the room's own work.
 fn routes() -> Router<Shared> {
     Router::new()
         .route("/", get(desk::get))

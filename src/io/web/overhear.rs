@@ -3,7 +3,7 @@
 //! The answer is samples and nothing else: 8000 a second, 16 bit, little-endian, left and right by turns.
 
 use super::Shared;
-use super::auth::{Listener, Officer};
+use super::auth::{Officer, Staff};
 use super::entry_page::refused;
 use super::failure::Failure;
 use super::page::Page;
@@ -42,7 +42,7 @@ pub struct Wish {
 /// `GET /recordings/{call}/live?why=…`
 pub async fn get(
     State(shared): State<Shared>,
-    Listener(officer): Listener,
+    Staff(officer): Staff,
     page: Page,
     Path(call): Path<CallId>,
     Query(wish): Query<Wish>,

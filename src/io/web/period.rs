@@ -2,7 +2,7 @@
 //! nobody called.
 
 use super::Shared;
-use super::auth::Officer;
+use super::auth::Staff;
 use super::failure::Failure;
 use super::messages::{Messages, fill};
 use super::page::Page;
@@ -77,7 +77,7 @@ struct Outage {
 /// `GET /period`
 pub async fn get(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Query(asked): Query<Asked>,
 ) -> Result<Html<String>, Failure> {

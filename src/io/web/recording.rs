@@ -1,6 +1,6 @@
 //! `GET /recordings/{call}`: plays a sealed recording, by the name of its call, never by path.
 
-use super::auth::{Listener, Officer};
+use super::auth::{Officer, Staff};
 use super::failure::Failure;
 use super::page::Page;
 use super::ranges;
@@ -71,7 +71,7 @@ pub struct Again {
 /// `GET /recordings/{call}/recall?seconds=30`: the last seconds of a call that goes on.
 pub async fn recall(
     State(shared): State<Shared>,
-    Listener(officer): Listener,
+    Staff(officer): Staff,
     page: Page,
     Path(call): Path<CallId>,
     Query(again): Query<Again>,
@@ -100,7 +100,7 @@ pub struct Play {
 
 pub async fn get(
     State(shared): State<Shared>,
-    Listener(officer): Listener,
+    Staff(officer): Staff,
     page: Page,
     Path(call): Path<CallId>,
     Query(play): Query<Play>,
@@ -113,7 +113,7 @@ pub async fn get(
 /// `GET /recordings/{call}/derived/{copy}`: a copy in which a stretch is silent.
 pub async fn derived(
     State(shared): State<Shared>,
-    Listener(officer): Listener,
+    Staff(officer): Staff,
     page: Page,
     Path((call, copy)): Path<(CallId, i64)>,
     Query(play): Query<Play>,
@@ -160,7 +160,7 @@ async fn serve(
 /// `GET /recordings/{call}/peaks`: how loud both sides are, for the player's wave.
 pub async fn peaks(
     State(shared): State<Shared>,
-    _listener: Listener,
+    _listener: Staff,
     page: Page,
     Path(call): Path<CallId>,
 ) -> Result<Response, Failure> {

@@ -1,7 +1,7 @@
 //! `/roll-call`: 点名, numbers proved by a call, drills.
 
 use super::Shared;
-use super::auth::Officer;
+use super::auth::{Officer, Staff};
 use super::failure::Failure;
 use super::messages::{Messages, fill};
 use super::page::Page;
@@ -180,7 +180,7 @@ async fn numbers(
 /// `POST /roll-call`: whoever leads and stands in now is called.
 pub async fn begin(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
 ) -> Result<Response, Failure> {
     let (web, now) = (&shared.web, clock::now());
@@ -207,7 +207,7 @@ pub struct OneNumber {
 /// `POST /roll-call/number`: only what the roster has is called.
 pub async fn check_number(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Form(one): Form<OneNumber>,
 ) -> Result<Response, Failure> {
@@ -236,7 +236,7 @@ pub struct Drilled {
 /// `POST /drill`: the whole ladder, once; its entry is shown.
 pub async fn drill(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Form(wanted): Form<Drilled>,
 ) -> Result<Response, Failure> {

@@ -1,7 +1,7 @@
 //! `/roster`: who is on duty and who stands in for whom, over the list of the configuration.
 
 use super::Shared;
-use super::auth::Officer;
+use super::auth::{Officer, Staff};
 use super::failure::Failure;
 use super::findings::{Found, found};
 use super::page::Page;
@@ -127,7 +127,7 @@ pub struct NewDuty {
 /// `POST /roster/duty`
 pub async fn put_on_duty(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Form(new): Form<NewDuty>,
 ) -> Result<Response, Failure> {
@@ -166,7 +166,7 @@ pub struct NewSubstitution {
 /// `POST /roster/substitution`: of a lower rank only where the head allows it (esc_73).
 pub async fn substitute(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     page: Page,
     Form(new): Form<NewSubstitution>,
 ) -> Result<Response, Failure> {
@@ -211,7 +211,7 @@ pub struct Withdrawn {
 /// `POST /roster/withdraw`: what was entered counts no more.
 pub async fn withdraw(
     State(shared): State<Shared>,
-    officer: Officer,
+    Staff(officer): Staff,
     Form(what): Form<Withdrawn>,
 ) -> Result<Response, Failure> {
     let kind = match what.kind.as_str() {

@@ -12,7 +12,7 @@ use super::view::{self, Mark};
 use crate::duty::journal::Disposition;
 use crate::io::clock;
 use crate::io::store::{
-    CallRow, CallState, CallbackState, EntryRow, EscalationRow, EscalationState,
+    Account, CallRow, CallState, CallbackState, EntryRow, EscalationRow, EscalationState,
 };
 use askama::Template;
 use axum::extract::{Query, State};
@@ -28,6 +28,8 @@ pub struct List {
     pub rows: Vec<Row>,
     pub ringing: Vec<Ringing>,
     pub failed: bool,
+    /// To whoever asks.
+    pub closed: bool,
     pub most: u32,
     pub more: Option<u32>,
 }
@@ -79,16 +81,17 @@ struct Fragment {
 
 pub async fn get(
     State(shared): State<Shared>,
-    _officer: Officer,
+    officer: Officer,
     page: Page,
     Query(asked): Query<Asked>,
 ) -> Result<Html<String>, Failure> {
-    let list = list(&shared, &page, asked.most).await;
+    let list = list(&shared, &officer, &page, asked.most).await;
     Ok(Html(Fragment { page, list }.render()?))
 }
 
-/// The list. A log that cannot be read leaves the desk usable: strip and pop-up do not need it.
-pub async fn list(shared: &Shared, page: &Page, most: Option<u32>) -> List {
+/// The list. A log that cannot be read leaves the desk usable: strip and pop-up do not need it. A system administrator sees
+/// what rings, to know that it does, and no entry.
+pub async fn list(shared: &Shared, officer: &Officer, page: &Page, most: Option<u32>) -> List {
     let most = most.unwrap_or(STEP).clamp(STEP, MOST);
     let now = clock::now().wall;
     let (found, failed) = match shared.web.store.recent_entries(most).await {
@@ -98,13 +101,15 @@ pub async fn list(shared: &Shared, page: &Page, most: Option<u32>) -> List {
             (vec![], true)
         }
     };
+    let closed = officer.who.account == Account::Admin;
     let full = u32::try_from(found.len()).is_ok_and(|there| there >= most);
     List {
         ringing: found.iter().filter_map(|row| ringing(row, page.t)).collect(),
-        rows: found.iter().map(|found| row(found, page, now)).collect(),
+        rows: found.iter().filter(|_| !closed).map(|found| row(found, page, now)).collect(),
         failed,
+        closed,
         most,
-        more: (full && most < MOST).then_some(most + STEP),
+        more: (full && most < MOST && !closed).then_some(most + STEP),
     }
 }
 

@@ -1,7 +1,7 @@
 //! 记录查询: a form, and a page of what was found with the words marked.
 
 use super::Shared;
-use super::auth::Listener;
+use super::auth::Staff;
 use super::failure::Failure;
 use super::messages::{Messages, fill};
 use super::page::{Page, in_query};
@@ -113,7 +113,7 @@ struct Part {
 /// `GET /search`
 pub async fn get(
     State(shared): State<Shared>,
-    Listener(officer): Listener,
+    Staff(officer): Staff,
     page: Page,
     Query(asked): Query<Asked>,
 ) -> Result<Html<String>, Failure> {

@@ -13,6 +13,7 @@ mod player;
 mod policy;
 mod proxy;
 mod replies;
+mod rights;
 mod roll_call;
 mod search;
 

@@ -33,7 +33,7 @@ macro_rules! with_exercises {
         number_unknown: "值班表里没有这个号码。", "There is no such number in the roster.";
         number_going: "正在核实这个号码。", "This number is being tried.";
         drill: "演练", "Drill";
-        drill_hint: "按真正的呼叫顺位从头叫一遍：电话里每句都先说“演练”，通知写【演练】，页面和记录都带演练标记，不计入统计。有人按 1 或全部叫过即结束；有真的急件时立即让位并结束。", "The real ladder, once: every sentence on the telephone says that it is a drill, so do notices, page and log; it is not counted. It ends with a key 1, when everybody has been tried, or when a real matter begins.";
+        drill_hint: "按真正的呼叫顺位从头叫一遍：电话里每句都先说“演练”，通知写【演练】，页面和记录都带演练标记，不计入统计。有人按 1 或全部叫过即结束；有真的紧急事项时立即让位并结束。", "The real ladder, once: every sentence on the telephone says that it is a drill, so do notices, page and log; it is not counted. It ends with a key 1, when everybody has been tried, or when a real matter begins.";
         drill_begin: "开始演练……（马上给领导打电话）", "Begin a drill … (leaders are called at once)";
         drill_urgent: "演练“急”", "Drill 急";
         drill_critical: "演练“特急”", "Drill 特急";

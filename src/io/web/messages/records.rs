@@ -27,7 +27,7 @@ macro_rules! with_records {
         search_incomplete: "索引不全：有记录没有编入索引，查询结果可能缺少。重新启动服务后会自动重建索引。", "The index is not whole: entries are missing from what is found. It is made anew when the service is started again.";
         search_too_wide: "条件太宽，没有及时查完。请增加条件或缩小日期范围。", "Too wide to be answered in time: add a condition, or fewer days.";
 
-        not_for_admin: "系统管理员账号不能查询记录、听取录音。", "An administrator's account does not search the log or listen to recordings.";
+        not_for_admin: "系统管理员账号不办值班业务：不看记录、不听录音、不动值班表。请用值班员或带班领导账号。", "An administrator's account does none of the room's work: no entries, no recordings, no roster. Sign in as an officer or a leader.";
         player_wave: "录音波形：上为对方，下为我方。单击跳到那一秒，拖动选取一段", "Waveform: above the other side, below ours. Click to go to a second, drag to choose a part";
         player_no_wave: "波形暂时画不出来，录音仍可播放。", "The waveform cannot be drawn; the recording plays all the same.";
         player_speed: "语速（音调不变）", "Speed (pitch stays)";
