@@ -26,6 +26,8 @@ const GLANCE: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(500);
 /// Leaders are called from memory when the log has refused, or has not answered, for so long.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Whoever wakes so much later than he wanted to was stopped, as a virtual machine is.
+const STOPPED: Duration = Duration::from_secs(1);
 /// While calls finish, whoever is due goes uncalled for so long at most: then they are ended, and the next run calls
 /// (esc_46).
 const WITHHELD: Duration = Duration::from_secs(90);
@@ -124,9 +126,14 @@ impl Escalator {
             true => store.last_stops(now, &*versions, roster),
         };
         loop {
+            let asked = clock::mono();
             let looked = tokio::select! {
                 looked = &mut looking => looked,
                 () = tokio::time::sleep(PATIENCE) => {
+                    // The log stood still with the process, and has its time from now on.
+                    if clock::mono().since(asked) > PATIENCE + STOPPED {
+                        continue;
+                    }
                     self.fails("no answer", now.mono);
                     self.remember().await?;
                     continue;
