@@ -1,6 +1,9 @@
 //! Carries out what the escalation decides: has the attempts written down, orders their calls,
 //! wakes when the next is due.
 
+mod patience;
+
+use self::patience::{PATIENCE, Patience};
 use crate::duty::escalation::Memory;
 use crate::duty::journal::{AttemptResult, Fact};
 use crate::duty::roster::Roster;
@@ -13,6 +16,7 @@ use crate::io::status::{Alarm, Board, Status};
 use crate::io::store::{Cycle, Store};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
+use chrono::{DateTime, Utc};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -24,10 +28,6 @@ use tracing::{error, info, trace};
 const GLANCE: Duration = Duration::from_secs(1);
 /// How long a log that refused is left alone.
 const AGAIN: Duration = Duration::from_millis(500);
-/// Leaders are called from memory when the log has refused, or has not answered, for so long.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Whoever wakes so much later than he wanted to was stopped, as a virtual machine is.
-const STOPPED: Duration = Duration::from_secs(1);
 /// While calls finish, whoever is due goes uncalled for so long at most: then they are ended, and the next run calls
 /// (esc_46).
 const WITHHELD: Duration = Duration::from_secs(90);
@@ -66,7 +66,8 @@ pub struct Office {
 /// is found at the next start and made again. While the log cannot be used, it is done from memory,
 /// and the log is told afterwards.
 pub async fn run(office: Office, stopping: CancellationToken) {
-    let escalator = Escalator { office, random: clock::random(), failing: None, withheld: None };
+    let (random, patience) = (clock::random(), Patience::default());
+    let escalator = Escalator { office, random, failing: None, withheld: None, patience };
     let _ = escalator.run(&stopping).await;
 }
 
@@ -77,6 +78,7 @@ struct Escalator {
     failing: Option<Mono>,
     /// Since when somebody is due and not called, because calls may finish.
     withheld: Option<Mono>,
+    patience: Patience,
 }
 
 /// The switchboard is gone.
@@ -84,7 +86,6 @@ struct Gone;
 
 impl Escalator {
     async fn run(mut self, stopping: &CancellationToken) -> Result<(), Gone> {
-        let wake = Arc::clone(&self.office.wake);
         while !stopping.is_cancelled() {
             let since = self.office.policies.since();
             let until = match self.behind() {
@@ -92,14 +93,38 @@ impl Escalator {
                 false => self.look(stopping).await?,
             };
             self.office.pulse.beat();
-            tokio::select! {
-                () = due(until) => {}
-                () = wake.notified() => {}
-                () = self.office.policies.turned(since) => {}
-                () = stopping.cancelled() => return Ok(()),
-            }
+            self.rest(until, since, stopping).await;
         }
         Ok(())
+    }
+
+    /// Until something is due on the host's clock, or has happened.
+    async fn rest(
+        &mut self,
+        until: Option<Deadline>,
+        since: Option<DateTime<Utc>>,
+        stopping: &CancellationToken,
+    ) {
+        if let Some((_, why)) = until {
+            trace!(why, "waiting");
+        }
+        let Office { wake, policies, .. } = &self.office;
+        loop {
+            let slept = clock::mono();
+            let glance = slept + GLANCE;
+            let at = until.map_or(glance, |(at, _)| at.min(glance));
+            let happened = tokio::select! {
+                () = tokio::time::sleep(at.since(slept)) => false,
+                () = wake.notified() => true,
+                () = policies.turned(since) => true,
+                () = stopping.cancelled() => true,
+            };
+            let now = clock::mono();
+            self.patience.wakes(slept, at, now);
+            if happened || until.is_some_and(|(at, _)| at <= now) {
+                return;
+            }
+        }
     }
 
     /// The log lacks what must be known to decide, for so long that it is not waited for.
@@ -108,7 +133,7 @@ impl Escalator {
         let (settled, needed) = (memory.is_settled(), memory.is_needed());
         let waits = memory.waits_since();
         drop(memory);
-        let late = waits.filter(|since| clock::mono().since(*since) >= PATIENCE);
+        let late = waits.filter(|since| self.patience.ends(*since) <= clock::mono());
         if let Some(since) = late.filter(|_| needed) {
             self.fails("what happened is not written", since);
         }
@@ -130,8 +155,7 @@ impl Escalator {
             let looked = tokio::select! {
                 looked = &mut looking => looked,
                 () = tokio::time::sleep(PATIENCE) => {
-                    // The log stood still with the process, and has its time from now on.
-                    if clock::mono().since(asked) > PATIENCE + STOPPED {
+                    if self.patience.wakes(asked, asked + PATIENCE, clock::mono()) {
                         continue;
                     }
                     self.fails("no answer", now.mono);
@@ -173,7 +197,7 @@ impl Escalator {
             show(status, "dead_number", unreachable(&cycle.dead, now));
         });
         let waits = self.office.memory.lock().waits_since();
-        let late = waits.map(|since| (since + PATIENCE, "the log is behind"));
+        let late = waits.map(|since| (self.patience.ends(since), "the log is behind"));
         let hurry = self.withhold(cycle.withheld, now).await?;
         let until = earlier(earlier(cycle.until, late), hurry);
         self.order(cycle.inputs).await?;
@@ -269,19 +293,6 @@ fn has_twin(memory: &Memory, call: &LeaderCall) -> bool {
     match call.joins {
         Some(_) => memory.tells(&call.person, call.entry),
         None => memory.calls(&call.person, &call.target),
-    }
-}
-
-/// Ends when the deadline has come on the host's clock; never without one.
-async fn due(until: Option<Deadline>) {
-    let Some((until, why)) = until else { return std::future::pending().await };
-    trace!(why, "waiting");
-    loop {
-        let left = until.since(clock::mono());
-        if left.is_zero() {
-            return;
-        }
-        tokio::time::sleep(left.min(GLANCE)).await;
     }
 }
 

@@ -5,6 +5,7 @@ use crate::calls::{Room, connect, talk};
 use crate::daemon::Plan;
 use crate::twin::{FarEnd, TrunkCaller, Voice};
 use crate::{have, wave};
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(8);
@@ -157,6 +158,24 @@ fn what_the_site_says_in_its_own_voice_is_heard_and_recorded() {
     is_heard("it is on the right", &own, &daemon.recording(CALL).channels[1], 5);
 }
 
+/// A second of voice each way, each packet as it was said: of a caller and a far end, each by its way into the daemon.
+fn hear_each_other([caller, far_end]: [&UdpSocket; 2], [to, from]: [SocketAddr; 2]) {
+    let (mut town, mut phone) = (Voice::new(5), Voice::new(6));
+    let mut heard = [0; 2048];
+    for socket in [caller, far_end] {
+        socket.set_read_timeout(Some(SOON)).expect("a timeout");
+    }
+    for n in 0..50_u8 {
+        let (said, answered) = ([n; 160], [n ^ 0x55; 160]);
+        far_end.send_to(&phone.packet(&answered), from).expect("sent");
+        let length = caller.recv(&mut heard).expect("the far end's voice");
+        assert_eq!(heard[12..length], answered);
+        caller.send_to(&town.packet(&said), to).expect("sent");
+        let length = far_end.recv(&mut heard).expect("the caller's voice");
+        assert_eq!(heard[12..length], said);
+    }
+}
+
 #[test]
 fn sig_13_early_media_is_heard_both_ways_kept_and_no_answer() {
     if !have(&["kamailio"]) {
@@ -168,20 +187,7 @@ fn sig_13_early_media_is_heard_both_ways_kept_and_no_answer() {
     let mut caller = TrunkCaller::new(&room.ports, "13800130007");
     let to_daemon = caller.hears_early("1001");
     let from_daemon = far_end.invited().media();
-    let (mut town, mut phone) = (Voice::new(5), Voice::new(6));
-    let mut heard = [0; 2048];
-    for socket in [&caller.media, &far_end.media] {
-        socket.set_read_timeout(Some(SOON)).expect("a timeout");
-    }
-    for n in 0..50_u8 {
-        let (said, answered) = ([n; 160], [n ^ 0x55; 160]);
-        far_end.media.send_to(&phone.packet(&answered), from_daemon).expect("sent");
-        let length = caller.media.recv(&mut heard).expect("the phone's early voice");
-        assert_eq!(heard[12..length], answered);
-        caller.media.send_to(&town.packet(&said), to_daemon).expect("sent");
-        let length = far_end.media.recv(&mut heard).expect("the caller's early voice");
-        assert_eq!(heard[12..length], said);
-    }
+    hear_each_other([&caller.media, &far_end.media], [to_daemon, from_daemon]);
     assert_eq!(daemon.row("SELECT state FROM call"), "ringing", "early media is no answer");
     daemon.row_is("SELECT count(*) FROM stretch WHERE kind = 'early' AND to_ms IS NULL", "1");
     assert_eq!(caller.gives_up("1001"), 487);
@@ -253,20 +259,7 @@ fn sig_15_whoever_holds_and_then_leaves_the_offer_to_us_is_heard_again() {
     daemon.row_is(&held("to_ms IS NULL"), "1");
     assert_eq!(caller.leaves_the_offer(2), 200);
     daemon.row_is(&held("to_ms IS NOT NULL"), "1");
-    let (mut town, mut phone) = (Voice::new(5), Voice::new(6));
-    let mut heard = [0; 2048];
-    for socket in [&caller.media, &far_end.media] {
-        socket.set_read_timeout(Some(SOON)).expect("a timeout");
-    }
-    for n in 0..50_u8 {
-        let (said, answered) = ([n; 160], [n ^ 0x55; 160]);
-        far_end.media.send_to(&phone.packet(&answered), from_daemon).expect("sent");
-        let length = caller.media.recv(&mut heard).expect("the officer's voice");
-        assert_eq!(heard[12..length], answered);
-        caller.media.send_to(&town.packet(&said), to_daemon).expect("sent");
-        let length = far_end.media.recv(&mut heard).expect("the caller's voice");
-        assert_eq!(heard[12..length], said);
-    }
+    hear_each_other([&caller.media, &far_end.media], [to_daemon, from_daemon]);
 }
 
 #[test]

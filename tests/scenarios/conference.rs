@@ -228,14 +228,20 @@ fn sig_37_a_leader_beyond_an_analogue_line_is_gone_by_busy_tone_and_the_two_go_o
     room.caller_hangs_up(entry);
 }
 
-#[test]
-fn key_5_rings_the_desk_and_what_the_two_say_is_recorded_in_the_same_entry() {
-    let mut room = Room::open();
-    let entry = the_leader_is_asked(&mut room);
+/// The caller has gone, and the leader wants to speak to the officer.
+fn the_desk_rings_for_the_leader(room: &mut Room) -> EntryId {
+    let entry = the_leader_is_asked(room);
     room.caller_hangs_up(entry);
     room.pass(seconds(1));
     room.leader_presses('5');
     room.rings(DESK, seconds(1));
+    entry
+}
+
+#[test]
+fn key_5_rings_the_desk_and_what_the_two_say_is_recorded_in_the_same_entry() {
+    let mut room = Room::open();
+    let entry = the_desk_rings_for_the_leader(&mut room);
     assert!(room.is_acknowledged(entry), "whoever asks for the officer knows");
     room.pass(seconds(3));
     let at = room.at(DESK);
@@ -267,11 +273,7 @@ fn key_5_in_the_middle_of_the_call_joins_it() {
 #[test]
 fn key_5_while_nobody_is_at_the_desk_ends_with_the_leader_hanging_up() {
     let mut room = Room::open();
-    let entry = the_leader_is_asked(&mut room);
-    room.caller_hangs_up(entry);
-    room.pass(seconds(1));
-    room.leader_presses('5');
-    room.rings(DESK, seconds(1));
+    let entry = the_desk_rings_for_the_leader(&mut room);
     room.hangs_up(LEADER);
     room.pass(seconds(1));
     assert_eq!(room.state(DESK), State::OnHook);
@@ -306,11 +308,7 @@ fn key_5_survives_kill_nine() {
 #[test]
 fn sig_34_killed_while_the_desk_rings_for_a_leader_who_waits() {
     let mut room = Room::open();
-    let entry = the_leader_is_asked(&mut room);
-    room.caller_hangs_up(entry);
-    room.pass(seconds(1));
-    room.leader_presses('5');
-    room.rings(DESK, seconds(1));
+    let entry = the_desk_rings_for_the_leader(&mut room);
     room.kill_daemon();
     room.pass(millis(300));
     room.start_daemon();

@@ -61,18 +61,19 @@ impl Room {
     /// A room whose officer has signed in.
     async fn open() -> Self {
         let mut room = Self::closed().await;
-        let officer = NewPerson {
-            login: "zhuban".to_owned(),
-            name: "主班员".to_owned(),
-            account: Account::Officer,
-            password: PASSWORD.to_owned(),
-        };
-        let added = room.web.store.add_person(officer, "test", clock::now()).await.unwrap();
-        assert!(matches!(added, Added::Added(_)));
-        let answer = room.sign_in("zhuban", PASSWORD).await;
-        assert_eq!(answer.status, StatusCode::SEE_OTHER);
-        room.cookie = cookie(&answer);
+        room.cookie = room.enters("zhuban", "主班员", Account::Officer).await;
         room
+    }
+
+    /// Somebody has an account and signs in; his cookie.
+    async fn enters(&self, login: &str, name: &str, account: Account) -> String {
+        let (login, name, password) = (login.to_owned(), name.to_owned(), PASSWORD.to_owned());
+        let person = NewPerson { login: login.clone(), name, account, password };
+        let added = self.web.store.add_person(person, "test", clock::now()).await.unwrap();
+        assert!(matches!(added, Added::Added(_)));
+        let answer = self.sign_in(&login, PASSWORD).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+        cookie(&answer)
     }
 
     /// A room without accounts.

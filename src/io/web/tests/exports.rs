@@ -226,10 +226,7 @@ async fn rec_e5_what_is_ready_is_for_who_asked_and_found_again() {
         ("other", Account::Officer, StatusCode::NOT_FOUND),
         ("guanli", Account::Admin, StatusCode::FORBIDDEN),
     ] {
-        let (login, name, password) = (login.to_owned(), login.to_owned(), PASSWORD.to_owned());
-        let person = NewPerson { login: login.clone(), name, account, password };
-        room.web.store.add_person(person, "test", clock::now()).await.unwrap();
-        let cookie = cookie(&room.sign_in(&login, PASSWORD).await);
+        let cookie = room.enters(login, login, account).await;
         for path in [at.clone(), format!("{at}/zip")] {
             assert_eq!(room.get_as(&cookie, &path).await.status(), status, "{login}");
         }

@@ -100,14 +100,7 @@ async fn a_16_a_system_administrator_neither_searches_nor_listens_and_that_is_au
     let room = Room::open().await;
     let entry = room.caller_dials("13800130007", "").await;
     room.is_recorded(entry, 5000).await;
-    let admin = NewPerson {
-        login: "guanli".to_owned(),
-        name: "管理员".to_owned(),
-        account: Account::Admin,
-        password: PASSWORD.to_owned(),
-    };
-    room.web.store.add_person(admin, "test", clock::now()).await.unwrap();
-    let cookie = cookie(&room.sign_in("guanli", PASSWORD).await);
+    let cookie = room.enters("guanli", "管理员", Account::Admin).await;
     let room = Room { cookie, ..room };
     let before = room.audited().await;
     let recording = format!("/recordings/{entry}");

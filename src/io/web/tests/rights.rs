@@ -24,17 +24,6 @@ fn changes() -> Vec<(Method, String)> {
     methods.filter(|(_, path)| !OPEN.contains(&path.as_str())).collect()
 }
 
-async fn as_admin(room: &mut Room) {
-    let admin = NewPerson {
-        login: "guanli".to_owned(),
-        name: "管理员".to_owned(),
-        account: Account::Admin,
-        password: PASSWORD.to_owned(),
-    };
-    room.web.store.add_person(admin, "test", clock::now()).await.unwrap();
-    room.cookie = cookie(&room.sign_in("guanli", PASSWORD).await);
-}
-
 fn filled(path: &str, entry: EntryId) -> String {
     let path = path.replace("{entry}", &entry.to_string()).replace("{call}", &entry.to_string());
     let parts = path.split('/').map(|part| if part.starts_with('{') { "1" } else { part });
@@ -45,7 +34,7 @@ fn filled(path: &str, entry: EntryId) -> String {
 async fn web_07_an_administrator_does_none_of_the_rooms_work() {
     let mut room = Room::open().await;
     let entry = room.caller_dials("13800130007", "").await;
-    as_admin(&mut room).await;
+    room.cookie = room.enters("guanli", "管理员", Account::Admin).await;
     let changes = changes();
     assert!(changes.len() > 30, "{changes:?}");
     let form = [("content-type", "application/x-www-form-urlencoded")];

@@ -41,8 +41,11 @@ impl Endpoint {
             true => Some(self.account.pbx).filter(|pbx| pbx.is_somewhere()),
             false => self.other_way(id, &draft),
         };
-        let (Some(to), Some(way)) = (NameAddr::parse(&draft.to), way) else { return };
-        draft.uri = to.uri;
+        let Some(way) = way else { return };
+        if with_phone {
+            let Some(to) = NameAddr::parse(&draft.to) else { return };
+            draft.uri = to.uri;
+        }
         if let Some(leg) = self.legs.get_mut(id) {
             (leg.phone, leg.elsewhere) = (None, !with_phone);
         }
