@@ -143,11 +143,16 @@ impl Store {
         if let Some(refused) = person.fault() {
             return Ok(refused);
         }
-        let by = Actor { person: None, name: by.to_owned(), terminal: "command line".to_owned() };
+        let by = by_command(by);
         let password = person.password.clone();
         let hash = aside(move || passwords::hash(&password)).await?;
         self.write(move |tx| insert(tx.sql, &person, &hash, &by, now)).await
     }
+}
+
+/// Who does it on the command line, such as `user add`.
+fn by_command(name: &str) -> Actor {
+    Actor { person: None, name: name.to_owned(), terminal: "command line".to_owned() }
 }
 
 /// Runs something slow away from the async threads, where there are any.

@@ -1,13 +1,13 @@
 //! Accounts after they were made: listed, mended, ended. What ends them ends their sessions in the same transaction (ASVS 5.0,
 //! 7.4.1).
 
-use super::{Account, PersonId, aside, password_fault};
-use crate::io::store::audit::{self, Actor};
+use super::{Account, PersonId, aside, by_command, password_fault};
+use crate::io::store::audit;
 use crate::io::store::error::Result;
 use crate::io::store::text::{Named, name};
 use crate::io::store::{Store, passwords, sessions};
 use crate::protocol::now::Now;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonRow {
@@ -105,10 +105,6 @@ impl Store {
     }
 }
 
-fn by_command(by: &str) -> Actor {
-    Actor { person: None, name: by.to_owned(), terminal: "command line".to_owned() }
-}
-
 fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<PersonRow> {
     Ok(PersonRow {
         id: PersonId(row.get(0)?),
@@ -131,24 +127,24 @@ fn set(
     change: &PersonChange,
     hash: Option<&str>,
 ) -> Result<String> {
-    let (query, value, detail) = match change {
-        PersonChange::Password(_) => (
-            "UPDATE person SET password = ?2 WHERE id = ?1",
-            hash.map(str::to_owned),
-            String::new(),
-        ),
+    let to = |column: &str, value: &dyn ToSql| {
+        let query = format!("UPDATE person SET {column} = ?2 WHERE id = ?1");
+        sql.prepare_cached(&query)?.execute(params![id.0, value])
+    };
+    Ok(match change {
+        PersonChange::Password(_) => {
+            to("password", &hash)?;
+            String::new()
+        }
         PersonChange::Account(account) => {
-            let account = name(account);
-            ("UPDATE person SET role = ?2 WHERE id = ?1", Some(account.clone()), account)
+            to("role", &name(account))?;
+            name(account)
         }
         PersonChange::Active(active) => {
-            let query = "UPDATE person SET active = CAST(?2 AS INTEGER) WHERE id = ?1";
-            let detail = if *active { "enabled" } else { "disabled" };
-            (query, Some(u8::from(*active).to_string()), detail.to_owned())
+            to("active", active)?;
+            if *active { "enabled" } else { "disabled" }.to_owned()
         }
-    };
-    sql.prepare_cached(query)?.execute(params![id.0, value])?;
-    Ok(detail)
+    })
 }
 
 #[cfg(test)]
