@@ -11,7 +11,7 @@ use super::entry_page;
 use super::failure::{self, Failure};
 use super::messages::{Messages, fill_two};
 use super::page::{Page, in_query};
-use super::period::Asked;
+use super::period::asked::Asked;
 use super::times;
 use crate::duty::ids::EntryId;
 use crate::io::copies::patience;

@@ -1,6 +1,9 @@
 //! A period: which calls there were, when something did not work, and whether the log can say that
 //! nobody called.
 
+pub mod asked;
+
+use self::asked::Asked;
 use super::Shared;
 use super::auth::Staff;
 use super::failure::Failure;
@@ -8,30 +11,18 @@ use super::messages::{Messages, fill};
 use super::page::Page;
 use super::view::Mark;
 use super::{export, rows, times, view};
-use crate::duty::entry::beijing;
 use crate::duty::gaps::{self, OutageKind, Verdict};
 use crate::io::clock;
 use crate::io::store::{EntryRow, HeadRow, OutageRow};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Html;
-use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
-use serde::Deserialize;
+use chrono::{DateTime, TimeDelta, Utc};
 
-/// What is shown unless a period is asked for.
-const USUAL: TimeDelta = TimeDelta::hours(12);
 /// A line that is up was heard not longer ago.
 const LATELY: TimeDelta = TimeDelta::minutes(1);
 /// Calls of one period that are shown.
 const MOST: u32 = 2000;
-/// As a browser's field for date and time has it.
-const FIELD: &str = "%Y-%m-%dT%H:%M";
-
-#[derive(Debug, Default, Deserialize)]
-pub struct Asked {
-    from: Option<String>,
-    to: Option<String>,
-}
 
 #[derive(Template)]
 #[template(path = "period.html")]
@@ -96,10 +87,9 @@ pub async fn get(
     let stretches: Vec<_> = outages.iter().map(OutageRow::stretch).collect();
     let known = store.known_since().await?;
     let verdict = gaps::judge((from, to), came, &stretches, known, proved);
-    let field = |at: DateTime<Utc>| at.with_timezone(&beijing()).format(FIELD).to_string();
     let shown = Shown {
-        from: field(from),
-        to: field(to),
+        from: times::field(from),
+        to: times::field(to),
         from_full: times::full(from),
         to_full: times::full(to),
         verdict: words(&verdict, page.t),
@@ -112,20 +102,6 @@ pub async fn get(
         page: &page,
     };
     Ok(Html(shown.render()?))
-}
-
-impl Asked {
-    /// What cannot be read is the last twelve hours.
-    pub fn period(&self, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
-        let read = |text: &Option<String>| {
-            let local = NaiveDateTime::parse_from_str(text.as_deref()?, FIELD).ok()?;
-            Some(beijing().from_local_datetime(&local).single()?.to_utc())
-        };
-        match (read(&self.from), read(&self.to)) {
-            (Some(from), Some(to)) if from < to => (from, to),
-            _ => (now - USUAL, now),
-        }
-    }
 }
 
 fn words(verdict: &Verdict, t: &Messages) -> Words {

@@ -7,14 +7,13 @@ use super::findings::{Found, found};
 use super::page::Page;
 use super::times;
 use super::view;
-use crate::duty::entry::beijing;
 use crate::duty::roster::{Person, Role, Roster};
 use crate::io::store::{DutyKind, Given, OnDuty};
 use crate::io::{clock, reach};
 use askama::Template;
 use axum::extract::{Form, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 /// The roles that are held by turns.
@@ -133,7 +132,7 @@ pub async fn put_on_duty(
 ) -> Result<Response, Failure> {
     let t = page.t;
     let list = &shared.web.dialler.roster;
-    let (from, to) = (moment(&new.from), moment(&new.to));
+    let (from, to) = (times::of_field(&new.from), times::of_field(&new.to));
     let problem = match (named(list, &new.person), from, &to) {
         _ if !ROLES.contains(&new.role) => t.roster_role_unknown,
         (None, ..) => t.roster_unknown,
@@ -177,9 +176,9 @@ pub async fn substitute(
     };
     let (reason, approved_by) = (tidy(&new.reason), tidy(&new.approved_by));
     let now = clock::now();
-    let from = if new.from.is_empty() { Some(now.wall) } else { moment(&new.from) };
+    let from = if new.from.is_empty() { Some(now.wall) } else { times::of_field(&new.from) };
     let people = named(list, &new.absent).zip(named(list, &new.stands_in));
-    let problem = match (people, from, moment(&new.to)) {
+    let problem = match (people, from, times::of_field(&new.to)) {
         (None, ..) => t.roster_unknown,
         (Some((absent, stands_in)), ..) if absent.name == stands_in.name => t.roster_unknown,
         (Some((_, stands_in)), ..) if !has_number(stands_in) => t.roster_no_number,
@@ -244,25 +243,4 @@ fn has_number(person: &Person) -> bool {
 
 fn is_head(list: &Roster, name: &str) -> bool {
     list.people.iter().any(|person| person.role == Role::Head && person.name == name)
-}
-
-/// As a form gives it, in Beijing's time.
-fn moment(text: &str) -> Option<DateTime<Utc>> {
-    let civil = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").ok()?;
-    let at = civil.and_local_timezone(beijing()).single()?;
-    Some(at.with_timezone(&Utc))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn esc_67_a_moment_of_the_form_is_beijings_whatever_the_servers_zone() {
-        let at = moment("2026-10-04T08:30").unwrap();
-        assert_eq!(at.to_rfc3339(), "2026-10-04T00:30:00+00:00");
-        for wrong in ["", "2026-10-04", "2026-13-04T08:30", "08:30", "2026-10-04T08:30Z"] {
-            assert_eq!(moment(wrong), None, "{wrong}");
-        }
-    }
 }

@@ -1,7 +1,10 @@
 //! Moments and spans as a person reads them; times of day are Beijing's.
 
 use crate::duty::entry::{beijing, day};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
+
+/// Of a browser's field for date and time, `2026-10-03T21:07`.
+const FIELD: &str = "%Y-%m-%dT%H:%M";
 
 /// `21:07:18`, with the day before it where it is not today.
 pub fn short(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
@@ -17,6 +20,16 @@ pub fn full(at: DateTime<Utc>) -> String {
 /// `21:07:18.042`
 pub fn with_ms(at: DateTime<Utc>) -> String {
     at.with_timezone(&beijing()).format("%H:%M:%S%.3f").to_string()
+}
+
+pub fn field(at: DateTime<Utc>) -> String {
+    at.with_timezone(&beijing()).format(FIELD).to_string()
+}
+
+/// What stands in a browser's field.
+pub fn of_field(text: &str) -> Option<DateTime<Utc>> {
+    let civil = NaiveDateTime::parse_from_str(text, FIELD).ok()?;
+    Some(civil.and_local_timezone(beijing()).single()?.to_utc())
 }
 
 /// `0:07`, `3:08`, `1:02:03`
@@ -45,6 +58,16 @@ mod tests {
         assert_eq!(short(at, at), "21:07:18");
         assert_eq!(short(at, at + chrono::Duration::hours(3)), "10-03 21:07");
         assert_eq!(full(at), "2026-10-03 21:07:18");
+    }
+
+    #[test]
+    fn esc_67_a_moment_of_the_form_is_beijings_whatever_the_servers_zone() {
+        let at = of_field("2026-10-04T08:30").unwrap();
+        assert_eq!(at.to_rfc3339(), "2026-10-04T00:30:00+00:00");
+        assert_eq!(field(at), "2026-10-04T08:30");
+        for wrong in ["", "2026-10-04", "2026-13-04T08:30", "08:30", "2026-10-04T08:30Z"] {
+            assert_eq!(of_field(wrong), None, "{wrong}");
+        }
     }
 
     #[test]
