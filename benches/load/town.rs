@@ -51,6 +51,7 @@ pub fn account(socket: &UdpSocket, daemon: SocketAddr, habits: Habits) -> Accoun
         password: String::new(),
         realm: None,
         expires: 0,
+        others: vec![],
         session_expires: 1800,
         also_trusted: vec![],
         agent: "bench".into(),

@@ -7,7 +7,7 @@ use super::values::srtp;
 use super::{Config, Environment, Measured, Media, PbxAddress, Storage, Web};
 use super::{
     answering, call_list, callers, channels, copies, dial, heartbeat, keeping, lamp, leaders, line,
-    prompts, registrar, roll_call, self_test, versions, witness,
+    numbers, prompts, registrar, roll_call, self_test, versions, witness,
 };
 use crate::duty::line_plan::{Phone, SrtpPlan};
 use crate::protocol::places::{PLACES_MAX, Places};
@@ -71,7 +71,8 @@ fn config(
     if let Some(media) = &media {
         answering::fits(reader, &read, media);
     }
-    let answering::Read { phones, answering, greeting } = read;
+    let numbers = numbers::numbers(reader, root, line.as_ref(), &read);
+    let answering::Read { phones, answering, rings, greeting, terms: _ } = read;
     let prompts = prompts::own(reader, root.section("prompts"), greeting);
     let directory = (contacts.as_slice(), &callers.numbering);
     let dial = dial::plan(root.section("dial"), &phones, &roster, directory);
@@ -95,6 +96,8 @@ fn config(
         line,
         phones,
         answering,
+        rings,
+        numbers,
         dial,
         registrar,
         prompts,

@@ -15,6 +15,7 @@ mod ladders;
 mod lamp;
 mod leaders;
 mod line;
+mod numbers;
 mod prompts;
 mod reader;
 mod registrar;
@@ -27,6 +28,7 @@ mod versions;
 mod witness;
 
 pub use heartbeat::Heartbeat;
+pub use numbers::OtherNumber;
 pub use secret::Secret;
 pub use self_test::SelfTest;
 
@@ -56,6 +58,10 @@ pub struct Config {
     pub line: Line,
     pub phones: Vec<Phone>,
     pub answering: Answering,
+    /// Of the phones, those that ring for the line's own number, by place; none: all.
+    pub rings: Option<Vec<usize>>,
+    /// Duty numbers beside the line's own.
+    pub numbers: Vec<OtherNumber>,
     pub dial: DialPlan,
     /// Phones that register with the daemon itself; none: nobody may.
     pub registrar: Option<phones::Plan>,

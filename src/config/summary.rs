@@ -2,6 +2,7 @@
 
 use super::{Config, Heartbeat, Witness};
 use crate::duty::journal::Urgency;
+use crate::duty::line_plan::Ring;
 use crate::duty::roll_call::RollCallPlan;
 use crate::duty::roster::{Person, Role};
 use std::fmt::Write;
@@ -29,6 +30,13 @@ impl Config {
         for (at, phone) in self.phones.iter().enumerate() {
             let name = format!("phone {}", at + 1);
             row(&name, format!("{} {}, {} s", phone.target, phone.name, phone.ring.as_secs()));
+        }
+        for number in &self.numbers {
+            let (aor, plan) = (&number.aor, &number.plan);
+            let named = |ring: &Ring| self.phones.get(ring.place).map(|phone| phone.name.as_str());
+            let phones: Vec<_> = plan.rings.iter().filter_map(named).collect();
+            let phones = phones.join(", ");
+            row("number", format!("{} {}, as {}: {phones}", plan.number, plan.name, aor.user));
         }
         for person in &self.roster.people {
             row(role(person.role), format!("{} {}", person.name, numbers(person)));

@@ -3,6 +3,7 @@
 mod copies;
 mod leaders;
 mod line;
+mod numbers;
 mod ways;
 
 use super::*;

@@ -14,7 +14,7 @@ use crate::io::logbook::{Told, facts};
 use crate::io::media::{self, Media, MediaPlan};
 use crate::io::pulse::Pulse;
 use crate::io::slips::{self, Slips};
-use crate::io::status::Board;
+use crate::io::status::{Board, LineState};
 use crate::io::tape::{self, Other, Tape, TapePlan};
 use crate::io::tls::Door;
 use crate::io::{listening, prompts, self_test, wav_file};
@@ -83,6 +83,10 @@ pub fn start_voice(
     let slips = Slips::new(orders.clone(), ended.clone());
     let pulse = Pulse::default();
     let plan = line_plan(config, peers, sockets.local_addr()?, rtp_ports);
+    board.update(|status| {
+        let numbers = plan.numbers.iter().map(|one| (one.number.clone(), LineState::Starting));
+        status.numbers = numbers.collect();
+    });
     let wiring = Wiring {
         media: Arc::clone(&media),
         media_events: from_media,
@@ -144,6 +148,7 @@ pub fn self_test_plan(config: &Config, peers: &[Peer]) -> Option<self_test::Plan
             password: test.password.clone(),
             realm: line.realm.clone(),
             expires: 60,
+            others: vec![],
             session_expires: 0,
             also_trusted: line.trusted.clone(),
             agent: concat!("dutyline/", env!("CARGO_PKG_VERSION")).into(),
@@ -187,6 +192,7 @@ fn line_plan(
             password: line.password.clone(),
             realm: line.realm.clone(),
             expires: line.expires,
+            others: config.numbers.iter().map(|number| number.aor.clone()).collect(),
             session_expires: line.session_expires,
             also_trusted: line.trusted.clone(),
             agent: "dutyline".into(),
@@ -197,6 +203,8 @@ fn line_plan(
         places: config.media.places,
         rtp_ports,
         phones: config.phones.clone(),
+        rings: config.rings.clone(),
+        numbers: config.numbers.iter().map(|number| number.plan.clone()).collect(),
         reserved_channels: usize::from(config.media.reserved),
         entry_budget: config.storage.entry_budget,
         callers: config.callers.clone(),

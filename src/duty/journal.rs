@@ -297,6 +297,17 @@ pub enum Fact {
         #[serde(default)]
         since: Option<DateTime<Utc>>,
     },
+    /// The same of a duty number beside the line's own.
+    NumberUp {
+        number: String,
+    },
+    NumberDown {
+        number: String,
+        status: u16,
+        why: String,
+        #[serde(default)]
+        since: Option<DateTime<Utc>>,
+    },
     /// So many new calls came too fast from this address of the PBX since the fact before, and got
     /// 503 without a row of their own; `over` when no more come.
     TurnedAway {
@@ -411,6 +422,9 @@ pub struct Arrival {
     pub claims: Claims,
     /// The number that was dialled.
     pub callee: String,
+    /// The name of the duty number that was called, where that is not the line's own.
+    #[serde(default)]
+    pub called: String,
     pub source: String,
     /// Why the INVITE could not be understood, where it could not.
     pub fault: Option<String>,

@@ -4,7 +4,7 @@ use super::call::arrival::CallerRules;
 use super::dial_plan::DialPlan;
 use crate::protocol::places::Places;
 use crate::protocol::sdp::Policy;
-use crate::protocol::sip::{Account, phones};
+use crate::protocol::sip::{Account, AorId, phones};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -26,6 +26,10 @@ pub struct LinePlan {
     pub rtp_ports: Vec<u16>,
     /// Officers' phones in the order of the ring plan.
     pub phones: Vec<Phone>,
+    /// Which of them ring for the line's own number, by place; none: all.
+    pub rings: Option<Vec<usize>>,
+    /// Duty numbers beside the line's own, in the order of the account's addresses-of-record.
+    pub numbers: Vec<DutyNumber>,
     /// Channels kept free for calls to leaders: incoming calls never take them.
     pub reserved_channels: usize,
     /// How long a call may wait for its entry to be committed before it rings all the same.
@@ -42,6 +46,67 @@ pub struct LinePlan {
     pub registrar: Option<phones::Plan>,
     /// The number from which the daemon calls itself (录音自检); none: it does not.
     pub self_test: Option<String>,
+}
+
+impl LinePlan {
+    /// What becomes of callers of this number.
+    pub fn answering_of(&self, aor: AorId) -> &Answering {
+        self.number(aor).map_or(&self.answering, |number| &number.answering)
+    }
+
+    /// Which phones ring for it, and when.
+    pub fn rings_of(&self, aor: AorId) -> Vec<Ring> {
+        let begins =
+            |place: &usize| Some(Ring { place: *place, begins: self.phones.get(*place)?.begins });
+        match (self.number(aor), &self.rings) {
+            (Some(number), _) => number.rings.clone(),
+            (None, Some(places)) => places.iter().filter_map(begins).collect(),
+            (None, None) => (0..self.phones.len()).filter_map(|place| begins(&place)).collect(),
+        }
+    }
+
+    /// When the phone at this place begins to ring for it; none where it does not.
+    pub fn begins(&self, aor: AorId, place: usize) -> Option<Begins> {
+        self.rings_of(aor).iter().find(|ring| ring.place == place).map(|ring| ring.begins)
+    }
+
+    /// A number beside the line's own.
+    pub fn number(&self, aor: AorId) -> Option<&DutyNumber> {
+        self.numbers.get(usize::from(aor.0).checked_sub(1)?)
+    }
+
+    /// Whether `one` and `other` ring the same phone.
+    pub fn share_a_phone(&self, one: AorId, other: AorId) -> bool {
+        let others = self.rings_of(other);
+        let rung = |ring: &Ring| others.iter().any(|other| other.place == ring.place);
+        one == other || self.rings_of(one).iter().any(rung)
+    }
+
+    /// Whether whoever dials this reaches us.
+    pub fn is_ours(&self, dialled: &str) -> bool {
+        let account = &self.account;
+        account.aors().any(|aor| account.user_of(aor) == dialled)
+            || self.numbers.iter().any(|number| number.number == dialled)
+    }
+}
+
+/// A duty number beside the line's own, at the same PBX.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DutyNumber {
+    /// What people dial; shown.
+    pub number: String,
+    /// Such as 举报专线.
+    pub name: String,
+    pub rings: Vec<Ring>,
+    pub answering: Answering,
+}
+
+/// A phone in the ring plan of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ring {
+    /// Its place among the phones.
+    pub place: usize,
+    pub begins: Begins,
 }
 
 /// Which legs are encrypted (RFC 4568).

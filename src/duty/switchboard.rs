@@ -17,6 +17,7 @@ pub use leaders::{AckOutcome, Errand, LeaderCall, Unwanted};
 
 use self::closing::Closing;
 use super::call::desk::Desk;
+use super::call::queued::Queue;
 use super::call::{Call, LegEvent, keys};
 use super::channels::Channels;
 use super::checkpoint::{Checkpoint, Key, Marks, Unwritten};
@@ -35,7 +36,7 @@ use crate::protocol::sip::admission::Summary;
 use crate::protocol::sip::endpoint::Endpoint;
 use crate::protocol::sip::endpoint::checkpoint::SavedRegistration;
 use crate::protocol::sip::slip::{Reply, Slip, SlipId};
-use crate::protocol::sip::{self, LegId, Peer, Transmit};
+use crate::protocol::sip::{self, AorId, LegId, Peer, Transmit};
 use crate::protocol::timed::Timed;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -143,8 +144,6 @@ pub enum Output {
 pub struct Switchboard {
     desk: Desk,
     calls: Timed<CallId, Call>,
-    /// None until the registrar has said anything.
-    line_up: Option<bool>,
     /// How whoever is on each channel is heard.
     voices: BTreeMap<Channel, Course>,
     closing: Closing,
@@ -197,7 +196,8 @@ impl Switchboard {
             sip,
             channels: Channels::new(count, random.fork()),
             legs: BTreeMap::new(),
-            queue: BTreeSet::new(),
+            queue: Queue::default(),
+            lines_up: BTreeMap::new(),
             leaving: vec![],
             afresh: vec![],
             freed: false,
@@ -211,7 +211,6 @@ impl Switchboard {
         Self {
             desk,
             calls: Timed::default(),
-            line_up: None,
             voices: BTreeMap::new(),
             closing: Closing::No,
             dropped: (0, None),
@@ -271,7 +270,7 @@ impl Switchboard {
             if !std::mem::take(&mut self.desk.freed) {
                 return;
             }
-            if let Some(first) = self.desk.queue.first().copied() {
+            for first in self.desk.queue.first(&self.desk.plan) {
                 self.turn(first, |call, desk| call.its_turn(desk, now));
             }
         }
@@ -381,15 +380,25 @@ impl Switchboard {
                 }
             }
             sip::Event::Ended { leg, ending } => self.on_leg(leg, LegEvent::Ended(ending), now),
-            sip::Event::Registered { expires: _ } => {
+            sip::Event::Registered { aor, expires: _ } => {
                 figures::add(&mut self.figures.registrations, "ok", 1);
-                self.on_line(Fact::LineUp, true, now);
+                let fact = match self.desk.plan.number(aor) {
+                    Some(number) => Fact::NumberUp { number: number.number.clone() },
+                    None => Fact::LineUp,
+                };
+                self.on_line(aor, fact, true, now);
             }
-            sip::Event::RegistrationFailed { status, reason: why } => {
+            sip::Event::RegistrationFailed { aor, status, reason: why } => {
                 let result = figures::of_registration(status);
                 figures::add(&mut self.figures.registrations, result, 1);
                 let since = self.desk.sip.heard().map(|heard| now.back_to(heard).wall);
-                self.on_line(Fact::LineDown { status, why, since }, false, now);
+                let fact = match self.desk.plan.number(aor) {
+                    Some(number) => {
+                        Fact::NumberDown { number: number.number.clone(), status, why, since }
+                    }
+                    None => Fact::LineDown { status, why, since },
+                };
+                self.on_line(aor, fact, false, now);
             }
             sip::Event::Moved { to, preferred } => {
                 self.desk.note(Fact::LineMoved { to: to.addr.to_string(), preferred }, now);
@@ -458,9 +467,8 @@ impl Switchboard {
         }
     }
 
-    fn on_line(&mut self, fact: Fact, up: bool, now: Now) {
-        if self.line_up != Some(up) {
-            self.line_up = Some(up);
+    fn on_line(&mut self, aor: AorId, fact: Fact, up: bool, now: Now) {
+        if self.desk.lines_up.insert(aor, up) != Some(up) {
             self.desk.note(fact, now);
         }
     }

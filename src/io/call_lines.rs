@@ -85,6 +85,8 @@ impl CallLines {
             | Fact::AttemptEnded { .. }
             | Fact::LineUp
             | Fact::LineDown { .. }
+            | Fact::NumberUp { .. }
+            | Fact::NumberDown { .. }
             | Fact::NotSecret { .. }
             | Fact::Misplaced { .. }
             | Fact::Undecryptable { .. }

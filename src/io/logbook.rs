@@ -5,6 +5,7 @@ mod amiss;
 mod cut;
 mod facts;
 mod intruder;
+mod line;
 mod recordings;
 
 pub use facts::{Teller, Told, facts};
@@ -18,7 +19,7 @@ use crate::io::escalator::Remembered;
 use crate::io::long_calls::LongCalls;
 use crate::io::metrics::Metrics;
 use crate::io::outages::Outages;
-use crate::io::status::{Alarm, Board, LineState, Live, PartState};
+use crate::io::status::{Alarm, Board, Live, PartState};
 use crate::io::store::{Applied, OutageKind, Store, StoreError};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -160,7 +161,7 @@ async fn one_by_one(waiting: &mut VecDeque<Noted>, count: usize, to: &Readers) {
 
 fn keep(noted: Noted, waiting: &mut VecDeque<Noted>, to: &Readers) {
     let board = &to.board;
-    show_line(&noted, board);
+    line::show(&noted, board);
     intruder::show(&noted, board);
     match &noted.fact {
         Fact::Carried { call, party, .. } => board.forget_voice(*call, *party),
@@ -173,89 +174,6 @@ fn keep(noted: Noted, waiting: &mut VecDeque<Noted>, to: &Readers) {
         waiting.push_back(noted);
     } else {
         error!(fact = name(&noted.fact), "too many facts wait for the log: this one is lost");
-    }
-}
-
-/// The line's lamp does not wait for the store.
-fn show_line(noted: &Noted, board: &Board) {
-    let since = noted.at.wall;
-    if let Fact::LineMoved { to, preferred } = &noted.fact {
-        return show_way(noted, to, *preferred, board);
-    }
-    if let Fact::TurnedAway { source, calls, over } = &noted.fact {
-        return show_flood(noted, source, *calls, *over, board);
-    }
-    let lamp = match &noted.fact {
-        Fact::LineUp => LineState::Registered { since },
-        Fact::LineDown { status, why, .. } => {
-            LineState::Lost { since, status: *status, why: why.clone() }
-        }
-        _ => return,
-    };
-    info!(line = ?lamp, "line");
-    board.update(|status| {
-        match &lamp {
-            LineState::Lost { status: code, why, .. } => {
-                status.alarms.insert("line", line_alarm(noted, *code, why));
-            }
-            LineState::Registered { .. } | LineState::Starting => {
-                status.alarms.remove("line");
-            }
-        }
-        status.line = lamp;
-    });
-}
-
-/// Somebody must look at the PBX: what it sends is no town calling.
-fn show_flood(noted: &Noted, source: &str, calls: u64, over: bool, board: &Board) {
-    warn!(%source, calls, over, "calls came too fast and were turned away with 503");
-    let alarm = Alarm {
-        since: noted.at.wall,
-        zh: format!("交换机 {source} 来话过密，超出部分已回 503，请检查交换机是否循环转接"),
-        en: format!(
-            "Calls come too fast from the PBX at {source}; the surplus gets 503: see whether it forwards in a loop"
-        ),
-    };
-    board.update(|status| match over {
-        true => drop(status.alarms.remove("flood")),
-        false => drop(status.alarms.entry("flood").or_insert(alarm)),
-    });
-}
-
-/// On another address than the first, the page says so: somebody must look after the first one.
-fn show_way(noted: &Noted, to: &str, preferred: bool, board: &Board) {
-    info!(%to, preferred, "the line goes to another address of the PBX");
-    let alarm = Alarm {
-        since: noted.at.wall,
-        zh: format!("主用交换机地址无应答，专线已改用 {to}，请检查主用交换机"),
-        en: format!("The first address of the PBX is silent; the line uses {to}: see to the first"),
-    };
-    board.update(|status| match preferred {
-        true => drop(status.alarms.remove("standby")),
-        false => drop(status.alarms.insert("standby", alarm)),
-    });
-}
-
-fn line_alarm(noted: &Noted, status: u16, why: &str) -> Alarm {
-    let (zh, en) = match status {
-        401 | 403 | 407 => (
-            "交换机拒绝注册，请核对 line.user、密码和 line.realm",
-            "the PBX refuses the registration: check line.user, the password and line.realm",
-        ),
-        _ if why.starts_with("TLS") => (
-            "与交换机的 TLS 连接不成，不会改用明文",
-            "TLS with the PBX fails; plain text is never used instead",
-        ),
-        408 | 503 => (
-            "交换机无应答，请检查网络、line.pbx 地址和交换机",
-            "the PBX does not answer: check the network, line.pbx and the PBX",
-        ),
-        _ => ("交换机拒绝注册", "the PBX refuses the registration"),
-    };
-    Alarm {
-        since: noted.at.wall,
-        zh: format!("值班专线离线，录音中断，请用备用电话并手工登记。{zh}（{status} {why}）"),
-        en: format!("The duty line is down; {en} ({status} {why})"),
     }
 }
 
@@ -345,7 +263,7 @@ mod tests {
     #[test]
     fn sig_20_and_rel_34_a_refused_certificate_is_an_alarm_on_the_page() {
         let board = Board::new();
-        let tell = |fact| show_line(&Noted { at: clock::now(), fact }, &board);
+        let tell = |fact| line::show(&Noted { at: clock::now(), fact }, &board);
         let why = "TLS:交换机证书已过期 · the PBX's certificate has expired".to_owned();
         tell(Fact::LineDown { status: 503, why, since: None });
         let alarm = board.status().alarms["line"].clone();
@@ -396,7 +314,7 @@ mod tests {
         let board = Board::new();
         let tell = |to: &str, preferred| {
             let fact = Fact::LineMoved { to: to.to_owned(), preferred };
-            show_line(&Noted { at: clock::now(), fact }, &board);
+            line::show(&Noted { at: clock::now(), fact }, &board);
         };
         tell("10.1.0.3:5060", false);
         assert!(board.status().alarms["standby"].zh.contains("10.1.0.3:5060"));

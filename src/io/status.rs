@@ -19,6 +19,8 @@ use tokio::sync::{broadcast, watch};
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Status {
     pub line: LineState,
+    /// Of the duty numbers beside the line's own.
+    pub numbers: BTreeMap<String, LineState>,
     /// Calls with an open voice channel.
     pub calls: usize,
     pub recorder: PartState,
@@ -92,6 +94,8 @@ pub enum Live {
         name: String,
         /// The PBX vouches for the number.
         vouched: bool,
+        /// The duty number that was called; empty for the line's own.
+        called: String,
         /// Who had the call before, the first first.
         diverted: Vec<String>,
         at: DateTime<Utc>,
@@ -148,6 +152,7 @@ impl Live {
             caller: arrival.caller.clone(),
             name: name.to_owned(),
             vouched: arrival.vouched,
+            called: arrival.called.clone(),
             diverted: arrival.diverted.iter().map(by).collect(),
             at: now.wall,
         }

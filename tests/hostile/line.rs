@@ -46,6 +46,7 @@ impl Line {
             password: "secret".into(),
             realm: None,
             expires: 60,
+            others: vec![],
             session_expires: 1800,
             also_trusted: vec![],
             agent: "dutyline".into(),

@@ -249,6 +249,7 @@ fn endpoint(local: &str, pbx: &str) -> Endpoint {
         password: "secret".into(),
         realm: None,
         expires: 60,
+        others: vec![],
         session_expires: 1800,
         also_trusted: vec![],
         agent: "dutyline".into(),

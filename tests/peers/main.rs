@@ -43,6 +43,7 @@ mod log_at_start;
 mod log_lost;
 mod metrics;
 mod notices;
+mod numbers;
 mod object_store;
 mod officer;
 mod outgoing;

@@ -10,6 +10,7 @@ mod ladder;
 mod leader;
 mod line;
 mod media;
+mod numbers;
 mod outgoing;
 mod partition;
 mod recording;

@@ -212,6 +212,7 @@ impl Phone {
         let sdp = session::describe(self.plan.able, self.plan.rtp, None, self.version);
         let call = Outgoing {
             target: target.to_owned(),
+            aor: sip::AorId::default(),
             display: self.plan.account.display.clone(),
             from_user: None,
             sdp,

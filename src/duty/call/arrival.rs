@@ -110,6 +110,7 @@ impl Arrival {
             urgency: None,
             claims: Claims(vec![Claim { header: ClaimHeader::From, identity }]),
             callee: String::new(),
+            called: String::new(),
             source: String::new(),
             fault: None,
             test: false,
@@ -119,11 +120,9 @@ impl Arrival {
     /// What the officer's phone shows, without what a header or a phone could trip over. May be
     /// empty.
     pub fn shown(&self) -> String {
-        let both = if self.display == self.caller {
-            self.caller.clone()
-        } else {
-            format!("{} {}", self.caller, self.display)
-        };
+        let name = Some(&self.display).filter(|display| **display != self.caller);
+        let parts = [Some(&self.called), Some(&self.caller), name].into_iter().flatten();
+        let both = parts.map(String::as_str).collect::<Vec<_>>().join(" ");
         let harmless = |c: &char| !c.is_control() && !matches!(c, '"' | '\\' | '<' | '>');
         both.trim().chars().filter(harmless).take(SHOWN_CHARS).collect()
     }
@@ -175,7 +174,7 @@ fn is_withheld(identity: &Identity) -> bool {
 mod tests {
     use super::*;
     use crate::protocol::sip::message::identity;
-    use crate::protocol::sip::{Peer, Transport};
+    use crate::protocol::sip::{AorId, Peer, Transport};
     use uuid::Uuid;
 
     fn rules() -> CallerRules {
@@ -205,6 +204,7 @@ mod tests {
         };
         let source = Peer { transport: Transport::Udp, addr: "192.0.2.1:5060".parse().unwrap() };
         let invite = Incoming {
+            aor: AorId::default(),
             call_id: "c".to_owned(),
             request_user: "8000".to_owned(),
             claims: Claims(headers.iter().map(claim).collect()),

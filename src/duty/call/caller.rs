@@ -7,7 +7,7 @@ use crate::duty::ids::CallId;
 use crate::protocol::now::Now;
 use crate::protocol::rtp::{Channel, Codec, Command, Party, Prompt, Stream};
 use crate::protocol::sdp::{self, Direction, Policy, Session};
-use crate::protocol::sip::LegId;
+use crate::protocol::sip::{AorId, LegId};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Caller {
     srtp: Option<Policy>,
     /// What the officer's phone shows.
     pub shown: String,
+    /// The number of ours that he has called.
+    #[serde(default)]
+    pub aor: AorId,
     /// His end of the session once we have described ours, in a 183 or a 200.
     settled: Option<Leg>,
     answered: bool,
@@ -38,8 +41,23 @@ struct Playing {
 impl Caller {
     pub fn new(leg: LegId, channel: Channel, offer: Option<Session>, shown: String) -> Self {
         let (party, offer) = (Party::Caller, offer.map(Box::new));
-        let (settled, playing) = (None, None);
-        Self { leg, channel, party, offer, srtp: None, shown, settled, answered: false, playing }
+        Self {
+            leg,
+            channel,
+            party,
+            offer,
+            srtp: None,
+            shown,
+            aor: AorId::default(),
+            settled: None,
+            answered: false,
+            playing: None,
+        }
+    }
+
+    /// He has called this number of ours.
+    pub fn of(self, aor: AorId) -> Self {
+        Self { aor, ..self }
     }
 
     /// An officer who has dialled a number on his phone.
@@ -57,6 +75,7 @@ impl Caller {
             offer: Some(Box::new(session)),
             srtp: None,
             shown: String::new(),
+            aor: AorId::default(),
             settled: Some(leg),
             answered: true,
             playing: None,

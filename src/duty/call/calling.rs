@@ -72,6 +72,7 @@ impl Calling {
         };
         let outgoing = Outgoing {
             target: number.target.to_owned(),
+            aor: desk.calls_by(),
             display: number.display.to_owned(),
             from_user: None,
             sdp,

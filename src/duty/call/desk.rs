@@ -2,6 +2,7 @@
 //! world. Decides nothing.
 
 use super::leg::Leg;
+use super::queued::Queue;
 use crate::duty::channels::Channels;
 use crate::duty::checkpoint::{Marks, Unwritten};
 use crate::duty::dial_plan::{Denial, Dialled, Permit};
@@ -16,8 +17,8 @@ use crate::protocol::rtp::srtp::MasterKey;
 use crate::protocol::rtp::{Channel, Codec, Command, Party, Stream, Wanted};
 use crate::protocol::sdp::{self, Local, Policy, SdpFault, Session};
 use crate::protocol::sip::endpoint::Endpoint;
-use crate::protocol::sip::{LegId, Outgoing, Peer};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use crate::protocol::sip::{AorId, LegId, Outgoing, Peer};
+use std::collections::{BTreeMap, VecDeque};
 
 pub struct Desk {
     pub plan: LinePlan,
@@ -25,8 +26,9 @@ pub struct Desk {
     pub channels: Channels,
     /// Whose each leg is, until the endpoint has reported its end.
     pub legs: BTreeMap<LegId, CallId>,
-    /// Calls that wait for a free phone; a call's name is the order of its arrival.
-    pub queue: BTreeSet<CallId>,
+    pub queue: Queue,
+    /// Whether each of our numbers is registered; none until the registrar has said anything of it.
+    pub lines_up: BTreeMap<AorId, bool>,
     /// Leaders who have pressed 5 or 6: to talk to the officer, to join the call of their entry.
     pub leaving: Vec<(AttemptId, EntryId, char)>,
     /// What leaders were to be told of in a call that has ended before: each is called for it now.
@@ -74,6 +76,15 @@ impl Desk {
             self.note(Fact::Dialled { call, number }, now);
         }
         Ok(permit)
+    }
+
+    /// By which of our numbers calls go out: the line's own, or while that is down the first that is up.
+    pub fn calls_by(&self) -> AorId {
+        let is = |up: bool| move |aor: &AorId| self.lines_up.get(aor) == Some(&up);
+        let own = AorId::default();
+        let other =
+            Some(own).filter(is(false)).and_then(|_| self.plan.account.aors().find(is(true)));
+        other.unwrap_or(own)
     }
 
     /// Places a call of ours.

@@ -28,6 +28,7 @@ use super::ring_plan::{BUSY, RETRY_AFTER, Verdict};
 use super::ringing::{Ringing, Rings, Taken};
 use crate::duty::ids::CallId;
 use crate::duty::journal::{Disposition, Fact, Stretch};
+use crate::duty::line_plan::Answering;
 use crate::duty::prompts::QUEUE;
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::rtp::{Channel, Command, Party, Prompt};
@@ -164,7 +165,7 @@ impl Incoming {
             State::Talking(bridge) => bridge.deadline(desk),
             State::Over => None,
         };
-        earlier(own, self.phones.deadline(desk))
+        earlier(own, self.phones.deadline(&self.caller, desk))
     }
 
     pub fn handle_key(&mut self, party: Party, key: char, via: Via, desk: &mut Desk, now: Now) {
@@ -204,7 +205,7 @@ impl Incoming {
         match &mut self.state {
             State::Talking(bridge) => bridge.take_up(desk, now),
             State::Queued(_) => {
-                desk.queue.insert(self.id);
+                desk.queue.insert(self.id, self.caller.aor);
                 desk.freed = true;
                 self.phones.stop(desk, now);
                 self.caller.take_up(self.id, desk, now);
@@ -246,7 +247,7 @@ impl Incoming {
 
     fn try_phones(&mut self, again: Duration, desk: &mut Desk, now: Now) {
         let State::Queued(queued) = &mut self.state else { return };
-        if desk.queue.first() != Some(&self.id) {
+        if !desk.queue.first(&desk.plan).contains(&self.id) {
             return;
         }
         if self.phones.verdict().is_none() {
@@ -254,6 +255,10 @@ impl Incoming {
         }
         queued.tries(again, now.mono);
         self.phones.begin(Duration::ZERO, &self.caller, desk, now);
+    }
+
+    fn answering<'a>(&self, desk: &'a Desk) -> &'a Answering {
+        desk.plan.answering_of(self.caller.aor)
     }
 
     fn party(&self, leg: LegId) -> Option<Party> {
@@ -271,7 +276,8 @@ impl Incoming {
 
     /// Rings, or waits behind those who wait already.
     fn begin(&mut self, desk: &mut Desk, now: Now) {
-        if desk.plan.answering.queue.is_some() && !desk.queue.is_empty() {
+        if self.answering(desk).queue.is_some() && desk.queue.is_before(self.caller.aor, &desk.plan)
+        {
             return self.busy(desk, now);
         }
         self.ring(Duration::ZERO, desk, now);
@@ -279,7 +285,7 @@ impl Incoming {
 
     /// The whole plan in so long, and the last resort in its time.
     fn ring(&mut self, wait: Duration, desk: &mut Desk, now: Now) {
-        let last_resort = desk.plan.answering.message.map(|message| now.mono + message.after);
+        let last_resort = self.answering(desk).message.map(|message| now.mono + message.after);
         self.state = State::Ringing { until: last_resort };
         self.phones.begin(wait, &self.caller, desk, now);
         self.follow(desk, now);
@@ -307,7 +313,7 @@ impl Incoming {
         }
         match verdict.disposition {
             Disposition::BusyMissed => self.busy(desk, now),
-            Disposition::Missed if desk.plan.answering.message.is_some() => {
+            Disposition::Missed if self.answering(desk).message.is_some() => {
                 self.take_message(desk, now);
             }
             _ => self.refuse(verdict, desk, now),
@@ -333,11 +339,13 @@ impl Incoming {
 
     /// 占线: a place in the queue, where there is one.
     fn busy(&mut self, desk: &mut Desk, now: Now) {
-        let place = desk.plan.answering.queue.filter(|plan| desk.queue.len() < plan.places);
+        let aor = self.caller.aor;
+        let places = self.answering(desk).queue;
+        let place = places.filter(|plan| desk.queue.len_of(aor) < plan.places);
         let Some(plan) = place else {
             return self.refuse(BUSY, desk, now);
         };
-        desk.queue.insert(self.id);
+        desk.queue.insert(self.id, aor);
         self.state = State::Queued(Queued::new(plan.longest, now.mono));
         self.answer_ourselves(Stretch::Queued, desk, now);
         self.caller.play(QUEUE, true, desk);
@@ -345,7 +353,7 @@ impl Incoming {
 
     fn waited_in_vain(&mut self, desk: &mut Desk, now: Now) {
         self.leave_queue(desk);
-        if desk.plan.answering.message.is_some() {
+        if self.answering(desk).message.is_some() {
             return self.take_message(desk, now);
         }
         let why = "no phone became free while the caller waited";
@@ -354,11 +362,11 @@ impl Incoming {
     }
 
     fn leave_queue(&mut self, desk: &mut Desk) {
-        desk.freed |= desk.queue.remove(&self.id);
+        desk.freed |= desk.queue.remove(self.id);
     }
 
     fn take_message(&mut self, desk: &mut Desk, now: Now) {
-        let Some(plan) = desk.plan.answering.message else { return };
+        let Some(plan) = self.answering(desk).message else { return };
         self.phones.stop(desk, now);
         desk.freed = true;
         self.early.forget(self.id, &mut self.caller, false, desk, now);

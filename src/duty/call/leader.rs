@@ -101,6 +101,7 @@ impl Leader {
         };
         let outgoing = Outgoing {
             target: order.target.clone(),
+            aor: desk.calls_by(),
             display: desk.plan.account.display.clone(),
             from_user: None,
             sdp,

@@ -1,13 +1,55 @@
 //! A caller who waits for a free phone (排队): when it is tried again, and until when he waits.
 
+use crate::duty::ids::CallId;
+use crate::duty::line_plan::LinePlan;
 use crate::protocol::now::{Deadline, Mono};
+use crate::protocol::sip::AorId;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A phone that is busy with a call of its own says nothing when it is free: so often it is tried.
 pub const AGAIN: Duration = Duration::from_secs(10);
 /// A phone that has hung up this moment may still say that it is busy.
 pub const SOON: Duration = Duration::from_secs(1);
+
+/// Callers who wait for a free phone, and the number that each has called; a call's name is the order of its arrival.
+#[derive(Debug, Default)]
+pub struct Queue(BTreeMap<CallId, AorId>);
+
+impl Queue {
+    pub fn insert(&mut self, call: CallId, aor: AorId) {
+        self.0.insert(call, aor);
+    }
+
+    /// Whether it waited.
+    pub fn remove(&mut self, call: CallId) -> bool {
+        self.0.remove(&call).is_some()
+    }
+
+    /// Callers of this number who wait.
+    pub fn len_of(&self, aor: AorId) -> usize {
+        self.0.values().filter(|of| **of == aor).count()
+    }
+
+    /// Whether somebody waits for a phone that a caller of this number may be given.
+    pub fn is_before(&self, aor: AorId, plan: &LinePlan) -> bool {
+        self.0.values().any(|of| plan.share_a_phone(*of, aor))
+    }
+
+    /// Those who wait behind nobody for any of their phones, in the order of their arrival.
+    pub fn first(&self, plan: &LinePlan) -> Vec<CallId> {
+        let mut seen: Vec<AorId> = vec![];
+        let mut first = vec![];
+        for (call, aor) in &self.0 {
+            if !seen.iter().any(|before| plan.share_a_phone(*before, *aor)) {
+                first.push(*call);
+            }
+            seen.push(*aor);
+        }
+        first
+    }
+}
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Queued {

@@ -75,7 +75,7 @@ impl Ringing {
     /// A new round in so long: the whole plan from its beginning.
     pub fn begin(&mut self, wait: Duration, caller: &Caller, desk: &mut Desk, now: Now) {
         self.began = now.mono + wait;
-        self.waiting = (0..desk.plan.phones.len()).collect();
+        self.waiting = desk.plan.rings_of(caller.aor).iter().map(|ring| ring.place).collect();
         self.not_taken.clear();
         self.last_chance = None;
         self.advance(caller, desk, now);
@@ -91,7 +91,7 @@ impl Ringing {
 
     /// Rings every phone whose turn or time has come.
     pub fn advance(&mut self, caller: &Caller, desk: &mut Desk, now: Now) {
-        while let Some(place) = self.next(desk, now.mono) {
+        while let Some(place) = self.next(caller, desk, now.mono) {
             self.ring(place, caller, desk, now);
         }
         let replied = self.given_up.iter().any(|ring| ring.replied);
@@ -193,12 +193,13 @@ impl Ringing {
         }
     }
 
-    pub fn deadline(&self, desk: &Desk) -> Option<Deadline> {
+    pub fn deadline(&self, caller: &Caller, desk: &Desk) -> Option<Deadline> {
         let over = self.rings.iter().map(|ring| Some((ring.until, "officer's phone not answered")));
-        let begins = self.waiting.iter().map(|place| match desk.plan.phones.get(*place)?.begins {
-            Begins::InTurn => None,
-            Begins::After(wait) => Some((self.began + wait, "the next phone begins to ring")),
-        });
+        let begins =
+            self.waiting.iter().map(|place| match desk.plan.begins(caller.aor, *place)? {
+                Begins::InTurn => None,
+                Begins::After(wait) => Some((self.began + wait, "the next phone begins to ring")),
+            });
         let idle = self.rings.is_empty() && !self.waiting.is_empty();
         let round = idle.then_some((self.began, "the phones are to ring"));
         let last = self.last_chance.filter(|_| self.all_tried() && !self.given_up.is_empty());
@@ -238,13 +239,13 @@ impl Ringing {
     }
 
     /// The phone whose turn or time it is.
-    fn next(&self, desk: &Desk, now: Mono) -> Option<usize> {
+    fn next(&self, caller: &Caller, desk: &Desk, now: Mono) -> Option<usize> {
         if now < self.began {
             return None;
         }
         self.waiting.iter().copied().enumerate().find_map(|(at, place)| {
             let first = at == 0;
-            let due = match desk.plan.phones.get(place)?.begins {
+            let due = match desk.plan.begins(caller.aor, place)? {
                 Begins::InTurn => first && self.rings.iter().all(|ring| ring.phone > place),
                 Begins::After(wait) => self.began + wait <= now || first && self.rings.is_empty(),
             };
@@ -269,6 +270,7 @@ impl Ringing {
         };
         let outgoing = Outgoing {
             target: plan.target,
+            aor: caller.aor,
             display: caller.shown.clone(),
             from_user: None,
             sdp,

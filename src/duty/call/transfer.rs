@@ -160,7 +160,7 @@ pub fn policy_of(number: &str, desk: &Desk) -> Policy {
 fn may_ask(call: CallId, (refer, ways): (&Referred, &[&str]), desk: &mut Desk, now: Now) -> bool {
     let account = &desk.plan.account;
     (refer.ours || account.is_pbx(refer.source.addr.ip()))
-        && refer.user != account.user
+        && !desk.plan.is_ours(&refer.user)
         && desk.permits(call, ways, now).is_ok()
 }
 

@@ -101,6 +101,8 @@ fn is_of(fact: &Fact) -> Option<Of> {
         Fact::Flagged { .. }
         | Fact::LineUp
         | Fact::LineDown { .. }
+        | Fact::NumberUp { .. }
+        | Fact::NumberDown { .. }
         | Fact::TurnedAway { .. }
         | Fact::Away { .. }
         | Fact::OutageBegan { .. }

@@ -23,7 +23,11 @@ impl Switchboard {
             return self.on_phone_dials(leg, phone, &invite, now);
         }
         let id = CallId::new(now, &mut self.desk.random);
-        let arrival = Arrival::of(id, &invite, &self.desk.plan.callers);
+        let mut arrival = Arrival::of(id, &invite, &self.desk.plan.callers);
+        if let Some(number) = self.desk.plan.number(invite.aor) {
+            arrival.callee.clone_from(&number.number);
+            arrival.called.clone_from(&number.name);
+        }
         let in_service = invite.fault.is_none() && self.closing == Closing::No;
         if let Some(call) = in_service.then(|| self.test_of(&arrival, now)).flatten() {
             return self.on_test(leg, &invite, Arrival { call, ..arrival }, now);
@@ -69,7 +73,7 @@ impl Switchboard {
             let why = "no free voice channel".to_owned();
             return self.turn_away(id, leg, Disposition::BusyMissed, answer, why, now);
         };
-        let caller = Caller::new(leg, channel, offer, shown);
+        let caller = Caller::new(leg, channel, offer, shown).of(invite.aor);
         let until = now.mono + self.desk.plan.entry_budget;
         self.desk.legs.insert(leg, id);
         self.checkpoint.calls.insert(id);

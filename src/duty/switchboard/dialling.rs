@@ -125,7 +125,7 @@ impl Switchboard {
             return Err(Refusal::NoNumber);
         }
         let dialled = plan.callers.numbering.to_dial(&number.plain);
-        if dialled == plan.account.user || dialled == dial_plan::user(&phone.target) {
+        if plan.is_ours(&dialled) || dialled == dial_plan::user(&phone.target) {
             return Err(Refusal::Ourselves);
         }
         Ok(Placed {

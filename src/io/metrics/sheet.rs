@@ -48,6 +48,12 @@ fn line(pen: &mut Pen<'_>, r: &Readings) -> Result<(), fmt::Error> {
     let registered = matches!(r.status.line, LineState::Registered { .. });
     let figures = &r.figures;
     pen.gauge("line_registered", "Whether the line is registered at the PBX", registered.into())?;
+    if !r.status.numbers.is_empty() {
+        let up = |state: &LineState| matches!(state, LineState::Registered { .. });
+        let numbers = r.status.numbers.iter();
+        let rows = numbers.map(|(of, state)| ([("number", of.clone())], f64::from(up(state))));
+        pen.gauges("number_registered", "Whether another duty number is registered", rows)?;
+    }
     let what = "Answers to our registrations, by result";
     pen.sums("registrations", what, "result", &figures.registrations)?;
     let kinds = || {

@@ -72,6 +72,7 @@ const TABLES: &[Plan] = &[
             ("号码 caller", "caller"),
             ("显示名 display", "display"),
             ("被叫 callee", "callee"),
+            ("值班号码 called", "called"),
             ("来电 arrived", "arrived_ms"),
             ("接听 answered", "answered_ms"),
             ("接听话机 answered by", "answered_by"),
@@ -118,6 +119,7 @@ const TABLES: &[Plan] = &[
         "outage",
         &[
             ("种类 kind", "kind"),
+            ("号码 number", "number"),
             ("起 from", "from_ms"),
             ("止 to", "to_ms"),
             ("代码 status", "status"),

@@ -6,7 +6,7 @@ use crate::protocol::rtp::packet::{self, Packet};
 use crate::protocol::rtp::{Codec, g711};
 use crate::protocol::sdp::{self, Direction, Local};
 use crate::protocol::sip::endpoint::Endpoint;
-use crate::protocol::sip::{Account, Event, LegId, Outgoing, Peer, Transport};
+use crate::protocol::sip::{Account, AorId, Event, LegId, Outgoing, Peer, Transport};
 use chrono::{DateTime, Utc};
 use std::io;
 use std::net::SocketAddr;
@@ -133,10 +133,11 @@ impl Probe<'_> {
                     sdp::offer(&local, &sdp::CODECS, Some(sdp::EVENT_PT), Direction::SendRecv);
                 let target = self.plan.dial.clone();
                 let (display, from_user, headers) = (String::new(), None, vec![]);
-                let call = Outgoing { target, display, from_user, sdp, headers };
+                let call =
+                    Outgoing { target, aor: AorId::default(), display, from_user, sdp, headers };
                 self.leg = Some(self.ua.invite(call, now));
             }
-            Event::RegistrationFailed { status, reason } if self.leg.is_none() => {
+            Event::RegistrationFailed { status, reason, .. } if self.leg.is_none() => {
                 self.leave(Ended::Refused(format!("REGISTER {status} {reason}")));
             }
             Event::Answered { leg, sdp } => match sdp.as_deref().map(sdp::parse) {

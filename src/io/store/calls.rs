@@ -75,9 +75,10 @@ fn insert(
     sql.prepare_cached(
         "INSERT INTO call (id, number, entry, direction, state, sip_call_id, source, callee, caller,
            caller_plain, display, chosen_from, vouched, private, diverted, town, fault, contact,
-           contact_unit, contact_name, contact_duty, nth_today, arrived_ms, arrived_mono)
+           contact_unit, contact_name, contact_duty, nth_today, arrived_ms, arrived_mono,
+           called)
          VALUES (?1, ?2, ?1, 'in', 'ringing', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-           ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+           ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
     )?
     .execute(params![
         Id(arrival.call),
@@ -101,6 +102,7 @@ fn insert(
         before + 1,
         ms(now.wall),
         mono(now),
+        arrival.called,
     ])?;
     Ok(())
 }

@@ -119,7 +119,12 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
         }
         Fact::AttemptEnded { .. } => return attempt_ended(sql, &noted.fact, now),
         Fact::LineUp => return line_up(sql, now),
+        Fact::NumberUp { .. } => {
+            outages::apply(sql, &noted.fact, now)?;
+            return Ok(Applied { escalate: true, ..Applied::tell(Some(Live::Status)) });
+        }
         Fact::LineDown { .. }
+        | Fact::NumberDown { .. }
         | Fact::Away { .. }
         | Fact::OutageBegan { .. }
         | Fact::OutageOver { .. }

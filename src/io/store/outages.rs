@@ -17,6 +17,8 @@ pub use crate::duty::gaps::OutageKind;
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutageRow {
     pub kind: OutageKind,
+    /// A duty number beside the line's own that was down.
+    pub number: Option<String>,
     pub from: DateTime<Utc>,
     /// None while it lasts.
     pub to: Option<DateTime<Utc>>,
@@ -35,7 +37,7 @@ impl OutageRow {
     }
 }
 
-const ROW: &str = "SELECT kind, from_ms, to_ms, status, why, step_ms FROM outage";
+const ROW: &str = "SELECT kind, from_ms, to_ms, status, why, step_ms, number FROM outage";
 /// Of the two ends of a step of the clock either may be the earlier.
 pub(super) const BETWEEN: &str = "min(from_ms, coalesce(to_ms, from_ms)) < ?2
   AND max(from_ms, coalesce(to_ms, ?2)) > ?1";
@@ -48,6 +50,7 @@ fn one(row: &Row<'_>) -> rusqlite::Result<OutageRow> {
         status: row.get(3)?,
         why: row.get(4)?,
         step_ms: row.get(5)?,
+        number: row.get(6)?,
     })
 }
 
@@ -70,6 +73,11 @@ pub(super) fn apply(sql: &Connection, fact: &Fact, now: Now) -> Result<()> {
             let from = Now { wall: since.unwrap_or(now.wall), ..now };
             begin(sql, OutageKind::Line, Some(*status), why, from)
         }
+        Fact::NumberDown { number, status, why, since } => {
+            let from = Now { wall: since.unwrap_or(now.wall), ..now };
+            begin_of(sql, (OutageKind::Line, Some(number)), Some(*status), why, from)
+        }
+        Fact::NumberUp { number } => end_of(sql, (OutageKind::Line, Some(number)), now),
         Fact::OutageBegan { kind, since, why } => {
             begin(sql, *kind, None, why, Now { wall: *since, ..now })
         }
@@ -121,22 +129,36 @@ pub(super) fn begin(
     why: &str,
     now: Now,
 ) -> Result<()> {
-    sql.prepare_cached(
-        "INSERT INTO outage (kind, from_ms, status, why) SELECT ?1, ?2, ?3, ?4
-         WHERE NOT EXISTS (SELECT 1 FROM outage WHERE kind = ?1 AND from_ms = ?2)
-         ON CONFLICT DO NOTHING",
-    )?
-    .execute(params![name(kind), ms(now.wall), status, why])?;
-    Ok(())
+    begin_of(sql, (kind, None), status, why, now)
 }
 
 pub(super) fn end(sql: &Connection, kind: OutageKind, now: Now) -> Result<()> {
+    end_of(sql, (kind, None), now)
+}
+
+fn begin_of(
+    sql: &Connection,
+    (kind, number): (OutageKind, Option<&str>),
+    status: Option<u16>,
+    why: &str,
+    now: Now,
+) -> Result<()> {
+    sql.prepare_cached(
+        "INSERT INTO outage (kind, number, from_ms, status, why) SELECT ?1, ?5, ?2, ?3, ?4
+         WHERE NOT EXISTS (SELECT 1 FROM outage WHERE kind = ?1 AND number IS ?5 AND from_ms = ?2)
+         ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![name(kind), ms(now.wall), status, why, number])?;
+    Ok(())
+}
+
+fn end_of(sql: &Connection, (kind, number): (OutageKind, Option<&str>), now: Now) -> Result<()> {
     // One that was over then has this end already: what is open began later.
     sql.prepare_cached(
-        "UPDATE outage SET to_ms = ?2 WHERE kind = ?1 AND to_ms IS NULL
-           AND NOT EXISTS (SELECT 1 FROM outage WHERE kind = ?1 AND to_ms = ?2)",
+        "UPDATE outage SET to_ms = ?2 WHERE kind = ?1 AND number IS ?3 AND to_ms IS NULL
+           AND NOT EXISTS (SELECT 1 FROM outage WHERE kind = ?1 AND number IS ?3 AND to_ms = ?2)",
     )?
-    .execute(params![name(kind), ms(now.wall)])?;
+    .execute(params![name(kind), ms(now.wall), number])?;
     Ok(())
 }
 

@@ -42,6 +42,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0030_policies.sql"),
     include_str!("migrations/0031_keeping_doubts.sql"),
     include_str!("migrations/0032_handover.sql"),
+    include_str!("migrations/0033_numbers.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

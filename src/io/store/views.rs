@@ -98,6 +98,8 @@ pub struct CallRow {
     pub diverted: Vec<DivertedRow>,
     /// By the area code; may be empty.
     pub town: String,
+    /// The duty number that was called; empty for the line's own.
+    pub called: String,
     /// 今晚第 n 次
     pub nth_today: i64,
     pub arrived: DateTime<Utc>,
@@ -314,7 +316,7 @@ const ENTRY: &str = "
      WHERE s.call = c.id AND s.kind IN ('queued', 'message')),
     c.direction = 'out', c.asked_by, c.about, c.status,
     coalesce((SELECT a.number FROM entry a WHERE a.id = c.about), ''),
-    (SELECT x.kind FROM exercise x WHERE x.entry = e.id)
+    (SELECT x.kind FROM exercise x WHERE x.entry = e.id), c.called
   FROM entry e
   LEFT JOIN call c ON c.id = e.id
   LEFT JOIN callback b ON b.call = c.id";
@@ -395,6 +397,7 @@ fn call_row(id: CallId, row: &Row<'_>) -> rusqlite::Result<CallRow> {
         about: row.get::<_, Option<Id<EntryId>>>(39)?.map(|entry| entry.0),
         status: row.get(40)?,
         about_number: row.get(41)?,
+        called: row.get(43)?,
     })
 }
 

@@ -9,6 +9,8 @@ use crate::protocol::sip::text::visible;
 pub struct Way {
     pub vouched: Mark,
     pub private: bool,
+    /// 拨入 X; empty for the line's own number.
+    pub called: String,
     /// 来自 X，经 Y 转移
     pub diverted: Option<String>,
     /// Empty: there is no number.
@@ -33,9 +35,15 @@ pub fn way(call: &CallRow, t: &'static Messages) -> Way {
     Way {
         vouched: view::vouched(call, t),
         private: call.private,
+        called: called(call, t),
         diverted: (!chain.is_empty()).then_some(diverted),
         taken_from: if call.caller.is_empty() { String::new() } else { taken_from },
     }
+}
+
+/// The duty number that was called, where that is not the line's own.
+pub fn called(call: &CallRow, t: &Messages) -> String {
+    if call.called.is_empty() { String::new() } else { fill(t.called, &call.called) }
 }
 
 pub fn claim(row: &ClaimRow) -> ClaimView {

@@ -24,6 +24,7 @@ pub async fn readyz(State(shared): State<Shared>) -> Response {
     let checks = json!({
         "control": (shared.web.alive)(),
         "line": matches!(status.line, LineState::Registered { .. }),
+        "numbers": status.numbers.values().all(|one| matches!(one, LineState::Registered { .. })),
         "recorder": ok(&status.recorder),
         "log": ok(&status.log) && shared.web.store.writable().await.is_ok(),
         "disk": !status.alarms.contains_key("disk"),

@@ -104,6 +104,7 @@ with_exercises! {
     vouched: "交换机核实", "Vouched for by the PBX";
     wants_privacy: "要求隐藏号码", "Asked to be withheld";
     number_taken_from: "号码取自 {}", "number from {}";
+    called: "拨入 {}", "to {}";
     diverted: "来自 {}，经 {} 转移", "from {}, diverted by {}";
     diverted_by: "经 {} 转移", "diverted by {}";
     diverted_nobody: "未知号码", "an unknown number";

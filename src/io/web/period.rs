@@ -61,7 +61,7 @@ struct Call {
 struct Outage {
     from: String,
     to: String,
-    what: &'static str,
+    what: String,
     why: String,
 }
 
@@ -145,7 +145,10 @@ fn outage(row: &OutageRow, t: &Messages) -> Outage {
     Outage {
         from: times::full(row.from),
         to: row.to.map_or_else(|| t.outage_lasts.to_owned(), times::full),
-        what,
+        what: match &row.number {
+            Some(number) => format!("{what} {number}"),
+            None => what.to_owned(),
+        },
         why: row.why.clone(),
     }
 }

@@ -39,6 +39,8 @@ pub struct Ringing {
     pub caller: String,
     pub name: String,
     pub vouched: bool,
+    /// The duty number that was called; empty for the line's own.
+    pub called: String,
     /// Parted by 、, as the pop-up shows it.
     pub diverted: String,
     /// Milliseconds since 1970.
@@ -123,6 +125,7 @@ fn ringing(row: &EntryRow, t: &Messages) -> Option<Ringing> {
         caller: number(call, t),
         name: name(call, t),
         vouched: call.vouched,
+        called: call.called.clone(),
         diverted: caller_view::chain(call, t),
         at: call.arrived.timestamp_millis(),
     })
@@ -181,11 +184,10 @@ pub fn name(call: &CallRow, t: &Messages) -> String {
 }
 
 fn name_and_way(call: &CallRow, t: &Messages) -> String {
-    let name = name(call, t);
-    if call.diverted.is_empty() {
-        return name;
-    }
-    format!("{name} · {}", fill(t.diverted_by, caller_view::chain(call, t)))
+    let by = (!call.diverted.is_empty()).then(|| fill(t.diverted_by, caller_view::chain(call, t)));
+    let called = Some(caller_view::called(call, t)).filter(|called| !called.is_empty());
+    let parts = [Some(name(call, t)), called, by].into_iter().flatten();
+    parts.collect::<Vec<_>>().join(" · ")
 }
 
 pub fn call_mark(call: &CallRow, t: &'static Messages) -> Mark {

@@ -89,7 +89,9 @@ pub async fn strip(shared: &Shared, page: &Page) -> Strip {
     if let Ok(Some(at)) = shared.web.store.last_good_recording().await {
         recorder.note = fill(t.last_good, times::short(at, now));
     }
-    let mut chips = vec![line, recorder, part_chip(t.log, &status.log, t), disk_chip(&status, t)];
+    let numbers = status.numbers.iter().map(|(number, state)| line_chip(state, number, t));
+    let mut chips: Vec<Chip> = [line].into_iter().chain(numbers).collect();
+    chips.extend([recorder, part_chip(t.log, &status.log, t), disk_chip(&status, t)]);
     chips.extend(copy_chip(&status, t));
     chips.extend(self_test::chip(shared, page, now).await);
     chips.extend(roll_call::chip(shared, page, now).await);
@@ -135,7 +137,9 @@ async fn last_outage(shared: &Shared, now: DateTime<Utc>) -> Option<OutageRow> {
         vec![]
     });
     let recent = |row: &OutageRow| now - row.to.unwrap_or(now) <= SHIFT;
-    found.into_iter().find(|row| row.kind == OutageKind::Line && recent(row))
+    found
+        .into_iter()
+        .find(|row| row.kind == OutageKind::Line && row.number.is_none() && recent(row))
 }
 
 fn note_outage(chip: &mut Chip, last: &OutageRow, t: &Messages, now: DateTime<Utc>) {

@@ -399,7 +399,8 @@ async fn what_happens_is_pushed_until_the_daemon_stops() {
     let at = clock::now().wall;
     let name = "第一行\r\n\r\nevent: forged".to_owned();
     let (caller, diverted) = ("1".to_owned(), vec![]);
-    let live = Live::Ringing { entry, caller, name, vouched: true, diverted, at };
+    let live =
+        Live::Ringing { entry, caller, name, vouched: true, called: String::new(), diverted, at };
     room.web.board.tell(live);
     let heard = next().await.unwrap();
     assert!(heard.starts_with("event: ringing\ndata: {"), "{heard}");

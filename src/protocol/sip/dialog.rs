@@ -4,7 +4,7 @@ use super::address::{NameAddr, Uri};
 use super::draft::{self, Draft};
 use super::message::{Method, Request, Response, user_of};
 use super::wire::Message;
-use super::{Account, Peer, Transport};
+use super::{Account, AorId, Peer, Transport};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -29,6 +29,9 @@ pub struct Dialog {
     pub takes_update: bool,
     /// Where its requests go whatever its addresses say: a phone that has registered with us.
     pub hop: Option<Peer>,
+    /// Of ours, the one that calls or is called.
+    #[serde(default)]
+    pub aor: AorId,
 }
 
 impl Dialog {
@@ -48,6 +51,7 @@ impl Dialog {
             remote_cseq: Some(invite.cseq),
             takes_update: invite.wire.has("allow", "UPDATE"),
             hop: None,
+            aor: AorId::default(),
         }
     }
 
@@ -64,6 +68,7 @@ impl Dialog {
             remote_cseq: None,
             takes_update: response.wire.has("allow", "UPDATE"),
             hop,
+            aor: invite.aor,
         }
     }
 
@@ -129,6 +134,7 @@ impl Dialog {
         }
         Draft {
             method,
+            aor: self.aor,
             peer: self
                 .hop
                 .unwrap_or_else(|| next_hop(next.as_deref().unwrap_or(&self.target), account)),
@@ -146,7 +152,7 @@ impl Dialog {
     /// Where the far end reaches us.
     pub fn contact(&self, account: &Account) -> String {
         let transport = self.hop.map_or(account.pbx.transport, |hop| hop.transport);
-        draft::contact_by(account, transport)
+        draft::contact_by(account, self.aor, transport)
     }
 
     /// Whether the PBX itself is the far end: only it may ask for our password here.
@@ -211,6 +217,7 @@ mod tests {
             password: String::new(),
             realm: None,
             expires: 60,
+            others: vec![],
             session_expires: 1800,
             also_trusted: vec!["2001:db8::7".parse().unwrap()],
             agent: String::new(),

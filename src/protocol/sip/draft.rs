@@ -5,13 +5,16 @@ use super::address::NameAddr;
 use super::message::{self, Method, method_name};
 use super::text::{percent_encode_user, quote};
 use super::wire::Writer;
-use super::{Account, Numbers, Peer, Transmit, Transport};
+use super::{Account, AorId, Numbers, Peer, Transmit, Transport};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Draft {
     #[serde(with = "method_name")]
     pub method: Method,
+    /// By whose right.
+    #[serde(default)]
+    pub aor: AorId,
     /// Request-URI.
     pub uri: Vec<u8>,
     pub peer: Peer,
@@ -120,13 +123,13 @@ pub fn name_addr(display: &str, uri: &str) -> String {
 }
 
 /// Where peers reach us (§8.1.1.8).
-pub fn contact(account: &Account) -> String {
-    contact_by(account, account.pbx.transport)
+pub fn contact(account: &Account, aor: AorId) -> String {
+    contact_by(account, aor, account.pbx.transport)
 }
 
 /// Where a peer reaches us by this transport.
-pub fn contact_by(account: &Account, transport: Transport) -> String {
-    let uri = secured(account, user_uri(&account.user, &account.local.to_string()));
+pub fn contact_by(account: &Account, aor: AorId, transport: Transport) -> String {
+    let uri = secured(account, user_uri(account.user_of(aor), &account.local.to_string()));
     match transport {
         Transport::Udp => format!("<{uri}>"),
         Transport::Tcp => format!("<{uri};transport=tcp>"),

@@ -27,11 +27,10 @@ mod wallet;
 use self::client::{Client, ClientKey};
 use self::legs::Legs;
 use self::line::Way;
-use self::registrar::Registrar;
+use self::registrar::Registrars;
 use self::servers::{Server, ServerKey};
 use self::slips::Slips;
 use self::table::Table;
-use self::wallet::Wallet;
 use super::admission::Admission;
 use super::dialog::Dialog;
 use super::mark::Marks;
@@ -68,10 +67,9 @@ pub struct Endpoint {
     admission: Admission,
     transactions_max: usize,
     legs: Legs,
-    registrar: Registrar,
+    registrars: Registrars,
     route: Route,
     way: Way,
-    wallet: Wallet,
     slips: Slips,
     marks: Marks,
     /// Phones that may register with us.
@@ -86,8 +84,7 @@ impl Endpoint {
         Self {
             route: Route::new(&account.peers, account.habits.trunk),
             way: Way::default(),
-            registrar: Registrar::new(&account, &mut random),
-            wallet: Wallet::new(&account),
+            registrars: Registrars::new(&account, &mut random),
             slips: Slips::default(),
             marks: Marks::new(&mut random),
             admission: Admission::new(account.habits.pace),
@@ -140,7 +137,7 @@ impl Endpoint {
         self.servers_timeout(now);
         self.legs_timeout(now);
         self.slips_timeout(now);
-        self.registrar.machine.handle_timeout(now.mono);
+        self.registrars.handle_timeout(now.mono);
         self.run_registrar(now);
         self.way_timeout(now);
         self.admission.handle_timeout(now.mono);
@@ -153,11 +150,11 @@ impl Endpoint {
 
     /// The transport to `peer` failed (ICMP unreachable, connection refused or lost).
     pub fn handle_unreachable(&mut self, peer: Peer, why: &str, now: Now) {
-        self.registrar.trouble = Some(why.to_owned());
+        self.registrars.trouble = Some(why.to_owned());
         let used = peer == self.account.pbx;
         self.clients_unreachable(peer, now);
         if used && peer == self.account.pbx {
-            self.registrar.machine.handle_unreachable(peer, why, now.mono);
+            self.registrars.handle_unreachable(peer, why, now.mono);
             self.run_registrar(now);
         }
         if peer.transport.is_reliable() {
@@ -165,7 +162,7 @@ impl Endpoint {
             let undone = Undone::Options;
             self.on_address_failed(peer, Failure { undone, status: 503, retry_after: None }, now);
         }
-        self.registrar.trouble = None;
+        self.registrars.trouble = None;
     }
 
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
@@ -183,7 +180,7 @@ impl Endpoint {
         let deadline = earlier(deadline, self.admission.poll_timeout());
         let phones = self.phones.as_ref().and_then(Phones::poll_timeout);
         let deadline = earlier(deadline, phones);
-        earlier(earlier(deadline, self.registrar.machine.poll_timeout()), self.way_deadline())
+        earlier(earlier(deadline, self.registrars.poll_timeout()), self.way_deadline())
     }
 
     /// Registers, and keeps the binding until `unregister`: refresh at half the granted expiry,
@@ -193,13 +190,13 @@ impl Endpoint {
         if !self.account.pbx.is_somewhere() {
             return;
         }
-        self.registrar.machine.register(now.mono);
+        self.registrars.register(now.mono);
         self.run_registrar(now);
     }
 
     pub fn unregister(&mut self, now: Now) {
         self.stop_way();
-        self.registrar.machine.unregister(now.mono);
+        self.registrars.unregister(now.mono);
         self.run_registrar(now);
     }
 

@@ -1,6 +1,7 @@
 //! SIP (RFC 3261). The room's face to its owner: what the [`endpoint::Endpoint`] is told, what it
 //! reports, and how a peer is named. Knows nothing of lines, officers or entries.
 
+pub mod account;
 pub mod address;
 pub mod admission;
 pub mod body;
@@ -26,12 +27,12 @@ pub mod transaction;
 pub mod weight;
 pub mod wire;
 
-use admission::{Pace, Summary};
+pub use account::{Account, Aor, AorId, Habits, Numbers};
+use admission::Summary;
 use claims::Claims;
 use serde::{Deserialize, Serialize};
 use slip::{Reply, SlipId};
-use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::net::SocketAddr;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Transport {
@@ -133,6 +134,8 @@ pub struct Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incoming {
     pub call_id: String,
+    /// Which of our addresses is called.
+    pub aor: AorId,
     pub request_user: String,
     /// Every header that says who calls.
     pub claims: Claims,
@@ -213,11 +216,11 @@ pub enum Event {
     Ended { leg: LegId, ending: Ending },
     /// The registrar granted the binding for so many seconds; 0 for a line that is not registered
     /// and whose PBX answers.
-    Registered { expires: u32 },
+    Registered { aor: AorId, expires: u32 },
     /// Registration failed, or a line without one gets no answers; `status` 408 for no answer,
     /// 503 for a dead transport. It is tried again by itself.
-    RegistrationFailed { status: u16, reason: String },
-    /// The binding was removed at our wish (or the removal got no answer).
+    RegistrationFailed { aor: AorId, status: u16, reason: String },
+    /// The bindings were removed at our wish (or a removal got no answer).
     Unregistered,
     /// Requests go to this address of the PBX now; `preferred` when it is the first of the list.
     Moved { to: Peer, preferred: bool },
@@ -234,86 +237,16 @@ pub enum Event {
     Dropped { from: Peer, why: &'static str },
 }
 
-/// Who we are and whom we speak to.
-#[derive(Debug, Clone)]
-pub struct Account {
-    /// Our signalling address as peers see it (Via, Contact). UDP and TCP share the port.
-    pub local: SocketAddr,
-    /// Where requests go: one of `peers`.
-    pub pbx: Peer,
-    /// Every address of the PBX, most preferred first; empty for `pbx` alone.
-    pub peers: Vec<Peer>,
-    pub habits: Habits,
-    /// Host part of our address-of-record and of dialled URIs.
-    pub domain: String,
-    pub user: String,
-    pub display: String,
-    pub auth_user: String,
-    pub password: String,
-    /// Only challenges of this realm are answered; `None` takes the realm of the first challenge
-    /// to our REGISTER.
-    pub realm: Option<String>,
-    /// Wanted binding in seconds; 0 does not register.
-    pub expires: u32,
-    /// Session interval we ask for, in seconds (RFC 4028); 0 leaves it to the peer.
-    pub session_expires: u32,
-    /// Beside the PBX, whose requests are served (source addresses). Empty: the PBX alone.
-    pub also_trusted: Vec<IpAddr>,
-    /// User-Agent and Server header.
-    pub agent: String,
-}
-
-impl Account {
-    /// Whether messages from this address are served, and may be sent there.
-    pub fn trusts(&self, ip: IpAddr) -> bool {
-        let ip = ip.to_canonical();
-        self.is_pbx(ip) || self.also_trusted.iter().any(|trusted| trusted.to_canonical() == ip)
-    }
-
-    /// Whether this is one of the PBX's own addresses.
-    pub fn is_pbx(&self, ip: IpAddr) -> bool {
-        let ip = ip.to_canonical();
-        let mut all = self.peers.iter().chain([&self.pbx]);
-        all.any(|peer| peer.addr.ip().to_canonical() == ip)
-    }
-}
-
-/// How a PBX wants to be spoken to, where that differs from place to place.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Habits {
-    /// A line that the PBX knows by its address: OPTIONS keep it, nothing is registered.
-    pub trunk: bool,
-    pub numbers: Numbers,
-    /// `sips:` URIs throughout (RFC 5630), for a PBX that asks for them.
-    pub sips: bool,
-    /// Requests over 1,300 bytes stay on UDP, in fragments.
-    pub large_by_udp: bool,
-    /// Between two keep-alives over UDP; zero for none.
-    pub keep_alive: Duration,
-    /// How fast calls may come from one of its addresses.
-    pub pace: Pace,
-}
-
-/// How numbers are written in URIs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Numbers {
-    /// `sip:63001234@domain`
-    #[default]
-    Sip,
-    /// `sip:63001234@domain;user=phone` (RFC 3261 §19.1.6)
-    Phone,
-    /// `tel:63001234;phone-context=domain` (RFC 3966)
-    Tel,
-}
-
 /// A call we place.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     /// A user part, dialled at the account's domain, or a whole `sip:`, `sips:` or `tel:` URI.
     pub target: String,
+    /// By whose right: its user and password.
+    pub aor: AorId,
     /// From's display name; empty for none.
     pub display: String,
-    /// From's user part; `None` for the account's.
+    /// From's user part; `None` for the address-of-record's.
     pub from_user: Option<String>,
     pub sdp: Vec<u8>,
     /// Extra header lines, such as `("Priority", "emergency")`.

@@ -1,6 +1,6 @@
 //! What people do in the room, and what they see: the words that scenarios are written in.
 
-use super::people::{DESK, LEADER, LEADER_OFFICE};
+use super::people::{DESK, LEADER, LEADER_OFFICE, LINE};
 use super::{Post, Prompt, Room, millis, seconds};
 use dutyline::demo::phone::{Able, Event, Manner, State};
 use dutyline::duty::ids::EntryId;
@@ -36,9 +36,13 @@ impl Room {
     }
 
     pub fn caller_tries_as(&mut self, number: &str, display: &str) {
+        self.dials(number, display, LINE);
+    }
+
+    fn dials(&mut self, number: &str, display: &str, line: &str) {
         self.is_known(number, display);
         let at = self.at(number);
-        self.act(at, |post, now| post.phone.dial(super::people::LINE, now));
+        self.act(at, |post, now| post.phone.dial(line, now));
     }
 
     /// Somebody outside with a telephone.
@@ -64,9 +68,18 @@ impl Room {
     }
 
     pub fn caller_dials_as(&mut self, number: &str, display: &str) -> EntryId {
+        self.calls(number, display, LINE)
+    }
+
+    /// Somebody outside dials another of the room's duty numbers.
+    pub fn caller_dials_number(&mut self, number: &str, line: &str) -> EntryId {
+        self.calls(number, number, line)
+    }
+
+    fn calls(&mut self, number: &str, display: &str, line: &str) -> EntryId {
         let before = self.entries.len();
         let seen = self.popped_up().len();
-        self.caller_tries_as(number, display);
+        self.dials(number, display, line);
         self.until("the call pops up on the page", seconds(6), |room| {
             room.popped_up()[seen..].iter().any(|(_, caller)| caller == number)
         });

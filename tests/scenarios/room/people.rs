@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 pub const LINE: &str = "100";
+/// 举报专线, where the room has a second number.
+pub const TIPS: &str = "120";
 pub const DESK: &str = "201";
 pub const SPARE: &str = "202";
 pub const LEADER: &str = "913900000001";

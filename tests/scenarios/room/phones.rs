@@ -71,6 +71,7 @@ impl Post {
             password: PASSWORD.to_owned(),
             realm: None,
             expires,
+            others: vec![],
             session_expires: 1800,
             also_trusted: vec![],
             agent: "phone".to_owned(),

@@ -3,7 +3,7 @@
 use super::{BOARD, PBX, World};
 use dutyline::protocol::rtp::Codec;
 use dutyline::protocol::sdp::Direction;
-use dutyline::protocol::sip::{LegId, Outgoing};
+use dutyline::protocol::sip::{AorId, LegId, Outgoing};
 
 impl World {
     /// As [`World::in_dialog`], inside the dialog of the first phone that the switchboard dialled.
@@ -82,6 +82,7 @@ impl World {
     pub fn picks_up_with(&mut self, user: &str, replaces: &str, sdp: Vec<u8>) -> LegId {
         let outgoing = Outgoing {
             target: "8000".to_owned(),
+            aor: AorId::default(),
             display: String::new(),
             from_user: Some(user.to_owned()),
             sdp,

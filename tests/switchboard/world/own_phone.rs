@@ -6,7 +6,7 @@ use dutyline::protocol::random::Random;
 use dutyline::protocol::sip::digest::Algorithm;
 use dutyline::protocol::sip::endpoint::Endpoint;
 use dutyline::protocol::sip::phones::{Network, Phone, Plan};
-use dutyline::protocol::sip::{Account, Event, LegId, Outgoing};
+use dutyline::protocol::sip::{Account, AorId, Event, LegId, Outgoing};
 
 pub(super) const PLACE: Peer = peer(7);
 const PASSWORD: &str = "own";
@@ -45,6 +45,7 @@ impl World {
     pub fn own_phone_dials(&mut self, number: &str, sdp: Vec<u8>) -> LegId {
         let outgoing = Outgoing {
             target: number.to_owned(),
+            aor: AorId::default(),
             display: String::new(),
             from_user: None,
             sdp,

@@ -3,7 +3,7 @@
 use super::{PBX, World};
 use dutyline::protocol::rtp::Codec;
 use dutyline::protocol::sdp::{self, Direction, Local};
-use dutyline::protocol::sip::{Event, LegId, Outgoing};
+use dutyline::protocol::sip::{AorId, Event, LegId, Outgoing};
 
 impl World {
     pub fn sdp(&mut self, codecs: &[(Codec, u8)], direction: Direction) -> Vec<u8> {
@@ -20,6 +20,7 @@ impl World {
     pub fn dial_with(&mut self, number: &str, sdp: Vec<u8>) -> LegId {
         let outgoing = Outgoing {
             target: "8000".to_owned(),
+            aor: AorId::default(),
             display: String::new(),
             from_user: Some(number.to_owned()),
             sdp,

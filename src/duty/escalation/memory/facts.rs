@@ -50,7 +50,7 @@ impl Memory {
                     one.unconfirmed.get_or_insert(now.into());
                 }
             }
-            Fact::LineUp => {
+            Fact::LineUp | Fact::NumberUp { .. } => {
                 let attempts = self.known.iter_mut().flat_map(|one| &mut one.attempts);
                 attempts.for_each(|attempt| attempt.line_is_back |= failed(attempt));
             }
@@ -191,6 +191,7 @@ pub(super) fn concerns_leaders(fact: &Fact) -> bool {
         | Fact::AttemptTalks { .. }
         | Fact::Dictated { .. }
         | Fact::AttemptEnded { .. }
+        | Fact::NumberUp { .. }
         | Fact::LineUp => true,
         _ => false,
     }

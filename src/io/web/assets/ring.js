@@ -14,7 +14,7 @@ const card = (entry) => stack.querySelector(`[data-entry="${CSS.escape(entry)}"]
 
 export const newest = () => stack.querySelector("[data-entry]")?.dataset.entry;
 
-export function ring({ entry, caller, name, vouched, diverted, at }) {
+export function ring({ entry, caller, name, vouched, called, diverted, at }) {
   if (hidden.has(entry)) return;
   let shown = card(entry);
   if (!shown) {
@@ -34,7 +34,7 @@ export function ring({ entry, caller, name, vouched, diverted, at }) {
   who.textContent = who.title = name;
   const way = shown.querySelector(".ring-way");
   const by = Array.isArray(diverted) ? diverted.join(way.dataset.comma) : diverted;
-  const parts = [vouched ? "" : way.dataset.unverified, by ? way.dataset.by.replace("{}", () => by) : ""];
+  const parts = [called ? way.dataset.called.replace("{}", () => called) : "", vouched ? "" : way.dataset.unverified, by ? way.dataset.by.replace("{}", () => by) : ""];
   way.textContent = way.title = parts.filter(Boolean).join(" · ");
   retitle();
 }
@@ -72,7 +72,7 @@ export function agree(list) {
   const ringing = new Set();
   for (const item of list.querySelectorAll(".ringing-now li")) {
     ringing.add(item.dataset.entry);
-    ring({ entry: item.dataset.entry, caller: item.dataset.caller, name: item.dataset.name, vouched: item.dataset.vouched === "true", diverted: item.dataset.diverted, at: Number(item.dataset.at) });
+    ring({ entry: item.dataset.entry, caller: item.dataset.caller, name: item.dataset.name, vouched: item.dataset.vouched === "true", called: item.dataset.called, diverted: item.dataset.diverted, at: Number(item.dataset.at) });
   }
   for (const shown of stack.querySelectorAll("[data-entry]")) {
     const entry = shown.dataset.entry;

@@ -10,7 +10,7 @@ use crate::protocol::sip::dialog::CSEQ_SKIP;
 use crate::protocol::sip::mark::Marks;
 use crate::protocol::sip::phones::{Binding, Phones};
 use crate::protocol::sip::transaction::{T1, T2};
-use crate::protocol::sip::{Account, LegId};
+use crate::protocol::sip::{Account, AorId, LegId};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -32,6 +32,16 @@ pub struct SavedRegistration {
     local: SocketAddr,
     /// By these we know our INVITEs again.
     marks: Marks,
+    /// Of the addresses-of-record beside the first.
+    #[serde(default)]
+    others: Vec<SavedAor>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct SavedAor {
+    user: String,
+    call_id: Vec<u8>,
+    cseq: u32,
 }
 
 impl SavedRegistration {
@@ -77,10 +87,17 @@ impl Endpoint {
     }
 
     pub fn saved_registration(&self) -> SavedRegistration {
+        let first = self.registrars.of(AorId::default());
+        let others = self.account.aors().skip(1).map(|aor| {
+            let (registrar, user) = (self.registrars.of(aor), self.account.user_of(aor));
+            let (call_id, cseq) = (registrar.call_id.clone(), registrar.cseq);
+            SavedAor { user: user.to_owned(), call_id, cseq }
+        });
         SavedRegistration {
-            call_id: self.registrar.call_id.clone(),
-            cseq: self.registrar.cseq,
-            realm: self.wallet.realm.clone(),
+            call_id: first.call_id.clone(),
+            cseq: first.cseq,
+            realm: first.wallet.realm.clone(),
+            others: others.collect(),
             local: self.account.local,
             marks: self.marks.clone(),
         }
@@ -88,11 +105,20 @@ impl Endpoint {
 
     /// Goes on registering under the old name; call it before `register`.
     pub fn restore_registration(&mut self, saved: SavedRegistration) {
-        self.registrar.call_id = saved.call_id;
-        self.registrar.cseq = saved.cseq.saturating_add(CSEQ_SKIP);
         self.marks = saved.marks;
-        if self.wallet.realm.is_none() {
-            self.wallet.realm = saved.realm;
+        for aor in self.account.aors() {
+            let user = self.account.user_of(aor);
+            let first = Some((&saved.call_id, saved.cseq)).filter(|_| aor == AorId::default());
+            let other = saved.others.iter().find(|other| other.user == user);
+            let known = first.or(other.map(|other| (&other.call_id, other.cseq)));
+            let registrar = self.registrars.of_mut(aor);
+            if let Some((call_id, cseq)) = known {
+                registrar.call_id.clone_from(call_id);
+                registrar.cseq = cseq.saturating_add(CSEQ_SKIP);
+            }
+            if registrar.wallet.realm.is_none() {
+                registrar.wallet.realm.clone_from(&saved.realm);
+            }
         }
     }
 

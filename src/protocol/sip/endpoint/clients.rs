@@ -26,7 +26,9 @@ impl Endpoint {
             Purpose::Register { .. }
             | Purpose::Invite { .. }
             | Purpose::Offer { trusted: true, .. } => {
-                self.wallet.reuse(&mut draft, &self.account, &mut self.random)
+                let aor = draft.aor;
+                let wallet = &mut self.registrars.of_mut(aor).wallet;
+                wallet.reuse(&mut draft, self.account.credentials(aor), &mut self.random)
             }
             Purpose::Cancel
             | Purpose::Orphan
@@ -149,13 +151,13 @@ impl Endpoint {
 
     fn deliver(&mut self, key: &ClientKey, response: &Response, from: Peer, now: Now) {
         let Some(client) = self.clients.get(key) else { return };
-        let purpose = client.purpose;
+        let (purpose, aor) = (client.purpose, client.draft.aor);
         if matches!(response.status, 401 | 407) && self.prove(key, response, from, now) {
             return;
         }
         match purpose {
             Purpose::Register { expires } if response.status >= 200 => {
-                self.on_registrar_response(expires, response, now);
+                self.on_registrar_response(aor, expires, response, now);
             }
             Purpose::Invite { leg } => self.on_invite_response(key, leg, response, now),
             Purpose::Orphan => self.on_orphan_response(key, response, now),
@@ -189,7 +191,9 @@ impl Endpoint {
         };
         let draft = || Draft::clone(&client.draft);
         match client.purpose {
-            Purpose::Register { expires } => self.on_registrar_silent(expires, status, now),
+            Purpose::Register { expires } => {
+                self.on_registrar_silent(client.draft.aor, expires, status, now);
+            }
             Purpose::Invite { leg } if status == 503 && self.sends_elsewhere(draft(), leg, now) => {
             }
             Purpose::Invite { leg } => {

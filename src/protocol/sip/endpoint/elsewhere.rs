@@ -102,7 +102,8 @@ impl Endpoint {
     }
 
     fn send_again(&mut self, mut draft: Draft, way: Peer, id: LegId, now: Now) {
-        let (uri, contact) = (draft.uri.clone(), draft::contact_by(&self.account, way.transport));
+        let contact = draft::contact_by(&self.account, draft.aor, way.transport);
+        let uri = draft.uri.clone();
         send_to(&mut draft, uri, way, contact.as_bytes());
         draft.headers.retain(|(name, _)| !name.ends_with("Authorization"));
         let again = self.start_client(draft, Purpose::Invite { leg: id }, now);

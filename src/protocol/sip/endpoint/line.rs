@@ -7,7 +7,7 @@ use crate::protocol::sip::draft::{self, Draft};
 use crate::protocol::sip::message::{Method, Response};
 use crate::protocol::sip::phones::Phones;
 use crate::protocol::sip::route::{Failure, Step};
-use crate::protocol::sip::{Event, Peer, Transmit, Transport};
+use crate::protocol::sip::{AorId, Event, Peer, Transmit, Transport};
 use std::time::Duration;
 
 /// The largest request that goes by UDP, in bytes (RFC 3261 §18.1.1).
@@ -74,8 +74,7 @@ impl Endpoint {
         self.route.handle_timeout(now.mono);
         self.run_route(now);
         if self.way.nowhere.take_if(|due| *due <= now.mono).is_some() {
-            let reason = "no address of the PBX is known yet".to_owned();
-            self.report(Event::RegistrationFailed { status: 503, reason });
+            self.report_no_way(503, "no address of the PBX is known yet");
         }
         if self.way.keep_alive.is_some_and(|due| due <= now.mono) {
             self.way.keep_alive = Some(now.mono + self.account.habits.keep_alive);
@@ -99,11 +98,15 @@ impl Endpoint {
                     self.move_to(peer, lost, preferred, failed, now);
                 }
                 Step::Silent => self.look_for_the_binding(now),
-                Step::Up => self.report(Event::Registered { expires: 0 }),
+                Step::Up => {
+                    for aor in self.account.aors() {
+                        self.report(Event::Registered { aor, expires: 0 });
+                    }
+                }
                 Step::Down { status } => {
-                    let trouble = self.registrar.trouble.clone();
+                    let trouble = self.registrars.trouble.clone();
                     let reason = trouble.unwrap_or_else(|| silence(self.account.pbx));
-                    self.report(Event::RegistrationFailed { status, reason });
+                    self.report_no_way(status, &reason);
                 }
             }
         }
@@ -116,9 +119,8 @@ impl Endpoint {
 
     fn look_for_the_binding(&mut self, now: Now) {
         if self.account.expires > 0 {
-            let reason = silence(self.account.pbx);
-            self.report(Event::RegistrationFailed { status: 408, reason });
-            self.registrar.machine.register(now.mono);
+            self.report_no_way(408, &silence(self.account.pbx));
+            self.registrars.register(now.mono);
             self.run_registrar(now);
         }
     }
@@ -128,10 +130,12 @@ impl Endpoint {
         let asked = Purpose::Options { peer };
         self.clients.forget(|client| client.purpose == asked);
         let account = &self.account;
+        let aor = AorId::default();
         let ours = draft::name_addr("", &draft::own_uri(account, &account.user));
         let uri = draft::host_uri(account, &account.domain);
         let options = Draft {
             method: Method::Options,
+            aor,
             peer,
             from: format!("{ours};tag={}", self.random.token()).into_bytes(),
             to: draft::name_addr("", &uri).into_bytes(),
@@ -139,7 +143,7 @@ impl Endpoint {
             call_id: self.random.token().into_bytes(),
             cseq: 1,
             routes: vec![],
-            headers: vec![("Contact".to_owned(), draft::contact(account).into_bytes())],
+            headers: vec![("Contact".to_owned(), draft::contact(account, aor).into_bytes())],
             body: None,
         };
         self.start_client(options, asked, now);
@@ -169,20 +173,19 @@ impl Endpoint {
     fn move_to(&mut self, peer: Peer, lost: bool, preferred: bool, failed: bool, now: Now) {
         let old = std::mem::replace(&mut self.account.pbx, peer);
         self.way.nowhere = None;
-        self.wallet.forget();
         self.way.udp_until = None;
         if lost && !self.account.habits.trunk && self.account.expires > 0 {
-            let trouble = self.registrar.trouble.clone();
+            let trouble = self.registrars.trouble.clone();
             let status = if trouble.is_some() { 503 } else { 408 };
             let reason = trouble.unwrap_or_else(|| silence(old));
-            self.report(Event::RegistrationFailed { status, reason });
+            self.report_no_way(status, &reason);
         }
         self.report(Event::Moved { to: peer, preferred });
         let registers = |client: &Client| matches!(client.purpose, Purpose::Register { .. });
         self.clients.forget(registers);
-        self.registrar.machine.handle_moved(failed, now.mono);
+        self.registrars.handle_moved(failed, now.mono);
         if self.way.wanted {
-            self.registrar.machine.register(now.mono);
+            self.registrars.register(now.mono);
         }
         self.run_registrar(now);
         if lost {

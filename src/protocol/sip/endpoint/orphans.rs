@@ -4,10 +4,10 @@
 use super::Endpoint;
 use super::client::{Client, ClientKey};
 use crate::protocol::now::Now;
-use crate::protocol::sip::Peer;
 use crate::protocol::sip::address::{NameAddr, Uri};
 use crate::protocol::sip::draft::{Draft, name_addr};
 use crate::protocol::sip::message::{Method, Response};
+use crate::protocol::sip::{AorId, Peer};
 
 impl Endpoint {
     /// Takes the transaction up where the answer leaves it; false for an answer that is not to a
@@ -44,6 +44,7 @@ impl Endpoint {
         Uri::parse(&uri)?;
         Some(Draft {
             method: Method::Invite,
+            aor: AorId::default(),
             to: name_addr("", std::str::from_utf8(&uri).ok()?).into_bytes(),
             uri,
             peer,

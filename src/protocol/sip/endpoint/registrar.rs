@@ -2,7 +2,8 @@
 
 use super::Endpoint;
 use super::client::Purpose;
-use crate::protocol::now::Now;
+use super::wallet::Wallet;
+use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
 use crate::protocol::sip::address::{NameAddr, Uri};
 use crate::protocol::sip::draft::{self, Draft};
@@ -10,22 +11,24 @@ use crate::protocol::sip::message::{Method, Response, reason};
 use crate::protocol::sip::registration::{Registration, Reply, Step};
 use crate::protocol::sip::route::{Failure, Undone};
 use crate::protocol::sip::wire::decimal;
-use crate::protocol::sip::{Account, Event};
+use crate::protocol::sip::{Account, AorId, Event, Peer};
 
-/// §10.2: one Call-ID and a rising CSeq for all registrations.
+/// The binding of one address-of-record. §10.2: one Call-ID and a rising CSeq for all its registrations.
 #[derive(Debug)]
 pub struct Registrar {
-    pub machine: Registration,
+    machine: Registration,
     pub call_id: Vec<u8>,
     pub cseq: u32,
-    /// Why the transport failed last.
-    pub trouble: Option<String>,
+    pub wallet: Wallet,
+    /// Nothing is bound, as was asked for.
+    left: bool,
 }
 
 impl Registrar {
-    pub fn new(account: &Account, random: &mut Random) -> Self {
+    fn new(account: &Account, random: &mut Random) -> Self {
         let machine = Registration::new(account.expires, random.fork());
-        Self { machine, call_id: random.token().into_bytes(), cseq: 0, trouble: None }
+        let call_id = random.token().into_bytes();
+        Self { machine, call_id, cseq: 0, wallet: Wallet::new(account), left: false }
     }
 
     pub fn next_cseq(&mut self) -> u32 {
@@ -34,37 +37,124 @@ impl Registrar {
     }
 }
 
+/// The bindings of all our addresses-of-record, at least one.
+#[derive(Debug)]
+pub struct Registrars {
+    first: Registrar,
+    others: Vec<Registrar>,
+    /// Why the transport failed last.
+    pub trouble: Option<String>,
+}
+
+impl Registrars {
+    pub fn new(account: &Account, random: &mut Random) -> Self {
+        let first = Registrar::new(account, random);
+        let others = account.others.iter().map(|_| Registrar::new(account, random)).collect();
+        Self { first, others, trouble: None }
+    }
+
+    /// That of the first where there is no such.
+    pub fn of(&self, aor: AorId) -> &Registrar {
+        let other = usize::from(aor.0).checked_sub(1).and_then(|place| self.others.get(place));
+        other.unwrap_or(&self.first)
+    }
+
+    pub fn of_mut(&mut self, aor: AorId) -> &mut Registrar {
+        let other = usize::from(aor.0).checked_sub(1).and_then(|place| self.others.get_mut(place));
+        other.unwrap_or(&mut self.first)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Registrar> {
+        [&self.first].into_iter().chain(&self.others)
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Registrar> {
+        [&mut self.first].into_iter().chain(&mut self.others)
+    }
+
+    pub fn register(&mut self, now: Mono) {
+        self.all_mut().for_each(|one| {
+            one.left = false;
+            one.machine.register(now);
+        });
+    }
+
+    pub fn unregister(&mut self, now: Mono) {
+        self.all_mut().for_each(|one| one.machine.unregister(now));
+    }
+
+    pub fn handle_timeout(&mut self, now: Mono) {
+        self.all_mut().for_each(|one| one.machine.handle_timeout(now));
+    }
+
+    pub fn handle_unreachable(&mut self, peer: Peer, why: &str, now: Mono) {
+        self.all_mut().for_each(|one| one.machine.handle_unreachable(peer, why, now));
+    }
+
+    /// The PBX is spoken to at another address, whose nonces are others.
+    pub fn handle_moved(&mut self, failed: bool, now: Mono) {
+        self.all_mut().for_each(|one| {
+            one.wallet.forget();
+            one.machine.handle_moved(failed, now);
+        });
+    }
+
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        self.all().map(|one| one.machine.poll_timeout()).fold(None, earlier)
+    }
+
+    fn poll(&mut self) -> Option<(AorId, Step)> {
+        let mut places = (0..=u8::MAX).zip(self.all_mut());
+        places.find_map(|(place, one)| Some((AorId(place), one.machine.poll()?)))
+    }
+}
+
 impl Endpoint {
     pub(super) fn run_registrar(&mut self, now: Now) {
-        while let Some(step) = self.registrar.machine.poll() {
+        while let Some((aor, step)) = self.registrars.poll() {
             match step {
-                Step::Send { expires } => self.send_register(expires, now),
+                Step::Send { expires } => self.send_register(aor, expires, now),
                 Step::Granted { expires } => {
                     self.route.handle_registered(self.account.pbx);
-                    self.report(Event::Registered { expires });
+                    self.report(Event::Registered { aor, expires });
                 }
                 Step::Failed { status, reason } => {
-                    self.report(Event::RegistrationFailed { status, reason });
+                    self.report(Event::RegistrationFailed { aor, status, reason });
                 }
-                Step::Removed => self.report(Event::Unregistered),
+                Step::Removed => {
+                    self.registrars.of_mut(aor).left = true;
+                    if self.registrars.all().all(|one| one.left) {
+                        self.report(Event::Unregistered);
+                    }
+                }
             }
         }
     }
 
-    fn send_register(&mut self, expires: u32, now: Now) {
+    /// Of all our addresses-of-record: there is no way to the PBX.
+    pub(super) fn report_no_way(&mut self, status: u16, reason: &str) {
+        for aor in self.account.aors() {
+            let reason = reason.to_owned();
+            self.report(Event::RegistrationFailed { aor, status, reason });
+        }
+    }
+
+    fn send_register(&mut self, aor: AorId, expires: u32, now: Now) {
         let account = &self.account;
-        let address = draft::name_addr("", &draft::own_uri(account, &account.user));
+        let registrar = self.registrars.of_mut(aor);
+        let address = draft::name_addr("", &draft::own_uri(account, account.user_of(aor)));
         let register = Draft {
             method: Method::Register,
+            aor,
             uri: draft::host_uri(account, &account.domain).into_bytes(),
             peer: account.pbx,
             from: format!("{address};tag={}", self.random.token()).into_bytes(),
             to: address.into_bytes(),
-            call_id: self.registrar.call_id.clone(),
-            cseq: self.registrar.next_cseq(),
+            call_id: registrar.call_id.clone(),
+            cseq: registrar.next_cseq(),
             routes: vec![],
             headers: vec![
-                ("Contact".to_owned(), draft::contact(account).into_bytes()),
+                ("Contact".to_owned(), draft::contact(account, aor).into_bytes()),
                 ("Expires".to_owned(), expires.to_string().into_bytes()),
                 // RFC 3327 §5.1: without, a registrar behind an edge proxy may answer 420.
                 ("Supported".to_owned(), b"path".to_vec()),
@@ -74,7 +164,13 @@ impl Endpoint {
         self.start_client(register, Purpose::Register { expires }, now);
     }
 
-    pub(super) fn on_registrar_response(&mut self, asked: u32, response: &Response, now: Now) {
+    pub(super) fn on_registrar_response(
+        &mut self,
+        aor: AorId,
+        asked: u32,
+        response: &Response,
+        now: Now,
+    ) {
         let least = || {
             let value = response.wire.header("min-expires")?;
             decimal(value, u64::from(u32::MAX)).map(|number| number as u32)
@@ -88,7 +184,7 @@ impl Endpoint {
                 retry_after: response.retry_after(),
             },
         };
-        self.registrar.machine.handle_reply(asked, reply, now.mono);
+        self.registrars.of_mut(aor).machine.handle_reply(asked, reply, now.mono);
         self.run_registrar(now);
         // RFC 3263 §4.3: one that cannot serve now is as good as one that is not there.
         if response.status == 503 {
@@ -97,11 +193,11 @@ impl Endpoint {
     }
 
     /// Timer F or a dead transport.
-    pub(super) fn on_registrar_silent(&mut self, asked: u32, status: u16, now: Now) {
-        let trouble = self.registrar.trouble.clone().filter(|_| status == 503);
+    pub(super) fn on_registrar_silent(&mut self, aor: AorId, asked: u32, status: u16, now: Now) {
+        let trouble = self.registrars.trouble.clone().filter(|_| status == 503);
         let reason = trouble.unwrap_or_else(|| reason(status).to_owned());
         let reply = Reply::Refused { status, reason, retry_after: None };
-        self.registrar.machine.handle_reply(asked, reply, now.mono);
+        self.registrars.of_mut(aor).machine.handle_reply(asked, reply, now.mono);
         self.run_registrar(now);
         self.on_unregistered(status, None, now);
     }

@@ -8,7 +8,7 @@ use crate::protocol::sip::draft;
 use crate::protocol::sip::message::{ACCEPTED, ALLOW, Method, ReplySeed, Request, SDP, SUPPORTED};
 use crate::protocol::sip::transaction::{InviteServer, RequestServer, ServerStep};
 use crate::protocol::sip::wire::Writer;
-use crate::protocol::sip::{LegId, Peer, Transmit};
+use crate::protocol::sip::{AorId, LegId, Peer, Transmit};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -205,8 +205,10 @@ impl Endpoint {
         {
             let contact = match server.leg.and_then(|leg| self.legs.dialog(leg)) {
                 Some(dialog) => dialog.contact(&self.account),
-                None if self.account.trusts(server.peer.addr.ip()) => draft::contact(&self.account),
-                None => draft::contact_by(&self.account, server.peer.transport),
+                None if self.account.trusts(server.peer.addr.ip()) => {
+                    draft::contact(&self.account, AorId::default())
+                }
+                None => draft::contact_by(&self.account, AorId::default(), server.peer.transport),
             };
             writer.header("Contact", contact).header("Allow", ALLOW);
             writer.header("Supported", SUPPORTED);

@@ -9,7 +9,7 @@ use crate::protocol::sip::draft::{self, Draft};
 use crate::protocol::sip::message::Method;
 use crate::protocol::sip::slip::{Reply, Says, Slip, SlipId};
 use crate::protocol::sip::transaction::PATIENCE;
-use crate::protocol::sip::{Account, Event};
+use crate::protocol::sip::{Account, AorId, Event};
 use std::collections::BTreeMap;
 
 /// Slips under way at once: more than a duty room has leaders.
@@ -95,7 +95,7 @@ impl Endpoint {
             }
             Says::Waiting(waiting) => {
                 let headers = vec![
-                    header("Contact", draft::contact(account)),
+                    header("Contact", draft::contact(account, AorId::default())),
                     header("Event", "message-summary".to_owned()),
                     header("Subscription-State", "terminated".to_owned()),
                 ];
@@ -105,6 +105,7 @@ impl Endpoint {
         };
         Draft {
             method,
+            aor: AorId::default(),
             peer: account.pbx,
             from: format!("{from};tag={}", self.random.token()).into_bytes(),
             to: draft::name_addr("", &target).into_bytes(),

@@ -53,10 +53,10 @@ impl Endpoint {
     ) -> Draft {
         let account = &self.account;
         let target = draft::target_uri(account, &call.target);
-        let user = call.from_user.as_ref().unwrap_or(&account.user);
+        let user = call.from_user.as_deref().unwrap_or(account.user_of(call.aor));
         let from = draft::name_addr(&call.display, &draft::number_uri(account, user));
         let mut headers = vec![
-            ("Contact".to_owned(), draft::contact(account).into_bytes()),
+            ("Contact".to_owned(), draft::contact(account, call.aor).into_bytes()),
             ("Allow".to_owned(), ALLOW.into()),
             ("Supported".to_owned(), SUPPORTED.into()),
         ];
@@ -65,6 +65,7 @@ impl Endpoint {
             .extend(call.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())));
         Draft {
             method: Method::Invite,
+            aor: call.aor,
             peer: account.pbx,
             from: format!("{from};tag={tag}").into_bytes(),
             to: draft::name_addr("", &target).into_bytes(),
@@ -236,7 +237,7 @@ impl Endpoint {
 
 /// It goes to a phone that has registered with us, not by the PBX.
 fn direct(invite: &mut Draft, uri: &[u8], peer: Peer, account: &Account) -> Peer {
-    let contact = draft::contact_by(account, peer.transport).into_bytes();
+    let contact = draft::contact_by(account, invite.aor, peer.transport).into_bytes();
     send_to(invite, uri.to_vec(), peer, &contact);
     peer
 }

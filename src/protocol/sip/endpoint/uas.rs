@@ -9,7 +9,7 @@ use crate::protocol::sip::claims::Claims;
 use crate::protocol::sip::dialog::Dialog;
 use crate::protocol::sip::message::{ALLOW, Method, Request, SDP, SUPPORTED, identity, user_of};
 use crate::protocol::sip::session_timer::SessionTimer;
-use crate::protocol::sip::{Ending, Event, Incoming, LegId, Peer};
+use crate::protocol::sip::{AorId, Ending, Event, Identity, Incoming, LegId, Peer};
 
 impl Endpoint {
     /// `phone`: the name of the one that has registered with us, where it is one's.
@@ -46,6 +46,8 @@ impl Endpoint {
         self.reply(&server, 100, vec![], None, now);
         let mut dialog = Dialog::of_server(&invite, &tag, self.random.u32() >> 8);
         dialog.hop = phone.is_some().then_some(from);
+        let aor = self.account.called(&user_of(&invite.uri), &called_to(&invite).user);
+        dialog.aor = aor;
         let state = State::Ringing {
             server,
             fault: invite.fault.as_ref().map(|fault| fault.status),
@@ -58,7 +60,7 @@ impl Endpoint {
         leg.exchange.heard(invite.sdp().as_deref());
         leg.phone = phone.is_some().then_some(from);
         self.legs.insert(id, leg, now.mono);
-        let invite = Incoming { phone, ..incoming(invite, replaces, from) };
+        let invite = Incoming { aor, phone, ..incoming(invite, replaces, from) };
         let invite = Box::new(invite);
         self.report(Event::Incoming { leg: id, invite });
     }
@@ -180,12 +182,17 @@ fn is_of_mailbox(notify: &Request) -> bool {
     event.flatten().is_none_or(|event| event.trim_ascii().eq_ignore_ascii_case(b"message-summary"))
 }
 
+fn called_to(invite: &Request) -> Identity {
+    identity(invite.wire.header("to").unwrap_or_default())
+}
+
 fn incoming(invite: Request, replaces: Option<LegId>, source: Peer) -> Incoming {
     Incoming {
         call_id: String::from_utf8_lossy(&invite.call_id).into_owned(),
+        aor: AorId::default(),
         request_user: user_of(&invite.uri),
         claims: Claims::read(&invite.wire),
-        to: identity(invite.wire.header("to").unwrap_or_default()),
+        to: called_to(&invite),
         sdp: invite.sdp(),
         source,
         replaces,

@@ -42,10 +42,15 @@ impl Wallet {
     }
 
     /// Adds credentials for a nonce that was good before.
-    pub fn reuse(&mut self, draft: &mut Draft, account: &Account, random: &mut Random) -> Proof {
+    pub fn reuse(
+        &mut self,
+        draft: &mut Draft,
+        credentials: (&str, &str),
+        random: &mut Random,
+    ) -> Proof {
         match self.known.get_mut(message::name(draft.method)) {
             Some(known) if known.challenge.qop => {
-                sign(draft, known, account, random);
+                sign(draft, known, credentials, random);
                 Proof::Reused
             }
             Some(_) | None => Proof::None,
@@ -60,7 +65,7 @@ impl Wallet {
         proof: Proof,
         response: &Response,
         learn: bool,
-        account: &Account,
+        credentials: (&str, &str),
         random: &mut Random,
     ) -> Option<Proof> {
         let proxy = response.status == 407;
@@ -86,7 +91,7 @@ impl Wallet {
         let challenge = challenge?;
         self.realm = Some(challenge.realm.clone());
         let mut known = Known { challenge, proxy, count: 0 };
-        sign(draft, &mut known, account, random);
+        sign(draft, &mut known, credentials, random);
         if matches!(draft.method, Method::Register | Method::Invite) {
             self.known.insert(method, known);
         }
@@ -94,14 +99,9 @@ impl Wallet {
     }
 }
 
-fn sign(draft: &mut Draft, known: &mut Known, account: &Account, random: &mut Random) {
+fn sign(draft: &mut Draft, known: &mut Known, (user, password): (&str, &str), random: &mut Random) {
     known.count = known.count.saturating_add(1);
-    let asked = Asked {
-        user: &account.auth_user,
-        password: &account.password,
-        method: message::name(draft.method),
-        uri: &draft.uri,
-    };
+    let asked = Asked { user, password, method: message::name(draft.method), uri: &draft.uri };
     let credentials = known.challenge.answer(&asked, known.count, &random.token());
     let name = if known.proxy { "Proxy-Authorization" } else { "Authorization" };
     draft.headers.retain(|(name, _)| !name.ends_with("Authorization"));
@@ -139,8 +139,10 @@ impl Endpoint {
         }
         let (mut draft, proof) = (Draft::clone(&client.draft), client.proof);
         let learn = matches!(purpose, Purpose::Register { .. });
-        let proof =
-            self.wallet.prove(&mut draft, proof, response, learn, &self.account, &mut self.random);
+        let aor = draft.aor;
+        let (wallet, credentials) =
+            (&mut self.registrars.of_mut(aor).wallet, self.account.credentials(aor));
+        let proof = wallet.prove(&mut draft, proof, response, learn, credentials, &mut self.random);
         let Some(proof) = proof else { return false };
         draft.cseq = self.next_cseq(&draft, purpose);
         let again = self.start_proved(draft, purpose, proof, now);
@@ -151,7 +153,7 @@ impl Endpoint {
     /// One higher than the challenged request (§22.2), counted by whoever counts.
     fn next_cseq(&mut self, draft: &Draft, purpose: Purpose) -> u32 {
         match purpose {
-            Purpose::Register { .. } => self.registrar.next_cseq(),
+            Purpose::Register { .. } => self.registrars.of_mut(draft.aor).next_cseq(),
             Purpose::Bye { leg: Some(leg), .. }
             | Purpose::Prack { leg, .. }
             | Purpose::Info { leg, .. }

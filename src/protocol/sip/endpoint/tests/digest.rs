@@ -76,7 +76,7 @@ fn sig_01_a_challenge_is_answered_once_and_the_nonce_used_again() {
     assert_eq!(header(&again, "Call-ID"), header(&register, "Call-ID"));
     assert_ne!(header(&again, "Via"), header(&register, "Via"));
     reply(&mut line, &again, 200, &granted(60));
-    assert_eq!(events(&mut line), [Event::Registered { expires: 60 }]);
+    assert_eq!(events(&mut line), [Event::Registered { aor: AorId(0), expires: 60 }]);
     line.register(start());
     let refresh = one(&mut line);
     assert!(header(&refresh, "Authorization").contains("nc=00000002"), "{refresh}");
@@ -250,7 +250,11 @@ fn sig_02_the_grant_is_our_contacts_then_the_headers() {
     ] {
         let (mut line, register) = registering(plain());
         reply(&mut line, &register, 200, &lines);
-        assert_eq!(events(&mut line), [Event::Registered { expires: expected }], "{lines}");
+        assert_eq!(
+            events(&mut line),
+            [Event::Registered { aor: AorId(0), expires: expected }],
+            "{lines}"
+        );
     }
 }
 
@@ -265,7 +269,10 @@ fn section_10_2_8_and_sig_05_423_and_removal() {
     let removal = one(&mut line);
     assert_eq!(header(&removal, "Expires"), "Expires: 0");
     reply(&mut line, &removal, 200, "");
-    assert_eq!(events(&mut line), [Event::Registered { expires: 120 }, Event::Unregistered]);
+    assert_eq!(
+        events(&mut line),
+        [Event::Registered { aor: AorId(0), expires: 120 }, Event::Unregistered]
+    );
 }
 
 #[test]
@@ -290,5 +297,5 @@ fn sig_03_a_dead_pbx_is_found_again_within_thirty_seconds() {
     assert!(now.mono.since(back) <= Duration::from_secs(30));
     events(&mut line);
     reply(&mut line, &request, 200, &granted(60));
-    assert_eq!(events(&mut line), [Event::Registered { expires: 60 }]);
+    assert_eq!(events(&mut line), [Event::Registered { aor: AorId(0), expires: 60 }]);
 }

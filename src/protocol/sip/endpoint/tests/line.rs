@@ -279,7 +279,7 @@ fn rel_22_without_an_address_the_line_waits_for_one() {
     assert!(register.starts_with("REGISTER "), "{register}");
     assert_eq!(to, udp(PBX));
     answer(&mut line, to, &register, 200, "Expires: 60\r\n", now);
-    assert!(events(&mut line).contains(&Event::Registered { expires: 60 }));
+    assert!(events(&mut line).contains(&Event::Registered { aor: AorId(0), expires: 60 }));
     line.set_peers(&[udp(STANDBY)], now);
     let (to, register) = sent(&mut line).remove(0);
     assert!(to == udp(STANDBY) && register.starts_with("REGISTER "), "the address has changed");

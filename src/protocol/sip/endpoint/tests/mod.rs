@@ -8,6 +8,7 @@ mod faults;
 mod forking;
 mod hostile;
 mod line;
+mod numbers;
 mod offers;
 mod orphans;
 mod phones;
@@ -21,7 +22,7 @@ mod torture;
 use super::legs::State;
 use super::*;
 use crate::protocol::now::Mono;
-use crate::protocol::sip::{Habits, Transport};
+use crate::protocol::sip::{AorId, Habits, Transport};
 use chrono::DateTime;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -55,6 +56,7 @@ pub fn account(local: &str, pbx: Peer) -> Account {
         password: "secret".into(),
         realm: None,
         expires: 60,
+        others: vec![],
         session_expires: 1800,
         also_trusted: vec![],
         agent: "dutyline".into(),
@@ -72,6 +74,7 @@ pub fn endpoint(account: Account) -> Endpoint {
 pub fn call() -> Outgoing {
     Outgoing {
         target: "200".into(),
+        aor: AorId::default(),
         display: "值班室".into(),
         from_user: None,
         sdp: SDP.into(),

@@ -62,7 +62,7 @@ impl Room {
         let mut room = Self::open(line(), "801", "五个 words: käse");
         room.phone.register(room.now);
         room.settle();
-        assert_eq!(room.at_phone, [Event::Registered { expires: 60 }]);
+        assert_eq!(room.at_phone, [Event::Registered { aor: AorId(0), expires: 60 }]);
         room.at_phone.clear();
         room
     }
@@ -130,7 +130,11 @@ fn sig_24_a_phone_registers_stays_and_calls_and_the_call_is_its() {
     let mut room = Room::registered();
     room.pass(Duration::from_secs(600));
     assert!(room.at_phone.len() >= 15, "refreshed");
-    assert!(room.at_phone.iter().all(|event| *event == Event::Registered { expires: 60 }));
+    assert!(
+        room.at_phone
+            .iter()
+            .all(|event| *event == Event::Registered { aor: AorId(0), expires: 60 })
+    );
     let (theirs, ours, invite) = room.dials();
     assert_eq!(invite.phone.as_deref(), Some("phone 801"));
     assert_eq!((invite.request_user.as_str(), &invite.fault), ("200", &None));
@@ -253,7 +257,7 @@ fn sig_24_md5_alone_and_the_strongest_first() {
     let mut room = Room::open(only, "802", "五个 words: käse");
     room.phone.register(room.now);
     room.settle();
-    assert_eq!(room.at_phone, [Event::Registered { expires: 60 }]);
+    assert_eq!(room.at_phone, [Event::Registered { aor: AorId(0), expires: 60 }]);
     let mut line = line();
     let (out, _) = ask_from(&mut line, udp(PHONE), request("REGISTER", "").as_bytes());
     let asks: Vec<_> = out[0].lines().filter(|one| one.starts_with("WWW-Authenticate")).collect();
