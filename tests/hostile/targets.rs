@@ -31,7 +31,7 @@ use dutyline::protocol::sip::endpoint::Endpoint;
 use dutyline::protocol::sip::message::{Request, Response, identity, user_of};
 use dutyline::protocol::sip::stream::Framer;
 use dutyline::protocol::sip::wire;
-use dutyline::protocol::sip::{Account, Event, Habits, LegId, Outgoing, Peer, Transport};
+use dutyline::protocol::sip::{Account, AorId, Event, Habits, LegId, Outgoing, Peer, Transport};
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::sync::Once;
 use std::time::Duration;
@@ -399,6 +399,7 @@ fn perform(act: u8, leg: Option<LegId>, (end, legs, peer): &mut End, now: Now) {
         (0, _) if legs.len() < 8 => {
             let call = Outgoing {
                 target: "200".into(),
+                aor: AorId::default(),
                 display: String::new(),
                 from_user: None,
                 sdp: sdp(),

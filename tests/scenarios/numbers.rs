@@ -6,11 +6,11 @@ use chrono::TimeDelta;
 use dutyline::demo::pbx::{Algorithm, Event};
 use dutyline::demo::phone::Event::Rings;
 use dutyline::demo::phone::State;
-use dutyline::duty::escalation::Role;
 use dutyline::duty::gaps::Verdict;
 use dutyline::duty::ids::EntryId;
 use dutyline::duty::journal::{Disposition, Fact};
 use dutyline::duty::line_plan::{Answering, Begins, DutyNumber, QueuePlan, Ring};
+use dutyline::duty::roster::Role;
 use dutyline::io::store::{OutageKind, RecordingState};
 use dutyline::protocol::sip::Aor;
 
@@ -62,15 +62,16 @@ fn sig_01_each_number_is_registered_and_rings_its_own_phones() {
 
     let ordinary = room.caller_dials("102");
     room.officer_answers(ordinary);
+    room.pass(seconds(5));
     assert_eq!(called(&room, ordinary), "", "the room's own");
     assert_eq!(answered_by(&room, ordinary).as_deref(), Some("值班台话机"));
     assert_eq!(answered_by(&room, tip).as_deref(), Some("备用话机"));
     room.caller_hangs_up(tip);
     room.caller_hangs_up(ordinary);
-    room.pass(seconds(1));
+    room.pass(seconds(5));
     for entry in [tip, ordinary] {
         assert_eq!(room.entry(entry).disposition, Some(Disposition::Answered));
-        assert_eq!(room.entry(entry).recording, Some(RecordingState::Complete));
+        assert_eq!(room.entry(entry).recording, Some(RecordingState::Sealed));
     }
 }
 
@@ -80,7 +81,6 @@ fn sig_11_who_waits_for_one_number_keeps_nobody_of_the_other_waiting() {
     let first = room.caller_dials("101");
     room.officer_answers(first);
     let waits = room.caller_dials("102");
-    room.refuses(DESK, 486);
     room.pass(seconds(2));
     assert_eq!(room.state("102"), State::Talking, "he hears that he has to wait");
     let tip = room.caller_dials_number("103", TIPS);
@@ -88,6 +88,7 @@ fn sig_11_who_waits_for_one_number_keeps_nobody_of_the_other_waiting() {
     room.are_connected(tip);
     room.caller_hangs_up(first);
     room.officer_answers(waits);
+    room.pass(seconds(1));
     assert_eq!(answered_by(&room, waits).as_deref(), Some("值班台话机"));
     room.caller_hangs_up(waits);
     room.caller_hangs_up(tip);
@@ -100,7 +101,7 @@ fn sig_03_a_number_that_is_refused_is_told_and_dated_and_the_others_go_on() {
     room.pass(minutes(5));
     room.pbx.set_password(TIPS, "another");
     room.until("the number is down", minutes(2), |room| {
-        room.facts().any(|noted| matches!(&noted.fact, Fact::NumberDown { number, status: 403, .. } if number == NUMBER))
+        room.facts().any(|noted| matches!(&noted.fact, Fact::NumberDown { number, status: 401, .. } if number == NUMBER))
     });
     room.pass(seconds(2));
     assert_eq!(room.alarms(), [""; 0], "the line's own number is up");
@@ -130,7 +131,7 @@ fn esc_21_while_the_own_number_is_refused_the_leader_is_called_by_another() {
     let mut room = a_room_with_two_numbers(PASSWORD);
     room.pbx.set_password(crate::room::people::LINE, "another");
     room.until("the own number is down", minutes(2), |room| {
-        room.facts().any(|noted| matches!(noted.fact, Fact::LineDown { status: 403, .. }))
+        room.facts().any(|noted| matches!(noted.fact, Fact::LineDown { status: 401, .. }))
     });
     let tip = room.caller_dials_number("101", TIPS);
     room.picks_up(SPARE);
