@@ -6,7 +6,7 @@ use dutyline::io::clock;
 use dutyline::protocol::sdp::{self, Direction, Local};
 use dutyline::protocol::sip::admission::Pace;
 use dutyline::protocol::sip::endpoint::Endpoint;
-use dutyline::protocol::sip::{Event, Habits, LegId, Outgoing, Peer, Transport};
+use dutyline::protocol::sip::{AorId, Event, Habits, LegId, Outgoing, Peer, Transport};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -94,6 +94,7 @@ impl Crowd {
         let index = self.dialled.len();
         let call = Outgoing {
             target: "1001".into(),
+            aor: AorId::default(),
             display: String::new(),
             from_user: Some(format!("139{index:08}")),
             sdp: sdp::offer(&voice(index), &sdp::CODECS, Some(101), Direction::SendRecv),

@@ -3,7 +3,7 @@
 use dutyline::io::clock;
 use dutyline::protocol::sdp::{self, Direction, Local};
 use dutyline::protocol::sip::endpoint::Endpoint;
-use dutyline::protocol::sip::{Account, Event, Habits, LegId, Outgoing, Peer, Transport};
+use dutyline::protocol::sip::{Account, AorId, Event, Habits, LegId, Outgoing, Peer, Transport};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -121,6 +121,7 @@ impl Town {
             }
             let call = Outgoing {
                 target: "1001".into(),
+                aor: AorId::default(),
                 display: String::new(),
                 from_user: Some(format!("139{index:08}")),
                 sdp: sdp::offer(

@@ -62,7 +62,10 @@ fn sig_01_each_number_is_registered_and_rings_its_own_phones() {
 
     let ordinary = room.caller_dials("102");
     room.officer_answers(ordinary);
-    room.pass(seconds(5));
+    for (caller, said) in [("101", 1), ("102", 2)] {
+        room.says(caller, &[said; 8_000]);
+    }
+    room.pass(seconds(2));
     assert_eq!(called(&room, ordinary), "", "the room's own");
     assert_eq!(answered_by(&room, ordinary).as_deref(), Some("值班台话机"));
     assert_eq!(answered_by(&room, tip).as_deref(), Some("备用话机"));

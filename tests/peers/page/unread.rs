@@ -35,6 +35,7 @@ fn rings_unlogged(room: &Room, number: &str) -> CallId {
         caller: number.to_owned(),
         name: String::new(),
         vouched: true,
+        called: "举报专线".to_owned(),
         diverted: vec![],
         at: clock::now().wall,
     });
