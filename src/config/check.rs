@@ -4,7 +4,7 @@ use super::faults::say;
 use super::reader::{Found, Reader, Section, address, boolean, ip, list, number, text};
 use super::registrar::network;
 use super::values::srtp;
-use super::{Config, Environment, Measured, Media, PbxAddress, Storage, Web};
+use super::{Config, Environment, Line, Measured, Media, PbxAddress, Storage, Web};
 use super::{
     answering, call_list, callers, channels, copies, dial, heartbeat, keeping, lamp, leaders, line,
     numbers, prompts, registrar, roll_call, self_test, versions, witness,
@@ -81,12 +81,8 @@ fn config(
     let heartbeat = heartbeat::heartbeat(reader, root);
     let (keeping, flac) = keeping::rules(root.section("keeping"));
     let (line, media) = (line?, media?);
-    if self_test.is_some() && line.transport == Transport::Tls {
-        let fault = say(
-            "自检电话走 UDP，line.transport 为 \"tls\" 时用不了；请删去 [self_test]",
-            "the test call goes by UDP, and a PBX that is spoken to by TLS does not take it: remove [self_test]",
-        );
-        reader.fault(None, "self_test", fault);
+    if self_test.is_some() {
+        self_test_fits(reader, &line);
     }
     warn_of_a_pbx_elsewhere(reader, &line.pbx, &media.places);
     if line.transport != Transport::Tls {
@@ -198,6 +194,16 @@ fn places(reader: &Reader, s: &mut Section<'_>) -> Places {
         reader.fault(Some(given.place), given.field, fault);
     }
     Places::new(&places)
+}
+
+fn self_test_fits(reader: &Reader, line: &Line) {
+    if line.transport == Transport::Tls {
+        let fault = say(
+            "自检电话走 UDP，line.transport 为 \"tls\" 时用不了；请删去 [self_test]",
+            "the test call goes by UDP, and a PBX that is spoken to by TLS does not take it: remove [self_test]",
+        );
+        reader.fault(None, "self_test", fault);
+    }
 }
 
 /// Most PBXs have the voice at their own address.

@@ -1,8 +1,8 @@
 //! The configuration in a few lines for a person to read over; secrets are masked.
 
-use super::{Config, Heartbeat, Witness};
+use super::{Config, Heartbeat, OtherNumber, Witness};
 use crate::duty::journal::Urgency;
-use crate::duty::line_plan::Ring;
+use crate::duty::line_plan::{Phone, Ring};
 use crate::duty::roll_call::RollCallPlan;
 use crate::duty::roster::{Person, Role};
 use std::fmt::Write;
@@ -27,17 +27,7 @@ impl Config {
             row("keys", "as tones in the voice too, where a telephone has no other way".into());
         }
         row("listen", format!("{}, as {}", line.listen, line.advertise));
-        for (at, phone) in self.phones.iter().enumerate() {
-            let name = format!("phone {}", at + 1);
-            row(&name, format!("{} {}, {} s", phone.target, phone.name, phone.ring.as_secs()));
-        }
-        for number in &self.numbers {
-            let (aor, plan) = (&number.aor, &number.plan);
-            let named = |ring: &Ring| self.phones.get(ring.place).map(|phone| phone.name.as_str());
-            let phones: Vec<_> = plan.rings.iter().filter_map(named).collect();
-            let phones = phones.join(", ");
-            row("number", format!("{} {}, as {}: {phones}", plan.number, plan.name, aor.user));
-        }
+        phones(self).into_iter().for_each(|(name, value)| row(&name, value));
         for person in &self.roster.people {
             row(role(person.role), format!("{} {}", person.name, numbers(person)));
         }
@@ -84,6 +74,23 @@ impl Config {
         row("contacts", self.contacts.len().to_string());
         out
     }
+}
+
+/// Officers' phones, and the other numbers with theirs.
+fn phones(config: &Config) -> Vec<(String, String)> {
+    let phone = |(at, phone): (usize, &Phone)| {
+        let value = format!("{} {}, {} s", phone.target, phone.name, phone.ring.as_secs());
+        (format!("phone {}", at + 1), value)
+    };
+    let number = |number: &OtherNumber| {
+        let (aor, plan) = (&number.aor, &number.plan);
+        let named = |ring: &Ring| config.phones.get(ring.place).map(|phone| phone.name.as_str());
+        let phones: Vec<_> = plan.rings.iter().filter_map(named).collect();
+        let phones = phones.join(", ");
+        ("number".to_owned(), format!("{} {}, as {}: {phones}", plan.number, plan.name, aor.user))
+    };
+    let all = config.phones.iter().enumerate().map(phone);
+    all.chain(config.numbers.iter().map(number)).collect()
 }
 
 fn witnesses(witness: &Witness) -> Vec<String> {

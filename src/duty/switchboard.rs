@@ -6,6 +6,7 @@ mod closing;
 mod dialling;
 mod joining;
 mod leaders;
+mod lines;
 mod merging;
 mod replacing;
 mod self_testing;
@@ -36,7 +37,7 @@ use crate::protocol::sip::admission::Summary;
 use crate::protocol::sip::endpoint::Endpoint;
 use crate::protocol::sip::endpoint::checkpoint::SavedRegistration;
 use crate::protocol::sip::slip::{Reply, Slip, SlipId};
-use crate::protocol::sip::{self, AorId, LegId, Peer, Transmit};
+use crate::protocol::sip::{self, LegId, Peer, Transmit};
 use crate::protocol::timed::Timed;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -380,25 +381,9 @@ impl Switchboard {
                 }
             }
             sip::Event::Ended { leg, ending } => self.on_leg(leg, LegEvent::Ended(ending), now),
-            sip::Event::Registered { aor, expires: _ } => {
-                figures::add(&mut self.figures.registrations, "ok", 1);
-                let fact = match self.desk.plan.number(aor) {
-                    Some(number) => Fact::NumberUp { number: number.number.clone() },
-                    None => Fact::LineUp,
-                };
-                self.on_line(aor, fact, true, now);
-            }
-            sip::Event::RegistrationFailed { aor, status, reason: why } => {
-                let result = figures::of_registration(status);
-                figures::add(&mut self.figures.registrations, result, 1);
-                let since = self.desk.sip.heard().map(|heard| now.back_to(heard).wall);
-                let fact = match self.desk.plan.number(aor) {
-                    Some(number) => {
-                        Fact::NumberDown { number: number.number.clone(), status, why, since }
-                    }
-                    None => Fact::LineDown { status, why, since },
-                };
-                self.on_line(aor, fact, false, now);
+            sip::Event::Registered { aor, expires: _ } => self.on_registered(aor, now),
+            sip::Event::RegistrationFailed { aor, status, reason } => {
+                self.on_registration_failed(aor, status, reason, now);
             }
             sip::Event::Moved { to, preferred } => {
                 self.desk.note(Fact::LineMoved { to: to.addr.to_string(), preferred }, now);
@@ -464,12 +449,6 @@ impl Switchboard {
             | LegEvent::Refused { .. }
             | LegEvent::Key(_)
             | LegEvent::Ended(_) => {}
-        }
-    }
-
-    fn on_line(&mut self, aor: AorId, fact: Fact, up: bool, now: Now) {
-        if self.desk.lines_up.insert(aor, up) != Some(up) {
-            self.desk.note(fact, now);
         }
     }
 

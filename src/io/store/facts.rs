@@ -118,11 +118,7 @@ fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
             return Ok(Applied { input, live, escalate: true });
         }
         Fact::AttemptEnded { .. } => return attempt_ended(sql, &noted.fact, now),
-        Fact::LineUp => return line_up(sql, now),
-        Fact::NumberUp { .. } => {
-            outages::apply(sql, &noted.fact, now)?;
-            return Ok(Applied { escalate: true, ..Applied::tell(Some(Live::Status)) });
-        }
+        Fact::LineUp | Fact::NumberUp { .. } => return line_up(sql, &noted.fact, now),
         Fact::LineDown { .. }
         | Fact::NumberDown { .. }
         | Fact::Away { .. }
@@ -188,8 +184,8 @@ fn attempt_ended(sql: &Connection, fact: &Fact, now: Now) -> Result<Applied> {
     Ok(Applied { escalate: true, ..Applied::tell(live) })
 }
 
-fn line_up(sql: &Connection, now: Now) -> Result<Applied> {
-    outages::end(sql, outages::OutageKind::Line, now)?;
+fn line_up(sql: &Connection, fact: &Fact, now: Now) -> Result<Applied> {
+    outages::apply(sql, fact, now)?;
     Ok(Applied { escalate: true, ..Applied::tell(Some(Live::Status)) })
 }
 

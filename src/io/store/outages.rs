@@ -77,6 +77,7 @@ pub(super) fn apply(sql: &Connection, fact: &Fact, now: Now) -> Result<()> {
             let from = Now { wall: since.unwrap_or(now.wall), ..now };
             begin_of(sql, (OutageKind::Line, Some(number)), Some(*status), why, from)
         }
+        Fact::LineUp => end(sql, OutageKind::Line, now),
         Fact::NumberUp { number } => end_of(sql, (OutageKind::Line, Some(number)), now),
         Fact::OutageBegan { kind, since, why } => {
             begin(sql, *kind, None, why, Now { wall: *since, ..now })

@@ -65,6 +65,7 @@ async fn what_is_pressed_for_a_call_that_cannot_be_opened_never_goes_to_the_entr
 
     let call = rings_unlogged(&room, "13800130007");
     browser.see_text("#ring .ring-number", "13800130007").await;
+    browser.see_text("#ring .ring-way", "拨入 举报专线").await;
     browser.press(Key::F1).await;
     browser.see_text("#detail [role=alert]", "请先用纸记录").await;
     assert_eq!(browser.text("#detail .number").await, "13800130007", "whose it is, is said");
