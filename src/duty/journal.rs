@@ -33,7 +33,7 @@ pub enum Urgency {
 pub enum Disposition {
     /// 结束: it was answered.
     Answered,
-    /// 漏接: nobody answered in time.
+    /// 漏接: nobody answered in time, or no phone could be reached.
     Missed,
     /// 对方挂断: the caller gave up while it rang.
     Abandoned,
@@ -43,7 +43,7 @@ pub enum Disposition {
     BusyMissed,
     /// 拒接: every phone declined.
     Declined,
-    /// 未接通: it could not be served (no phone reachable, INVITE not understood).
+    /// 未接通: it could not be served (INVITE not understood, no codec in common).
     Failed,
     /// 中断: the daemon stopped or the PBX went away in the middle.
     Interrupted,

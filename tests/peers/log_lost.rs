@@ -270,7 +270,7 @@ fn esc_71_a_log_that_refuses_the_first_rows_of_a_run_stops_nothing_and_is_used_o
     matter.daemon.process.wait_for("the log refuses its first rows", SOON);
     wait_until("the registration of this run", SOON, || {
         let log = matter.daemon.process.log();
-        (log.matches("line=Registered").count() > 1).then_some(())
+        (log.matches("the duty line is registered").count() > 1).then_some(())
     });
     matter.caller.dial("1001");
     matter.officer.incoming(Duration::from_secs(20));

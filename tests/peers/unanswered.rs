@@ -1,9 +1,10 @@
 //! Before anybody answers, through the PBX and by hand: a phone that changes its session while it
 //! rings, a call that another phone of the PBX has, phones that lose the race.
 
-use crate::calls::Room;
+use crate::calls::{Room, talk};
 use crate::daemon::Plan;
 use crate::twin::{FarEnd, Seen, TrunkCaller, Voice};
+use crate::wave;
 use std::net::UdpSocket;
 use std::time::Duration;
 
@@ -86,4 +87,20 @@ fn sig_10_a_phone_that_lost_the_race_is_told_that_another_has_the_call() {
     assert_eq!(reason, ELSEWHERE);
     caller.hang_up();
     daemon.row_is("SELECT answered_by FROM call", "话机9200");
+}
+
+#[test]
+fn sig_12_with_every_phone_off_the_caller_leaves_a_message_and_the_page_says_so() {
+    let Some(mut room) = Room::open() else { return };
+    let daemon = room.daemon(&Plan::default());
+    let mut caller = room.phone("caller", &wave::voice(61, 40));
+    caller.dial("1001");
+    caller.established();
+    daemon.row_is("SELECT state FROM call", "message");
+    talk(12);
+    caller.hangup();
+    daemon.row_is("SELECT disposition FROM call", "message");
+    daemon.row_is("SELECT count(*) FROM callback", "1");
+    let legs = "SELECT group_concat(status, ' ') FROM (SELECT status FROM leg ORDER BY rung_mono)";
+    assert_eq!(daemon.row(legs), "404 404");
 }

@@ -22,7 +22,7 @@ fn sig_04_the_second_address_is_in_use_within_five_seconds() {
     let pbx = format!("[\"127.0.0.1:{}\", \"127.0.0.1:{other}\"]", room.ports.pbx());
     let mut daemon = room.daemon(&Plan { pbx: Some(&pbx), ..Plan::default() });
     // Both are asked, and the first has answered.
-    daemon.process.wait_for("line=Registered", SOON);
+    daemon.process.wait_for("the duty line is registered", SOON);
     room.pbx.stop();
     let silent = Instant::now();
     wait_until("the registration at the second address", Duration::from_secs(5), || {
@@ -175,7 +175,7 @@ fn sig_38_a_static_trunk_with_tel_uris_and_a_ringback_tone_that_is_no_answer() {
     let line = "register = false\nnumbers = \"tel\"\ndomain = \"ims.example\"";
     let plan = Plan { phones: &phones, line, ..Plan::default() };
     let mut daemon = Daemon::spawn(room.folder.path(), &room.ports, &plan);
-    daemon.process.wait_for("line=Registered", SOON);
+    daemon.process.wait_for("the duty line is registered", SOON);
 
     let mut caller = TrunkCaller::new(&room.ports, "13800130007");
     caller.from = "tel:+8613800130007".to_owned();

@@ -210,7 +210,7 @@ fn sig_24_a_phone_of_ours_is_rung_for_callers_and_for_its_officers_own_calls() {
     leaves(&mut room);
     let entry = room.caller_dials("103");
     room.pass(seconds(2));
-    assert_eq!(room.entry(entry).disposition, Some(Disposition::Failed));
+    assert_eq!(room.entry(entry).disposition, Some(Disposition::Missed));
     assert_eq!(room.entry(entry).legs, [("移动值班话机".to_owned(), Some(404))]);
 }
 

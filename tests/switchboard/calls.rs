@@ -158,7 +158,8 @@ fn sig_09_what_the_caller_is_told_when_nobody_takes_the_call() {
     let cases = [
         ([486, 486], Disposition::BusyMissed, 486),
         ([603, 603], Disposition::Declined, 603),
-        ([404, 503], Disposition::Failed, 503),
+        ([404, 503], Disposition::Missed, 503),
+        ([404, 480], Disposition::Missed, 480),
         ([488, 488], Disposition::Failed, 488),
     ];
     for (statuses, disposition, told) in cases {
@@ -185,7 +186,7 @@ fn sig_09_a_dead_pbx_does_not_hold_the_caller() {
     world.pass(ms(150));
     assert_eq!(world.count(|fact| matches!(fact, Fact::Rung { .. })), 1);
     world.pass(seconds(6));
-    assert_eq!(world.ending(world.calls()[0]), Some((Disposition::Failed, None, 503)));
+    assert_eq!(world.ending(world.calls()[0]), Some((Disposition::Missed, None, 503)));
 }
 
 #[test]

@@ -313,7 +313,9 @@ impl Incoming {
         }
         match verdict.disposition {
             Disposition::BusyMissed => self.busy(desk, now),
-            Disposition::Missed if self.answering(desk).message.is_some() => {
+            Disposition::Missed
+                if verdict.status != 503 && self.answering(desk).message.is_some() =>
+            {
                 self.take_message(desk, now);
             }
             _ => self.refuse(verdict, desk, now),

@@ -384,7 +384,9 @@ impl Outgoing {
             NotTaken::Busy => (Disposition::BusyMissed, "the called party is busy"),
             NotTaken::Declined => (Disposition::Declined, "the called party declined"),
             NotTaken::NoCodec => (Disposition::Failed, "no codec in common"),
-            NotTaken::Unreachable => (Disposition::Failed, "the number could not be reached"),
+            NotTaken::Absent | NotTaken::Unreachable => {
+                (Disposition::Failed, "the number could not be reached")
+            }
         };
         let_go(officer, status, desk, now);
         let phone = self.number.clone();

@@ -43,6 +43,8 @@ pub enum NotTaken {
     Declined,
     /// It understands neither codec of the caller.
     NoCodec,
+    /// The PBX answers that it is not there.
+    Absent,
     Unreachable,
 }
 
@@ -54,6 +56,7 @@ impl NotTaken {
             603 | 607 | 608 => NotTaken::Declined,
             415 | 488 | 606 => NotTaken::NoCodec,
             408 | 480 | 487 if rang => NotTaken::NoAnswer,
+            404 | 410 | 480 => NotTaken::Absent,
             _ => NotTaken::Unreachable,
         }
     }
@@ -76,8 +79,14 @@ pub const BUSY: Verdict = Verdict {
     why: "every phone was busy",
 };
 
+/// Every phone is off or has lost its registration.
+pub const ABSENT: &str = "no phone is at the PBX";
+/// Nobody says why.
+pub const UNREACHED: &str = "no phone could be reached";
+
 /// The most human reason there was: somebody may be asked again, a dead phone may not. Where no
-/// phone could be reached at all the caller gets 503, so that the PBX rings them itself.
+/// phone could be reached at all the caller gets 503, so that the PBX rings them itself; that is of no use where it has said
+/// that they are not there.
 pub fn verdict(phones: &[NotTaken]) -> Verdict {
     let any = |wanted| phones.contains(&wanted);
     let (disposition, status, why) = if any(NotTaken::NoAnswer) {
@@ -86,10 +95,12 @@ pub fn verdict(phones: &[NotTaken]) -> Verdict {
         return BUSY;
     } else if any(NotTaken::Declined) {
         (Disposition::Declined, 603, "declined")
-    } else if any(NotTaken::NoCodec) && !any(NotTaken::Unreachable) {
+    } else if any(NotTaken::NoCodec) && !any(NotTaken::Unreachable) && !any(NotTaken::Absent) {
         (Disposition::Failed, 488, "no phone understands the caller's codecs")
+    } else if !phones.is_empty() && phones.iter().all(|phone| *phone == NotTaken::Absent) {
+        (Disposition::Missed, 480, ABSENT)
     } else {
-        (Disposition::Failed, 503, "no phone could be reached")
+        (Disposition::Missed, 503, UNREACHED)
     };
     let retry_after = (status == 503).then_some(RETRY_AFTER);
     Verdict { disposition, status, retry_after, why }
@@ -98,11 +109,11 @@ pub fn verdict(phones: &[NotTaken]) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use NotTaken::{Busy, Declined, NoAnswer, NoCodec, Unreachable};
+    use NotTaken::{Absent, Busy, Declined, NoAnswer, NoCodec, Unreachable};
 
     #[test]
     fn sig_09_every_mix_of_refusals_has_one_answer() {
-        let cases: [(&[NotTaken], Disposition, u16); 9] = [
+        let cases: [(&[NotTaken], Disposition, u16); 12] = [
             (&[NoAnswer], Disposition::Missed, 480),
             (&[Busy, NoAnswer, Unreachable], Disposition::Missed, 480),
             (&[Busy], Disposition::BusyMissed, 486),
@@ -110,8 +121,11 @@ mod tests {
             (&[Declined, Declined], Disposition::Declined, 603),
             (&[Unreachable, Declined], Disposition::Declined, 603),
             (&[NoCodec], Disposition::Failed, 488),
-            (&[NoCodec, Unreachable], Disposition::Failed, 503),
-            (&[], Disposition::Failed, 503),
+            (&[NoCodec, Unreachable], Disposition::Missed, 503),
+            (&[NoCodec, Absent], Disposition::Missed, 503),
+            (&[Absent, Absent], Disposition::Missed, 480),
+            (&[Absent, Unreachable], Disposition::Missed, 503),
+            (&[], Disposition::Missed, 503),
         ];
         for (phones, disposition, status) in cases {
             let verdict = verdict(phones);
@@ -123,8 +137,9 @@ mod tests {
     #[test]
     fn a_phone_that_never_rang_was_not_unanswered_but_unreachable() {
         assert_eq!(NotTaken::from_status(480, true), NoAnswer);
-        assert_eq!(NotTaken::from_status(480, false), Unreachable);
-        assert_eq!(NotTaken::from_status(404, false), Unreachable);
+        assert_eq!(NotTaken::from_status(480, false), Absent);
+        assert_eq!(NotTaken::from_status(404, false), Absent);
+        assert_eq!(NotTaken::from_status(408, false), Unreachable);
         assert_eq!(NotTaken::from_status(503, true), Unreachable);
         assert_eq!(NotTaken::from_status(486, true), Busy);
     }

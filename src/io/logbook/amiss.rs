@@ -1,6 +1,7 @@
 //! The alarms about a call whose voice or signalling is not what it should be: not encrypted, from elsewhere, forged;
 //! and about calls to leaders that the line does not take.
 
+use crate::duty::call::ring_plan::{ABSENT, UNREACHED};
 use crate::duty::ids::{AttemptId, CallId};
 use crate::duty::journal::{AttemptResult, Fact, Noted};
 use crate::io::status::{Alarm, Board};
@@ -9,6 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeSet;
 use tracing::{info, warn};
 
+/// A caller found no phone.
+const NO_PHONE: &str = "phones";
 /// Calls to leaders fail.
 const NO_WAY: &str = "leaders_line";
 /// In sight for so long at least, however short the call was.
@@ -36,7 +39,14 @@ impl Amiss {
             }
             Fact::Misplaced { place, .. } => show_misplaced(since, place, board),
             Fact::Forged { from, method, .. } => show_forged(since, from, method, board),
-            Fact::Ended { call, .. } => self.is_over(*call, since, board),
+            Fact::Answered { .. } => phones_are_there(board),
+            Fact::Ended { call, why, .. } => {
+                self.is_over(*call, since, board);
+                match why.as_str() {
+                    ABSENT | UNREACHED => show_no_phone(since, why, board),
+                    _ => {}
+                }
+            }
             Fact::Exercise { attempt } => drop(self.exercises.insert(*attempt)),
             Fact::AttemptRinging { .. } | Fact::AttemptDialled { .. } => way_is_open(board),
             Fact::AttemptEnded { attempt, result, status } => {
@@ -148,6 +158,31 @@ fn show_no_way(since: DateTime<Utc>, status: u16, board: &Board) {
     show(NO_WAY, alarm, board);
 }
 
+/// Until one of them is picked up.
+fn show_no_phone(since: DateTime<Utc>, why: &str, board: &Board) {
+    warn!(why, "a caller found no phone to ring");
+    let (zh, en) = match why {
+        ABSENT => ("交换机说话机不在线", "the PBX says that they are not registered"),
+        _ => ("话机或交换机无应答", "they, or the PBX, do not answer"),
+    };
+    let alarm = Alarm {
+        since,
+        zh: format!(
+            "值班话机都呼不通（{zh}），有来电未接，已列入待回拨。请检查话机的电源、网线和在交换机上的注册"
+        ),
+        en: format!(
+            "No duty phone can be rung ({en}); a caller was missed and is to be called back: check the phones' power, cable and registration"
+        ),
+    };
+    board.update(|status| {
+        status.alarms.entry(NO_PHONE).or_insert(alarm);
+    });
+}
+
+fn phones_are_there(board: &Board) {
+    board.update(|status| drop(status.alarms.remove(NO_PHONE)));
+}
+
 fn way_is_open(board: &Board) {
     if board.status().alarms.contains_key(NO_WAY) {
         board.update(|status| drop(status.alarms.remove(NO_WAY)));
@@ -186,6 +221,24 @@ mod tests {
     fn ended(call: CallId) -> Fact {
         let (disposition, by, status) = (Disposition::Answered, None, 200);
         Fact::Ended { call, disposition, by, status, why: String::new() }
+    }
+
+    #[test]
+    fn sig_12_no_phone_to_ring_is_an_alarm_until_one_is_picked_up() {
+        let (board, mut amiss) = (Board::new(), Amiss::default());
+        let mut tell = |minutes, fact| amiss.take(&Noted { at: at(minutes), fact }, &board);
+        let lost = |why: &str| {
+            let (call, why) = (call(), why.to_owned());
+            Fact::Ended { call, disposition: Disposition::Missed, by: None, status: 480, why }
+        };
+        tell(0, lost("nobody answered"));
+        assert!(board.status().alarms.is_empty(), "they rang");
+        tell(1, lost(ABSENT));
+        tell(2, lost(UNREACHED));
+        let alarm = board.status().alarms["phones"].clone();
+        assert!(alarm.zh.contains("待回拨") && alarm.zh.contains("不在线"), "{alarm:?}");
+        tell(9, Fact::Answered { call: call(), phone: "值班台话机".to_owned() });
+        assert!(board.status().alarms.is_empty());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::duty::journal::{Fact, Noted};
 use crate::io::status::{Alarm, Board, LineState};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// The line's lamp does not wait for the store.
 pub fn show(noted: &Noted, board: &Board) {
@@ -23,15 +23,18 @@ pub fn show(noted: &Noted, board: &Board) {
         Fact::LineDown { status, why, .. } => lost(*status, why),
         _ => return,
     };
-    info!(line = ?lamp, "line");
+    let alarm = match &lamp {
+        LineState::Lost { status, why, .. } => Some(line_alarm(noted, *status, why)),
+        LineState::Registered { .. } | LineState::Starting => None,
+    };
+    match &alarm {
+        Some(alarm) => error!(zh = %alarm.zh, "{}", alarm.en),
+        None => info!("the duty line is registered"),
+    }
     board.update(|status| {
-        match &lamp {
-            LineState::Lost { status: code, why, .. } => {
-                status.alarms.insert("line", line_alarm(noted, *code, why));
-            }
-            LineState::Registered { .. } | LineState::Starting => {
-                status.alarms.remove("line");
-            }
+        match alarm {
+            Some(alarm) => drop(status.alarms.insert("line", alarm)),
+            None => drop(status.alarms.remove("line")),
         }
         status.line = lamp;
     });
@@ -39,7 +42,12 @@ pub fn show(noted: &Noted, board: &Board) {
 
 /// Of a duty number beside the line's own: one alarm names all that are down.
 fn show_number(number: &str, lamp: LineState, board: &Board) {
-    info!(number, line = ?lamp, "line");
+    match &lamp {
+        LineState::Lost { status, why, .. } => {
+            error!(number, status, why, "the duty number is down: check its section of [[numbers]]");
+        }
+        LineState::Registered { .. } | LineState::Starting => info!(number, "it is registered"),
+    }
     board.update(|status| {
         status.numbers.insert(number.to_owned(), lamp);
         let lost: Vec<_> = status.numbers.iter().filter_map(|(number, lamp)| match lamp {

@@ -40,6 +40,35 @@ fn sig_12_nobody_answers_for_30_s_so_a_message_is_taken() {
 }
 
 #[test]
+fn sig_12_where_no_phone_is_at_the_pbx_a_message_is_taken_at_once() {
+    let phones = [phone("201", 20), phone("202", 20)];
+    let mut world = World::answering(&phones, 8, 2, 1, last_resort());
+    let caller = world.dial("101");
+    for (number, status) in [("201", 404), ("202", 480)] {
+        let (absent, _) = world.rung(number).unwrap();
+        world.refuse(absent, status);
+    }
+    assert!(world.is_answered(caller), "nobody else could be rung for him");
+    assert_eq!(world.spoken(), Some(GREETING));
+    world.hang_up(caller);
+    let ending = world.ending(world.calls()[0]);
+    assert_eq!(ending, Some((Disposition::Missed, Some(Party::Caller), 200)));
+    assert!(Disposition::Missed.needs_callback());
+    world.assert_clean();
+}
+
+#[test]
+fn sig_12_where_the_pbx_itself_fails_it_gets_the_call_back() {
+    let mut world = World::answering(&[phone("201", 20)], 8, 2, 1, last_resort());
+    let caller = world.dial("101");
+    let (phone, _) = world.rung("201").unwrap();
+    world.refuse(phone, 503);
+    assert_eq!(world.refused_with(caller), Some(503), "it may reach the phone by another way");
+    assert_eq!(world.ending(world.calls()[0]), Some((Disposition::Missed, None, 503)));
+    world.assert_clean();
+}
+
+#[test]
 fn sig_12_who_hangs_up_before_the_beep_was_missed() {
     let mut world = World::answering(&[phone("201", 60)], 8, 2, 1, last_resort());
     let caller = world.dial("101");
@@ -84,15 +113,5 @@ fn sig_12_a_message_without_end_and_one_by_a_caller_who_left_the_offer_to_us() {
     // Greeting and beep are given up as unheard, then his time runs.
     world.pass(seconds(70 + 2 + 120));
     assert!(world.ended(caller));
-    world.assert_clean();
-}
-
-#[test]
-fn sig_12_unreachable_phones_are_left_to_the_pbx_and_not_to_the_last_resort() {
-    let mut world = World::answering(&[phone("201", 20)], 8, 2, 1, last_resort());
-    let caller = world.dial("101");
-    let (officer, _) = world.rung("201").unwrap();
-    world.refuse(officer, 404);
-    assert_eq!(world.refused_with(caller), Some(503), "so that the PBX fails over");
     world.assert_clean();
 }
