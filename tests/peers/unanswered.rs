@@ -96,7 +96,7 @@ fn sig_12_with_every_phone_off_the_caller_leaves_a_message_and_the_page_says_so(
     let mut caller = room.phone("caller", &wave::voice(61, 40));
     caller.dial("1001");
     caller.established();
-    daemon.row_is("SELECT state FROM call", "message");
+    daemon.row_is("SELECT kind FROM stretch", "message");
     talk(12);
     caller.hangup();
     daemon.row_is("SELECT disposition FROM call", "message");
