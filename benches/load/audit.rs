@@ -34,7 +34,7 @@ pub fn run(open: u64, closed: u64) {
     println!("audit: what is open, for the page: {}", spread(&sight));
     let mut calls = 0;
     let cycles = taken(CYCLES, || {
-        let cycle = wait(store.next_calls(clock::now(), &policy, &roster)).expect("decided");
+        let cycle = store.escalate(clock::now(), &policy, &roster).expect("decided");
         calls += cycle.inputs.len();
     });
     println!("audit: one look of the escalator: {} ({calls} orders)", spread(&cycles));

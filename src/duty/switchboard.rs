@@ -14,7 +14,7 @@ mod survival;
 mod tracing;
 mod voices;
 
-pub use leaders::{AckOutcome, Errand, LeaderCall, Unwanted};
+pub use leaders::{AckOutcome, Errand, LeaderCall, MATTERS_MAX, Unwanted};
 
 use self::closing::Closing;
 use super::call::desk::Desk;

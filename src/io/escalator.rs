@@ -13,7 +13,7 @@ use crate::io::open_matters::OpenMatters;
 use crate::io::policies::Policies;
 use crate::io::pulse::Pulse;
 use crate::io::status::{Alarm, Board, Status};
-use crate::io::store::{Cycle, Store};
+use crate::io::store::{Cycle, Deciding, Rest, Store, StoreError};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
 use chrono::{DateTime, Utc};
@@ -140,38 +140,90 @@ impl Escalator {
         self.failing.is_some() && !settled
     }
 
-    /// At the log; while it does not answer, from memory.
+    /// At the log, at some matters after the others; while it does not answer, from memory.
     async fn look(&mut self, stopping: &CancellationToken) -> Result<Option<Deadline>, Gone> {
+        let mark = self.office.memory.lock().mark();
+        let mut looked = Cycle::default();
+        let mut rest = None;
+        loop {
+            let now = clock::now();
+            let looking = self.looks_at(rest.take(), now);
+            let Some(next) = self.answer(looking, now, stopping).await? else { return Ok(None) };
+            match next {
+                Ok(next) => looked = looked.and(next),
+                Err(error) => {
+                    let (zh, en) = error.remedy();
+                    self.fails(&format!("{zh} · {en}"), now.mono);
+                    return self.remember().await;
+                }
+            }
+            self.goes_on();
+            if looked.rest.is_empty() {
+                return self.works(looked, mark, now).await;
+            }
+            rest = Some(std::mem::take(&mut looked.rest));
+            self.order_at_once(&mut looked, now).await?;
+        }
+    }
+
+    fn looks_at(&self, rest: Option<Rest>, now: Now) -> Deciding {
         let Office { store, policies, roster, .. } = &self.office;
         let versions = policies.now();
-        let (mark, now) = (self.office.memory.lock().mark(), clock::now());
-        let finishing = self.office.finishing.is_cancelled();
-        let mut looking = match finishing {
-            false => store.next_calls(now, &*versions, roster),
-            true => store.last_stops(now, &*versions, roster),
-        };
+        match (rest, self.office.finishing.is_cancelled()) {
+            (None, false) => store.next_calls(now, &*versions, roster),
+            (Some(rest), false) => store.next_calls_of(rest, now, &*versions, roster),
+            (None, true) => store.last_stops(now, &*versions, roster),
+            (Some(rest), true) => store.last_stops_of(rest, now, &*versions, roster),
+        }
+    }
+
+    /// What the log answers; `None`: there is an end to everything.
+    async fn answer(
+        &mut self,
+        mut looking: Deciding,
+        now: Now,
+        stopping: &CancellationToken,
+    ) -> Result<Option<Result<Cycle, StoreError>>, Gone> {
         loop {
             let asked = clock::mono();
-            let looked = tokio::select! {
-                looked = &mut looking => looked,
+            tokio::select! {
+                looked = &mut looking => return Ok(Some(looked)),
                 () = tokio::time::sleep(PATIENCE) => {
                     if self.patience.wakes(asked, asked + PATIENCE, clock::mono()) {
                         continue;
                     }
                     self.fails("no answer", now.mono);
                     self.remember().await?;
-                    continue;
                 }
                 () = stopping.cancelled() => return Ok(None),
-            };
-            return match looked {
-                Ok(cycle) => self.works(cycle, mark, now).await,
-                Err(error) => {
-                    let (zh, en) = error.remedy();
-                    self.fails(&format!("{zh} · {en}"), now.mono);
-                    self.remember().await
-                }
-            };
+            }
+        }
+    }
+
+    /// What the first have come to, before the rest is looked at.
+    async fn order_at_once(&mut self, looked: &mut Cycle, now: Now) -> Result<(), Gone> {
+        self.office.pulse.beat();
+        let inputs = self.without_twins(std::mem::take(&mut looked.inputs));
+        self.remembers(&inputs, now);
+        self.order(inputs).await?;
+        looked.live.drain(..).for_each(|live| self.office.board.tell(live));
+        Ok(())
+    }
+
+    fn remembers(&self, inputs: &[Input], now: Now) {
+        let mut memory = self.office.memory.lock();
+        for input in inputs {
+            if let Input::Notify(call) = input {
+                memory.ordered(call, now);
+            }
+        }
+    }
+
+    fn goes_on(&mut self) {
+        if self.failing.take().is_some() {
+            info!("the escalation goes on with the log");
+            self.office.memory.lock().works(false);
+            self.office.board.update(|status| drop(status.alarms.remove("escalator")));
         }
     }
 
@@ -181,11 +233,6 @@ impl Escalator {
         mark: usize,
         now: Now,
     ) -> Result<Option<Deadline>, Gone> {
-        if self.failing.take().is_some() {
-            info!("the escalation goes on with the log");
-            self.office.memory.lock().works(false);
-            self.office.board.update(|status| drop(status.alarms.remove("escalator")));
-        }
         let known = std::mem::take(&mut cycle.known);
         self.office.open.keep(&known).await;
         let inputs = std::mem::take(&mut cycle.inputs);

@@ -6,11 +6,11 @@ mod practice;
 
 use super::{
     Acked, Attempt, Decision, Elsewhere, Escalation, Matter, Policy, State, Target, Timetable,
-    decide, expired, unwanted,
+    UnderWay, decide, expired, unwanted,
 };
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Fact, Made, Noted};
-use crate::duty::roster::Roster;
+use crate::duty::roster::{Person, Roster};
 use crate::duty::switchboard::{Errand, Input, LeaderCall, Unwanted};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
@@ -41,6 +41,8 @@ pub struct Memory {
     /// Calls that were told to stop.
     stopped: BTreeSet<AttemptId>,
     practice: Practice,
+    /// As the look that is taken goes on.
+    under_way: UnderWay,
     /// The log cannot be used: leaders are called by this.
     at_work: bool,
 }
@@ -79,10 +81,13 @@ impl Memory {
                 one.acked = Some(Acked { at: now.into(), person });
             }
         }
-        for call in calls {
-            let made = call.made(&self.roster);
-            self.made(made.entry, attempt(&made, now));
-        }
+        calls.iter().for_each(|call| self.ordered(call, now));
+    }
+
+    /// A call that the log ordered goes on, before the log has been looked at to its end.
+    pub fn ordered(&mut self, call: &LeaderCall, now: Now) {
+        let made = call.made(&self.roster);
+        self.made(made.entry, attempt(&made, now));
     }
 
     pub fn take(&mut self, noted: &Noted) {
@@ -199,10 +204,11 @@ impl Memory {
         look.inputs.extend(self.practice.give_way(&self.known, now));
         let last = |one: &Escalation| one.attempts.iter().map(|attempt| attempt.started.wall).max();
         self.known.sort_by_key(|one| (last(one), one.urgency));
+        self.under_way = self.calls_under_way(now);
         for index in 0..self.known.len() {
             let policy = self.known[index].go_by(versions);
             self.stop_and_expire(index, &policy, now, &mut look);
-            self.occupy(index, now);
+            self.known[index].occupied = self.under_way.elsewhere();
             self.advance(index, &policy, now, random, &mut look);
         }
         look.sirens = self.sirens();
@@ -218,10 +224,11 @@ impl Memory {
     pub fn last_stops(&mut self, versions: &Timetable, now: Now) -> Look {
         let mut look = Look { sirens: self.sirens(), ..Look::default() };
         look.inputs.extend(self.practice.give_way(&self.known, now));
+        self.under_way = self.calls_under_way(now);
         for index in 0..self.known.len() {
             let policy = self.known[index].go_by(versions);
             self.stop_and_expire(index, &policy, now, &mut look);
-            self.occupy(index, now);
+            self.known[index].occupied = self.under_way.elsewhere();
             let one = &self.known[index];
             match decide(one, &policy, &self.roster, now) {
                 Decision::Wait { until, why } => {
@@ -241,6 +248,10 @@ impl Memory {
         let one = &mut self.known[index];
         for attempt in expired(one, policy, now) {
             let result = AttemptResult::Interrupted;
+            let of = |known: &&Attempt| known.id == attempt;
+            if let Some(known) = one.attempts.iter().find(of) {
+                self.under_way.ends(known.call());
+            }
             end(one, attempt, result, now);
             look.inputs.push(Input::Note(Fact::AttemptEnded { attempt, result, status: 0 }));
             look.inputs.push(Input::StopNotifying { attempt, why: Unwanted::Lost });
@@ -259,13 +270,12 @@ impl Memory {
         }
     }
 
-    /// Whoever is on the telephone for another matter.
-    fn occupy(&mut self, index: usize, now: Now) {
-        let others = self.known.iter().enumerate().filter(|(nth, _)| *nth != index);
-        let others = others.flat_map(|(_, one)| &one.attempts);
-        let flying = others.filter(|one| one.ended.is_none());
-        let flying = flying.map(Attempt::elsewhere).chain(self.practice.occupied(now));
-        self.known[index].occupied = flying.collect();
+    fn calls_under_way(&self, now: Now) -> UnderWay {
+        let mut under_way = UnderWay::default();
+        let attempts = self.known.iter().flat_map(|one| &one.attempts);
+        let flying = attempts.filter(|one| one.ended.is_none()).map(Attempt::elsewhere);
+        flying.chain(self.practice.occupied(now)).for_each(|one| under_way.begins(one));
+        under_way
     }
 
     fn advance(
@@ -311,7 +321,8 @@ impl Memory {
     fn call(&mut self, index: usize, attempt: AttemptId, target: Target, now: Now) -> [Input; 2] {
         let others = self.known.iter().enumerate().filter(|(nth, _)| *nth != index);
         let elsewhere = others.flat_map(|(_, one)| &one.attempts).filter_map(Attempt::guessed);
-        let person = self.roster.people.iter().find(|person| person.name == target.person);
+        let named = |person: &&Person| person.name == target.person && person.pin.is_some();
+        let person = self.roster.people.iter().find(named);
         let pin = person.and_then(|person| self.known[index].pin_of(person, elsewhere));
         let one = &mut self.known[index];
         let made = Made {
@@ -326,7 +337,9 @@ impl Memory {
             why: target.why.to_owned(),
             joins: target.joins,
         };
-        one.attempts.push(self::attempt(&made, now));
+        let made_now = self::attempt(&made, now);
+        self.under_way.begins(made_now.elsewhere());
+        one.attempts.push(made_now);
         forget_the_oldest(&mut one.attempts);
         self.untold.insert(attempt);
         let order = LeaderCall {

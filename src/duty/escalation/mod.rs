@@ -6,6 +6,7 @@ mod matter;
 mod memory;
 mod policy;
 mod timetable;
+mod under_way;
 
 pub use decide::{decide, expired, unwanted};
 pub use exercise::{Exercise, ExerciseKind};
@@ -13,6 +14,7 @@ pub use matter::Matter;
 pub use memory::{Look, Memory};
 pub use policy::{After, Call, Ladder, Line, Policy, Tier};
 pub use timetable::{Timetable, Version};
+pub use under_way::UnderWay;
 
 use super::ids::{AttemptId, EntryId, EscalationId};
 use super::journal::{AttemptResult, Urgency};
@@ -81,7 +83,7 @@ pub struct Escalation {
     /// Oldest first. Of a long history: at least this round, whatever is in flight, and every
     /// attempt that found its number dead.
     pub attempts: Vec<Attempt>,
-    /// Calls that are under way for other escalations.
+    /// Calls that are under way, its own among them: whoever is called for it is not called for it again.
     pub occupied: Vec<Elsewhere>,
     /// It is no real one.
     pub exercise: Option<Exercise>,
@@ -102,7 +104,7 @@ pub struct Guessed {
     pub refused: bool,
 }
 
-/// Somebody is being called for another matter, or listens to it.
+/// Somebody is being called, or listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Elsewhere {
     /// The one that the call has its name from.

@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Beside the one that a call to a leader began for: for more he is busy, and called again.
+pub const MATTERS_MAX: usize = 256;
+
 /// A call to a leader, ordered by the escalator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaderCall {

@@ -5,9 +5,10 @@ use crate::duty::escalation::Matter;
 use crate::duty::ids::CallId;
 use crate::duty::journal::{Arrival, AttemptResult, Fact, Noted, Urgency};
 use crate::duty::roster::{Person, Role};
-use crate::duty::switchboard::Unwanted;
+use crate::duty::switchboard::{MATTERS_MAX, Unwanted};
 use crate::io::open_matters;
 use crate::io::store::StoreError;
+use crate::io::store::tests::one;
 use crate::protocol::random::Random;
 use std::path::Path;
 use tokio::task::JoinHandle;
@@ -102,6 +103,38 @@ async fn a_flag_becomes_a_call_and_a_declined_call_the_next_one() {
     let attempt = first.attempt;
     room.note(Fact::AttemptEnded { attempt, result: AttemptResult::Declined, status: 603 }).await;
     assert_eq!(room.next_call().await.target, "S1", "esc_19");
+    room.stop().await;
+}
+
+/// The switchboard takes eight orders and no more: the look stands still in its first part.
+#[tokio::test(flavor = "multi_thread")]
+async fn esc_31_of_three_hundred_matters_the_first_is_called_before_the_last_is_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("log.db"), clock::random()).unwrap();
+    let mut random = clock::random();
+    for _ in 0..300 {
+        let call = CallId::new(clock::now(), &mut random);
+        let phone = "值班台话机".to_owned();
+        let flagged = Fact::Flagged { entry: call.into(), urgency: Urgency::Urgent, phone };
+        for fact in [Fact::Arrived(Box::new(Arrival::from_number(call, "101", ""))), flagged] {
+            store.note(Noted { at: clock::now(), fact }).await.unwrap();
+        }
+    }
+    let mut room = start_with(folder.path(), store);
+    let first = room.next_call().await;
+    let claimed: i64 = one(&room.store, "SELECT count(*) FROM attempt");
+    assert!((1..300).contains(&claimed), "{claimed} were decided on first");
+    for _ in 0..MATTERS_MAX {
+        assert_eq!(room.next_call().await.joins, Some(first.attempt));
+    }
+    let kept = || open_matters::recall(&folder.path().join("open-matters")).len();
+    let waited = tokio::time::timeout(Duration::from_secs(10), async {
+        while kept() < 300 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    waited.await.expect("every one of them is known beside the log");
+    assert!(room.memory.lock().is_settled());
     room.stop().await;
 }
 

@@ -2,9 +2,9 @@
 
 use super::audit::{self, Actor};
 use super::error::Result;
-use super::escalations::{load, neglected};
+use super::escalations::{load, neglected, under_way};
 use super::{Store, duty, policies};
-use crate::duty::escalation::{Decision, Policy, decide, expired};
+use crate::duty::escalation::{Decision, Escalation, Policy, UnderWay, decide, expired};
 use crate::duty::ids::EscalationId;
 use crate::duty::roster::Roster;
 use crate::protocol::now::Now;
@@ -15,14 +15,14 @@ const LOOKED_AT: u32 = 500;
 
 fn is_due(
     sql: &Connection,
-    id: EscalationId,
+    (id, under_way): (EscalationId, &UnderWay),
     policy: &Policy,
     roster: &Roster,
     now: Now,
 ) -> Result<bool> {
     let own = policies::own(sql, id)?;
     let policy = own.as_ref().unwrap_or(policy);
-    let escalation = load(sql, id)?;
+    let escalation = Escalation { occupied: under_way.elsewhere(), ..load(sql, id)? };
     let due = match decide(&escalation, policy, roster, now) {
         Decision::Notify(_)
         | Decision::Siren
@@ -45,9 +45,10 @@ impl Store {
         let (policy, roster) = (policy.clone(), roster.clone());
         self.read(move |sql| {
             let roster = duty::in_force(sql, &roster, now)?;
+            let under_way = under_way(sql)?;
             let mut due = vec![];
             for id in neglected(sql, LOOKED_AT)? {
-                if is_due(sql, id, &policy, &roster, now)? {
+                if is_due(sql, (id, &under_way), &policy, &roster, now)? {
                     due.push(id);
                 }
             }

@@ -5,12 +5,9 @@ use crate::duty::call::desk::Desk;
 use crate::duty::call::menu::{Menu, Step};
 use crate::duty::ids::{AttemptId, CallId, EntryId};
 use crate::duty::journal::{AttemptResult, Fact};
-use crate::duty::switchboard::{Errand, LeaderCall, Unwanted};
+use crate::duty::switchboard::{Errand, LeaderCall, MATTERS_MAX, Unwanted};
 use crate::protocol::now::Now;
 use serde::{Deserialize, Serialize};
-
-/// For more he is busy, and called again.
-pub const MATTERS_MAX: usize = 256;
 
 /// A matter that has not had its turn.
 #[derive(Debug, Clone, Serialize, Deserialize)]

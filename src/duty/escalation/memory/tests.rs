@@ -6,6 +6,7 @@ use crate::duty::escalation::{Exercise, ExerciseKind};
 use crate::duty::ids::CallId;
 use crate::duty::journal::Urgency;
 use crate::duty::roster::{Person, Role};
+use crate::duty::switchboard::MATTERS_MAX;
 use chrono::DateTime;
 
 fn at(seconds: f64) -> Now {
@@ -201,6 +202,38 @@ fn esc_71_one_leader_is_never_called_for_two_matters_at_once() {
     });
     let leader = |joins| ("L".to_owned(), joins);
     assert_eq!(again.collect::<Vec<_>>(), [leader(false), leader(true)]);
+}
+
+#[test]
+fn esc_31_without_a_log_each_of_many_matters_sees_a_call_once_and_so_many_share_it() {
+    let (mut room, mut random) = (Room::new(), Random::from_seed([31; 32]));
+    for _ in 0..600 {
+        let entry = EntryId(CallId::new(at(0.0), &mut random).0);
+        let phone = "值班台话机".to_owned();
+        room.take(0.0, Fact::Flagged { entry, urgency: Urgency::Urgent, phone });
+    }
+    let calls = room.calls(1.0);
+    assert_eq!(calls.len(), 1 + MATTERS_MAX, "what he has no room for waits");
+    assert_eq!(room.calls(2.0), []);
+    let seen: usize = room.memory.known.iter().map(|one| one.occupied.len()).sum();
+    assert_eq!(seen, 600, "one call is under way");
+    room.ended(20.0, calls[0].1, AttemptResult::Acknowledged);
+    assert_eq!(room.calls(20.0).len(), 1, "there is a place");
+}
+
+/// The log has ordered a call, and breaks before it has been looked at to its end.
+#[test]
+fn esc_50_whom_the_log_has_called_is_not_called_again_from_memory() {
+    let mut room = Room::new();
+    let flagged = room.flag(0.0);
+    room.memory.written([&flagged]);
+    let mut other = room.memory.clone();
+    let order = other.look(&room.versions, at(1.0), &mut room.random).inputs.pop();
+    let Some(Input::Notify(order)) = order else { panic!("{order:?}") };
+    room.memory.ordered(&order, at(1.0));
+    assert_eq!(room.calls(2.0), []);
+    room.ended(40.0, order.attempt, AttemptResult::NoAnswer);
+    assert_eq!(room.calls(61.0).len(), 1);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! An escalation as its rows have it, with what others under way mean for it.
 
-use crate::duty::escalation::{Acked, Attempt, Elsewhere, Escalation, Guessed, Place, State};
+use crate::duty::escalation::{
+    Acked, Attempt, Elsewhere, Escalation, Guessed, Place, State, UnderWay,
+};
 use crate::duty::ids::{AttemptId, EntryId, EscalationId};
 use crate::duty::journal::{AttemptResult, Urgency};
 use crate::duty::pin;
@@ -10,10 +12,12 @@ use crate::io::store::error::Result;
 use crate::io::store::text::{Id, Ms, Named, moment};
 use crate::io::store::{exercises, instructions};
 use rusqlite::{Connection, Row, params};
+use std::collections::BTreeMap;
 
 /// Attempts read beside those that always count: more than the fullest round has.
 const RECENT: i64 = 400;
 
+/// As its own rows have it: of others nothing is known, see [`under_way`].
 pub(in crate::io::store) fn load(sql: &Connection, id: EscalationId) -> Result<Escalation> {
     let mut escalation = sql
         .prepare_cached(
@@ -71,7 +75,6 @@ pub(in crate::io::store) fn load(sql: &Connection, id: EscalationId) -> Result<E
     let wrong = pin::WRONG.to_string();
     let attempts = rows.query_map(params![Id(id), RECENT, wrong], attempt)?;
     escalation.attempts = attempts.collect::<Result<_, _>>()?;
-    escalation.occupied = occupied(sql, id)?;
     Ok(escalation)
 }
 
@@ -84,39 +87,63 @@ fn left_out(sql: &Connection, id: EscalationId) -> Result<Vec<String>> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Who is being called for other matters.
-fn occupied(sql: &Connection, id: EscalationId) -> Result<Vec<Elsewhere>> {
+/// Who is being called, whatever for.
+pub(in crate::io::store) fn under_way(sql: &Connection) -> Result<UnderWay> {
+    let mut under_way = UnderWay::default();
     let mut rows = sql.prepare_cached(
         "SELECT coalesce(a.joined, a.id), a.person, a.target, a.errand <> 'confirm'
            AND NOT EXISTS (SELECT 1 FROM exercise x WHERE x.entry = e.entry)
          FROM attempt a JOIN escalation e ON e.id = a.escalation
-         WHERE a.ended_ms IS NULL AND a.escalation <> ?1 ORDER BY a.started_ms",
+         WHERE a.ended_ms IS NULL ORDER BY a.started_ms",
     )?;
-    let rows = rows.query_map([Id(id)], |row| {
+    let rows = rows.query_map([], |row| {
         let call = row.get::<_, Id<AttemptId>>(0)?.0;
         let (person, number, joinable) = (row.get(1)?, row.get(2)?, row.get(3)?);
         Ok(Elsewhere { call, person, number, joinable })
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    for one in rows {
+        under_way.begins(one?);
+    }
+    Ok(under_way)
 }
 
 /// By what is unfinished first, however long the log: hence the CROSS JOIN.
 pub(super) const GUESSES: &str =
     "SELECT coalesce(a.joined, a.id), a.person, a.result = 'wrong_pin',
-       (SELECT count(*) FROM attempt_key k WHERE k.attempt = a.id AND k.key = ?2) AS guesses
+       (SELECT count(*) FROM attempt_key k WHERE k.attempt = a.id AND k.key = ?1) AS guesses, e.id
      FROM escalation e INDEXED BY escalation_unfinished CROSS JOIN attempt a ON a.escalation = e.id
-     WHERE e.id <> ?1 AND (e.state = 'open' OR (e.state = 'acknowledged' AND e.closed_ms IS NULL))
+     WHERE (e.state = 'open' OR (e.state = 'acknowledged' AND e.closed_ms IS NULL))
        AND NOT EXISTS (SELECT 1 FROM exercise x WHERE x.entry = e.entry)
-       AND a.person = ?3 AND (a.result = 'wrong_pin'
-         OR EXISTS (SELECT 1 FROM attempt_key k WHERE k.attempt = a.id AND k.key = ?2))";
+       AND a.person = ?2 AND (a.result = 'wrong_pin'
+         OR EXISTS (SELECT 1 FROM attempt_key k WHERE k.attempt = a.id AND k.key = ?1))";
 
-/// Somebody's wrong PINs in other matters that are not closed.
-pub(super) fn guessed(sql: &Connection, id: EscalationId, person: &str) -> Result<Vec<Guessed>> {
+/// Wrong PINs in matters that are not closed: everybody's is looked up once.
+#[derive(Default)]
+pub(super) struct Guesses(BTreeMap<String, Vec<(EscalationId, Guessed)>>);
+
+impl Guesses {
+    /// Somebody's in other matters than this one.
+    pub fn elsewhere(
+        &mut self,
+        sql: &Connection,
+        id: EscalationId,
+        person: &str,
+    ) -> Result<Vec<Guessed>> {
+        if !self.0.contains_key(person) {
+            self.0.insert(person.to_owned(), guessed(sql, person)?);
+        }
+        let all = self.0.get(person).into_iter().flatten();
+        Ok(all.filter(|(of, _)| *of != id).map(|(_, guessed)| guessed.clone()).collect())
+    }
+}
+
+fn guessed(sql: &Connection, person: &str) -> Result<Vec<(EscalationId, Guessed)>> {
     let mut rows = sql.prepare_cached(GUESSES)?;
-    let rows = rows.query_map(params![Id(id), pin::WRONG.to_string(), person], |row| {
+    let rows = rows.query_map(params![pin::WRONG.to_string(), person], |row| {
         let call = row.get::<_, Id<AttemptId>>(0)?.0;
         let refused = row.get::<_, Option<bool>>(2)?.unwrap_or(false);
-        Ok(Guessed { call, person: row.get(1)?, guesses: row.get(3)?, refused })
+        let guessed = Guessed { call, person: row.get(1)?, guesses: row.get(3)?, refused };
+        Ok((row.get::<_, Id<EscalationId>>(4)?.0, guessed))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -1,16 +1,21 @@
 //! Escalations as the log has them.
 
 mod engine;
+mod many;
 mod races;
 mod shared;
 
 use super::*;
-use crate::duty::journal::{Fact, Noted};
+use crate::duty::escalation::Policy;
+use crate::duty::ids::{AttemptId, CallId};
+use crate::duty::journal::{AttemptResult, Fact, Noted};
 use crate::duty::pin::{self, Pin};
-use crate::duty::switchboard::AckOutcome;
+use crate::duty::roster::Roster;
+use crate::duty::switchboard::{AckOutcome, Input, LeaderCall};
 use crate::io::store::entries::Flagged;
 use crate::io::store::tests::{at, entry, note, officer, one, roster, store};
-use crate::io::store::{RecordingState, wait};
+use crate::io::store::{RecordingState, Store, wait};
+use std::time::Duration;
 
 /// The ladders alone, without what follows on an acknowledgement.
 fn ladders() -> Policy {
@@ -66,7 +71,7 @@ fn i_5_flagging_an_empty_entry_raises_in_the_same_transaction_and_calls_at_once(
 #[test]
 fn esc_85_what_is_finished_is_not_looked_at() {
     let store = store();
-    for query in [UNFINISHED, super::loading::GUESSES, super::handover::LED_BY_ANOTHER] {
+    for query in [looking::UNFINISHED, loading::GUESSES, handover::LED_BY_ANOTHER] {
         let plan = store.write_now(move |tx| {
             let mut rows = tx.sql.prepare(&format!("EXPLAIN QUERY PLAN {query}"))?;
             let mut rows = rows.raw_query();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::duty::ids::CallId;
+use crate::duty::switchboard::Unwanted;
 use crate::io::store::tests::add_officer;
 use crate::protocol::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
