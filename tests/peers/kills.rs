@@ -1,10 +1,11 @@
-//! `kill -9` at ten named points between the flag and the end (esc_42): the real daemon, its supervisor, the PBX and
+//! `kill -9` at twelve named points between the flag and the end (esc_42): the real daemon, its supervisor, the PBX and
 //! telephones. Nothing is lost, one acknowledgement counts, nobody is called while he is being called.
 
 use crate::baresip::Baresip;
 use crate::calls::{Room, calls_for_the_leader};
 use crate::daemon::{Daemon, Plan};
 use crate::notices::{Request, channels, provider};
+use crate::officer::Officer;
 use crate::process::wait_until;
 use crate::wave;
 use std::collections::BTreeMap;
@@ -20,8 +21,10 @@ const SOON: Duration = Duration::from_secs(10);
 const KNOWS_WITHIN: Duration = Duration::from_secs(90);
 /// The key counts from the first second on; then he has heard what it is.
 const HEARS: Duration = Duration::from_millis(1500);
+/// Quiet ones, each of which is told of a withdrawal once.
+const CHANNELS: usize = 2;
 const LOOK: Duration = Duration::from_millis(3);
-const POINTS: [&str; 10] = [
+const POINTS: [&str; 12] = [
     "before its row",
     "after its row",
     "at the first INVITE",
@@ -32,9 +35,14 @@ const POINTS: [&str; 10] = [
     "committed, not yet said",
     "another channel sent",
     "closing",
+    "between two steps",
+    "in a withdrawal",
 ];
+const BETWEEN_STEPS: usize = 10;
+const IN_WITHDRAWAL: usize = 11;
+const REASON: &[(&str, &str)] = &[("reason", "误报，已与来电方核实")];
 
-/// How often at each point; the long run asks for fifty. Without it once, at every third one.
+/// How often at each point; the long run asks for fifty. Without it once, at every third one and the last two.
 fn each() -> Option<usize> {
     std::env::var("DUTYLINE_KILLS_EACH").ok().and_then(|many| many.parse().ok())
 }
@@ -67,6 +75,7 @@ impl Record {
 /// A hand that takes every call, hears what it is and presses 1.
 struct Leader {
     phone: Baresip,
+    rings: bool,
     answered: Option<Instant>,
     pressed: bool,
     calls: usize,
@@ -77,15 +86,16 @@ impl Leader {
         while let Some(event) = self.phone.event() {
             match event["type"].as_str() {
                 Some("CALL_INCOMING") => {
-                    self.calls += 1;
+                    (self.rings, self.calls) = (true, self.calls + 1);
                     if takes {
                         self.phone.accept();
                     }
                 }
                 Some("CALL_ESTABLISHED") => {
-                    (self.answered, self.pressed) = (Some(Instant::now()), false);
+                    (self.rings, self.answered) = (false, Some(Instant::now()));
+                    self.pressed = false;
                 }
-                Some("CALL_CLOSED") => self.answered = None,
+                Some("CALL_CLOSED") => (self.rings, self.answered) = (false, None),
                 _ => {}
             }
         }
@@ -116,9 +126,14 @@ struct Evening {
     caller: Baresip,
     officer: Baresip,
     leader: Leader,
+    page: Officer,
     sent: Receiver<Request>,
     more: String,
     matters: usize,
+    /// Of them.
+    withdrawn: usize,
+    /// Calls that the leader would not take.
+    refused: usize,
 }
 
 fn plan(more: &str) -> Plan<'_> {
@@ -131,13 +146,27 @@ impl Evening {
         let (port, sent) = provider(&Arc::new(AtomicBool::new(true)));
         let (other, _) = provider(&Arc::new(AtomicBool::new(true)));
         let more = channels(&room, [port, other]) + "[escalation]\nfollow_up = false\n";
-        let daemon = room.daemon(&plan(&more));
+        let mut daemon = room.daemon(&plan(&more));
+        let page = Officer::first(&mut daemon);
         let quiet = vec![0; 20 * wave::RATE];
         let caller = room.phone("caller", &quiet);
         let officer = room.phone("2001", &quiet);
         let phone = room.single_phone("3001", &quiet);
-        let leader = Leader { phone, answered: None, pressed: false, calls: 0 };
-        Some(Self { room, daemon, caller, officer, leader, sent, more, matters: 0 })
+        let leader = Leader { phone, rings: false, answered: None, pressed: false, calls: 0 };
+        let (matters, withdrawn, refused) = (0, 0, 0);
+        Some(Self {
+            room,
+            daemon,
+            caller,
+            officer,
+            leader,
+            page,
+            sent,
+            more,
+            matters,
+            withdrawn,
+            refused,
+        })
     }
 
     fn count(&self, of: &str) -> usize {
@@ -169,8 +198,8 @@ impl Evening {
         while self.sent.try_recv().is_ok() {}
         let invited = self.room.pbx.count("CALLED 3001");
         self.flag();
-        let matters = self.matters;
-        let known = |of: &Self| of.count("escalation WHERE state = 'acknowledged'") == matters;
+        let (matters, wanted) = (self.matters, self.matters - self.withdrawn);
+        let known = |of: &Self| of.count("escalation WHERE state = 'acknowledged'") == wanted;
         match point {
             0 => sleep(Duration::from_millis(5 * (nth % 30) as u64)),
             1 => self.row_comes("escalation", matters),
@@ -178,8 +207,7 @@ impl Evening {
                 (self.room.pbx.count("CALLED 3001") > invited).then_some(())
             }),
             3 => {
-                let calls = self.leader.calls;
-                self.leader.until("it rings", (false, false), |leader| leader.calls > calls);
+                self.leader.until("it rings", (false, false), |leader| leader.rings);
                 // He takes it when the daemon is back.
                 self.leader.phone.accept();
             }
@@ -201,7 +229,7 @@ impl Evening {
             7 | 9 => {
                 let daemon = &self.daemon;
                 let count = "SELECT count(*) FROM escalation WHERE state = 'acknowledged'";
-                let wanted = Some(matters.to_string());
+                let wanted = Some(wanted.to_string());
                 let is_known = |_: &Leader| daemon.try_row(count) == wanted;
                 self.leader.until("he knows", (true, true), is_known);
                 if point == 9 {
@@ -209,8 +237,32 @@ impl Evening {
                     self.leader.until("the call is over", (false, false), over);
                 }
             }
+            BETWEEN_STEPS => {
+                self.leader.until("it rings", (false, false), |leader| leader.rings);
+                self.leader.phone.hangup();
+                self.refused += 1;
+                self.row_comes("attempt WHERE result = 'busy'", self.refused);
+                sleep(Duration::from_millis(400 * (nth % 30) as u64));
+                assert_eq!(self.count("attempt WHERE ended_ms IS NULL"), 0, "nobody is called");
+            }
+            IN_WITHDRAWAL => {
+                self.leader.until("it rings", (false, false), |leader| leader.rings);
+                self.daemon
+                    .row_is("SELECT count(*) FROM delivery WHERE progress <> 'accepted'", "0");
+                self.withdrawn += 1;
+                let withdraws = self.page.posts_unheard(&self.withdrawal(), REASON);
+                sleep(Duration::from_millis(5 * (nth % 30) as u64));
+                self.daemon.process.kill();
+                drop(withdraws);
+            }
             _ => drop(self.sent.recv_timeout(SOON).expect("a notice")),
         }
+    }
+
+    /// Of the matter that is open.
+    fn withdrawal(&self) -> String {
+        let entry = self.daemon.row("SELECT entry FROM escalation WHERE state = 'open'");
+        format!("/entries/{entry}/withdraw")
     }
 
     fn kill(&mut self) {
@@ -221,9 +273,10 @@ impl Evening {
         self.daemon.restart(&folder, &self.room.ports, &plan(&self.more));
     }
 
-    /// The leader gets to know, and everything is as if nothing had been.
+    /// The leader gets to know, or is let go, and everything is as if nothing had been.
     fn settles(&mut self, point: usize) {
         let matters = self.matters;
+        let known = matters - self.withdrawn;
         if point == 0 {
             // Whoever hears no confirmation presses again: it is one matter all the same.
             sleep(Duration::from_secs(2));
@@ -231,14 +284,20 @@ impl Evening {
                 calls_for_the_leader(&mut self.officer);
             }
         }
+        if point == IN_WITHDRAWAL && self.count("escalation WHERE state = 'open'") > 0 {
+            // Nor does the page say that it is done.
+            wait_until("the page", SOON, || self.page.looks_up_if_up());
+            self.page.posts(&self.withdrawal(), REASON);
+        }
         let daemon = &self.daemon;
+        let takes = point != IN_WITHDRAWAL;
         let count = "SELECT count(*) FROM escalation WHERE state = 'acknowledged'";
-        let wanted = Some(matters.to_string());
-        self.leader.until("he knows", (true, true), |_| daemon.try_row(count) == wanted);
+        let wanted = Some(known.to_string());
+        self.leader.until("he knows", (takes, takes), |_| daemon.try_row(count) == wanted);
         let open = "SELECT count(*) FROM attempt WHERE ended_ms IS NULL";
         let none = Some("0".to_owned());
-        self.leader.until("it is over", (true, false), |leader| {
-            leader.answered.is_none() && daemon.try_row(open) == none
+        self.leader.until("it is over", (takes, false), |leader| {
+            !leader.rings && leader.answered.is_none() && daemon.try_row(open) == none
         });
         self.caller.hangup();
         self.officer.hangup();
@@ -248,30 +307,44 @@ impl Evening {
     }
 
     fn is_right(&self, point: usize) {
+        let known = self.matters - self.withdrawn;
         let is = |query: &str, wanted: usize| {
             let found = self.daemon.row(query);
             assert_eq!(found, wanted.to_string(), "{}: {query}", POINTS[point]);
         };
         is("SELECT count(*) FROM entry", self.matters);
         is("SELECT count(*) FROM escalation", self.matters);
-        is("SELECT count(*) FROM acknowledgement WHERE outcome = 'first'", self.matters);
-        is("SELECT count(*) FROM acknowledgement", self.matters);
-        // His telephone takes one call: a second one while he is in the first would be busy.
-        is("SELECT count(*) FROM attempt WHERE result = 'busy'", 0);
+        is("SELECT count(*) FROM escalation WHERE state = 'withdrawn'", self.withdrawn);
+        is("SELECT count(*) FROM acknowledgement WHERE outcome = 'first'", known);
+        is("SELECT count(*) FROM acknowledgement", known);
+        // His telephone takes one call: a second one while he is in the first would be busy, as one that he refuses.
+        is("SELECT count(*) FROM attempt WHERE result = 'busy'", self.refused);
         is("SELECT count(*) FROM attempt WHERE result IS NULL", 0);
-        is("SELECT count(*) FROM audit WHERE action = 'escalation.acknowledge'", self.matters);
+        is("SELECT count(*) FROM audit WHERE action = 'escalation.acknowledge'", known);
+        is("SELECT count(*) FROM audit WHERE action = 'escalation.withdraw'", self.withdrawn);
+        let last = "(SELECT id FROM escalation ORDER BY raised_ms DESC LIMIT 1)";
+        let calls = format!("SELECT count(*) FROM attempt WHERE escalation = {last}");
+        match point {
+            BETWEEN_STEPS => is(&calls, 2),
+            IN_WITHDRAWAL => is(&calls, 1),
+            _ => {}
+        }
+        let told = "SELECT count(*) FROM delivery WHERE what = 'withdrawn'";
+        is(told, CHANNELS * self.withdrawn);
         self.daemon.row_is("SELECT count(*) FROM delivery WHERE progress <> 'accepted'", "0");
     }
 }
 
 #[test]
-fn esc_42_killed_at_ten_points_of_the_ladder_nothing_is_lost_and_one_acknowledgement_counts() {
+fn esc_42_killed_at_twelve_points_of_the_ladder_nothing_is_lost_and_one_acknowledgement_counts() {
     let Some(mut evening) = Evening::open() else { return };
     let (record, begun) = (Record::open(), Instant::now());
     let mut kills = 0;
-    let (times, step) = each().map_or((1, 3), |times| (times, 1));
+    let times = each().unwrap_or(1);
+    let wanted =
+        |point: usize| each().is_some() || point.is_multiple_of(3) || point >= BETWEEN_STEPS;
     for nth in 0..times {
-        for (point, name) in POINTS.iter().enumerate().step_by(step) {
+        for (point, name) in POINTS.iter().enumerate().filter(|(point, _)| wanted(*point)) {
             if record.done().get(*name).is_some_and(|done| *done >= times) {
                 continue;
             }

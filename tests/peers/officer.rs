@@ -148,11 +148,12 @@ impl Officer {
 
     /// What is answered to these fields.
     pub fn posts(&self, path: &str, fields: &[(&str, &str)]) -> String {
-        let escaped =
-            |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02X}")).collect() };
-        let fields: Vec<_> =
-            fields.iter().map(|(name, text)| format!("{name}={}", escaped(text))).collect();
-        self.post(path, &fields.join("&"))
+        self.post(path, &form(fields))
+    }
+
+    /// As [`Officer::posts`]; whether there will be an answer is not known.
+    pub fn posts_unheard(&self, path: &str, fields: &[(&str, &str)]) -> TcpStream {
+        self.request("POST", path, FORM, &form(fields))
     }
 
     fn post(&self, path: &str, form: &str) -> String {
@@ -164,6 +165,13 @@ impl Officer {
     }
 
     fn ask_raw(&self, method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
+        let mut stream = self.request(method, path, headers, body);
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        answer
+    }
+
+    fn request(&self, method: &str, path: &str, headers: &str, body: &str) -> TcpStream {
         let (host, cookie) = (&self.host, &self.cookie);
         let cookie =
             if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
@@ -175,10 +183,16 @@ impl Officer {
         let mut stream = TcpStream::connect(host).expect("the page");
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
         stream.write_all(request.as_bytes()).expect("asked");
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).expect("an answer");
-        answer
+        stream
     }
+}
+
+fn form(fields: &[(&str, &str)]) -> String {
+    let escaped =
+        |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02X}")).collect() };
+    let fields: Vec<_> =
+        fields.iter().map(|(name, text)| format!("{name}={}", escaped(text))).collect();
+    fields.join("&")
 }
 
 /// The cookie that is given with an answer.
