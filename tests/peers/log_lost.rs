@@ -462,3 +462,23 @@ fn esc_71_a_backup_that_comes_after_the_log_was_moved_away_is_used_without_what_
     assert_eq!(matter.daemon.row(of_the_old), "0");
     matter.has_all_once();
 }
+
+/// Somebody puts a backup back with plain `cp`, over a log that is in order and in use: nothing of the daemon is written
+/// into it before it is looked through.
+#[test]
+fn esc_71_a_backup_that_is_copied_over_a_log_in_use_is_noticed_and_has_all_that_happened_since() {
+    let Some(mut room) = Room::open() else { return };
+    let mut matter = Matter::begin(&mut room);
+    let backup = matter.backup(&room);
+    let log = room.folder.path().join("dutyline/data/dutyline.db");
+    matter.daemon.edit("CREATE TABLE of_the_old_log (id)");
+    fs::copy(backup.join("data/dutyline.db"), &log).expect("copied over");
+    matter.daemon.process.wait_for("the log is of no use any more", SOON);
+    matter.flag();
+    matter.acknowledge();
+    matter.daemon.process.wait_for("the log can be used from now on", Duration::from_secs(15));
+    assert!(log.with_extension("db-wal.aside-1").exists(), "it is kept");
+    let of_the_old = "SELECT count(*) FROM sqlite_schema WHERE name = 'of_the_old_log'";
+    assert_eq!(matter.daemon.row(of_the_old), "0");
+    matter.has_all_once();
+}

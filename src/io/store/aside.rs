@@ -23,6 +23,8 @@ pub(super) struct Opened {
     files: [Option<Identity>; 3],
     /// `None`: this program has it open, which changes it.
     left: Option<Content>,
+    /// As this program has made it last. `None`: it is not looked after.
+    used: Option<Content>,
 }
 
 const ENDINGS: [&str; 3] = ["", "-wal", "-shm"];
@@ -33,7 +35,41 @@ impl Opened {
     }
 
     fn at(path: &Path) -> Self {
-        Self { files: ENDINGS.map(|ending| identity(&named(path, ending))), left: None }
+        let files = ENDINGS.map(|ending| identity(&named(path, ending)));
+        Self { files, ..Self::default() }
+    }
+
+    /// From now on it is looked after, as one that is this program's alone.
+    pub fn looked_after(self, path: &Path) -> Self {
+        Self { used: Content::at(path, &named(path, "-wal")), ..self }
+    }
+
+    /// Before anything is read of it or written to it. One that was deleted is written on, and put back.
+    ///
+    /// # Errors
+    /// Another has its name, or was copied over it.
+    pub fn is_in_use(&mut self, path: &Path) -> Result<()> {
+        let (Some(used), Ok(file)) = (&self.used, fs::metadata(path)) else { return Ok(()) };
+        let is_same = Some(Identity::from(&file)) == self.files[0];
+        if is_same && used.is_still(&file) {
+            return Ok(());
+        }
+        let wal = named(path, "-wal");
+        let Some(now) = Content::at(path, &wal) else { return Ok(()) };
+        if !is_same || now.was_copied_over(used, &wal) {
+            let how = if is_same { "was copied over" } else { "is another file" };
+            return Err(StoreError::Replaced(format!("{} {how}", path.display())));
+        }
+        self.used = Some(now);
+        Ok(())
+    }
+
+    /// After something was written.
+    pub fn was_written(&mut self, path: &Path) {
+        if self.is_in_use(path).is_ok() {
+            let used = self.used.take();
+            self.used = used.map(|used| used.beside(&named(path, "-wal")));
+        }
     }
 
     /// Before a run opens what has the name for the first time: SQLite deletes what lies beside none.
@@ -60,7 +96,10 @@ impl Opened {
         let is_another = |left| now.is_another_than(left, &wal);
         // Else it was copied over, too.
         let is_as_left = |left: &Content| left.has_beside(&wal);
-        if now.has_none_beside() {
+        let was_copied_over = |used: &Content| is_as_left(used) && now.was_copied_over(used, &wal);
+        if now.has_anothers_beside(&wal)
+            || (is_same_file && self.used.as_ref().is_some_and(was_copied_over))
+        {
             Self::at(path).moves(path)?;
         } else if (!is_same_file || self.left.as_ref().is_some_and(is_another))
             && self.left.as_ref().is_none_or(is_as_left)

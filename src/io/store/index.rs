@@ -125,18 +125,14 @@ impl Follower {
         }
     }
 
-    /// Indexes what was noted, the newest first, in so many turns at most; whether more waits.
-    pub fn follow(&mut self, log: &Connection, turns: u32) -> bool {
+    /// Indexes of what was noted the newest; whether more waits.
+    pub fn follow(&mut self, log: &Connection) -> bool {
         if self.rests_until.is_some_and(|until| Instant::now() < until) {
             return false;
         }
         let Some(sql) = self.connection(log) else { return false };
-        let once = |_| {
-            catch_unwind(AssertUnwindSafe(|| turn(sql)))
-                .unwrap_or_else(|_| Err(StoreError::Bug("the index panicked".to_owned())))
-        };
-        let last = (0..turns).map(once).find(|done| !matches!(done, Ok(true)));
-        let done = last.unwrap_or(Ok(true));
+        let done = catch_unwind(AssertUnwindSafe(|| turn(sql)))
+            .unwrap_or_else(|_| Err(StoreError::Bug("the index panicked".to_owned())));
         self.behind.store(done.is_err(), Ordering::Relaxed);
         self.rests_until = done.as_ref().err().map(|error| {
             tracing::error!(%error, "what was written cannot be searched yet");

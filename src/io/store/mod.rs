@@ -255,7 +255,10 @@ impl Store {
         random: Random,
         held: Option<folder::Held>,
     ) -> Result<Self> {
-        let writer = Writer::thread(sql, random)?;
+        let writer = match &held {
+            Some(_) => Writer::thread(sql, random)?,
+            None => Writer::beside(sql, random)?,
+        };
         let readers = Some(Readers::new(path));
         Ok(Self::of(writer, readers, held))
     }

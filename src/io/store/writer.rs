@@ -25,6 +25,8 @@ const QUEUE: usize = 4096;
 const BATCH: usize = 256;
 /// How long what was written waits to be indexed, so that an entry that changes several times is indexed once.
 const GATHER: Duration = Duration::from_millis(500);
+/// While nobody writes, what was done to the file by others is looked for this often.
+const IDLE: Duration = Duration::from_secs(1);
 /// Of the index before a search, a few milliseconds each.
 const TURNS: u32 = 10;
 
@@ -130,8 +132,17 @@ impl Writer {
     }
 
     pub fn thread(connection: Connection, random: Random) -> Result<Self> {
+        Self::starts(Desk::new(connection, random)?)
+    }
+
+    /// As [`Writer::thread`], beside a daemon that may be running: the log is that one's.
+    pub fn beside(connection: Connection, random: Random) -> Result<Self> {
+        Self::starts(Desk::beside(connection, random)?)
+    }
+
+    fn starts(desk: Desk) -> Result<Self> {
         let writer = Self::late(StoreError::Closed);
-        writer.open(connection, random)?;
+        writer.takes(desk)?;
         Ok(writer)
     }
 
@@ -169,10 +180,12 @@ impl Writer {
 
     /// The database that it has waited for.
     pub fn open(&self, connection: Connection, random: Random) -> Result<()> {
+        self.takes(Desk::new(connection, random)?)
+    }
+
+    fn takes(&self, mut desk: Desk) -> Result<()> {
         let Self::File(file) = self else { return Ok(()) };
-        let (unproved, ails) = (file.unproved.clone(), Arc::clone(&file.ails));
-        let mut desk = Desk::new(connection, random)?;
-        (desk.unproved, desk.ails) = (unproved, ails);
+        (desk.unproved, desk.ails) = (file.unproved.clone(), Arc::clone(&file.ails));
         let mut thread = file.thread.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         if thread.is_err() {
             *lock(&file.ails) = None;
@@ -271,10 +284,8 @@ impl Writer {
 fn run_thread(desk: &mut Desk, waiting: &mpsc::Receiver<Box<dyn Work>>, leaves: &AtomicBool) {
     let mut due: Option<Instant> = None;
     loop {
-        let first = match due {
-            None => waiting.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
-            Some(due) => waiting.recv_timeout(due.saturating_duration_since(Instant::now())),
-        };
+        let until = due.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()));
+        let first = waiting.recv_timeout(until);
         let ends = matches!(first, Err(mpsc::RecvTimeoutError::Disconnected));
         if let Ok(first) = first {
             let batch: VecDeque<_> =
@@ -284,6 +295,8 @@ fn run_thread(desk: &mut Desk, waiting: &mpsc::Receiver<Box<dyn Work>>, leaves: 
             }
             desk.write(batch);
             due.get_or_insert_with(|| Instant::now() + GATHER);
+        } else if due.is_none() {
+            desk.look();
         }
         if ends && leaves.load(Ordering::Acquire) {
             return;

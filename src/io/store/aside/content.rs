@@ -14,6 +14,18 @@ const FIRST: usize = 4096;
 const WAL_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
+/// Where the first page says how often it was changed, of how many pages the log is, how often its schema was changed, and
+/// which one it is (SQLite file format, 1.3).
+const COUNTER: usize = 24;
+const PAGES: usize = 28;
+const SCHEMA_CHANGES: usize = 40;
+const SCHEMA: usize = 60;
+/// A hand may change a schema a few times that is still the same; a backup counts the changes anew, from one.
+const BY_HAND: u32 = 32;
+
+/// Of two numbers that go round, the one that is so far ahead is behind.
+const AHEAD: u32 = u32::MAX / 2;
+
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
 #[derive(Debug, Clone)]
@@ -48,11 +60,52 @@ impl Content {
     }
 
     /// It is one that nothing is written beside, as each backup is: it says so until it is opened for writing (SQLite file
-    /// format, 1.3.3), and whatever lies there is another's.
-    pub fn has_none_beside(&self) -> bool {
+    /// format, 1.3.3).
+    fn is_alone(&self) -> bool {
         let says_so = |first: &Vec<u8>| first.starts_with(MAGIC) && first[18..20] == [1, 1];
-        self.beside.is_some()
-            && (self.length < SMALLEST || self.first.as_ref().is_some_and(says_so))
+        self.length < SMALLEST || self.first.as_ref().is_some_and(says_so)
+    }
+
+    /// Whatever lies beside it is another's: it says so itself, or what lies there was written beside one that went on for
+    /// longer.
+    pub fn has_anothers_beside(&self, wal: &Path) -> bool {
+        self.beside.is_some() && (self.is_alone() || self.is_older_than(wal))
+    }
+
+    /// SQLite writes beside it what changes, from what it is on: the first that is written there counts on from its first
+    /// page, or has no more pages than it, and is of its schema.
+    fn is_older_than(&self, wal: &Path) -> bool {
+        let Some(first) = self.first.as_ref().filter(|first| first.starts_with(MAGIC)) else {
+            return false;
+        };
+        let mut grows = false;
+        for frame in frames(wal) {
+            if let Some(page) = &frame.first {
+                let on = |of| number(page, of).wrapping_sub(number(first, of));
+                let changes = on(SCHEMA) == 0 && (BY_HAND..AHEAD).contains(&on(SCHEMA_CHANGES));
+                return grows || changes || (2..AHEAD).contains(&on(COUNTER));
+            }
+            grows |= frame.pages > number(first, PAGES);
+        }
+        grows
+    }
+
+    /// Of one that was in use as this: it says that nothing lies beside it, or is an older one; none but SQLite changes one
+    /// in use, and its first page counts on.
+    pub fn was_copied_over(&self, known: &Self, wal: &Path) -> bool {
+        let counter = |of: &Self| of.first.as_ref().map(|first| number(first, COUNTER));
+        let counts_on = match (counter(self), counter(known)) {
+            (Some(now), Some(known)) => (1..AHEAD).contains(&now.wrapping_sub(known)),
+            (None, _) | (_, None) => false,
+        };
+        self.is_alone()
+            || self.is_older_than(wal)
+            || (self.is_another_than(known, wal) && !counts_on)
+    }
+
+    /// Whether it has changed, at the cost of one look.
+    pub fn is_still(&self, file: &fs::Metadata) -> bool {
+        (self.length, self.changed) == (file.len(), file.modified().ok())
     }
 
     /// As far as can be seen from outside.
@@ -95,22 +148,38 @@ fn header(wal: &Path) -> Option<Vec<u8>> {
 
 /// Whether it is a first page that is written there.
 fn is_in(wal: &Path, first: &[u8]) -> bool {
-    let (Some(header), Ok(wal)) = (header(wal), File::open(wal)) else { return false };
-    let size = u32::from_be_bytes([header[8], header[9], header[10], header[11]]) as usize;
-    let mut page = vec![0; size.min(FIRST)];
-    let mut frame = [0; FRAME_HEADER];
+    frames(wal).any(|frame| frame.first.is_some_and(|page| first.starts_with(&page)))
+}
+
+/// A page that is written there.
+struct Frame {
+    /// Of the log after the commit that it ends; 0: it ends none.
+    pages: u32,
+    /// Where it is the first.
+    first: Option<Vec<u8>>,
+}
+
+/// Those of the file as it was begun last, in their order.
+fn frames(wal: &Path) -> impl Iterator<Item = Frame> + use<> {
+    let header = header(wal).unwrap_or_else(|| vec![0; WAL_HEADER]);
+    let wal = File::open(wal).ok();
+    let size = number(&header, 8) as usize;
     let mut at = WAL_HEADER as u64;
-    while wal.read_exact_at(&mut frame, at).is_ok() && frame[8..16] == header[16..24] {
+    std::iter::from_fn(move || {
+        let wal = wal.as_ref()?;
+        let mut frame = [0; FRAME_HEADER];
+        wal.read_exact_at(&mut frame, at).ok().filter(|()| frame[8..16] == header[16..24])?;
         at += FRAME_HEADER as u64;
-        if frame[..4] == [0, 0, 0, 1]
-            && wal.read_exact_at(&mut page, at).is_ok()
-            && first.starts_with(&page)
-        {
-            return true;
-        }
+        let mut page = vec![0; size.min(FIRST)];
+        let is_first = number(&frame, 0) == 1 && wal.read_exact_at(&mut page, at).is_ok();
         at += size as u64;
-    }
-    false
+        Some(Frame { pages: number(&frame, 4), first: is_first.then_some(page) })
+    })
+}
+
+/// Big-endian, as every number there is.
+fn number(bytes: &[u8], at: usize) -> u32 {
+    bytes[at..].first_chunk().map_or(0, |four| u32::from_be_bytes(*four))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Logs that go bad, are deleted, or are replaced by a backup, while a store has them open or has left them.
 
+mod in_use;
+
 use super::*;
 use crate::io::durable::Asked;
 use crate::io::store::tests::{entry, locked, one, random};
@@ -13,6 +15,12 @@ use std::time::SystemTime;
 
 fn why() -> StoreError {
     StoreError::Unreadable("as a test wants it".to_owned())
+}
+
+fn pragma(log: &Path, text: &str) {
+    let other = Connection::open(log).unwrap();
+    other.busy_timeout(Duration::from_secs(5)).unwrap();
+    other.query_row(text, [], |_| Ok(())).unwrap();
 }
 
 fn files(log: &Path) -> Vec<Vec<u8>> {
@@ -64,6 +72,7 @@ struct Older {
     store: Store,
     backup: PathBuf,
     wal: Vec<u8>,
+    entries: u8,
 }
 
 impl Older {
@@ -80,7 +89,20 @@ impl Older {
             entry(&store, n, f64::from(n));
         }
         let wal = fs::read(named(&log, "-wal")).unwrap();
-        Self { folder, log, store, backup, wal }
+        Self { folder, log, store, backup, wal, entries: 40 }
+    }
+
+    /// What was written beside it is brought into it, and more is written.
+    fn goes_on(&mut self) {
+        pragma(&self.log, "PRAGMA wal_checkpoint(RESTART)");
+        let next = self.entries..self.entries + 20;
+        self.entries = next.end;
+        for n in next {
+            entry(&self.store, n, f64::from(n));
+        }
+        // Nothing of it waits to be indexed.
+        wait(self.store.write_indexed(|_| Ok(()))).unwrap();
+        self.wal = fs::read(named(&self.log, "-wal")).unwrap();
     }
 
     /// What SQLite checks when it is opened is a mixture of both else.
@@ -137,14 +159,14 @@ fn esc_71_nor_where_the_old_log_was_given_up_as_damaged_before_it_was_deleted() 
 
 #[test]
 fn esc_71_nor_where_the_old_log_could_not_be_opened_at_the_start() {
-    let Older { folder, log, store, backup, wal } = Older::new();
+    let Older { folder, log, store, backup, wal, entries } = Older::new();
     store.put_aside(why());
     drop(store);
     fs::write(&log, vec![7; 64 * 1024]).unwrap();
     let store = Store::of_no_use(&log, why()).unwrap();
     fs::rename(&log, folder.path().join("old.db")).unwrap();
     fs::rename(&backup, &log).unwrap();
-    Older { folder, log, store, backup, wal }.is_used_alone();
+    Older { folder, log, store, backup, wal, entries }.is_used_alone();
 }
 
 /// In one piece, as `cp` does: the file is the same one, with another's content.

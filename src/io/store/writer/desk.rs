@@ -8,6 +8,7 @@ use crate::protocol::random::Random;
 use rusqlite::Connection;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
 
@@ -42,7 +43,15 @@ pub(in crate::io::store) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(sql: Connection, mut random: Random) -> Result<Self> {
+    pub(super) fn new(sql: Connection, random: Random) -> Result<Self> {
+        let desk = Self::beside(sql, random)?;
+        let path = path(&desk.sql);
+        // What is done to it by others than SQLite is noticed before anything more is written there.
+        Ok(Self { opened: desk.opened.looked_after(&path), ..desk })
+    }
+
+    /// Of a log that another program may have open, which writes it as well.
+    pub(super) fn beside(sql: Connection, mut random: Random) -> Result<Self> {
         let (unproved, ails) = (watch::Sender::new(None), Ails::default());
         let chain = Chain::open(&sql, &mut random)?;
         index::watch(&sql)?;
@@ -51,18 +60,32 @@ impl Desk {
         Ok(Self { sql, chain, random, follower, unproved, ails, opened })
     }
 
+    /// Whether it is still the one that was opened.
+    pub(super) fn look(&mut self) {
+        if let Err(error) = self.opened.is_in_use(&path(&self.sql)) {
+            note(&self.ails, &error);
+        }
+    }
+
     /// Whether more waits to be indexed.
     pub(super) fn index(&mut self, turns: u32) -> bool {
-        self.follower.follow(&self.sql, turns)
+        let path = path(&self.sql);
+        (0..turns).all(|_| {
+            let more = self.opened.is_in_use(&path).is_ok() && self.follower.follow(&self.sql);
+            self.opened.was_written(&path);
+            more
+        })
     }
 
     /// Runs what waits together in as few transactions as possible: one, unless SQLite itself gives a
     /// whole transaction up (disk full, I/O error).
     pub(super) fn write(&mut self, mut waiting: VecDeque<Box<dyn Work>>) {
-        let Self { sql: connection, chain, random, unproved, ails, .. } = self;
+        let Self { sql: connection, chain, random, unproved, ails, opened, .. } = self;
+        let path = path(connection);
         while !waiting.is_empty() {
-            if let Err(error) = step(connection, "BEGIN IMMEDIATE") {
-                let error = error.into();
+            let begun = opened.is_in_use(&path);
+            let begun = begun.and_then(|()| Ok(step(connection, "BEGIN IMMEDIATE")?));
+            if let Err(error) = begun {
                 note(ails, &error);
                 give_up(&mut waiting, &error);
                 return;
@@ -91,7 +114,11 @@ impl Desk {
                 continue;
             }
             prove(connection, chain, unproved);
-            match step(connection, "COMMIT") {
+            // With it SQLite may write into the file itself.
+            let kept = opened.is_in_use(&path);
+            let kept = kept.and_then(|()| Ok(step(connection, "COMMIT")?));
+            opened.was_written(&path);
+            match kept {
                 Ok(()) => {
                     if !done.is_empty() {
                         lock(ails).take_if(|before| !matches!(before, StoreError::Corrupt(_)));
@@ -99,7 +126,6 @@ impl Desk {
                     done.iter_mut().for_each(|work| work.finish(Ok(())));
                 }
                 Err(error) => {
-                    let error = error.into();
                     note(ails, &error);
                     if !connection.is_autocommit() {
                         let _ = connection.execute_batch("ROLLBACK");
@@ -109,6 +135,11 @@ impl Desk {
             }
         }
     }
+}
+
+/// Empty where it has no file.
+fn path(connection: &Connection) -> PathBuf {
+    PathBuf::from(connection.path().unwrap_or_default())
 }
 
 pub(super) fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
