@@ -23,7 +23,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 const RULE: &str = "roll_call";
 
 /// A drill ends when a real matter begins.
-pub const GAVE_WAY: &str = "让位于急件";
+pub const GAVE_WAY: &str = "让位于紧急事项";
+/// As earlier programs wrote it: 急件 is a document.
+const GAVE_WAY_EARLIER: &str = "让位于急件";
 /// Nobody could be called for it in time.
 pub const TOO_LATE: &str = "过时";
 const NOT_REACHED: &str = "未应答";
@@ -390,6 +392,7 @@ fn rows(sql: &Connection, which: &str, most: u32) -> Result<Vec<ExerciseRow>> {
     ))?;
     let rows = rows.query_map([most], |row| {
         let by: String = row.get(9)?;
+        let reason: String = row.get(12)?;
         Ok(ExerciseRow {
             entry: row.get::<_, Id<EntryId>>(0)?.0,
             kind: row.get::<_, Named<ExerciseKind>>(1)?.0,
@@ -402,8 +405,27 @@ fn rows(sql: &Connection, which: &str, most: u32) -> Result<Vec<ExerciseRow>> {
             reached: instant(row, 8)?.map(|at| (at, by)),
             over: row.get(10)?,
             last: optional(row, 11)?,
-            reason: row.get(12)?,
+            reason: if reason == GAVE_WAY_EARLIER { GAVE_WAY.to_owned() } else { reason },
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::store::tests::{at, officer, store};
+    use crate::io::store::wait;
+
+    #[test]
+    fn what_gave_way_in_an_earlier_programs_words_has_given_way() {
+        let store = store();
+        wait(store.drill(&officer(), Urgency::Urgent, at(0.0))).unwrap();
+        let ended =
+            "UPDATE escalation SET state = 'withdrawn', withdrawn_ms = 1, withdrawn_by = ?1,
+            reason = ?2";
+        let by = Actor::system(RULE).name;
+        store.write_now(move |tx| Ok(tx.sql.execute(ended, (by, GAVE_WAY_EARLIER))?)).unwrap();
+        assert_eq!(wait(store.tried(1)).unwrap()[0].reason, GAVE_WAY);
+    }
 }
