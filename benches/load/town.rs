@@ -88,8 +88,13 @@ impl Town {
         (rung, self.leader.port)
     }
 
-    pub fn until_the_leader_is_let_go(&mut self) {
-        self.until("the daemon to hang up on the leader", |town| town.leader.leg.is_none());
+    /// He has confirmed, and puts the receiver down.
+    pub fn the_leader_hangs_up(&mut self) {
+        if let Some(leg) = self.leader.leg {
+            self.ua.bye(leg, clock::now());
+            self.flush();
+        }
+        self.until("the leader's call to be over", |town| town.leader.leg.is_none());
     }
 
     /// Serves SIP for so long.

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 const CALLS: usize = 200;
 /// The daemon is deaf to a leader's keys for a second after he answered.
 const LEADER_LISTENS: Duration = Duration::from_millis(1_300);
+/// His key is in the log by then.
+const CONFIRMED: Duration = Duration::from_millis(300);
 /// Of one key: 8 timestamps of 20 ms, and three ends (RFC 4733 §2.5.1.4).
 const KEY_STEPS: u16 = 8;
 
@@ -31,7 +33,8 @@ pub fn run() {
             let (rung, port) = town.until_the_leader_rings();
             town.pass(LEADER_LISTENS);
             press(&leader, port, 1, 1_000);
-            town.until_the_leader_is_let_go();
+            town.pass(CONFIRMED);
+            town.the_leader_hangs_up();
             town.hang_up();
             town.pass(Duration::from_millis(200));
             rung.duration_since(flagged)

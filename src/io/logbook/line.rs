@@ -44,7 +44,10 @@ pub fn show(noted: &Noted, board: &Board) {
 fn show_number(number: &str, lamp: LineState, board: &Board) {
     match &lamp {
         LineState::Lost { status, why, .. } => {
-            error!(number, status, why, "the duty number is down: check its section of [[numbers]]");
+            error!(
+                number,
+                status, why, "the duty number is down: check its section of [[numbers]]"
+            );
         }
         LineState::Registered { .. } | LineState::Starting => info!(number, "it is registered"),
     }
