@@ -1,7 +1,6 @@
 //! RTP sockets; turns the relay; feeds the tape's ring. For a packet nothing here allocates, locks or touches the disk;
 //! a command may allocate.
 
-mod readiness;
 pub(in crate::io) mod taping;
 
 use super::tape::record::{Head, Kind};
@@ -12,10 +11,11 @@ use crate::protocol::places::Places;
 use crate::protocol::rtp::relay::{REPORT_ROOM, Relay, Tag, Verdict};
 use crate::protocol::rtp::source::FRAME_BYTES;
 use crate::protocol::rtp::{self, Channel, Command, packet, srtp};
-use readiness::{Found, Readiness, Ready, Waker};
+use mio::net::UdpSocket;
+use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
@@ -25,6 +25,9 @@ use tokio::sync::mpsc;
 
 /// Commands that may wait for the thread.
 const COMMANDS_MAX: usize = 4096;
+/// Packets taken from one socket before the others have their turn.
+const PACKETS_PER_TURN: usize = 32;
+const WAKER: Token = Token(usize::MAX);
 /// From here on the sockets beside the channels', for reports (RTCP).
 const BESIDE: usize = 1 << 20;
 /// When to try again after the tape's ring had no room for a mark, and how often at the end.
@@ -49,7 +52,7 @@ pub struct MediaPlan {
 /// Gives commands to the media thread. Dropping it stops the thread.
 pub struct Media {
     commands: Option<SyncSender<Command>>,
-    waker: Waker,
+    waker: Arc<Waker>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -62,29 +65,32 @@ pub fn start(
     prompts: Vec<Arc<[i16]>>,
     events: mpsc::UnboundedSender<rtp::Event>,
 ) -> io::Result<(Media, TapeFeed, Vec<u16>)> {
-    let (readiness, waker) = Readiness::new()?;
+    let poll = Poll::new()?;
+    let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     let mut sockets = Vec::with_capacity(usize::from(plan.channels));
     let mut beside = Vec::with_capacity(usize::from(plan.channels));
     let mut ports = Vec::with_capacity(usize::from(plan.channels));
     for index in 0..plan.channels {
-        let (socket, port) = bind(&plan, 2 * u32::from(index))?;
-        readiness.watch(&socket, usize::from(index))?;
+        let (mut socket, port) = bind(&plan, 2 * u32::from(index))?;
+        poll.registry().register(&mut socket, Token(usize::from(index)), Interest::READABLE)?;
         sockets.push(socket);
         ports.push(port);
-        let (socket, _) = bind(&plan, 2 * u32::from(index) + 1)?;
-        readiness.watch(&socket, BESIDE + usize::from(index))?;
+        let (mut socket, _) = bind(&plan, 2 * u32::from(index) + 1)?;
+        let token = Token(BESIDE + usize::from(index));
+        poll.registry().register(&mut socket, token, Interest::READABLE)?;
         beside.push(socket);
     }
     let (tape, feed) = tape::ring(plan.channels);
     let (sender, commands) = sync_channel(COMMANDS_MAX);
     let turner = Turner {
-        readiness,
+        poll,
         sockets,
         beside,
         relay: Relay::new(plan.channels, prompts, clock::random()).beside(plan.places),
         commands,
         buffer: vec![0; packet::BYTES_MAX + srtp::TAG].into(),
         taping: Taping::new(tape, plan.channels, COMMANDS_MAX),
+        unread: Vec::with_capacity(usize::from(plan.channels)),
         events,
     };
     let realtime = plan.realtime;
@@ -121,7 +127,8 @@ impl Media {
 
     /// Once for all the commands that were queued together.
     pub fn wake(&self) {
-        self.waker.wake();
+        // The queue is read at the next waking anyway if this one fails.
+        let _ = self.waker.wake();
     }
 
     /// Ends the thread and closes the ports; the tape then drains what is left and ends too.
@@ -133,7 +140,7 @@ impl Media {
 impl Drop for Media {
     fn drop(&mut self) {
         self.commands = None;
-        self.waker.wake();
+        let _ = self.waker.wake();
         if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
             tracing::error!("the media thread panicked");
         }
@@ -142,7 +149,7 @@ impl Drop for Media {
 
 /// Owns everything the thread touches.
 struct Turner {
-    readiness: Readiness,
+    poll: Poll,
     sockets: Vec<UdpSocket>,
     /// For reports, in the same order.
     beside: Vec<UdpSocket>,
@@ -151,23 +158,34 @@ struct Turner {
     /// For one packet, and what encrypting adds.
     buffer: Box<[u8]>,
     taping: Taping,
+    /// Sockets that had their turn and may hold more packets.
+    unread: Vec<usize>,
     events: mpsc::UnboundedSender<rtp::Event>,
 }
 
 impl Turner {
     fn run(mut self) {
-        let mut found = Found::new();
+        let mut ready = Events::with_capacity(1024);
         loop {
-            if let Err(fault) = self.readiness.wait(&mut found, self.patience()) {
-                tracing::error!(%fault, "epoll failed; the media thread ends");
-                return;
+            match self.poll.poll(&mut ready, self.patience()) {
+                Ok(()) => {}
+                Err(fault) if fault.kind() == io::ErrorKind::Interrupted => continue,
+                Err(fault) => {
+                    tracing::error!(%fault, "epoll failed; the media thread ends");
+                    return;
+                }
             }
-            while let Some(ready) = found.next() {
-                match ready {
-                    Ready::Woken if !self.obey() => return self.leave(),
-                    Ready::Woken => {}
-                    Ready::Socket(index) if index >= BESIDE => self.hear_report(index - BESIDE),
-                    Ready::Socket(index) => self.receive(index),
+            let unread = self.unread.len();
+            for place in 0..unread {
+                self.receive(self.unread[place]);
+            }
+            self.unread.drain(..unread);
+            for event in &ready {
+                match event.token() {
+                    WAKER if !self.obey() => return self.leave(),
+                    WAKER => {}
+                    Token(index) if index >= BESIDE => self.hear_reports(index - BESIDE),
+                    Token(index) => self.receive(index),
                 }
             }
             let now = clock::mono();
@@ -180,6 +198,9 @@ impl Turner {
     }
 
     fn patience(&self) -> Option<Duration> {
+        if !self.unread.is_empty() {
+            return Some(Duration::ZERO);
+        }
         let ring_is_full = self.taping.waits().then_some(RING_IS_FULL);
         let due = self.relay.deadline().map(|(due, _)| due.since(clock::mono()));
         [ring_is_full, due].into_iter().flatten().min()
@@ -240,24 +261,34 @@ impl Turner {
         self.report();
     }
 
-    /// One packet; what is left makes the socket ready again.
     fn receive(&mut self, index: usize) {
         let channel = Channel(index as u16);
         let mut buffer = std::mem::take(&mut self.buffer);
-        if let Some(socket) = self.sockets.get(index)
+        let mut left = PACKETS_PER_TURN;
+        while left > 0
+            && let Some(socket) = self.sockets.get(index)
             && let Ok((length, from)) = socket.recv_from(&mut buffer[..packet::BYTES_MAX])
         {
             self.take(channel, from, &mut buffer, length, clock::mono());
+            left -= 1;
         }
         self.buffer = buffer;
+        if left == 0 {
+            self.unread.push(index);
+        }
     }
 
-    fn hear_report(&mut self, index: usize) {
+    /// What is left after that many is read with the next one that comes.
+    fn hear_reports(&mut self, index: usize) {
         let mut buffer = [0; packet::BYTES_MAX];
-        let socket = self.beside.get(index);
-        if let Some((length, from)) = socket.and_then(|one| one.recv_from(&mut buffer).ok()) {
+        let channel = Channel(index as u16);
+        for _ in 0..PACKETS_PER_TURN {
+            let socket = self.beside.get(index);
+            let Some((length, from)) = socket.and_then(|one| one.recv_from(&mut buffer).ok())
+            else {
+                return;
+            };
             let from = SocketAddr::new(from.ip().to_canonical(), from.port());
-            let channel = Channel(index as u16);
             self.relay.handle_report(channel, from, &mut buffer[..length], clock::mono());
         }
     }
@@ -387,7 +418,7 @@ fn bind(plan: &MediaPlan, place: u32) -> io::Result<(UdpSocket, u16)> {
         socket.set_tclass_v6(VOICE_TOS)
     };
     socket.bind(&address.into()).map_err(named)?;
-    Ok((socket.into(), port))
+    Ok((UdpSocket::from_std(socket.into()), port))
 }
 
 #[cfg(test)]
