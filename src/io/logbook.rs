@@ -9,7 +9,7 @@ mod line;
 mod recordings;
 
 pub use facts::{Teller, Told, facts};
-pub use recordings::keep_recordings;
+pub use recordings::{keep_recordings, recording};
 
 use crate::duty::journal::{Fact, Noted};
 use crate::duty::switchboard::Input;

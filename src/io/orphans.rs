@@ -1,4 +1,9 @@
-//! Compares the recordings' folder with the log, at the start and every hour: files without a row, rows without a file.
+//! Compares the recordings' folder with the log, at the start, every hour, and after the log was opened again: what is sealed
+//! and not bound is bound; files without a row and rows without a file are told.
+
+mod found;
+
+pub use found::bind;
 
 use crate::duty::ids::CallId;
 use crate::io::clock;
@@ -18,6 +23,8 @@ const FIRST: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_secs(3600);
 /// What is younger may not be bound to its call yet.
 const FRESH: Duration = Duration::from_secs(600);
+/// Of a call that the log knows, so long after it was sealed.
+const SETTLED: Duration = Duration::from_secs(30);
 /// Rows read at once.
 const PAGE: u32 = 5000;
 /// Named one by one; more are counted.
@@ -39,18 +46,29 @@ pub async fn keep_sweeping(
     board: Board,
     stopping: CancellationToken,
 ) {
-    let mut wait = FIRST;
+    let mut looks = [FIRST, FRESH].into_iter();
     loop {
+        let wait = looks.next().unwrap_or(EVERY);
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            biased;
             () = stopping.cancelled() => return,
+            // What waited for the log is written first.
+            () = store.has_begun() => {
+                looks = [FIRST, FRESH].into_iter();
+                continue;
+            }
+            () = tokio::time::sleep(wait) => {}
         }
-        wait = EVERY;
-        match sweep(&store, &recordings, FRESH).await {
+        match look(&store, &recordings).await {
             Ok(orphans) => tell(&orphans, &board),
             Err(error) => warn!(%error, "recordings and log could not be compared"),
         }
     }
+}
+
+async fn look(store: &Store, recordings: &Path) -> Result<Orphans, StoreError> {
+    bind(store, recordings, (SETTLED, FRESH)).await?;
+    sweep(store, recordings, FRESH).await
 }
 
 /// Looks once; files younger than `fresh` are left out.

@@ -381,9 +381,10 @@ fn esc_71_over_a_backup_put_back_while_he_listens_the_leader_is_not_called_again
     let of_before = |column: &str, table: &str, id: &str| {
         matter.daemon.row(&format!("SELECT {column} FROM {table} WHERE {id} = '{before}'"))
     };
-    assert_eq!(of_before("disposition", "call", "id"), "interrupted");
-    assert_eq!(of_before("state", "recording", "call"), "missing");
-    matter.daemon.row_is("SELECT count(*) FROM call WHERE state <> 'ended'", "1");
+    assert_eq!(of_before("disposition", "call", "id"), "answered", "this run knows how it ended");
+    assert_eq!(of_before("state", "recording", "call"), "finalizing");
+    // The caller's, of which the log is told again, and the leader's.
+    matter.daemon.row_is("SELECT count(*) FROM call WHERE state <> 'ended'", "2");
     talk(3);
     matter.acknowledge();
     matter.daemon.row_is("SELECT acked_by FROM escalation", &called);
@@ -392,6 +393,10 @@ fn esc_71_over_a_backup_put_back_while_he_listens_the_leader_is_not_called_again
     matter.leader.stays_idle(Duration::from_secs(15));
     let calls = matter.daemon.process.log().matches("calling a leader").count();
     assert_eq!(calls, 1, "his telephone has heard of no other");
+    let state = format!("SELECT state FROM recording WHERE call = '{before}'");
+    wait_until("its recording is found", Duration::from_secs(90), || {
+        (matter.daemon.row(&state) == "sealed").then_some(())
+    });
 }
 
 /// The three files of a log.

@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 impl Beginning {
-    /// In a log that this run does not begin in: whatever it has in progress and the telephone does not know of has
-    /// ended meanwhile. The calls to leaders that go on.
+    /// In a log that this run does not begin in: it is told again what it may lack of this run's calls; whatever it has
+    /// in progress and the telephone does not know of has ended meanwhile. The calls to leaders that go on.
     pub(super) async fn follow(
         &self,
         store: &Store,
@@ -26,6 +26,13 @@ impl Beginning {
         let Some(GoesOn { calls, to_leaders }) = answered.await.ok().filter(|_| asked) else {
             return Ok(vec![]);
         };
+        let lacked = store.tell_again().await?;
+        if !lacked.is_empty() {
+            warn!(
+                calls = lacked.len(),
+                "the log lacks calls of this run: it is told of them again"
+            );
+        }
         let ended = store.interrupted_in_a_backup(calls, now).await?;
         if !ended.is_empty() {
             warn!(calls = ended.len(), "the log has calls in progress that ended before");

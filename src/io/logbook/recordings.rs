@@ -138,8 +138,8 @@ async fn bind(sealed: &tape::Sealed, store: &Store) -> Result<(), StoreError> {
     let (call, now) = (CallId(sealed.call), clock::now());
     info!(%call, ms = sealed.duration_ms, bytes = sealed.bytes, interrupted = sealed.interrupted, "recording sealed");
     let bound = match recording(sealed) {
-        Some(recording) => store.recording_sealed(call, recording, now).await?,
-        None => store.recording_missing(call, &nothing_heard(sealed), now).await?,
+        Ok(recording) => store.recording_sealed(call, recording, now).await?,
+        Err(why) => store.recording_missing(call, &why, now).await?,
     };
     if !bound {
         warn!(%call, "a recording without a call in the log");
@@ -147,7 +147,8 @@ async fn bind(sealed: &tape::Sealed, store: &Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn recording(sealed: &tape::Sealed) -> Option<Sealed> {
+/// As its row says it; or why nothing can be heard.
+pub fn recording(sealed: &tape::Sealed) -> Result<Sealed, String> {
     let name = |party: Party| format!("{party:?}").to_lowercase();
     let gap = |gap: &tape::Gap| Gap {
         party: name(gap.party),
@@ -162,10 +163,13 @@ fn recording(sealed: &tape::Sealed) -> Option<Sealed> {
         from_ms: found.from_ms,
         lasts_ms: found.length_ms,
     };
-    Some(Sealed {
-        wav: PathBuf::from(sealed.wav.as_ref()?),
+    let (Some(wav), Some(sha256)) = (&sealed.wav, &sealed.wav_sha256) else {
+        return Err(nothing_heard(sealed));
+    };
+    Ok(Sealed {
+        wav: PathBuf::from(wav),
         tape: Some(PathBuf::from(&sealed.tape)),
-        sha256: sealed.wav_sha256.clone()?,
+        sha256: sha256.clone(),
         tape_sha256: Some(sealed.tape_sha256.clone()),
         bytes: sealed.bytes,
         duration: Duration::from_millis(sealed.duration_ms),

@@ -248,6 +248,7 @@ pub(super) fn answered(
     joined(sql, call, phone, now)
 }
 
+/// What is known of its end counts for more than that it was taken to be interrupted.
 pub(super) fn ended(
     sql: &Connection,
     call: CallId,
@@ -259,7 +260,8 @@ pub(super) fn ended(
 ) -> Result<Option<Live>> {
     sql.prepare_cached(
         "UPDATE call SET state = 'ended', ended_ms = ?2, ended_mono = ?3, disposition = ?4,
-           ended_by = ?5, status = ?6, why = ?7 WHERE id = ?1 AND state <> 'ended'",
+           ended_by = ?5, status = ?6, why = ?7 WHERE id = ?1
+             AND (state <> 'ended' OR disposition = 'interrupted' AND ?4 <> 'interrupted')",
     )?
     .execute(params![
         Id(call),

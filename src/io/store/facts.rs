@@ -6,7 +6,7 @@ use super::error::Result;
 use super::writer::Tx;
 use super::{
     acknowledgements, attempts, callbacks, calls, duty, entries, fax, following, outages, placed,
-    recordings, self_tests, stretches, voices,
+    recent, recordings, self_tests, stretches, voices,
 };
 use crate::duty::ids::{CallId, EntryId};
 use crate::duty::journal::{Arrival, Disposition, Fact, Joining, Noted, Urgency};
@@ -15,6 +15,7 @@ use crate::io::status::Live;
 use crate::protocol::now::Now;
 use crate::protocol::rtp::Party;
 use rusqlite::Connection;
+use std::sync::Arc;
 
 /// The rule by which `Priority: emergency` raises the flag (I-14).
 const PRIORITY_RULE: &str = "callers.emergency_priority";
@@ -59,7 +60,15 @@ impl Store {
         &self,
         noted: Vec<Noted>,
     ) -> impl Future<Output = Result<Vec<Applied>>> + Send + use<> {
-        self.write_of_run(move |tx| noted.iter().map(|noted| apply(tx, noted)).collect())
+        let (inner, packed) = (Arc::clone(&self.inner), recent::pack(&noted));
+        let written = self.write_of_run(move |tx| {
+            noted.iter().map(|noted| apply(tx, noted)).collect::<Result<Vec<_>>>()
+        });
+        async move {
+            let applied = written.await?;
+            inner.recent.keep(packed);
+            Ok(applied)
+        }
     }
 
     /// As [`Store::note`], for a thread that may wait.
@@ -69,7 +78,7 @@ impl Store {
     }
 }
 
-fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
+pub(super) fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
     let now = noted.at;
     let sql = tx.sql;
     let live = match &noted.fact {

@@ -3,6 +3,7 @@
 use super::Store;
 use super::audit::{self, Actor};
 use super::error::Result;
+use super::found::SOUGHT;
 use super::text::Id;
 use super::{attempts, calls, stretches};
 use crate::duty::ids::{AttemptId, CallId};
@@ -12,7 +13,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeSet;
 
 const WHY: &str = "the daemon stopped in the middle of the call";
-const UNBOUND: &str = "值班记录从备份恢复，录音未登记，文件应在录音目录，请人工核对 · the log was put back from a backup: look for the file in the recordings' folder";
 
 impl Store {
     /// Ends the calls and attempts of an earlier run as interrupted, but for those that go on; an
@@ -35,8 +35,8 @@ impl Store {
         .await
     }
 
-    /// As [`Store::interrupted_calls`], in a log that was put back while the daemon runs: nobody binds what was recorded
-    /// of them.
+    /// As [`Store::interrupted_calls`], in a log that was put back while the daemon runs: what was recorded of them is
+    /// looked for on the disk.
     pub async fn interrupted_in_a_backup(
         &self,
         go_on: BTreeSet<CallId>,
@@ -46,12 +46,12 @@ impl Store {
         let ended = calls.clone();
         self.write(move |tx| {
             let mut unbound = tx.sql.prepare_cached(
-                "UPDATE recording SET state = 'missing', reason = ?2
+                "UPDATE recording SET state = 'finalizing', reason = ?2
                  WHERE call = ?1 AND digest IS NULL",
             )?;
             ended
                 .iter()
-                .try_for_each(|call| unbound.execute(params![Id(*call), UNBOUND]).map(drop))?;
+                .try_for_each(|call| unbound.execute(params![Id(*call), SOUGHT]).map(drop))?;
             Ok(())
         })
         .await?;

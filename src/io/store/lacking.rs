@@ -14,6 +14,7 @@ use crate::duty::ids::{EntryId, EscalationId};
 use crate::duty::journal::{Made, Urgency};
 use crate::duty::roster::Role;
 use crate::protocol::now::Now;
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// The rule by which it is raised again (I-14).
@@ -65,20 +66,7 @@ fn raise(tx: &mut Tx<'_>, matter: &Matter, now: Now) -> Result<bool> {
     }
     let (entry, actor) = (matter.entry, Actor::system(RULE));
     if !tx.sql.prepare_cached("SELECT 1 FROM entry WHERE id = ?1")?.exists([Id(entry)])? {
-        tx.sql
-            .prepare_cached(
-                "INSERT INTO entry (id, number, source, occurred_ms, recorded_ms, subject)
-                 VALUES (?1, ?2, 'restored', ?3, ?4, ?5)",
-            )?
-            .execute(params![
-                Id(entry),
-                numbers::next(tx.sql, Kind::Entry, now.wall)?,
-                ms(matter.raised.unwrap_or(now.wall)),
-                ms(now.wall),
-                SUBJECT,
-            ])?;
-        let changes = [Change::new(Field::Subject.name(), "", SUBJECT)];
-        revisions::append(tx.sql, entry, RevisionKind::System, &actor, now, &changes, "")?;
+        enter(tx.sql, entry, (matter.raised.unwrap_or(now.wall), now), (RULE, SUBJECT))?;
     }
     let flagged = entries::flag(tx, &actor, entry, matter.urgency, now)?;
     if let (Flagged::Raised(id), Some(person)) = (flagged, &matter.known_to) {
@@ -99,6 +87,28 @@ fn raise(tx: &mut Tx<'_>, matter: &Matter, now: Now) -> Result<bool> {
         audit::append(tx.sql, now, &actor, "escalation.restore", &entry.to_string(), known_to)?;
     }
     Ok(raised)
+}
+
+/// An entry that the log lacks, by this rule.
+pub(super) fn enter(
+    sql: &Connection,
+    entry: EntryId,
+    (occurred, now): (DateTime<Utc>, Now),
+    (rule, subject): (&str, &str),
+) -> Result<()> {
+    sql.prepare_cached(
+        "INSERT INTO entry (id, number, source, occurred_ms, recorded_ms, subject)
+         VALUES (?1, ?2, 'restored', ?3, ?4, ?5)",
+    )?
+    .execute(params![
+        Id(entry),
+        numbers::next(sql, Kind::Entry, now.wall)?,
+        ms(occurred),
+        ms(now.wall),
+        subject,
+    ])?;
+    let (actor, changes) = (Actor::system(rule), [Change::new(Field::Subject.name(), "", subject)]);
+    revisions::append(sql, entry, RevisionKind::System, &actor, now, &changes, "")
 }
 
 /// Of one that is closed nothing follows by itself.

@@ -27,6 +27,7 @@ mod fax;
 mod flac;
 mod folder;
 mod following;
+mod found;
 mod gather;
 mod heads;
 mod heartbeat;
@@ -47,9 +48,11 @@ mod people;
 mod placed;
 mod policies;
 mod readers;
+mod recent;
 mod recordings;
 mod reindex;
 mod replies;
+mod retelling;
 mod revisions;
 mod schema;
 mod search;
@@ -78,6 +81,7 @@ pub use escalations::{Cycle, Deciding, Rest};
 pub use exercises::{Called, ExerciseRow, GAVE_WAY, TOO_LATE, Try};
 pub use facts::Applied;
 pub use flac::{AsFlac, FlacRow, ToFlac};
+pub use found::{Found, Unbound};
 pub use gather::{Absent, Extent, Gathered, Scope, Sounds, WhyAbsent};
 pub use heads::HeadRow;
 pub use keeping::{
@@ -137,6 +141,10 @@ struct Inner {
     shift: Notify,
     /// Two people agreed to destroy something.
     gives_up: Notify,
+    /// It may be another log than the one before.
+    begins: Notify,
+    /// What a backup that is put back lacks.
+    recent: recent::Recent,
     /// `None`: nobody else is kept out, or the folder takes no lock yet.
     folder: Mutex<Option<folder::Held>>,
 }
@@ -224,6 +232,12 @@ impl Store {
 
     pub fn begins(&self) {
         self.inner.begun.store(true, Ordering::Release);
+        self.inner.begins.notify_one();
+    }
+
+    /// Waits until a run goes on in a log that may be another one.
+    pub async fn has_begun(&self) {
+        self.inner.begins.notified().await;
     }
 
     /// As `write`, of what belongs to this run.
@@ -279,6 +293,8 @@ impl Store {
                 indexing,
                 shift: Notify::new(),
                 gives_up: Notify::new(),
+                begins: Notify::new(),
+                recent: recent::Recent::default(),
                 folder: Mutex::new(held),
             }),
         }

@@ -102,7 +102,7 @@ pub(super) fn finalize(sql: &Connection, call: CallId) -> Result<()> {
     Ok(())
 }
 
-fn seal(sql: &Connection, call: CallId, sealed: &Sealed, now: Now) -> Result<bool> {
+pub(super) fn seal(sql: &Connection, call: CallId, sealed: &Sealed, now: Now) -> Result<bool> {
     begin(sql, call, now)?;
     let state = if sealed.interrupted.is_some() { "partial" } else { "sealed" };
     let duration = i64::try_from(sealed.duration.as_millis()).unwrap_or(i64::MAX);
@@ -138,7 +138,7 @@ fn seal(sql: &Connection, call: CallId, sealed: &Sealed, now: Now) -> Result<boo
     Ok(bound > 0)
 }
 
-fn miss(sql: &Connection, call: CallId, reason: &str, now: Now) -> Result<bool> {
+pub(super) fn miss(sql: &Connection, call: CallId, reason: &str, now: Now) -> Result<bool> {
     begin(sql, call, now)?;
     let missed = sql
         .prepare_cached(

@@ -37,6 +37,7 @@ pub use header::boot_id;
 pub use recall::Recall;
 pub(in crate::io) use render::{Lasts, render};
 pub use ring::{TapeFeed, TapeHead, ring};
+pub(in crate::io) use seal::found;
 pub use taps::Listening;
 
 use crate::io::priority;
@@ -197,7 +198,10 @@ pub struct Tape {
 /// Never fails: what is wrong with the disk is reported as [`Event::Failed`].
 pub fn start(plan: TapePlan, feed: TapeFeed, events: mpsc::UnboundedSender<Event>) -> Tape {
     let faults = Faults::new(events);
-    let (spill, writer, recorder) = parts(plan, feed, faults.clone());
+    running(parts(plan, feed, faults.clone()), &faults)
+}
+
+fn running((spill, writer, recorder): (Spill, Writer, Recorder), faults: &Faults) -> Tape {
     let (backlog, recall) = (writer.backlog.clone(), writer.recall.clone());
     Tape {
         backlog,
@@ -208,7 +212,7 @@ pub fn start(plan: TapePlan, feed: TapeFeed, events: mpsc::UnboundedSender<Event
                 spill.run();
             }),
             named("tape", faults.clone(), move || writer.run()),
-            named("recorder", faults, move || {
+            named("recorder", faults.clone(), move || {
                 priority::last();
                 recorder.run();
             }),

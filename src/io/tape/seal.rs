@@ -4,6 +4,7 @@ use super::folders::Folders;
 use super::header::{self, Header};
 use super::record::{self, HEAD, Head, Place, TAIL};
 use super::render::{Lasts, render};
+use super::scan::Scan;
 use super::{Sealed, files};
 use crate::io::durable::{self, Readable};
 use chrono::Local;
@@ -59,12 +60,37 @@ pub fn seal(
     let part = |extension: &str| inside.join(format!(".{call}.{extension}.part"));
     let tape_sha256 = copy(&mut running, spots, source, &part("tape"), Lasts::Yes)?;
     let tape = files::publish(&part("tape"), &call.to_string(), "tape")?;
-    let rendered = render(&tape, &part("wav"), Lasts::Yes)?;
+    as_sealed(recordings, call, (&tape, tape_sha256), &part("wav"))
+}
+
+/// A sealed tape that nobody vouches for, as it speaks for itself; its WAV is made again where there is none. `None`: it is
+/// not the tape of the call that it is named after.
+///
+/// # Errors
+/// What the disk says.
+pub fn found(recordings: &Path, tape: &Path) -> io::Result<Option<Sealed>> {
+    let Some(mut scan) = Scan::open(tape)? else { return Ok(None) };
+    let call = scan.next()?.map(|(_, head, _)| head.call);
+    let stem = tape.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let Some(call) = call.filter(|call| stem == call.to_string()) else { return Ok(None) };
+    let part = tape.with_file_name(format!(".{call}.found.part"));
+    let sha256 = files::sha256(tape)?;
+    as_sealed(recordings, call, (tape, sha256), &part).map(Some)
+}
+
+/// Renders the WAV of a sealed tape.
+fn as_sealed(
+    recordings: &Path,
+    call: Uuid,
+    (tape, tape_sha256): (&Path, String),
+    part: &Path,
+) -> io::Result<Sealed> {
+    let rendered = render(tape, part, Lasts::Yes)?;
     let wav = match rendered.samples {
         0 => None,
-        _ => Some(files::publish(&part("wav"), &call.to_string(), "wav")?),
+        _ => Some(files::publish(part, &call.to_string(), "wav")?),
     };
-    durable::sync_folder(&inside)?;
+    durable::sync_folder(tape.parent().unwrap_or(recordings))?;
     let relative =
         |path: &Path| path.strip_prefix(recordings).unwrap_or(path).to_string_lossy().into_owned();
     Ok(Sealed {
@@ -76,7 +102,7 @@ pub fn seal(
             .transpose()?
             .unwrap_or(0),
         wav: wav.as_deref().map(relative),
-        tape: relative(&tape),
+        tape: relative(tape),
         tape_sha256,
         samples: rendered.samples,
         duration_ms: rendered.samples / 8,

@@ -4,16 +4,23 @@ use super::*;
 use crate::config::{Config, Environment};
 use crate::duty::escalation::Policy;
 use crate::duty::ids::{AttemptId, CallId, EntryId};
-use crate::duty::journal::{Arrival, Fact, Noted, Urgency};
+use crate::duty::journal::{Arrival, Disposition, Fact, Noted, Urgency};
 use crate::duty::roster::{Person, Role, Roster};
 use crate::duty::switchboard::Input;
 use crate::io::clock;
+use crate::io::orphans::{Orphans, bind, sweep};
 use crate::io::store::tests::one;
+use crate::io::tape::tests::recorded;
 use crate::protocol::now::Now;
+use crate::protocol::rtp::Party;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// However young the files are.
+const AT_ONCE: (Duration, Duration) = (Duration::ZERO, Duration::ZERO);
 
 struct Room {
     folder: tempfile::TempDir,
@@ -46,6 +53,38 @@ impl Room {
 
     async fn note(&self, fact: Fact) {
         self.store.note(Noted { at: self.log.now, fact }).await.unwrap();
+    }
+
+    /// As the daemon tells it.
+    async fn tell(&self, facts: impl IntoIterator<Item = Fact>) {
+        let noted = facts.into_iter().map(|fact| Noted { at: self.log.now, fact }).collect();
+        self.store.note_all(noted).await.unwrap();
+    }
+
+    /// In place of the log, which somebody has moved away.
+    async fn backup_takes_its_place(&self, backup: &Path) {
+        let (database, file) = (self.log.database(), self.log.identity());
+        for ending in ["db", "db-wal", "db-shm"] {
+            let away = self.folder.path().join(format!("away.{ending}"));
+            std::fs::rename(database.with_extension(ending), away).unwrap();
+        }
+        std::fs::copy(backup, &database).unwrap();
+        let (stopping, fault) = (CancellationToken::new(), self.log.replaced());
+        self.log.try_again(false, (file, fault), None, &self.store, &stopping).await;
+    }
+
+    fn recordings(&self) -> PathBuf {
+        self.folder.path().join("recordings")
+    }
+
+    /// Each call with its recording.
+    fn calls_and_recordings(&self) -> String {
+        one(
+            &self.store,
+            "SELECT group_concat(direction || ' ' || caller || ' ' || disposition || ' '
+               || coalesce(r.state || ' ' || coalesce(r.digest, ''), '-'), ', ' ORDER BY c.id)
+             FROM call c LEFT JOIN recording r ON r.call = c.id",
+        )
     }
 
     async fn arrives(&self, call: CallId) {
@@ -111,7 +150,64 @@ async fn esc_71_what_a_log_that_is_put_back_has_in_progress_ends_but_for_what_go
     let ids = |rows: &str| one::<String>(&room.store, &format!("SELECT group_concat({rows}"));
     assert_eq!(ids("id) FROM call WHERE state <> 'ended'"), live.to_string());
     assert_eq!(ids("id) FROM call WHERE disposition = 'interrupted'"), ended.to_string());
+    assert_eq!(ids("call) FROM recording WHERE state = 'finalizing'"), ended.to_string());
+    std::fs::create_dir(room.recordings()).unwrap();
+    assert_eq!(bind(&room.store, &room.recordings(), AT_ONCE).await, Ok(0));
     assert_eq!(ids("call) FROM recording WHERE state = 'missing'"), ended.to_string());
+    // It waited for a log.
+    room.note(answered_and_ended(ended)).await;
+    assert_eq!(ids("id) FROM call WHERE disposition = 'answered'"), ended.to_string());
+}
+
+fn answered_and_ended(call: CallId) -> Fact {
+    let (by, why) = (Some(Party::Caller), String::new());
+    Fact::Ended { call, disposition: Disposition::Answered, by, status: 200, why }
+}
+
+#[tokio::test]
+async fn rec_d13_what_was_recorded_since_the_backup_is_with_its_call_again_when_that_is_put_back() {
+    let room = Room::open(GoesOn::default()).await;
+    let mut calls: Vec<CallId> = (0..4).map(|_| call()).collect();
+    calls.sort();
+    let [before, since, earlier, to_leader] = calls[..] else { panic!() };
+    let arrived = |call, number| Fact::Arrived(Box::new(Arrival::from_number(call, number, "")));
+    let answered = |call| Fact::Answered { call, phone: "2001".to_owned() };
+    let ended = answered_and_ended;
+    room.tell([arrived(before, "101"), answered(before)]).await;
+    let backup = room.folder.path().join("backup.db");
+    room.store.back_up_to(backup.clone()).await.unwrap();
+    room.tell([ended(before), arrived(since, "102"), answered(since), ended(since)]).await;
+    let on_tape = [
+        (before.0, Party::Caller),
+        (since.0, Party::Caller),
+        (earlier.0, Party::Caller),
+        (to_leader.0, Party::Leader),
+    ];
+    let sealed = recorded(room.folder.path(), &on_tape);
+    let bound = |call: CallId| {
+        let sealed = sealed.iter().find(|sealed| sealed.call == call.0).unwrap();
+        format!("answered sealed {}", sealed.wav_sha256.as_ref().unwrap())
+    };
+    room.backup_takes_its_place(&backup).await;
+    let again = "in 101 answered finalizing , in 102 answered finalizing ";
+    assert_eq!(room.calls_and_recordings(), again, "who called is known at once");
+    let wav = sealed.iter().find(|sealed| sealed.call == since.0).unwrap().wav.clone().unwrap();
+    std::fs::remove_file(room.recordings().join(wav)).unwrap();
+    assert_eq!(bind(&room.store, &room.recordings(), AT_ONCE).await, Ok(4));
+    let [one_before, one_since, one_earlier, one_to_leader] =
+        [before, since, earlier, to_leader].map(bound);
+    assert_eq!(
+        room.calls_and_recordings(),
+        format!(
+            "in 101 {one_before}, in 102 {one_since}, in  {one_earlier}, to_leader  {one_to_leader}"
+        )
+    );
+    let left = sweep(&room.store, &room.recordings(), Duration::ZERO).await.unwrap();
+    assert_eq!(left, Orphans::default(), "every file has its row, every row its files");
+    assert_eq!(bind(&room.store, &room.recordings(), AT_ONCE).await, Ok(0), "once");
+    let subject = format!("SELECT subject FROM entry WHERE id = '{earlier}'");
+    assert!(one::<String>(&room.store, &subject).contains("请听录音"));
+    room.store.verify_audit().await.unwrap();
 }
 
 #[tokio::test]
