@@ -1,9 +1,6 @@
 //! Carries out what the escalation decides: has the attempts written down, orders their calls,
 //! wakes when the next is due.
 
-mod patience;
-
-use self::patience::{PATIENCE, Patience};
 use crate::duty::escalation::Memory;
 use crate::duty::journal::{AttemptResult, Fact};
 use crate::duty::roster::Roster;
@@ -13,6 +10,7 @@ use crate::io::open_matters::OpenMatters;
 use crate::io::policies::Policies;
 use crate::io::pulse::Pulse;
 use crate::io::status::{Alarm, Board, Status};
+use crate::io::stopped::Stops;
 use crate::io::store::{Cycle, Deciding, Rest, Store, StoreError};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
@@ -26,6 +24,8 @@ use tracing::{error, info, trace};
 /// The clock of the host is looked at this often: a suspended host does not run timers, and what
 /// fell due meanwhile is to be done at once.
 const GLANCE: Duration = Duration::from_secs(1);
+/// Leaders are called from memory when the log has refused, or has not answered, for so long.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a log that refused is left alone.
 const AGAIN: Duration = Duration::from_millis(500);
 /// While calls finish, whoever is due goes uncalled for so long at most: then they are ended, and the next run calls
@@ -66,8 +66,8 @@ pub struct Office {
 /// is found at the next start and made again. While the log cannot be used, it is done from memory,
 /// and the log is told afterwards.
 pub async fn run(office: Office, stopping: CancellationToken) {
-    let (random, patience) = (clock::random(), Patience::default());
-    let escalator = Escalator { office, random, failing: None, withheld: None, patience };
+    let (random, stops) = (clock::random(), Stops::default());
+    let escalator = Escalator { office, random, failing: None, withheld: None, stops };
     let _ = escalator.run(&stopping).await;
 }
 
@@ -78,7 +78,7 @@ struct Escalator {
     failing: Option<Mono>,
     /// Since when somebody is due and not called, because calls may finish.
     withheld: Option<Mono>,
-    patience: Patience,
+    stops: Stops,
 }
 
 /// The switchboard is gone.
@@ -120,7 +120,7 @@ impl Escalator {
                 () = stopping.cancelled() => true,
             };
             let now = clock::mono();
-            self.patience.wakes(slept, at, now);
+            self.stops.wakes(slept, at, now);
             if happened || until.is_some_and(|(at, _)| at <= now) {
                 return;
             }
@@ -133,7 +133,7 @@ impl Escalator {
         let (settled, needed) = (memory.is_settled(), memory.is_needed());
         let waits = memory.waits_since();
         drop(memory);
-        let late = waits.filter(|since| self.patience.ends(*since) <= clock::mono());
+        let late = waits.filter(|since| self.stops.since(*since) + PATIENCE <= clock::mono());
         if let Some(since) = late.filter(|_| needed) {
             self.fails("what happened is not written", since);
         }
@@ -189,7 +189,7 @@ impl Escalator {
             tokio::select! {
                 looked = &mut looking => return Ok(Some(looked)),
                 () = tokio::time::sleep(PATIENCE) => {
-                    if self.patience.wakes(asked, asked + PATIENCE, clock::mono()) {
+                    if self.stops.wakes(asked, asked + PATIENCE, clock::mono()) {
                         continue;
                     }
                     self.fails("no answer", now.mono);
@@ -244,7 +244,7 @@ impl Escalator {
             show(status, "dead_number", unreachable(&cycle.dead, now));
         });
         let waits = self.office.memory.lock().waits_since();
-        let late = waits.map(|since| (self.patience.ends(since), "the log is behind"));
+        let late = waits.map(|since| (self.stops.since(since) + PATIENCE, "the log is behind"));
         let hurry = self.withhold(cycle.withheld, now).await?;
         let until = earlier(earlier(cycle.until, late), hurry);
         self.order(cycle.inputs).await?;

@@ -9,6 +9,7 @@ use crate::io::escalator::Remembered;
 use crate::io::policies::Policies;
 use crate::io::pulse::Pulse;
 use crate::io::status::{Alarm, Board};
+use crate::io::stopped;
 use crate::io::store::{Store, StoreError};
 use crate::protocol::now::Now;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -165,14 +166,14 @@ impl Beating {
             let roster = self.roster.clone();
             tokio::spawn(async move { store.overdue(now, &policy, &roster).await })
         });
-        let due = match timeout(AUDIT_WITHIN, &mut look).await {
-            Ok(Ok(Ok(due))) => Some(due),
-            Ok(Ok(Err(error))) => {
+        let due = match stopped::within(AUDIT_WITHIN, &mut look).await {
+            Some(Ok(Ok(due))) => Some(due),
+            Some(Ok(Err(error))) => {
                 warn!(%error, "the open escalations cannot be read");
                 None
             }
-            Ok(Err(_)) => None,
-            Err(_) => {
+            Some(Err(_)) => None,
+            None => {
                 *looking = Some(look);
                 None
             }

@@ -42,6 +42,7 @@ pub mod roll_call;
 pub mod self_test;
 pub mod slips;
 pub mod status;
+pub mod stopped;
 pub mod store;
 pub mod streams;
 pub mod tape;

@@ -1,5 +1,6 @@
 //! Work on a disk that may hang for good: on a thread of its own, for which nobody waits at the end.
 
+use crate::io::stopped;
 use std::io;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -18,9 +19,9 @@ pub async fn wait<T: Send + 'static>(
         // Whoever asked may be gone.
         let _ = reply.send(work());
     })?;
-    let answer = match tokio::time::timeout(patience, &mut done).await {
-        Ok(answer) => answer,
-        Err(_) => {
+    let answer = match stopped::within(patience, &mut done).await {
+        Some(answer) => answer,
+        None => {
             hangs();
             done.await
         }

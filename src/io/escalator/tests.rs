@@ -250,8 +250,8 @@ async fn esc_46_calls_that_finish_keep_whoever_is_due_waiting_for_a_minute_and_a
         pulse: Pulse::default(),
     };
     let board = office.board.clone();
-    let (random, patience) = (clock::random(), Patience::default());
-    let mut escalator = Escalator { office, random, failing: None, withheld: None, patience };
+    let (random, stops) = (clock::random(), Stops::default());
+    let mut escalator = Escalator { office, random, failing: None, withheld: None, stops };
     let now = clock::now();
     let until = escalator.withhold(true, now).await.ok().flatten().map(|(at, _)| at);
     assert_eq!(until, Some(now.mono + WITHHELD));

@@ -7,6 +7,7 @@ use crate::duty::proof::RenewalNote;
 use crate::duty::proof::head::{self, Note};
 use crate::io::clock;
 use crate::io::status::{Alarm, Board};
+use crate::io::stopped;
 use crate::io::store::{HeadRow, Store, StoreError};
 use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -236,9 +237,9 @@ impl Folder {
         let (reply, written) = oneshot::channel();
         let hangs = || "无应答 · no answer".to_owned();
         self.orders.try_send((sending, reply)).map_err(|_| hangs())?;
-        match tokio::time::timeout(patience, written).await {
-            Ok(Ok(written)) => written.map_err(|fault| fault.to_string()),
-            Ok(Err(_)) | Err(_) => Err(hangs()),
+        match stopped::within(patience, written).await {
+            Some(Ok(written)) => written.map_err(|fault| fault.to_string()),
+            Some(Err(_)) | None => Err(hangs()),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::duty::self_test::{Evidence, Failing, Measured, judge};
 use crate::duty::switchboard::Input;
 use crate::io::status::{Alarm, Board};
 use crate::io::store::{RecordingState, SelfTestRow, Store};
-use crate::io::{clock, prompts, wav_file};
+use crate::io::{clock, prompts, stopped, wav_file};
 use crate::protocol::sip::Account;
 use chrono::{DateTime, Utc};
 use probe::{Ended, Spoken};
@@ -90,9 +90,15 @@ impl SelfTest {
     }
 
     async fn once(&self, asked_by: String) {
-        let now = clock::now();
-        let call = CallId::new(now, &mut clock::random());
-        let (measured, failing, detail) = self.test(call).await;
+        let (now, call, (measured, failing, detail)) = loop {
+            let now = clock::now();
+            let call = CallId::new(now, &mut clock::random());
+            let (found, stopped) = stopped::watched(self.test(call)).await;
+            if !stopped || found.1.is_none() {
+                break (now, call, found);
+            }
+            info!(%call, "the host stood still during the self-test: it is done again");
+        };
         match failing {
             None => info!(%call, ?measured, "the self-test is good"),
             Some(failing) => {
