@@ -1,6 +1,7 @@
 //! RTP sockets; turns the relay; feeds the tape's ring. For a packet nothing here allocates, locks or touches the disk;
 //! a command may allocate.
 
+mod ports;
 pub(in crate::io) mod taping;
 
 use super::tape::record::{Head, Kind};
@@ -13,9 +14,10 @@ use crate::protocol::rtp::source::FRAME_BYTES;
 use crate::protocol::rtp::{self, Channel, Command, packet, srtp};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
-use socket2::{Domain, Protocol, Socket, Type};
+use ports::bind;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
@@ -32,9 +34,13 @@ const WAKER: Token = Token(usize::MAX);
 const BESIDE: usize = 1 << 20;
 /// When to try again after the tape's ring had no room for a mark, and how often at the end.
 const RING_IS_FULL: Duration = Duration::from_millis(20);
+/// How long what is due is left alone after it panicked, so that voice has the processor.
+const REST: Duration = Duration::from_millis(20);
 const LAST_TRIES: usize = 25;
-/// Expedited forwarding (RFC 3246), as telephones mark their voice.
-const VOICE_TOS: u32 = 0xb8;
+/// Packets of one channel that the tape's ring has room for while every channel has as many, and after how long it has
+/// been emptied. So many wait in a socket only after this thread was stopped.
+const TAPED_AT_ONCE: usize = 16;
+const EMPTIED_WITHIN: Duration = Duration::from_millis(40);
 
 /// The RTP ports to bind, as configured.
 #[derive(Debug, Clone)]
@@ -65,17 +71,37 @@ pub fn start(
     prompts: Vec<Arc<[i16]>>,
     events: mpsc::UnboundedSender<rtp::Event>,
 ) -> io::Result<(Media, TapeFeed, Vec<u16>)> {
+    start_watched(plan, prompts, events, |_, _| {})
+}
+
+/// What the thread is about to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    Take,
+    Tape,
+    Obey,
+    Turn,
+}
+
+/// `watch` hears of it, with the packet where there is one.
+fn start_watched<W: FnMut(About, &[u8]) + Send + 'static>(
+    plan: MediaPlan,
+    prompts: Vec<Arc<[i16]>>,
+    events: mpsc::UnboundedSender<rtp::Event>,
+    watch: W,
+) -> io::Result<(Media, TapeFeed, Vec<u16>)> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     let mut sockets = Vec::with_capacity(usize::from(plan.channels));
     let mut beside = Vec::with_capacity(usize::from(plan.channels));
     let mut ports = Vec::with_capacity(usize::from(plan.channels));
+    let range = (plan.listen, plan.first_port, plan.channels);
     for index in 0..plan.channels {
-        let (mut socket, port) = bind(&plan, 2 * u32::from(index))?;
+        let (mut socket, port) = bind(range, 2 * u32::from(index))?;
         poll.registry().register(&mut socket, Token(usize::from(index)), Interest::READABLE)?;
         sockets.push(socket);
         ports.push(port);
-        let (mut socket, _) = bind(&plan, 2 * u32::from(index) + 1)?;
+        let (mut socket, _) = bind(range, 2 * u32::from(index) + 1)?;
         let token = Token(BESIDE + usize::from(index));
         poll.registry().register(&mut socket, token, Interest::READABLE)?;
         beside.push(socket);
@@ -90,8 +116,11 @@ pub fn start(
         commands,
         buffer: vec![0; packet::BYTES_MAX + srtp::TAG].into(),
         taping: Taping::new(tape, plan.channels, COMMANDS_MAX),
-        unread: Vec::with_capacity(usize::from(plan.channels)),
+        unread: Vec::with_capacity(2 * usize::from(plan.channels)),
+        late: vec![Mono::default(); usize::from(plan.channels)],
+        rests: Mono::default(),
         events,
+        watch,
     };
     let realtime = plan.realtime;
     let thread = Builder::new().name("media".into()).spawn(move || {
@@ -148,7 +177,7 @@ impl Drop for Media {
 }
 
 /// Owns everything the thread touches.
-struct Turner {
+struct Turner<W> {
     poll: Poll,
     sockets: Vec<UdpSocket>,
     /// For reports, in the same order.
@@ -160,10 +189,15 @@ struct Turner {
     taping: Taping,
     /// Sockets that had their turn and may hold more packets.
     unread: Vec<usize>,
+    /// Until when each is left alone: what waits in it is late in any case, and must find room on its way to the tape.
+    late: Vec<Mono>,
+    /// What is due rests until then, after a fault of the program.
+    rests: Mono,
     events: mpsc::UnboundedSender<rtp::Event>,
+    watch: W,
 }
 
-impl Turner {
+impl<W: FnMut(About, &[u8])> Turner<W> {
     fn run(mut self) {
         let mut ready = Events::with_capacity(1024);
         loop {
@@ -175,42 +209,56 @@ impl Turner {
                     return;
                 }
             }
-            let unread = self.unread.len();
+            let (unread, woke) = (self.unread.len(), clock::mono());
             for place in 0..unread {
-                self.receive(self.unread[place]);
+                match self.unread[place] {
+                    index if self.is_late(index, woke) => self.unread.push(index),
+                    index => self.receive(index),
+                }
             }
             self.unread.drain(..unread);
             for event in &ready {
                 match event.token() {
                     WAKER if !self.obey() => return self.leave(),
                     WAKER => {}
-                    Token(index) if index >= BESIDE => self.hear_reports(index - BESIDE),
+                    Token(index) if index >= BESIDE => {
+                        alone(|| self.hear_reports(index - BESIDE));
+                    }
+                    Token(index) if self.is_late(index, woke) => {}
                     Token(index) => self.receive(index),
                 }
             }
             let now = clock::mono();
-            self.relay.handle_timeout(now);
-            self.finish(now);
-            self.speak(now);
-            self.tell_parties(now);
-            self.report();
+            if now >= self.rests && alone(|| self.turn(now)).is_none() {
+                self.rests = now + REST;
+            }
         }
     }
 
+    fn turn(&mut self, now: Mono) {
+        (self.watch)(About::Turn, &[]);
+        self.relay.handle_timeout(now);
+        self.finish(now);
+        self.speak(now);
+        self.tell_parties(now);
+        self.report();
+    }
+
     fn patience(&self) -> Option<Duration> {
-        if !self.unread.is_empty() {
-            return Some(Duration::ZERO);
-        }
+        let now = clock::mono();
+        let unread = self.unread.iter().map(|index| self.late[*index].since(now)).min();
         let ring_is_full = self.taping.waits().then_some(RING_IS_FULL);
-        let due = self.relay.deadline().map(|(due, _)| due.since(clock::mono()));
-        [ring_is_full, due].into_iter().flatten().min()
+        let due = self.relay.deadline().map(|(due, _)| due.max(self.rests).since(now));
+        [unread, ring_is_full, due].into_iter().flatten().min()
     }
 
     /// Carries out what is in the queue. False when nobody can send any more.
     fn obey(&mut self) -> bool {
         loop {
             match self.commands.try_recv() {
-                Ok(command) => self.carry_out(command, clock::mono()),
+                Ok(command) => {
+                    alone(|| self.carry_out(command, clock::mono()));
+                }
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
             }
@@ -219,6 +267,7 @@ impl Turner {
 
     /// The tape is told who has come and who has gone.
     fn carry_out(&mut self, command: Command, now: Mono) {
+        (self.watch)(About::Obey, &[]);
         let (opens, channels) = (matches!(command, Command::Open { .. }), touched(&command));
         let before: Vec<_> = channels.iter().map(|one| self.relay.whose(*one)).collect();
         let finished = self.relay.handle_command(command, now);
@@ -264,18 +313,28 @@ impl Turner {
     fn receive(&mut self, index: usize) {
         let channel = Channel(index as u16);
         let mut buffer = std::mem::take(&mut self.buffer);
-        let mut left = PACKETS_PER_TURN;
+        let (mut left, mut room) = (PACKETS_PER_TURN, TAPED_AT_ONCE);
         while left > 0
+            && room > 0
             && let Some(socket) = self.sockets.get(index)
             && let Ok((length, from)) = socket.recv_from(&mut buffer[..packet::BYTES_MAX])
         {
-            self.take(channel, from, &mut buffer, length, clock::mono());
+            let taken = alone(|| self.take(channel, from, &mut buffer, length, clock::mono()));
+            room -= usize::from(taken == Some(true));
             left -= 1;
         }
         self.buffer = buffer;
-        if left == 0 {
+        if room == 0 {
+            self.late[index] = clock::mono() + EMPTIED_WITHIN;
+        }
+        if left == 0 || room == 0 {
             self.unread.push(index);
         }
+    }
+
+    /// It is among the unread, and left alone for now.
+    fn is_late(&self, index: usize, now: Mono) -> bool {
+        self.late[index] > now
     }
 
     /// What is left after that many is read with the next one that comes.
@@ -303,7 +362,7 @@ impl Turner {
         }
     }
 
-    /// `buffer` has room to encrypt the packet of `length` bytes that it begins with.
+    /// `buffer` has room to encrypt the packet of `length` bytes that it begins with. False: it is nobody's.
     fn take(
         &mut self,
         channel: Channel,
@@ -311,15 +370,20 @@ impl Turner {
         buffer: &mut [u8],
         length: usize,
         now: Mono,
-    ) {
+    ) -> bool {
+        (self.watch)(About::Take, &buffer[..length]);
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let Verdict::Take { tag, length, forward } =
             self.relay.handle_packet(channel, from, &mut buffer[..length], now)
         else {
-            return;
+            return false;
         };
         let head = Head::of(Kind::Packet, &tag, now, length as u16);
-        if !self.taping.packet(channel, &head, &buffer[..length]) {
+        let taped = alone(|| {
+            (self.watch)(About::Tape, &buffer[..length]);
+            self.taping.packet(channel, &head, &buffer[..length])
+        });
+        if taped != Some(true) {
             self.relay.untaped(channel);
         }
         if let Some(forward) = forward
@@ -327,6 +391,7 @@ impl Turner {
         {
             self.send(forward.channel, forward.to, &buffer[..length]);
         }
+        true
     }
 
     fn speak(&mut self, now: Mono) {
@@ -364,6 +429,15 @@ impl Turner {
     }
 }
 
+/// `None`: a fault of the program has cost what was in hand. Voice goes on (rel_29).
+fn alone<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    if done.is_err() {
+        tracing::error!("the media thread has panicked and goes on: report it");
+    }
+    done.ok()
+}
+
 /// The channels that the command may give to somebody else.
 fn touched(command: &Command) -> Vec<Channel> {
     match command {
@@ -382,43 +456,6 @@ fn touched(command: &Command) -> Vec<Channel> {
         | Command::Stop { .. }
         | Command::Finish { .. } => vec![],
     }
-}
-
-/// The port that stands so far after the first.
-fn bind(plan: &MediaPlan, place: u32) -> io::Result<(UdpSocket, u16)> {
-    let beyond = || {
-        io::Error::other(format!(
-            "{} RTP ports do not fit above {}",
-            plan.channels, plan.first_port
-        ))
-    };
-    let port = u16::try_from(u32::from(plan.first_port) + place).map_err(|_| beyond())?;
-    let address = SocketAddr::new(plan.listen, port);
-    let named = |fault: io::Error| {
-        let remedy = match fault.raw_os_error() {
-            Some(libc::EADDRINUSE) => {
-                "find who has it with `ss -ulnp`, or choose another media.first_port"
-            }
-            Some(libc::EADDRNOTAVAIL) => "set media.listen to an address of this host",
-            Some(libc::EMFILE | libc::ENFILE) => {
-                "raise LimitNOFILE (ulimit -n), or lower media.channels"
-            }
-            Some(libc::EACCES) => "choose a media.first_port of 1024 or more",
-            _ => "check media.listen and media.first_port",
-        };
-        io::Error::new(fault.kind(), format!("cannot bind RTP port {address}: {fault}; {remedy}"))
-    };
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))
-        .map_err(named)?;
-    socket.set_nonblocking(true).map_err(named)?;
-    // A mark the host does not allow is a mark the network would not honour.
-    let _ = if address.is_ipv4() {
-        socket.set_tos_v4(VOICE_TOS)
-    } else {
-        socket.set_tclass_v6(VOICE_TOS)
-    };
-    socket.bind(&address.into()).map_err(named)?;
-    Ok((UdpSocket::from_std(socket.into()), port))
 }
 
 #[cfg(test)]

@@ -272,6 +272,32 @@ fn rel_35_frozen_in_a_call_the_watchdog_restarts_it_and_the_call_goes_on() {
     talk.went_on(true, WATCHDOG + DEAF + Duration::from_secs(1));
 }
 
+/// As a virtual machine is that is paused: nothing is wrong with its disk.
+#[test]
+fn rel_16_esc_70_stopped_in_a_call_it_has_no_alarm_when_it_goes_on() {
+    let plan = Plan::default();
+    let Some(mut talk) = Talk::begin(&plan) else { return };
+    let officer = crate::officer::Officer::first(&mut talk.daemon);
+    for seconds in [3, 4, 6] {
+        talk.daemon.process.signal(libc::SIGSTOP);
+        std::thread::sleep(Duration::from_secs(seconds));
+        talk.daemon.process.signal(libc::SIGCONT);
+        crate::calls::talk(2);
+    }
+    let log = talk.daemon.process.log();
+    for alarm in ["the recorder fails", "does not answer", "is of no use"] {
+        assert!(!log.contains(alarm), "{alarm}: {log}");
+    }
+    assert!(!officer.looks_up().contains("未在录音"));
+    assert_eq!(
+        talk.daemon.row("SELECT count(*) FROM outage WHERE kind IN ('recorder', 'log')"),
+        "0"
+    );
+    talk.caller.hangup();
+    talk.officer.closed();
+    talk.daemon.row_is("SELECT state FROM recording", "sealed");
+}
+
 #[test]
 fn sig_36_killed_while_it_rings_the_phone_is_cancelled_and_the_pbx_serves_the_caller() {
     let Some(mut room) = Room::open() else { return };

@@ -8,11 +8,38 @@ use uuid::Uuid;
 const CALL: Uuid = Uuid::from_u128(5);
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
+/// Where the media thread panics, once it has heard this in a packet.
+fn said(at: About) -> Vec<u8> {
+    format!("panics next: {at:?}").into_bytes()
+}
+
+fn panics_as_it_is_told() -> impl FnMut(About, &[u8]) + Clone + Send {
+    const ALL: [About; 4] = [About::Take, About::Tape, About::Turn, About::Obey];
+    let mut next = None;
+    move |about, packet| {
+        let says = |at: &About| packet.get(12..).is_some_and(|rest| rest.starts_with(&said(*at)));
+        next = ALL.into_iter().find(says).or(next);
+        if next == Some(about) {
+            next = None;
+            panic!("as a test wants it");
+        }
+    }
+}
+
 /// Bound at a port of its own, whatever else is tested on this host.
 pub fn start_somewhere(
     channels: u16,
     prompts: Vec<Arc<[i16]>>,
     events: &mpsc::UnboundedSender<rtp::Event>,
+) -> (Media, TapeFeed, Vec<u16>) {
+    start_watched_somewhere(channels, prompts, events, |_, _| {})
+}
+
+fn start_watched_somewhere<W: FnMut(About, &[u8]) + Clone + Send + 'static>(
+    channels: u16,
+    prompts: Vec<Arc<[i16]>>,
+    events: &mpsc::UnboundedSender<rtp::Event>,
+    watch: W,
 ) -> (Media, TapeFeed, Vec<u16>) {
     let bound = somewhere(|first_port| {
         let plan = MediaPlan {
@@ -22,7 +49,7 @@ pub fn start_somewhere(
             realtime: false,
             places: Places::default(),
         };
-        start(plan, prompts.clone(), events.clone())
+        start_watched(plan, prompts.clone(), events.clone(), watch.clone())
     });
     bound.unwrap()
 }
@@ -127,6 +154,60 @@ fn two_phones_hear_each_other_and_every_packet_is_framed() {
     assert_eq!(kinds.last(), Some(&Kind::Finished));
 }
 
+/// Two pairs talk; one of them says what the thread does not bear.
+#[test]
+fn rel_29_a_panic_of_the_media_thread_anywhere_costs_a_packet_at_most_and_voice_goes_on() {
+    for at in [About::Take, About::Tape, About::Turn, About::Obey] {
+        let (events, mut seen) = mpsc::unbounded_channel();
+        let (media, feed, ports) =
+            start_watched_somewhere(4, vec![Arc::from([])], &events, panics_as_it_is_told());
+        let phones: Vec<Phone> = (0..4).map(|_| phone()).collect();
+        for (n, phone) in phones.iter().enumerate() {
+            let party = if n % 2 == 0 { Party::Caller } else { Party::Officer };
+            open(&media, Channel(n as u16), party, phone);
+        }
+        for n in [0, 2] {
+            media.send(Command::Join { a: Channel(n), b: Channel(n + 1) }).unwrap();
+        }
+        let obeyed = |seen: &mut mpsc::UnboundedReceiver<Event>| {
+            let (channel, prompt) = (Channel(3), Prompt(0));
+            // One command may be what it costs.
+            for _ in 0..2 {
+                media.send(Command::Play { channel, prompt, repeat: false }).unwrap();
+            }
+            let played = Event::Played { channel, prompt };
+            while seen.blocking_recv().expect("it lives") != played {}
+        };
+        obeyed(&mut seen);
+        let mut buffer = [0; 400];
+        let mut says = |from: usize, packet: &[u8]| {
+            phones[from].send_to(packet, (HERE, ports[from])).unwrap();
+            let heard = phones[from + 1].recv(&mut buffer).map(|length| buffer[..length].to_vec());
+            heard.is_ok_and(|heard| heard == packet)
+        };
+        for n in 0..5 {
+            assert!(says(0, &rtp(n)) && says(2, &rtp(n)), "{at:?}");
+        }
+        phones[1].set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let mut fatal = rtp(5);
+        fatal[12..12 + said(at).len()].copy_from_slice(&said(at));
+        let went_on = says(0, &fatal);
+        assert_eq!(went_on, at != About::Take, "{at:?}: what is not the relay's fault is heard");
+        phones[1].set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        obeyed(&mut seen);
+        for n in 6..11 {
+            assert!(says(0, &rtp(n)) && says(2, &rtp(n)), "{at:?}");
+        }
+        media.send(Command::Finish { call: CALL }).unwrap();
+        media.stop();
+        let taped = taped(feed);
+        let packets = taped.iter().filter(|head| head.kind == Kind::Packet).count();
+        let lost = usize::from(matches!(at, About::Take | About::Tape));
+        assert_eq!(packets, 21 - lost, "{at:?}");
+        assert_eq!(taped.last().map(|head| head.kind), Some(Kind::Finished), "{at:?}");
+    }
+}
+
 #[test]
 fn a_prompt_is_spoken_at_its_pace_and_reported() {
     let (events, mut seen) = mpsc::unbounded_channel();
@@ -148,4 +229,54 @@ fn a_prompt_is_spoken_at_its_pace_and_reported() {
     media.stop();
     let taped = taped(feed);
     assert_eq!(taped.iter().filter(|head| head.party == Party::Prompt).count(), 10);
+}
+
+/// As with a process that is stopped: what came meanwhile is read at once, and the tape's ring is small.
+#[test]
+fn rel_16_what_waited_while_the_thread_was_stopped_has_room_on_the_tape() {
+    const WAITED: u16 = 240;
+    let folder = tempfile::tempdir().unwrap();
+    let (events, mut seen) = mpsc::unbounded_channel();
+    let stopped = Arc::new(std::sync::Mutex::new(()));
+    let stops = Arc::clone(&stopped);
+    let watch = move |_: About, _: &[u8]| drop(stops.lock());
+    let (media, feed, ports) = start_watched_somewhere(4, vec![Arc::from([])], &events, watch);
+    let (tape_events, mut told) = mpsc::unbounded_channel();
+    let tape = tape::tests::started(folder.path(), feed, tape_events);
+    let phones: Vec<Phone> = (0..4).map(|_| phone()).collect();
+    for (n, phone) in phones.iter().enumerate() {
+        let party = if n % 2 == 0 { Party::Caller } else { Party::Officer };
+        open(&media, Channel(n as u16), party, phone);
+    }
+    for n in [0, 2] {
+        media.send(Command::Join { a: Channel(n), b: Channel(n + 1) }).unwrap();
+    }
+    let (channel, prompt) = (Channel(3), Prompt(0));
+    media.send(Command::Play { channel, prompt, repeat: false }).unwrap();
+    assert_eq!(seen.blocking_recv(), Some(Event::Played { channel, prompt }), "all is obeyed");
+    let stop = stopped.lock().unwrap();
+    for n in 0..WAITED {
+        for (phone, port) in phones.iter().zip(&ports) {
+            phone.send_to(&rtp(n), (HERE, *port)).unwrap();
+        }
+    }
+    drop(stop);
+    let mut buffer = [0; 400];
+    for phone in &phones {
+        for _ in 0..WAITED {
+            phone.recv(&mut buffer).unwrap();
+        }
+    }
+    media.send(Command::Finish { call: CALL }).unwrap();
+    let sealed = loop {
+        match told.blocking_recv().expect("it is sealed") {
+            tape::Event::Sealed(sealed) => break sealed,
+            tape::Event::Progress(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    media.stop();
+    tape.stop();
+    let all = 2 * u64::from(WAITED);
+    assert_eq!(sealed.packets, [(Party::Caller, all), (Party::Officer, all)]);
 }

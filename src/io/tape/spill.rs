@@ -6,6 +6,7 @@ use super::record::{HEAD, Head};
 use super::ring::TapeFeed;
 use super::taps::Taps;
 use crate::io::clock;
+use crate::io::stopped::Stops;
 use crate::protocol::now::Mono;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -38,6 +39,12 @@ pub struct Spill {
     /// Packets that the ring had no room for, as far as they are told, and since when no more came.
     lost: u64,
     lost_at: Option<Mono>,
+    looked: Option<Mono>,
+    stops: Stops,
+    /// Taken from the ring and not handed on yet.
+    held: Option<Chunk>,
+    /// Hears of it.
+    pub watch: Box<dyn FnMut(&[u8]) + Send>,
 }
 
 /// What was taken from the ring and waits for the disk.
@@ -55,17 +62,41 @@ pub fn spill(feed: TapeFeed, faults: Faults, tape: Alive, taps: Taps) -> (Spill,
     let (sender, chunks) = channel();
     let waiting = Arc::new(AtomicUsize::new(0));
     let frames = Frames { chunks, waiting: Arc::clone(&waiting) };
-    let (lost, lost_at) = (0, None);
-    (Spill { feed, faults, tape, chunks: sender, waiting, most, taps, lost, lost_at }, frames)
+    let spill = Spill {
+        feed,
+        faults,
+        tape,
+        chunks: sender,
+        waiting,
+        most,
+        taps,
+        lost: 0,
+        lost_at: None,
+        looked: None,
+        stops: Stops::default(),
+        held: None,
+        watch: Box::new(|_| {}),
+    };
+    (spill, frames)
 }
 
 impl Spill {
     /// Until the media thread is gone and the ring is empty, or nobody reads.
     pub fn run(mut self) {
-        while self.turn() {
-            self.look(clock::mono());
+        while self.alone(Self::turn).unwrap_or(true) {
+            self.alone(|own| own.look(clock::mono()));
             thread::sleep(TURN);
         }
+    }
+
+    /// A fault of the program costs nothing that was taken from the ring; the tape says when it goes on.
+    fn alone<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let done = catch_unwind(AssertUnwindSafe(|| work(self)));
+        if done.is_err() {
+            let why = "the spill thread has panicked and goes on: report it".to_owned();
+            self.faults.failed(Matter::Panicked, why);
+        }
+        done.ok()
     }
 
     /// Whether the disk answers, and memory has room for what it does not take; whether the ring had room.
@@ -78,7 +109,9 @@ impl Spill {
             true => self.faults.failed(matter, why.to_owned()),
             false => self.faults.mended(matter),
         };
-        let hung = self.tape.last().is_some_and(|last| now.since(last) >= HUNG);
+        let before = self.looked.replace(now).unwrap_or(now);
+        self.stops.wakes(before, before + TURN, now);
+        let hung = self.tape.last().is_some_and(|last| now.since(self.stops.since(last)) >= HUNG);
         let why = "the disk does not answer: what is said is kept in memory for a minute and a half; check the disk and its cables";
         is(Matter::Hung, hung, why);
         let full = self.waiting.load(Ordering::Acquire) >= self.most;
@@ -91,18 +124,22 @@ impl Spill {
     /// Empties the ring once. False when nothing will come any more. Where too much waits, the ring keeps what it has
     /// room for; beyond that the media thread counts.
     pub fn turn(&mut self) -> bool {
-        if self.waiting.load(Ordering::Acquire) < self.most
+        if self.held.is_none()
+            && self.waiting.load(Ordering::Acquire) < self.most
             && let Some(frames) = self.feed.take()
         {
             self.waiting.fetch_add(frames.len(), Ordering::AcqRel);
-            let chunk = Chunk(frames);
+            let chunk = self.held.insert(Chunk(frames));
             let hear = AssertUnwindSafe(|| self.taps.hear(chunk.frames()));
             if catch_unwind(hear).is_err() {
                 tracing::error!("whoever listens has missed something; it is recorded");
             }
-            if self.chunks.send(chunk).is_err() {
-                return false;
-            }
+            (self.watch)(&chunk.0);
+        }
+        if let Some(chunk) = self.held.take()
+            && self.chunks.send(chunk).is_err()
+        {
+            return false;
         }
         !self.feed.ended() && Arc::strong_count(&self.waiting) > 1
     }

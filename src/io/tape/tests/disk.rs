@@ -259,6 +259,36 @@ fn rec_d4_rel_13_power_that_is_cut_after_any_operation_costs_what_was_not_synced
     println!("{} cuts", 2 * (done.len() + 1));
 }
 
+/// A virtual machine is paused, or the process is stopped: the tape stood still with whoever looks.
+#[test]
+fn rel_16_whoever_was_stopped_himself_says_nothing_of_the_disk_until_it_does_not_answer_him() {
+    let mut room = Room::new();
+    let (_head, feed) = ring(2);
+    let (mut spill, mut writer, _recorder) =
+        parts(room.plan(), feed, Faults::new(room.told.clone()));
+    let mut now = clock::mono();
+    let mut looks = |spill: &mut Spill, writer: Option<&mut Writer>, millis: u64| {
+        let (until, mut writer) = (now + Duration::from_millis(millis), writer);
+        while now < until {
+            if let Some(writer) = &mut writer {
+                writer.turn(now);
+            }
+            spill.look(now);
+            now = now + Duration::from_millis(20);
+        }
+        // It stands still after that.
+        now = now + Duration::from_secs(30);
+    };
+    looks(&mut spill, Some(&mut writer), 1000);
+    looks(&mut spill, None, 1700);
+    looks(&mut spill, Some(&mut writer), 1000);
+    assert_eq!(told(&mut room), []);
+    looks(&mut spill, None, 1900);
+    let events = told(&mut room);
+    let hung = |event: &Event| matches!(event, Event::Failed { why, .. } if why.contains("does not answer"));
+    assert!(events.len() == 1 && events.iter().all(hung), "{events:?}");
+}
+
 /// The tape thread does not come back from the disk for a minute. Nobody who speaks waits for it.
 #[test]
 fn rel_16_a_disk_that_hangs_for_a_minute_is_told_within_two_seconds_and_costs_nothing() {

@@ -18,6 +18,48 @@ fn rel_29_a_thread_that_is_gone_is_told() {
     assert!(why.contains("recorder thread") && why.contains("restart"), "{why}");
 }
 
+/// Whoever says this makes the spill panic, once.
+const FATAL: &[u8] = b"the spill is to panic";
+
+/// What it had in hand is of all calls.
+#[test]
+fn rel_29_a_panic_of_the_spill_thread_costs_no_recording_and_is_told_and_mended() {
+    let mut room = Room::new();
+    let (mut head, feed) = ring(4);
+    let faults = Faults::new(room.told.clone());
+    let (mut spill, writer, recorder) = parts(room.plan(), feed, faults.clone());
+    let mut has_panicked = false;
+    spill.watch = Box::new(move |frames| {
+        let fatal = frames.windows(FATAL.len()).any(|window| window == FATAL);
+        assert!(!fatal || std::mem::replace(&mut has_panicked, true), "as a test wants it");
+    });
+    let tape = running((spill, writer, recorder), &faults);
+    let calls = [call(0), call(1)];
+    let mut voices = calls.map(|_| Voice::new(Party::Caller, clock::mono()));
+    for n in 0..100 {
+        for (voice, call) in voices.iter_mut().zip(calls) {
+            let (frame, mut bytes) = voice.frame(1000);
+            if n == 50 && call == calls[0] {
+                bytes[12..12 + FATAL.len()].copy_from_slice(FATAL);
+            }
+            push(&mut head, &Head { call, ..frame }, &bytes);
+        }
+        if n == 50 {
+            let Event::Failed { call: None, why } = room.event() else { panic!("not told") };
+            assert!(why.contains("spill") && why.contains("report it"), "{why}");
+        }
+    }
+    assert_eq!(room.event(), Event::Recovered);
+    for call in calls {
+        push(&mut head, &Head::finished(call, clock::mono()), &[]);
+    }
+    drop(head);
+    tape.stop();
+    for _ in calls {
+        assert_eq!(room.sealed().packets, [(Party::Caller, 100)]);
+    }
+}
+
 /// An evening on which whatever is asked of the disk and answers to this panics.
 fn evening(
     room: &mut Room,
