@@ -30,7 +30,22 @@ pub struct Channel {
     pub allow: Vec<Network>,
     /// PEM of the authority of the site; the host's own list unless given.
     pub ca: Option<PathBuf>,
+    pub alarms: Alarms,
 }
+
+/// Whether a channel is told that nobody is recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Alarms {
+    #[default]
+    No,
+    /// Beside urgent matters.
+    Too,
+    /// And of nothing else: it is the technician's.
+    Only,
+}
+
+const ALARMS: [(&str, Alarms); 3] =
+    [("no", Alarms::No), ("too", Alarms::Too), ("only", Alarms::Only)];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Way {
@@ -112,13 +127,23 @@ fn channel(
     let repeat = s.or("repeat_minutes", usual, number(0..=720));
     let allow = s.or("allow", vec![], list(network));
     let ca = authority(reader, &mut s);
+    let alarms = s.or("alarms", Alarms::No, |value| one_of(value, &ALARMS));
     let way = kind.and_then(|kind| ways::way(reader, &mut s, kind, roster));
+    if let (Some(Way::Sms(way)), Some(given)) = (&way, s.get("alarms"))
+        && alarms != Alarms::No
+        && !way.body.contains("{text}")
+    {
+        let zh = "短信模板只能说紧急事项，说不了告警：body 里要有 {text}".to_owned();
+        let en =
+            "a template says urgent matters alone: without {text} in its body it says no alarm";
+        reader.fault(Some(given.place), given.field, say(zh, en.to_owned()));
+    }
     s.close();
     let repeat = (repeat > 0).then(|| Duration::from_secs(repeat * 60));
     let way = way?;
     let to_leader = way.is_for(Role::Leader);
     let plan = notices::Channel { name: name?, kind: kind?, least, repeat, to_leader };
-    Some(Channel { plan, way, allow, ca })
+    Some(Channel { plan, way, allow, ca, alarms })
 }
 
 /// The address that a channel is reached at: `http` or `https`, a host, no user and no fragment.

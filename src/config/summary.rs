@@ -1,5 +1,6 @@
 //! The configuration in a few lines for a person to read over; secrets are masked.
 
+use super::channels::{Alarms, Channel};
 use super::{Config, Heartbeat, OtherNumber, Witness};
 use crate::duty::journal::Urgency;
 use crate::duty::line_plan::{Phone, Ring};
@@ -33,8 +34,7 @@ impl Config {
         }
         for channel in &self.channels {
             let plan = &channel.plan;
-            let least = if plan.least == Urgency::Critical { "特急" } else { "急, 特急" };
-            row("channel", format!("{} {:?}, {least}", plan.name, plan.kind));
+            row("channel", format!("{} {:?}, {}", plan.name, plan.kind, told(channel)));
         }
         lamps(&self.lamp).into_iter().for_each(|text| row("lamp", text));
         let media = &self.media;
@@ -91,6 +91,16 @@ fn phones(config: &Config) -> Vec<(String, String)> {
     };
     let all = config.phones.iter().enumerate().map(phone);
     all.chain(config.numbers.iter().map(number)).collect()
+}
+
+/// Of what.
+fn told(channel: &Channel) -> String {
+    let least = if channel.plan.least == Urgency::Critical { "特急" } else { "急, 特急" };
+    match channel.alarms {
+        Alarms::No => least.to_owned(),
+        Alarms::Too => format!("{least}, alarms of the recorder"),
+        Alarms::Only => "alarms of the recorder alone".to_owned(),
+    }
 }
 
 fn witnesses(witness: &Witness) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! The page's address: bound, or tried again while the telephone works.
 
 use crate::config::Config;
+use crate::config::channels::Alarms;
 use crate::io::channels::{Post, Replies};
 use crate::io::copies::place::Place;
 use crate::io::policies::Policies;
@@ -29,7 +30,8 @@ pub fn page(
     let replies = Replies::of(&config.channels, post.at(&config.line.number));
     let phones = config.phones.iter().map(|phone| phone.name.clone()).collect();
     let roll_call = config.roll_call.clone();
-    let channels = config.channels.iter().map(|channel| channel.plan.clone()).collect();
+    let channels = config.channels.iter().filter(|channel| channel.alarms != Alarms::Only);
+    let channels = channels.map(|channel| channel.plan.clone()).collect();
     let policy = web::InForce { policies: policies.clone(), channels };
     let dialler = web::Dialler { orders, phones, roster: config.roster.clone() };
     web::Web {

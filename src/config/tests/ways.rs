@@ -244,3 +244,25 @@ fn esc_39_a_text_acknowledges_only_where_the_site_says_so() {
     assert_eq!(warned.len(), 1, "nobody's number");
     assert!(format!("{:?}", warned[0]).contains("13800000000"));
 }
+
+#[test]
+fn rel_14_a_channel_may_be_for_alarms_too_or_alone_where_it_can_say_them() {
+    use crate::config::channels::Alarms;
+    let folder = tempfile::tempdir().unwrap();
+    let sms = |body: &str, alarms: &str| {
+        format!(
+            "[[channels]]\nname = \"短信\"\nkind = \"sms\"\nurl = \"https://sms.example.cn\"\n\
+             to = [\"13900000009\"]\nalarms = \"{alarms}\"\nbody = '{body}'\n"
+        )
+    };
+    let (whole, template) = (r#"{"to":"{to}","text":"{text}"}"#, r#"{"to":"{to}","no":"{no}"}"#);
+    for (text, wanted) in [("no", Alarms::No), ("too", Alarms::Too), ("only", Alarms::Only)] {
+        let loaded = with_channels(folder.path(), &sms(whole, text)).unwrap();
+        assert_eq!(loaded.config.channels[0].alarms, wanted);
+    }
+    let loaded = with_channels(folder.path(), &sms(template, "no")).unwrap();
+    assert_eq!(loaded.config.channels[0].alarms, Alarms::No);
+    let faults = with_channels(folder.path(), &sms(template, "only")).unwrap_err().to_string();
+    assert!(faults.contains("{text}"), "{faults}");
+    assert!(with_channels(folder.path(), &sms(whole, "maybe")).is_err());
+}

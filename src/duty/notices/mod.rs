@@ -3,6 +3,7 @@
 //!
 //! It knows no provider's format and no secret: those are the adapters'.
 
+mod alarms;
 mod content;
 mod decide;
 mod pace;
@@ -10,6 +11,7 @@ mod plan;
 pub mod reply;
 mod verdict;
 
+pub use alarms::{Alarms, Standing, alarm_text, told};
 pub use content::{Item, Text, asking_text, short_numbers, short_text, text};
 pub use decide::decide;
 pub use pace::{Quota, Window};

@@ -1,6 +1,7 @@
 //! The quiet channels of an escalation, each with a worker, a client and limits of its own: one that
 //! hangs or fails delays no other, and never the telephone. What is sent when is decided elsewhere.
 
+mod alarms;
 mod dingtalk;
 mod feishu;
 pub(in crate::io) mod guard;
@@ -18,7 +19,7 @@ mod webhook;
 mod wecom;
 mod worker;
 
-use crate::config::channels::{Channel, Gateway, Modem, To, Way};
+use crate::config::channels::{Alarms, Channel, Gateway, Modem, To, Way};
 use crate::duty::ids::DeliveryId;
 use crate::duty::notices::{self, Item, Kind, Text, Verdict, What};
 use crate::duty::roster::{Person, Role, Roster};
@@ -42,15 +43,32 @@ use troubles::Troubles;
 /// What an adapter is given to send.
 pub struct Letter<'a> {
     pub name: DeliveryId,
-    pub what: What,
+    pub of: Of<'a>,
     pub items: &'a [Item],
     pub text: &'a Text,
-    pub matter: &'a Matter,
     /// With which its readers may answer, one for each matter.
     pub codes: &'a [String],
     /// The duty room's own number.
     pub line: &'a str,
     pub now: DateTime<Utc>,
+}
+
+/// What it is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Of<'a> {
+    Matter(What, &'a Matter),
+    /// What is wrong with the recorder, and since when; nothing any more.
+    Alarm(&'a [&'static str], DateTime<Utc>),
+}
+
+impl Letter<'_> {
+    /// Somebody is to look at once.
+    fn is_loud(&self) -> bool {
+        match self.of {
+            Of::Matter(what, _) => matches!(what, What::Alert | What::Repeat),
+            Of::Alarm(standing, _) => !standing.is_empty(),
+        }
+    }
 }
 
 /// What the channels need of the daemon.
@@ -65,8 +83,8 @@ pub struct Office {
     pub wake: Arc<Notify>,
 }
 
-/// A log that does not say within this how a message may be answered is not waited for.
-const CODES_WITHIN: Duration = Duration::from_secs(2);
+/// A log that does not say within this who is on duty, or how a message may be answered, is not waited for.
+const TOLD_WITHIN: Duration = Duration::from_secs(2);
 /// How long a log that does not take the channels is left alone.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -77,17 +95,53 @@ pub async fn start(
     stopping: &CancellationToken,
 ) -> Vec<JoinHandle<()>> {
     let troubles = Troubles::new(office.board.clone());
+    let mut channels: Vec<Made> =
+        channels.into_iter().map(|channel| Made::new(channel, &office)).collect();
+    let board = &office.board;
+    let alarms = channels.iter().filter_map(|made| made.tells_alarms(board, &troubles, stopping));
+    let mut tasks: Vec<_> = alarms.collect();
+    channels.retain(|made| made.alarms != Alarms::Only);
     match set(&channels, &office, &troubles).await {
-        Ok(()) => serve(channels, &office, &troubles, stopping),
+        Ok(()) => tasks.extend(serve(channels, &office, &troubles, stopping)),
         Err(error) if error.is_worth_waiting_for() => {
             let stopping = stopping.clone();
-            vec![tokio::spawn(serve_later(channels, office, troubles, stopping))]
+            tasks.push(tokio::spawn(serve_later(channels, office, troubles, stopping)));
         }
-        Err(_) => vec![],
+        Err(_) => {}
+    }
+    tasks
+}
+
+/// A channel, and who speaks to it, or why nobody can.
+struct Made {
+    plan: notices::Channel,
+    alarms: Alarms,
+    sender: Result<Arc<Sender>, String>,
+}
+
+impl Made {
+    fn new(channel: Channel, office: &Office) -> Self {
+        let (plan, alarms) = (channel.plan.clone(), channel.alarms);
+        Self { plan, alarms, sender: Sender::new(channel, office).map(Arc::new) }
+    }
+
+    /// It waits for no log: where there is no recording, there may be none.
+    fn tells_alarms(
+        &self,
+        board: &Board,
+        troubles: &Troubles,
+        stopping: &CancellationToken,
+    ) -> Option<JoinHandle<()>> {
+        if self.alarms == Alarms::No {
+            return None;
+        }
+        let sender = Arc::clone(self.sender.as_ref().ok()?);
+        let (board, troubles) = (board.clone(), troubles.clone());
+        Some(tokio::spawn(alarms::Teller { sender, board, troubles }.keep(stopping.clone())))
     }
 }
 
-async fn set(channels: &[Channel], office: &Office, troubles: &Troubles) -> Result<(), StoreError> {
+async fn set(channels: &[Made], office: &Office, troubles: &Troubles) -> Result<(), StoreError> {
     let plans = channels.iter().map(|channel| channel.plan.clone()).collect();
     let set = office.store.set_channels(plans, clock::now()).await;
     if let Err(error) = &set {
@@ -103,7 +157,7 @@ async fn set(channels: &[Channel], office: &Office, troubles: &Troubles) -> Resu
 }
 
 async fn serve_later(
-    channels: Vec<Channel>,
+    channels: Vec<Made>,
     office: Office,
     troubles: Troubles,
     stopping: CancellationToken,
@@ -125,15 +179,15 @@ async fn serve_later(
 }
 
 fn serve(
-    channels: Vec<Channel>,
+    channels: Vec<Made>,
     office: &Office,
     troubles: &Troubles,
     stopping: &CancellationToken,
 ) -> Vec<JoinHandle<()>> {
     let mut workers = vec![];
-    for channel in channels {
-        let name = channel.plan.name.clone();
-        match Sender::new(channel, office) {
+    for Made { plan, sender, .. } in channels {
+        let name = plan.name;
+        match sender {
             Ok(sender) => {
                 if let Some(inbox) = sender.inbox(office, troubles) {
                     workers.push(tokio::spawn(inbox.keep(stopping.clone())));
@@ -195,12 +249,7 @@ impl Sender {
     /// One try, within its limit.
     pub async fn send(&self, outgoing: &Outgoing) -> Verdict {
         let limit = self.channel.plan.kind.limit(outgoing.nth);
-        let sent = self.speak(outgoing, limit);
-        // The adapters keep the limit themselves; this holds whatever they do.
-        match tokio::time::timeout(limit + Duration::from_secs(1), sent).await {
-            Ok(verdict) => verdict,
-            Err(_) => Verdict::Unknown { why: "timeout".to_owned() },
-        }
+        within(limit, self.speak(outgoing, limit)).await
     }
 
     async fn speak(&self, outgoing: &Outgoing, limit: Duration) -> Verdict {
@@ -216,15 +265,20 @@ impl Sender {
         };
         let letter = Letter {
             name: outgoing.name,
-            what: outgoing.what,
+            of: Of::Matter(outgoing.what, &outgoing.matter),
             items: &outgoing.items,
             text: &text,
-            matter: &outgoing.matter,
             codes: &codes,
             line,
             now: clock::now().wall,
         };
-        let letter = &letter;
+        let left = until.saturating_duration_since(tokio::time::Instant::now());
+        self.carry(&letter, outgoing.person.as_deref(), left).await
+    }
+
+    /// To one person alone, or to all that the channel is for.
+    async fn carry(&self, letter: &Letter<'_>, person: Option<&str>, limit: Duration) -> Verdict {
+        let until = tokio::time::Instant::now() + limit;
         let answer = async |request: Request| self.http.send(request, limit).await;
         match &self.channel.way {
             Way::Webhook(way) => webhook::verdict(answer(webhook::request(way, letter)).await),
@@ -242,19 +296,19 @@ impl Sender {
                 mail::send(way, letter, guard, ca, limit).await
             }
             Way::SipMessage(to) => {
-                let (to, roster) = self.recipients(to, outgoing).await;
+                let (to, roster) = self.recipients(to, person).await;
                 sip_message::send(&to, letter, &roster, &self.slips).await
             }
             Way::Modem(way) => {
                 let _alone = self.serial.lock().await;
-                let (to, roster) = self.recipients(&way.to, outgoing).await;
+                let (to, roster) = self.recipients(&way.to, person).await;
                 let way = &Modem { to, ..way.clone() };
                 let left = until.saturating_duration_since(tokio::time::Instant::now());
                 modem::send(way, letter, &roster, left).await
             }
             Way::Sms(way) => {
                 let mut under_way = JoinSet::new();
-                let (to, roster) = self.recipients(&way.to, outgoing).await;
+                let (to, roster) = self.recipients(&way.to, person).await;
                 for request in sms::requests(&Gateway { to, ..way.clone() }, letter, &roster) {
                     let http = self.http.clone();
                     under_way.spawn(async move { http.send(request, limit).await });
@@ -275,7 +329,7 @@ impl Sender {
             Way::Modem(way) if way.replies => &way.to,
             _ => return vec![],
         };
-        let (to, roster) = self.recipients(to, outgoing).await;
+        let (to, roster) = self.recipients(to, outgoing.person.as_deref()).await;
         let people = sms::people(&to, &roster);
         let may_answer = matches!(outgoing.what, What::Alert | What::Repeat);
         if !may_answer || people.is_empty() {
@@ -283,7 +337,7 @@ impl Sender {
         }
         let deliveries = outgoing.tries.iter().map(|(delivery, _)| *delivery).collect();
         let codes = self.store.texted(deliveries, people, clock::now());
-        match tokio::time::timeout(CODES_WITHIN, codes).await {
+        match tokio::time::timeout(TOLD_WITHIN, codes).await {
             Ok(Ok(codes)) => return codes,
             Ok(Err(error)) => warn!(%error, "a short message goes out that nobody can answer"),
             Err(_) => warn!("a short message goes out that nobody can answer: the log is slow"),
@@ -292,9 +346,9 @@ impl Sender {
     }
 
     /// Whom the channel is for, and who they are now; or one person alone.
-    async fn recipients(&self, to: &[To], outgoing: &Outgoing) -> (Vec<To>, Roster) {
+    async fn recipients(&self, to: &[To], person: Option<&str>) -> (Vec<To>, Roster) {
         let now = self.roster().await;
-        let Some(name) = &outgoing.person else { return (to.to_vec(), now) };
+        let Some(name) = person else { return (to.to_vec(), now) };
         let role = Role::Leader;
         let person = self.roster.named(name).or(now.named(name));
         let people = person.map(|person| Person { role, ..person.clone() }).into_iter().collect();
@@ -303,12 +357,21 @@ impl Sender {
 
     /// Who holds each role now; the list itself where the log does not say.
     async fn roster(&self) -> Roster {
-        let now = self.store.roster_now(&self.roster, clock::now()).await;
-        now.unwrap_or_else(|error| {
-            error!(%error, "who is on duty cannot be read: the list of the configuration counts");
-            self.roster.clone()
-        })
+        let now = self.store.roster_now(&self.roster, clock::now());
+        match tokio::time::timeout(TOLD_WITHIN, now).await {
+            Ok(Ok(now)) => return now,
+            Ok(Err(error)) => error!(%error, "who is on duty cannot be read"),
+            Err(_) => error!("the log does not say who is on duty"),
+        }
+        // The list of the configuration counts.
+        self.roster.clone()
     }
+}
+
+/// The adapters keep the limit themselves; this holds whatever they do.
+async fn within(limit: Duration, sent: impl Future<Output = Verdict>) -> Verdict {
+    let sent = tokio::time::timeout(limit + Duration::from_secs(1), sent).await;
+    sent.unwrap_or_else(|_| Verdict::Unknown { why: "timeout".to_owned() })
 }
 
 fn json_body(body: &serde_json::Value) -> Option<(String, Vec<u8>)> {

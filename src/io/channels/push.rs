@@ -3,7 +3,7 @@
 use super::Letter;
 use super::http::{Answer, Fault, Request};
 use crate::config::channels::Push;
-use crate::duty::notices::{Verdict, What};
+use crate::duty::notices::Verdict;
 use serde_json::json;
 
 /// Of ntfy's message, in bytes; longer ones become an attachment.
@@ -11,7 +11,7 @@ const TEXT_MAX: usize = 4096;
 
 /// The JSON form: what is not ASCII may not stand in a header.
 pub fn ntfy_request(way: &Push, letter: &Letter<'_>) -> Request {
-    let loud = matches!(letter.what, What::Alert | What::Repeat);
+    let loud = letter.is_loud();
     let body = json!({
         "topic": way.topic,
         "title": letter.text.title,
@@ -33,7 +33,7 @@ pub fn ntfy_request(way: &Push, letter: &Letter<'_>) -> Request {
 
 /// The token in a header, so that it stands in no server's log.
 pub fn gotify_request(way: &Push, letter: &Letter<'_>) -> Request {
-    let loud = matches!(letter.what, What::Alert | What::Repeat);
+    let loud = letter.is_loud();
     let body = json!({
         "title": letter.text.title,
         "message": letter.text.body,

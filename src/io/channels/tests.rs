@@ -1,5 +1,6 @@
 //! The channels against providers of raw TCP: what is on the wire, what is made of what comes back.
 
+mod alarms;
 mod display;
 mod handover;
 mod modem;
@@ -35,7 +36,8 @@ fn channel(name: &str, kind: Kind, way: Way) -> Channel {
     let repeat = Some(Duration::from_secs(600));
     let (name, least, to_leader) = (name.to_owned(), Urgency::Urgent, way.is_for(Role::Leader));
     let plan = notices::Channel { name, kind, least, repeat, to_leader };
-    Channel { plan, way, allow: loopback(), ca: None }
+    let (allow, alarms) = (loopback(), Alarms::No);
+    Channel { plan, way, allow, ca: None, alarms }
 }
 
 pub fn hook(name: &str, stub: &Stub) -> Channel {
@@ -133,9 +135,9 @@ async fn with_letter<T>(deed: impl AsyncFnOnce(&Letter<'_>) -> T) -> T {
         raised: now.wall,
     };
     let name = DeliveryId::new(now, &mut random);
-    let (what, line, now, codes) = (What::Alert, "63001234", now.wall, &[]);
-    deed(&Letter { name, what, items: &items, text: &text, matter: &matter, codes, line, now })
-        .await
+    let of = Of::Matter(What::Alert, &matter);
+    let (line, now, codes) = ("63001234", now.wall, &[]);
+    deed(&Letter { name, of, items: &items, text: &text, codes, line, now }).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

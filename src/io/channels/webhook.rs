@@ -1,8 +1,8 @@
 //! Standard Webhooks 1.0: the site's own system is told, signed, under an id that stays the same.
 
-use super::Letter;
 use super::http::{Answer, Fault, Request};
 use super::signing::{from_base64, hmac_sha256};
+use super::{Letter, Of};
 use crate::config::Secret;
 use crate::config::channels::Webhook;
 use crate::duty::notices::{Verdict, What};
@@ -27,20 +27,36 @@ pub fn signed(way: &Webhook, id: &str, now: DateTime<Utc>, body: String) -> Requ
 
 /// The same bytes at each try.
 fn body(letter: &Letter<'_>) -> String {
-    let kind = match letter.what {
+    let stamp = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let (what, matter) = match letter.of {
+        Of::Matter(what, matter) => (what, matter),
+        Of::Alarm(standing, since) => {
+            let kind = if standing.is_empty() { "recorder.recovered" } else { "recorder.failed" };
+            return json!({
+                "type": kind,
+                "timestamp": stamp(since),
+                "data": {
+                    "delivery": letter.name.to_string(),
+                    "alarms": standing,
+                    "text": letter.text.body,
+                },
+            })
+            .to_string();
+        }
+    };
+    let kind = match what {
         What::Alert => "escalation.alert",
         What::Repeat => "escalation.repeat",
         What::Withdrawn => "escalation.withdrawn",
         What::HandedOver => "escalation.handed_over",
     };
-    let stamp = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
     json!({
         "type": kind,
-        "timestamp": stamp(letter.matter.raised),
+        "timestamp": stamp(matter.raised),
         "data": {
             "delivery": letter.name.to_string(),
-            "escalation": letter.matter.escalation.to_string(),
-            "entry": letter.matter.entry.to_string(),
+            "escalation": matter.escalation.to_string(),
+            "entry": matter.entry.to_string(),
             "items": letter.items,
             "text": letter.text.body,
         },

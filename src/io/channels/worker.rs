@@ -30,7 +30,7 @@ const SHOWN_AFTER: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 pub struct Worker {
-    pub sender: Sender,
+    pub sender: Arc<Sender>,
     pub store: Store,
     pub board: Board,
     pub troubles: Troubles,
@@ -41,7 +41,7 @@ type Sent = (Vec<(DeliveryId, u32)>, usize, Verdict);
 impl Worker {
     pub async fn serve(self, stopping: CancellationToken) {
         let mut live = self.board.listen();
-        let sender = Arc::new(self.sender);
+        let sender = self.sender;
         let (plan, store) = (sender.plan().clone(), self.store);
         let mut under_way: JoinSet<Sent> = JoinSet::new();
         // Two messages on one serial line are none; to one telephone there is one at a time (RFC 3428 §8).

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Secret;
-use crate::config::channels::{Channel, Gateway, Inbound, To, Way};
+use crate::config::channels::{Alarms, Channel, Gateway, Inbound, To, Way};
 use crate::duty::notices::{self, Kind};
 use crate::io::channels::{Post, Replies};
 use crate::io::store::Recipient;
@@ -29,7 +29,7 @@ fn channel() -> Channel {
     };
     let (name, kind, least) = ("短信".to_owned(), Kind::Sms, Urgency::Urgent);
     let plan = notices::Channel { name, kind, least, repeat: None, to_leader: true };
-    Channel { plan, way: Way::Sms(way), allow: vec![], ca: None }
+    Channel { plan, way: Way::Sms(way), allow: vec![], ca: None, alarms: Alarms::No }
 }
 
 impl Room {
