@@ -5,7 +5,8 @@ use super::copies::place::Place;
 use super::disk;
 use super::flac::sound::{Sound, flac_of};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, Write};
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -48,6 +49,17 @@ impl Places {
         kept
     }
 
+    /// What the store has of it.
+    ///
+    /// # Errors
+    /// What disk and store say, and where there is no store or nothing of it.
+    pub fn fetch(&self, path: &Path) -> io::Result<Fetched> {
+        match &self.copies {
+            Some(Place::Bucket(bucket)) => fetched(bucket, path, (&self.recordings, self.spare)),
+            Some(Place::Folder(_)) | None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
     /// Bytes of the file, as far as they can be told without reading it.
     pub fn length(&self, path: &Path) -> u64 {
         let length = |kept: Kept| match kept {
@@ -69,19 +81,41 @@ impl Kept {
             // A link may lead anywhere.
             Self::File(path) => Sound::open_itself(path),
             Self::Object { bucket, path, beside, spare } => {
-                if disk::free_space(beside)? < spare.saturating_add(FETCHED_MOST) {
-                    return Err(io::ErrorKind::StorageFull.into());
-                }
-                match fetch(bucket, path, beside)? {
-                    Some(file) => Ok(Sound::Itself(file)),
-                    None => {
-                        let flac = fetch(bucket, &flac_of(path), beside)?;
-                        Sound::of_flac(flac.ok_or(io::ErrorKind::NotFound)?)
-                    }
-                }
+                fetched(bucket, path, (beside, *spare))?.open()
             }
         }
     }
+}
+
+/// What was fetched from a store; it is gone when nobody has it any more.
+#[derive(Debug)]
+pub struct Fetched {
+    file: File,
+    is_flac: bool,
+}
+
+impl Fetched {
+    /// From its beginning, beside whoever else reads it.
+    ///
+    /// # Errors
+    /// What the disk says, and where it is no FLAC of ours.
+    pub fn open(&self) -> io::Result<Sound> {
+        // A second one of the same descriptor would have its place in the file in common with it.
+        let file = File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd()))?;
+        if self.is_flac { Sound::of_flac(file) } else { Ok(Sound::Itself(file)) }
+    }
+}
+
+/// As WAV, or as the FLAC that is there in its place.
+fn fetched(bucket: &Bucket, path: &Path, (beside, spare): (&Path, u64)) -> io::Result<Fetched> {
+    if disk::free_space(beside)? < spare.saturating_add(FETCHED_MOST) {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    if let Some(file) = fetch(bucket, path, beside)? {
+        return Ok(Fetched { file, is_flac: false });
+    }
+    let flac = fetch(bucket, &flac_of(path), beside)?;
+    Ok(Fetched { file: flac.ok_or(io::ErrorKind::NotFound)?, is_flac: true })
 }
 
 /// Into a file without a name, which is gone when it is closed.
@@ -97,7 +131,6 @@ fn fetch(bucket: &Bucket, path: &Path, beside: &Path) -> io::Result<Option<File>
     if !there.map_err(io::Error::other)? {
         return Ok(None);
     }
-    file.rewind()?;
     Ok(Some(file))
 }
 

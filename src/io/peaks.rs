@@ -4,7 +4,6 @@ use super::flac::sound::Sound;
 use super::wav_file;
 use std::collections::VecDeque;
 use std::io::{self, BufReader};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Samples of a side of which the loudest is told: 50 ms.
@@ -16,8 +15,8 @@ const KEPT: usize = 16 << 20;
 ///
 /// # Errors
 /// What the disk says, and where it is no recording of ours or ends too soon.
-pub fn of(path: &Path) -> io::Result<Vec<u8>> {
-    let wav = BufReader::with_capacity(256 * 1024, Sound::open(path)?);
+pub fn of(sound: Sound) -> io::Result<Vec<u8>> {
+    let wav = BufReader::with_capacity(256 * 1024, sound);
     Ok(wav_file::loudest(wav, STRETCH)?.into_iter().flatten().map(level).collect())
 }
 
@@ -59,6 +58,11 @@ mod tests {
     use super::*;
     use crate::io::durable::Durable;
     use crate::io::wav_file::StereoWriter;
+    use std::path::Path;
+
+    fn of_file(path: &Path) -> io::Result<Vec<u8>> {
+        of(Sound::open(path)?)
+    }
 
     fn wav(path: &Path, left: &[i16], right: &[i16]) {
         let file = Durable::create(path).unwrap();
@@ -81,10 +85,10 @@ mod tests {
         let (mut left, mut right) = (vec![0; 1000], vec![0; 1000]);
         (left[399], left[400], right[999]) = (i16::MIN, 64, -32);
         wav(&path, &left, &right);
-        assert_eq!(of(&path).unwrap(), [192, 0, 48, 0, 0, 32]);
-        assert_eq!(of(&path).unwrap(), of(&path).unwrap());
+        assert_eq!(of_file(&path).unwrap(), [192, 0, 48, 0, 0, 32]);
+        assert_eq!(of_file(&path).unwrap(), of_file(&path).unwrap());
         wav(&folder.path().join("b.wav"), &[], &[]);
-        assert!(of(&folder.path().join("b.wav")).unwrap().is_empty());
+        assert!(of_file(&folder.path().join("b.wav")).unwrap().is_empty());
     }
 
     #[test]
@@ -95,16 +99,16 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         for length in [0, 11, 30, 43, 44, 3000] {
             std::fs::write(&path, &whole[..length]).unwrap();
-            assert!(of(&path).is_err(), "{length}");
+            assert!(of_file(&path).is_err(), "{length}");
         }
         let mut other = whole.clone();
         other[22] = 1;
         std::fs::write(&path, &other).unwrap();
-        assert!(of(&path).is_err(), "one channel");
+        assert!(of_file(&path).is_err(), "one channel");
         let mut odd = whole;
         odd[16..20].copy_from_slice(&u32::MAX.to_le_bytes());
         std::fs::write(&path, &odd).unwrap();
-        assert!(of(&path).is_err(), "a format of four gigabytes");
+        assert!(of_file(&path).is_err(), "a format of four gigabytes");
     }
 
     #[test]

@@ -113,6 +113,29 @@ fn rec_d15_rec_d9_a_store_that_is_pulled_refuses_hangs_and_comes_back_has_every_
     copies_are(&daemon, "10");
     let (own, there) = (all(&daemon.recordings()), all(&server.file("room-1")));
     assert_eq!((own.len(), own == there), (10, true), "each as it is here");
+    is_heard_from_the_store(&daemon, &officer.beside("wang"));
+}
+
+/// One is gone here, of another a word is not what was said.
+fn is_heard_from_the_store(daemon: &Daemon, officer: &Officer) {
+    let row = |nth: u8, what: &str| {
+        daemon.row(&format!("SELECT {what} FROM recording ORDER BY call LIMIT 1 OFFSET {nth}"))
+    };
+    for nth in [0, 1] {
+        let (call, wav) = (row(nth, "call"), daemon.recordings().join(row(nth, "wav")));
+        let said = fs::read(&wav).expect("it is there");
+        match nth {
+            0 => fs::remove_file(&wav).expect("removed"),
+            _ => fs::write(&wav, [&said[..2000], &[!said[2000]], &said[2001..]].concat())
+                .expect("altered"),
+        }
+        let path = format!("/recordings/{call}?play=p{nth}");
+        wait_until("all of it", AGAIN, || (officer.fetches(&path) == said).then_some(()));
+        let played = format!(
+            "SELECT count(*) FROM audit WHERE action = 'recording.play' AND object = '{call}'"
+        );
+        assert_eq!(daemon.row(&played), "1");
+    }
 }
 
 /// Two people date what only the clock calls old, list what is past its month, and agree.

@@ -162,7 +162,7 @@ fn is(names: &[&str]) -> [Vec<String>; 2] {
 #[tokio::test]
 async fn what_is_older_is_kept_as_flac_on_both_disks_and_is_the_wav_that_was_sealed() {
     let house = House::with(3).await;
-    let waves = [1, 2].map(|n| peaks::of(&house.own(n)).unwrap());
+    let waves = [1, 2].map(|n| peaks::of(Sound::open(&house.own(n)).unwrap()).unwrap());
     let who = officer();
     let number =
         one::<String>(&house.store, "SELECT number FROM entry ORDER BY id LIMIT 1 OFFSET 2");
@@ -174,7 +174,10 @@ async fn what_is_older_is_kept_as_flac_on_both_disks_and_is_the_wav_that_was_sea
         let mut sound = vec![];
         std::io::Read::read_to_end(&mut Sound::open(&house.own(n)).unwrap(), &mut sound).unwrap();
         assert_eq!(sound, speech(n));
-        assert_eq!(peaks::of(&house.own(n)).unwrap(), waves[usize::from(n) - 1]);
+        assert_eq!(
+            peaks::of(Sound::open(&house.own(n)).unwrap()).unwrap(),
+            waves[usize::from(n) - 1]
+        );
         let start = wav_file::read_start(Sound::open(&house.own(n)).unwrap(), 500).unwrap();
         let [left, _] = &start[..] else { panic!() };
         assert_eq!(left.len(), 500);

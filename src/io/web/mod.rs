@@ -43,6 +43,7 @@ mod roster;
 mod rows;
 mod search;
 mod self_test;
+mod sources;
 mod strip;
 mod times;
 mod typed;
@@ -146,6 +147,7 @@ struct State {
     hashing: Semaphore,
     plays: recording::Plays,
     peaks: Made,
+    sources: sources::Sources,
     drawing: Arc<Semaphore>,
     recalls: Semaphore,
     listeners: Arc<Semaphore>,
@@ -191,6 +193,7 @@ fn build(web: Web, closing: CancellationToken) -> Router {
         hashing: Semaphore::new(HASHING),
         plays: recording::Plays::default(),
         peaks: Made::default(),
+        sources: sources::Sources::default(),
         drawing: Arc::new(Semaphore::new(recording::DRAWN)),
         recalls: Semaphore::new(recording::RECALLS),
         listeners: Arc::new(Semaphore::new(overhear::LISTENERS)),

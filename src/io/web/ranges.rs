@@ -2,13 +2,13 @@
 
 use super::failure::Failure;
 use super::recording::broken;
+use super::sources::Source;
 use crate::io::flac::sound::Sound;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::path::PathBuf;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -51,10 +51,10 @@ pub fn asked(range: Option<&str>, length: u64) -> Asked {
     if part.start >= length || part.is_empty() { Asked::Beyond } else { Asked::Part(part) }
 }
 
-/// Answers with the recording of this WAV's name and hash, in whichever form it is kept.
-pub async fn answer(wav: PathBuf, sha256: &str, wanted: &HeaderMap) -> Result<Response, Failure> {
+/// Answers with the recording of this hash, in whichever form it is kept.
+pub async fn answer(source: Source, sha256: &str, wanted: &HeaderMap) -> Result<Response, Failure> {
     let opening = tokio::task::spawn_blocking(move || {
-        let sound = Sound::open(&wav)?;
+        let sound = source.open()?;
         let length = sound.length()?;
         Ok::<_, io::Error>((sound, length))
     });

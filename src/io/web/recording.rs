@@ -3,12 +3,9 @@
 use super::auth::{Officer, Staff};
 use super::failure::Failure;
 use super::page::Page;
-use super::ranges;
-use super::{Shared, Web};
+use super::{Shared, ranges, sources};
 use crate::duty::ids::CallId;
 use crate::io::clock;
-use crate::io::copies::place::Place;
-use crate::io::flac::sound::flac_of;
 use crate::io::peaks;
 use crate::io::store::{PersonId, RecordingFile};
 use crate::protocol::now::Mono;
@@ -17,7 +14,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -134,7 +130,7 @@ async fn serve(
 ) -> Result<Response, Failure> {
     let missing = || Failure::Refused(StatusCode::NOT_FOUND, page.t.recording_none.to_owned());
     let found = found.ok_or_else(missing)?;
-    let Some(file) = kept(&shared.web, &found.wav).await else {
+    let Some(source) = sources::of(shared, &found).await else {
         tracing::error!(%call, "a sealed recording is not where the log says");
         return Err(missing());
     };
@@ -148,7 +144,7 @@ async fn serve(
         shared.web.store.recording_played(&officer.who, (call, copy), &why, now).await?;
     }
     shared.plays.heard(playing, now.mono);
-    let mut answer = ranges::answer(file, &found.sha256, request.headers()).await?;
+    let mut answer = ranges::answer(source, &found.sha256, request.headers()).await?;
     let headers = answer.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     let which = copy.map(|copy| format!("-derived-{copy}")).unwrap_or_default();
@@ -170,11 +166,11 @@ pub async fn peaks(
     let made = match shared.peaks.get(&found.sha256) {
         Some(made) => made,
         None => {
-            let file = kept(&shared.web, &found.wav).await.ok_or_else(missing)?;
+            let source = sources::of(&shared, &found).await.ok_or_else(missing)?;
             // Whoever asked may have gone: it is read to its end all the same, and nothing beside it.
             let read = move || {
                 let _turn = turn;
-                peaks::of(&file)
+                peaks::of(source.open()?)
             };
             let made = tokio::task::spawn_blocking(read).await;
             let made = Arc::new(made.map_err(broken)?.map_err(broken)?);
@@ -190,48 +186,9 @@ pub(super) fn broken(error: impl std::fmt::Display) -> Failure {
     Failure::Broken(error.to_string())
 }
 
-/// Our own file, or where that is gone the second copy; what is in a store would have to be fetched whole.
-async fn kept(web: &Web, wav: &FilePath) -> Option<PathBuf> {
-    if let Some(own) = below(&web.recordings, wav).await {
-        return Some(own);
-    }
-    let Some(Place::Folder(copies)) = &web.copies else { return None };
-    let copy = below(copies, wav).await?;
-    tracing::error!(wav = %wav.display(), "a recording is gone: its second copy is played");
-    Some(copy)
-}
-
-/// The file, if it lies below `folder` after every link is followed; a WAV that is kept as FLAC has its name still.
-pub(super) async fn below(folder: &FilePath, file: &FilePath) -> Option<PathBuf> {
-    let folder = tokio::fs::canonicalize(folder).await.ok()?;
-    let file = match tokio::fs::canonicalize(folder.join(file)).await {
-        Ok(file) => file,
-        Err(_) => {
-            let flac = tokio::fs::canonicalize(folder.join(flac_of(file))).await.ok()?;
-            flac.with_extension("wav")
-        }
-    };
-    file.starts_with(&folder).then_some(file)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn nothing_outside_the_folder_is_played() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("recordings");
-        std::fs::create_dir(&folder).unwrap();
-        std::fs::write(root.path().join("secret.wav"), "x").unwrap();
-        std::fs::write(folder.join("a.wav"), "x").unwrap();
-        std::os::unix::fs::symlink(root.path().join("secret.wav"), folder.join("b.wav")).unwrap();
-        assert!(below(&folder, FilePath::new("a.wav")).await.is_some());
-        assert!(below(&folder, &folder.join("a.wav")).await.is_some());
-        for outside in ["../secret.wav", "b.wav", "/etc/hostname", "none.wav"] {
-            assert_eq!(below(&folder, FilePath::new(outside)).await, None, "{outside}");
-        }
-    }
 
     #[test]
     fn one_playing_is_one_and_after_a_long_silence_another() {

@@ -1,6 +1,10 @@
 //! The player's wave, its marks, and why somebody listens.
 
 use super::*;
+use crate::io::copies::bucket::Bucket;
+use crate::io::copies::bucket::tests::plan;
+use crate::io::copies::bucket::tests::server::{Server, Trouble};
+use sha2::{Digest, Sha256};
 
 #[tokio::test]
 async fn rec_e5_each_listen_is_audited_with_who_and_why() {
@@ -138,4 +142,94 @@ async fn rec_l2_a_recording_that_is_gone_is_played_from_its_second_copy() {
     assert_eq!((part.status, part.text.as_str()), (StatusCode::PARTIAL_CONTENT, "abc"));
     std::fs::remove_file(copies.join(&name)).unwrap();
     assert_eq!(room.get(&path).await.status, StatusCode::NOT_FOUND);
+}
+
+/// What was said, as long as this; sealed, here and in the store.
+async fn recorded_twice(room: &Room, bucket: &Bucket, bytes: usize) -> EntryId {
+    let entry = room.caller_dials("13800130007", "").await;
+    let name = format!("{entry}.wav");
+    let said: Vec<u8> = (0..bytes).map(|at| (at / 7) as u8).collect();
+    let sha256 = hex::encode(Sha256::digest(&said));
+    std::fs::write(room.web.recordings.join(&name), said).unwrap();
+    let (own, to, hash) = (room.web.recordings.clone(), bucket.clone(), sha256.clone());
+    let wav = std::path::PathBuf::from(name);
+    let sealed = Sealed { wav: wav.clone(), sha256, bytes: bytes as u64, ..Sealed::default() };
+    let call = CallId(entry.0);
+    assert!(room.web.store.recording_sealed(call, sealed, clock::now()).await.unwrap());
+    let copied = tokio::task::spawn_blocking(move || to.copy(&own, &wav, &hash));
+    copied.await.unwrap().unwrap();
+    entry
+}
+
+fn plays(room: &Room) -> i64 {
+    let log = rusqlite::Connection::open(room.folder.path().join("dutyline.db")).unwrap();
+    let rows = "SELECT count(*) FROM audit WHERE action = 'recording.play'";
+    log.query_row(rows, [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rec_l2_rec_d15_what_is_gone_or_damaged_here_is_heard_from_the_store_fetched_once() {
+    let mut room = Room::open().await;
+    let server = Server::start(&room.folder.path().join("store"), 0);
+    let bucket = Bucket::new(plan(&server));
+    room.web.copies = Some(Place::Bucket(bucket.clone()));
+    room.app = build(room.web.clone(), room.closing.clone());
+    let hear = async |entry: EntryId, range: &str| {
+        let path = format!("/recordings/{entry}?play=a");
+        let answer = room.ask(Method::GET, &path, &[("range", range)], "").await;
+        (answer.status, answer.text)
+    };
+    let fetched = || server.seen(&Method::GET);
+    let (partial, part) = (StatusCode::PARTIAL_CONTENT, |text: &str| text.to_owned());
+
+    let whole = recorded_twice(&room, &bucket, 2000).await;
+    let before = fetched();
+    assert_eq!(hear(whole, "bytes=700-702").await, (partial, part("ddd")));
+    assert_eq!(fetched(), before, "the store is left alone");
+
+    let gone = recorded_twice(&room, &bucket, 2001).await;
+    let damaged = recorded_twice(&room, &bucket, 2002).await;
+    let own = |entry: EntryId| room.web.recordings.join(format!("{entry}.wav"));
+    std::fs::remove_file(own(gone)).unwrap();
+    let mut bytes = std::fs::read(own(damaged)).unwrap();
+    bytes[1000] ^= 1;
+    bytes[701] = b'X';
+    std::fs::write(own(damaged), &bytes).unwrap();
+    let heard = plays(&room);
+    for entry in [gone, damaged] {
+        let before = fetched();
+        assert_eq!(hear(entry, "bytes=700-702").await, (partial, part("ddd")));
+        let once = fetched();
+        assert!(once > before);
+        for range in ["bytes=0-1", "bytes=1998-", "bytes=700-702"] {
+            assert_eq!(hear(entry, range).await.0, partial);
+        }
+        assert_eq!(fetched(), once, "it is fetched once");
+    }
+    assert_eq!(plays(&room), heard + 2, "each playing is one");
+    assert_eq!(std::fs::read(own(damaged)).unwrap(), bytes, "left as it is, for who examines it");
+    let names = std::fs::read_dir(&room.web.recordings).unwrap().count();
+    assert_eq!(names, 2, "nothing is left of what was fetched");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rec_l2_what_no_place_has_whole_is_played_as_it_is_and_what_no_place_has_is_not_there() {
+    let mut room = Room::open().await;
+    let server = Server::start(&room.folder.path().join("store"), 0);
+    let bucket = Bucket::new(plan(&server));
+    room.web.copies = Some(Place::Bucket(bucket.clone()));
+    room.app = build(room.web.clone(), room.closing.clone());
+    let entry = recorded_twice(&room, &bucket, 2000).await;
+    let own = room.web.recordings.join(format!("{entry}.wav"));
+    let mut bytes = std::fs::read(&own).unwrap();
+    bytes[701] = b'X';
+    std::fs::write(&own, &bytes).unwrap();
+    server.has(Trouble::Says(Method::GET, 404, "NoSuchKey"));
+    let path = format!("/recordings/{entry}?play=a");
+    let part = room.ask(Method::GET, &path, &[("range", "bytes=700-702")], "").await;
+    assert_eq!((part.status, part.text.as_str()), (StatusCode::PARTIAL_CONTENT, "dXd"));
+    std::fs::remove_file(own).unwrap();
+    assert_eq!(room.get(&path).await.status, StatusCode::NOT_FOUND);
+    server.has(None);
+    assert_eq!(room.get(&path).await.status, StatusCode::OK, "the store is back");
 }
