@@ -162,6 +162,11 @@ impl Store {
         self.note_export(who, "export", what, now).await.map(drop)
     }
 
+    /// Whoever asked for it wants it no more.
+    pub async fn export_stopped(&self, who: &Who, what: (Scope, Sounds), now: Now) -> Result<()> {
+        self.note_export(Some(who), "export.stop", what, now).await.map(drop)
+    }
+
     /// False: there is no such entry.
     async fn note_export(
         &self,

@@ -12,10 +12,9 @@ use super::failure::{self, Failure};
 use super::messages::{Messages, fill_two};
 use super::page::{Page, in_query};
 use super::period::asked::Asked;
-use super::times;
+use super::{sources, times};
 use crate::duty::ids::EntryId;
 use crate::io::copies::patience;
-use crate::io::kept::Places;
 use crate::io::proof::bundle::Bundle;
 use crate::io::proof::key::SigningKey;
 use crate::io::proof::order::{Draft, Order};
@@ -168,6 +167,7 @@ struct Commission {
 impl Commission {
     async fn carry_out(self, turn: OwnedSemaphorePermit) {
         let stage = match self.put_together().await {
+            _ if self.job.is_stopped() => Stage::Stopped,
             Ok(Some(ready)) => Stage::Ready(Arc::new(ready)),
             Ok(None) => Stage::Failed(self.t.export_too_large.to_owned()),
             Err(fault) => {
@@ -189,15 +189,14 @@ impl Commission {
     async fn put_together(&self) -> anyhow::Result<Option<Ready>> {
         let web = &self.shared.web;
         let (scope, sounds) = self.job.what;
-        let places = Places {
-            recordings: web.recordings.clone(),
-            copies: web.copies.clone(),
-            spare: web.low_space,
-        };
+        let places = sources::places(web);
         let (key, who) = (Arc::clone(&self.key), Some(&self.who));
         let order =
             Order { store: &web.store, places, key, who, scope, sounds, now: self.job.began };
-        let draft = order.draft().await?;
+        let draft = tokio::select! {
+            draft = order.draft() => draft?,
+            () = self.job.stops() => return Ok(None),
+        };
         let draft = draft.ok_or_else(|| anyhow::anyhow!(self.t.entry_gone))?;
         if !draft.fits_a_zip() {
             return Ok(None);
@@ -219,7 +218,7 @@ impl Commission {
                     shown = done / MEGABYTE;
                     job.is(Stage::Reading { done, all });
                 }
-                !closing.is_cancelled()
+                !closing.is_cancelled() && !job.is_stopped()
             })
         }
     }
@@ -250,6 +249,7 @@ enum StateView {
     Going { said: String, done: u64, all: u64 },
     Ready { take: String, damaged: Vec<String> },
     Failed(String),
+    Stopped,
 }
 
 impl JobView {
@@ -269,6 +269,7 @@ impl JobView {
                 StateView::Ready { take: fill_two(t.export_take, &name, &size), damaged }
             }
             Stage::Failed(why) => StateView::Failed(why.clone()),
+            Stage::Stopped => StateView::Stopped,
         };
         Self { link: link(job), what: what(job, stage, t), state }
     }
@@ -320,6 +321,22 @@ pub async fn get(
         false => Shown { page: &page, view }.render()?,
     };
     Ok(Html(html).into_response())
+}
+
+/// `POST /exports/{job}/stop`: by whoever asked for it.
+pub async fn stop(
+    State(shared): State<Shared>,
+    Staff(officer): Staff,
+    page: Page,
+    Path(job): Path<String>,
+) -> Result<Response, Failure> {
+    let Some(job) = shared.exports.find(&job, officer.who.id) else {
+        return Ok(failure::notice(&page, StatusCode::NOT_FOUND, page.t.export_gone));
+    };
+    if job.stop() {
+        shared.web.store.export_stopped(&officer.who, job.what, clock::now()).await?;
+    }
+    Ok(Redirect::to(&link(&job)).into_response())
 }
 
 /// `GET /exports/{job}/zip`: to whoever asked, while it is kept.

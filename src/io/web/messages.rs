@@ -363,6 +363,8 @@ with_exercises! {
     export_begun: "正在收集记录并签名…", "Collecting and signing…";
     export_reading: "正在逐个核对录音：{} / {} MB", "Checking the recordings: {} of {} MB";
     export_going_hint: "可以离开此页，不影响接听；完成后从“时段”页的“我的导出”回来下载。", "You may leave this page; it is found again on the page of the period.";
+    export_stop: "停止", "Stop";
+    export_stopped: "已停止，没有导出任何内容。需要时请重新导出。", "Stopped: nothing was handed out. Ask for it again if it is wanted.";
     export_ready: "已备好", "Ready";
     export_take: "下载 {}（{} MB）", "Download {} ({} MB)";
     export_ready_hint: "保留一小时，只有您本人能下载；每次下载都记入审计。", "Kept for an hour, for you alone; each download is noted in the audit.";

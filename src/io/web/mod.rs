@@ -239,6 +239,7 @@ fn routes() -> Router<Shared> {
         .route("/period/export", post(export::period))
         .route("/exports/{job}", get(export::get))
         .route("/exports/{job}/zip", get(export::take))
+        .route("/exports/{job}/stop", post(export::stop))
         .route("/search", get(search::get))
         .route("/dial", post(dialling::dial))
         .route("/contacts", get(dialling::contacts))

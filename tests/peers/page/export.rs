@@ -59,6 +59,37 @@ impl Room {
     }
 }
 
+/// It is pressed while the bar is drawn anew each second.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_is_stopped_by_its_button_and_leaves_nothing() {
+    if !have(&["chromedriver", "chromium"]) {
+        return;
+    }
+    let mut room = Room::open().await;
+    room.can_sign().await;
+    let call = room.caller_dials("13800130007", "").await;
+    room.officer_answers(call).await;
+    room.caller_hangs_up(call, Disposition::Answered).await;
+    let pipe = room.is_recorded_on_a_slow_disk(call).await;
+    let browser = Browser::start().await;
+    sign_in(&browser, &room).await;
+    browser.goto(&format!("{}/?entry={call}", room.url)).await;
+    let form = "document.querySelector(\"form[action$='/export']\")";
+    browser.script(&format!("{form}.target = ''; {form}.submit()")).await;
+    let far = "return document.querySelector('.export-job progress')?.value === 6";
+    browser.until("the bar moves", async || browser.script(far).await == json!(true)).await;
+    browser.shot("37-export-may-be-stopped").await;
+    browser.click(".stop-export button").await;
+    browser.see_text(".export-job", "已停止").await;
+    browser.shot("38-export-stopped").await;
+    assert_eq!(room.exports_in_the_audit(), "export.ask export.stop");
+    let left = "return document.querySelectorAll('.stop-export, .take, progress').length";
+    assert_eq!(browser.script(left).await, json!(0));
+    let feeding = tokio::task::spawn_blocking(move || std::fs::write(pipe, TAPE));
+    feeding.await.expect("no panic").expect("read");
+    browser.end().await;
+}
+
 /// The desk stays where it is; how far it is, is seen; then there is a link.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_is_seen_to_go_on_and_is_taken_when_it_is_ready() {

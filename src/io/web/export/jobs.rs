@@ -31,11 +31,13 @@ pub enum Stage {
     Ready(Arc<Ready>),
     /// In words for whoever asked.
     Failed(String),
+    /// Whoever asked wants it no more.
+    Stopped,
 }
 
 impl Stage {
     pub fn is_over(&self) -> bool {
-        matches!(self, Self::Ready(_) | Self::Failed(_))
+        matches!(self, Self::Ready(_) | Self::Failed(_) | Self::Stopped)
     }
 }
 
@@ -65,8 +67,36 @@ impl Job {
         self.stage.borrow().clone()
     }
 
+    /// Unless it was stopped: nothing comes of it any more.
     pub fn is(&self, stage: Stage) {
-        self.stage.send_replace(stage);
+        self.stage.send_if_modified(|now| {
+            let goes_on = !matches!(now, Stage::Stopped);
+            if goes_on {
+                *now = stage;
+            }
+            goes_on
+        });
+    }
+
+    /// False: it was over.
+    pub fn stop(&self) -> bool {
+        self.stage.send_if_modified(|now| {
+            let goes_on = !now.is_over();
+            if goes_on {
+                *now = Stage::Stopped;
+            }
+            goes_on
+        })
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        matches!(*self.stage.borrow(), Stage::Stopped)
+    }
+
+    pub async fn stops(&self) {
+        let mut stage = self.stage.subscribe();
+        // Its other end is in this job.
+        let _ = stage.wait_for(|now| matches!(now, Stage::Stopped)).await;
     }
 
     /// Its end, or how far it is after so long.

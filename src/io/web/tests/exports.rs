@@ -115,6 +115,47 @@ async fn rec_e5_a_slow_disk_is_no_503_and_one_is_put_together_at_a_time() {
     assert_eq!(free.status, StatusCode::SEE_OTHER, "{}", free.text);
 }
 
+/// Whoever asked wants it no more; the disk has nothing to give meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn rec_e5_an_export_that_is_stopped_gives_nothing_and_is_audited_once() {
+    let mut room = Room::signing().await;
+    let entry = room.caller_dials("13800130007", "").await;
+    let pipe = room.is_slow(CallId(entry.0));
+    room.is_kept(CallId(entry.0), WAV, 9).await;
+    let path = format!("/entries/{entry}/export");
+    let asked = room.post(&path, "").await;
+    let at = asked.headers[header::LOCATION].to_str().unwrap().to_owned();
+    let stop = format!("{at}/stop");
+    assert!(room.get(&at).await.text.contains(&format!("action=\"{stop}\"")));
+    let other = room.enters("other", "另一人", Account::Officer).await;
+    let own = std::mem::replace(&mut room.cookie, other);
+    assert_eq!(room.post(&stop, "").await.status, StatusCode::NOT_FOUND, "nobody else's");
+    room.cookie = own;
+    for _ in 0..2 {
+        assert_eq!(room.post(&stop, "").await.headers[header::LOCATION], at);
+    }
+    let shown = room.get(&at).await.text;
+    assert!(shown.contains("已停止") && !shown.contains("<progress"), "{shown}");
+    assert!(!shown.contains(&stop), "there is nothing left to stop");
+    assert_eq!(noted(&room), "export.ask export.stop");
+    // The disk is not asked twice at a time, and nothing comes of the first.
+    assert_eq!(room.post(&path, "").await.status, StatusCode::TOO_MANY_REQUESTS);
+    read_once(&pipe, WAV).await;
+    let until = std::time::Instant::now() + Duration::from_secs(10);
+    let again = loop {
+        let again = room.post(&path, "").await;
+        if again.status != StatusCode::TOO_MANY_REQUESTS {
+            break again;
+        }
+        assert!(std::time::Instant::now() < until, "the turn is given back");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(again.status, StatusCode::SEE_OTHER);
+    assert!(room.get(&at).await.text.contains("已停止"));
+    assert_eq!(room.get(&format!("{at}/zip")).await.status, StatusCode::NOT_FOUND);
+    read_once(&pipe, WAV).await;
+}
+
 /// The entry, and two calls of ours back about it.
 #[tokio::test(flavor = "multi_thread")]
 async fn rec_e5_a_matter_is_handed_out_with_our_calls_about_it() {
