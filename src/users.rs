@@ -50,7 +50,7 @@ fn add(store: &Store, user: &NewUser) -> anyhow::Result<()> {
             println!("{} 已新增，账号 {login} · added, logs in as {login}", user.name)
         }
         Added::Taken => bail!("账号 {login} 已有人用 · somebody logs in as {login} already"),
-        Added::Refused { zh, en } => bail!("{zh} · {en}"),
+        Added::Refused { zh, en, .. } => bail!("{zh} · {en}"),
     }
     Ok(())
 }

@@ -371,6 +371,21 @@ pub fn duty_day_began(at: DateTime<Utc>) -> DateTime<Utc> {
     midnight + Duration::minutes(30)
 }
 
+/// For so long what was under way at the handover is still written down by whoever began it.
+const HANDING_OVER: Duration = Duration::hours(1);
+
+/// Whether what is written needs a reason (I-4, A-05): whatever is done to a closed entry; and what is changed in one whose shift
+/// has been handed over, where a text stood.
+pub fn needs_reason(
+    state: EntryState,
+    occurred: DateTime<Utc>,
+    old: &str,
+    now: DateTime<Utc>,
+) -> bool {
+    let handed_over = occurred < duty_day_began(now - HANDING_OVER);
+    state == EntryState::Closed || handed_over && !old.is_empty()
+}
+
 /// Chinese and English.
 pub fn urgency_label(urgency: Urgency) -> (&'static str, &'static str) {
     match urgency {

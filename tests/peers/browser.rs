@@ -20,7 +20,7 @@ pub const SOON: Duration = Duration::from_secs(10);
 pub struct Browser {
     pub client: Client,
     port: u16,
-    _driver: Process,
+    driver: Process,
     _folder: TempDir,
     _ports: Ports,
 }
@@ -55,11 +55,16 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("a browser");
-        let browser = Self { client, port, _driver: driver, _folder: folder, _ports: ports };
-        let frame = browser.script("return outerHeight - innerHeight").await;
-        let height = 768 + u32::try_from(frame.as_u64().unwrap_or(0)).expect("a small frame");
-        browser.client.set_window_rect(0, 0, 1366, height).await.expect("a window");
+        let browser = Self { client, port, driver, _folder: folder, _ports: ports };
+        browser.resize(1366, 768).await;
         browser
+    }
+
+    /// So much for the page.
+    pub async fn resize(&self, width: u32, height: u32) {
+        let frame = self.script("return outerHeight - innerHeight").await;
+        let frame = u32::try_from(frame.as_u64().unwrap_or(0)).expect("a small frame");
+        self.client.set_window_rect(0, 0, width, height + frame).await.expect("a window");
     }
 
     pub async fn goto(&self, url: &str) {
@@ -159,6 +164,38 @@ impl Browser {
     /// The name of the field that has the focus.
     pub async fn focus(&self) -> Value {
         self.script("return document.activeElement?.name ?? null").await
+    }
+
+    /// The processes that draw its pages.
+    pub fn renderers(&self) -> Vec<i32> {
+        let read = |id: i32, what: &str| std::fs::read_to_string(format!("/proc/{id}/{what}"));
+        let parent = |id: i32| -> Option<i32> {
+            let stat = read(id, "stat").ok()?;
+            stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+        };
+        let driver = i32::try_from(self.driver.id()).expect("a process id");
+        let ours = |id: &i32| {
+            std::iter::successors(Some(*id), |id| parent(*id)).any(|above| above == driver)
+        };
+        let draws =
+            |id: &i32| read(*id, "cmdline").is_ok_and(|line| line.contains("--type=renderer"));
+        let all = std::fs::read_dir("/proc").expect("the processes");
+        let ids = all.filter_map(|one| one.ok()?.file_name().to_str()?.parse().ok());
+        ids.filter(draws).filter(ours).collect()
+    }
+
+    /// As [`Browser::shot`], of all that can be scrolled to, where that is a page's own.
+    pub async fn whole_shot(&self, name: &str) {
+        if std::env::var_os("DUTYLINE_SCREENSHOTS").is_none() {
+            return;
+        }
+        let size = self
+            .script("return [innerWidth, innerHeight, document.documentElement.scrollHeight]")
+            .await;
+        let side = |at: usize| u32::try_from(size[at].as_u64().unwrap_or(0)).expect("a page");
+        self.resize(side(0), side(2).clamp(side(1), 4000)).await;
+        self.shot(name).await;
+        self.resize(side(0), side(1)).await;
     }
 
     /// A picture for the eye, where one is wanted.

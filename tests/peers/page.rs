@@ -3,10 +3,13 @@
 
 mod away;
 mod call;
+mod closed;
 mod contrast;
 mod demo;
 mod desk;
+mod everywhere;
 mod export;
+mod forms;
 mod ladder;
 mod night;
 mod session;

@@ -9,15 +9,26 @@ use super::audit::{self, Actor};
 use super::error::Result;
 use super::escalations::{self, Raised};
 use super::revisions::{self, Change, RevisionKind};
-use super::text::{Id, Named, name};
+use super::text::{Id, Ms, Named, name};
 use super::writer::Tx;
 use super::{Store, Who, exercises};
-use crate::duty::entry::{EntryState, Field, Form, tidy};
+use crate::duty::entry::{EntryState, Field, Form, needs_reason, tidy};
 use crate::duty::ids::{EntryId, EscalationId};
 use crate::duty::journal::Urgency;
 use crate::protocol::now::Now;
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
+
+/// One field as it read and as it is to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldEdit {
+    pub field: Field,
+    pub old: String,
+    pub new: String,
+    /// Why; where it needs none it may be empty ([`needs_reason`]).
+    pub reason: String,
+}
 
 /// What became of a field that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,6 +41,8 @@ pub enum Saved {
     Conflict {
         theirs: String,
     },
+    /// It is closed, or its shift is over: nothing was changed.
+    NeedsReason,
     Refused {
         field: Field,
         zh: String,
@@ -76,8 +89,20 @@ impl Store {
         new: &str,
         now: Now,
     ) -> Result<Saved> {
-        let (actor, old, new) = (Actor::from(who), old.to_owned(), new.to_owned());
-        self.write(move |tx| save_field(tx.sql, &actor, entry, field, &old, &new, now)).await
+        let (old, new, reason) = (old.to_owned(), new.to_owned(), String::new());
+        self.edit_field(who, entry, FieldEdit { field, old, new, reason }, now).await
+    }
+
+    /// As [`Store::save_field`], with a reason.
+    pub async fn edit_field(
+        &self,
+        who: &Who,
+        entry: EntryId,
+        edit: FieldEdit,
+        now: Now,
+    ) -> Result<Saved> {
+        let actor = Actor::from(who);
+        self.write(move |tx| save_field(tx.sql, &actor, entry, &edit, now)).await
     }
 
     /// Flags an entry, empty or not, and raises its escalation in the same transaction (I-5).
@@ -131,15 +156,14 @@ pub(super) fn save_field(
     sql: &Connection,
     actor: &Actor,
     entry: EntryId,
-    field: Field,
-    old: &str,
-    new: &str,
+    edit: &FieldEdit,
     now: Now,
 ) -> Result<Saved> {
-    let (Some(mut form), Some(state)) = (form(sql, entry)?, states::state(sql, entry)?) else {
+    let (Some(mut form), Some((state, occurred))) = (form(sql, entry)?, stands(sql, entry)?) else {
         return Ok(Saved::NotFound);
     };
-    let new = match tidy(field, new) {
+    let (field, reason) = (edit.field, edit.reason.trim());
+    let new = match tidy(field, &edit.new) {
         Ok(new) => new,
         Err(limit) => {
             let zh = format!("{}不能超过 {limit} 字，请删减", field.label().0);
@@ -159,8 +183,11 @@ pub(super) fn save_field(
         return Ok(Saved::Saved { completeness: form.completeness() });
     }
     // The browser sends back what it was shown, with its own line ends.
-    if tidy(field, old).as_deref() != Ok(&current) {
+    if tidy(field, &edit.old).as_deref() != Ok(&current) {
         return Ok(Saved::Conflict { theirs: current });
+    }
+    if reason.is_empty() && needs_reason(state, occurred, &current, now.wall) {
+        return Ok(Saved::NeedsReason);
     }
     sql.prepare_cached(&format!("UPDATE entry SET {} = ?2 WHERE id = ?1", field.name()))?
         .execute(params![Id(entry), new])?;
@@ -172,12 +199,24 @@ pub(super) fn save_field(
         | EntryState::Reopened => RevisionKind::Corrected,
     };
     let change = Change::new(field.name(), current, new);
-    revisions::append(sql, entry, kind, actor, now, &[change], "")?;
+    revisions::append(sql, entry, kind, actor, now, &[change], reason)?;
     audit::append(sql, now, actor, "entry.edit", &entry.to_string(), field.name())?;
-    if state == EntryState::Closed && needed_no_action && !form.needs_no_action() {
-        states::reopen_by_category(sql, entry, now)?;
+    if state == EntryState::Closed {
+        let needs_action = needed_no_action && !form.needs_no_action();
+        states::reopen_where_undone(sql, entry, needs_action, &form, now)?;
     }
     Ok(Saved::Saved { completeness: form.completeness() })
+}
+
+/// Where it stands, and when it happened.
+fn stands(sql: &Connection, entry: EntryId) -> Result<Option<(EntryState, DateTime<Utc>)>> {
+    let found = sql
+        .prepare_cached("SELECT state, occurred_ms FROM entry WHERE id = ?1")?
+        .query_row([Id(entry)], |row| {
+            Ok((row.get::<_, Named<EntryState>>(0)?.0, row.get::<_, Ms>(1)?.0))
+        })
+        .optional()?;
+    Ok(found)
 }
 
 pub(super) fn flag(

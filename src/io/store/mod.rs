@@ -74,7 +74,7 @@ pub use contacts::ContactRow;
 pub use copies::{CheckRow, FileKind, SealedFile};
 pub use derived::{Cut, Derived, DerivedRow, Side};
 pub use duty::{DutyKind, DutyRow, Given, OnDuty, SubstitutionRow};
-pub use entries::{Completed, Flagged, Reopened, Saved, Withdrawn, classed_last};
+pub use entries::{Completed, FieldEdit, Flagged, Reopened, Saved, Withdrawn, classed_last};
 pub use error::{Result, StoreError};
 pub use escalation_views::*;
 pub use escalations::{Cycle, Deciding, Rest};

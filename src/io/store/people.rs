@@ -53,8 +53,9 @@ pub enum Added {
     Added(PersonId),
     /// Somebody has this login already.
     Taken,
-    /// Chinese and English.
+    /// Which part of it, and why in Chinese and English.
     Refused {
+        field: &'static str,
         zh: &'static str,
         en: &'static str,
     },
@@ -66,15 +67,15 @@ const LONGEST: usize = 128;
 
 impl NewPerson {
     pub(super) fn fault(&self) -> Option<Added> {
-        let refused = |zh, en| Some(Added::Refused { zh, en });
+        let refused = |field, zh, en| Some(Added::Refused { field, zh, en });
         let login = self.login.trim();
         if login.is_empty() || login.len() > LONGEST || login.chars().any(char::is_control) {
-            return refused("请填写账号", "give a login name");
+            return refused("account", "请填写账号", "give a login name");
         }
         if self.name.trim().is_empty() || self.name.chars().count() > LONGEST {
-            return refused("请填写姓名", "give the person's name");
+            return refused("name", "请填写姓名", "give the person's name");
         }
-        password_fault(&self.password).and_then(|(zh, en)| refused(zh, en))
+        password_fault(&self.password).and_then(|(zh, en)| refused("password", zh, en))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Calls of the daemon to its own line (录音自检), and whether their recordings are what was said.
 
 use super::audit::{self, Actor};
-use super::entries::{complete, save_field};
+use super::entries::{FieldEdit, complete, save_field};
 use super::error::Result;
 use super::text::{Id, Ms, Named, ms, name};
 use super::{Store, Who};
@@ -30,7 +30,9 @@ pub struct SelfTestRow {
 /// The entry of a test is 试线, and nobody has to complete it.
 pub(super) fn over(sql: &Connection, call: CallId, now: Now) -> Result<()> {
     let (actor, entry) = (Actor::system(RULE), call.into());
-    save_field(sql, &actor, entry, Field::Category, "", Category::LineTest.name(), now)?;
+    let (field, new) = (Field::Category, Category::LineTest.name().to_owned());
+    let edit = FieldEdit { field, old: String::new(), new, reason: String::new() };
+    save_field(sql, &actor, entry, &edit, now)?;
     complete(sql, &actor, entry, now)?;
     Ok(())
 }

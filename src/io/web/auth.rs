@@ -23,6 +23,13 @@ pub struct Officer {
     pub token: String,
 }
 
+impl Officer {
+    /// Whether the room's work is his ([`Staff`]).
+    pub fn works(&self) -> bool {
+        self.who.account != Account::Admin
+    }
+}
+
 impl FromRequestParts<Shared> for Officer {
     type Rejection = Failure;
 
@@ -36,8 +43,7 @@ impl FromRequestParts<Shared> for Officer {
                 return Ok(Self { who, token });
             }
         }
-        let by_script = parts.headers.contains_key("hx-request")
-            || parts.headers.get("sec-fetch-dest").is_some_and(|what| what != "document");
+        let by_script = by_script(parts);
         if parts.method == Method::GET && !by_script {
             let asked = parts.uri.path_and_query().map_or("/", |path| path.as_str());
             return Err(Failure::SignIn(asked.to_owned()));
@@ -60,13 +66,22 @@ impl FromRequestParts<Shared> for Staff {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Failure> {
         let officer = Officer::from_request_parts(parts, shared).await?;
-        if officer.who.account != Account::Admin {
+        if officer.works() {
             return Ok(Self(officer));
         }
         let Ok(page) = Page::from_request_parts(parts, shared).await;
         shared.web.store.access_refused(&officer.who, parts.uri.path(), clock::now()).await?;
-        Err(Failure::Refused(StatusCode::FORBIDDEN, page.t.not_for_admin.to_owned()))
+        let (status, words) = (StatusCode::FORBIDDEN, page.t.not_for_admin.to_owned());
+        if parts.method == Method::GET && !by_script(parts) {
+            return Err(Failure::Notice(Box::new(page), status, words));
+        }
+        Err(Failure::Refused(status, words))
     }
+}
+
+fn by_script(parts: &Parts) -> bool {
+    parts.headers.contains_key("hx-request")
+        || parts.headers.get("sec-fetch-dest").is_some_and(|what| what != "document")
 }
 
 fn name(visitor: Visitor) -> &'static str {

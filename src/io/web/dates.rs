@@ -3,10 +3,11 @@
 use super::Shared;
 use super::auth::Staff;
 use super::failure::Failure;
-use super::keeping::{Asked, From, LISTS, Which, not_agreed, said, tidy};
+use super::keeping::{Asked, From, LISTS, Which, about_reason, not_agreed, said, tidy};
 use super::messages::keeping::{EN, Messages, ZH};
 use super::messages::{fill, fill_two};
 use super::page::{Page, in_query};
+use super::refused::Refused;
 use super::times;
 use crate::duty::entry::{beijing, day};
 use crate::duty::ids::CallId;
@@ -24,11 +25,12 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 struct Shown<'a> {
     page: &'a Page,
     t: &'static Messages,
-    problem: String,
+    refused: &'a Refused,
     now: String,
     today: NaiveDate,
     doubtful: Vec<Item>,
-    /// Where the next page of them begins.
+    /// Where this page of them begins, and the next one.
+    after: &'a str,
     next: Option<String>,
     /// There are pages before it or after it.
     part: bool,
@@ -41,7 +43,7 @@ struct Shown<'a> {
 struct ShownDate<'a> {
     page: &'a Page,
     t: &'static Messages,
-    problem: String,
+    refused: &'a Refused,
     now: String,
     date: Date,
     items: Vec<Item>,
@@ -49,7 +51,7 @@ struct ShownDate<'a> {
 }
 
 struct Item {
-    call: CallId,
+    call: String,
     number: String,
     sealed: String,
     why: String,
@@ -88,7 +90,7 @@ fn doubtful(found: &DoubtfulRow, now: DateTime<Utc>, t: &'static Messages) -> It
     let DoubtfulRow { row, doubt, seen, asked } = found;
     let by_clock = (now - row.sealed).num_days().to_string();
     Item {
-        call: row.call,
+        call: row.call.to_string(),
         number: row.number.clone(),
         sealed: times::full(row.sealed),
         why: match doubt {
@@ -102,7 +104,7 @@ fn doubtful(found: &DoubtfulRow, now: DateTime<Utc>, t: &'static Messages) -> It
 
 fn dated(row: &DatedRow, t: &'static Messages) -> Item {
     Item {
-        call: row.call,
+        call: row.call.to_string(),
         number: row.number.clone(),
         sealed: times::full(row.sealed),
         why: times::clock(row.duration_ms / 1000),
@@ -128,7 +130,7 @@ pub async fn get(
     page: Page,
     Query(from): Query<From>,
 ) -> Result<Response, Failure> {
-    show(&shared, &officer, &page, &from, "").await
+    show(&shared, &officer, &page, &from, &Refused::nothing()).await
 }
 
 async fn show(
@@ -136,7 +138,7 @@ async fn show(
     officer: &Staff,
     page: &Page,
     from: &From,
-    problem: &str,
+    refused: &Refused,
 ) -> Result<Response, Failure> {
     let (t, store, now) = (page.pick((&ZH, &EN)), &shared.web.store, clock::now());
     let after = from.after.parse().ok();
@@ -146,10 +148,11 @@ async fn show(
         today: day(now.wall),
         doubtful: due.doubtful.iter().map(|row| doubtful(row, now.wall, t)).collect(),
         part: after.is_some() || due.next.is_some(),
+        after: &from.after,
         next: due.next.map(|next| next.to_string()),
         said: store.dates(LISTS).await?.iter().map(|row| date(row, t)).collect(),
         may: may(officer),
-        problem: problem.to_owned(),
+        refused,
         page,
         t,
     };
@@ -163,7 +166,7 @@ pub async fn get_one(
     page: Page,
     Path(which): Path<i64>,
 ) -> Result<Response, Failure> {
-    show_one(&shared, &officer, &page, which, "").await
+    show_one(&shared, &officer, &page, which, &Refused::nothing()).await
 }
 
 async fn show_one(
@@ -171,7 +174,7 @@ async fn show_one(
     officer: &Staff,
     page: &Page,
     which: i64,
-    problem: &str,
+    refused: &Refused,
 ) -> Result<Response, Failure> {
     let t = page.pick((&ZH, &EN));
     let missing = || Failure::Refused(StatusCode::NOT_FOUND, t.no_such_date.to_owned());
@@ -181,7 +184,7 @@ async fn show_one(
         date: date(&row, t),
         items: items.iter().map(|row| dated(row, t)).collect(),
         may: may(officer),
-        problem: problem.to_owned(),
+        refused,
         page,
         t,
     };
@@ -216,20 +219,22 @@ pub async fn say(
     let calls = fields.iter().filter(|(field, _)| field == "call");
     let calls: Vec<CallId> = calls.filter_map(|(_, call)| call.parse().ok()).collect();
     let made = of("made").parse().ok().and_then(|day| end_of(day, now.wall));
-    let problem = match made {
-        _ if reason.is_empty() => t.reason_needed,
-        _ if calls.is_empty() => t.date_nothing_ticked,
-        None => t.date_wrong,
-        Some(made) if made > now.wall => t.date_wrong,
+    let (field, text) = match made {
+        _ if reason.is_empty() => ("reason", t.reason_needed),
+        _ if calls.is_empty() => ("", t.date_nothing_ticked),
+        None => ("made", t.date_wrong),
+        Some(made) if made > now.wall => ("made", t.date_wrong),
         Some(made) => {
             let (store, rules) = (&shared.web.store, shared.web.keeping);
             match store.date(&officer.0.who, calls, made, rules, &reason, now).await? {
                 Some(which) => return Ok(to_one(which)),
-                None => t.nothing_to_agree,
+                None => ("", t.nothing_to_agree),
             }
         }
     };
-    show(&shared, &officer, &page, &From::default(), problem).await
+    let typed: Vec<(&str, &str)> = fields.iter().map(|(name, text)| (&**name, &**text)).collect();
+    let refused = Refused::typed("dates", &typed).at(field, text);
+    show(&shared, &officer, &page, &From { after: of("after") }, &refused).await
 }
 
 /// `POST /keeping/dates/agree`: the second.
@@ -243,7 +248,9 @@ pub async fn agree(
     let agreed = shared.web.store.agree_to_date(&officer.0.who, which.id, clock::now()).await?;
     match not_agreed(agreed, t) {
         None => Ok(to_one(which.id)),
-        Some(problem) => show_one(&shared, &officer, &page, which.id, problem).await,
+        Some(problem) => {
+            show_one(&shared, &officer, &page, which.id, &Refused::words(problem)).await
+        }
     }
 }
 
@@ -256,10 +263,10 @@ pub async fn refuse(
 ) -> Result<Response, Failure> {
     let t = only_leaders(&officer, &page)?;
     let (store, reason) = (&shared.web.store, tidy(&asked.reason));
-    let problem = match store.refuse_date(&officer.0.who, asked.id, &reason, clock::now()).await? {
-        true => return Ok(to_one(asked.id)),
-        false if reason.is_empty() => t.reason_needed,
-        false => t.nothing_to_agree,
-    };
-    show_one(&shared, &officer, &page, asked.id, problem).await
+    if store.refuse_date(&officer.0.who, asked.id, &reason, clock::now()).await? {
+        return Ok(to_one(asked.id));
+    }
+    let (field, text) = about_reason(&reason, t.nothing_to_agree, t);
+    let refused = Refused::typed("dates/refuse", &[("reason", &asked.reason)]).at(field, text);
+    show_one(&shared, &officer, &page, asked.id, &refused).await
 }

@@ -10,8 +10,8 @@ use crate::duty::ids::EntryId;
 use crate::io::store::Account;
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
-use axum::response::{Html, IntoResponse, Response};
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -28,6 +28,8 @@ struct Desk<'a> {
     account: &'a str,
     /// Leaders acknowledge, officers do not.
     leads: bool,
+    /// A system administrator calls nobody and reads no entry.
+    works: bool,
     officer: &'a str,
 }
 
@@ -55,8 +57,7 @@ pub async fn show(
     entry: Option<EntryId>,
     most: Option<u32>,
 ) -> Result<Response, Failure> {
-    let works = officer.who.account != Account::Admin;
-    let opened = match entry.filter(|_| works) {
+    let opened = match entry.filter(|_| officer.works()) {
         Some(entry) => entry_page::article(shared, page, entry).await?,
         None => None,
     };
@@ -69,6 +70,7 @@ pub async fn show(
         self_test: shared.web.self_test.is_some(),
         account: &officer.who.login,
         leads: officer.who.account == Account::Leader,
+        works: officer.works(),
         officer: &officer.who.name,
     };
     Ok(Html(desk.render()?).into_response())
@@ -77,4 +79,19 @@ pub async fn show(
 /// A path that is none of ours.
 pub async fn lost(page: Page) -> Response {
     failure::notice(&page, StatusCode::NOT_FOUND, page.t.not_found)
+}
+
+/// Pages whose forms, where they are refused, are drawn again under the address that they were sent to.
+const SHEETS: [&str; 3] = ["/roster", "/roll-call", "/keeping"];
+
+/// Such an address asked for as a page, as the browser's line has it or after signing in again: the page itself.
+pub async fn no_page(method: Method, uri: Uri) -> Response {
+    let rest = |sheet: &str| uri.path().strip_prefix(sheet)?.strip_prefix('/');
+    match SHEETS.into_iter().find(|sheet| rest(sheet).is_some()) {
+        Some(sheet) if method == Method::GET => Redirect::to(sheet).into_response(),
+        _ if method == Method::GET && uri.path() == "/drill" => {
+            Redirect::to("/roll-call").into_response()
+        }
+        _ => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+    }
 }

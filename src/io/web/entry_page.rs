@@ -15,7 +15,7 @@ use crate::duty::journal::{Fact, Urgency};
 use crate::duty::switchboard::Input;
 use crate::io::clock;
 use crate::io::status::{Live, PartState};
-use crate::io::store::{Account, Completed, Flagged, Reopened, Saved};
+use crate::io::store::{Account, Completed, FieldEdit, Flagged, Reopened, Saved};
 use askama::Template;
 use axum::Json;
 use axum::extract::{Form, Path, State};
@@ -104,10 +104,13 @@ pub struct Edit {
     /// What the field read when the officer began to type.
     base: String,
     value: String,
+    /// Why it is changed, where that has to be said.
+    #[serde(default)]
+    reason: String,
 }
 
 /// `PATCH /entries/{entry}`: one field, if it still reads what the officer saw; 409 with the other
-/// text where it does not.
+/// text where it does not; 428 where it has to be said why.
 pub async fn save(
     State(shared): State<Shared>,
     Staff(officer): Staff,
@@ -119,8 +122,9 @@ pub async fn save(
         return Err(refused(page.t.not_found.to_owned()));
     };
     let store = &shared.web.store;
-    let saved = store.save_field(&officer.who, entry, field, &edit.base, &edit.value, clock::now());
-    match saved.await? {
+    let Edit { base: old, value: new, reason, .. } = edit;
+    let edit = FieldEdit { field, old, new, reason: Reason::from(reason).tidy() };
+    match store.edit_field(&officer.who, entry, edit, clock::now()).await? {
         Saved::Saved { completeness } => {
             shared.web.board.tell(Live::Entry { entry });
             Ok(Json(json!({ "completeness": completeness })).into_response())
@@ -128,6 +132,10 @@ pub async fn save(
         Saved::Conflict { theirs } => {
             Ok((StatusCode::CONFLICT, Json(json!({ "theirs": theirs }))).into_response())
         }
+        Saved::NeedsReason => Err(Failure::Refused(
+            StatusCode::PRECONDITION_REQUIRED,
+            page.t.change_needs_reason.to_owned(),
+        )),
         Saved::Refused { zh, en, .. } => Err(refused(page.pick((zh, en)))),
         Saved::NotFound => Err(gone(&page)),
     }
@@ -207,6 +215,7 @@ pub async fn classify(
     match saved.await? {
         Saved::Saved { .. } => {}
         Saved::Conflict { theirs } => return Err(refused(format!("{}{theirs}", page.t.conflict))),
+        Saved::NeedsReason => return Err(refused(page.t.change_needs_reason.to_owned())),
         Saved::Refused { zh, en, .. } => return Err(refused(page.pick((zh, en)))),
         Saved::NotFound => return Err(gone(&page)),
     }

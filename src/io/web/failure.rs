@@ -19,6 +19,8 @@ pub enum Failure {
     NotFound,
     /// Words for the person, already in his language.
     Refused(StatusCode, String),
+    /// As [`Failure::Refused`], on a page of its own.
+    Notice(Box<Page>, StatusCode, String),
     /// Too many at once; may pass.
     Unavailable,
     Store(StoreError),
@@ -47,6 +49,7 @@ impl IntoResponse for Failure {
             Self::Expired(page, from) => expired(&page, &from),
             Self::NotFound => both(StatusCode::NOT_FOUND, |t| t.not_found),
             Self::Refused(status, words) => plain(status, &words),
+            Self::Notice(page, status, words) => notice(&page, status, &words),
             Self::Unavailable => both(StatusCode::SERVICE_UNAVAILABLE, |t| t.busy),
             Self::Store(error) => {
                 tracing::error!(%error, "the page could not use the log");

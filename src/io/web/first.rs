@@ -4,6 +4,7 @@ use super::Shared;
 use super::auth;
 use super::failure::Failure;
 use super::page::Page;
+use super::refused::Refused;
 use super::visitor::Visitor;
 use crate::io::clock;
 use crate::io::store::{Account, Added, LinkUse, Login, NewPerson};
@@ -20,9 +21,7 @@ struct FirstPage<'a> {
     page: &'a Page,
     usable: bool,
     log_in: bool,
-    problem: &'a str,
-    name: &'a str,
-    account: &'a str,
+    refused: &'a Refused,
 }
 
 #[derive(Default, Deserialize)]
@@ -41,7 +40,7 @@ pub async fn form(
     Path(token): Path<String>,
 ) -> Result<Response, Failure> {
     let link = shared.web.store.login_link(&token, clock::now()).await?;
-    show(&page, &link, "", &NewAccount::default())
+    show(&page, &link, &Refused::nothing())
 }
 
 pub async fn submit(
@@ -56,11 +55,12 @@ pub async fn submit(
     let store = &shared.web.store;
     let link = store.login_link(&token, now).await?;
     let terminal = visitor.to_string();
+    let typed = Refused::typed("first", &[("name", &new.name), ("account", &new.account)]);
     let login = match link {
         LinkUse::Nothing => Login::Refused,
         LinkUse::LogIn(_) => store.log_in_by_link(&token, &terminal, now).await?,
         LinkUse::FirstAccount if new.password != new.again => {
-            return show(&page, &link, page.t.password_differs, &new);
+            return show(&page, &link, &typed.at("password", page.t.password_differs));
         }
         LinkUse::FirstAccount => {
             let _turn = shared.hashing.acquire().await.map_err(|_| Failure::Unavailable)?;
@@ -72,11 +72,11 @@ pub async fn submit(
             };
             match store.make_first_account(&token, person, &terminal, now).await? {
                 Ok(login) => login,
-                Err(Added::Refused { zh, en }) => {
-                    return show(&page, &link, page.pick((zh, en)), &new);
+                Err(Added::Refused { field, zh, en }) => {
+                    return show(&page, &link, &typed.at(field, page.pick((zh, en))));
                 }
                 Err(Added::Taken | Added::Added(_)) => {
-                    return show(&page, &link, page.t.name_taken, &new);
+                    return show(&page, &link, &typed.at("account", page.t.name_taken));
                 }
             }
         }
@@ -85,17 +85,17 @@ pub async fn submit(
         Login::Welcome { token, .. } => {
             Ok((cookies.add(auth::cookie(token, visitor)), Redirect::to("/")).into_response())
         }
-        Login::Refused => show(&page, &LinkUse::Nothing, "", &new),
+        Login::Refused => show(&page, &LinkUse::Nothing, &Refused::nothing()),
     }
 }
 
-fn show(page: &Page, link: &LinkUse, problem: &str, new: &NewAccount) -> Result<Response, Failure> {
+fn show(page: &Page, link: &LinkUse, refused: &Refused) -> Result<Response, Failure> {
     let usable = *link == LinkUse::FirstAccount;
     let log_in = matches!(link, LinkUse::LogIn(_));
-    let shown = FirstPage { page, usable, log_in, problem, name: &new.name, account: &new.account };
+    let shown = FirstPage { page, usable, log_in, refused };
     let status = match link {
         LinkUse::Nothing => StatusCode::GONE,
-        LinkUse::FirstAccount | LinkUse::LogIn(_) if problem.is_empty() => StatusCode::OK,
+        LinkUse::FirstAccount | LinkUse::LogIn(_) if refused.is_nothing() => StatusCode::OK,
         LinkUse::FirstAccount | LinkUse::LogIn(_) => StatusCode::UNPROCESSABLE_ENTITY,
     };
     Ok((status, Html(shown.render()?)).into_response())

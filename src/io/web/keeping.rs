@@ -8,6 +8,7 @@ use super::losses::{self, Loss};
 use super::messages::keeping::{EN, Messages, ZH};
 use super::messages::{fill, fill_two};
 use super::page::Page;
+use super::refused::Refused;
 use super::times;
 use super::view::Mark;
 use crate::duty::keeping::{Class, Rules};
@@ -31,7 +32,7 @@ const NAMED: usize = 200;
 struct Shown<'a> {
     page: &'a Page,
     t: &'static Messages,
-    problem: String,
+    refused: &'a Refused,
     holds: Vec<Hold>,
     terms: Vec<(&'static str, String)>,
     /// None for whoever may not make a list: it is much to read.
@@ -60,7 +61,7 @@ struct Past {
 struct ShownList<'a> {
     page: &'a Page,
     t: &'static Messages,
-    problem: String,
+    refused: &'a Refused,
     list: List,
     items: Vec<Item>,
     now: String,
@@ -112,7 +113,7 @@ pub async fn get(
     page: Page,
     Query(from): Query<From>,
 ) -> Result<Response, Failure> {
-    show_from(&shared, &officer, &page, &from, "").await
+    show_from(&shared, &officer, &page, &from, &Refused::nothing()).await
 }
 
 fn may(officer: &Officer) -> bool {
@@ -181,9 +182,9 @@ pub(super) async fn show(
     shared: &Shared,
     officer: &Officer,
     page: &Page,
-    problem: &str,
+    refused: &Refused,
 ) -> Result<Response, Failure> {
-    show_from(shared, officer, page, &From::default(), problem).await
+    show_from(shared, officer, page, &From::default(), refused).await
 }
 
 async fn show_from(
@@ -191,7 +192,7 @@ async fn show_from(
     officer: &Officer,
     page: &Page,
     from: &From,
-    problem: &str,
+    refused: &Refused,
 ) -> Result<Response, Failure> {
     let (t, rules, store) = (page.pick((&ZH, &EN)), shared.web.keeping, &shared.web.store);
     let hold = |row: &HoldRow| Hold {
@@ -215,7 +216,7 @@ async fn show_from(
         losses: losses::shown(shared, t).await?,
         may: may(officer),
         leads: officer.who.account == Account::Leader,
-        problem: problem.to_owned(),
+        refused,
         page,
         t,
     };
@@ -229,7 +230,7 @@ pub async fn get_list(
     page: Page,
     Path(list): Path<i64>,
 ) -> Result<Response, Failure> {
-    show_list(&shared, &officer, &page, list, "").await
+    show_list(&shared, &officer, &page, list, &Refused::nothing()).await
 }
 
 fn item(row: &ItemRow, t: &'static Messages) -> Item {
@@ -260,7 +261,7 @@ async fn show_list(
     officer: &Officer,
     page: &Page,
     list: i64,
-    problem: &str,
+    refused: &Refused,
 ) -> Result<Response, Failure> {
     let t = page.pick((&ZH, &EN));
     let missing = || Failure::Refused(StatusCode::NOT_FOUND, t.no_such_list.to_owned());
@@ -270,7 +271,7 @@ async fn show_list(
         items: items.iter().map(|row| item(row, t)).collect(),
         now: fill(t.now_is, times::full(clock::now().wall)),
         may: may(officer),
-        problem: problem.to_owned(),
+        refused,
         page,
         t,
     };
@@ -296,6 +297,15 @@ pub(super) fn not_agreed(agreed: Agreed, t: &Messages) -> Option<&'static str> {
     }
 }
 
+/// Where no reason was given that is the fault, else something that was not typed.
+pub(super) fn about_reason(
+    reason: &str,
+    otherwise: &'static str,
+    t: &Messages,
+) -> (&'static str, &'static str) {
+    if reason.is_empty() { ("reason", t.reason_needed) } else { ("", otherwise) }
+}
+
 pub(super) fn back() -> Response {
     Redirect::to("/keeping").into_response()
 }
@@ -316,6 +326,7 @@ pub async fn hold(
 ) -> Result<Response, Failure> {
     let t = page.pick((&ZH, &EN));
     let reason = tidy(&new.reason);
+    let typed = Refused::typed("hold", &[("number", &new.number), ("reason", &new.reason)]);
     let held = shared.web.store.hold(&officer.who, &new.number, &reason, clock::now()).await?;
     match held {
         Some(held) if held.spared + held.going + held.gone > 0 => {
@@ -326,10 +337,13 @@ pub async fn hold(
             ];
             let counts = counts.into_iter().filter(|(_, count)| *count > 0);
             let said = counts.map(|(text, count)| fill(text, count)).collect::<String>();
-            show(&shared, &officer, &page, &format!("{} {said}", t.held)).await
+            show(&shared, &officer, &page, &Refused::words(format!("{} {said}", t.held))).await
         }
         Some(_) => Ok(back()),
-        None => show(&shared, &officer, &page, t.no_such_entry).await,
+        None if reason.is_empty() => {
+            show(&shared, &officer, &page, &typed.at("reason", t.hold_needs_reason)).await
+        }
+        None => show(&shared, &officer, &page, &typed.at("number", t.no_such_entry)).await,
     }
 }
 
@@ -351,7 +365,10 @@ pub async fn ask_for_release(
     let (store, reason) = (&shared.web.store, tidy(&asked.reason));
     match store.ask_for_release(&officer.who, asked.id, &reason, clock::now()).await? {
         true => Ok(back()),
-        false => show(&shared, &officer, &page, t.reason_needed).await,
+        false => {
+            let typed = Refused::typed("release", &[("reason", &asked.reason)]).about(asked.id);
+            show(&shared, &officer, &page, &typed.at("reason", t.reason_needed)).await
+        }
     }
 }
 
@@ -372,7 +389,7 @@ pub async fn agree_to_release(
     let agreed = shared.web.store.agree_to_release(&officer.who, which.id, clock::now()).await?;
     match not_agreed(agreed, t) {
         None => Ok(back()),
-        Some(problem) => show(&shared, &officer, &page, problem).await,
+        Some(problem) => show(&shared, &officer, &page, &Refused::words(problem)).await,
     }
 }
 
@@ -394,8 +411,11 @@ pub async fn list(
     let store = &shared.web.store;
     match store.list_for_destruction(&officer.who, rules, &reason, clock::now()).await? {
         Some(list) => Ok(to_list(list)),
-        None if reason.is_empty() => show(&shared, &officer, &page, t.reason_needed).await,
-        None => show(&shared, &officer, &page, t.nothing_due).await,
+        None => {
+            let (field, text) = about_reason(&reason, t.nothing_due, t);
+            let typed = Refused::typed("list", &[("reason", &new.reason)]).at(field, text);
+            show(&shared, &officer, &page, &typed).await
+        }
     }
 }
 
@@ -415,7 +435,9 @@ pub async fn agree_to_list(
     let agreed = store.agree_to_destruction(&officer.who, which.id, rules, clock::now()).await?;
     match not_agreed(agreed, t) {
         None => Ok(to_list(which.id)),
-        Some(problem) => show_list(&shared, &officer, &page, which.id, problem).await,
+        Some(problem) => {
+            show_list(&shared, &officer, &page, which.id, &Refused::words(problem)).await
+        }
     }
 }
 
@@ -430,9 +452,10 @@ pub async fn refuse_list(
     let (store, reason) = (&shared.web.store, tidy(&asked.reason));
     match store.refuse_destruction(&officer.who, asked.id, &reason, clock::now()).await? {
         true => Ok(to_list(asked.id)),
-        false if reason.is_empty() => {
-            show_list(&shared, &officer, &page, asked.id, t.reason_needed).await
+        false => {
+            let (field, text) = about_reason(&reason, t.nothing_to_agree, t);
+            let typed = Refused::typed("list/refuse", &[("reason", &asked.reason)]);
+            show_list(&shared, &officer, &page, asked.id, &typed.at(field, text)).await
         }
-        false => show_list(&shared, &officer, &page, asked.id, t.nothing_to_agree).await,
     }
 }

@@ -3,10 +3,13 @@
 use super::Shared;
 use super::auth::Officer;
 use super::failure::Failure;
-use super::keeping::{Asked, LISTS, Which, back, not_agreed, only_two, said, show, tidy};
+use super::keeping::{
+    Asked, LISTS, Which, about_reason, back, not_agreed, only_two, said, show, tidy,
+};
 use super::messages::fill;
 use super::messages::keeping::Messages;
 use super::page::Page;
+use super::refused::Refused;
 use crate::io::clock;
 use crate::io::store::LossRow;
 use axum::extract::{Form, State};
@@ -51,8 +54,11 @@ pub async fn lose(
     let reason = tidy(&new.reason);
     match shared.web.store.lose_copies(&officer.who, &reason, clock::now()).await? {
         Some(_) => Ok(back()),
-        None if reason.is_empty() => show(&shared, &officer, &page, t.reason_needed).await,
-        None => show(&shared, &officer, &page, t.loss_none).await,
+        None => {
+            let (field, text) = about_reason(&reason, t.loss_none, t);
+            let typed = Refused::typed("copies", &[("reason", &new.reason)]).at(field, text);
+            show(&shared, &officer, &page, &typed).await
+        }
     }
 }
 
@@ -67,7 +73,7 @@ pub async fn agree(
     let agreed = shared.web.store.agree_to_loss(&officer.who, which.id, clock::now()).await?;
     match not_agreed(agreed, t) {
         None => Ok(back()),
-        Some(problem) => show(&shared, &officer, &page, problem).await,
+        Some(problem) => show(&shared, &officer, &page, &Refused::words(problem)).await,
     }
 }
 
@@ -82,7 +88,10 @@ pub async fn refuse(
     let reason = tidy(&asked.reason);
     match shared.web.store.refuse_loss(&officer.who, asked.id, &reason, clock::now()).await? {
         true => Ok(back()),
-        false if reason.is_empty() => show(&shared, &officer, &page, t.reason_needed).await,
-        false => show(&shared, &officer, &page, t.nothing_to_agree).await,
+        false => {
+            let (field, text) = about_reason(&reason, t.nothing_to_agree, t);
+            let typed = Refused::typed("copies/refuse", &[("reason", &asked.reason)]);
+            show(&shared, &officer, &page, &typed.about(asked.id).at(field, text)).await
+        }
     }
 }

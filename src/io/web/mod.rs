@@ -37,6 +37,7 @@ mod policy;
 pub mod ranges;
 mod recorded;
 mod recording;
+mod refused;
 mod replies;
 mod roll_call;
 mod roster;
@@ -284,6 +285,7 @@ fn routes() -> Router<Shared> {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/static/{*path}", get(assets::get))
+        .method_not_allowed_fallback(desk::no_page)
         .fallback(desk::lost)
 }
 

@@ -33,6 +33,14 @@ impl Page {
         typed::reasons(self.t)
     }
 
+    /// Of what was written down in Chinese and English, one after the other, the one to show.
+    pub fn said<'a>(&self, both: &'a str) -> &'a str {
+        match both.rsplit_once("· ") {
+            Some((zh, en)) if en.is_ascii() && !zh.is_ascii() => self.pick((zh.trim_end(), en)),
+            Some(_) | None => both,
+        }
+    }
+
     /// Of a Chinese and an English text the one to show.
     pub fn pick<T>(&self, (zh, en): (T, T)) -> T {
         match self.language {

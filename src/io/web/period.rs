@@ -9,6 +9,7 @@ use super::auth::Staff;
 use super::failure::Failure;
 use super::messages::{Messages, fill};
 use super::page::Page;
+use super::refused::Refused;
 use super::view::Mark;
 use super::{export, rows, times, view};
 use crate::duty::gaps::{self, OutageKind, Verdict};
@@ -28,6 +29,7 @@ const MOST: u32 = 2000;
 #[template(path = "period.html")]
 struct Shown<'a> {
     page: &'a Page,
+    refused: Refused,
     from: String,
     to: String,
     from_full: String,
@@ -55,7 +57,10 @@ struct Call {
     number: String,
     time: String,
     caller: String,
+    subject: String,
+    /// How the call went, and where its entry stands.
     mark: Option<Mark>,
+    state: Mark,
 }
 
 struct Outage {
@@ -96,9 +101,12 @@ pub async fn get(
         calls: calls.iter().map(|row| call(row, &page)).collect(),
         more: more.then(|| fill(page.t.period_more, MOST)),
         came,
-        outages: outages.iter().map(|row| outage(row, page.t)).collect(),
+        outages: outages.iter().map(|row| outage(row, &page)).collect(),
         signed: signed(&heads, to, page.t),
         exports: export::all_of(&shared, officer.who.id, page.t),
+        refused: asked.wrong().map_or(Refused::nothing(), |(from, to)| {
+            Refused::typed("period", &[("from", from), ("to", to)]).at("to", page.t.period_wrong)
+        }),
         page: &page,
     };
     Ok(Html(shown.render()?))
@@ -125,6 +133,8 @@ fn call(row: &EntryRow, page: &Page) -> Call {
         number: row.number.clone(),
         time: times::full(row.occurred),
         caller: if who.is_empty() { page.t.no_number.to_owned() } else { who.join(" ") },
+        subject: row.subject.clone(),
+        state: view::entry_state(row.state, page.t),
         mark: match row.exercise {
             Some(kind) => Some(view::exercise(kind, page.t)),
             None => row.call.as_ref().map(|call| rows::call_mark(call, page.t)),
@@ -132,7 +142,8 @@ fn call(row: &EntryRow, page: &Page) -> Call {
     }
 }
 
-fn outage(row: &OutageRow, t: &Messages) -> Outage {
+fn outage(row: &OutageRow, page: &Page) -> Outage {
+    let t = page.t;
     let what = match row.kind {
         OutageKind::Line => t.outage_line,
         OutageKind::Media => t.outage_media,
@@ -149,7 +160,7 @@ fn outage(row: &OutageRow, t: &Messages) -> Outage {
             Some(number) => format!("{what} {number}"),
             None => what.to_owned(),
         },
-        why: row.why.clone(),
+        why: page.said(&row.why).to_owned(),
     }
 }
 

@@ -27,6 +27,7 @@ use crate::io::rehearsal::{MANNERS, next_at};
 use crate::io::store::PolicyRow;
 use crate::protocol::now::Now;
 use askama::Template;
+pub use asked::ROLES;
 use asked::{Asked, Fault};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};

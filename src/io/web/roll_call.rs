@@ -30,6 +30,8 @@ const OTHERS: u32 = 20;
 #[template(path = "roll_call.html")]
 struct RollCallPage<'a> {
     page: &'a Page,
+    /// He may have somebody called.
+    works: bool,
     problem: &'static str,
     schedule: String,
     runs: Vec<Run>,
@@ -68,19 +70,25 @@ struct Number {
 
 pub async fn get(
     State(shared): State<Shared>,
-    _: Officer,
+    officer: Officer,
     page: Page,
 ) -> Result<Response, Failure> {
-    show(&shared, &page, "").await
+    show(&shared, &officer, &page, "").await
 }
 
-async fn show(shared: &Shared, page: &Page, problem: &'static str) -> Result<Response, Failure> {
+async fn show(
+    shared: &Shared,
+    officer: &Officer,
+    page: &Page,
+    problem: &'static str,
+) -> Result<Response, Failure> {
     let (t, now) = (page.t, clock::now().wall);
     let store = &shared.web.store;
     let at: Vec<String> =
         shared.web.roll_call.at.iter().map(|at| at.format("%H:%M").to_string()).collect();
     let body = RollCallPage {
         page,
+        works: officer.works(),
         problem,
         schedule: if at.is_empty() { String::new() } else { fill(t.roll_call_at, at.join(" · ")) },
         runs: runs(store.roll_calls(ROLL_CALLS).await?, t, now),
@@ -188,9 +196,9 @@ pub async fn begin(
     let run = now.wall.timestamp_millis().to_string();
     match web.store.roll_call(Some(&officer.who), &run, people, now).await? {
         Called::Begun => {}
-        Called::Nobody => return show(&shared, &page, page.t.roll_call_nobody).await,
+        Called::Nobody => return show(&shared, &officer, &page, page.t.roll_call_nobody).await,
         Called::Already | Called::Going => {
-            return show(&shared, &page, page.t.roll_call_going).await;
+            return show(&shared, &officer, &page, page.t.roll_call_going).await;
         }
     }
     web.wake.notify_one();
@@ -216,12 +224,12 @@ pub async fn check_number(
         person.name == one.person && numbers.into_iter().flatten().any(|his| *his == one.number)
     };
     let Some(role) = people(&shared).find(his).map(|person| person.role) else {
-        return show(&shared, &page, page.t.number_unknown).await;
+        return show(&shared, &officer, &page, page.t.number_unknown).await;
     };
     let wanted = Try { person: one.person, role, number: one.number };
     let store: &Store = &shared.web.store;
     if store.check_number(&officer.who, wanted, clock::now()).await?.is_none() {
-        return show(&shared, &page, page.t.number_going).await;
+        return show(&shared, &officer, &page, page.t.number_going).await;
     }
     shared.web.wake.notify_one();
     Ok(Redirect::to("/roll-call").into_response())
@@ -242,7 +250,7 @@ pub async fn drill(
 ) -> Result<Response, Failure> {
     let urgency = wanted.urgency.max(Urgency::Urgent);
     let Some(entry) = shared.web.store.drill(&officer.who, urgency, clock::now()).await? else {
-        return show(&shared, &page, page.t.drill_going).await;
+        return show(&shared, &officer, &page, page.t.drill_going).await;
     };
     shared.web.wake.notify_one();
     Ok(Redirect::to(&format!("/?entry={entry}")).into_response())

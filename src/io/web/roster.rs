@@ -4,7 +4,10 @@ use super::Shared;
 use super::auth::{Officer, Staff};
 use super::failure::Failure;
 use super::findings::{Found, found};
+use super::messages::Messages;
 use super::page::Page;
+use super::policy::ROLES;
+use super::refused::Refused;
 use super::times;
 use super::view;
 use crate::duty::roster::{Person, Role, Roster};
@@ -15,9 +18,8 @@ use axum::extract::{Form, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
-/// The roles that are held by turns.
-const ROLES: [Role; 4] = [Role::Leader, Role::Substitute, Role::OfficeDirector, Role::Head];
 /// Characters of a reason.
 const REASON: usize = 200;
 
@@ -25,11 +27,15 @@ const REASON: usize = 200;
 #[template(path = "roster.html")]
 struct RosterPage<'a> {
     page: &'a Page,
-    problem: String,
+    refused: &'a Refused,
+    /// He may change it.
+    works: bool,
     found: Vec<Found>,
     holders: Vec<Holder>,
     entered: Vec<Row>,
     people: Vec<String>,
+    /// Who may approve.
+    heads: Vec<String>,
     roles: Vec<(&'static str, &'static str)>,
 }
 
@@ -52,19 +58,24 @@ struct Row {
 
 pub async fn get(
     State(shared): State<Shared>,
-    _: Officer,
+    officer: Officer,
     page: Page,
 ) -> Result<Response, Failure> {
-    show(&shared, &page, String::new()).await
+    show(&shared, &officer, &page, &Refused::nothing()).await
 }
 
-async fn show(shared: &Shared, page: &Page, problem: String) -> Result<Response, Failure> {
+async fn show(
+    shared: &Shared,
+    officer: &Officer,
+    page: &Page,
+    refused: &Refused,
+) -> Result<Response, Failure> {
     let (t, now) = (page.t, clock::now());
     let list = &shared.web.dialler.roster;
     let in_force = shared.web.store.roster_now(list, now).await?;
     let (duties, substitutions) = shared.web.store.duties(now).await?;
     let shown = |at: DateTime<Utc>| times::full(at)[..16].to_owned();
-    let holders = ROLES.into_iter().filter_map(|role| {
+    let holders = ROLES.into_iter().filter_map(|(role, _)| {
         let person = in_force.holder(role)?;
         let numbers = [&person.mobile, &person.office].into_iter().flatten();
         let numbers: Vec<String> = numbers.map(|number| view::masked(number)).collect();
@@ -76,13 +87,14 @@ async fn show(shared: &Shared, page: &Page, problem: String) -> Result<Response,
             instead_of: absent.unwrap_or_default(),
         })
     });
+    let entered = |by: &str| format!("{} {by}", t.roster_entered_by);
     let duties = duties.into_iter().map(|row| Row {
         id: row.id,
         kind: "duty",
         what: format!("{} {}", view::role(row.role, t), row.person),
         from: shown(row.from),
         to: row.to.map_or_else(|| t.until_changed.to_owned(), shown),
-        detail: row.entered_by,
+        detail: entered(&row.entered_by),
     });
     let substitutions = substitutions.into_iter().map(|row| Row {
         id: row.id,
@@ -90,37 +102,65 @@ async fn show(shared: &Shared, page: &Page, problem: String) -> Result<Response,
         what: format!("{} → {}", row.given.absent, row.given.stands_in),
         from: shown(row.given.from),
         to: shown(row.given.to),
-        detail: [row.given.reason, row.given.approved_by, row.entered_by].join(" · "),
+        detail: match row.given.approved_by.as_str() {
+            "" => [row.given.reason, entered(&row.entered_by)].join(" · "),
+            by => {
+                let approved = format!("{} {by}", t.roster_approved);
+                [row.given.reason, approved, entered(&row.entered_by)].join(" · ")
+            }
+        },
     });
     let mut people: Vec<String> = leaders(list).map(|person| person.name.clone()).collect();
-    people.dedup();
+    let mut listed = BTreeSet::new();
+    people.retain(|name| listed.insert(name.clone()));
+    let heads = list.people.iter().filter(|person| person.role == Role::Head);
     let policy = shared.web.policy.policies.now().in_force(now.wall).figures.clone();
     let reached = reach::look(&shared.web.store, &policy, list, now).await?;
     let body = RosterPage {
         page,
-        problem,
+        refused,
+        works: officer.works(),
         found: reached.into_iter().map(|one| found(one, list, page)).collect(),
         holders: holders.collect(),
         entered: substitutions.chain(duties).collect(),
         people,
-        roles: vec![
-            ("leader", t.leader),
-            ("substitute", t.substitute),
-            ("office_director", t.office_director),
-            ("head", t.head),
-        ],
+        heads: heads.map(|person| person.name.clone()).collect(),
+        roles: ROLES.map(|(role, name)| (name, view::role(role, t))).into(),
     };
     Ok(Html(body.render()?).into_response())
 }
 
+/// The field at fault, and the remedy.
+type Fault = (&'static str, &'static str);
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewDuty {
-    role: Role,
+    role: String,
     person: String,
     from: String,
     #[serde(default)]
     to: String,
+}
+
+impl NewDuty {
+    fn judge(&self, list: &Roster, t: &'static Messages) -> Result<OnDuty, Fault> {
+        let role = ROLES.iter().find(|(_, name)| *name == self.role);
+        let (role, _) = role.ok_or(("role", t.roster_role_unknown))?;
+        let person = named(list, &self.person).ok_or(("person", t.roster_unknown))?;
+        if !has_number(person) {
+            return Err(("person", t.roster_no_number));
+        }
+        if *role == Role::Leader && is_lower(list, person) {
+            return Err(("person", t.roster_lower));
+        }
+        let from = times::of_field(&self.from).ok_or(("from", t.roster_when_from))?;
+        let to = match self.to.as_str() {
+            "" => None,
+            to => Some(times::of_field(to).filter(|to| *to > from).ok_or(("to", t.roster_when))?),
+        };
+        Ok(OnDuty { role: *role, person: person.name.clone(), from, to })
+    }
 }
 
 /// `POST /roster/duty`
@@ -130,24 +170,18 @@ pub async fn put_on_duty(
     page: Page,
     Form(new): Form<NewDuty>,
 ) -> Result<Response, Failure> {
-    let t = page.t;
-    let list = &shared.web.dialler.roster;
-    let (from, to) = (times::of_field(&new.from), times::of_field(&new.to));
-    let problem = match (named(list, &new.person), from, &to) {
-        _ if !ROLES.contains(&new.role) => t.roster_role_unknown,
-        (None, ..) => t.roster_unknown,
-        (_, None, _) => t.roster_when,
-        (_, Some(from), Some(to)) if *to <= from => t.roster_when,
-        (Some(person), ..) if !has_number(person) => t.roster_no_number,
-        (Some(person), ..) if new.role == Role::Leader && is_lower(list, person) => t.roster_lower,
-        (Some(_), Some(from), _) => {
-            let on_duty = OnDuty { role: new.role, person: new.person, from, to };
+    match new.judge(&shared.web.dialler.roster, page.t) {
+        Ok(on_duty) => {
             shared.web.store.put_on_duty(&officer.who, on_duty, clock::now()).await?;
             shared.web.wake.notify_one();
-            return Ok(Redirect::to("/roster").into_response());
+            Ok(Redirect::to("/roster").into_response())
         }
-    };
-    show(&shared, &page, problem.to_owned()).await
+        Err((field, text)) => {
+            let NewDuty { role, person, from, to } = &new;
+            let typed = [("role", &**role), ("person", person), ("from", from), ("to", to)];
+            show(&shared, &officer, &page, &Refused::typed("duty", &typed).at(field, text)).await
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -162,43 +196,72 @@ pub struct NewSubstitution {
     approved_by: String,
 }
 
-/// `POST /roster/substitution`: of a lower rank only where the head allows it (esc_73).
+impl NewSubstitution {
+    /// Of a lower rank only where a head allows it (esc_73).
+    fn judge(
+        &self,
+        list: &Roster,
+        now: DateTime<Utc>,
+        t: &'static Messages,
+    ) -> Result<Given, Fault> {
+        let absent = named(list, &self.absent).ok_or(("absent", t.roster_unknown))?;
+        let stands_in = named(list, &self.stands_in).ok_or(("stands_in", t.roster_unknown))?;
+        if absent.name == stands_in.name {
+            return Err(("stands_in", t.roster_same));
+        }
+        if !has_number(stands_in) {
+            return Err(("stands_in", t.roster_no_number));
+        }
+        let from = match self.from.as_str() {
+            "" => now,
+            from => times::of_field(from).ok_or(("from", t.roster_when_from))?,
+        };
+        let ends = |to: &DateTime<Utc>| *to > from && *to > now;
+        let to = times::of_field(&self.to).filter(ends).ok_or(("to", t.roster_when))?;
+        let printed = self.reason.trim().chars().filter(|c| !c.is_control());
+        let reason: String = printed.take(REASON).collect();
+        if reason.is_empty() {
+            return Err(("reason", t.reason_needed));
+        }
+        let approved = is_head(list, &self.approved_by);
+        if stands_in.rank > absent.rank && !approved {
+            return Err(("approved_by", t.roster_rank));
+        }
+        if !approved && !self.approved_by.is_empty() {
+            return Err(("approved_by", t.roster_not_head));
+        }
+        let (absent, stands_in) = (absent.name.clone(), stands_in.name.clone());
+        Ok(Given { absent, stands_in, from, to, reason, approved_by: self.approved_by.clone() })
+    }
+}
+
+/// `POST /roster/substitution`
 pub async fn substitute(
     State(shared): State<Shared>,
     Staff(officer): Staff,
     page: Page,
     Form(new): Form<NewSubstitution>,
 ) -> Result<Response, Failure> {
-    let t = page.t;
-    let list = &shared.web.dialler.roster;
-    let tidy = |text: &str| -> String {
-        text.trim().chars().filter(|c| !c.is_control()).take(REASON).collect()
-    };
-    let (reason, approved_by) = (tidy(&new.reason), tidy(&new.approved_by));
     let now = clock::now();
-    let from = if new.from.is_empty() { Some(now.wall) } else { times::of_field(&new.from) };
-    let people = named(list, &new.absent).zip(named(list, &new.stands_in));
-    let problem = match (people, from, times::of_field(&new.to)) {
-        (None, ..) => t.roster_unknown,
-        (Some((absent, stands_in)), ..) if absent.name == stands_in.name => t.roster_unknown,
-        (Some((_, stands_in)), ..) if !has_number(stands_in) => t.roster_no_number,
-        (Some(_), Some(from), Some(to)) if to <= from || to <= now.wall => t.roster_when,
-        (Some(_), None, _) | (Some(_), _, None) => t.roster_when,
-        _ if reason.is_empty() => t.reason_needed,
-        (Some((absent, stands_in)), ..)
-            if stands_in.rank > absent.rank && !is_head(list, &approved_by) =>
-        {
-            t.roster_rank
-        }
-        (Some(_), Some(from), Some(to)) => {
-            let (absent, stands_in) = (new.absent, new.stands_in);
-            let given = Given { absent, stands_in, from, to, reason, approved_by };
+    match new.judge(&shared.web.dialler.roster, now.wall, page.t) {
+        Ok(given) => {
             shared.web.store.substitute(&officer.who, given, now).await?;
             shared.web.wake.notify_one();
-            return Ok(Redirect::to("/roster").into_response());
+            Ok(Redirect::to("/roster").into_response())
         }
-    };
-    show(&shared, &page, problem.to_owned()).await
+        Err((field, text)) => {
+            let typed = [
+                ("absent", &*new.absent),
+                ("stands_in", &new.stands_in),
+                ("from", &new.from),
+                ("to", &new.to),
+                ("reason", &new.reason),
+                ("approved_by", &new.approved_by),
+            ];
+            show(&shared, &officer, &page, &Refused::typed("substitution", &typed).at(field, text))
+                .await
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -224,7 +287,7 @@ pub async fn withdraw(
 
 /// Without the desk, which takes no turns.
 fn leaders(list: &Roster) -> impl Iterator<Item = &Person> {
-    list.people.iter().filter(|person| ROLES.contains(&person.role))
+    list.people.iter().filter(|person| ROLES.iter().any(|(role, _)| *role == person.role))
 }
 
 fn named<'a>(list: &'a Roster, name: &str) -> Option<&'a Person> {

@@ -12,7 +12,7 @@ use super::view::{self, Mark};
 use crate::duty::journal::Disposition;
 use crate::io::clock;
 use crate::io::store::{
-    Account, CallRow, CallState, CallbackState, EntryRow, EscalationRow, EscalationState,
+    CallRow, CallState, CallbackState, EntryRow, EscalationRow, EscalationState,
 };
 use askama::Template;
 use axum::extract::{Query, State};
@@ -103,7 +103,7 @@ pub async fn list(shared: &Shared, officer: &Officer, page: &Page, most: Option<
             (vec![], true)
         }
     };
-    let closed = officer.who.account == Account::Admin;
+    let closed = !officer.works();
     let full = u32::try_from(found.len()).is_ok_and(|there| there >= most);
     List {
         ringing: found.iter().filter_map(|row| ringing(row, page.t)).collect(),
@@ -137,7 +137,11 @@ pub fn row(row: &EntryRow, page: &Page, now: DateTime<Utc>) -> Row {
         Some(call) => (number(call, t), name_and_way(call, t)),
         None => (row.caller_phone.clone(), format!("{} {}", row.caller_unit, row.caller_name)),
     };
-    let name = if row.subject.is_empty() { who } else { format!("{who} · {}", row.subject) };
+    // Of an entry without a number the first line is who it is about, or else what.
+    let mut parts =
+        [caller.as_str(), who.trim(), &row.subject].into_iter().filter(|s| !s.is_empty());
+    let (caller, name) =
+        (parts.next().unwrap_or_default().to_owned(), parts.collect::<Vec<_>>().join(" · "));
     Row {
         id: row.id.to_string(),
         time: times::short(row.occurred, now),

@@ -1,11 +1,13 @@
 //! The page's answers, asked in-process, on a real log.
 
 mod calls;
+mod closed;
 mod derived;
 mod dialling;
 mod door;
 mod escalation;
 mod exports;
+mod forms;
 mod keeping;
 mod overhear;
 mod period;

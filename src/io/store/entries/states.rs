@@ -1,7 +1,7 @@
 //! Where an entry stands: registered, closed, opened again (domain §4.3.2).
 
-use super::form;
-use crate::duty::entry::{Category, EntryState, Field};
+use super::{FieldEdit, form};
+use crate::duty::entry::{Category, EntryState, Field, Form};
 use crate::duty::ids::EntryId;
 use crate::io::store::audit::{self, Actor};
 use crate::io::store::error::Result;
@@ -12,9 +12,11 @@ use crate::protocol::now::Now;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
-/// By this rule an entry that turns out to need action is opened again.
+/// By these rules an entry that turns out not to be done with is opened again.
 const CATEGORY_RULE: &str = "entry.category";
 const BY_CATEGORY: &str = "类别改为需要办理";
+const MISSING_RULE: &str = "entry.missing";
+const BY_MISSING: &str = "更正后要素不全";
 const BY_MISTAKE: &str = "误按";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -141,11 +143,21 @@ fn reopen(
     Ok(Reopened::Reopened)
 }
 
-/// Its category needs action after all.
-pub(super) fn reopen_by_category(sql: &Connection, entry: EntryId, now: Now) -> Result<()> {
-    let (actor, states) =
-        (Actor::system(CATEGORY_RULE), (EntryState::Closed, EntryState::Reopened));
-    set_state(sql, &actor, entry, states, BY_CATEGORY, now)
+/// A closed entry whose category needs action after all, or which lacks something now.
+pub(super) fn reopen_where_undone(
+    sql: &Connection,
+    entry: EntryId,
+    needs_action: bool,
+    form: &Form,
+    now: Now,
+) -> Result<()> {
+    let (rule, why) = match form.missing_to_close().is_empty() {
+        _ if needs_action => (CATEGORY_RULE, BY_CATEGORY),
+        false => (MISSING_RULE, BY_MISSING),
+        true => return Ok(()),
+    };
+    let states = (EntryState::Closed, EntryState::Reopened);
+    set_state(sql, &Actor::system(rule), entry, states, why, now)
 }
 
 fn take_class_back(sql: &Connection, actor: &Actor, entry: EntryId, now: Now) -> Result<Reopened> {
@@ -154,8 +166,13 @@ fn take_class_back(sql: &Connection, actor: &Actor, entry: EntryId, now: Now) ->
     let Some(before) = classed_last(&last) else { return Ok(Reopened::NotClosed) };
     let reopened = reopen(sql, actor, entry, BY_MISTAKE, now)?;
     if reopened == Reopened::Reopened {
-        let category = of.get(Field::Category);
-        super::save_field(sql, actor, entry, Field::Category, category, before, now)?;
+        let edit = FieldEdit {
+            field: Field::Category,
+            old: of.get(Field::Category).to_owned(),
+            new: before.to_owned(),
+            reason: BY_MISTAKE.to_owned(),
+        };
+        super::save_field(sql, actor, entry, &edit, now)?;
     }
     Ok(reopened)
 }

@@ -9,6 +9,18 @@ fn save(store: &Store, entry: EntryId, field: Field, old: &str, new: &str) -> Sa
     wait(store.save_field(&officer(), entry, field, old, new, at(60.0))).unwrap()
 }
 
+fn correct(
+    store: &Store,
+    entry: EntryId,
+    field: Field,
+    (old, new): (&str, &str),
+    reason: &str,
+) -> Saved {
+    let (old, new, reason) = (old.to_owned(), new.to_owned(), reason.to_owned());
+    let edit = FieldEdit { field, old, new, reason };
+    wait(store.edit_field(&officer(), entry, edit, at(60.0))).unwrap()
+}
+
 fn write_raw(store: &Store, query: &str) -> Result<()> {
     let query = query.to_owned();
     store.write_now(move |tx| Ok(tx.sql.execute_batch(&query)?))
@@ -128,10 +140,10 @@ fn a_wrong_number_that_was_none_is_opened_again_by_its_category() {
     let entry = entry(&store, 1, 0.0);
     save(&store, entry, Field::Category, "", "wrong_number");
     wait(store.complete(&officer(), entry, at(90.0))).unwrap();
-    save(&store, entry, Field::Category, "wrong_number", "nuisance");
+    correct(&store, entry, Field::Category, ("wrong_number", "nuisance"), "又骂人");
     let state = || wait(store.entry(entry)).unwrap().unwrap().row.state;
     assert_eq!(state(), EntryState::Closed, "one is as good as the other");
-    save(&store, entry, Field::Category, "nuisance", "emergency");
+    correct(&store, entry, Field::Category, ("nuisance", "emergency"), "确有其事");
     let found = wait(store.entry(entry)).unwrap().unwrap();
     assert_eq!(found.row.state, EntryState::Reopened);
     assert_eq!(found.revisions.last().unwrap().actor, "系统");
@@ -162,9 +174,62 @@ fn a_class_given_by_mistake_is_taken_back_while_it_is_the_last_that_was_done() {
     assert_eq!(take_back(), Reopened::NotClosed);
 
     assert_eq!(class("inquiry"), Completed::Closed);
-    save(&store, entry, Field::Remark, "", "打错，已说明");
+    correct(&store, entry, Field::Remark, ("", "打错，已说明"), "补记");
     assert_eq!(take_back(), Reopened::NotClosed, "somebody has worked on it since");
     assert!(wait(store.verify_entry(entry)).is_ok());
+}
+
+#[test]
+fn i_4_a_closed_entry_is_changed_with_a_reason_and_stays_closed_while_it_is_complete() {
+    let store = store();
+    let entry = entry(&store, 1, 0.0);
+    let filled = [
+        (Field::Category, "inquiry"),
+        (Field::Subject, "办证"),
+        (Field::Content, "周六"),
+        (Field::Result, "已答复"),
+    ];
+    for (field, text) in filled {
+        save(&store, entry, field, "", text);
+    }
+    assert_eq!(wait(store.close(&officer(), entry, at(90.0))).unwrap(), Completed::Closed);
+    let found = || wait(store.entry(entry)).unwrap().unwrap();
+    let before = found().revisions.len();
+    assert_eq!(save(&store, entry, Field::Remark, "", "补记"), Saved::NeedsReason);
+    assert_eq!(save(&store, entry, Field::Result, "已答复", "已转办"), Saved::NeedsReason);
+    assert!(matches!(save(&store, entry, Field::Result, "x", "已转办"), Saved::Conflict { .. }));
+    assert!(matches!(save(&store, entry, Field::Result, "x", "已答复"), Saved::Saved { .. }));
+    assert_eq!(found().revisions.len(), before, "nothing is written");
+
+    correct(&store, entry, Field::Result, ("已答复", "已转办"), " 核实后 ");
+    let now = found();
+    let last = now.revisions.last().unwrap();
+    assert_eq!((last.kind, &*last.reason), (RevisionKind::Corrected, "核实后"));
+    assert_eq!((&*last.changes[0].old, &*last.changes[0].new), ("已答复", "已转办"));
+    assert_eq!(now.row.state, EntryState::Closed);
+
+    correct(&store, entry, Field::Result, ("已转办", ""), "写错");
+    let now = found();
+    assert_eq!(now.row.state, EntryState::Reopened, "closing it needs the result");
+    assert_eq!(now.revisions.last().unwrap().actor, "系统");
+    assert!(wait(store.verify_entry(entry)).is_ok());
+}
+
+#[test]
+fn a_05_after_the_handover_a_text_is_changed_with_a_reason_and_what_was_empty_is_filled_in() {
+    let store = store();
+    let entry = entry(&store, 1, 0.0);
+    save(&store, entry, Field::Content, "", "水管破裂");
+    // 21:42; a shift ends at 08:30.
+    let hours = |hours: f64| at(hours * 3600.0);
+    let edit = |field, old: &str, new: &str, now| {
+        wait(store.save_field(&officer(), entry, field, old, new, now)).unwrap()
+    };
+    let written = |saved| matches!(saved, Saved::Saved { .. });
+    assert!(written(edit(Field::Content, "水管破裂", "水管爆裂", hours(11.6))), "09:18");
+    let late = edit(Field::Content, "水管爆裂", "已修复", hours(11.9));
+    assert_eq!(late, Saved::NeedsReason, "09:36");
+    assert!(written(edit(Field::Result, "", "已修复", hours(11.9))), "it is filled in");
 }
 
 #[test]

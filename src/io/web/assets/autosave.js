@@ -1,11 +1,13 @@
 // Saves each field of an entry by itself. What is typed stays in localStorage until the server has
-// it; what somebody else wrote meanwhile is never overwritten without asking.
+// it; what somebody else wrote meanwhile is never overwritten without asking. What is closed is changed with a reason.
 import { timeOfDay } from "./clock.js";
 import { onSignedIn, signIn } from "./session.js";
 
 const pause = 600;
 const states = new WeakMap();
-const account = document.body.dataset.account;
+/** Why an entry is changed, while that is on its way. */
+const reasons = new WeakMap();
+const { account, officer } = document.body.dataset;
 
 const draftKey = (entry, field) => `draft:${account}:${entry}:${field}`;
 const isField = (element) => element.matches?.("[data-fields] [name]");
@@ -15,12 +17,15 @@ const stateOf = (element) => {
 };
 
 export const isDirty = (element) => stateOf(element).dirty;
-export const anyDirty = (article) => [...article.querySelectorAll("[data-fields] [name]")].some(isDirty);
+const dirty = (article) => [...article.querySelectorAll("[data-fields] [name]")].filter(isDirty);
+const asksWhy = (article) => article.querySelector(".correction");
+/** What is still to be said before the entry's changes are saved; none where nothing is. */
+export const lacksReason = (article) => asksWhy(article)?.querySelector("p").textContent;
 
 function remember(element) {
   const entry = element.closest("article").dataset.entry;
   try {
-    localStorage.setItem(draftKey(entry, element.name), JSON.stringify({ base: stateOf(element).base, value: element.value, at: Date.now() }));
+    localStorage.setItem(draftKey(entry, element.name), JSON.stringify({ base: stateOf(element).base, value: element.value, at: Date.now(), officer }));
   } catch {
     // No room on this computer: the server still gets it.
   }
@@ -32,8 +37,8 @@ function report(article, text, bad) {
   out.classList.toggle("bad", bad);
 }
 
-const patch = (entry, field, base, value) =>
-  fetch(`/entries/${entry}`, { method: "PATCH", headers: { "content-type": "application/json" }, body: JSON.stringify({ field, base, value }) });
+const patch = (entry, field, base, value, reason = "") =>
+  fetch(`/entries/${entry}`, { method: "PATCH", headers: { "content-type": "application/json" }, body: JSON.stringify({ field, base, value, reason }) });
 
 /** Ends when the server has it or has refused it: whoever comes while it is on its way waits with it. */
 function save(element) {
@@ -48,8 +53,10 @@ async function send(element, state) {
   if (element.parentElement.querySelector(".conflict")) return;
   const value = element.value;
   if (value === state.base) return clean(element);
+  const why = reasons.get(article);
+  if (asksWhy(article) && !why) return;
   report(article, article.dataset.saving, false);
-  const answer = await patch(article.dataset.entry, element.name, state.base, value).catch(() => null);
+  const answer = await patch(article.dataset.entry, element.name, state.base, value, why).catch(() => null);
   if (answer?.ok) {
     state.base = value;
     state.wait = 1000;
@@ -59,6 +66,9 @@ async function send(element, state) {
     report(article, `● ${article.dataset.saved} ${timeOfDay()}`, false);
   } else if (answer?.status === 409) {
     conflict(element, (await answer.json()).theirs);
+  } else if (answer?.status === 428) {
+    report(article, "", false);
+    askWhy(article);
   } else if (answer?.status === 401) {
     report(article, `▲ ${article.dataset.notSaved}`, true);
     signIn();
@@ -72,8 +82,36 @@ async function send(element, state) {
 }
 
 function clean(element) {
+  const article = element.closest("article");
   stateOf(element).dirty = false;
-  localStorage.removeItem(draftKey(element.closest("article").dataset.entry, element.name));
+  localStorage.removeItem(draftKey(article.dataset.entry, element.name));
+  if (dirty(article).length === 0) asksWhy(article)?.remove();
+}
+
+/** Once for all that is changed, however many fields it is; what is typed goes on. */
+function askWhy(article) {
+  if (asksWhy(article)) return;
+  const box = document.getElementById("correction").content.firstElementChild.cloneNode(true);
+  const reason = box.querySelector("input");
+  const keep = async () => {
+    const why = reason.value.trim();
+    if (why === "") return reason.focus();
+    reasons.set(article, why);
+    await flush(article);
+    reasons.delete(article);
+  };
+  box.querySelector(".keep").onclick = keep;
+  reason.addEventListener("keydown", (event) => event.key === "Enter" && !event.isComposing && keep());
+  box.querySelector(".drop").onclick = () => {
+    for (const element of dirty(article)) {
+      element.value = stateOf(element).base;
+      clean(element);
+    }
+    report(article, "", false);
+  };
+  article.querySelector("[data-fields]").append(box);
+  // Never over the field that is being typed into.
+  if (article.contains(document.activeElement)) document.activeElement.scrollIntoView({ block: "nearest" });
 }
 
 function conflict(element, theirs) {
@@ -122,7 +160,7 @@ document.addEventListener("submit", (event) => {
 });
 
 /** Sends what waits, before the form is put away or an action depends on it. */
-export const flush = (article) => Promise.all([...article.querySelectorAll("[data-fields] [name]")].filter(isDirty).map(save));
+export const flush = (article) => Promise.all(dirty(article).map(save));
 
 onSignedIn(() => document.querySelectorAll("article.entry").forEach(flush));
 

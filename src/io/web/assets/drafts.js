@@ -9,33 +9,35 @@ function left() {
   const drafts = [];
   for (const key of Object.keys(localStorage)) {
     const [, account, entry] = key.match(/^draft:(.+):([^:]+):[^:]+$/) ?? [];
-    if (account && account !== mine) drafts.push({ key, account, entry });
+    if (account && account !== mine) drafts.push({ key, entry, ...read(key, account) });
   }
   return drafts;
 }
 
-function text(key) {
+/** Who typed it, by name where the page knew it, and what. */
+function read(key, account) {
   try {
-    return String(JSON.parse(localStorage.getItem(key)).value ?? "");
+    const { officer = account, value = "" } = JSON.parse(localStorage.getItem(key));
+    return { who: String(officer), words: String(value) };
   } catch {
-    return "";
+    return { who: account, words: "" };
   }
 }
 
 function show() {
   const drafts = left();
   bar.hidden = drafts.length === 0;
-  summary.textContent = bar.dataset.text.replace("{}", () => [...new Set(drafts.map((draft) => draft.account))].join(bar.dataset.comma));
+  summary.textContent = bar.dataset.text.replace("{}", () => [...new Set(drafts.map((draft) => draft.who))].join(bar.dataset.comma));
   list.replaceChildren(...drafts.map(line));
 }
 
-function line({ key, account, entry }) {
+function line({ key, entry, who, words }) {
   const one = document.getElementById("left-draft").content.firstElementChild.cloneNode(true);
   const link = one.querySelector("a");
   link.href = `/?entry=${entry}`;
   link.dataset.open = entry;
-  one.querySelector("b").textContent = account;
-  one.querySelector(".words").textContent = text(key);
+  one.querySelector("b").textContent = who;
+  one.querySelector(".words").textContent = words;
   one.querySelector("button").onclick = () => {
     localStorage.removeItem(key);
     show();

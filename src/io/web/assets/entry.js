@@ -166,11 +166,22 @@ for (const end of ["pointerup", "pointercancel"]) {
   }), true);
 }
 
+const spot = (field) => `form[action="${field.form?.getAttribute("action")}"] [name="${field.name}"]`;
+
+/** What is being typed into a part that is drawn anew stays there, and so do the cursor and what is unfolded. */
 function keepFocus(part, replace) {
   const focused = part.contains(document.activeElement) ? document.activeElement : null;
+  const typed = [...part.querySelectorAll("form[action] input[name]")].filter((field) => field.value !== field.defaultValue);
+  const unfolded = [...part.querySelectorAll("details")].map((one) => one.open);
   replace();
+  const folds = part.querySelectorAll("details");
+  if (folds.length === unfolded.length) folds.forEach((one, at) => (one.open = unfolded[at]));
+  for (const field of typed) {
+    const again = part.querySelector(spot(field));
+    if (again) again.value = field.value;
+  }
   if (!focused) return;
-  const again = focused.dataset.key ? part.querySelector(`[data-key="${focused.dataset.key}"]`) : null;
+  const again = focused.dataset.key ? part.querySelector(`[data-key="${focused.dataset.key}"]`) : focused.name ? part.querySelector(spot(focused)) : null;
   (again && !again.disabled ? again : firstEmpty())?.focus({ preventScroll: true });
 }
 
@@ -191,7 +202,12 @@ document.addEventListener("submit", async (event) => {
   if (event.submitter?.name) body.set(event.submitter.name, event.submitter.value);
   if (event.submitter) event.submitter.disabled = true;
   // An urgent flag does not wait for a field to be saved.
-  if (form.matches(".close-form")) await autosave.flush(shown);
+  if (form.matches(".close-form")) {
+    await autosave.flush(shown);
+    const lacking = autosave.lacksReason(shown);
+    if (event.submitter && lacking) event.submitter.disabled = false;
+    if (lacking) return note(shown, document.body.dataset.refused + lacking);
+  }
   const asked = performance.now();
   const answer = await fetch(form.action, { method: "POST", body }).catch(() => null);
   if (event.submitter) event.submitter.disabled = false;
@@ -202,6 +218,7 @@ document.addEventListener("submit", async (event) => {
   } else if (answer?.status === 202) {
     note(shown, await answer.text());
   } else if (answer?.ok) {
+    form.reset();
     note(shown, "");
     merge(shown, parse(await answer.text()), asked);
   } else {

@@ -89,7 +89,8 @@ messages! {
     agreed_by: "同意：", "Agreed:";
     another_person: "须由另一人同意，申请人本人不行。", "It takes another person than the one who asked.";
     nothing_to_agree: "没有可同意的事项，或已办结，或另有新的申请，请重看。", "There is nothing to agree to, or it is done, or there is a newer request: look again.";
-    no_such_entry: "没有这个编号的记录，或未填理由。", "There is no entry of that number, or the reason is missing.";
+    no_such_entry: "没有这个编号的记录，请核对编号（如 记-20261003-0001）。", "There is no entry of that number: check it.";
+    hold_needs_reason: "未填理由：请写明为何封存。", "The reason is missing: say why it is held.";
     reason_needed: "请填写理由。", "Give a reason.";
     not_yours: "须由带班领导或管理员办理。", "This is for leaders and administrators.";
 }
