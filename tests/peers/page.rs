@@ -14,6 +14,7 @@ mod ladder;
 mod night;
 mod session;
 mod siren;
+mod tabs;
 mod unread;
 
 use crate::browser::{Browser, SOON};

@@ -5,6 +5,7 @@ use crate::browser::Browser;
 use crate::have;
 use dutyline::duty::entry::Field;
 use dutyline::io::clock;
+use dutyline::io::store::{Account, NewPerson};
 use rusqlite::Connection;
 use std::time::Duration;
 
@@ -111,6 +112,37 @@ async fn over_plain_http_on_a_network_the_end_of_a_session_is_noticed_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_signs_in_again_in_one_tab_has_done_so_in_all() {
+    let Some((room, browser)) = signed_in().await else { return };
+    let first = browser.client.window().await.unwrap();
+    let second = browser.client.new_window(true).await.unwrap().handle;
+    browser.client.switch_to_window(second.clone()).await.unwrap();
+    browser.goto(&room.at("/")).await;
+    browser.see_text("#live .word", "实时").await;
+    let call = room.caller_dials("88123456", "").await;
+    room.officer_answers(call).await;
+    browser.see_text(".entry-marks", "通话中").await;
+    sessions_end_in(&room, 0);
+    browser.type_into("subject", "停水").await;
+    browser.see_text("#sign-in", "登录已过期").await;
+    browser.client.switch_to_window(first.clone()).await.unwrap();
+    browser.see_text(".entry-marks", "通话中").await;
+    browser.type_into("content", "东区").await;
+    browser.see_text("#sign-in", "登录已过期").await;
+    signs_in_again(&browser).await;
+    browser.client.switch_to_window(second).await.unwrap();
+    browser.until("the box goes", async || browser.text("#sign-in").await.is_empty()).await;
+    let form = async || room.store.entry(call.into()).await.unwrap().unwrap().form;
+    browser.until("it is saved", async || form().await.get(Field::Subject) == "停水").await;
+    room.caller_dials("13800130007", "").await;
+    for tab in [first, browser.client.window().await.unwrap()] {
+        browser.client.switch_to_window(tab).await.unwrap();
+        browser.see_text("#ring .ring-number", "13800130007").await;
+    }
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_another_officer_typed_and_never_saved_is_told_to_whoever_signs_in_next() {
     if !have(&["chromedriver", "chromium"]) {
         return;
@@ -136,5 +168,35 @@ async fn what_another_officer_typed_and_never_saved_is_told_to_whoever_signs_in_
     browser.until("it is settled", async || browser.text("#left-drafts").await.is_empty()).await;
     let left = "return Object.keys(localStorage).filter(key => key.startsWith('draft:')).length";
     assert_eq!(browser.script(left).await, 0);
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_text_was_left_is_said_by_name() {
+    let Some((room, browser)) = signed_in().await else { return };
+    let relief = NewPerson {
+        login: "lisi".to_owned(),
+        name: "李接班".to_owned(),
+        account: Account::Officer,
+        password: PASSWORD.to_owned(),
+    };
+    room.store.add_person(relief, "the test", clock::now()).await.unwrap();
+    let call = room.caller_dials("88123456", "").await;
+    room.officer_answers(call).await;
+    browser.see_text(".entry-marks", "通话中").await;
+    let lost = "const real = window.fetch; window.fetch = async (where, how) =>
+        how?.method === 'PATCH' ? new Response('', { status: 503 }) : real(where, how)";
+    browser.script(lost).await;
+    browser.type_into("subject", "罐区泄漏").await;
+    browser.see_text(".save-state", "未保存").await;
+    browser.click("form[action='/logout'] button").await;
+    browser.type_into("account", "lisi").await;
+    browser.type_into("password", PASSWORD).await;
+    browser.click("button.primary").await;
+    browser.see_text("#left-drafts", "主班员").await;
+    browser.click("#left-drafts summary").await;
+    browser.see_text("#left-drafts li", "罐区泄漏").await;
+    assert_eq!(browser.text("#left-drafts li b").await, "主班员");
+    assert!(!browser.text("#left-drafts").await.contains("zhuban"));
     browser.end().await;
 }

@@ -12,8 +12,9 @@ const ending = document.getElementById("session-ends");
 const SOON = 3_600_000;
 const waiting = [];
 let account = document.body.dataset.account ?? "";
+let over = false;
 
-/** What is to be done when somebody has signed in again. */
+/** What is to be done when somebody has signed in again; told whether it was here or in another tab. */
 export const onSignedIn = (work) => waiting.push(work);
 
 /** Asks as a script: where the session is over the answer is 401, never the page for signing in. */
@@ -32,8 +33,14 @@ export function told({ login, ends }) {
   ending.querySelector(".word").textContent = ending.dataset.text.replace("{}", timeAt(ends).slice(0, 5));
 }
 
+/** The server tells anew, to this login: where the session was over somebody has signed in in another tab. */
+export function renewed(login) {
+  if (over && login === account) signedIn(false);
+}
+
 /** The session is over. Nobody's cursor is taken away from what he types. */
 export function signIn() {
+  over = true;
   show(why.dataset.over, false);
   if (document.activeElement === document.body) form.elements.password.focus();
 }
@@ -67,8 +74,13 @@ form.addEventListener("submit", async (event) => {
   if (answer?.type !== "opaqueredirect") return say(answer ? words(await answer.text()) : box.dataset.away);
   form.elements.password.value = "";
   if (account && form.elements.account.value.trim() !== account) return location.assign(location.pathname === "/" ? location.href : "/");
-  box.hidden = true;
-  for (const work of waiting) work();
+  signedIn(true);
 });
+
+function signedIn(here) {
+  over = false;
+  box.hidden = true;
+  for (const work of waiting) work(here);
+}
 
 const words = (html) => new DOMParser().parseFromString(html, "text/html").querySelector(".problem")?.textContent ?? box.dataset.away;

@@ -6,7 +6,7 @@ import "./siren.js";
 import { soon } from "./soon.js";
 
 const status = document.getElementById("status");
-/** How often a tab in the background looks for alarms. */
+/** How often a tab that has no connection in the background looks for alarms. */
 const LOOK = 10_000;
 
 async function fragment(path) {
@@ -36,7 +36,7 @@ const live = listen(heard, () => {
   refreshRing();
 });
 document.addEventListener("visibilitychange", () => (document.hidden ? live.rest() : live.wake()));
-setInterval(() => document.hidden && refreshStatus(), LOOK);
+setInterval(() => live.resting() && refreshStatus(), LOOK);
 
 const open = (entry) => location.assign(`/?entry=${entry}`);
 ring.onOpen(open);
