@@ -22,7 +22,7 @@ use crate::io::resolver::Pbx;
 use crate::io::self_test::SelfTest;
 use crate::io::slips::Slips;
 use crate::io::status::Board;
-use crate::io::store::Store;
+use crate::io::store::{Hold, Store};
 use crate::io::tape::{Backlog, Tape};
 use crate::io::{channels, clock, escalator, lamp, life, logbook, web};
 use anyhow::Context;
@@ -127,14 +127,15 @@ enum Why {
     Failure,
 }
 
-/// Starts every part. Sockets and the calls of the last run first: voice waits for nothing else,
-/// and facts wait until the log is open.
+/// Starts every part, and none beside another daemon on the same data. Sockets and the calls of the last run first: voice
+/// waits for nothing else, and facts wait until the log is open.
 ///
 /// # Errors
 /// When a SIP or RTP port is taken, or the log cannot be opened at all.
 pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
-    let sockets = line::bind(config.line.listen)?;
     make_folders(&config)?;
+    let held = log::hold(&config)?;
+    let sockets = line::bind(config.line.listen)?;
     let mut left = checkpoint::load(&config.storage.data.join("calls.checkpoint"));
     left.checkpoint.give_pins(&config.roster);
     let (calls, down) = ((left.checkpoint.calls(), left.checkpoint.to_leaders()), left.down);
@@ -144,7 +145,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let pbx = Pbx::find(&config, &board).await?;
     let mut voice = start_voice(&config, pbx.peers.clone(), sockets, left, board.clone())?;
     let beginning = Beginning::new(&config, calls, (down, life), voice.asks.clone());
-    let (store, opened) = open_log(&beginning, &mut voice).await?;
+    let (store, opened) = open_log(&beginning, held, &mut voice).await?;
     tell_dialled(&store, &voice.orders).await;
     let readers = readers(&config, &store, &board, &voice);
     if opened.fault.is_some() {
@@ -204,9 +205,13 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
 }
 
 /// Without the right to a log there is no duty line: the PBX is told.
-async fn open_log(beginning: &Beginning, voice: &mut Voice) -> anyhow::Result<(Store, Opened)> {
+async fn open_log(
+    beginning: &Beginning,
+    held: Option<Hold>,
+    voice: &mut Voice,
+) -> anyhow::Result<(Store, Opened)> {
     beginning.say_since_when(&voice.orders).await;
-    let opened = beginning.open_log().await;
+    let opened = beginning.open_log(held).await;
     if opened.is_err() {
         voice.leave().await;
     }

@@ -12,8 +12,8 @@ use crate::duty::switchboard::{Input, LeaderCall};
 use crate::io::durable::Identity;
 use crate::io::proof::witness::HEADS;
 use crate::io::status::Alarm;
-use crate::io::store::{SMALLEST, Store, StoreError};
-use crate::io::{clock, ladder, life, logbook, tape};
+use crate::io::store::{Hold, SMALLEST, Store, StoreError};
+use crate::io::{clock, ladder, life, logbook, orphans, tape};
 use crate::protocol::now::Now;
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -135,18 +135,15 @@ impl Beginning {
     ///
     /// # Errors
     /// When it is another daemon's.
-    pub async fn open_log(&self) -> anyhow::Result<(Store, Opened)> {
+    pub async fn open_log(&self, mut held: Option<Hold>) -> anyhow::Result<(Store, Opened)> {
         let (database, file) = (self.database(), self.identity());
-        let told = |error: &StoreError| {
-            let (zh, en) = error.remedy();
-            format!("{}: {error}: {en}（{zh}）", database.display())
-        };
-        let store = match self.open_file(&database) {
+        let told = |error: &StoreError| told(&database, error);
+        let store = match self.open_file(&database, &mut held) {
             Ok(store) => store,
             Err(fault @ StoreError::Held { .. }) => return Err(anyhow::anyhow!(told(&fault))),
             Err(fault) => {
                 error!("there is no log in this run: {}", told(&fault));
-                let store = Store::of_no_use(&database, fault.clone());
+                let store = Store::of_no_use(&database, fault.clone(), held);
                 let store = store.map_err(|fault| anyhow::anyhow!(told(&fault)))?;
                 store.holds_back();
                 return Ok((store, Opened { file, fault: Some(fault) }));
@@ -165,11 +162,11 @@ impl Beginning {
     }
 
     /// One that is not there is not made anew, unless there never was one.
-    fn open_file(&self, database: &Path) -> Result<Store, StoreError> {
+    fn open_file(&self, database: &Path, held: &mut Option<Hold>) -> Result<Store, StoreError> {
         if self.there_was_one && self.is_gone() {
             return Err(StoreError::Missing(database.display().to_string()));
         }
-        Store::open(database, clock::random())
+        Store::open_held(database, clock::random(), held)
     }
 
     /// Until the daemon stops: a log that is of no use is tried again and again; one that goes bad while it is in use is
@@ -181,6 +178,11 @@ impl Beginning {
         stopping: CancellationToken,
     ) {
         let logbook::Readers { store, board, wake, .. } = readers;
+        if !self.there_was_one {
+            let storage = &self.config.storage;
+            let (data, recordings) = (storage.data.clone(), storage.recordings.clone());
+            tokio::spawn(orphans::tell_of_a_new_log(data, recordings, board.clone()));
+        }
         let mut may_make = !self.there_was_one;
         // The one that was found sound after SQLite had called it damaged.
         let mut sound = None;
@@ -361,6 +363,23 @@ impl Beginning {
     }
 }
 
+/// Keeps every other daemon out of the data folder from now on; a folder that takes no lock keeps no telephone from serving.
+///
+/// # Errors
+/// When another daemon has it.
+pub fn hold(config: &Config) -> anyhow::Result<Option<Hold>> {
+    let database = config.storage.data.join("dutyline.db");
+    match Hold::take(&database) {
+        Err(fault @ StoreError::Held { .. }) => Err(anyhow::anyhow!(told(&database, &fault))),
+        held => Ok(held.ok()),
+    }
+}
+
+fn told(database: &Path, error: &StoreError) -> String {
+    let (zh, en) = error.remedy();
+    format!("{}: {error}: {en}（{zh}）", database.display())
+}
+
 fn gone(fault: &StoreError) -> Alarm {
     let (zh, en) = fault.remedy();
     Alarm {
@@ -431,7 +450,7 @@ mod tests {
     async fn esc_71_a_log_that_was_damaged_once_is_used_again_when_it_is_found_sound() {
         let folder = tempfile::tempdir().unwrap();
         let log = beginning(folder.path());
-        let (store, opened) = log.open_log().await.unwrap();
+        let (store, opened) = log.open_log(None).await.unwrap();
         assert_eq!(opened.fault, None);
         let stopping = CancellationToken::new();
         let again = log.try_again(false, (opened.file, damaged()), None, &store, &stopping);
@@ -443,7 +462,7 @@ mod tests {
     async fn esc_71_one_that_is_damaged_again_is_left_until_it_or_what_is_beside_it_has_changed() {
         let folder = tempfile::tempdir().unwrap();
         let log = beginning(folder.path());
-        let (store, Opened { file, .. }) = log.open_log().await.unwrap();
+        let (store, Opened { file, .. }) = log.open_log(None).await.unwrap();
         let stopping = CancellationToken::new();
         let mut again = pin!(log.try_again(false, (file, damaged()), file, &store, &stopping));
         assert!(timeout(LONG, &mut again).await.is_err());
@@ -458,7 +477,7 @@ mod tests {
     async fn esc_71_a_backup_that_is_being_copied_over_is_waited_for_until_it_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let log = beginning(folder.path());
-        let (store, Opened { file, .. }) = log.open_log().await.unwrap();
+        let (store, Opened { file, .. }) = log.open_log(None).await.unwrap();
         let backup = folder.path().join("backup.db");
         store.back_up_to(backup.clone()).await.unwrap();
         let backup = std::fs::read(backup).unwrap();

@@ -159,6 +159,37 @@ fn walk(folder: &Path, found: &mut dyn FnMut(&Path)) {
     }
 }
 
+/// A log that was begun beside recordings is another one's: most likely its disk is not mounted.
+pub async fn tell_of_a_new_log(data: PathBuf, recordings: PathBuf, board: Board) {
+    let counted = tokio::task::spawn_blocking(move || count(&recordings)).await;
+    let (count, data) = (counted.unwrap_or(0), std::path::absolute(&data).unwrap_or(data));
+    if count == 0 {
+        return;
+    }
+    let data = data.display();
+    error!(%data, recordings = count, "a new log was begun beside recordings of an older one: stop the daemon, mount the disk of storage.data or restore the log, start it again");
+    let alarm = Alarm {
+        since: clock::now().wall,
+        zh: format!(
+            "数据文件夹里没有值班记录，已新建一份，而录音文件夹里有 {count} 份以前的录音：数据盘可能没有挂上。电话照常接听；请管理员停止服务，挂上 {data} 的磁盘或恢复备份，再启动；新建的记录另行保存，勿删"
+        ),
+        en: format!(
+            "There was no log and a new one was begun, beside {count} recordings of an older one: the data disk may not be mounted. Calls are served; stop the daemon, mount the disk of {data} or restore a backup, start it again, and keep the new log elsewhere"
+        ),
+    };
+    board.update(|status| drop(status.alarms.insert("new_log", alarm)));
+}
+
+/// Recordings, as they were made or as FLAC.
+fn count(recordings: &Path) -> usize {
+    let mut count = 0;
+    walk(recordings, &mut |path| {
+        let kind = path.extension().and_then(|kind| kind.to_str());
+        count += usize::from(matches!(kind, Some("wav" | "flac")));
+    });
+    count
+}
+
 fn is_older(path: &Path, age: Duration) -> bool {
     let changed = path.metadata().and_then(|file| file.modified());
     changed.is_ok_and(|changed| {

@@ -212,7 +212,7 @@ async fn esc_71_what_was_open_is_called_for_where_the_next_run_has_no_log() {
     room.stop().await;
     let log = folder.path().join("log.db");
     let fault = StoreError::Corrupt("file is not a database".to_owned());
-    let no_log = || Store::of_no_use(&log, fault.clone()).unwrap();
+    let no_log = || Store::of_no_use(&log, fault.clone(), None).unwrap();
     let mut room = start_with(folder.path(), no_log());
     assert!(matches!(room.next().await, Input::Note(Fact::AttemptMade(_))));
     let again = room.next_call().await;
@@ -272,7 +272,8 @@ async fn esc_71_without_a_log_the_siren_is_silent_as_soon_as_somebody_knows() {
     std::fs::write(folder.path().join("open-matters"), open).unwrap();
     let log = folder.path().join("log.db");
     let no_log =
-        Store::of_no_use(&log, StoreError::Corrupt("file is not a database".to_owned())).unwrap();
+        Store::of_no_use(&log, StoreError::Corrupt("file is not a database".to_owned()), None)
+            .unwrap();
     let mut room = start_with(folder.path(), no_log);
     let dead = Alarm { since: clock::now().wall, zh: String::new(), en: String::new() };
     room.board.update(|status| drop(status.alarms.insert("dead_number", dead)));

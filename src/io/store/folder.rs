@@ -9,11 +9,14 @@ use std::sync::LazyLock;
 
 /// Keeps other daemons out until it is dropped. A file of its own: closing any handle to the
 /// database file would drop SQLite's locks on it.
-pub(super) struct Held {
+#[derive(Debug)]
+pub struct Hold {
     _lock: File,
 }
 
-impl Held {
+impl Hold {
+    /// # Errors
+    /// When another daemon has the folder, or no lock can be taken in it.
     pub fn take(database: &Path) -> Result<Self> {
         let mut path = database.as_os_str().to_owned();
         path.push(".lock");

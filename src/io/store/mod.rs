@@ -81,6 +81,7 @@ pub use escalations::{Cycle, Deciding, Rest};
 pub use exercises::{Called, ExerciseRow, GAVE_WAY, TOO_LATE, Try};
 pub use facts::Applied;
 pub use flac::{AsFlac, FlacRow, ToFlac};
+pub use folder::Hold;
 pub use found::{Found, Unbound};
 pub use gather::{Absent, Extent, Gathered, Scope, Sounds, WhyAbsent};
 pub use heads::HeadRow;
@@ -146,17 +147,24 @@ struct Inner {
     /// What a backup that is put back lacks.
     recent: recent::Recent,
     /// `None`: nobody else is kept out, or the folder takes no lock yet.
-    folder: Mutex<Option<folder::Held>>,
+    folder: Mutex<Option<Hold>>,
 }
 
 impl Store {
     /// Opens or makes the daemon's database and keeps every other daemon out of its folder until
     /// the last clone is dropped.
     pub fn open(path: &Path, random: Random) -> Result<Self> {
-        let held = folder::Held::take(path)?;
+        Self::open_held(path, random, &mut None)
+    }
+
+    /// As [`Store::open`], in a folder that may be held already; it still is where this fails.
+    pub fn open_held(path: &Path, random: Random, held: &mut Option<Hold>) -> Result<Self> {
+        if held.is_none() {
+            *held = Some(Hold::take(path)?);
+        }
         let sql = aside::Opened::begins(path).and_then(|()| schema::open(path))?;
         mend_index(path);
-        let store = Self::open_file(path, sql, random, Some(held))?;
+        let store = Self::open_file(path, sql, random, held.take())?;
         store.note_boot(&folder::boot_id())?;
         Ok(store)
     }
@@ -166,8 +174,8 @@ impl Store {
     ///
     /// # Errors
     /// When another daemon has the folder.
-    pub fn of_no_use(path: &Path, why: StoreError) -> Result<Self> {
-        let held = match folder::Held::take(path) {
+    pub fn of_no_use(path: &Path, why: StoreError, held: Option<Hold>) -> Result<Self> {
+        let held = match held.map_or_else(|| Hold::take(path), Ok) {
             Err(held @ StoreError::Held { .. }) => return Err(held),
             held => held.ok(),
         };
@@ -205,7 +213,7 @@ impl Store {
     fn hold_folder(&self, path: &Path) -> Result<()> {
         let mut held = self.inner.folder.lock().unwrap_or_else(PoisonError::into_inner);
         if held.is_none() {
-            *held = Some(folder::Held::take(path)?);
+            *held = Some(Hold::take(path)?);
         }
         Ok(())
     }
@@ -263,12 +271,7 @@ impl Store {
         Self::open_file(path, schema::open(path)?, random, None)
     }
 
-    fn open_file(
-        path: &Path,
-        sql: Connection,
-        random: Random,
-        held: Option<folder::Held>,
-    ) -> Result<Self> {
+    fn open_file(path: &Path, sql: Connection, random: Random, held: Option<Hold>) -> Result<Self> {
         let writer = match &held {
             Some(_) => Writer::thread(sql, random)?,
             None => Writer::beside(sql, random)?,
@@ -283,7 +286,7 @@ impl Store {
         Ok(Self::of(writer, None, None))
     }
 
-    fn of(writer: Writer, readers: Option<Readers>, held: Option<folder::Held>) -> Self {
+    fn of(writer: Writer, readers: Option<Readers>, held: Option<Hold>) -> Self {
         let indexing = AtomicBool::new(false);
         Self {
             inner: Arc::new(Inner {

@@ -45,7 +45,7 @@ impl Room {
             }
         });
         let log = Beginning::new(&config, Default::default(), Default::default(), line);
-        let (store, opened) = log.open_log().await.unwrap();
+        let (store, opened) = log.open_log(None).await.unwrap();
         assert_eq!(opened.fault, None);
         let later = log.now + Duration::from_secs(10 * 24 * 3600);
         Self { folder, log, store, later }

@@ -163,7 +163,7 @@ fn esc_71_nor_where_the_old_log_could_not_be_opened_at_the_start() {
     store.put_aside(why());
     drop(store);
     fs::write(&log, vec![7; 64 * 1024]).unwrap();
-    let store = Store::of_no_use(&log, why()).unwrap();
+    let store = Store::of_no_use(&log, why(), None).unwrap();
     fs::rename(&log, folder.path().join("old.db")).unwrap();
     fs::rename(&backup, &log).unwrap();
     Older { folder, log, store, backup, wal, entries }.is_used_alone();
