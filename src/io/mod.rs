@@ -1,6 +1,7 @@
 //! Touches the world: clocks, sockets, files, the database, the page. Carries out; decides nothing.
 
 pub mod backup;
+pub mod beside;
 pub mod call_lines;
 pub mod call_list;
 pub mod channels;
@@ -13,6 +14,7 @@ pub mod escalator;
 pub mod flac;
 pub mod gaps;
 pub mod heartbeat;
+pub mod host;
 pub mod keeping;
 pub mod kept;
 pub mod ladder;
@@ -27,6 +29,7 @@ pub mod metrics;
 pub mod open_matters;
 pub mod orphans;
 pub mod outages;
+pub mod owner;
 pub mod peaks;
 pub mod policies;
 pub mod priority;

@@ -240,15 +240,16 @@ fn unheard(sealed: &tape::Sealed) -> Option<String> {
 
 /// Nothing is lost; the officer goes on, and the technician comes.
 fn is_elsewhere(place: &tape::Elsewhere, board: &Board, now: Now) {
-    let (folder, why) = (place.folder.display(), &place.why);
-    error!(folder = %folder, why, "the tape is kept on another disk");
+    let folder = place.folder.display();
+    error!(folder = %folder, why = place.why, "the tape is kept on another disk");
+    let (zh, en) = languages(&place.why);
     let alarm = Alarm {
         since: now.wall,
         zh: format!(
-            "数据盘写不进去，录音改存到 {folder}，没有漏录，电话照常接听。请值班员照常值班，通知管理员检查数据盘，修好前不要拔另一块盘，也不要删除该文件夹（{why}）"
+            "数据盘写不进去，录音改存到 {folder}，没有漏录，电话照常接听。请值班员照常值班，通知管理员检查数据盘，修好前不要拔另一块盘，也不要删除该文件夹（{zh}）"
         ),
         en: format!(
-            "the data disk takes nothing: what is said is recorded in {folder}, nothing is lost. Have the data disk mended; until then leave the other disk and that folder alone ({why})"
+            "the data disk takes nothing: what is said is recorded in {folder}, nothing is lost. Have the data disk mended; until then leave the other disk and that folder alone ({en})"
         ),
     };
     board.update(|status| drop(status.alarms.insert(TAPE, alarm)));
@@ -256,14 +257,20 @@ fn is_elsewhere(place: &tape::Elsewhere, board: &Board, now: Now) {
 
 fn recorder_fails(call: Option<CallId>, why: &str, board: &Board, now: Now) {
     error!(call = call.map(tracing::field::display), why, "the recorder fails");
+    let (zh, en) = languages(why);
     board.update(|status| {
         status.recorder = PartState::Failed { since: now.wall, why: why.to_owned() };
         status.alarms.entry("recorder").or_insert_with(|| Alarm {
             since: now.wall,
-            zh: format!("未在录音，请手工记录（{why}）"),
-            en: format!("NOT RECORDING, write it down: {why}"),
+            zh: format!("未在录音，请手工记录（{zh}）"),
+            en: format!("NOT RECORDING, write it down: {en}"),
         });
     });
+}
+
+/// What is said on the terminal in both.
+fn languages(why: &str) -> (&str, &str) {
+    why.split_once(" · ").unwrap_or((why, why))
 }
 
 #[cfg(test)]
@@ -318,9 +325,15 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        tell.send(tape::Event::Failed { call: None, why: "the disk is full".to_owned() }).unwrap();
+        tell.send(tape::Event::Failed {
+            call: None,
+            why: "磁盘已满 · the disk is full".to_owned(),
+        })
+        .unwrap();
         until(true).await;
-        assert!(board.status().alarms["recorder"].zh.contains("未在录音，请手工记录"));
+        let alarm = board.status().alarms["recorder"].clone();
+        assert_eq!(alarm.zh, "未在录音，请手工记录（磁盘已满）");
+        assert_eq!(alarm.en, "NOT RECORDING, write it down: the disk is full");
         let place = tape::Elsewhere { folder: "/second/.tape".into(), why: "EIO".to_owned() };
         tell.send(tape::Event::Elsewhere(Some(place))).unwrap();
         tell.send(tape::Event::Recovered).unwrap();

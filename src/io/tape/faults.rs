@@ -31,6 +31,8 @@ pub enum Matter {
     Dead(&'static str),
     Sealing(Uuid),
     Recovery,
+    /// The folder of recordings takes no files.
+    Folder,
 }
 
 impl Faults {
@@ -56,7 +58,8 @@ impl Faults {
             | Matter::Overflow
             | Matter::Panicked
             | Matter::Dead(_)
-            | Matter::Recovery => None,
+            | Matter::Recovery
+            | Matter::Folder => None,
         };
         self.tell(Event::Failed { call, why });
     }
@@ -69,16 +72,32 @@ impl Faults {
     }
 }
 
-/// What failed at which place, and what to do about it.
-pub fn remedy(what: &str, path: &Path, fault: &io::Error) -> String {
-    let remedy = match fault.raw_os_error() {
-        Some(libc::ENOSPC | libc::EDQUOT) => "the disk is full: free some space",
-        Some(libc::EROFS) => "the disk is read-only: check it and mount it for writing",
-        Some(libc::EACCES | libc::EPERM) => "give the daemon's user the right to write there",
-        Some(libc::ENOENT | libc::ENOTDIR) => "the folder is missing: create it, or mount its disk",
-        Some(libc::EIO) => "the disk does not work: replace it",
-        Some(libc::EMFILE | libc::ENFILE) => "raise LimitNOFILE (ulimit -n)",
-        _ => "check the disk",
+/// What failed at which place, and what to do about it; in Chinese and in English, as on the terminal.
+pub fn remedy((zh, en): (&str, &str), path: &Path, fault: &io::Error) -> String {
+    let (zh_remedy, en_remedy) = match fault.raw_os_error() {
+        Some(libc::ENOSPC | libc::EDQUOT) => {
+            ("磁盘已满，请清理空间", "the disk is full: free some space")
+        }
+        Some(libc::EROFS) => (
+            "磁盘是只读的，请检查后重新挂载为可写",
+            "the disk is read-only: check it and mount it for writing",
+        ),
+        Some(libc::EACCES | libc::EPERM) => (
+            "没有写入权限，请把文件夹交给值班服务的用户（chown）",
+            "give the daemon's user the right to write there",
+        ),
+        Some(libc::ENOENT | libc::ENOTDIR) => (
+            "没有这个文件夹，请新建，或挂载它的磁盘",
+            "the folder is missing: create it, or mount its disk",
+        ),
+        Some(libc::EIO) => ("磁盘坏了，请更换", "the disk does not work: replace it"),
+        Some(libc::EMFILE | libc::ENFILE) => {
+            ("打开的文件太多，请加大 LimitNOFILE", "raise LimitNOFILE (ulimit -n)")
+        }
+        _ => ("请检查磁盘", "check the disk"),
     };
-    format!("{what} {}: {fault}; {remedy}. The recorder tries again by itself", path.display())
+    let place = path.display();
+    format!(
+        "{zh}：{place}，{zh_remedy}；修好后会自动继续 · {en} {place}: {fault}; {en_remedy}. The recorder tries again by itself"
+    )
 }

@@ -225,7 +225,10 @@ fn parts(plan: TapePlan, feed: TapeFeed, faults: Faults) -> (Spill, Writer, Reco
     let folders = Folders::new(plan.data.join("tape"), &plan.others);
     let (left, unread) = Left::find(&folders);
     for (folder, fault) in unread {
-        faults.failed(Matter::Recovery, remedy("cannot look into", &folder, &fault));
+        faults.failed(
+            Matter::Recovery,
+            remedy(("读不了文件夹", "cannot look into"), &folder, &fault),
+        );
     }
     // Where this does not work, sealing reports it.
     let _ = fs::create_dir_all(&plan.recordings);
@@ -281,7 +284,7 @@ fn named(
     let told = move || {
         if catch_unwind(AssertUnwindSafe(run)).is_err() {
             let why = format!(
-                "the {name} thread has died: restart the daemon when nobody speaks, and report it"
+                "程序出错（{name}）：没有人通话时请重启值班服务，并报告 · the {name} thread has died: restart the daemon when nobody speaks, and report it"
             );
             faults.failed(Matter::Dead(name), why);
         }

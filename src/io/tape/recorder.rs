@@ -7,7 +7,7 @@ use super::record::Place;
 use super::recover::{self, Left};
 use super::seal::{seal, trace};
 use super::{Event, Sealed};
-use crate::io::clock;
+use crate::io::{clock, owner};
 use crate::protocol::now::Mono;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -19,6 +19,8 @@ use uuid::Uuid;
 
 /// How long to wait before what failed is tried again.
 const AGAIN: Duration = Duration::from_millis(if cfg!(test) { 30 } else { 10_000 });
+
+const RECOVERING: (&str, &str) = ("上次留下的录音恢复不了", "cannot recover recordings in");
 
 /// A call that is finished, by its last record.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +67,7 @@ impl Recorder {
 
     /// First of all what an earlier run left.
     pub fn begin(&mut self, now: Mono) {
+        self.look_at_the_folder();
         self.name_foreign();
         self.attempt(Work::Recover, now);
     }
@@ -74,7 +77,20 @@ impl Recorder {
         while let Ok(finished) = self.finished.try_recv() {
             self.attempt(Work::Seal(finished), now);
         }
+        self.look_at_the_folder();
         self.try_again(now);
+    }
+
+    /// That nothing can be kept there is told before the first call, not after it.
+    fn look_at_the_folder(&self) {
+        match owner::may_write(&self.recordings) {
+            Ok(()) => self.faults.mended(Matter::Folder),
+            Err(fault) => {
+                let why =
+                    remedy(("录音文件夹写不进去", "cannot write into"), &self.recordings, &fault);
+                self.faults.failed(Matter::Folder, why);
+            }
+        }
     }
 
     fn leave(mut self) {
@@ -129,8 +145,14 @@ impl Recorder {
                 true
             }
             Err(fault) => {
-                self.faults
-                    .failed(matter, remedy("cannot seal a recording in", &self.recordings, &fault));
+                self.faults.failed(
+                    matter,
+                    remedy(
+                        ("录音存不进去", "cannot seal a recording in"),
+                        &self.recordings,
+                        &fault,
+                    ),
+                );
                 false
             }
         }
@@ -150,9 +172,9 @@ impl Recorder {
         };
         self.left.read |= self.left.segments.is_empty();
         match &refused {
-            Some((path, fault)) => self
-                .faults
-                .failed(Matter::Recovery, remedy("cannot recover recordings in", path, fault)),
+            Some((path, fault)) => {
+                self.faults.failed(Matter::Recovery, remedy(RECOVERING, path, fault))
+            }
             None if !self.left.unlisted => self.faults.mended(Matter::Recovery),
             None => {}
         }
@@ -212,8 +234,8 @@ impl Recorder {
             }
             if damaged {
                 let why = format!(
-                    "{} is damaged: what could be read of it is sealed; the file is kept for examination. Check the disk",
-                    path.with_extension("tape.damaged").display()
+                    "{damaged} 已损坏，能读出的录音已保存，原文件留待检查；请检查磁盘 · {damaged} is damaged: what could be read of it is sealed; the file is kept for examination. Check the disk",
+                    damaged = path.with_extension("tape.damaged").display()
                 );
                 self.faults.failed(Matter::Recovery, why);
                 self.faults.mended(Matter::Recovery);

@@ -112,10 +112,10 @@ impl Spill {
         let before = self.looked.replace(now).unwrap_or(now);
         self.stops.wakes(before, before + TURN, now);
         let hung = self.tape.last().is_some_and(|last| now.since(self.stops.since(last)) >= HUNG);
-        let why = "the disk does not answer: what is said is kept in memory for a minute and a half; check the disk and its cables";
+        let why = "磁盘没有响应，语音先存在内存里，只够一分半钟：请检查磁盘和线缆 · the disk does not answer: what is said is kept in memory for a minute and a half; check the disk and its cables";
         is(Matter::Hung, hung, why);
         let full = self.waiting.load(Ordering::Acquire) >= self.most;
-        let why = "the disk has not taken anything for too long and memory is full: packets are lost to the recording, not to the call; replace the disk";
+        let why = "磁盘太久写不进去，内存已满，语音不再录下，通话不受影响：请更换磁盘 · the disk has not taken anything for too long and memory is full: packets are lost to the recording, not to the call; replace the disk";
         is(Matter::Full, full, why);
         let lately = self.lost_at.is_some_and(|at| now.since(at) < LOST_LATELY);
         is(Matter::Overflow, lately, OVERFLOWS);

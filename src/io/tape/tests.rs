@@ -342,6 +342,24 @@ fn rec_d6_a_missing_recordings_folder_is_told_with_its_remedy_and_made_good() {
 }
 
 #[test]
+fn rec_d6_a_recordings_folder_that_takes_nothing_is_told_before_there_is_a_call() {
+    let mut room = Room::new();
+    fs::write(room.recordings(), "no folder").unwrap();
+    let (head, tape) = room.start();
+    let Event::Failed { call: None, why } = room.event() else { panic!("not told") };
+    assert!(
+        why.starts_with("录音文件夹写不进去：") && why.contains("请新建，或挂载它的磁盘"),
+        "{why}"
+    );
+    assert!(why.contains(" · cannot write into"), "{why}");
+    fs::remove_file(room.recordings()).unwrap();
+    fs::create_dir(room.recordings()).unwrap();
+    assert_eq!(room.event(), Event::Recovered);
+    drop(head);
+    tape.stop();
+}
+
+#[test]
 fn rec_d6_while_the_tape_cannot_be_written_the_ring_keeps_what_comes() {
     let mut room = Room::new();
     fs::write(room.folder.path().join("data"), "in the way").unwrap();

@@ -220,7 +220,7 @@ impl Writer {
     /// What is not safe goes to another file, from memory. True where another disk is to be asked for it at once.
     fn fail(&mut self, fault: &io::Error, now: Mono) -> bool {
         let was = self.choice.at();
-        let why = remedy("cannot write the tape in", self.folders.at(was), fault);
+        let why = remedy(("录音写不进去", "cannot write the tape in"), self.folders.at(was), fault);
         let elsewhere = self.choice.refused(&self.folders, now);
         self.write_again();
         if was == 0 {
@@ -245,7 +245,7 @@ impl Writer {
         self.panics += 1;
         self.ears = Ears::default();
         self.write_again();
-        let why = "the tape thread has panicked and goes on from memory: report it".to_owned();
+        let why = "程序出错，正在从内存续录，请报告 · the tape thread has panicked and goes on from memory: report it".to_owned();
         self.faults.failed(Matter::Panicked, why);
     }
 
