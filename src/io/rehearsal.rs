@@ -3,8 +3,8 @@
 use crate::duty::entry::beijing;
 use crate::duty::escalation::{Timetable, Version};
 use crate::duty::journal::{AttemptResult, Urgency};
-use crate::duty::rehearsal::{Event, Happens, Phone};
-use crate::duty::roster::{Role, Roster};
+use crate::duty::rehearsal::{Event, Finding, Happens, Phone};
+use crate::duty::roster::{Person, Role, Roster};
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use std::io::{Result, Write};
@@ -17,11 +17,16 @@ pub fn findings(out: &mut impl Write, version: &Version) -> Result<()> {
     if let (Some(from), false) = (version.from, version.found.is_empty()) {
         writeln!(out, "{} {}：", at(from), version.name)?;
     }
-    for one in &version.found {
-        let mark = if one.refused { "✗" } else { "▲" };
-        writeln!(out, "{mark} {}\n  {}", one.zh, one.en)?;
-    }
-    Ok(())
+    version.found.iter().try_for_each(|one| finding(out, one))
+}
+
+/// One of them.
+///
+/// # Errors
+/// Of the terminal.
+pub fn finding(out: &mut impl Write, one: &Finding) -> Result<()> {
+    let mark = if one.refused { "✗" } else { "▲" };
+    writeln!(out, "{mark} {}\n  {}", one.zh, one.en)
 }
 
 fn at(moment: DateTime<Utc>) -> impl std::fmt::Display {
@@ -82,11 +87,28 @@ pub fn phones(
                 };
                 [&person.mobile, &person.office].into_iter().flatten().cloned().collect()
             }
-            None => vec![who.to_owned()],
+            None => numbers(who, roster)?,
         };
         phones.extend(held.into_iter().map(|number: String| (number, how)));
     }
     Ok(phones)
+}
+
+/// A number that somebody has, or those of whoever is called so.
+fn numbers(who: &str, roster: &Roster) -> std::result::Result<Vec<String>, String> {
+    let of =
+        |person: &Person| [&person.mobile, &person.office].into_iter().flatten().cloned().collect();
+    let all = || roster.people.iter().map(|person| (&person.name, of(person)));
+    let meant = |(name, numbers): (&String, Vec<String>)| match numbers.iter().any(|own| own == who)
+    {
+        true => Some(vec![who.to_owned()]),
+        false => (name == who).then_some(numbers),
+    };
+    all().find_map(meant).ok_or_else(|| {
+        let known = all().map(|(name, numbers)| format!("{name} {}", numbers.join(" ")));
+        let known = known.collect::<Vec<_>>().join("、");
+        format!("{who}：没有这部电话；有 leader substitute office_director head、{known} · no such telephone, there are these")
+    })
 }
 
 /// How a telephone behaves, and what it is called wherever somebody chooses.
@@ -189,9 +211,14 @@ mod tests {
             off.into_iter().collect::<Vec<_>>(),
             [("1001".to_owned(), Phone::Off), ("2001".to_owned(), Phone::Off)]
         );
-        assert_eq!(given("9=busy").unwrap()["9"], Phone::Busy);
+        assert_eq!(given("2001=busy").unwrap(), BTreeMap::from([("2001".to_owned(), Phone::Busy)]));
+        assert_eq!(given("李四=busy").unwrap().len(), 2);
         for wrong in ["leader", "leader=asleep", "head=off"] {
             assert!(given(wrong).is_err(), "{wrong}");
+        }
+        for nobodys in ["9=busy", "200=busy", "李五=off"] {
+            let told = given(nobodys).unwrap_err();
+            assert!(told.contains("李四 1001 2001"), "{told}");
         }
     }
 

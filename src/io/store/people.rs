@@ -94,6 +94,14 @@ pub(super) fn insert(
     by: &Actor,
     now: Now,
 ) -> Result<Added> {
+    let namesake = "SELECT EXISTS (SELECT 1 FROM person WHERE name = ?1 AND login <> ?2)";
+    let mut namesake = sql.prepare_cached(namesake)?;
+    if namesake.query_row([person.name.trim(), person.login.trim()], |row| row.get(0))? {
+        return Ok(Added::Refused {
+            zh: "已有账号用这个姓名，值班记录里会分不清是谁；请加以区分，如 赵主任（二）",
+            en: "another account has this name, and the log could not tell them apart: write for example 赵主任（二）",
+        });
+    }
     let id: Option<i64> = sql
         .prepare_cached(
             "INSERT INTO person (login, name, role, password, added_ms)
