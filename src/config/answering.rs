@@ -133,7 +133,8 @@ pub fn places(
 /// Warns where phones that ring at once would find no channel.
 pub fn fits(reader: &Reader, read: &Read, media: &Media) {
     let at_once = read.phones.iter().filter(|phone| phone.begins != Begins::InTurn).count();
-    let free = usize::from(media.channels - media.reserved);
+    // Fewer channels than are reserved are a fault of their own.
+    let free = usize::from(media.channels.saturating_sub(media.reserved));
     if at_once + 1 > free {
         let warning = say(
             format!(

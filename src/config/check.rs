@@ -4,25 +4,25 @@ use super::faults::say;
 use super::reader::{Found, Reader, Section, address, boolean, ip, list, number, text};
 use super::registrar::network;
 use super::values::srtp;
-use super::{Config, Environment, Line, Measured, Media, PbxAddress, Storage, Web};
+use super::{Config, Environment, Line, Measured, Media, PbxAddress, Purpose, Storage, Web};
 use super::{
     answering, call_list, callers, channels, copies, dial, heartbeat, keeping, lamp, leaders, line,
-    numbers, prompts, registrar, roll_call, self_test, versions, witness,
+    numbers, prompts, registrar, roll_call, self_test, sense, versions, witness,
 };
 use crate::duty::line_plan::{Phone, SrtpPlan};
 use crate::protocol::places::{PLACES_MAX, Places};
 use crate::protocol::sdp::Policy;
 use crate::protocol::sip::Transport;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeTable;
 
 const GIB: u64 = 1 << 30;
 
 /// The configuration where it could be made out, and what is wrong with it.
-pub fn check(source: &str, env: &Environment) -> (Option<Config>, Found) {
-    let reader = Reader::default();
+pub fn check(source: &str, env: &Environment, purpose: Purpose) -> (Option<Config>, Found) {
+    let reader = Reader::new(purpose);
     let (document, errors) = DeTable::parse_recoverable(source);
     for error in &errors {
         let fault = say(
@@ -84,6 +84,7 @@ fn config(
     if self_test.is_some() {
         self_test_fits(reader, &line);
     }
+    sense::of_the_numbers(reader, root, (&line, &numbers), (&phones, &roster));
     warn_of_a_pbx_elsewhere(reader, &line.pbx, &media.places);
     if line.transport != Transport::Tls {
         warn_of_readable_keys(reader, media.srtp, &phones);
@@ -246,6 +247,14 @@ fn storage(reader: &Reader, mut s: Section<'_>) -> Storage {
     let data = s.or("data", "data".into(), text);
     let recordings = s.or("recordings", "recordings".into(), text);
     let copies = copies::place(reader, &mut s, &recordings);
+    if Path::new(&data) == Path::new(&recordings) {
+        let warning = say(
+            "录音和数据放在了同一个文件夹；请给 recordings 另写一个",
+            "data and recordings are one folder: give recordings one of its own",
+        );
+        let place = s.get("recordings").map_or(s.place(), |given| given.place);
+        reader.warn(Some(place), s.field("recordings"), warning);
+    }
     let budget = s.or("entry_budget_ms", 150, number(10..=5000));
     let low_space = s.or("low_space_gib", 5, number(0..=1 << 20));
     let ballast = s.or("ballast_mib", 64, number(0..=4096));

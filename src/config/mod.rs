@@ -22,6 +22,7 @@ mod registrar;
 mod roll_call;
 mod secret;
 mod self_test;
+mod sense;
 mod summary;
 mod values;
 mod versions;
@@ -48,6 +49,7 @@ use faults::{Fault, Faults, say};
 use reader::Found;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -244,6 +246,18 @@ pub struct Contact {
 /// The variables of the environment that may override the file.
 pub type Environment = BTreeMap<String, String>;
 
+/// What a configuration is read for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// To serve the line, which takes its password.
+    #[default]
+    Serve,
+    /// To see whether it is right: what only the daemon's user or systemd has is told, no more.
+    Check,
+    /// For a command beside the daemon: nobody logs in at the PBX.
+    Administer,
+}
+
 /// The configuration, and what in it should be mended all the same.
 #[derive(Debug)]
 pub struct Loaded {
@@ -257,29 +271,49 @@ impl Config {
     /// Reads and checks the file at `path`. Nothing but files is touched. Every fault is found in
     /// one go; those of a version of the policy are that version's alone.
     pub fn load(path: &Path, env: &Environment) -> Result<Loaded, Faults> {
+        Self::load_to(Purpose::Serve, path, env)
+    }
+
+    /// As [`Config::load`], for somebody who may not have the passwords.
+    pub fn load_to(purpose: Purpose, path: &Path, env: &Environment) -> Result<Loaded, Faults> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|fault| {
-            let remedy = say(
-                format!(
-                    "读不了这个文件（{fault}）。用 --config 指出文件，样例见 config/dutyline.toml"
+            let remedy = match fault.kind() {
+                ErrorKind::InvalidData => say(
+                    "不是 UTF-8 编码（多半是 GBK）；请在编辑器里另存为 UTF-8",
+                    "is not UTF-8 (GBK, probably): save it as UTF-8",
                 ),
-                format!(
-                    "cannot be read ({fault}); give its place with --config, an example is \
-                     config/dutyline.toml"
+                _ => say(
+                    format!(
+                        "读不了这个文件（{fault}）。用 --config 指出文件，样例见 config/dutyline.toml"
+                    ),
+                    format!(
+                        "cannot be read ({fault}); give its place with --config, an example is \
+                         config/dutyline.toml"
+                    ),
                 ),
-            );
+            };
             Faults::new(
                 &name,
                 "",
                 vec![Fault { place: None, field: "--config".into(), say: remedy }],
             )
         })?;
-        Self::parse(&name, &text, env)
+        Self::parse_to(purpose, &name, &text, env)
     }
 
     /// As [`Config::load`], of a text that was read already; `name` is shown in the faults.
     pub fn parse(name: &str, text: &str, env: &Environment) -> Result<Loaded, Faults> {
-        let (config, Found { mut faults, set_aside, warnings }) = check::check(text, env);
+        Self::parse_to(Purpose::Serve, name, text, env)
+    }
+
+    fn parse_to(
+        purpose: Purpose,
+        name: &str,
+        text: &str,
+        env: &Environment,
+    ) -> Result<Loaded, Faults> {
+        let (config, Found { mut faults, set_aside, warnings }) = check::check(text, env, purpose);
         let all = |list| Faults::new(name, text, list);
         match config {
             Some(config) if faults.is_empty() => {

@@ -4,7 +4,7 @@ use super::answering::{self, Read};
 use super::faults::say;
 use super::reader::{Reader, Section, text};
 use super::values::dialled;
-use super::{Line, secret};
+use super::{Line, Purpose, secret};
 use crate::duty::line_plan::{Begins, DutyNumber, Phone, Ring};
 use crate::protocol::sip::Aor;
 use std::fmt;
@@ -119,6 +119,12 @@ fn number(
 fn password(reader: &Reader, s: &mut Section<'_>, needed: bool) -> Option<String> {
     let path = s.optional("password_file", text).map(PathBuf::from);
     let place = s.get("password_file").map_or(s.place(), |given| given.place);
+    if reader.purpose() == Purpose::Administer {
+        return Some(String::new());
+    }
+    if let (Some(path), Some(given)) = (&path, s.get("password_file")) {
+        secret::warn_if_open(reader, path, &given);
+    }
     let fault = match path.as_ref().map(|path| secret::read(path)) {
         Some(Ok(password)) => return Some(password),
         None if !needed => return Some(String::new()),

@@ -1,5 +1,6 @@
 //! Reads a TOML document key by key and gathers every fault instead of stopping at the first.
 
+use super::Purpose;
 use super::faults::{Fault, Say, say};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 /// Gathers the faults while sections are read.
 #[derive(Debug, Default)]
 pub struct Reader {
+    purpose: Purpose,
     faults: RefCell<Vec<Fault>>,
     set_aside: RefCell<Vec<Fault>>,
     warnings: RefCell<Vec<Fault>>,
@@ -44,6 +46,14 @@ pub struct Given<'a> {
 }
 
 impl Reader {
+    pub fn new(purpose: Purpose) -> Self {
+        Self { purpose, ..Self::default() }
+    }
+
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
     pub fn fault(&self, place: Option<Range<usize>>, field: impl Into<String>, say: Say) {
         self.faults.borrow_mut().push(Fault { place, field: field.into(), say });
     }

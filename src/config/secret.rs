@@ -1,12 +1,13 @@
 //! A text that never reaches a log; and where the line's password comes from: a file, the environment, systemd's credentials, or, with
 //! a warning, the configuration file itself.
 
-use super::Environment;
 use super::faults::say;
-use super::reader::{Reader, Section, text};
+use super::reader::{Given, Reader, Section, text};
+use super::{Environment, Purpose};
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf, absolute};
 
 /// A password, token or key. It is shown by nobody who prints what holds it.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,6 +47,9 @@ pub fn password(
     let inline = line.optional("password", text);
     let path = line.optional("password_file", text).map(PathBuf::from);
     let variable = env.get(VARIABLE).filter(|value| !value.is_empty());
+    if reader.purpose() == Purpose::Administer {
+        return Some(String::new());
+    }
 
     let given = usize::from(in_file.is_some())
         + usize::from(file_key.is_some())
@@ -74,6 +78,7 @@ pub fn password(
     }
     if let Some(given) = file_key {
         let path = path?;
+        warn_if_open(reader, &path, &given);
         return read(&path)
             .map_err(|(zh, en)| {
                 let shown = path.display();
@@ -98,17 +103,46 @@ pub fn password(
             "no password is given: write password_file = \"…\", set the variable {VARIABLE}, or use LoadCredential={CREDENTIAL}:… of systemd"
         ),
     );
+    if reader.purpose() == Purpose::Check {
+        let here = say(
+            format!("这里{}；由 systemd 交给服务的，启动时才有", fault.zh),
+            format!("here {}; one that systemd hands in is there when the daemon starts", fault.en),
+        );
+        reader.warn(Some(line.place()), line.field("password_file"), here);
+        return Some(String::new());
+    }
     reader.fault(Some(line.place()), line.field("password_file"), fault);
     None
+}
+
+/// Everybody on this host could read the password.
+pub(super) fn warn_if_open(reader: &Reader, path: &Path, given: &Given<'_>) {
+    let mode = fs::metadata(path).map_or(0, |file| file.permissions().mode());
+    if reader.purpose() == Purpose::Check && mode & 0o004 != 0 {
+        let shown = path.display();
+        let warning = say(
+            format!("{shown}：本机任何用户都能读到密码；请运行 chmod 600 {shown}"),
+            format!("{shown}: everybody on this host can read the password: chmod 600 {shown}"),
+        );
+        reader.warn(Some(given.place.clone()), &given.field, warning);
+    }
 }
 
 /// The first line of the file; what is wrong with it in both languages.
 pub(super) fn read(path: &Path) -> Result<String, (String, String)> {
     let text = fs::read_to_string(path).map_err(|fault| {
+        let place = absolute(path).ok().filter(|_| path.is_relative());
+        let (zh, en) = place.map_or_else(Default::default, |place| {
+            let place = place.display();
+            (
+                format!("（相对路径从当前目录算起：{place}）"),
+                format!(" (a relative path begins at the working directory: {place})"),
+            )
+        });
         (
-            format!("读不了（{fault}）。文件要存在，且运行用户可读"),
+            format!("读不了（{fault}）{zh}。文件要存在，且运行用户可读"),
             format!(
-                "cannot be read ({fault}); it must be there and readable for the daemon's user"
+                "cannot be read ({fault}){en}; it must be there and readable for the daemon's user"
             ),
         )
     })?;

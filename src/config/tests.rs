@@ -4,6 +4,7 @@ mod copies;
 mod leaders;
 mod line;
 mod numbers;
+mod sense;
 mod ways;
 
 use super::*;
@@ -188,6 +189,8 @@ fn addresses_and_ports() {
     assert_eq!(media("first_port = 5051"), ["media.first_port", "media.first_port"]);
     assert_eq!(media("first_port = 5000"), ["media.first_port"]);
     assert_eq!(media("channels = 5"), ["media.reserved"]);
+    assert_eq!(media("channels = 2"), ["media.reserved"]);
+    assert_eq!(media("channels = 2\nreserved = 256"), ["media.reserved"]);
     assert_eq!(media("listen = \"eth0\""), ["media.listen"]);
     let web = |keys: &str| faulty("[[phones]]", &format!("[web]\n{keys}\n[[phones]]"));
     assert_eq!(web("listen = \"127.0.0.1:5060\""), ["web.listen"]);
