@@ -324,6 +324,7 @@ fn moment(text: &str) -> Result<DateTime<Utc>, String> {
     let local = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
         .iter()
         .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
-    let local = local.ok_or("2026-10-03T21:00")?;
+    let local = local
+        .ok_or("写成 2026-10-03T21:00，北京时间 · write it as 2026-10-03T21:00, Beijing time")?;
     beijing().from_local_datetime(&local).single().map(|at| at.to_utc()).ok_or("?".to_owned())
 }

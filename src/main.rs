@@ -5,13 +5,13 @@
 mod arguments;
 mod users;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use arguments::{
     Arguments, Command, ConfigFile, Demo, Export, HowUrgent, Key, LogFormat, Policy, Renew,
-    Simulate, Trace, Verify,
+    Simulate, Trace, User, Verify,
 };
 use clap::Parser;
-use dutyline::config::{Config, Environment, Heartbeat, Loaded};
+use dutyline::config::{Config, Environment, Heartbeat, Loaded, Purpose};
 use dutyline::demo::DemoOptions;
 use dutyline::duty::journal::Urgency;
 use dutyline::duty::rehearsal::{Finding, Plan, simulate};
@@ -25,9 +25,11 @@ use dutyline::io::proof::signer::Signer;
 use dutyline::io::proof::{PublicKey, handed, renewal, verify, witness};
 use dutyline::io::reindex::{self, Progress};
 use dutyline::io::store::{Absent, Scope, Sounds, Store, wait};
-use dutyline::io::{backup, call_list, clock, prompts, rehearsal as shown};
+use dutyline::io::{backup, beside, call_list, clock, host, owner, prompts, rehearsal as shown};
 use dutyline::protocol::now::{Mono, Now};
-use std::io::{IsTerminal, stderr, stdout};
+use std::fs::DirBuilder;
+use std::io::{ErrorKind, IsTerminal, stderr, stdout};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -45,45 +47,51 @@ fn main() -> ExitCode {
         return ExitCode::from(MISCONFIGURED);
     }
     let done = match arguments.command {
-        Command::Run(file) => with_config(&file, |config| run(&file, config)),
-        Command::Witness(file) => with_config(&file, watch),
+        Command::Run(file) => with_config(Purpose::Serve, &file, |config| run(&file, config)),
+        Command::Witness(file) => with_config(Purpose::Serve, &file, watch),
         Command::Demo(Demo { once, web_port, keep }) => runtime().and_then(|runtime| {
             runtime.block_on(dutyline::demo::run(DemoOptions { once, web_port, keep }))
         }),
-        Command::CheckConfig(file) => with_config(&file, |config| judge(&file, &config, true)),
+        Command::CheckConfig(file) => {
+            with_config(Purpose::Check, &file, |config| judge(&file, &config, true))
+        }
         Command::Prompts { folder } => hand_out_prompts(&folder),
         Command::Policy(Policy::Check(file)) => {
-            with_config(&file, |config| judge(&file, &config, false))
+            administer(&file, |config| judge(&file, &config, false))
         }
         Command::Policy(Policy::Simulate(plan)) => {
-            with_config(&plan.file, |config| rehearse(&plan, &config))
+            administer(&plan.file, |config| rehearse(&plan, &config))
         }
-        Command::Trace(trace) => with_config(&trace.file, |config| show(&trace, &config)),
-        Command::User(user) => with_config(user.file(), |config| {
-            users::run(&user, &open_beside(&config)?, config.web.listen)
+        Command::Trace(trace) => administer(&trace.file, |config| show(&trace, &config)),
+        Command::User(user) => administer(user.file(), |config| {
+            let store = match user {
+                User::Add(_) => beside::open_or_make(&config)?,
+                _ => beside::open(&config)?,
+            };
+            users::run(&user, &store, config.web.listen)
         }),
         Command::Verify(wanted) => match &wanted.folder {
             Some(folder) => check_folder(folder, &wanted),
-            None => with_config(&wanted.file, |config| check(&wanted, &config)),
+            None => administer(&wanted.file, |config| check(&wanted, &config)),
         },
-        Command::Reconcile(wanted) => with_config(&wanted.file, |config| {
-            let store = open_beside(&config)?;
+        Command::Reconcile(wanted) => administer(&wanted.file, |config| {
+            let store = beside::open(&config)?;
             let report = call_list::import(&wanted.list, &config, &store, wanted.trial)?;
             print!("{}", report.text);
             Ok(if report.fits { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }),
-        Command::Backup(wanted) => with_config(&wanted.file, |config| {
-            let report = backup::back_up(&config, &open_beside(&config)?, &wanted.into)?;
+        Command::Backup(wanted) => administer(&wanted.file, |config| {
+            let report = backup::back_up(&config, &beside::open(&config)?, &wanted.into)?;
             report.faults.iter().for_each(|fault| eprintln!("{fault}"));
             println!("{} 个录音文件 · recordings and tapes copied", report.files);
             let whole = report.faults.is_empty();
             Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }),
         Command::Key(Key::Renew(wanted)) => {
-            with_config(&wanted.file, |config| renew(&wanted, &config))
+            administer(&wanted.file, |config| renew(&wanted, &config))
         }
-        Command::Export(wanted) => with_config(&wanted.file, |config| export(&wanted, &config)),
-        Command::Reindex(file) => with_config(&file, make_again),
+        Command::Export(wanted) => administer(&wanted.file, |config| export(&wanted, &config)),
+        Command::Reindex(file) => administer(&file, make_again),
     };
     done.unwrap_or_else(|fault| {
         eprintln!("{fault:#}");
@@ -101,6 +109,12 @@ fn judge(file: &ConfigFile, config: &Config, summed_up: bool) -> anyhow::Result<
             shown::findings(&mut stderr().lock(), version)?;
         }
         refused |= version.is_refused();
+    }
+    if summed_up {
+        for found in host::findings(&config.storage) {
+            shown::finding(&mut stderr().lock(), &found)?;
+            refused |= found.refused;
+        }
     }
     if refused {
         return Ok(ExitCode::from(MISCONFIGURED));
@@ -203,20 +217,8 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     builder.enable_all().build().context("no runtime")
 }
 
-fn open_beside(config: &Config) -> anyhow::Result<Store> {
-    let database = config.storage.data.join("dutyline.db");
-    if !config.storage.data.is_dir() {
-        let shown = config.storage.data.display();
-        bail!(
-            "storage.data = {shown}: 没有这个文件夹：先以本程序的用户运行一次 dutyline run · there is no such folder: run `dutyline run` once, as its own user"
-        );
-    }
-    Store::open_beside(&database, clock::random())
-        .with_context(|| format!("{}", database.display()))
-}
-
 fn show(trace: &Trace, config: &Config) -> anyhow::Result<ExitCode> {
-    let store = open_beside(config)?;
+    let store = beside::open(config)?;
     let calls = wait(store.calls_named(&trace.id))?;
     if calls.is_empty() {
         bail!("没有这样的记录或通话 · no entry or call is named {:?}", trace.id);
@@ -237,7 +239,7 @@ fn show(trace: &Trace, config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 fn export(wanted: &Export, config: &Config) -> anyhow::Result<ExitCode> {
-    let store = open_beside(config)?;
+    let store = beside::open(config)?;
     let scope = match (&wanted.entry, wanted.from, wanted.to) {
         (Some(named), ..) => {
             let found = wait(store.entry_named(named))?;
@@ -259,6 +261,8 @@ fn export(wanted: &Export, config: &Config) -> anyhow::Result<ExitCode> {
     let sounds = if wanted.redacted { Sounds::RedactedOnly } else { Sounds::All };
     let order = Order { store, places, key, who, scope, sounds, now };
     let draft = runtime()?.block_on(order.draft())?.context("没有这样的记录 · no such entry")?;
+    let into = DirBuilder::new().recursive(true).mode(0o700).create(&wanted.into);
+    into.with_context(|| format!("--into {}", wanted.into.display()))?;
     let mut checked = Megabytes::of("已核对 · checked", draft.bytes());
     let bundle = draft.bundle(&mut |done| {
         checked.are(done);
@@ -270,7 +274,13 @@ fn export(wanted: &Export, config: &Config) -> anyhow::Result<ExitCode> {
             done += piece;
             written.are(done);
         })
-        .with_context(|| format!("{}/{}", wanted.into.display(), bundle.name))?;
+        .map_err(|fault| match fault.kind() {
+            ErrorKind::AlreadyExists => anyhow!(
+                "已存在，请移走，或用 --into 换一个文件夹 · is there already: move it away, or name another folder with --into"
+            ),
+            _ => fault.into(),
+        })
+        .with_context(|| format!("{}", wanted.into.join(&bundle.name).display()))?;
     wait(store.handed_out(who, (scope, sounds), clock::now()))?;
     println!("{}", folder.display());
     for Absent { file, reason, .. } in &bundle.damaged {
@@ -301,7 +311,8 @@ impl Megabytes {
 }
 
 fn make_again(config: Config) -> anyhow::Result<ExitCode> {
-    let store = open_beside(&config)?;
+    owner::be_the_owner(&config.storage.data, "reindex")?;
+    let store = beside::open(&config)?;
     let mut shown = clock::mono();
     let report = reindex::run(&config, &store, &mut |progress| {
         let now = clock::mono();
@@ -319,8 +330,8 @@ fn make_again(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 fn renew(wanted: &Renew, config: &Config) -> anyhow::Result<ExitCode> {
-    renewal::be_the_owner(&config.storage.data)?;
-    let store = open_beside(config)?;
+    owner::be_the_owner(&config.storage.data, "key renew")?;
+    let store = beside::open(config)?;
     let renewing = renewal::Wanted {
         data: config.storage.data.clone(),
         folders: config.witness.folder.iter().cloned().collect(),
@@ -358,6 +369,7 @@ fn check_folder(folder: &Path, wanted: &Verify) -> anyhow::Result<ExitCode> {
 }
 
 fn check(wanted: &Verify, config: &Config) -> anyhow::Result<ExitCode> {
+    beside::log(config)?;
     let wanted = verify::Wanted {
         data: config.storage.data.clone(),
         recordings: config.storage.recordings.clone(),
@@ -370,12 +382,21 @@ fn check(wanted: &Verify, config: &Config) -> anyhow::Result<ExitCode> {
     Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Goes on with the checked configuration; its warnings, or else its faults, are printed.
-fn with_config(
+/// As [`with_config`], for whoever does not need the line's password.
+fn administer(
     file: &ConfigFile,
     next: impl FnOnce(Config) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
-    match Config::load(&file.config, &environment()) {
+    with_config(Purpose::Administer, file, next)
+}
+
+/// Goes on with the checked configuration; its warnings, or else its faults, are printed.
+fn with_config(
+    purpose: Purpose,
+    file: &ConfigFile,
+    next: impl FnOnce(Config) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    match Config::load_to(purpose, &file.config, &environment()) {
         Ok(Loaded { config, set_aside, warnings }) => {
             if !set_aside.is_empty() {
                 eprintln!(

@@ -1,5 +1,9 @@
 //! The program's face on the command line: exit codes, help, accounts.
 
+mod administration;
+mod beginning;
+mod checks;
+
 use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, UdpSocket};

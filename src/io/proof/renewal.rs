@@ -11,8 +11,7 @@ use crate::io::store::{Renewing, Store};
 use anyhow::{Context, bail};
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What is wanted.
@@ -36,20 +35,6 @@ pub struct Done {
     pub unsent: Vec<String>,
     /// What is left to be done, by the next who signs.
     pub left: Vec<String>,
-}
-
-/// Whoever owns the log: what another one makes could not be read by the daemon.
-///
-/// # Errors
-/// When this is somebody else, or it cannot be seen.
-pub fn be_the_owner(data: &Path) -> anyhow::Result<()> {
-    let Ok(log) = fs::metadata(data.join("dutyline.db")) else { return Ok(()) };
-    if fs::metadata("/proc/self")?.uid() != log.uid() {
-        bail!(
-            "请以值班服务的用户运行（如 sudo -u dutyline dutyline key renew …） · run this as the daemon's user, such as: sudo -u dutyline dutyline key renew …"
-        );
-    }
-    Ok(())
 }
 
 impl Wanted {

@@ -2,6 +2,7 @@
 
 use super::chain::Chain;
 use super::error::{Result, StoreError};
+use crate::io::owner;
 use rusqlite::backup::Progress;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior, ffi};
@@ -180,7 +181,8 @@ fn back_up(connection: &Connection, to: &Path) -> Result<()> {
         return Ok(());
     }
     connection.backup("main", to, None::<fn(Progress)>)?;
-    Ok(())
+    owner::give_to_owner(to)
+        .map_err(|fault| StoreError::Unreadable(format!("{}: {fault}", to.display())))
 }
 
 #[cfg(test)]
