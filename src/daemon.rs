@@ -140,8 +140,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     left.checkpoint.give_pins(&config.roster);
     let (calls, down) = ((left.checkpoint.calls(), left.checkpoint.to_leaders()), left.down);
     let life = life::last(&config.storage.data);
-    let board = Board::new();
-    let stopping = CancellationToken::new();
+    let (board, stopping) = (Board::new(), CancellationToken::new());
     let pbx = Pbx::find(&config, &board).await?;
     let mut voice = start_voice(&config, pbx.peers.clone(), sockets, left, board.clone())?;
     let beginning = Beginning::new(&config, calls, (down, life), voice.asks.clone());
@@ -151,6 +150,7 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     if opened.fault.is_some() {
         go_without(&config, &readers, beginning.to_leaders());
     }
+    let jumped = beginning.clock_jumped();
     let keeping = beginning.keep(opened, readers.clone(), stopping.clone());
     let (desk, policies) = keep_policies(options.source, &config, &readers);
     let log = keep_log(voice.facts, voice.recordings, voice.traced, readers.clone(), &stopping);
@@ -169,7 +169,8 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let finishing = stopping.child_token();
     let (until, escalator) = ((&stopping, &finishing), Pulse::default());
     escalator.beat();
-    let mut background = beside(&config, &readers, voice.wanted, (&escalator, &policies), until);
+    let mut background =
+        beside(&config, &readers, voice.wanted, (&escalator, &policies), jumped, until);
     let watched = serve_heartbeat(&config, &readers, &policies, (pulse, escalator), &stopping);
     background.extend(watched);
     let lamps = serve_lamps(&config, &readers, &voice.slips, &finishing);
@@ -182,7 +183,6 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     let first_link = first_link(&store, web_address).await;
     info!(%web_address, line = %config.line.number, "dutyline is up");
     let Voice { orders, line, media, tape, keeper, .. } = voice;
-    let (media, tape, keeper) = (Some(media), Some(tape), Some(keeper));
     Ok(Daemon {
         store,
         board,
@@ -190,9 +190,9 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         first_link,
         orders,
         line,
-        media,
-        tape,
-        keeper,
+        media: Some(media),
+        tape: Some(tape),
+        keeper: Some(keeper),
         witness,
         finish: config.line.finish,
         stopping,

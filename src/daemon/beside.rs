@@ -9,17 +9,20 @@ use crate::io::open_matters::OpenMatters;
 use crate::io::policies::Policies;
 use crate::io::pulse::Pulse;
 use crate::io::{escalator, gaps, heartbeat, life, listening, logbook, reach, roll_call};
+use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// The escalator, who brings leaders recordings, and who looks after disk, clock and outages.
+/// The escalator, who brings leaders recordings, and who looks after disk, clock and outages. `jumped`: how the clock
+/// was found at the start.
 pub fn beside(
     config: &Config,
     readers: &logbook::Readers,
     wanted: mpsc::Receiver<listening::Wanted>,
     (pulse, policies): (&Pulse, &Policies),
+    jumped: Option<(DateTime<Utc>, DateTime<Utc>)>,
     (stopping, finishing): (&CancellationToken, &CancellationToken),
 ) -> Vec<JoinHandle<()>> {
     let logbook::Readers { store, board, orders, wake, memory, .. } = readers.clone();
@@ -27,7 +30,7 @@ pub fn beside(
     let stopping = stopping.clone();
     let storage = &config.storage;
     let data = storage.data.clone();
-    let living = life::keep(data, readers.outages(), board.clone(), stopping.clone());
+    let living = life::keep(data, jumped, readers.outages(), board.clone(), stopping.clone());
     let rolls = call_the_roll(config, readers, &stopping);
     let list = config.roster.clone();
     let on_duty =

@@ -1,14 +1,14 @@
 //! The log: opened with what the last run left, and kept; where it cannot be, tried again and again.
 
 mod restored;
+mod since;
 
 use crate::config::Config;
 use crate::duty::checkpoint::GoesOn;
-use crate::duty::gaps::{self, Life};
+use crate::duty::gaps::Life;
 use crate::duty::ids::CallId;
-use crate::duty::journal::Fact;
 use crate::duty::ladder::Traced;
-use crate::duty::switchboard::{Input, LeaderCall};
+use crate::duty::switchboard::LeaderCall;
 use crate::io::durable::Identity;
 use crate::io::proof::witness::HEADS;
 use crate::io::status::Alarm;
@@ -302,26 +302,10 @@ impl Beginning {
         Some(self.with_what_is_beside(file))
     }
 
-    /// What this run cannot know of, told as facts: the next run tells them again where this one never has a log.
-    pub async fn say_since_when(&self, orders: &mpsc::Sender<Input>) {
-        let told = self.down.map(|(since, _)| since);
-        let boot = life::here(self.now).boot;
-        let Some(away) = gaps::away(told, self.life, boot, self.now) else { return };
-        let why = self.down.map_or("服务中断 · no daemon was running", |(_, why)| why);
-        let mut facts = vec![Fact::Away { since: away.since, why: why.to_owned() }];
-        if let Some((from, to)) = away.stepped {
-            warn!(%from, %to, "the clock was set while no daemon was running");
-            facts.push(Fact::ClockStepped { from, to });
-        }
-        for fact in facts {
-            // The control task is gone: the daemon is about to end.
-            let _ = orders.send(Input::Note(fact)).await;
-        }
-    }
-
     /// What the last run left open is closed, but for the calls that go on; the configured contacts are in the log. The
     /// first rows of the run are of its beginning, since when leaders are called.
     async fn write(&self, store: &Store, now: Now) -> Result<(), StoreError> {
+        self.take_up(store, now).await?;
         let (now, to_leaders) = match self.written.load(Ordering::Relaxed) {
             0 => (self.now, self.begin(store).await?),
             _ => (now, self.follow(store, now).await?),
@@ -433,7 +417,7 @@ mod tests {
     const LONG: Duration = Duration::from_millis(500);
     const SOON: Duration = Duration::from_secs(20);
 
-    fn beginning(data: &Path) -> Beginning {
+    pub(super) fn beginning(data: &Path) -> Beginning {
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dutyline.toml");
         let loaded = Config::load(&example, &Environment::new());
         let mut config = loaded.unwrap_or_else(|faults| panic!("{faults}")).config;

@@ -9,6 +9,10 @@ use std::time::Duration;
 const STEP: TimeDelta = TimeDelta::seconds(2);
 /// A clock that nobody corrected for so long is an alarm.
 pub const LONG: Duration = Duration::from_secs(24 * 3600);
+/// By so much a clock is not set without a reason that somebody has to look for.
+const WRONG: TimeDelta = TimeDelta::minutes(1);
+/// Whoever was away for so long may have slept, or have a wrong clock now.
+const AGES: TimeDelta = TimeDelta::days(7);
 /// How far a clock of its own may be out after some time: 100 millionths, twice what is usual.
 const DRIFT: u32 = 10_000;
 
@@ -31,9 +35,40 @@ pub struct ClockWatch {
     last: Option<Now>,
     alone_since: Option<Mono>,
     synchronised: Option<bool>,
+    set: Option<Set>,
+}
+
+/// A clock that was set, and that nobody has corrected since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Set {
+    /// What it would have said, and what it said.
+    pub from: DateTime<Utc>,
+    pub to: DateTime<Utc>,
+    /// When that was seen.
+    seen: Now,
 }
 
 impl ClockWatch {
+    /// It may have been set before anybody watched it.
+    pub fn after(set: Option<(DateTime<Utc>, DateTime<Utc>)>, now: Now) -> Self {
+        let mut watch = Self::default();
+        if let Some((from, to)) = set {
+            watch.is_set(from, to, now);
+        }
+        watch
+    }
+
+    fn is_set(&mut self, from: DateTime<Utc>, to: DateTime<Utc>, now: Now) {
+        let before = self.set.map_or(TimeDelta::zero(), |set| set.to - set.from);
+        let by = before + (to - from);
+        self.set = (by.abs() >= WRONG).then_some(Set { from: to - by, to, seen: now });
+    }
+
+    /// By how much it was set lately, and not back, where no time server corrects it.
+    pub fn set(&self, now: Now) -> Option<Set> {
+        self.set.filter(|set| now.mono.since(set.seen.mono) < LONG)
+    }
+
     /// `synchronised`: `None` where it is not known.
     pub fn look(&mut self, now: Now, synchronised: Option<bool>) -> Vec<Noticed> {
         let mut noticed = vec![];
@@ -41,6 +76,9 @@ impl ClockWatch {
         if let Some((from, to)) = stepped(base, now) {
             noticed.push(Noticed::Stepped { from, to });
             self.last = Some(now);
+            self.is_set(from, to, now);
+        } else if synchronised == Some(true) {
+            self.set = None;
         }
         if let Some(synchronised) = synchronised.filter(|now| self.synchronised != Some(*now)) {
             // Whatever an earlier run said is over, too.
@@ -87,6 +125,14 @@ pub struct Away {
     /// By the clock as it is now.
     pub since: DateTime<Utc>,
     pub stepped: Option<(DateTime<Utc>, DateTime<Utc>)>,
+}
+
+impl Away {
+    /// What the clock should say and what it says, where that is hardly so without somebody's hand.
+    pub fn jumped(&self, now: Now) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let slept = (now.wall - self.since >= AGES).then_some((self.since, now.wall));
+        self.stepped.or(slept)
+    }
 }
 
 /// `told`: when the last run said that it ended or wrote something down for the last time.
@@ -150,6 +196,8 @@ pub struct Stretch {
     pub kind: OutageKind,
     /// The clock was set: what it would have said, and what it said.
     pub stepped: bool,
+    /// The log lacks what happened then.
+    pub unlogged: bool,
     pub from: DateTime<Utc>,
     /// None while it lasts.
     pub to: Option<DateTime<Utc>>,
@@ -167,6 +215,30 @@ pub enum Verdict {
     Doubt { calls: u64, seconds: i64 },
 }
 
+/// A clock that was wrong said that it was over: set back into it, most of it is still to come.
+fn was_taken_back(end: DateTime<Utc>, outage: &Stretch, all: &[Stretch]) -> bool {
+    let into = |to: DateTime<Utc>| outage.from <= to && to <= end;
+    all.iter().any(|step| step.stepped && end <= step.from && step.to.is_some_and(into))
+}
+
+/// Of a clock that was set, the times that were not there once: what it was set to and back from again, was.
+fn twice_or_never(
+    passes: &[(DateTime<Utc>, DateTime<Utc>, i32)],
+) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+    let mut edges: Vec<_> =
+        passes.iter().flat_map(|(from, to, by)| [(*from, *by), (*to, -*by)]).collect();
+    edges.sort_unstable();
+    let mut more = 0;
+    let mut found = vec![];
+    for (edge, next) in edges.iter().zip(edges.iter().skip(1)) {
+        more += edge.1;
+        if more != 0 {
+            found.push((edge.0, next.0));
+        }
+    }
+    found
+}
+
 /// `known`: from when the log can say anything; `proved`: until when the PBX was there for certain.
 pub fn judge(
     (from, to): (DateTime<Utc>, DateTime<Utc>),
@@ -176,14 +248,21 @@ pub fn judge(
     proved: DateTime<Utc>,
 ) -> Verdict {
     let known = known.unwrap_or(proved);
-    let mut blind: Vec<(DateTime<Utc>, DateTime<Utc>)> = vec![(from, known), (proved, to)];
+    let mut blind = vec![(proved, to)];
+    // How often more than once a time was there.
+    let mut passes = vec![(from.min(known), known, -1)];
     for outage in outages {
         let end = outage.to.unwrap_or(to);
-        // What lies between two times of a clock that was set is there twice or not at all.
-        if outage.kind.is_blind() || outage.stepped {
-            blind.push((outage.from.min(end), outage.from.max(end)));
+        let (first, last) = (outage.from.min(end), outage.from.max(end));
+        if outage.stepped {
+            passes.push((first, last, if end < outage.from { 1 } else { -1 }));
+        } else if outage.kind == OutageKind::Service && was_taken_back(end, outage, outages) {
+            passes.push((first, last, -1));
+        } else if outage.kind.is_blind() || outage.unlogged {
+            blind.push((first, last));
         }
     }
+    blind.extend(twice_or_never(&passes));
     let mut blind: Vec<_> =
         blind.into_iter().map(|(a, b)| (a.max(from), b.min(to))).filter(|(a, b)| a < b).collect();
     blind.sort_unstable();

@@ -7,13 +7,14 @@
 //! Little-endian, CRC-32C. Not synced but every half minute: a killed process leaves what it wrote
 //! to the kernel; a power cut takes half a minute of it at most, which counts as being away.
 
+use crate::duty::entry::beijing;
 use crate::duty::gaps::{ClockWatch, LONG, Life, Noticed, OutageKind};
 use crate::io::clock;
 use crate::io::outages::Outages;
 use crate::io::status::{Alarm, Board};
 use crate::io::tape::boot_id;
 use crate::protocol::now::{Mono, Now};
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -60,11 +61,18 @@ pub fn here(now: Now) -> Life {
     Life { at: now, boot: *boot_id().as_bytes() }
 }
 
-/// Gives signs of life and watches the clock until `stopping`.
-pub async fn keep(data: PathBuf, told: Outages, board: Board, stopping: CancellationToken) {
+/// Gives signs of life and watches the clock until `stopping`. `set`: what the clock should have said at the start, and what
+/// it said.
+pub async fn keep(
+    data: PathBuf,
+    set: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    told: Outages,
+    board: Board,
+    stopping: CancellationToken,
+) {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let (mut watch, mut count) = (ClockWatch::default(), 0_u32);
+    let (mut watch, mut count) = (ClockWatch::after(set, clock::now()), 0_u32);
     let mut failing = false;
     loop {
         tokio::select! {
@@ -84,6 +92,7 @@ pub async fn keep(data: PathBuf, told: Outages, board: Board, stopping: Cancella
             note(noticed, &told, &board, now).await;
         }
         show(&watch, &board, now);
+        show_set(&watch, &board, now);
     }
 }
 
@@ -123,6 +132,23 @@ fn show(watch: &ClockWatch, board: &Board, now: Now) {
     });
 }
 
+/// A clock that somebody has set, or that was wrong at the start.
+fn show_set(watch: &ClockWatch, board: &Board, now: Now) {
+    board.update(|status| {
+        let Some(set) = watch.set(now) else { return drop(status.alarms.remove("clock_set")) };
+        let since = status.alarms.get("clock_set").map_or(now.wall, |alarm| alarm.since);
+        let [from, to] = [set.from, set.to]
+            .map(|at| at.with_timezone(&beijing()).format("%Y-%m-%d %H:%M:%S").to_string());
+        let zh = format!(
+            "本机时钟从 {from} 变为 {to}，记录的时间可能不对。请核对本机日期和时间，不对就改正，并检查 NTP；现在的时间正确的，不用处理，一天后不再提示"
+        );
+        let en = format!(
+            "The clock went from {from} to {to}: times in the log may be wrong. Compare date and time of this host, correct them, and check NTP; where they are right now, nothing is to be done"
+        );
+        status.alarms.insert("clock_set", Alarm { since, zh, en });
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,5 +170,22 @@ mod tests {
         assert_eq!(later.since, first.since);
         watch.look(begun + Duration::from_secs(241 * 3600), Some(true));
         assert_eq!(shown(&watch, 241), None);
+    }
+
+    #[test]
+    fn rel_19_a_clock_that_is_wrong_at_the_start_is_an_alarm_until_it_is_right() {
+        let (board, now) = (Board::new(), clock::now());
+        let right = now.wall - chrono::TimeDelta::days(40);
+        let mut watch = ClockWatch::after(Some((right, now.wall)), now);
+        watch.look(now, Some(false));
+        show_set(&watch, &board, now);
+        let alarm = board.status().alarms["clock_set"].clone();
+        let day = right.with_timezone(&beijing()).format("%Y-%m-%d").to_string();
+        assert!(alarm.zh.contains(&day) && alarm.zh.contains("检查 NTP"), "{alarm:?}");
+        let back = now + Duration::from_secs(60);
+        let back = Now { wall: right + chrono::TimeDelta::seconds(60), ..back };
+        watch.look(back, Some(false));
+        show_set(&watch, &board, back);
+        assert_eq!(board.status().alarms.get("clock_set"), None);
     }
 }

@@ -87,7 +87,7 @@ fn since_when_nobody_was_there_is_told_by_the_last_sign_of_life() {
 }
 
 fn stretch(kind: OutageKind, from: i64, to: Option<i64>) -> Stretch {
-    Stretch { kind, stepped: false, from: wall(from), to: to.map(wall) }
+    Stretch { kind, stepped: false, unlogged: false, from: wall(from), to: to.map(wall) }
 }
 
 #[test]
@@ -116,4 +116,81 @@ fn that_nobody_called_is_said_only_where_somebody_could_have() {
     let soon = super::judge(hour, 0, &[], Some(wall(-1)), wall(3_000));
     assert_eq!(soon, doubt(0, 600), "it is not over");
     assert_eq!(super::judge(hour, 0, &[], None, wall(7_200)), doubt(0, 3_600));
+}
+
+fn step(from: i64, to: i64) -> Stretch {
+    Stretch { stepped: true, ..stretch(OutageKind::Clock, from, Some(to)) }
+}
+
+const DAY: i64 = 86_400;
+
+#[test]
+fn rel_19_a_clock_that_was_set_and_set_back_leaves_no_doubt_but_of_what_was_there_twice_or_never() {
+    let judge = |period: (i64, i64), outages: &[Stretch]| {
+        let (known, proved) = (Some(wall(-500 * DAY)), wall(100 * DAY));
+        super::judge((wall(period.0), wall(period.1)), 0, outages, known, proved)
+    };
+    let doubt = |seconds| Verdict::Doubt { calls: 0, seconds };
+    let ahead = [step(-600, 40 * DAY - 600), step(40 * DAY - 300, -300)];
+    let behind = [step(-600, -400 * DAY - 600), step(-400 * DAY - 300, -300)];
+    let at_start =
+        [stretch(OutageKind::Service, -600, Some(40 * DAY - 600)), step(40 * DAY - 300, -300)];
+    for (steps, wrong) in [(ahead, 40 * DAY), (behind, -400 * DAY), (at_start, 40 * DAY)] {
+        for mut steps in [steps, [steps[1], steps[0]]] {
+            assert_eq!(judge((0, 3_600), &steps), Verdict::Quiet, "{wrong}");
+            assert_eq!(judge((-3_600, -600), &steps), Verdict::Quiet, "{wrong}");
+            assert_eq!(judge((-3_600, 3_600), &steps), doubt(300), "{wrong}: it was not there");
+            let twice = (wrong - 3_600, wrong + 3_600);
+            assert_eq!(judge(twice, &steps), doubt(300), "{wrong}: it was there twice");
+            steps[1] = steps[0];
+            assert_ne!(judge((-3_600, 3_600), &steps), Verdict::Quiet);
+        }
+    }
+    let down = stretch(OutageKind::Service, 0, Some(600));
+    assert_eq!(judge((0, 3_600), &[down, step(4_000, 3_900)]), doubt(600), "it is over");
+    let lacks = Stretch { unlogged: true, ..stretch(OutageKind::Log, 0, Some(60)) };
+    assert_eq!(judge((0, 3_600), &[lacks]), doubt(60), "a backup was put back");
+}
+
+#[test]
+fn rel_19_a_clock_that_is_wrong_is_one_until_it_is_set_back_or_a_time_server_is_heard() {
+    for by in [40 * DAY, -400 * DAY, 61] {
+        let mut watch = ClockWatch::default();
+        watch.look(at(0), Some(false));
+        assert_eq!(watch.set(at(1)), None);
+        watch.look(moved(at(2), by), Some(false));
+        let set = watch.set(at(3)).unwrap();
+        assert_eq!((set.from, set.to), (wall(2), wall(2 + by)));
+        watch.look(moved(at(4), by), None);
+        assert!(watch.set(at(5)).is_some());
+        assert_eq!(watch.set(at(3 + DAY)), None, "somebody has looked");
+        let mut corrected = ClockWatch::default();
+        for now in [at(0), moved(at(2), by)] {
+            corrected.look(now, Some(false));
+        }
+        corrected.look(moved(at(4), by), Some(true));
+        assert_eq!(corrected.set(at(5)), None);
+        watch.look(at(6), Some(false));
+        assert_eq!(watch.set(at(7)), None, "and back");
+    }
+    let found = ClockWatch::after(Some((wall(0), wall(-400 * DAY))), at(0));
+    assert!(found.set(at(1)).is_some());
+    let mut little = ClockWatch::default();
+    little.look(at(0), None);
+    assert_eq!(little.look(moved(at(1), 30), None).len(), 1);
+    assert_eq!(little.set(at(2)), None);
+}
+
+#[test]
+fn rel_19_whoever_was_away_for_weeks_may_have_a_wrong_clock() {
+    let (boot, other) = ([1; 16], [2; 16]);
+    let life = Some(Life { at: at(7), boot });
+    let jumped = |boot, now: Now| away(None, life, boot, now).unwrap().jumped(now);
+    let rebooted = |seconds: i64| Now { mono: Mono(5), wall: wall(seconds) };
+    assert_eq!(jumped(other, rebooted(DAY)), None);
+    assert_eq!(jumped(other, rebooted(40 * DAY)), Some((wall(7), wall(40 * DAY))));
+    assert_eq!(jumped(other, rebooted(-400 * DAY)), Some((wall(7), wall(-400 * DAY))));
+    assert_eq!(jumped(boot, at(9)), None);
+    let ahead = moved(at(9), 40 * DAY);
+    assert_eq!(jumped(boot, ahead), Some((wall(9), wall(9 + 40 * DAY))));
 }

@@ -97,6 +97,20 @@ pub(super) fn origin(sql: &Connection) -> Result<String> {
     Ok(sql.query_row("SELECT origin FROM chain", [], |row| row.get(0))?)
 }
 
+/// Whether an entry of the period was written between this head and the next.
+fn came_after(
+    sql: &Connection,
+    head: &HeadRow,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<bool> {
+    let came = "SELECT 1 FROM item WHERE seq >= ?1
+         AND seq < coalesce((SELECT size FROM head WHERE number > ?2 ORDER BY number LIMIT 1),
+           9223372036854775807)
+         AND key IN (SELECT json_array(id) FROM entry WHERE occurred_ms >= ?3 AND occurred_ms < ?4)";
+    let range = params![count(head.size), count(head.number), ms(from), ms(to)];
+    Ok(sql.prepare_cached(came)?.exists(range)?)
+}
+
 impl Store {
     /// The name under which the log's heads are signed.
     pub async fn origin(&self) -> Result<String> {
@@ -125,29 +139,47 @@ impl Store {
         self.write(move |tx| sign(tx.sql, &key, tree, now())).await
     }
 
-    /// The heads from a period's beginning to the first after its end.
-    pub async fn heads_around(
+    /// The first head that was signed after a period was over and covers what came in it, whatever the clock was set to.
+    pub async fn head_of_period(
         &self,
         from: DateTime<Utc>,
         to: DateTime<Utc>,
-    ) -> Result<Vec<HeadRow>> {
+    ) -> Result<Option<HeadRow>> {
         self.read(move |sql| {
-            let mut rows = sql.prepare_cached(
-                "SELECT number, size, at_ms, note FROM head WHERE at_ms >= ?1 AND at_ms <= coalesce(
-                   (SELECT min(at_ms) FROM head WHERE at_ms >= ?2), ?2) ORDER BY number",
-            )?;
-            Ok(rows.query_map([ms(from), ms(to)], one)?.collect::<Result<_, _>>()?)
+            // Before a clock that was set back a later head may be of an earlier time.
+            let query = "SELECT number, size, at_ms, note FROM head h
+               WHERE number > max(?2, (SELECT coalesce(max(number), 0) FROM head WHERE at_ms < ?1))
+                 AND NOT EXISTS (SELECT 1 FROM head later
+                   WHERE later.number > h.number AND later.at_ms < h.at_ms)
+               ORDER BY number LIMIT 1";
+            let mut heads = sql.prepare_cached(query)?;
+            let mut last = 0;
+            loop {
+                let head = heads.query_row(params![ms(to), count(last)], one).optional()?;
+                let Some(head) = head else { return Ok(None) };
+                if !came_after(sql, &head, (from, to))? {
+                    return Ok(Some(head));
+                }
+                last = head.number;
+            }
         })
         .await
     }
 
-    /// Since when the log can say anything: its first act or its first head.
+    /// Since when the log can say anything: its first act or its first head. Of a clock that was set back before those, the
+    /// first by the log's own order.
     pub async fn known_since(&self) -> Result<Option<DateTime<Utc>>> {
         self.read(|sql| {
-            let first = "SELECT min(at) FROM (SELECT min(at_ms) AS at FROM audit UNION ALL
-               SELECT min(at_ms) FROM head UNION ALL SELECT min(occurred_ms) FROM entry)";
-            let first: Option<Ms> = sql.prepare_cached(first)?.query_row([], |row| row.get(0))?;
-            Ok(first.map(|at| at.0))
+            let known = "WITH first AS (SELECT min(at) AS at FROM (
+                 SELECT * FROM (SELECT at_ms AS at FROM audit ORDER BY id LIMIT 1)
+                 UNION ALL SELECT * FROM (SELECT at_ms FROM head ORDER BY number LIMIT 1)
+                 UNION ALL SELECT * FROM (SELECT occurred_ms FROM entry ORDER BY rowid LIMIT 1)))
+               SELECT CASE WHEN EXISTS (SELECT 1 FROM outage WHERE step_ms < 0 AND to_ms < first.at)
+                 THEN first.at ELSE (SELECT min(at) FROM (SELECT min(at_ms) AS at FROM audit
+                   UNION ALL SELECT min(at_ms) FROM head
+                   UNION ALL SELECT min(occurred_ms) FROM entry)) END FROM first";
+            let known: Option<Ms> = sql.prepare_cached(known)?.query_row([], |row| row.get(0))?;
+            Ok(known.map(|at| at.0))
         })
         .await
     }
@@ -159,5 +191,41 @@ impl Store {
             Ok(sql.prepare_cached(newest)?.query_row([], one).optional()?)
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::store::tests::{at, entry, store};
+    use crate::io::store::wait;
+
+    #[test]
+    fn rec_s3_the_head_of_a_period_covers_what_came_in_it_whatever_the_clock_was_set_to() {
+        let (folder, store) = (tempfile::tempdir().unwrap(), store());
+        let origin = wait(store.origin()).unwrap();
+        let key = Arc::new(SigningKey::load_or_make(folder.path(), &origin).unwrap());
+        let sign = |seconds: f64| {
+            wait(store.sign_head(Arc::clone(&key), move || at(seconds))).unwrap().number
+        };
+        let head = |from: f64, to: f64| {
+            let head = wait(store.head_of_period(at(from).wall, at(to).wall)).unwrap();
+            head.map(|head| head.number)
+        };
+        assert_eq!(head(0.0, 60.0), None, "there is none");
+        entry(&store, 1, 10.0);
+        let first = sign(100.0);
+        assert_eq!(head(0.0, 60.0), Some(first));
+        assert_eq!(head(0.0, 120.0), None, "it is not over");
+        let ahead = sign(9_000_000.0);
+        assert_eq!(head(300.0, 600.0), Some(ahead), "nothing came");
+        // It is set back.
+        entry(&store, 2, 500.0);
+        assert_eq!(head(300.0, 600.0), None, "what came is signed by none");
+        let since = sign(700.0);
+        assert_eq!(head(300.0, 600.0), Some(since));
+        sign(800.0);
+        assert_eq!(head(300.0, 600.0), Some(since));
+        assert_eq!(head(0.0, 60.0), Some(first));
     }
 }

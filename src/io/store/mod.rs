@@ -47,6 +47,7 @@ mod passwords;
 mod people;
 mod placed;
 mod policies;
+mod reached;
 mod readers;
 mod recent;
 mod recordings;
@@ -112,6 +113,7 @@ pub use views::*;
 pub use voices::VoiceRow;
 
 use crate::protocol::random::Random;
+use reached::Reached;
 use readers::Readers;
 use rusqlite::Connection;
 use std::path::Path;
@@ -183,7 +185,7 @@ impl Store {
             true => why,
             false => StoreError::Unreadable(why.to_string()),
         };
-        let writer = Writer::late(why);
+        let writer = Writer::late(why, Some(Reached::beside(path)));
         if let Err(error) = writer.meets(path) {
             tracing::error!(%error, "the log is not opened as long as it is so");
         }
@@ -273,7 +275,7 @@ impl Store {
 
     fn open_file(path: &Path, sql: Connection, random: Random, held: Option<Hold>) -> Result<Self> {
         let writer = match &held {
-            Some(_) => Writer::thread(sql, random)?,
+            Some(_) => Writer::of(path, sql, random)?,
             None => Writer::beside(sql, random)?,
         };
         let readers = Some(Readers::new(path));

@@ -187,18 +187,24 @@ pub struct EntryView {
     /// Newest first.
     pub escalations: Vec<EscalationView>,
     pub revisions: Vec<RevisionRow>,
-    /// For how long no time server had corrected the clock when it was made, where none did.
-    pub clock_alone: Option<Duration>,
+    /// By how much the clock may have been out when it was made, where no time server corrected it.
+    pub clock_error: Option<Duration>,
 }
 
 impl Store {
-    /// The newest entries, newest first.
+    /// The newest entries, newest first by the log's own order; those whose call goes on before all others.
     pub async fn recent_entries(&self, most: u32) -> Result<Vec<EntryRow>> {
         self.read(move |sql| {
-            let query = format!("{ENTRY} ORDER BY e.occurred_ms DESC, e.id DESC LIMIT ?1");
-            let mut rows = sql.prepare_cached(&query)?;
-            let rows = rows.query_map([most], entry_row)?;
-            let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
+            let go_on = "SELECT id FROM call WHERE state <> 'ended'";
+            let mut rows = vec![];
+            for which in [format!("e.id IN ({go_on})"), format!("e.id NOT IN ({go_on})")] {
+                let query = format!("{ENTRY} WHERE {which} ORDER BY e.rowid DESC LIMIT ?1");
+                let mut found = sql.prepare_cached(&query)?;
+                let more = most - u32::try_from(rows.len()).unwrap_or(most);
+                for row in found.query_map([more], entry_row)? {
+                    rows.push(row?);
+                }
+            }
             for row in &mut rows {
                 row.escalation = escalation_views::rows(sql, row.id, 1)?.into_iter().next();
             }
@@ -265,7 +271,7 @@ impl Store {
                 derived: call.map_or(Ok(vec![]), |call| derived::rows(sql, call))?,
                 escalations: escalations.collect::<Result<_>>()?,
                 revisions: revisions(sql, id)?,
-                clock_alone: outages::clock_alone(sql, row.occurred)?,
+                clock_error: outages::clock_error(sql, row.occurred)?,
                 row,
             }))
         })

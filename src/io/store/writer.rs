@@ -8,6 +8,7 @@ pub(super) use desk::Tx;
 use self::desk::{Ails, Desk, Work, lock};
 use super::aside;
 use super::error::{Result, StoreError};
+use super::reached::Reached;
 use crate::protocol::random::Random;
 use rusqlite::Connection;
 use std::collections::VecDeque;
@@ -72,6 +73,8 @@ pub(super) struct File {
     ails: Ails,
     /// Which files the last one was, and how it was left.
     last: Mutex<aside::Opened>,
+    /// `None`: another process keeps it.
+    reached: Option<Reached>,
 }
 
 pub(super) struct Thread {
@@ -132,25 +135,37 @@ impl Writer {
     }
 
     pub fn thread(connection: Connection, random: Random) -> Result<Self> {
-        Self::starts(Desk::new(connection, random)?)
+        Self::starts(Desk::new(connection, random)?, None)
+    }
+
+    /// As [`Writer::thread`], of the database of this name, beside which it is kept how far numbers have come.
+    pub fn of(path: &Path, connection: Connection, random: Random) -> Result<Self> {
+        Self::starts(Desk::new(connection, random)?, Some(Reached::beside(path)))
     }
 
     /// As [`Writer::thread`], beside a daemon that may be running: the log is that one's.
     pub fn beside(connection: Connection, random: Random) -> Result<Self> {
-        Self::starts(Desk::beside(connection, random)?)
+        Self::starts(Desk::beside(connection, random)?, None)
     }
 
-    fn starts(desk: Desk) -> Result<Self> {
-        let writer = Self::late(StoreError::Closed);
+    fn starts(desk: Desk, reached: Option<Reached>) -> Result<Self> {
+        let writer = Self::late(StoreError::Closed, reached);
         writer.takes(desk)?;
         Ok(writer)
     }
 
     /// There is no database to write to, until one is opened.
-    pub fn late(why: StoreError) -> Self {
+    pub fn late(why: StoreError, reached: Option<Reached>) -> Self {
         let (unproved, ails) = (watch::Sender::new(None), Ails::default());
         let last = Mutex::default();
-        Self::File(Box::new(File { thread: RwLock::new(Err(why)), unproved, ails, last }))
+        Self::File(Box::new(File { thread: RwLock::new(Err(why)), unproved, ails, last, reached }))
+    }
+
+    pub fn reached(&self) -> Option<Reached> {
+        match self {
+            Self::File(file) => file.reached.clone(),
+            Self::Inline(_) => None,
+        }
     }
 
     /// Whether it has no database.
@@ -186,6 +201,10 @@ impl Writer {
     fn takes(&self, mut desk: Desk) -> Result<()> {
         let Self::File(file) = self else { return Ok(()) };
         (desk.unproved, desk.ails) = (file.unproved.clone(), Arc::clone(&file.ails));
+        if let Some(reached) = &file.reached {
+            reached.doubts();
+            desk.reached = Some(reached.clone());
+        }
         let mut thread = file.thread.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         if thread.is_err() {
             *lock(&file.ails) = None;

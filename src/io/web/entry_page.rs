@@ -9,7 +9,6 @@ use super::ladder::{self, Drawing};
 use super::messages::fill;
 use super::page::Page;
 use crate::duty::entry::{Category, Field};
-use crate::duty::gaps::error_after;
 use crate::duty::ids::EntryId;
 use crate::duty::journal::{Fact, Urgency};
 use crate::duty::switchboard::Input;
@@ -27,6 +26,9 @@ use std::time::Duration;
 
 /// How long the log may take to have a flag before the telephone notes it.
 const FLAG_WITHIN: Duration = Duration::from_secs(3);
+
+/// Seconds.
+const DAY: u64 = 24 * 3600;
 
 #[derive(Template)]
 #[template(path = "entry.html")]
@@ -58,8 +60,11 @@ pub async fn article(
     let mut entry = entry_view::of(&found, &leader, &heard, tape.as_ref(), page, now.wall);
     let listeners = found.row.call.as_ref().map(|call| shared.web.board.listeners(call.id));
     entry.listeners = listeners.unwrap_or_default();
-    let alone = found.clock_alone.filter(|_| !page.demo);
-    let unsure = alone.map(|alone| fill(page.t.time_error, error_after(alone).as_secs() + 1));
+    let error = found.clock_error.filter(|_| !page.demo);
+    let unsure = error.map(|error| match error.as_secs() {
+        seconds @ ..DAY => fill(page.t.time_error, seconds + 1),
+        seconds => fill(page.t.time_error_days, seconds / DAY + 1),
+    });
     Ok(Some(Article { page, entry, ladder, linked_away: true, unsure }.render()?))
 }
 

@@ -357,6 +357,7 @@ with_exercises! {
 
     time_unverified: "时间未核对", "Time unverified";
     time_error: "估计误差 {} 秒以内", "may be up to {} s out";
+    time_error_days: "时钟被调整过，误差可达 {} 天", "the clock was set and may be {} days out";
     time_unverified_hint: "当时没有时间服务器校正本机时钟；之后的校正量见“时段”页。", "No time server corrected the clock at that time; by how much it was set later is on the page of the period.";
     export: "导出取证包", "Hand out with proofs";
     export_hint: "录音、全部修订和防篡改证明，附核验说明，连同与本记录相关的回拨；每次导出都记入审计。", "Recordings, all revisions, proofs and how to check them, with our calls about it. Each time is noted in the audit.";
@@ -406,6 +407,7 @@ with_exercises! {
     period_outages_title: "中断", "Outages";
     period_no_outages: "没有中断。", "None.";
     outage_line: "线路", "Line";
+    log_restored: "值班记录从备份恢复，{} 的来电和填写可能不在其中，请对照录音和话机来电记录补记，并向接班人说明", "The log was put back from a backup: what happened {} may not be in it. Compare the recordings and the telephones' call lists, and write down what lacks";
     outage_media: "语音", "Voice";
     outage_log: "记录", "Log";
     outage_recorder: "录音", "Recorder";

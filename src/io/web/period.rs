@@ -18,7 +18,7 @@ use crate::io::store::{EntryRow, HeadRow, OutageRow};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Html;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 
 /// A line that is up was heard not longer ago.
 const LATELY: TimeDelta = TimeDelta::minutes(1);
@@ -88,7 +88,7 @@ pub async fn get(
     calls.truncate(MOST as usize);
     let came = store.came_between(from, to).await?;
     let outages = store.outages_between(from, to).await?;
-    let heads = store.heads_around(from, to).await?;
+    let head = store.head_of_period(from, to).await?;
     let stretches: Vec<_> = outages.iter().map(OutageRow::stretch).collect();
     let known = store.known_since().await?;
     let verdict = gaps::judge((from, to), came, &stretches, known, proved);
@@ -102,7 +102,7 @@ pub async fn get(
         more: more.then(|| fill(page.t.period_more, MOST)),
         came,
         outages: outages.iter().map(|row| outage(row, &page)).collect(),
-        signed: signed(&heads, to, page.t),
+        signed: signed(head.as_ref(), page.t),
         exports: export::all_of(&shared, officer.who.id, page.t),
         refused: asked.wrong().map_or(Refused::nothing(), |(from, to)| {
             Refused::typed("period", &[("from", from), ("to", to)]).at("to", page.t.period_wrong)
@@ -164,9 +164,8 @@ fn outage(row: &OutageRow, page: &Page) -> Outage {
     }
 }
 
-/// The first head that covers the period's end proves what it says.
-fn signed(heads: &[HeadRow], to: DateTime<Utc>, t: &Messages) -> String {
-    match heads.iter().find(|head| head.at >= to) {
+fn signed(head: Option<&HeadRow>, t: &Messages) -> String {
+    match head {
         Some(head) => fill(&fill(t.period_signed, head.number), times::full(head.at)),
         None => t.period_unsigned.to_owned(),
     }

@@ -96,7 +96,19 @@ pub async fn strip(shared: &Shared, page: &Page) -> Strip {
     chips.extend(self_test::chip(shared, page, now).await);
     chips.extend(roll_call::chip(shared, page, now).await);
     chips.extend(roll_call::numbers_chip(shared, page, moment).await);
-    Strip { chips, alarms: alarms(&status, &open, page, now), open }
+    let mut alarms = alarms(&status, &open, page, now);
+    alarms.extend(restored(shared, page, now).await);
+    Strip { chips, alarms, open }
+}
+
+/// For a day after a backup was put back that lacks something.
+async fn restored(shared: &Shared, page: &Page, now: DateTime<Utc>) -> Option<Alarm> {
+    let row = shared.web.store.restored_since(now - TimeDelta::days(1)).await.ok()??;
+    let to = row.to.unwrap_or(now);
+    let what = format!("{} — {}", times::full(row.from), times::full(to));
+    let (text, since) =
+        (fill(page.t.log_restored, what), fill(page.t.since, times::short(to, now)));
+    Some(Alarm { text, since, siren: false })
 }
 
 /// Leaders are being called: in sight until somebody acknowledges, whichever entry is open.

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::Contact;
 use crate::duty::journal::Stretch;
 use crate::duty::numbers::Numbering;
-use crate::io::store::tests::{arrival, at, call, note, officer, one, store};
+use crate::io::store::tests::{arrival, at, call, entry, note, officer, one, store};
 use crate::io::store::{CallState, CallbackState, RecordingState, Settled, StretchKind, wait};
 use crate::protocol::rtp::{Counts, Party};
 
@@ -257,4 +257,34 @@ fn several_facts_are_written_all_or_none() {
     let facts = vec![noted(arrival(1, "101")), noted(Fact::LineUp), noted(arrival(2, "102"))];
     assert_eq!(wait(store.note_all(facts)).unwrap().len(), 3);
     assert_eq!(one::<i64>(&store, "SELECT count(*) FROM call"), 2);
+}
+
+#[test]
+fn rel_19_the_list_is_in_the_logs_order_and_calls_that_go_on_are_on_top_whatever_the_clock_is_set_to()
+ {
+    let store = store();
+    let ends = |seconds, n| {
+        let (disposition, why) = (Disposition::Missed, String::new());
+        note(
+            &store,
+            seconds,
+            Fact::Ended { call: call(n), disposition, by: None, status: 200, why },
+        );
+    };
+    let list = |most| {
+        let rows = wait(store.recent_entries(most)).unwrap();
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    let ids = |calls: &[u8]| calls.iter().map(|n| EntryId::from(call(*n))).collect::<Vec<_>>();
+    entry(&store, 1, 9_000.0);
+    ends(9_010.0, 1);
+    // It is set back.
+    entry(&store, 2, 20.0);
+    assert_eq!(list(10), ids(&[2, 1]), "it rings");
+    entry(&store, 3, 30.0);
+    ends(40.0, 3);
+    assert_eq!(list(10), ids(&[2, 3, 1]), "it still rings");
+    assert_eq!(list(2), ids(&[2, 3]));
+    ends(50.0, 2);
+    assert_eq!(list(10), ids(&[3, 2, 1]));
 }

@@ -37,6 +37,11 @@ impl Store {
         self.outage_ended(kind, now).await
     }
 
+    /// A backup was put back, which lacks what happened since then.
+    pub async fn was_restored(&self, since: DateTime<Utc>, now: Now) -> Result<()> {
+        self.write(move |tx| unlogged(tx.sql, since, now)).await
+    }
+
     async fn outage_told(&self, fact: Fact, now: Now) -> Result<()> {
         self.note(Noted { at: now, fact }).await.map(drop)
     }
@@ -87,4 +92,54 @@ fn rel_12_what_runs_without_a_log_saw_is_told_in_order_and_twice_changes_nothing
         ORDER BY from_ms DESC";
     assert_eq!(one::<i64>(&store, left), 23, "over when that run was");
     assert!(wait(store.outages(5)).is_ok());
+}
+
+const DAY: f64 = 86_400.0;
+
+fn error(store: &Store, seconds: f64) -> Option<u64> {
+    let error = wait(store.read(move |sql| clock_error(sql, at(seconds).wall))).unwrap();
+    error.map(|error| error.as_secs())
+}
+
+#[test]
+fn rec_k4_an_error_is_not_less_than_what_the_clock_was_set_by_and_is_over_when_it_is_set_back() {
+    let store = store();
+    let wall = |seconds: f64| at(seconds).wall;
+    let tell = |seconds, fact| drop(store.apply(&Noted { at: at(seconds), fact }).unwrap());
+    let stepped = |from, to| Fact::ClockStepped { from: wall(from), to: wall(to) };
+    let why = "no time server".to_owned();
+    tell(0.0, Fact::OutageBegan { kind: OutageKind::Clock, since: wall(0.0), why });
+    let ahead = 40.0 * DAY;
+    tell(ahead + 100.0, stepped(100.0, ahead + 100.0));
+    assert_eq!(error(&store, 50.0), Some(0));
+    assert_eq!(error(&store, ahead + 110.0), Some(40 * 86_400));
+    tell(200.0, stepped(ahead + 200.0, 200.0));
+    assert_eq!(error(&store, 210.0), Some(0), "right again");
+    assert_eq!(error(&store, ahead - 10.0), Some(345), "nobody corrects it by then");
+    assert_eq!(error(&store, ahead + 110.0), Some(345), "it goes on");
+    // A run ends and another begins, whose clock is right.
+    let behind = 400.0 * DAY;
+    tell(300.0 + behind, stepped(300.0, 300.0 + behind));
+    tell(320.0, stepped(310.0 + behind, 320.0));
+    tell(320.0, Fact::Away { since: wall(315.0), why: String::new() });
+    assert_eq!(error(&store, 330.0), Some(10));
+    tell(340.0, Fact::OutageOver { kind: OutageKind::Clock });
+    assert_eq!(error(&store, 350.0), None);
+}
+
+#[test]
+fn rec_k4_a_time_server_that_is_lost_with_the_step_leaves_the_error_of_the_step() {
+    let store = store();
+    let wall = |seconds: f64| at(seconds).wall;
+    let tell = |seconds, fact| drop(store.apply(&Noted { at: at(seconds), fact }).unwrap());
+    let began = |seconds| {
+        let (kind, why) = (OutageKind::Clock, String::new());
+        tell(seconds, Fact::OutageBegan { kind, since: wall(seconds), why });
+    };
+    tell(700.0, Fact::ClockStepped { from: wall(100.0), to: wall(700.0) });
+    began(702.0);
+    assert_eq!(error(&store, 703.0), Some(600));
+    tell(710.0, Fact::OutageOver { kind: OutageKind::Clock });
+    began(720.0);
+    assert_eq!(error(&store, 721.0), Some(0), "a time server was heard since");
 }

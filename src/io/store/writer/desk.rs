@@ -4,6 +4,8 @@ use crate::io::store::aside;
 use crate::io::store::chain::{self, Chain};
 use crate::io::store::error::{Result, StoreError};
 use crate::io::store::index::{self, Follower};
+use crate::io::store::numbers;
+use crate::io::store::reached::Reached;
 use crate::protocol::random::Random;
 use rusqlite::Connection;
 use std::collections::VecDeque;
@@ -40,6 +42,7 @@ pub(in crate::io::store) struct Desk {
     pub(super) unproved: watch::Sender<Option<String>>,
     pub(super) ails: Ails,
     pub(super) opened: aside::Opened,
+    pub(super) reached: Option<Reached>,
 }
 
 impl Desk {
@@ -55,9 +58,10 @@ impl Desk {
         let (unproved, ails) = (watch::Sender::new(None), Ails::default());
         let chain = Chain::open(&sql, &mut random)?;
         index::watch(&sql)?;
+        numbers::watch(&sql)?;
         let follower = Follower::new(&sql);
         let opened = aside::Opened::by(&sql);
-        Ok(Self { sql, chain, random, follower, unproved, ails, opened })
+        Ok(Self { sql, chain, random, follower, unproved, ails, opened, reached: None })
     }
 
     /// Whether it is still the one that was opened.
@@ -80,7 +84,7 @@ impl Desk {
     /// Runs what waits together in as few transactions as possible: one, unless SQLite itself gives a
     /// whole transaction up (disk full, I/O error).
     pub(super) fn write(&mut self, mut waiting: VecDeque<Box<dyn Work>>) {
-        let Self { sql: connection, chain, random, unproved, ails, opened, .. } = self;
+        let Self { sql: connection, chain, random, unproved, ails, opened, reached, .. } = self;
         let path = path(connection);
         while !waiting.is_empty() {
             let begun = opened.is_in_use(&path);
@@ -124,6 +128,9 @@ impl Desk {
                         lock(ails).take_if(|before| !matches!(before, StoreError::Corrupt(_)));
                     }
                     done.iter_mut().for_each(|work| work.finish(Ok(())));
+                    if let Some(reached) = reached {
+                        reached.follow(connection);
+                    }
                 }
                 Err(error) => {
                     note(ails, &error);

@@ -130,3 +130,28 @@ async fn calls_of_a_period_are_listed_with_their_entries() {
     let shown = room.get(&format!("/period?{}", period(minutes(-5), minutes(5)))).await.text;
     assert!(shown.contains(&format!("/?entry={entry}")) && shown.contains("13800130007"));
 }
+
+#[tokio::test]
+async fn rel_12_what_a_backup_lacks_that_was_put_back_is_in_doubt_and_told_for_a_day() {
+    let room = Room::open().await;
+    began(&room, 72).await;
+    let minutes = TimeDelta::minutes;
+    let now = clock::now();
+    let put_back = Now { wall: now.wall - minutes(50), ..now };
+    room.web.store.was_restored(put_back.wall - minutes(8), put_back).await.unwrap();
+    let asked = format!("/period?{}", period(minutes(-60), minutes(-40)));
+    let doubt = room.get(&asked).await.text;
+    assert!(doubt.contains("不能证明") && doubt.contains("8:00"), "{doubt}");
+    assert!(doubt.contains("值班记录从备份恢复") && !doubt.contains("始终正常"), "{doubt}");
+    let strip = room.get("/strip").await.text;
+    assert!(strip.contains("值班记录从备份恢复") && strip.contains("补记"), "{strip}");
+}
+
+#[tokio::test]
+async fn rel_12_a_day_later_no_alarm_tells_of_the_backup() {
+    let room = Room::open().await;
+    let now = clock::now();
+    let put_back = Now { wall: now.wall - TimeDelta::hours(25), ..now };
+    room.web.store.was_restored(put_back.wall, put_back).await.unwrap();
+    assert!(!room.get("/strip").await.text.contains("从备份恢复"));
+}
