@@ -13,7 +13,7 @@ use crate::io::durable::Identity;
 use crate::io::proof::witness::HEADS;
 use crate::io::status::Alarm;
 use crate::io::store::{Hold, SMALLEST, Store, StoreError};
-use crate::io::{clock, ladder, life, logbook, orphans, tape};
+use crate::io::{clock, ladder, logbook, orphans, tape};
 use crate::protocol::now::Now;
 use anyhow::Context;
 use chrono::{DateTime, Utc};

@@ -59,7 +59,7 @@ mod tests {
     #[tokio::test]
     async fn rel_12_a_run_that_begins_with_a_backup_says_since_when_the_log_says_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let opened = async || -> Store { beginning(folder.path()).open_log().await.unwrap().0 };
+        let opened = async || -> Store { beginning(folder.path()).open_log(None).await.unwrap().0 };
         let lacks = async |store: &Store| {
             let day = clock::now().wall - TimeDelta::days(1);
             store.restored_since(day).await.unwrap()

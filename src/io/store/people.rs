@@ -98,6 +98,7 @@ pub(super) fn insert(
     let mut namesake = sql.prepare_cached(namesake)?;
     if namesake.query_row([person.name.trim(), person.login.trim()], |row| row.get(0))? {
         return Ok(Added::Refused {
+            field: "name",
             zh: "已有账号用这个姓名，值班记录里会分不清是谁；请加以区分，如 赵主任（二）",
             en: "another account has this name, and the log could not tell them apart: write for example 赵主任（二）",
         });

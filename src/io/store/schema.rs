@@ -44,7 +44,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0031_keeping_doubts.sql"),
     include_str!("migrations/0032_handover.sql"),
     include_str!("migrations/0033_numbers.sql"),
-    include_str!("migrations/0038_unlogged.sql"),
+    include_str!("migrations/0034_unlogged.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.
