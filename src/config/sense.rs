@@ -25,14 +25,14 @@ pub fn of_the_numbers(
         );
         reader.fault(place(root, "line", None, "pbx"), "line.pbx", fault);
     }
-    let same = |one: &str, other: &str| dialled(one, &line.domain) == dialled(other, &line.domain);
+    let dialled = |text| dialled(text, &line.domain);
     let others = numbers.iter().map(|one| &one.aor);
     let others = others.flat_map(|aor| [aor.user.as_str(), &aor.number]);
     let own: Vec<_> = [line.user.as_str(), &line.number].into_iter().chain(others).collect();
-    let is_duty = |number| own.iter().any(|own| same(own, number));
+    let is_duty = |number| own.iter().any(|own| dialled(own) == dialled(number));
     for (at, phone) in phones.iter().enumerate() {
-        let is_twin = |other: &&Phone| same(&other.target, &phone.target);
-        let twin = phones.iter().take(at).find(is_twin);
+        let mut earlier = phones.iter().take(at);
+        let twin = earlier.find(|other| dialled(&other.target) == dialled(&phone.target));
         let warning = match twin {
             _ if is_duty(&phone.target) => comes_back(&phone.target),
             Some(twin) => say(
@@ -50,7 +50,7 @@ pub fn of_the_numbers(
     for (at, person) in roster.people.iter().enumerate() {
         for (key, number) in [("mobile", &person.mobile), ("office", &person.office)] {
             let Some(number) = number else { continue };
-            let desk = phones.iter().find(|phone| same(&phone.target, number));
+            let desk = phones.iter().find(|phone| dialled(&phone.target) == dialled(number));
             let warning = match desk {
                 _ if is_duty(number) => comes_back(number),
                 Some(desk) => say(
