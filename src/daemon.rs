@@ -133,8 +133,7 @@ enum Why {
 /// # Errors
 /// When a SIP or RTP port is taken, or the log cannot be opened at all.
 pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
-    make_folders(&config)?;
-    let held = log::hold(&config)?;
+    let held = hold_folders(&config)?;
     let sockets = line::bind(config.line.listen)?;
     let mut left = checkpoint::load(&config.storage.data.join("calls.checkpoint"));
     left.checkpoint.give_pins(&config.roster);
@@ -405,6 +404,12 @@ async fn tell_dialled(store: &Store, orders: &mpsc::Sender<Input>) {
         Ok(calls) => drop(orders.send(Input::DialledToday { calls }).await),
         Err(error) => warn!(%error, "what was dialled today is not known"),
     }
+}
+
+/// The data folder is this daemon's alone.
+fn hold_folders(config: &Config) -> anyhow::Result<Option<Hold>> {
+    make_folders(config)?;
+    log::hold(config)
 }
 
 fn make_folders(config: &Config) -> anyhow::Result<()> {
