@@ -134,16 +134,17 @@ impl Writer {
         Ok(Self::Inline(Box::new(Mutex::new(Desk::new(connection, random)?))))
     }
 
+    #[cfg(test)]
     pub fn thread(connection: Connection, random: Random) -> Result<Self> {
         Self::starts(Desk::new(connection, random)?, None)
     }
 
-    /// As [`Writer::thread`], of the database of this name, beside which it is kept how far numbers have come.
+    /// Of the database of this name, beside which it is kept how far numbers have come.
     pub fn of(path: &Path, connection: Connection, random: Random) -> Result<Self> {
         Self::starts(Desk::new(connection, random)?, Some(Reached::beside(path)))
     }
 
-    /// As [`Writer::thread`], beside a daemon that may be running: the log is that one's.
+    /// Beside a daemon that may be running: the log is that one's.
     pub fn beside(connection: Connection, random: Random) -> Result<Self> {
         Self::starts(Desk::beside(connection, random)?, None)
     }

@@ -44,8 +44,11 @@ pub struct Spill {
     /// Taken from the ring and not handed on yet.
     held: Option<Chunk>,
     /// Hears of it.
-    pub watch: Box<dyn FnMut(&[u8]) + Send>,
+    pub watch: Watch,
 }
+
+/// Hears of frames that were taken from the ring.
+type Watch = Box<dyn FnMut(&[u8]) + Send>;
 
 /// What was taken from the ring and waits for the disk.
 pub struct Frames {
