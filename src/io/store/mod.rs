@@ -275,7 +275,7 @@ impl Store {
 
     fn open_file(path: &Path, sql: Connection, random: Random, held: Option<Hold>) -> Result<Self> {
         let writer = match &held {
-            Some(_) => Writer::of(path, sql, random)?,
+            Some(_) => Writer::thread(sql, random, Some(Reached::beside(path)))?,
             None => Writer::beside(sql, random)?,
         };
         let readers = Some(Readers::new(path));

@@ -134,14 +134,13 @@ impl Writer {
         Ok(Self::Inline(Box::new(Mutex::new(Desk::new(connection, random)?))))
     }
 
-    #[cfg(test)]
-    pub fn thread(connection: Connection, random: Random) -> Result<Self> {
-        Self::starts(Desk::new(connection, random)?, None)
-    }
-
-    /// Of the database of this name, beside which it is kept how far numbers have come.
-    pub fn of(path: &Path, connection: Connection, random: Random) -> Result<Self> {
-        Self::starts(Desk::new(connection, random)?, Some(Reached::beside(path)))
+    /// With the mark beside its file of how far it has come, where it is a daemon's own.
+    pub fn thread(
+        connection: Connection,
+        random: Random,
+        reached: Option<Reached>,
+    ) -> Result<Self> {
+        Self::starts(Desk::new(connection, random)?, reached)
     }
 
     /// Beside a daemon that may be running: the log is that one's.

@@ -93,7 +93,7 @@ impl Room {
     /// Every line of the log, in order of arrival.
     pub fn all_rows(&self) -> Vec<EntryRow> {
         let mut rows = wait(self.store.recent_entries(100_000)).expect("the log is read");
-        rows.reverse();
+        rows.sort_by_key(|row| (row.occurred, row.id));
         rows
     }
 

@@ -141,7 +141,7 @@ fn what_a_migration_writes_and_a_table_that_loses_a_column_are_proved_anew() {
 fn writes_that_share_a_commit_share_no_item() {
     let folder = tempfile::tempdir().unwrap();
     let connection = schema::open(&folder.path().join("log.db")).unwrap();
-    let writer = writer::Writer::thread(connection, random()).unwrap();
+    let writer = writer::Writer::thread(connection, random(), None).unwrap();
     let insert = |kind: &'static str| {
         writer.submit(move |tx| {
             tx.sql.execute("INSERT INTO outage (kind, from_ms, why) VALUES (?1, 1, '')", [kind])?;

@@ -42,7 +42,7 @@ fn writes_that_wait_together_share_one_commit_and_fail_alone() {
         false
     };
     connection.commit_hook(Some(count)).unwrap();
-    let writer = Writer::thread(connection, random()).unwrap();
+    let writer = Writer::thread(connection, random(), None).unwrap();
     commits.store(0, Ordering::SeqCst);
     let (open, gate) = std::sync::mpsc::channel::<()>();
     let first = writer.submit(move |tx| {
@@ -71,7 +71,7 @@ fn a_full_disk_is_said_and_survived() {
     let connection = connection(folder.path());
     let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
     connection.pragma_update(None, "max_page_count", pages + 2).unwrap();
-    let writer = Writer::thread(connection, random()).unwrap();
+    let writer = Writer::thread(connection, random(), None).unwrap();
     let big = |tx: &mut Tx<'_>| {
         tx.sql.execute("INSERT INTO t (text) VALUES (?1)", ["x".repeat(100_000)])?;
         Ok(())
@@ -90,7 +90,7 @@ fn a_full_disk_is_said_and_survived() {
 #[test]
 fn esc_71_one_bad_page_is_told_even_where_what_comes_after_is_written() {
     let folder = tempfile::tempdir().unwrap();
-    let writer = Writer::thread(connection(folder.path()), random()).unwrap();
+    let writer = Writer::thread(connection(folder.path()), random(), None).unwrap();
     let fails = |why: StoreError| answer(writer.submit(move |_| Err::<(), _>(why))).unwrap_err();
     fails(StoreError::Unreadable("for a moment".to_owned()));
     assert_eq!(answer(writer.submit(insert(1))), Ok(1));
@@ -106,7 +106,7 @@ fn a_log_locked_by_another_process_is_said_and_survived() {
     let folder = tempfile::tempdir().unwrap();
     let connection = connection(folder.path());
     connection.busy_timeout(std::time::Duration::ZERO).unwrap();
-    let writer = Writer::thread(connection, random()).unwrap();
+    let writer = Writer::thread(connection, random(), None).unwrap();
     let other = Connection::open(folder.path().join("log.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert_eq!(answer(writer.submit(insert(1))), Err(StoreError::Locked));
@@ -163,7 +163,7 @@ fn what_cannot_be_proved_is_said_until_it_is() {
 #[test]
 fn an_answer_that_nobody_waits_for_is_written_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
-    let writer = Writer::thread(connection(folder.path()), random()).unwrap();
+    let writer = Writer::thread(connection(folder.path()), random(), None).unwrap();
     drop(writer.submit(insert(1)));
     assert_eq!(answer(writer.submit(insert(2))), Ok(2));
     assert_eq!(rows(folder.path()), 2);
