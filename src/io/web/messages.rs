@@ -79,7 +79,7 @@ with_exercises! {
     days_plenty: "充足", "plenty";
     page_live: "实时", "Live";
     page_lost: "页面断线", "Page offline";
-    page_lost_alarm: "页面与服务器断开，正在重连。来电请看电话机，先用纸记录；紧急请在话机上按 *9。", "The page lost the server and is reconnecting. Mind the telephone and write on paper; an urgent matter: *9 on the telephone.";
+    page_lost_alarm: "页面与服务器断开，正在重连，灰色的状态是断开前的，是否在录音无法确认。来电请看电话机，先用纸记录；紧急请在话机上按 *9。", "The page lost the server and is reconnecting; what is grey was so before, and whether calls are recorded is not known. Mind the telephone and write on paper; an urgent matter: *9 on the telephone.";
     siren_off: "警报声未开启，请点此", "The siren is off: click here";
     session_ends: "登录 {} 到期，请点此重新登录", "The session ends at {}: click to sign in again";
     session_soon: "登录即将到期。现在重新登录，页面和正在写的内容不变。", "The session ends soon. Sign in now; the page and what you write stay.";

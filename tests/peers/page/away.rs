@@ -36,6 +36,8 @@ async fn a_server_that_stands_still_is_told_within_a_quarter_of_a_minute_and_its
     let said = browser.text("#page-lost").await;
     assert!(said.contains("*9") && said.contains('纸'), "what to do: {said}");
     assert_eq!(browser.text("#live .word").await, "页面断线");
+    let grey = "return getComputedStyle(document.querySelector('#status .chip')).filter";
+    assert_eq!(browser.script(grey).await, "grayscale(1)", "nobody knows whether it is still so");
     browser.shot("84-server-stands-still").await;
     daemon.process.signal(libc::SIGCONT);
     browser

@@ -18,6 +18,7 @@ export function listen(heard, refresh) {
     live.querySelector(".shape").textContent = on ? "●" : "■";
     live.querySelector(".word").textContent = on ? live.dataset.on : live.dataset.off;
     lost.hidden = !alarm;
+    document.body.classList.toggle("lost", alarm);
   };
   let shares = "SharedWorker" in window;
   let tap = null;
