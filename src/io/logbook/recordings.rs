@@ -142,7 +142,11 @@ async fn bind(sealed: &tape::Sealed, store: &Store) -> Result<(), StoreError> {
         Err(why) => store.recording_missing(call, &why, now).await?,
     };
     if !bound {
-        warn!(%call, "a recording without a call in the log");
+        match store.kept_files_of(call).await? {
+            // A run that was killed had told it, and could not say so to the tape any more.
+            Some(known) if known.wav.is_some() => info!(%call, "it is in the log already"),
+            Some(_) | None => warn!(%call, "a recording without a call in the log"),
+        }
     }
     Ok(())
 }
