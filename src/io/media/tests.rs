@@ -280,3 +280,47 @@ fn rel_16_what_waited_while_the_thread_was_stopped_has_room_on_the_tape() {
     let all = 2 * u64::from(WAITED);
     assert_eq!(sealed.packets, [(Party::Caller, all), (Party::Officer, all)]);
 }
+
+/// What nobody has asked for, and never ends: for each packet another one comes.
+#[test]
+fn rel_05_a_socket_that_is_never_empty_has_one_turn_among_the_others() {
+    const WAITED: usize = 160;
+    let heard = Arc::new(std::sync::Mutex::new((vec![], None::<(Phone, u16)>)));
+    let (done, all) = std::sync::mpsc::channel();
+    let hears = Arc::clone(&heard);
+    let watch = move |about: About, packet: &[u8]| {
+        if about != About::Take {
+            return;
+        }
+        let mut heard = hears.lock().unwrap();
+        heard.0.push(packet[0]);
+        match (packet[0], &heard.1) {
+            (0, Some((flood, port))) => drop(flood.send_to(&[0; 20], (HERE, *port))),
+            _ if heard.0.iter().filter(|one| **one == 1).count() == WAITED => {
+                heard.1 = None;
+                done.send(()).unwrap();
+            }
+            _ => {}
+        }
+    };
+    let (events, _seen) = mpsc::unbounded_channel();
+    let (media, _feed, ports) = start_watched_somewhere(2, vec![], &events, watch);
+    let stranger = phone();
+    let mut stopped = heard.lock().unwrap();
+    for _ in 0..WAITED {
+        for (n, port) in [0, 1].into_iter().zip(&ports) {
+            stranger.send_to(&[n; 20], (HERE, *port)).unwrap();
+        }
+    }
+    stopped.1 = Some((stranger, ports[0]));
+    drop(stopped);
+    all.recv_timeout(Duration::from_secs(20)).expect("the other is heard out");
+    media.stop();
+    let heard = &heard.lock().unwrap().0;
+    let of_the_other = |one: &u8| *one == 1;
+    let first = heard.iter().position(of_the_other).unwrap();
+    let last = heard.iter().rposition(of_the_other).unwrap();
+    let turns = heard[first..last].chunk_by(|one, next| one == next);
+    let longest = turns.filter(|turn| turn[0] == 0).map(<[u8]>::len).max();
+    assert!(longest.is_some_and(|longest| longest <= PACKETS_PER_TURN), "{longest:?}");
+}
