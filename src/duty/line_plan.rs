@@ -54,20 +54,24 @@ impl LinePlan {
         self.number(aor).map_or(&self.answering, |number| &number.answering)
     }
 
-    /// Which phones ring for it, and when.
-    pub fn rings_of(&self, aor: AorId) -> Vec<Ring> {
-        let begins =
-            |place: &usize| Some(Ring { place: *place, begins: self.phones.get(*place)?.begins });
+    /// The places of the phones that ring for it, in order.
+    pub fn rings_of(&self, aor: AorId) -> Vec<usize> {
         match (self.number(aor), &self.rings) {
-            (Some(number), _) => number.rings.clone(),
-            (None, Some(places)) => places.iter().filter_map(begins).collect(),
-            (None, None) => (0..self.phones.len()).filter_map(|place| begins(&place)).collect(),
+            (Some(number), _) => number.rings.iter().map(|ring| ring.place).collect(),
+            (None, Some(places)) => places.clone(),
+            (None, None) => (0..self.phones.len()).collect(),
         }
     }
 
     /// When the phone at this place begins to ring for it; none where it does not.
     pub fn begins(&self, aor: AorId, place: usize) -> Option<Begins> {
-        self.rings_of(aor).iter().find(|ring| ring.place == place).map(|ring| ring.begins)
+        match (self.number(aor), &self.rings) {
+            (Some(number), _) => {
+                number.rings.iter().find(|ring| ring.place == place).map(|ring| ring.begins)
+            }
+            (None, Some(places)) if !places.contains(&place) => None,
+            (None, _) => self.phones.get(place).map(|phone| phone.begins),
+        }
     }
 
     /// A number beside the line's own.
@@ -77,9 +81,8 @@ impl LinePlan {
 
     /// Whether `one` and `other` ring the same phone.
     pub fn share_a_phone(&self, one: AorId, other: AorId) -> bool {
-        let others = self.rings_of(other);
-        let rung = |ring: &Ring| others.iter().any(|other| other.place == ring.place);
-        one == other || self.rings_of(one).iter().any(rung)
+        let rings = |aor, place| self.begins(aor, place).is_some();
+        one == other || (0..self.phones.len()).any(|place| rings(one, place) && rings(other, place))
     }
 
     /// Whether whoever dials this reaches us.

@@ -75,7 +75,7 @@ impl Ringing {
     /// A new round in so long: the whole plan from its beginning.
     pub fn begin(&mut self, wait: Duration, caller: &Caller, desk: &mut Desk, now: Now) {
         self.began = now.mono + wait;
-        self.waiting = desk.plan.rings_of(caller.aor).iter().map(|ring| ring.place).collect();
+        self.waiting = desk.plan.rings_of(caller.aor).into();
         self.not_taken.clear();
         self.last_chance = None;
         self.advance(caller, desk, now);
