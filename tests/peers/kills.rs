@@ -4,12 +4,11 @@
 use crate::baresip::Baresip;
 use crate::calls::{Room, calls_for_the_leader};
 use crate::daemon::{Daemon, Plan};
+use crate::long_run::Record;
 use crate::notices::{Request, channels, provider};
 use crate::officer::Officer;
 use crate::process::wait_until;
 use crate::wave;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Receiver;
@@ -45,31 +44,6 @@ const REASON: &[(&str, &str)] = &[("reason", "误报，已与来电方核实")];
 /// How often at each point; the long run asks for fifty. Without it once, at every third one and the last two.
 fn each() -> Option<usize> {
     std::env::var("DUTYLINE_KILLS_EACH").ok().and_then(|many| many.parse().ok())
-}
-
-/// What earlier runs have done, where they are to be counted.
-struct Record(Option<PathBuf>);
-
-impl Record {
-    fn open() -> Self {
-        Self(std::env::var_os("DUTYLINE_KILLS_RECORD").map(PathBuf::from))
-    }
-
-    fn done(&self) -> BTreeMap<String, usize> {
-        let text = self.0.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
-        let mut done = BTreeMap::new();
-        for point in text.unwrap_or_default().lines() {
-            *done.entry(point.to_owned()).or_default() += 1;
-        }
-        done
-    }
-
-    fn add(&self, point: &str) {
-        use std::io::Write;
-        let Some(path) = &self.0 else { return };
-        let file = std::fs::File::options().create(true).append(true).open(path);
-        writeln!(file.expect("the record"), "{point}").expect("written");
-    }
 }
 
 /// A hand that takes every call, hears what it is and presses 1.
@@ -345,7 +319,8 @@ fn esc_42_killed_at_twelve_points_of_the_ladder_nothing_is_lost_and_one_acknowle
         |point: usize| each().is_some() || point.is_multiple_of(3) || point >= BETWEEN_STEPS;
     for nth in 0..times {
         for (point, name) in POINTS.iter().enumerate().filter(|(point, _)| wanted(*point)) {
-            if record.done().get(*name).is_some_and(|done| *done >= times) {
+            let done = || record.done().iter().filter(|done| done.as_str() == *name).count();
+            if !record.is_mine(point) || done() >= times {
                 continue;
             }
             let start = Instant::now();

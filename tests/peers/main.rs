@@ -41,6 +41,7 @@ mod leader;
 mod limits;
 mod log_at_start;
 mod log_lost;
+mod long_run;
 mod metrics;
 mod notices;
 mod numbers;
