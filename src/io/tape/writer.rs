@@ -1,4 +1,4 @@
-//! The tape thread: from the spill to the running tape, every 100 ms, with one `fdatasync` a second, four where many speak.
+//! The tape thread: from the spill to the running tape, every 100 ms, with one `fdatasync` in 800 ms, three where many speak.
 
 use super::alive::Alive;
 use super::ears::Ears;
@@ -24,8 +24,9 @@ use uuid::Uuid;
 /// What a killed daemon loses at most, of the second that recording.md allows; what a call said meanwhile stands
 /// together on the tape.
 const TURN: Duration = Duration::from_millis(100);
-const SYNC: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 1000 });
-/// So many bytes that are not safe yet wait for a quarter of that: they are kept in memory too.
+/// With a turn, and what a disk takes for it, below the second that a power cut may cost.
+const SYNC: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 800 });
+/// So many bytes that are not safe yet wait for a third of that: they are kept in memory too.
 const MUCH: usize = 512 * 1024;
 /// After a write that failed memory keeps what comes, up to its measure.
 const AGAIN: Duration = Duration::from_millis(if cfg!(test) { 30 } else { 1000 });
@@ -99,7 +100,7 @@ impl Writer {
         if self.times.again.is_none_or(|again| now >= again) {
             self.times.again = (!self.drain(now)).then_some(now + AGAIN);
         }
-        let patience = if bytes_of(&self.unsynced) >= MUCH { SYNC / 4 } else { SYNC };
+        let patience = if bytes_of(&self.unsynced) >= MUCH { SYNC / 3 } else { SYNC };
         if self.times.synced.is_none_or(|synced| now.since(synced) >= patience) {
             self.times.synced = Some(now);
             self.sync(now);
