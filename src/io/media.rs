@@ -2,6 +2,7 @@
 //! a command may allocate.
 
 mod ports;
+mod readiness;
 pub(in crate::io) mod taping;
 
 use super::tape::record::{Head, Kind};
@@ -12,11 +13,10 @@ use crate::protocol::places::Places;
 use crate::protocol::rtp::relay::{REPORT_ROOM, Relay, Tag, Verdict};
 use crate::protocol::rtp::source::FRAME_BYTES;
 use crate::protocol::rtp::{self, Channel, Command, packet, srtp};
-use mio::net::UdpSocket;
-use mio::{Events, Interest, Poll, Token, Waker};
 use ports::bind;
+use readiness::{Readiness, Ready, Waker};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
@@ -27,19 +27,17 @@ use tokio::sync::mpsc;
 
 /// Commands that may wait for the thread.
 const COMMANDS_MAX: usize = 4096;
-/// Packets taken from one socket before the others have their turn.
-const PACKETS_PER_TURN: usize = 32;
-const WAKER: Token = Token(usize::MAX);
+const WAKER: u64 = u64::MAX;
 /// From here on the sockets beside the channels', for reports (RTCP).
-const BESIDE: usize = 1 << 20;
+const BESIDE: u64 = 1 << 20;
 /// When to try again after the tape's ring had no room for a mark, and how often at the end.
 const RING_IS_FULL: Duration = Duration::from_millis(20);
 /// How long what is due is left alone after it panicked, so that voice has the processor.
 const REST: Duration = Duration::from_millis(20);
 const LAST_TRIES: usize = 25;
 /// Packets of one channel that the tape's ring has room for while every channel has as many, and after how long it has
-/// been emptied. So many wait in a socket only after this thread was stopped.
-const TAPED_AT_ONCE: usize = 16;
+/// been emptied. So many come at once only after this thread was stopped, and are late in any case.
+const TAPED_AT_ONCE: u8 = 16;
 const EMPTIED_WITHIN: Duration = Duration::from_millis(40);
 
 /// The RTP ports to bind, as configured.
@@ -58,7 +56,7 @@ pub struct MediaPlan {
 /// Gives commands to the media thread. Dropping it stops the thread.
 pub struct Media {
     commands: Option<SyncSender<Command>>,
-    waker: Arc<Waker>,
+    waker: Waker,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -90,34 +88,33 @@ fn start_watched<W: FnMut(About, &[u8]) + Send + 'static>(
     events: mpsc::UnboundedSender<rtp::Event>,
     watch: W,
 ) -> io::Result<(Media, TapeFeed, Vec<u16>)> {
-    let poll = Poll::new()?;
-    let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+    let readiness = Readiness::new()?;
+    let waker = readiness.waker(WAKER)?;
     let mut sockets = Vec::with_capacity(usize::from(plan.channels));
     let mut beside = Vec::with_capacity(usize::from(plan.channels));
     let mut ports = Vec::with_capacity(usize::from(plan.channels));
     let range = (plan.listen, plan.first_port, plan.channels);
     for index in 0..plan.channels {
-        let (mut socket, port) = bind(range, 2 * u32::from(index))?;
-        poll.registry().register(&mut socket, Token(usize::from(index)), Interest::READABLE)?;
+        let (socket, port) = bind(range, 2 * u32::from(index))?;
+        readiness.add(&socket, u64::from(index))?;
         sockets.push(socket);
         ports.push(port);
-        let (mut socket, _) = bind(range, 2 * u32::from(index) + 1)?;
-        let token = Token(BESIDE + usize::from(index));
-        poll.registry().register(&mut socket, token, Interest::READABLE)?;
+        let (socket, _) = bind(range, 2 * u32::from(index) + 1)?;
+        readiness.add(&socket, BESIDE + u64::from(index))?;
         beside.push(socket);
     }
     let (tape, feed) = tape::ring(plan.channels);
     let (sender, commands) = sync_channel(COMMANDS_MAX);
     let turner = Turner {
-        poll,
+        readiness,
         sockets,
         beside,
         relay: Relay::new(plan.channels, prompts, clock::random()).beside(plan.places),
         commands,
         buffer: vec![0; packet::BYTES_MAX + srtp::TAG].into(),
         taping: Taping::new(tape, plan.channels, COMMANDS_MAX),
-        unread: Vec::with_capacity(2 * usize::from(plan.channels)),
-        late: vec![Mono::default(); usize::from(plan.channels)],
+        taken: vec![(Mono::default(), 0); usize::from(plan.channels)],
+        late: Vec::with_capacity(usize::from(plan.channels)),
         rests: Mono::default(),
         events,
         watch,
@@ -156,8 +153,7 @@ impl Media {
 
     /// Once for all the commands that were queued together.
     pub fn wake(&self) {
-        // The queue is read at the next waking anyway if this one fails.
-        let _ = self.waker.wake();
+        self.waker.wake();
     }
 
     /// Ends the thread and closes the ports; the tape then drains what is left and ends too.
@@ -169,7 +165,7 @@ impl Media {
 impl Drop for Media {
     fn drop(&mut self) {
         self.commands = None;
-        let _ = self.waker.wake();
+        self.waker.wake();
         if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
             tracing::error!("the media thread panicked");
         }
@@ -178,7 +174,7 @@ impl Drop for Media {
 
 /// Owns everything the thread touches.
 struct Turner<W> {
-    poll: Poll,
+    readiness: Readiness,
     sockets: Vec<UdpSocket>,
     /// For reports, in the same order.
     beside: Vec<UdpSocket>,
@@ -187,10 +183,10 @@ struct Turner<W> {
     /// For one packet, and what encrypting adds.
     buffer: Box<[u8]>,
     taping: Taping,
-    /// Sockets that had their turn and may hold more packets.
-    unread: Vec<usize>,
-    /// Until when each is left alone: what waits in it is late in any case, and must find room on its way to the tape.
-    late: Vec<Mono>,
+    /// Since when how many packets of each have gone to the tape.
+    taken: Vec<(Mono, u8)>,
+    /// Those that have taken their room there, and are left alone until it has been emptied.
+    late: Vec<usize>,
     /// What is due rests until then, after a fault of the program.
     rests: Mono,
     events: mpsc::UnboundedSender<rtp::Event>,
@@ -199,37 +195,28 @@ struct Turner<W> {
 
 impl<W: FnMut(About, &[u8])> Turner<W> {
     fn run(mut self) {
-        let mut ready = Events::with_capacity(1024);
+        let mut ready = Ready::none();
         loop {
-            match self.poll.poll(&mut ready, self.patience()) {
+            match self.readiness.wait(&mut ready, self.patience()) {
                 Ok(()) => {}
                 Err(fault) if fault.kind() == io::ErrorKind::Interrupted => continue,
                 Err(fault) => {
                     tracing::error!(%fault, "epoll failed; the media thread ends");
                     return;
                 }
-            }
-            let (unread, woke) = (self.unread.len(), clock::mono());
-            for place in 0..unread {
-                match self.unread[place] {
-                    index if self.is_late(index, woke) => self.unread.push(index),
-                    index => self.receive(index),
-                }
-            }
-            self.unread.drain(..unread);
-            for event in &ready {
-                match event.token() {
+            };
+            for nth in 0..ready.len() {
+                match ready.token(nth) {
                     WAKER if !self.obey() => return self.leave(),
                     WAKER => {}
-                    Token(index) if index >= BESIDE => {
-                        alone(|| self.hear_reports(index - BESIDE));
+                    token if token >= BESIDE => {
+                        alone(|| self.hear_reports((token - BESIDE) as usize));
                     }
-                    // Its turn comes with the others', once.
-                    Token(index) if self.unread.contains(&index) => {}
-                    Token(index) => self.receive(index),
+                    token => self.receive(token as usize),
                 }
             }
             let now = clock::mono();
+            self.heed_again(now);
             if now >= self.rests && alone(|| self.turn(now)).is_none() {
                 self.rests = now + REST;
             }
@@ -247,10 +234,10 @@ impl<W: FnMut(About, &[u8])> Turner<W> {
 
     fn patience(&self) -> Option<Duration> {
         let now = clock::mono();
-        let unread = self.unread.iter().map(|index| self.late[*index].since(now)).min();
+        let late = self.late.iter().map(|index| self.emptied(*index).since(now)).min();
         let ring_is_full = self.taping.waits().then_some(RING_IS_FULL);
         let due = self.relay.deadline().map(|(due, _)| due.max(self.rests).since(now));
-        [unread, ring_is_full, due].into_iter().flatten().min()
+        [late, ring_is_full, due].into_iter().flatten().min()
     }
 
     /// Carries out what is in the queue. False when nobody can send any more.
@@ -312,45 +299,48 @@ impl<W: FnMut(About, &[u8])> Turner<W> {
     }
 
     fn receive(&mut self, index: usize) {
-        let channel = Channel(index as u16);
         let mut buffer = std::mem::take(&mut self.buffer);
-        let (mut left, mut room) = (PACKETS_PER_TURN, TAPED_AT_ONCE);
-        while left > 0
-            && room > 0
-            && let Some(socket) = self.sockets.get(index)
-            && let Ok((length, from)) = socket.recv_from(&mut buffer[..packet::BYTES_MAX])
-        {
-            let taken = alone(|| self.take(channel, from, &mut buffer, length, clock::mono()));
-            room -= usize::from(taken == Some(true));
-            left -= 1;
+        let got = self.sockets[index].recv_from(&mut buffer[..packet::BYTES_MAX]);
+        if let Ok((length, from)) = got {
+            let (channel, now) = (Channel(index as u16), clock::mono());
+            if alone(|| self.take(channel, from, &mut buffer, length, now)) == Some(true) {
+                self.count(index, now);
+            }
         }
         self.buffer = buffer;
-        if room == 0 {
-            self.late[index] = clock::mono() + EMPTIED_WITHIN;
+    }
+
+    /// One more has gone to the tape.
+    fn count(&mut self, index: usize, now: Mono) {
+        if now >= self.emptied(index) {
+            self.taken[index] = (now, 0);
         }
-        if left == 0 || room == 0 {
-            self.unread.push(index);
+        self.taken[index].1 += 1;
+        let all_taken = self.taken[index].1 == TAPED_AT_ONCE;
+        if all_taken && self.readiness.heed(&self.sockets[index], index as u64, false).is_ok() {
+            self.late.push(index);
         }
     }
 
-    /// It is among the unread, and left alone for now.
-    fn is_late(&self, index: usize, now: Mono) -> bool {
-        self.late[index] > now
+    /// When the tape's ring has room again for as many of this channel.
+    fn emptied(&self, index: usize) -> Mono {
+        self.taken[index].0 + EMPTIED_WITHIN
     }
 
-    /// What is left after that many is read with the next one that comes.
+    fn heed_again(&mut self, now: Mono) {
+        let Self { late, taken, readiness, sockets, .. } = self;
+        late.retain(|index| {
+            let waits = now < taken[*index].0 + EMPTIED_WITHIN;
+            waits || readiness.heed(&sockets[*index], *index as u64, true).is_err()
+        });
+    }
+
     fn hear_reports(&mut self, index: usize) {
         let mut buffer = [0; packet::BYTES_MAX];
+        let Ok((length, from)) = self.beside[index].recv_from(&mut buffer) else { return };
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let channel = Channel(index as u16);
-        for _ in 0..PACKETS_PER_TURN {
-            let socket = self.beside.get(index);
-            let Some((length, from)) = socket.and_then(|one| one.recv_from(&mut buffer).ok())
-            else {
-                return;
-            };
-            let from = SocketAddr::new(from.ip().to_canonical(), from.port());
-            self.relay.handle_report(channel, from, &mut buffer[..length], clock::mono());
-        }
+        self.relay.handle_report(channel, from, &mut buffer[..length], clock::mono());
     }
 
     fn tell_parties(&mut self, now: Mono) {

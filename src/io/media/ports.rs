@@ -1,9 +1,8 @@
 //! RTP ports, bound at the start: each with its remedy where it cannot be had.
 
-use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 /// Expedited forwarding (RFC 3246), as telephones mark their voice.
 const VOICE_TOS: u32 = 0xb8;
@@ -41,5 +40,5 @@ pub fn bind(
         socket.set_tclass_v6(VOICE_TOS)
     };
     socket.bind(&address.into()).map_err(named)?;
-    Ok((UdpSocket::from_std(socket.into()), port))
+    Ok((socket.into(), port))
 }
