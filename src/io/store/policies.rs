@@ -347,8 +347,11 @@ impl Store {
         self.read(last_in_force).await
     }
 
-    /// As [`Store::policy_last_in_force`], before the daemon has its log.
+    /// As [`Store::policy_last_in_force`], before the daemon has its log. Before its first run there was none.
     pub fn policy_last_in_force_at(database: &Path) -> Result<Option<Version>> {
+        if matches!(database.try_exists(), Ok(false)) {
+            return Ok(None);
+        }
         Readers::new(database).read(last_in_force)
     }
 

@@ -159,3 +159,12 @@ fn esc_82_a_version_that_says_so_takes_what_is_open_with_it_from_the_beginning()
     assert_eq!(one::<i64>(&store, moved), 1);
     assert_eq!(one::<i64>(&store, "SELECT round FROM escalation"), 1);
 }
+
+#[test]
+fn a_log_that_is_not_there_yet_had_no_policy_and_one_that_cannot_be_read_is_a_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("dutyline.db");
+    assert_eq!(Store::policy_last_in_force_at(&log).unwrap(), None);
+    std::fs::write(&log, "no log").unwrap();
+    Store::policy_last_in_force_at(&log).unwrap_err();
+}
