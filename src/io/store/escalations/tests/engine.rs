@@ -236,9 +236,16 @@ fn esc_88_a_soak_of_ten_thousand_escalations() {
 /// What goes on in the soak.
 #[derive(Default)]
 struct Soak {
-    in_flight: BTreeMap<AttemptId, (LeaderCall, f64)>,
+    in_flight: BTreeMap<AttemptId, InFlight>,
     open: BTreeSet<EntryId>,
     ended: BTreeSet<EntryId>,
+}
+
+struct InFlight {
+    told: LeaderCall,
+    /// The call that it is told in: its own, or one that began before.
+    call: AttemptId,
+    ends: f64,
 }
 
 impl Soak {
@@ -246,13 +253,23 @@ impl Soak {
         match input {
             Input::Notify(call) => {
                 assert!(!self.ended.contains(&call.entry), "a send after the end");
-                let twice = self.in_flight.values().any(|(other, _)| other.person == call.person);
-                assert!(!twice, "{} is called twice at once", call.person);
-                self.in_flight.insert(call.attempt, (call, now + takes));
+                let with_him =
+                    || self.in_flight.values().filter(|one| one.told.person == call.person);
+                let ends = with_him().map(|one| one.ends).fold(f64::NEG_INFINITY, f64::max);
+                let (begins, attempt) = (call.joins.is_none(), call.attempt);
+                let in_call = call.joins.unwrap_or(attempt);
+                assert!(
+                    with_him().all(|one| one.call == in_call),
+                    "{} is called twice",
+                    call.person
+                );
+                assert_eq!(begins, with_him().count() == 0, "{} is in no such call", call.person);
+                let ends = if begins { now + takes } else { ends };
+                self.in_flight.insert(attempt, InFlight { told: call, call: in_call, ends });
             }
             Input::StopNotifying { attempt, .. } => {
-                if let Some((_, ends)) = self.in_flight.get_mut(&attempt) {
-                    *ends = now;
+                if let Some(one) = self.in_flight.get_mut(&attempt) {
+                    one.ends = now;
                 }
             }
             other => panic!("{other:?}"),
@@ -270,12 +287,14 @@ impl Soak {
         assert!(waits == 0 || moves, "it stands still");
         let due =
             cycle.until.map_or(limit, |(until, _)| now + until.since(at(now).mono).as_secs_f64());
-        let ends = self.in_flight.values().map(|(_, ends)| *ends);
+        let ends = self.in_flight.values().map(|one| one.ends);
         let next = ends.fold(due.min(limit), f64::min).max(now + 0.01);
-        let over = self.in_flight.iter().filter(|(_, (_, ends))| *ends <= next);
-        let over: Vec<AttemptId> = over.map(|(id, _)| *id).collect();
-        for (call, _) in over.iter().filter_map(|id| self.in_flight.remove(id)) {
-            finish(store, random, &call, next);
+        let mut over = BTreeMap::<AttemptId, Vec<LeaderCall>>::new();
+        for (_, one) in self.in_flight.extract_if(.., |_, one| one.ends <= next) {
+            over.entry(one.call).or_default().push(one.told);
+        }
+        for told in over.values() {
+            finish(store, random, told, next);
         }
         if random.below(400) == 0 {
             wait(store.interrupted_calls(BTreeSet::new(), at(next))).unwrap();
@@ -324,32 +343,36 @@ fn soak(matters: u32) {
     assert!(soak.ended.len() as u32 > matters * 8 / 10);
 }
 
-fn finish(store: &Store, random: &mut Random, call: &LeaderCall, now: f64) {
-    let (attempt, entry) = (call.attempt, call.entry);
-    if random.below(3) > 0 {
-        note(store, now, Fact::AttemptRinging { attempt });
-    }
-    let result = match random.below(10) {
-        0 => AttemptResult::Busy,
-        1 => AttemptResult::Declined,
-        2 => AttemptResult::ChannelFailed,
-        3 => AttemptResult::AnsweredNoKey,
-        4 | 5 => AttemptResult::NoAnswer,
-        6 => {
-            note(store, now, Fact::HandedOn { attempt, entry });
-            AttemptResult::HandedOn
+/// What was told in one call ends with it.
+fn finish(store: &Store, random: &mut Random, told: &[LeaderCall], now: f64) {
+    let (rings, fate) = (random.below(3) > 0, random.below(10));
+    for call in told {
+        let (attempt, entry) = (call.attempt, call.entry);
+        if rings {
+            note(store, now, Fact::AttemptRinging { attempt });
         }
-        _ => {
-            note(store, now, Fact::AttemptAnswered { attempt });
-            note(store, now, Fact::Acknowledged { attempt, entry });
-            let lasts = std::time::Duration::from_secs(random.below(40));
-            note(store, now, Fact::AttemptHeard { attempt, lasts });
-            if random.below(4) == 0 {
-                note(store, now, Fact::Dictated { attempt, entry, since: at(now - 3.0) });
-                assert!(wait(store.confirm_instructions(&officer(), entry, at(now))).unwrap());
+        let result = match fate {
+            0 => AttemptResult::Busy,
+            1 => AttemptResult::Declined,
+            2 => AttemptResult::ChannelFailed,
+            3 => AttemptResult::AnsweredNoKey,
+            4 | 5 => AttemptResult::NoAnswer,
+            6 => {
+                note(store, now, Fact::HandedOn { attempt, entry });
+                AttemptResult::HandedOn
             }
-            AttemptResult::Acknowledged
-        }
-    };
-    end(store, call, result, now);
+            _ => {
+                note(store, now, Fact::AttemptAnswered { attempt });
+                note(store, now, Fact::Acknowledged { attempt, entry });
+                let lasts = std::time::Duration::from_secs(random.below(40));
+                note(store, now, Fact::AttemptHeard { attempt, lasts });
+                if random.below(4) == 0 {
+                    note(store, now, Fact::Dictated { attempt, entry, since: at(now - 3.0) });
+                    assert!(wait(store.confirm_instructions(&officer(), entry, at(now))).unwrap());
+                }
+                AttemptResult::Acknowledged
+            }
+        };
+        end(store, call, result, now);
+    }
 }
