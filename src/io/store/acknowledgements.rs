@@ -37,7 +37,7 @@ pub(super) fn acknowledge(
         instructions::confirm(sql, id, &Actor::phone(&called.person), now)?;
         return Ok(AckOutcome::First);
     }
-    let won = win(sql, id, (&called.person, called.role), ("phone_key", ""), now)?;
+    let won = win(sql, id, (&called.person, Some(called.role)), ("phone_key", ""), now)?;
     let outcome = if won {
         AckOutcome::First
     } else if is_withdrawn(sql, id)? {
@@ -78,7 +78,7 @@ fn of_no_call(
         .optional()?;
     let Some(Id(open)) = open else { return Ok(AckOutcome::Late) };
     // The duty leader is called until it is known that it was he.
-    win(sql, open, (NOT_KNOWN, Role::Leader), ("phone_key", ""), now)?;
+    win(sql, open, (NOT_KNOWN, None), ("phone_key", ""), now)?;
     Ok(AckOutcome::First)
 }
 
@@ -91,21 +91,22 @@ pub(super) fn leader_reached(sql: &Connection, id: EscalationId, now: Now) -> Re
     Ok(())
 }
 
-/// Whether this is the first acknowledgement of an open escalation.
+/// Whether this is the first acknowledgement of an open escalation. `role`: the capacity, where he has one.
 pub(super) fn win(
     sql: &Connection,
     id: EscalationId,
-    (person, role): (&str, Role),
+    (person, role): (&str, Option<Role>),
     (channel, how): (&str, &str),
     now: Now,
 ) -> Result<bool> {
+    let (at, role) = (ms(now.wall), role.map(name));
     let won = sql
         .prepare_cached(
             "UPDATE escalation SET state = 'acknowledged', acked_ms = ?2, acked_mono = ?3,
                acked_by = ?4, acked_role = ?5, acked_channel = ?6, acked_how = ?7
              WHERE id = ?1 AND state = 'open'",
         )?
-        .execute(params![Id(id), ms(now.wall), mono(now), person, name(role), channel, how])?;
+        .execute(params![Id(id), at, mono(now), person, role, channel, how])?;
     Ok(won > 0)
 }
 

@@ -55,6 +55,7 @@ pub(super) fn leads(sql: &Connection, person: &str, now: Now) -> Result<bool> {
 }
 
 /// The first of the roles that this person holds now.
+/// The first role that this person holds now.
 pub(super) fn role_held(sql: &Connection, person: &str, now: Now) -> Result<Option<Role>> {
     Ok(in_force(sql, &listed(sql)?, now)?.role_of(person))
 }
@@ -364,12 +365,6 @@ impl Store {
     /// As [`Store::roster_now`], of a log that is only looked into.
     pub fn roster_at(database: &Path, list: &Roster, at: Now) -> Result<Roster> {
         Readers::new(database).read(|sql| in_force(sql, list, at))
-    }
-
-    /// The first role that this person holds now.
-    pub async fn role_of(&self, person: &str, now: Now) -> Result<Option<Role>> {
-        let person = person.to_owned();
-        self.read(move |sql| role_held(sql, &person, now)).await
     }
 
     /// What is in force or will be, soonest first.

@@ -120,7 +120,8 @@ impl Store {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AckRow {
     pub person: String,
-    pub role: Role,
+    /// In which capacity; `None`: he is nobody on the roster, or it is not known who he was.
+    pub role: Option<Role>,
     pub at: DateTime<Utc>,
     /// `false`: somebody else had acknowledged already.
     pub first: bool,
@@ -222,7 +223,7 @@ fn one(row: &Row<'_>) -> rusqlite::Result<EscalationRow> {
     let acknowledged = match person {
         Some(person) => Some(AckRow {
             person,
-            role: row.get::<_, Named<Role>>(14)?.0,
+            role: optional(row, 14)?,
             at: row.get::<_, Ms>(15)?.0,
             first: true,
             channel: row.get::<_, Named<AckChannel>>(16)?.0,
@@ -277,13 +278,13 @@ pub(super) fn view(sql: &Connection, row: EscalationRow) -> Result<EscalationVie
     let mut acks = sql.prepare_cached(
         "SELECT person, role, at_ms, outcome = 'first', channel, '' FROM acknowledgement
            WHERE escalation = ?1
-         UNION ALL SELECT person, role, at_ms, outcome = 'first', channel, how FROM told
+         UNION ALL SELECT person, nullif(role, ''), at_ms, outcome = 'first', channel, how FROM told
            WHERE escalation = ?1 ORDER BY 3",
     )?;
     let acks = acks.query_map([Id(row.id)], |row| {
         Ok(AckRow {
             person: row.get(0)?,
-            role: row.get::<_, Named<Role>>(1)?.0,
+            role: optional(row, 1)?,
             at: row.get::<_, Ms>(2)?.0,
             first: row.get(3)?,
             channel: row.get::<_, Named<AckChannel>>(4)?.0,

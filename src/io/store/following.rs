@@ -178,21 +178,21 @@ impl Store {
         .await
     }
 
-    /// A leader who is logged in acknowledges on his page. `None`: there is nothing to.
+    /// A leader who is logged in acknowledges on his page, in the first of the roles that he holds. `None`: there is
+    /// nothing to.
     pub async fn acknowledge_on_page(
         &self,
         who: &Who,
-        role: Role,
         entry: EntryId,
         now: Now,
     ) -> Result<Option<AckOutcome>> {
         let actor = Actor::from(who);
         self.write_of_run(move |tx| {
             let Some((id, _)) = latest(tx.sql, entry)? else { return Ok(None) };
-            let outcome = {
-                let capacity = (role, role == Role::Leader);
-                without_a_call(tx.sql, id, (&actor, &actor.name), capacity, ("page", ""), now)?
-            };
+            let role = duty::role_held(tx.sql, &actor.name, now)?;
+            let capacity = (role, role == Some(Role::Leader));
+            let outcome =
+                without_a_call(tx.sql, id, (&actor, &actor.name), capacity, ("page", ""), now)?;
             if outcome != AckOutcome::Withdrawn {
                 read(tx.sql, id, &actor.name, "page", now)?;
             }
@@ -247,7 +247,8 @@ fn by_hand(sql: &Connection, actor: &Actor, entry: EntryId, how: &str, now: Now)
     let leader = duty::leader(sql, now)?;
     let said = format!("{}：{how}", actor.name);
     if !reached {
-        without_a_call(sql, id, (actor, &leader), (Role::Leader, true), ("by_hand", &said), now)?;
+        let capacity = (Some(Role::Leader), true);
+        without_a_call(sql, id, (actor, &leader), capacity, ("by_hand", &said), now)?;
     }
     read(sql, id, &leader, "by_hand", now)?;
     let action = if reached { "escalation.told_more" } else { "escalation.leader_reached" };
@@ -264,7 +265,7 @@ pub(super) fn acknowledged_by_text(
     now: Now,
 ) -> Result<AckOutcome> {
     let actor = Actor { person: None, name: person.to_owned(), terminal: "sms".to_owned() };
-    without_a_call(sql, id, (&actor, person), (role, leads), ("sms", ""), now)
+    without_a_call(sql, id, (&actor, person), (Some(role), leads), ("sms", ""), now)
 }
 
 /// `person` knows, as `actor` says; whether he is the one who leads.
@@ -272,7 +273,7 @@ fn without_a_call(
     sql: &Connection,
     id: EscalationId,
     (actor, person): (&Actor, &str),
-    (role, leads): (Role, bool),
+    (role, leads): (Option<Role>, bool),
     (channel, how): (&str, &str),
     now: Now,
 ) -> Result<AckOutcome> {
@@ -301,7 +302,7 @@ fn without_a_call(
     .execute(params![
         Id(id),
         person,
-        name(role),
+        role.map(name).unwrap_or_default(),
         channel,
         ms(now.wall),
         acknowledgements::outcome_name(outcome),

@@ -12,7 +12,6 @@ use crate::duty::entry::Field;
 use crate::duty::escalation::{Again, Matter};
 use crate::duty::ids::{EntryId, EscalationId};
 use crate::duty::journal::{Made, Urgency};
-use crate::duty::roster::Role;
 use crate::protocol::now::Now;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -70,7 +69,7 @@ fn raise(tx: &mut Tx<'_>, matter: &Matter, now: Now) -> Result<bool> {
     }
     let flagged = entries::flag(tx, &actor, entry, matter.urgency, now)?;
     if let (Flagged::Raised(id), Some(person)) = (flagged, &matter.known_to) {
-        let role = duty::role_held(tx.sql, person, now)?.unwrap_or(Role::Substitute);
+        let role = duty::role_held(tx.sql, person, now)?;
         acknowledgements::win(tx.sql, id, (person, role), ("phone_key", ""), now)?;
         if duty::leads(tx.sql, person, now)? {
             acknowledgements::leader_reached(tx.sql, id, now)?;
@@ -245,25 +244,28 @@ mod tests {
 
     #[test]
     fn esc_71_what_another_had_taken_is_the_leaders_alone_in_the_restored_log_too() {
-        let store = store();
-        let cycle = |seconds| store.escalate(at(seconds), &Policy::default(), &roster()).unwrap();
-        cycle(0.0);
-        let entry = EntryId::from(CallId::new(at(9.0), &mut random()));
-        let raised = Some(at(9.0).wall);
-        let known_to = Some("S".to_owned());
-        let taken = Matter { raised, known_to, ..Matter::new(entry, Urgency::Urgent) };
-        let raise = |seconds| {
-            wait(store.raise_what_is_lacking(vec![taken.clone()], vec![], at(seconds))).unwrap()
-        };
-        assert_eq!(raise(700.0), [entry]);
-        let calls = cycle(700.5).inputs;
-        let to_leader =
-            |input: &Input| matches!(input, Input::Notify(call) if call.target == "1001");
-        assert!(calls.len() == 1 && calls.iter().all(to_leader), "{calls:?}");
-        let row = "SELECT x.state || acked_by || acked_role || (leader_reached_ms IS NULL) ||
-            (e.occurred_ms < e.recorded_ms) FROM escalation x JOIN entry e ON e.id = x.entry";
-        assert_eq!(one::<String>(&store, row), "acknowledgedSsubstitute11");
-        assert_eq!(raise(710.0), [], "once");
+        for (by, role) in [("S", "substitute"), ("X", "")] {
+            let store = store();
+            let cycle = |seconds| store.escalate(at(seconds), &Policy::default(), &roster());
+            cycle(0.0).unwrap();
+            let entry = EntryId::from(CallId::new(at(9.0), &mut random()));
+            let raised = Some(at(9.0).wall);
+            let known_to = Some(by.to_owned());
+            let taken = Matter { raised, known_to, ..Matter::new(entry, Urgency::Urgent) };
+            let raise = |seconds| {
+                wait(store.raise_what_is_lacking(vec![taken.clone()], vec![], at(seconds))).unwrap()
+            };
+            assert_eq!(raise(700.0), [entry]);
+            let calls = cycle(700.5).unwrap().inputs;
+            let to_leader =
+                |input: &Input| matches!(input, Input::Notify(call) if call.target == "1001");
+            assert!(calls.len() == 1 && calls.iter().all(to_leader), "{calls:?}");
+            let row = "SELECT x.state || acked_by || coalesce(acked_role, '') ||
+                (leader_reached_ms IS NULL) || (e.occurred_ms < e.recorded_ms)
+                FROM escalation x JOIN entry e ON e.id = x.entry";
+            assert_eq!(one::<String>(&store, row), format!("acknowledged{by}{role}11"));
+            assert_eq!(raise(710.0), [], "once");
+        }
     }
 
     #[test]

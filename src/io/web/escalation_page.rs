@@ -7,7 +7,6 @@ use super::entry_page::{Reason, gone, refused, shown};
 use super::failure::Failure;
 use super::page::Page;
 use crate::duty::ids::EntryId;
-use crate::duty::roster::Role;
 use crate::duty::switchboard::AckOutcome;
 use crate::io::clock;
 use crate::io::status::Live;
@@ -88,8 +87,7 @@ pub async fn acknowledge(
         return Err(refused(page.t.only_leaders.to_owned()));
     }
     let (store, now) = (&shared.web.store, clock::now());
-    let role = store.role_of(&officer.who.name, now).await?.unwrap_or(Role::Substitute);
-    match store.acknowledge_on_page(&officer.who, role, entry, now).await? {
+    match store.acknowledge_on_page(&officer.who, entry, now).await? {
         Some(AckOutcome::Withdrawn) => {
             return Err(refused(page.t.escalation_withdrawn.to_owned()));
         }

@@ -220,7 +220,12 @@ fn acknowledged(
     t: &'static Messages,
     now: DateTime<Utc>,
 ) -> Line {
-    let (who, role) = (&ack.person, view::role(ack.role, t));
+    let who = &ack.person;
+    let role = match (ack.role, ack.channel) {
+        (Some(role), _) => view::role(role, t),
+        (None, AckChannel::Page) => t.not_on_roster,
+        (None, AckChannel::PhoneKey | AckChannel::Sms | AckChannel::ByHand) => t.who_answered,
+    };
     let (at, took) = (times::short(ack.at, now), times::span(raised, ack.at));
     let how = match ack.channel {
         AckChannel::PhoneKey => String::new(),

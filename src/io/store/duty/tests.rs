@@ -5,7 +5,7 @@ use crate::duty::escalation::Policy;
 use crate::duty::journal::{AttemptResult, Fact, Urgency};
 use crate::duty::switchboard::{Input, LeaderCall};
 use crate::io::store::tests::{at, entry, note, officer, one, roster, store};
-use crate::io::store::{Cycle, wait};
+use crate::io::store::{Cycle, Who, wait};
 
 fn cycle(store: &Store, seconds: f64) -> Cycle {
     let policy = Policy { after: None, ..Policy::default() };
@@ -131,7 +131,7 @@ fn esc_38_who_led_a_minute_ago_acknowledges_in_his_capacity_and_the_new_leader_i
     );
     let view = wait(store.entry(entry)).unwrap().unwrap();
     let row = &view.escalations[0].row;
-    assert_eq!(row.acknowledged.as_ref().map(|ack| ack.role), Some(Role::Leader));
+    assert_eq!(row.acknowledged.as_ref().map(|ack| ack.role), Some(Some(Role::Leader)));
     assert_eq!(row.leader_reached, None, "he does not lead any more");
     let told = calls(&store, 80.1);
     assert_eq!(told.iter().map(|call| call.target.as_str()).collect::<Vec<_>>(), ["1004"]);
@@ -143,13 +143,17 @@ fn esc_38_who_led_a_minute_ago_acknowledges_in_his_capacity_and_the_new_leader_i
 
 #[test]
 fn esc_68_whoever_leads_beside_another_role_acknowledges_as_the_leader() {
-    let store = store();
-    flagged(&store);
-    calls(&store, 0.0);
-    let role = |seconds| wait(store.role_of("H", at(seconds))).unwrap();
-    assert_eq!(role(0.5), Some(Role::Head));
-    wait(store.put_on_duty(&officer(), on_duty("H", 1.0, None), at(0.0))).unwrap();
-    assert_eq!(role(2.0), Some(Role::Leader));
+    for (seconds, role) in [(0.5, Role::Head), (2.0, Role::Leader)] {
+        let (store, who) = (store(), Who { name: "H".to_owned(), ..officer() });
+        let entry = flagged(&store);
+        calls(&store, 0.0);
+        wait(store.put_on_duty(&officer(), on_duty("H", 1.0, None), at(0.0))).unwrap();
+        let known = wait(store.acknowledge_on_page(&who, entry, at(seconds))).unwrap();
+        assert_eq!(known, Some(AckOutcome::First));
+        let row = wait(store.entry(entry)).unwrap().unwrap().escalations.remove(0).row;
+        assert_eq!(row.acknowledged.and_then(|ack| ack.role), Some(role));
+        assert_eq!(row.leader_reached.is_some(), role == Role::Leader);
+    }
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn esc_39_a_one_to_what_the_deputy_took_does_not_take_what_came_since() {
     let store = room();
     let (first, _) = told(&store, 1, 0.0);
     let deputy = officer();
-    let took = store.acknowledge_on_page(&deputy, Role::Substitute, first, at(240.0));
+    let took = store.acknowledge_on_page(&deputy, first, at(240.0));
     assert_eq!(wait(took).unwrap(), Some(AckOutcome::First));
     let (_, code) = told(&store, 2, 270.0);
     for (name, sent) in [("a", None), ("b", Some(at(295.0).wall))] {

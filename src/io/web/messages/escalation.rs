@@ -65,6 +65,8 @@ macro_rules! with_escalation {
         substitute: "同级替班领导", "Substitute";
         office_director: "办公室主任", "Office director";
         head: "中心主要领导", "Head of the centre";
+        not_on_roster: "领导账号（不在值班表）", "A leader's account (not on the roster)";
+        who_answered: "应答人（职务不详）", "Whoever answered (capacity not known)";
         calling: "正在呼叫", "Calling";
         attempt_ringing: "振铃", "Ringing";
         attempt_answered: "已接听，等待按键", "Answered, waiting for a key";

@@ -36,14 +36,18 @@ impl Room {
     }
 
     async fn leader_signs_in(&mut self) {
+        self.signs_in_as_leader("zhang", LEADER).await;
+    }
+
+    async fn signs_in_as_leader(&mut self, login: &str, name: &str) {
         let leader = NewPerson {
-            login: "zhang".to_owned(),
-            name: LEADER.to_owned(),
+            login: login.to_owned(),
+            name: name.to_owned(),
             account: Account::Leader,
             password: PASSWORD.to_owned(),
         };
         self.web.store.add_person(leader, "test", clock::now()).await.unwrap();
-        self.cookie = cookie(&self.sign_in("zhang", PASSWORD).await);
+        self.cookie = cookie(&self.sign_in(login, PASSWORD).await);
     }
 }
 
@@ -131,9 +135,29 @@ async fn esc_16_a_link_that_is_followed_acknowledges_nothing_and_neither_does_a_
     let found = room.web.store.entry(entry).await.unwrap().unwrap();
     let escalation = &found.escalations[0];
     let ack = escalation.row.acknowledged.as_ref().unwrap();
-    assert_eq!((ack.person.as_str(), ack.role), (LEADER, Role::Leader));
+    assert_eq!((ack.person.as_str(), ack.role), (LEADER, Some(Role::Leader)));
     assert!(escalation.row.leader_reached.is_some() && escalation.row.read.is_some());
     assert_eq!(escalation.acknowledgements.len(), 1, "pressed twice it is one");
+}
+
+#[tokio::test]
+async fn esc_38_whoever_is_nobody_on_the_roster_acknowledges_in_no_role_and_the_leader_is_called_on() {
+    let mut room = Room::open().await;
+    let (entry, attempt) = room.flagged().await;
+    let result = AttemptResult::NoAnswer;
+    room.happens(Fact::AttemptEnded { attempt, result, status: 487 }).await;
+    room.signs_in_as_leader("qian", "钱局").await;
+    assert_eq!(room.post(&format!("/entries/{entry}/acknowledge"), "").await.status, StatusCode::OK);
+    let shown = room.fragment(&format!("/entries/{entry}")).await.text;
+    assert!(shown.contains("领导账号（不在值班表） 钱局 已接报"), "{shown}");
+    assert!(!shown.contains("同级替班领导 钱局"), "{shown}");
+    let found = room.web.store.entry(entry).await.unwrap().unwrap();
+    let escalation = &found.escalations[0];
+    let roles = escalation.acknowledgements.iter().chain(&escalation.row.acknowledged);
+    assert!(roles.map(|ack| ack.role).eq([None, None]), "{escalation:?}");
+    assert_eq!(escalation.row.leader_reached, None);
+    assert!(room.calls(Duration::from_secs(61)).await.is_some(), "I-7: the leader himself");
+    room.web.store.verify_audit().await.unwrap();
 }
 
 #[tokio::test]

@@ -4,7 +4,6 @@
 use super::*;
 use crate::duty::ids::CallId;
 use crate::duty::journal::Arrival;
-use crate::duty::roster::Role;
 use crate::io::store::tests::add_officer;
 use crate::protocol::random::Random;
 use std::sync::Barrier;
@@ -104,8 +103,8 @@ fn esc_35_of_a_key_and_an_acknowledgement_on_the_page_within_50_ms_one_is_first_
     for n in 0..rounds() {
         let began = f64::from(n) * APART;
         let call = flagged(&store, &mut random, began);
-        let (who, role) = (officer(), Role::Substitute);
-        let page = || store.acknowledge_on_page(&who, role, call.entry, at(began + 9.0));
+        let who = officer();
+        let page = || store.acknowledge_on_page(&who, call.entry, at(began + 9.0));
         let (key, page) = race(
             n,
             Duration::from_millis(50),
