@@ -11,7 +11,7 @@ use crate::io::policies::Policies;
 use crate::io::pulse::Pulse;
 use crate::io::status::{Alarm, Board, Status};
 use crate::io::stopped::Stops;
-use crate::io::store::{Cycle, Deciding, Rest, Store, StoreError};
+use crate::io::store::{Bounds, Cycle, Deciding, Rest, Store, StoreError};
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::random::Random;
 use chrono::{DateTime, Utc};
@@ -167,14 +167,9 @@ impl Escalator {
     }
 
     fn looks_at(&self, rest: Option<Rest>, now: Now) -> Deciding {
-        let Office { store, policies, roster, .. } = &self.office;
-        let versions = policies.now();
-        match (rest, self.office.finishing.is_cancelled()) {
-            (None, false) => store.next_calls(now, &*versions, roster),
-            (Some(rest), false) => store.next_calls_of(rest, now, &*versions, roster),
-            (None, true) => store.last_stops(now, &*versions, roster),
-            (Some(rest), true) => store.last_stops_of(rest, now, &*versions, roster),
-        }
+        let Office { store, policies, roster, finishing, .. } = &self.office;
+        let bounds = Bounds { rest, finishing: finishing.clone() };
+        store.next_calls_in(bounds, now, &*policies.now(), roster)
     }
 
     /// What the log answers; `None`: there is an end to everything.

@@ -6,7 +6,7 @@ mod looking;
 
 pub(super) use loading::{load, under_way};
 pub(super) use looking::neglected;
-pub use looking::{Cycle, Deciding, Rest};
+pub use looking::{Bounds, Cycle, Deciding, Rest};
 
 use super::audit::{self, Actor};
 use super::entries::Withdrawn;

@@ -78,7 +78,7 @@ pub use duty::{DutyKind, DutyRow, Given, OnDuty, SubstitutionRow};
 pub use entries::{Completed, FieldEdit, Flagged, Reopened, Saved, Withdrawn, classed_last};
 pub use error::{Result, StoreError};
 pub use escalation_views::*;
-pub use escalations::{Cycle, Deciding, Rest};
+pub use escalations::{Bounds, Cycle, Deciding, Rest};
 pub use exercises::{Called, ExerciseRow, GAVE_WAY, TOO_LATE, Try};
 pub use facts::Applied;
 pub use flac::{AsFlac, FlacRow, ToFlac};

@@ -16,7 +16,7 @@ use dutyline::duty::roster::Roster;
 use dutyline::duty::switchboard::{Input, Output, Switchboard};
 use dutyline::io::checkpoint;
 use dutyline::io::status::Live;
-use dutyline::io::store::{Store, wait};
+use dutyline::io::store::{Bounds, Store, wait};
 use dutyline::protocol::now::{Deadline, Mono, Now, earlier};
 use dutyline::protocol::random::Random;
 use dutyline::protocol::rtp::quality::Quality;
@@ -271,7 +271,11 @@ impl Daemon {
         let (versions, roster) = (&self.rules.0, &self.rules.1);
         let cycle = match self.finishing {
             false => self.store.escalate(now, versions, roster),
-            true => wait(self.store.last_stops(now, versions, roster)),
+            true => {
+                let bounds = Bounds::default();
+                bounds.finishing.cancel();
+                wait(self.store.next_calls_in(bounds, now, versions, roster))
+            }
         };
         let cycle = cycle.expect("the log in memory is read and written");
         self.escalate_at = cycle.until.map(|(at, _)| at);

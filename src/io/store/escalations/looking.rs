@@ -24,6 +24,7 @@ use rusqlite::{Connection, params};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Matters that one commit decides on.
 pub(super) const TOGETHER: usize = 128;
@@ -79,6 +80,16 @@ impl Cycle {
     }
 }
 
+/// What a look is at, and whether leaders may be called in it.
+#[derive(Debug, Clone, Default)]
+pub struct Bounds {
+    /// What a look has not come to; `None`: whatever is open.
+    pub rest: Option<Rest>,
+    /// Once it is cancelled nobody is called any more, not by a look that waits for its commit either: what is not
+    /// wanted is stopped.
+    pub finishing: CancellationToken,
+}
+
 /// A look that is under way.
 pub type Deciding = Pin<Box<dyn Future<Output = Result<Cycle>> + Send>>;
 
@@ -90,51 +101,19 @@ impl Store {
         versions: impl Into<Timetable>,
         roster: &Roster,
     ) -> Deciding {
-        Box::pin(self.looks(None, now, versions.into(), roster, true))
+        self.next_calls_in(Bounds::default(), now, versions, roster)
     }
 
-    /// As [`Store::next_calls`], at what is left of a look.
-    pub fn next_calls_of(
+    /// As [`Store::next_calls`], no further than this.
+    pub fn next_calls_in(
         &self,
-        rest: Rest,
+        bounds: Bounds,
         now: Now,
         versions: impl Into<Timetable>,
         roster: &Roster,
     ) -> Deciding {
-        Box::pin(self.looks(Some(rest), now, versions.into(), roster, true))
-    }
-
-    /// As [`Store::next_calls`], but that nobody is called any more: what is not wanted is stopped.
-    pub fn last_stops(
-        &self,
-        now: Now,
-        versions: impl Into<Timetable>,
-        roster: &Roster,
-    ) -> Deciding {
-        Box::pin(self.looks(None, now, versions.into(), roster, false))
-    }
-
-    /// As [`Store::last_stops`], at what is left of a look.
-    pub fn last_stops_of(
-        &self,
-        rest: Rest,
-        now: Now,
-        versions: impl Into<Timetable>,
-        roster: &Roster,
-    ) -> Deciding {
-        Box::pin(self.looks(Some(rest), now, versions.into(), roster, false))
-    }
-
-    fn looks(
-        &self,
-        rest: Option<Rest>,
-        now: Now,
-        versions: Timetable,
-        roster: &Roster,
-        calls: bool,
-    ) -> impl Future<Output = Result<Cycle>> + Send + use<> {
-        let roster = roster.clone();
-        self.write_of_run(move |tx| look(tx, rest, now, (&versions, &roster), calls))
+        let (versions, roster) = (versions.into(), roster.clone());
+        Box::pin(self.write_of_run(move |tx| look(tx, bounds, now, (&versions, &roster))))
     }
 
     /// A whole look, for a thread that may wait.
@@ -147,8 +126,9 @@ impl Store {
         let versions = versions.into();
         let mut whole = crate::io::store::wait(self.next_calls(now, &versions, roster))?;
         while !whole.rest.is_empty() {
-            let rest = std::mem::take(&mut whole.rest);
-            let next = self.next_calls_of(rest, now, &versions, roster);
+            let rest = Some(std::mem::take(&mut whole.rest));
+            let bounds = Bounds { rest, ..Bounds::default() };
+            let next = self.next_calls_in(bounds, now, &versions, roster);
             whole = whole.and(crate::io::store::wait(next)?);
         }
         Ok(whole)
@@ -179,10 +159,9 @@ pub(in crate::io::store) fn neglected(sql: &Connection, most: u32) -> Result<Vec
 
 fn look(
     tx: &mut Tx<'_>,
-    rest: Option<Rest>,
+    Bounds { rest, finishing }: Bounds,
     now: Now,
     (versions, roster): (&Timetable, &Roster),
-    calls: bool,
 ) -> Result<Cycle> {
     let mut these = match rest {
         Some(Rest(rest)) => rest,
@@ -204,7 +183,7 @@ fn look(
     let under_way = loading::under_way(tx.sql)?;
     let mut part =
         Part { now, roster: &roster, rules, under_way, guesses: Guesses::default(), cycle };
-    these.into_iter().try_for_each(|id| part.turns_to(tx, id, calls))?;
+    these.into_iter().try_for_each(|id| part.turns_to(tx, id, !finishing.is_cancelled()))?;
     let mut cycle = part.cycle;
     if cycle.rest.is_empty() {
         (cycle.sirens, cycle.dead) = (sirens(tx.sql)?, dead(tx.sql)?);

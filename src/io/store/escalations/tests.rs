@@ -13,7 +13,7 @@ use crate::duty::pin::{self, Pin};
 use crate::duty::roster::Roster;
 use crate::duty::switchboard::{AckOutcome, Input, LeaderCall};
 use crate::io::store::entries::Flagged;
-use crate::io::store::tests::{at, entry, note, officer, one, roster, store};
+use crate::io::store::tests::{at, entry, note, officer, one, roster, stalled, store};
 use crate::io::store::{RecordingState, Store, wait};
 use std::time::Duration;
 
@@ -299,7 +299,10 @@ fn esc_14_guesses_count_in_every_matter_that_is_open() {
 fn esc_46_told_to_stop_what_is_due_is_withheld_and_known() {
     let store = store();
     let entry = entry(&store, 1, 0.0);
-    let stops = |seconds| wait(store.last_stops(at(seconds), &ladders(), &roster())).unwrap();
+    let bounds = Bounds::default();
+    bounds.finishing.cancel();
+    let looks = |seconds| store.next_calls_in(bounds.clone(), at(seconds), &ladders(), &roster());
+    let stops = |seconds| wait(looks(seconds)).unwrap();
     flag(&store, entry, Urgency::Urgent, 0.0);
     let (calls, _) = cycle(&store, 0.0);
     let rings = stops(1.0);
@@ -309,6 +312,21 @@ fn esc_46_told_to_stop_what_is_due_is_withheld_and_known() {
     assert_eq!((due.withheld, due.known.len(), due.inputs), (true, 1, vec![]));
     acknowledge(&store, &calls[0], 3.0);
     assert!(!stops(3.0).withheld, "somebody knows");
+}
+
+/// The log was busy when it was asked, and the daemon is told to stop before it answers.
+#[test]
+fn esc_46_a_look_that_waits_for_the_log_calls_nobody_once_it_is_told_to_stop() {
+    let (_folder, store) = races::in_a_file();
+    let entry = entry(&store, 1, 0.0);
+    flag(&store, entry, Urgency::Urgent, 0.0);
+    let (busy, bounds) = (stalled(&store), Bounds::default());
+    let looking = store.next_calls_in(bounds.clone(), at(1.0), &ladders(), &roster());
+    bounds.finishing.cancel();
+    drop(busy);
+    let looked = wait(looking).unwrap();
+    assert_eq!((looked.inputs, looked.withheld), (vec![], true));
+    assert_eq!(one::<i64>(&store, "SELECT count(*) FROM attempt"), 0, "the next run calls him");
 }
 
 #[test]

@@ -85,7 +85,8 @@ fn esc_31_the_first_are_called_before_the_last_are_looked_at_and_nothing_is_left
     let (mut rest, mut looks) = (first.rest, 1);
     let mut known = first.known.len();
     while !rest.is_empty() {
-        let next = wait(store.next_calls_of(rest, at(1.2), &ladders(), &roster())).unwrap();
+        let bounds = Bounds { rest: Some(rest), ..Bounds::default() };
+        let next = wait(store.next_calls_in(bounds, at(1.2), &ladders(), &roster())).unwrap();
         for entry in next.inputs.iter().map(of) {
             assert!(told.insert(entry), "called twice for one matter");
         }

@@ -16,7 +16,7 @@ fn rounds() -> u32 {
     std::env::var("DUTYLINE_RACES").ok().and_then(|many| many.parse().ok()).unwrap_or(40)
 }
 
-fn in_a_file() -> (tempfile::TempDir, Store) {
+pub(super) fn in_a_file() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let random = crate::io::store::tests::random();
     let store = Store::open(&folder.path().join("log.db"), random).unwrap();
