@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum Class {
     /// 一般
     Ordinary,
-    /// 急件: its entry was flagged, or a leader was called.
+    /// 紧急: its entry was flagged, or a leader was called.
     Urgent,
     /// 自检: the daemon called itself.
     SelfTest,

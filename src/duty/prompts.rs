@@ -74,9 +74,9 @@ pub const SILENT: Prompt = Prompt(29);
 pub const DRILL: Prompt = Prompt(30);
 /// 这是演练，这是演练。值班室紧急呈报演练，确认请按 1，不便请按 3，重听请按星号键。
 pub const DRILL_URGENT: Prompt = Prompt(31);
-/// 值班室点名，不是急件，确认请按 1。
+/// 值班室点名，不是紧急事项，确认请按 1。
 pub const ROLL_CALL: Prompt = Prompt(32);
-/// 值班室核实号码，不是急件，确认请按 1。
+/// 值班室核实号码，不是紧急事项，确认请按 1。
 pub const CHECK_NUMBER: Prompt = Prompt(33);
 
 pub const COUNT: usize = 34;
@@ -123,6 +123,6 @@ pub const SENTENCES: [(Prompt, &str, &str); 31] = [
         "drill_urgent",
         "这是演练，这是演练。值班室紧急呈报演练，确认请按1，不便请按3，重听请按星号键。",
     ),
-    (ROLL_CALL, "roll_call", "值班室点名，不是急件，确认请按1。"),
-    (CHECK_NUMBER, "check_number", "值班室核实号码，不是急件，确认请按1。"),
+    (ROLL_CALL, "roll_call", "值班室点名，不是紧急事项，确认请按1。"),
+    (CHECK_NUMBER, "check_number", "值班室核实号码，不是紧急事项，确认请按1。"),
 ];

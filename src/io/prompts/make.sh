@@ -29,7 +29,8 @@ say() {
     rm -f "$name.raw.wav" "$name.cut.wav" "$name.al"
 }
 room="zhi2-ban1-shi4"
-something="you3 jin3-ji2 shi4-xiang4"
+events="jin3-ji2 shi4-xiang4"
+something="you3 $events"
 key_1="que4-ren4 qing3 an4 yi1"
 key_3="bu2-bian4 qing3 an4 san1"
 keys="ting1 lu4-yin1 an4 er4, tong1-hua4 an4 wu3, kou3-shu4 pi1-shi4 an4 jiu3"
@@ -97,7 +98,7 @@ say silent "zhu4-yi4, zhi2-ban1 xi4-tong3 mei2-you3 xiang3-ying4, qing3 jian3-ch
 say drill "zhe4 shi4 yan3-lian4."
 # 这是演练，这是演练。值班室紧急呈报演练，确认请按1，不便请按3，重听请按星号键。
 say drill_urgent "zhe4 shi4 yan3-lian4, zhe4 shi4 yan3-lian4. $room jin3-ji2 cheng2-bao4 yan3-lian4, $key_1, $key_3, chong2-ting1 qing3 an4 xing1-hao4-jian4."
-# 值班室点名，不是急件，确认请按1。
-say roll_call "$room dian3-ming2, bu2-shi4 ji2-jian4, $key_1."
-# 值班室核实号码，不是急件，确认请按1。
-say check_number "$room he2-shi2 hao4-ma3, bu2-shi4 ji2-jian4, $key_1."
+# 值班室点名，不是紧急事项，确认请按1。
+say roll_call "$room dian3-ming2, bu2-shi4 $events, $key_1."
+# 值班室核实号码，不是紧急事项，确认请按1。
+say check_number "$room he2-shi2 hao4-ma3, bu2-shi4 $events, $key_1."
