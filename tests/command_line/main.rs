@@ -3,6 +3,7 @@
 mod administration;
 mod beginning;
 mod checks;
+mod zones;
 
 use std::fs;
 use std::io::Write;

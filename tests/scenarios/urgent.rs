@@ -272,6 +272,35 @@ fn the_director_acknowledges_and_the_leader_is_still_redialled() {
     room.caller_hangs_up(entry);
 }
 
+/// He is on the telephone while the next ones are rung.
+#[test]
+fn esc_37_the_substitute_acknowledges_and_whoever_is_rung_beside_him_is_let_go_in_half_a_second() {
+    let mut room = Room::open();
+    room.rules(|policy, _| {
+        policy.critical.tiers[1..3].iter_mut().for_each(|tier| tier.lasts = seconds(5));
+    });
+    let entry = a_call_in_progress(&mut room);
+    room.caller_hangs_up(entry);
+    room.officer_flags(entry, Urgency::Critical);
+    room.rings(SUBSTITUTE, seconds(112));
+    room.picks_up(SUBSTITUTE);
+    room.rings(HEAD, seconds(12));
+    assert_eq!(room.state(DIRECTOR), State::Ringing);
+    room.presses(SUBSTITUTE, "1");
+    room.pass(millis(500));
+    assert!(room.is_acknowledged(entry));
+    assert_eq!([HEAD, DIRECTOR].map(|number| room.state(number)), [State::OnHook; 2]);
+    let rung = [HEAD, DIRECTOR].map(|number| room.phone(number).rings());
+    let before = room.phone(LEADER).rings() + room.phone(LEADER_OFFICE).rings();
+    room.pass(minutes(5));
+    assert_eq!([HEAD, DIRECTOR].map(|number| room.phone(number).rings()), rung);
+    let after = room.phone(LEADER).rings() + room.phone(LEADER_OFFICE).rings();
+    assert!(after >= before + 4, "I-7: {before} → {after}");
+    room.officer_spoke_to_the_leader(entry);
+    room.pass(seconds(10));
+    room.expect_rings(&[LEADER, LEADER_OFFICE, SUBSTITUTE, DIRECTOR, HEAD]);
+}
+
 #[test]
 fn a_withdrawn_matter_stops_ringing() {
     let mut room = Room::open();

@@ -103,6 +103,8 @@ pub(super) fn close(sql: &Connection, escalation: &Escalation, now: Now) -> Resu
     if escalation.state == State::Acknowledged && !escalation.closed {
         sql.prepare_cached("UPDATE escalation SET closed_ms = ?2, closed_why = '' WHERE id = ?1")?
             .execute(params![Id(escalation.id), ms(now.wall)])?;
+        let (actor, id) = (Actor::system("escalation.settled"), escalation.id.to_string());
+        audit::append(sql, now, &actor, "escalation.close", &id, "")?;
     }
     Ok(())
 }

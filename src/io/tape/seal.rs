@@ -6,8 +6,8 @@ use super::record::{self, HEAD, Head, Place, TAIL};
 use super::render::{Lasts, render};
 use super::scan::Scan;
 use super::{Sealed, files};
+use crate::duty::entry::day;
 use crate::io::durable::{self, Readable};
-use chrono::Local;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub fn seal(
     let first = spots.first().ok_or_else(broken)?;
     let source = running.header(first.place.segment)?;
     let (head, _) = running.record(first)?.ok_or_else(broken)?;
-    let day = source.wall_at(head.arrival).with_timezone(&Local).format("%Y/%m/%d").to_string();
+    let day = day(source.wall_at(head.arrival)).format("%Y/%m/%d").to_string();
     let inside = files::make_folder(recordings, Path::new(&day))?;
     let part = |extension: &str| inside.join(format!(".{call}.{extension}.part"));
     let tape_sha256 = copy(&mut running, spots, source, &part("tape"), Lasts::Yes)?;

@@ -52,6 +52,8 @@ pub struct EntryView {
     pub fields: Vec<FieldView>,
     pub missing: Vec<&'static str>,
     pub escalations: Vec<EscalationView>,
+    /// 急, 特急: it has been raised, at least as urgent, and not withdrawn.
+    pub raised: [bool; 2],
     pub withdrawable: bool,
     /// 人工已联系: the duty leader may have been told by another way; what saying so does.
     pub by_hand: Option<&'static str>,
@@ -136,6 +138,8 @@ pub fn of(
         || row.urgency != Urgency::Routine
         || Field::ALL.iter().any(|f| f.of_an_event() && !found.form.get(*f).is_empty());
     let open = |one: &FoundEscalation| one.row.state == EscalationState::Open;
+    let stands = |one: &&FoundEscalation| one.row.state != EscalationState::Withdrawn;
+    let raised = found.escalations.iter().filter(stands).map(|one| one.row.urgency).max();
     EntryView {
         id: row.id.to_string(),
         number: row.number.clone(),
@@ -168,6 +172,7 @@ pub fn of(
         ways: [t.by_mobile, t.by_office_phone, t.in_person],
         unconfirmed: found.escalations.iter().any(escalation_view::is_unconfirmed),
         withdrawable: found.escalations.iter().any(open),
+        raised: [Urgency::Urgent, Urgency::Critical].map(|urgency| raised >= Some(urgency)),
         escalations: found
             .escalations
             .iter()

@@ -322,6 +322,9 @@ impl Part<'_> {
                              WHERE id = ?1",
                         )?
                         .execute(params![Id(id), ms(began.wall), began.mono.map(mono_of)])?;
+                    let (actor, again) = (Actor::system("I-6"), "escalation.repeat");
+                    let round = (escalation.round + 1).to_string();
+                    audit::append(tx.sql, now, &actor, again, &id.to_string(), &round)?;
                 }
                 Decision::Wait { until, why } => {
                     self.looks_again((until, why));

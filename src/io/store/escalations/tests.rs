@@ -4,6 +4,7 @@ mod engine;
 mod many;
 mod races;
 mod shared;
+mod trail;
 
 use super::*;
 use crate::duty::escalation::Policy;

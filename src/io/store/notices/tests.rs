@@ -1,5 +1,7 @@
 //! The outbox against the log itself: raised, claimed, fenced, settled.
 
+mod kills;
+
 use super::*;
 use crate::duty::escalation::Policy;
 use crate::duty::journal::Fact;

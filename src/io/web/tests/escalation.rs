@@ -141,6 +141,27 @@ async fn esc_16_a_link_that_is_followed_acknowledges_nothing_and_neither_does_a_
 }
 
 #[tokio::test]
+async fn i_6_what_was_withdrawn_by_mistake_is_raised_again_by_the_same_key() {
+    let room = Room::open().await;
+    let (entry, _) = room.flagged().await;
+    let page = format!("/entries/{entry}");
+    let keys = async || {
+        let shown = room.fragment(&page).await.text;
+        ["F2", "F3"].map(|key| {
+            let (_, button) = shown.split_once(&format!("data-key=\"{key}\"")).expect("a button");
+            !button.split('>').next().unwrap().contains("disabled")
+        })
+    };
+    assert_eq!(keys().await, [false, true], "it can become more urgent");
+    let withdrawn = room.post(&format!("{page}/withdraw"), "reason=%E8%AF%AF%E6%8C%89").await;
+    assert_eq!(withdrawn.status, StatusCode::OK);
+    assert_eq!(keys().await, [true, true]);
+    assert_eq!(room.post(&format!("{page}/urgency"), "urgency=critical").await.status, StatusCode::OK);
+    assert_eq!(keys().await, [false, false]);
+    assert!(room.calls(Duration::ZERO).await.is_some(), "the leader is called anew");
+}
+
+#[tokio::test]
 async fn esc_38_whoever_is_nobody_on_the_roster_acknowledges_in_no_role_and_the_leader_is_called_on() {
     let mut room = Room::open().await;
     let (entry, attempt) = room.flagged().await;
