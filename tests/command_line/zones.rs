@@ -20,10 +20,12 @@ fn esc_67_a_time_line_and_a_version_are_beijings_whatever_the_servers_zone() {
     let folder = folder_with(&format!("{RIGHT}{later}"));
     let rehearsed = ["policy", "simulate", "--config", "d.toml", "--at", "13:30"];
     let checked = ["policy", "check", "--config", "d.toml"];
-    let here = [rehearsed.as_slice(), &checked].map(|asked| said_in("Asia/Shanghai", folder.path(), asked));
+    let here = [rehearsed.as_slice(), &checked]
+        .map(|asked| said_in("Asia/Shanghai", folder.path(), asked));
     assert!(here[0].contains("13:30:00"), "{}", here[0]);
     for zone in ["UTC", "America/New_York"] {
-        let there = [rehearsed.as_slice(), &checked].map(|asked| said_in(zone, folder.path(), asked));
+        let there =
+            [rehearsed.as_slice(), &checked].map(|asked| said_in(zone, folder.path(), asked));
         assert_eq!(there, here, "{zone}");
     }
 }

@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(8);
 const ATTEMPT: &str = "SELECT id FROM call WHERE direction = 'to_leader'";
 
 /// A call that was flagged and is over, its recording sealed.
-fn flagged(room: &mut Room, daemon: &Daemon, caller_says: &[i16]) {
+pub fn flagged(room: &mut Room, daemon: &Daemon, caller_says: &[i16]) {
     let officer_says = vec![0; 30 * wave::RATE];
     let mut caller = room.phone("caller", caller_says);
     let mut officer = room.phone("2001", &officer_says);
@@ -205,7 +205,7 @@ fn esc_27_a_real_phone_rings_once_for_two_matters_and_each_has_its_key() {
 }
 
 /// What comes to the far end's voice for so long: when, whether something begins with it, and its sound.
-fn listens(far_end: &FarEnd, lasts: Duration) -> JoinHandle<Vec<(Instant, bool, Vec<i16>)>> {
+pub fn listens(far_end: &FarEnd, lasts: Duration) -> JoinHandle<Vec<(Instant, bool, Vec<i16>)>> {
     let media = far_end.media.try_clone().expect("a second handle");
     media.set_read_timeout(Some(Duration::from_millis(100))).expect("set");
     thread::spawn(move || {

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the far end did.
 #[derive(Debug)]
@@ -26,9 +26,9 @@ pub enum Seen {
 /// Where the far end wants what is within the calls to 9201, which is not the PBX's address.
 const SUSPICIOUS: &str = "127.0.0.5";
 
-/// Answers what is dialled as 9xxx: 9200 is taken at once, 9201 too, whose BYE is challenged, 9180 rings for ever, 9183 plays a tone of
-/// its own meanwhile, 9184 does so reliably, any other is refused with its last three digits. Speaks with whoever called
-/// last.
+/// Answers what is dialled as 9xxx: 9200 is taken at once, 9201 too, whose BYE is challenged, 9180 rings for ever, 9182 is
+/// taken the moment it is given up, 9183 plays a tone of its own meanwhile, 9184 does so reliably, 9483 says that it is off
+/// and refuses with 480, any other is refused with its last three digits. Speaks with whoever called last.
 pub struct FarEnd {
     sip: UdpSocket,
     pub media: UdpSocket,
@@ -159,26 +159,49 @@ impl FarEnd {
 
     /// Waits until it was cancelled or hung up.
     pub fn is_let_go(&self) {
-        while !self.let_go.take() {
-            match self.seen.recv_timeout(SOON).expect("a CANCEL or BYE at the far end") {
-                Seen::Cancelled(_) | Seen::Ended => return,
-                Seen::Invited(_) | Seen::Acknowledged | Seen::Answered(..) | Seen::Notified(_) => {}
-            }
+        self.is_let_go_within(SOON);
+    }
+
+    pub fn is_let_go_within(&self, limit: Duration) {
+        if !self.let_go.take() {
+            self.sees("a CANCEL or BYE", limit, |seen| {
+                matches!(seen, Seen::Cancelled(_) | Seen::Ended).then_some(())
+            });
         }
     }
 
     pub fn invited(&self) -> Message {
+        self.invited_within(SOON)
+    }
+
+    pub fn invited_within(&self, limit: Duration) -> Message {
+        self.sees("an INVITE", limit, |seen| match seen {
+            Seen::Invited(message) => Some(*message),
+            Seen::Acknowledged
+            | Seen::Cancelled(_)
+            | Seen::Answered(..)
+            | Seen::Ended
+            | Seen::Notified(_) => None,
+        })
+    }
+
+    fn sees<T>(&self, what: &str, limit: Duration, is_it: impl Fn(Seen) -> Option<T>) -> T {
+        let start = Instant::now();
         loop {
-            match self.seen.recv_timeout(SOON).expect("an INVITE at the far end") {
-                Seen::Invited(message) => return *message,
-                Seen::Acknowledged
-                | Seen::Cancelled(_)
-                | Seen::Answered(..)
-                | Seen::Ended
-                | Seen::Notified(_) => {}
+            let left = limit.saturating_sub(start.elapsed());
+            let seen = self.seen.recv_timeout(left);
+            let seen = seen.unwrap_or_else(|_| panic!("no {what} at the far end in {limit:?}"));
+            if let Some(found) = is_it(seen) {
+                return found;
             }
         }
     }
+}
+
+/// The number behind the nine.
+fn code(invite: &Message) -> &str {
+    let number = invite.first.split(['@', ':', ';']).nth(1).unwrap_or("9500");
+    number.trim_start_matches('9')
 }
 
 fn serve(sip: &UdpSocket, sdp: &str, seen: &Sender<Seen>) {
@@ -194,8 +217,7 @@ fn serve(sip: &UdpSocket, sdp: &str, seen: &Sender<Seen>) {
             sip.send_to(text.as_bytes(), from).expect("sent");
         };
         let happened = if message.is("INVITE") {
-            let code = message.first.split(['@', ':', ';']).nth(1).unwrap_or("9500").to_string();
-            match code.trim_start_matches('9') {
+            match code(&message) {
                 "201" => {
                     let there = contact.replace("127.0.0.1", SUSPICIOUS);
                     send(message.response("200 OK", "far", &there, Some(sdp)));
@@ -209,15 +231,25 @@ fn serve(sip: &UdpSocket, sdp: &str, seen: &Sender<Seen>) {
                     &contact,
                     Some(sdp),
                 )),
-                "180" => send(message.response("180 Ringing", "far", &contact, None)),
+                "180" | "182" => send(message.response("180 Ringing", "far", &contact, None)),
+                "483" => {
+                    send(message.response("183 Progress", "far", &contact, Some(sdp)));
+                    send(message.response("480 Off", "far", &contact, None));
+                }
                 status => send(message.response(&format!("{status} No"), "far", &contact, None)),
             }
             ringing = Some(message.clone());
             Seen::Invited(Box::new(message))
         } else if message.is("CANCEL") {
             send(message.response("200 OK", "far", &contact, None));
-            if let Some(invite) = ringing.take() {
-                send(invite.response("487 Request Terminated", "far", &contact, None));
+            match ringing.take() {
+                Some(invite) if code(&invite) == "182" => {
+                    send(invite.response("200 OK", "far", &contact, Some(sdp)));
+                }
+                Some(invite) => {
+                    send(invite.response("487 Request Terminated", "far", &contact, None));
+                }
+                None => {}
             }
             Seen::Cancelled(message.get("reason").to_owned())
         } else if message.is("BYE") {
