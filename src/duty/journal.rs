@@ -237,8 +237,12 @@ pub enum Fact {
     Exercise {
         attempt: AttemptId,
     },
-    /// The leader's phone rings.
+    /// The leader's phone rings: 180.
     AttemptRinging {
+        attempt: AttemptId,
+    },
+    /// Something at the other end answers, a tone or an announcement (183): whether a phone rings nobody knows.
+    AttemptProgress {
         attempt: AttemptId,
     },
     /// The trunk, which does not tell of an answer, has dialled. Its recording begins.
@@ -366,6 +370,7 @@ impl Fact {
                 | Self::Ended { .. }
                 | Self::Exercise { .. }
                 | Self::AttemptRinging { .. }
+                | Self::AttemptProgress { .. }
                 | Self::AttemptDialled { .. }
                 | Self::AttemptAnswered { .. }
         )

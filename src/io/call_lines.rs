@@ -73,6 +73,7 @@ impl CallLines {
             | Fact::AttemptMoved { .. }
             | Fact::Exercise { .. }
             | Fact::AttemptRinging { .. }
+            | Fact::AttemptProgress { .. }
             | Fact::AttemptDialled { .. }
             | Fact::AttemptAnswered { .. }
             | Fact::AttemptKey { .. }

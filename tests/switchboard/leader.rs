@@ -179,13 +179,37 @@ fn esc_21_a_call_that_neither_address_takes_is_over_at_once() {
 fn esc_22_early_media_is_never_an_answer() {
     let mut world = one_phone();
     let attempt = world.notify(7, Urgency::Urgent);
-    let (leader, _) = world.rung("97").unwrap();
+    let (leader, _) = world.called("97").unwrap();
     let sdp = world.sdp(&sdp::CODECS, Direction::SendRecv);
     world.pbx.ring(leader, Some(sdp), world.now);
     world.settle();
     assert_eq!(world.open_channels(), 0);
+    let rang = |world: &World| world.count(|fact| matches!(fact, Fact::AttemptRinging { .. }));
+    assert_eq!(rang(&world), 0, "it may say that the phone is off");
+    assert_eq!(world.count(|fact| matches!(fact, Fact::AttemptProgress { .. })), 1);
     world.pass(seconds(35));
     assert_eq!(world.outcome(attempt).unwrap().0, AttemptResult::NoAnswer);
+    assert_eq!(rang(&world), 0);
+    world.assert_clean();
+}
+
+#[test]
+fn esc_22_that_it_rings_is_known_from_180_alone_once_for_each_matter() {
+    let mut world = one_phone();
+    let attempt = world.notify(7, Urgency::Urgent);
+    let (leader, _) = world.called("97").unwrap();
+    let sdp = world.sdp(&sdp::CODECS, Direction::SendRecv);
+    world.pbx.ring(leader, Some(sdp), world.now);
+    world.settle();
+    world.pass(seconds(5));
+    let rang = |world: &World| world.count(|fact| matches!(fact, Fact::AttemptRinging { .. }));
+    for _ in 0..2 {
+        world.pbx.ring(leader, None, world.now);
+        world.settle();
+        assert_eq!(rang(&world), 1);
+    }
+    world.pass(seconds(30));
+    assert_eq!(world.outcome(attempt).unwrap().0, AttemptResult::NoAnswer, "35 s since the 183");
     world.assert_clean();
 }
 

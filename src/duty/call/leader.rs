@@ -7,7 +7,7 @@
 //!     │                  GivingUp ────────────┘
 //!     └───────────────────┴── refused, not wanted any more ─► Over
 //! ```
-//! 183 is never an answer, whatever is heard in it. Other matters for him join the call ([`Waiting`]).
+//! 183 is never an answer, whatever is heard in it, and no ring. Other matters for him join the call ([`Waiting`]).
 
 mod matters;
 mod talking;
@@ -58,6 +58,9 @@ pub struct Leader {
     early: Option<Vec<u8>>,
     state: State,
     keys: Keys,
+    /// His phone rings: 180 has said so.
+    #[serde(default)]
+    rings: bool,
     /// The attempt counts as answered.
     picked_up: bool,
     /// When it is said that nothing is heard of him, unless something is.
@@ -123,6 +126,7 @@ impl Leader {
             early: None,
             state,
             keys: Keys::default(),
+            rings: false,
             picked_up: false,
             mute_at: None,
             marked: None,
@@ -268,22 +272,24 @@ impl Leader {
     /// The ring time counts from the first 18x; until then the call may take as long to set up.
     fn progress(&mut self, status: u16, sdp: Option<Vec<u8>>, desk: &mut Desk, now: Now) {
         self.early = sdp.or(self.early.take());
-        let rings = status >= 180;
-        match self.state {
+        let answers = status >= 180;
+        let first = match self.state {
             State::Calling { .. } => {
-                let from = if rings { now.mono } else { self.began };
-                self.state = State::Ringing { rang: rings, until: from + self.order.ring };
+                let from = if answers { now.mono } else { self.began };
+                self.state = State::Ringing { rang: answers, until: from + self.order.ring };
+                answers
             }
-            State::Ringing { rang: false, .. } if rings => {
+            State::Ringing { rang: false, .. } if answers => {
                 self.state = State::Ringing { rang: true, until: now.mono + self.order.ring };
+                true
             }
-            State::Ringing { .. }
-            | State::GivingUp { .. }
-            | State::Talking { .. }
-            | State::Over => return,
-        }
-        if rings {
+            State::Ringing { .. } => false,
+            State::GivingUp { .. } | State::Talking { .. } | State::Over => return,
+        };
+        if status == 180 && !std::mem::replace(&mut self.rings, true) {
             self.all().for_each(|attempt| desk.note(Fact::AttemptRinging { attempt }, now));
+        } else if first && status != 180 {
+            desk.note(Fact::AttemptProgress { attempt: self.attempt() }, now);
         }
     }
 

@@ -88,6 +88,7 @@ fn is_of(fact: &Fact) -> Option<Of> {
         Fact::AttemptMoved { attempt, .. }
         | Fact::Exercise { attempt }
         | Fact::AttemptRinging { attempt }
+        | Fact::AttemptProgress { attempt }
         | Fact::AttemptDialled { attempt }
         | Fact::AttemptAnswered { attempt }
         | Fact::AttemptKey { attempt, .. }

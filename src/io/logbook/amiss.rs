@@ -48,7 +48,9 @@ impl Amiss {
                 }
             }
             Fact::Exercise { attempt } => drop(self.exercises.insert(*attempt)),
-            Fact::AttemptRinging { .. } | Fact::AttemptDialled { .. } => way_is_open(board),
+            Fact::AttemptRinging { .. }
+            | Fact::AttemptProgress { .. }
+            | Fact::AttemptDialled { .. } => way_is_open(board),
             Fact::AttemptEnded { attempt, result, status } => {
                 self.is_over((*attempt).into(), since, board);
                 let exercise = self.exercises.remove(attempt);
@@ -276,6 +278,7 @@ mod tests {
         assert_eq!(alarm(), None, "a drill");
         let proofs = [
             Fact::AttemptRinging { attempt },
+            Fact::AttemptProgress { attempt },
             Fact::AttemptDialled { attempt },
             Fact::AttemptAnswered { attempt },
             ended(AttemptResult::Busy, 486),

@@ -138,7 +138,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
             Some(Live::Status)
         }
         // Where the line was in between is in the rows of its outages; an exercise's entry says that it is one.
-        Fact::LineMoved { .. } | Fact::Exercise { .. } => None,
+        Fact::LineMoved { .. } | Fact::Exercise { .. } | Fact::AttemptProgress { .. } => None,
         Fact::TurnedAway { source, calls, .. } => {
             counted(sql, PACE_RULE, ("turn_away", source, *calls), now)?
         }

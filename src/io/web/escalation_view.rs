@@ -10,10 +10,11 @@ use super::times;
 use super::view::{self, Mark};
 use crate::duty::entry::urgency_label;
 use crate::duty::journal::AttemptResult;
+use crate::duty::notices::What;
 use crate::duty::switchboard::Errand;
 use crate::io::store::{
     AckChannel, AckRow, AttemptRow, EscalationRow, EscalationState, EscalationView as Found,
-    InstructionRow, ReadHow,
+    InstructionRow, NoticeRow, ReadHow,
 };
 use chrono::{DateTime, Utc};
 
@@ -23,7 +24,8 @@ pub struct EscalationView {
     pub exercise: Option<Mark>,
     pub reporting: Option<Reporting>,
     pub lines: Vec<Line>,
-    /// 送达 · 振铃 · 接听 · 知悉 · 阅件 · 听录音 · 批示 · 回执: none is inferred from another.
+    /// 送达 · 振铃 · 接听 · 知悉 · 阅件 · 听录音 · 批示 · 回执: each has a proof. Delivered is what has made a telephone ring, or is a
+    /// text that is on one, as the network says.
     pub evidence: Vec<Evidence>,
     /// Who is being called now.
     pub now: Vec<Going>,
@@ -242,6 +244,8 @@ fn evidence(found: &Found, t: &'static Messages, now: DateTime<Utc>) -> Vec<Evid
     let heard: i64 = found.attempts.iter().map(|one| one.heard_ms).sum();
     let listened = told().find(|one| one.heard_ms > 0);
     let row = &found.row;
+    let delivered = delivered(found);
+    let way = delivered.as_ref().map_or("", |(_, way)| way);
     let step = |label, at: Option<DateTime<Utc>>, detail: String| Evidence {
         label,
         time: at.map(|at| times::short(at, now)),
@@ -249,7 +253,6 @@ fn evidence(found: &Found, t: &'static Messages, now: DateTime<Utc>) -> Vec<Evid
         detail,
     };
     let who = |one: Option<&AttemptRow>| one.map_or_else(String::new, |one| one.person.clone());
-    let sent = told().next();
     let rang = told().filter(|one| one.ringing.is_some()).min_by_key(|one| one.ringing);
     let taken = told().filter(|one| one.answered.is_some()).min_by_key(|one| one.answered);
     let ack = row.acknowledged.as_ref();
@@ -265,7 +268,7 @@ fn evidence(found: &Found, t: &'static Messages, now: DateTime<Utc>) -> Vec<Evid
     let said = found.instructions.first();
     let confirmed = found.instructions.iter().filter_map(|one| one.confirmed.as_ref()).next_back();
     vec![
-        step(t.evidence_sent, sent.map(|one| one.started), who(sent)),
+        step(t.evidence_delivered, delivered.as_ref().map(|(at, _)| *at), way.to_owned()),
         step(t.evidence_rang, rang.and_then(|one| one.ringing), who(rang)),
         step(t.evidence_answered, taken.and_then(|one| one.answered), who(taken)),
         step(
@@ -294,6 +297,21 @@ fn evidence(found: &Found, t: &'static Messages, now: DateTime<Utc>) -> Vec<Evid
             confirmed.map_or_else(String::new, |(_, by)| by.clone()),
         ),
     ]
+}
+
+/// When it first reached something of somebody's, and by which way.
+fn delivered(found: &Found) -> Option<(DateTime<Utc>, &str)> {
+    let told = found.attempts.iter().filter(|one| one.errand != Errand::Confirm);
+    let phones = told.filter_map(|one| {
+        let rang = one.ringing.into_iter().chain(one.answered).min()?;
+        Some((rang, one.person.as_str()))
+    });
+    let of_matter = |one: &&NoticeRow| matches!(one.what, What::Alert | What::Repeat);
+    let texts = found.notices.iter().filter(of_matter).flat_map(|one| {
+        let arrived = one.tries.iter().filter(|one| one.delivered).filter_map(|one| one.ended);
+        arrived.map(|at| (at, one.channel.as_str()))
+    });
+    phones.chain(texts).min()
 }
 
 fn going(row: &AttemptRow, all: &[AttemptRow], t: &'static Messages) -> Option<Going> {

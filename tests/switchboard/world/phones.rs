@@ -31,17 +31,21 @@ impl World {
         leg
     }
 
-    /// The newest call to this number that has come in at the peer; takes its event.
+    /// The newest call to this number that has come in at the peer, which rings there; takes its event.
     pub fn rung(&mut self, user: &str) -> Option<(LegId, Vec<u8>)> {
+        let (leg, sdp) = self.called(user)?;
+        self.pbx.ring(leg, None, self.now);
+        self.settle();
+        Some((leg, sdp))
+    }
+
+    /// As [`World::rung`], but that nothing rings yet.
+    pub fn called(&mut self, user: &str) -> Option<(LegId, Vec<u8>)> {
         let found = self.events.iter().position(
             |event| matches!(event, Event::Incoming { invite, .. } if invite.request_user == user),
         )?;
         match self.events.remove(found) {
-            Some(Event::Incoming { leg, invite }) => {
-                self.pbx.ring(leg, None, self.now);
-                self.settle();
-                Some((leg, invite.sdp.unwrap()))
-            }
+            Some(Event::Incoming { leg, invite }) => Some((leg, invite.sdp.unwrap())),
             other => panic!("{other:?}"),
         }
     }

@@ -42,8 +42,7 @@ impl Leader {
     /// Another matter for him. Given back where this call is about to end, or is none that tells of anything.
     pub fn join(&mut self, order: LeaderCall, desk: &mut Desk, now: Now) -> Option<LeaderCall> {
         let rings = match self.state {
-            State::Calling { .. } => false,
-            State::Ringing { rang, .. } => rang,
+            State::Calling { .. } | State::Ringing { .. } => self.rings,
             State::Talking { .. } => true,
             State::GivingUp { .. } | State::Over => return Some(order),
         };

@@ -31,7 +31,7 @@ macro_rules! with_escalation {
         on_the_page: "页面", "On the page";
         acknowledge: "知悉", "I know of it";
         only_leaders: "只有领导账号可以在页面上确认。", "Only a leader's account acknowledges on the page.";
-        evidence_sent: "送达", "Sent";
+        evidence_delivered: "送达", "Delivered";
         evidence_rang: "振铃", "Rang";
         evidence_answered: "接听", "Answered";
         evidence_known: "知悉", "Acknowledged";

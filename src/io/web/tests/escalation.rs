@@ -140,6 +140,28 @@ async fn esc_16_a_link_that_is_followed_acknowledges_nothing_and_neither_does_a_
     assert_eq!(escalation.acknowledgements.len(), 1, "pressed twice it is one");
 }
 
+/// Of the steps of proof on the page: whether each is done.
+fn proved(page: &str) -> Vec<bool> {
+    let (_, steps) = page.split_once("<ol class=\"evidence\">").expect("the steps");
+    let (steps, _) = steps.split_once("</ol>").expect("their end");
+    steps.split("<li").skip(1).map(|step| step.starts_with(" class=\"done\"")).collect()
+}
+
+#[tokio::test]
+async fn a_call_that_is_on_its_way_proves_nothing_and_one_that_rings_is_delivered() {
+    let room = Room::open().await;
+    let (entry, attempt) = room.flagged().await;
+    let page = format!("/entries/{entry}");
+    let steps = async || proved(&room.fragment(&page).await.text)[..3].to_vec();
+    assert_eq!(steps().await, [false; 3], "ordered");
+    room.happens(Fact::AttemptProgress { attempt }).await;
+    assert_eq!(steps().await, [false; 3], "an announcement");
+    room.happens(Fact::AttemptRinging { attempt }).await;
+    assert_eq!(steps().await, [true, true, false]);
+    room.happens(Fact::AttemptAnswered { attempt }).await;
+    assert_eq!(steps().await, [true; 3]);
+}
+
 #[tokio::test]
 async fn i_6_what_was_withdrawn_by_mistake_is_raised_again_by_the_same_key() {
     let room = Room::open().await;
