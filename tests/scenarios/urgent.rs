@@ -8,7 +8,7 @@ use crate::room::{Prompt, Room, millis, minutes, seconds};
 use chrono::TimeDelta;
 use dutyline::demo::phone::{Manner, State};
 use dutyline::duty::ids::EntryId;
-use dutyline::duty::journal::{AttemptResult, Urgency};
+use dutyline::duty::journal::{AttemptResult, Fact, Urgency};
 use std::time::Duration;
 
 /// Flag to the first ring on the leader's phone (I-5 allows five seconds).
@@ -326,8 +326,13 @@ fn esc_24_the_line_is_lost_in_the_middle_and_comes_back() {
     room.officer_flags_urgent(entry);
     room.pass(minutes(4));
     assert!(!room.is_acknowledged(entry));
+    let registered = |room: &Room| {
+        room.facts().filter(|noted| matches!(noted.fact, Fact::LineUp)).count()
+    };
+    let before = registered(&room);
     room.network.plug_in(PBX_HOST);
-    room.until("the leader's phone rings", seconds(95), |room| {
+    room.until("the line is registered", seconds(95), |room| registered(room) > before);
+    room.until("the leader's phone rings", seconds(5), |room| {
         [LEADER, LEADER_OFFICE].iter().any(|number| room.state(number) == State::Ringing)
     });
     room.expect_rings(&[LEADER_OFFICE, SUBSTITUTE, DIRECTOR, HEAD]);

@@ -164,6 +164,23 @@ async fn esc_01_a_webhook_leaves_at_once_signed_and_says_no_more_than_it_may() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn esc_01_of_two_hundred_flags_the_notice_leaves_within_two_seconds_of_the_commit() {
+    let stub = Stub::answering(|_, _| status(204, ""));
+    let room = Room::with(vec![hook("业务平台", &stub)]).await;
+    let mut waited = vec![];
+    for n in 0..200 {
+        let entry = room.flag(n).await;
+        let committed = Instant::now();
+        let seen = stub.next();
+        assert!(seen.body.contains(&entry.to_string()), "{}", seen.body);
+        waited.push(seen.at.saturating_duration_since(committed));
+    }
+    waited.sort();
+    println!("p50 {:?}, p99 {:?}", waited[100], waited[197]);
+    assert!(waited[197] <= Duration::from_secs(2), "{:?}", waited[197]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn esc_51_52_a_channel_that_hangs_or_fails_delays_no_other_and_is_tried_again_under_its_id() {
     let hanging = Stub::answering(|nth, _| if nth == 0 { Act::Hangs } else { status(200, "") });
     let failing = Stub::start(vec![status(500, ""), status(500, ""), status(200, "")]);
