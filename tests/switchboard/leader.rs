@@ -82,6 +82,7 @@ fn esc_17_to_21_every_refusal_is_told_apart() {
         (480, AttemptResult::NoAnswer),
         (404, AttemptResult::Unreachable),
         (488, AttemptResult::Unreachable),
+        (302, AttemptResult::Unreachable),
         (503, AttemptResult::ChannelFailed),
         (403, AttemptResult::ChannelFailed),
     ];

@@ -366,6 +366,8 @@ fn outcome(status: u16) -> AttemptResult {
         603 | 607 | 608 => AttemptResult::Declined,
         408 | 480 | 487 => AttemptResult::NoAnswer,
         404 | 410 | 414 | 416 | 484 | 485 | 488 | 604 | 606 => AttemptResult::Unreachable,
+        // It is forwarded to where nobody of the roster is.
+        300..=399 => AttemptResult::Unreachable,
         _ => AttemptResult::ChannelFailed,
     }
 }
@@ -381,6 +383,7 @@ mod tests {
             (&[603, 607, 608], AttemptResult::Declined),
             (&[408, 480], AttemptResult::NoAnswer),
             (&[404, 410, 484, 488], AttemptResult::Unreachable),
+            (&[300, 301, 302, 305, 380], AttemptResult::Unreachable),
             (&[401, 403, 500, 502, 503, 504], AttemptResult::ChannelFailed),
         ];
         for (statuses, result) in table {

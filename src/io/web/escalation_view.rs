@@ -366,7 +366,11 @@ fn attempt(row: &AttemptRow, plain: bool, t: &'static Messages, now: DateTime<Ut
         (None, Some(at)) => (Mark::new("◆", "calling", t.attempt_ringing), at),
         (None, None) => (Mark::new("◇", "calling", t.calling), row.started),
     };
+    let forwarded = row.status.is_some_and(|status| (300..400).contains(&status));
     let mark = match (row.result, row.ended) {
+        (Some(AttemptResult::Unreachable), _) if forwarded => {
+            Mark::new("■", "bad", t.result_forwarded)
+        }
         (Some(result), _) => view::attempt_result(result, t),
         (None, _) if row.acknowledged => view::attempt_result(AttemptResult::Acknowledged, t),
         (None, _) => going.0,

@@ -76,6 +76,7 @@ macro_rules! with_escalation {
         result_declined: "拒接", "Declined";
         result_no_answer: "无人接", "No answer";
         result_unreachable: "关机/空号", "Unreachable";
+        result_forwarded: "已设呼叫转移", "Forwarded elsewhere";
         result_channel_failed: "通道故障", "Line failed";
         result_cancelled: "取消", "Cancelled";
         result_interrupted: "中断", "Interrupted";
