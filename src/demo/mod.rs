@@ -86,6 +86,7 @@ async fn play(
 
 /// One line of the story, in Chinese and English.
 fn tell(zh: &str, en: &str) {
-    let time = crate::io::clock::now().wall.with_timezone(&crate::duty::entry::beijing()).format("%H:%M:%S");
+    let now = crate::io::clock::now().wall;
+    let time = now.with_timezone(&crate::duty::entry::beijing()).format("%H:%M:%S");
     println!("{time}  {zh} · {en}");
 }

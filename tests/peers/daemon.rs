@@ -128,6 +128,11 @@ impl Daemon {
         wait_until(query, Duration::from_secs(10), || self.try_row(query))
     }
 
+    /// The one number that the query gives.
+    pub fn number(&self, query: &str) -> u64 {
+        self.row(query).parse().expect("a number")
+    }
+
     /// As [`Daemon::row`]; `None` while there is no row, or no table yet.
     pub fn try_row(&self, query: &str) -> Option<String> {
         let database = self.folder.join("data/dutyline.db");

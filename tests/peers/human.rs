@@ -2,7 +2,7 @@
 //! whose presses arrive damaged.
 
 use crate::calls::{Room, talk};
-use crate::daemon::{Daemon, Plan};
+use crate::daemon::Plan;
 use crate::leader::{flagged, listens};
 use crate::twin::FarEnd;
 use crate::wave;
@@ -84,10 +84,6 @@ fn loud(sound: &[i16]) -> usize {
     sound.iter().filter(|sample| sample.unsigned_abs() > 500).count()
 }
 
-fn number(daemon: &Daemon, query: &str) -> u64 {
-    daemon.row(query).parse().expect("a number")
-}
-
 /// It answers each call at once.
 #[test]
 fn esc_06_07_08_09_10_12_a_machine_acknowledges_nothing_and_of_a_hand_each_key_counts_once() {
@@ -108,7 +104,7 @@ fn esc_06_07_08_09_10_12_a_machine_acknowledges_nothing_and_of_a_hand_each_key_c
         "open",
         "a machine acknowledges nothing"
     );
-    let lasted = number(&daemon, "SELECT ended_ms - answered_ms FROM attempt WHERE seq = 1");
+    let lasted = daemon.number("SELECT ended_ms - answered_ms FROM attempt WHERE seq = 1");
     println!("the machine is let go after {lasted} ms");
     let (least, most) = (twice + KEY_WINDOW - 500, twice + KEY_WINDOW + 2_000);
     assert!((least..most).contains(&lasted), "{lasted} ms, not {least} to {most}");
@@ -136,14 +132,14 @@ fn esc_06_07_08_09_10_12_a_machine_acknowledges_nothing_and_of_a_hand_each_key_c
     assert_eq!(daemon.row(keys), "778", "three rows, each press one");
     let again = "SELECT b.started_ms - a.started_ms FROM attempt a JOIN attempt b ON b.seq = 2
         WHERE a.seq = 1";
-    let again = number(&daemon, again);
+    let again = daemon.number(again);
     assert!(again <= 170_000, "break-through needs a second call in three minutes: {again} ms");
     let pause = "SELECT b.started_ms - a.ended_ms FROM attempt a JOIN attempt b ON b.seq = 3
         WHERE a.seq = 2";
 
     // esc_10, esc_08, and the last of esc_12
     let invite = far_end.invited_within(AGAIN);
-    let pause = number(&daemon, pause);
+    let pause = daemon.number(pause);
     assert!((13_000..=17_000).contains(&pause), "esc_25: called again after {pause} ms");
     let mut hand = Hand::of(&far_end, invite.media());
     sleep(Duration::from_millis(400));

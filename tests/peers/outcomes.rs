@@ -27,10 +27,6 @@ redial_leader_seconds = 20
 ";
 const RINGS: Duration = Duration::from_secs(10);
 
-fn number(daemon: &Daemon, query: &str) -> u64 {
-    daemon.row(query).parse().expect("a number")
-}
-
 /// From the end of a call to the next one.
 fn between(daemon: &Daemon, seq: u32) -> u64 {
     let next = seq + 1;
@@ -38,7 +34,7 @@ fn between(daemon: &Daemon, seq: u32) -> u64 {
         "SELECT b.started_ms - a.ended_ms FROM attempt a JOIN attempt b ON b.seq = {next}
          WHERE a.seq = {seq}"
     );
-    number(daemon, &query)
+    daemon.number(&query)
 }
 
 #[test]
@@ -71,7 +67,7 @@ fn esc_18_19_20_22_declined_dead_given_up_and_off_each_have_what_follows_on_them
     // esc_18: picked up as it is given up.
     far_end.is_let_go_within(RINGS + Duration::from_secs(3));
     let taken = "SELECT answered_ms - ringing_ms FROM attempt WHERE seq = 3 AND result IS NULL";
-    let taken = number(&daemon, taken);
+    let taken = daemon.number(taken);
     println!("taken {taken} ms after it began to ring");
     assert!((9_900..10_600).contains(&taken), "the CANCEL and the 200 cross: {taken} ms");
 

@@ -86,7 +86,10 @@ fn esc_39_a_one_by_text_acknowledges_and_the_ringing_telephone_is_let_go_at_once
     assert!(room.is_acknowledged(entry));
     room.pass(millis(500));
     assert_eq!(room.state(LEADER), State::OnHook, "CANCEL within half a second");
-    assert_eq!(acks(&room, entry), [("张局".to_owned(), Some(Role::Leader), true, AckChannel::Sms)]);
+    assert_eq!(
+        acks(&room, entry),
+        [("张局".to_owned(), Some(Role::Leader), true, AckChannel::Sms)]
+    );
     room.pass(minutes(4));
     assert_eq!(room.attempts(entry).len(), 1, "he knows: nobody else is called yet");
     let late = writes(&mut room, SUBSTITUTES, "1").expect("he is told");

@@ -326,9 +326,8 @@ fn esc_24_the_line_is_lost_in_the_middle_and_comes_back() {
     room.officer_flags_urgent(entry);
     room.pass(minutes(4));
     assert!(!room.is_acknowledged(entry));
-    let registered = |room: &Room| {
-        room.facts().filter(|noted| matches!(noted.fact, Fact::LineUp)).count()
-    };
+    let registered =
+        |room: &Room| room.facts().filter(|noted| matches!(noted.fact, Fact::LineUp)).count();
     let before = registered(&room);
     room.network.plug_in(PBX_HOST);
     room.until("the line is registered", seconds(95), |room| registered(room) > before);

@@ -54,10 +54,11 @@ pub(super) fn leads(sql: &Connection, person: &str, now: Now) -> Result<bool> {
     Ok(roster.holder(Role::Leader).is_none_or(|leader| leader.name == person))
 }
 
-/// The first of the roles that this person holds now.
-/// The first role that this person holds now.
-pub(super) fn role_held(sql: &Connection, person: &str, now: Now) -> Result<Option<Role>> {
-    Ok(in_force(sql, &listed(sql)?, now)?.role_of(person))
+/// In which capacity this person acts, by the first role that he holds now, else by the list; whether he leads now.
+pub(super) fn capacity(sql: &Connection, person: &str, now: Now) -> Result<(Option<Role>, bool)> {
+    let list = listed(sql)?;
+    let held = in_force(sql, &list, now)?.role_of(person);
+    Ok((held.or_else(|| list.role_of(person)), held == Some(Role::Leader)))
 }
 
 /// Who leads now, by name; `None`: the log does not know.

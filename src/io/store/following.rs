@@ -180,8 +180,7 @@ impl Store {
         .await
     }
 
-    /// A leader who is logged in acknowledges on his page, in the first of the roles that he holds. `None`: there is
-    /// nothing to.
+    /// A leader who is logged in acknowledges on his page. `None`: there is nothing to.
     pub async fn acknowledge_on_page(
         &self,
         who: &Who,
@@ -191,8 +190,7 @@ impl Store {
         let actor = Actor::from(who);
         self.write_of_run(move |tx| {
             let Some((id, _)) = latest(tx.sql, entry)? else { return Ok(None) };
-            let role = duty::role_held(tx.sql, &actor.name, now)?;
-            let capacity = (role, role == Some(Role::Leader));
+            let capacity = duty::capacity(tx.sql, &actor.name, now)?;
             let outcome =
                 without_a_call(tx.sql, id, (&actor, &actor.name), capacity, ("page", ""), now)?;
             if outcome != AckOutcome::Withdrawn {

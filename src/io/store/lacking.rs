@@ -69,7 +69,7 @@ fn raise(tx: &mut Tx<'_>, matter: &Matter, now: Now) -> Result<bool> {
     }
     let flagged = entries::flag(tx, &actor, entry, matter.urgency, now)?;
     if let (Flagged::Raised(id), Some(person)) = (flagged, &matter.known_to) {
-        let role = duty::role_held(tx.sql, person, now)?;
+        let (role, _) = duty::capacity(tx.sql, person, now)?;
         acknowledgements::win(tx.sql, id, (person, role), ("phone_key", ""), now)?;
         if duty::leads(tx.sql, person, now)? {
             acknowledgements::leader_reached(tx.sql, id, now)?;

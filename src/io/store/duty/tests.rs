@@ -141,6 +141,21 @@ fn esc_38_who_led_a_minute_ago_acknowledges_in_his_capacity_and_the_new_leader_i
     assert!(view.escalations[0].row.leader_reached.is_some());
 }
 
+/// On his page he is what the list says, as on the telephone.
+#[test]
+fn esc_38_who_led_a_minute_ago_acknowledges_on_his_page_in_his_capacity() {
+    let (store, who) = (store(), Who { name: "L".to_owned(), ..officer() });
+    wait(store.put_on_duty(&officer(), on_duty("H", 20.0, None), at(0.0))).unwrap();
+    let entry = flagged(&store);
+    calls(&store, 0.0);
+    let known = wait(store.acknowledge_on_page(&who, entry, at(80.0))).unwrap();
+    assert_eq!(known, Some(AckOutcome::First));
+    let row = wait(store.entry(entry)).unwrap().unwrap().escalations.remove(0).row;
+    assert_eq!(row.acknowledged.and_then(|ack| ack.role), Some(Role::Leader));
+    assert_eq!(row.leader_reached, None, "he does not lead any more");
+    assert_eq!(calls(&store, 80.1).remove(0).target, "1004", "the one who does is called");
+}
+
 #[test]
 fn esc_68_whoever_leads_beside_another_role_acknowledges_as_the_leader() {
     for (seconds, role) in [(0.5, Role::Head), (2.0, Role::Leader)] {

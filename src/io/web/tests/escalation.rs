@@ -178,19 +178,26 @@ async fn i_6_what_was_withdrawn_by_mistake_is_raised_again_by_the_same_key() {
     let withdrawn = room.post(&format!("{page}/withdraw"), "reason=%E8%AF%AF%E6%8C%89").await;
     assert_eq!(withdrawn.status, StatusCode::OK);
     assert_eq!(keys().await, [true, true]);
-    assert_eq!(room.post(&format!("{page}/urgency"), "urgency=critical").await.status, StatusCode::OK);
+    assert_eq!(
+        room.post(&format!("{page}/urgency"), "urgency=critical").await.status,
+        StatusCode::OK
+    );
     assert_eq!(keys().await, [false, false]);
     assert!(room.calls(Duration::ZERO).await.is_some(), "the leader is called anew");
 }
 
 #[tokio::test]
-async fn esc_38_whoever_is_nobody_on_the_roster_acknowledges_in_no_role_and_the_leader_is_called_on() {
+async fn esc_38_whoever_is_nobody_on_the_roster_acknowledges_in_no_role_and_the_leader_is_called_on()
+ {
     let mut room = Room::open().await;
     let (entry, attempt) = room.flagged().await;
     let result = AttemptResult::NoAnswer;
     room.happens(Fact::AttemptEnded { attempt, result, status: 487 }).await;
     room.signs_in_as_leader("qian", "钱局").await;
-    assert_eq!(room.post(&format!("/entries/{entry}/acknowledge"), "").await.status, StatusCode::OK);
+    assert_eq!(
+        room.post(&format!("/entries/{entry}/acknowledge"), "").await.status,
+        StatusCode::OK
+    );
     let shown = room.fragment(&format!("/entries/{entry}")).await.text;
     assert!(shown.contains("领导账号（不在值班表） 钱局 已接报"), "{shown}");
     assert!(!shown.contains("同级替班领导 钱局"), "{shown}");

@@ -53,10 +53,15 @@ fn run(seed: u8) {
             if killed {
                 kills += 1;
                 starts(now);
-            } else {
-                ends(&store, &hook, &sent, verdict, now);
+                continue;
+            }
+            let known = verdict == accepted();
+            ends(&store, &hook, &sent, verdict, now);
+            if known {
+                break;
             }
         }
+        assert_eq!(next(&store, &hook, now).send, None, "once it is known, no more");
         let progress = format!(
             "SELECT progress FROM delivery WHERE escalation =
                (SELECT id FROM escalation WHERE entry = '{call}')"
