@@ -8,7 +8,6 @@ use crate::twin::FarEnd;
 use crate::wave;
 use dutyline::protocol::rtp::{Codec, g711};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -75,11 +74,6 @@ fn machine() -> Vec<u8> {
     sound.map(|sample| g711::encode(Codec::Pcma, sample)).collect()
 }
 
-fn prompt(name: &str) -> Vec<i16> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/io/prompts/{name}.wav"));
-    wave::narrow(&wave::read(&path).expect("a prompt"))
-}
-
 fn loud(sound: &[i16]) -> usize {
     sound.iter().filter(|sample| sample.unsigned_abs() > 500).count()
 }
@@ -91,7 +85,7 @@ fn esc_06_07_08_09_10_12_a_machine_acknowledges_nothing_and_of_a_hand_each_key_c
     let far_end = FarEnd::start(&room.ports);
     let daemon = room.daemon(&Plan { leaders: &[("leader", "9200")], ..Plan::default() });
     flagged(&mut room, &daemon, &wave::voice(80, 30));
-    let urgent = prompt("urgent");
+    let urgent = wave::prompt("urgent");
     let twice = 2 * urgent.len() as u64 / 8;
 
     // esc_06, esc_07

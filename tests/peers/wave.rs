@@ -111,6 +111,12 @@ pub fn narrow(wave: &Wave) -> Vec<i16> {
     first.chunks_exact(together).map(|chunk| mean(chunk) as i16).collect()
 }
 
+/// What the telephone says under this name.
+pub fn prompt(name: &str) -> Vec<i16> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/io/prompts/{name}.wav"));
+    narrow(&read(&path).expect("a prompt"))
+}
+
 /// How what was heard compares with what was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Match {

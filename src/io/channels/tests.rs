@@ -211,6 +211,24 @@ async fn esc_51_52_a_channel_that_hangs_or_fails_delays_no_other_and_is_tried_ag
     .await;
 }
 
+/// Of several, so that a busy host does not count.
+#[tokio::test(flavor = "multi_thread")]
+async fn esc_52_while_one_channel_hangs_the_other_is_told_within_100_ms() {
+    let hanging = Stub::answering(|_, _| Act::Hangs);
+    let well = Stub::answering(|_, _| status(200, ""));
+    let room = Room::with(vec![hook("挂起", &hanging), hook("正常", &well)]).await;
+    let mut quickest = Duration::MAX;
+    for n in 0..5 {
+        room.flag(n).await;
+        let committed = Instant::now();
+        quickest = quickest.min(well.next().at.saturating_duration_since(committed));
+    }
+    hanging.next();
+    let waits = "SELECT group_concat(DISTINCT progress) FROM delivery WHERE channel = '挂起'";
+    room.is(waits, "waiting").await;
+    assert!(quickest <= Duration::from_millis(100), "{quickest:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn esc_68_a_short_message_goes_to_whoever_leads_now() {
     let stub = Stub::start(vec![status(200, "")]);
