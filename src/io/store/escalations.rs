@@ -13,7 +13,7 @@ use super::entries::Withdrawn;
 use super::error::Result;
 use super::text::{Id, Named, mono, ms, name};
 use super::writer::Tx;
-use super::{duty, exercises, notices};
+use super::{duty, exercises, following, notices};
 use crate::duty::ids::{EntryId, EscalationId};
 use crate::duty::journal::Urgency;
 use crate::protocol::now::Now;
@@ -58,6 +58,7 @@ pub(super) fn raise(
             return Ok(Raised::Upgraded(id));
         }
     }
+    following::superseded(tx.sql, entry, now)?;
     let id = EscalationId::new(now, tx.random);
     tx.sql
         .prepare_cached(

@@ -109,6 +109,23 @@ pub(super) fn close(sql: &Connection, escalation: &Escalation, now: Now) -> Resu
     Ok(())
 }
 
+/// It is raised anew, more urgent than before: of what was acknowledged nothing more follows but that an instruction is
+/// confirmed.
+pub(super) fn superseded(sql: &Connection, entry: EntryId, now: Now) -> Result<()> {
+    let mut closed = sql.prepare_cached(
+        "UPDATE escalation SET closed_ms = ?2, closed_why = 'superseded'
+         WHERE entry = ?1 AND state = 'acknowledged' AND closed_ms IS NULL AND NOT EXISTS (
+           SELECT 1 FROM instruction i WHERE i.escalation = escalation.id AND i.confirmed_ms IS NULL)
+         RETURNING id",
+    )?;
+    let closed = closed.query_map(params![Id(entry), ms(now.wall)], |row| row.get(0))?;
+    let closed: Vec<Id<EscalationId>> = closed.collect::<Result<_, _>>()?;
+    let actor = Actor::system("escalation.superseded");
+    closed.iter().try_for_each(|Id(id)| {
+        audit::append(sql, now, &actor, "escalation.close", &id.to_string(), "")
+    })
+}
+
 /// Acknowledged, and it came to nothing: it begins anew, as another escalation of the same entry.
 pub(super) fn raise_again(
     tx: &mut Tx<'_>,

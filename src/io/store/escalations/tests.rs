@@ -117,6 +117,48 @@ fn flagged_higher_the_higher_ladder_begins_at_once() {
     assert_eq!(flag(&store, entry, Urgency::Urgent, 41.0), Flagged::Already(id));
 }
 
+/// He looks at what has become more urgent: of what it was before he is not reminded, and nobody is called for it.
+#[test]
+fn esc_77_what_has_become_more_urgent_since_he_knew_of_it_is_followed_up_once() {
+    for instructed in [false, true] {
+        let store = store();
+        let entry = entry(&store, 1, 0.0);
+        let called = |seconds| {
+            let cycle = store.escalate(at(seconds), &Policy::default(), &roster()).unwrap();
+            cycle.inputs.into_iter().find_map(|input| match input {
+                Input::Notify(call) => Some(call),
+                _ => None,
+            })
+        };
+        for (seconds, urgency) in [(0.0, Urgency::Urgent), (120.0, Urgency::Critical)] {
+            assert!(matches!(flag(&store, entry, urgency, seconds), Flagged::Raised(_)));
+            let call = called(seconds).expect("the leader");
+            assert_eq!(acknowledge(&store, &call, seconds + 10.0), AckOutcome::First);
+            let (attempt, since) = (call.attempt, at(seconds + 12.0));
+            if instructed && urgency == Urgency::Urgent {
+                note(&store, seconds + 20.0, Fact::Dictated { attempt, entry, since });
+            }
+            if urgency == Urgency::Critical {
+                let lasts = Duration::from_secs(9);
+                note(&store, seconds + 20.0, Fact::AttemptHeard { attempt, lasts });
+            }
+            end(&store, &call, AttemptResult::Acknowledged, seconds + 21.0);
+        }
+        for seconds in [200.0, 320.0, 620.0, 920.0, 5000.0] {
+            assert_eq!(called(seconds), None, "{seconds} s, instructed: {instructed}");
+        }
+        let closed = "SELECT count(*) FROM escalation WHERE closed_ms IS NOT NULL";
+        let wanted = if instructed { 1 } else { 2 };
+        assert_eq!(one::<i64>(&store, closed), wanted, "its instruction is still to be confirmed");
+        assert_eq!(
+            one::<i64>(&store, "SELECT count(*) FROM escalation"),
+            2,
+            "none is raised again"
+        );
+        wait(store.verify_audit()).unwrap();
+    }
+}
+
 #[test]
 fn esc_34_of_withdrawal_and_key_exactly_one_wins() {
     for key_first in [true, false] {
