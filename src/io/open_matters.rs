@@ -1,6 +1,7 @@
 //! Which urgent matters are not over, beside the log: read only where a next run cannot use that, or it is older.
 
 use crate::duty::escalation::{Escalation, Matter};
+use chrono::{DateTime, Utc};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,18 +44,25 @@ impl OpenMatters {
 
 /// What an earlier run left; nothing where that cannot be read.
 pub fn recall(path: &Path) -> Vec<Matter> {
-    let read = match fs::read(path) {
-        // The first run.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return vec![],
-        read => read,
-    };
-    let matters = read.and_then(|bytes| Ok(serde_json::from_slice::<Vec<Matter>>(&bytes)?));
-    let mut matters = matters.unwrap_or_else(|error| {
-        warn!(%error, "what was open is not known");
+    let mut matters = read(path).unwrap_or_else(|error| {
+        // It is not there at the first run.
+        if error.kind() != io::ErrorKind::NotFound {
+            warn!(%error, "what was open is not known");
+        }
         vec![]
     });
     matters.truncate(MATTERS_MAX);
     matters
+}
+
+/// When this was all that was open; `None` where that is not known.
+pub fn all_at(path: &Path) -> Option<DateTime<Utc>> {
+    let written = fs::metadata(path).and_then(|file| file.modified()).ok()?;
+    read(path).is_ok_and(|matters| matters.len() < MATTERS_MAX).then(|| written.into())
+}
+
+fn read(path: &Path) -> io::Result<Vec<Matter>> {
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
 }
 
 fn write(path: &Path, matters: &[Matter]) -> io::Result<()> {
@@ -74,19 +82,20 @@ mod tests {
     fn esc_71_what_is_no_list_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("open-matters");
-        assert_eq!(recall(&path), []);
+        assert_eq!((recall(&path), all_at(&path)), (vec![], None));
         for text in ["", "[", "{}", "[1]", "\u{0}\u{0}"] {
             fs::write(&path, text).unwrap();
-            assert_eq!(recall(&path), [], "{text:?}");
+            assert_eq!((recall(&path), all_at(&path)), (vec![], None), "{text:?}");
         }
         let entry = EntryId(uuid::Uuid::from_u128(7));
         let one = Matter::new(entry, Urgency::Critical);
         let old = format!(r#"[{{"entry":"{entry}","urgency":"critical"}}]"#);
         fs::write(&path, old).unwrap();
         assert_eq!(recall(&path), std::slice::from_ref(&one), "an earlier program wrote it");
+        assert!(all_at(&path).is_some());
         let many = vec![one; MATTERS_MAX + 9];
         write(&path, &many).unwrap();
         assert_eq!(recall(&path).len(), MATTERS_MAX);
-        assert_eq!(recall(&path)[0], many[0]);
+        assert_eq!((&recall(&path)[0], all_at(&path)), (&many[0], None));
     }
 }

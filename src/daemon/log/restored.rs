@@ -47,9 +47,13 @@ impl Beginning {
         mut told: Vec<LeaderCall>,
         now: Now,
     ) -> anyhow::Result<()> {
-        let mut matters = open_matters::recall(&self.config.storage.data.join(OPEN_MATTERS));
+        let beside = self.config.storage.data.join(OPEN_MATTERS);
+        let (all_at, mut matters) = (open_matters::all_at(&beside), open_matters::recall(&beside));
         told.retain(|call| matches!(call.errand, Errand::Tell | Errand::Remind | Errand::Confirm));
         matters.extend(told.iter().map(|call| Matter::new(call.entry, call.urgency)));
+        for entry in store.tell_of_leaders_again((&matters, all_at), now).await {
+            warn!(%entry, "the log lacks calls to leaders in this urgent matter: it is told of them again");
+        }
         if matters.is_empty() {
             return Ok(());
         }

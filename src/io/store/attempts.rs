@@ -1,26 +1,67 @@
 //! Rows of the attempts to reach somebody: what became of each.
 
 use super::error::Result;
-use super::text::{Id, Named, mono, ms, name};
+use super::text::{Id, Ms, Named, mono, ms, name};
 use super::{acknowledgements, calls, recordings};
+use crate::duty::escalation::Place;
 use crate::duty::ids::{AttemptId, CallId, EntryId, EscalationId};
-use crate::duty::journal::{AttemptResult, Made};
+use crate::duty::journal::{AttemptResult, Made, Urgency};
 use crate::io::status::Live;
-use crate::protocol::now::Now;
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::protocol::now::{Mono, Now};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
+
+/// A call to somebody as its row has it, and the matter that it is about.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Ordered {
+    pub at: Now,
+    pub made: Made,
+    pub matter: Raised,
+}
+
+/// An escalation as it was raised, and how far its ladder has come.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Raised {
+    pub id: EscalationId,
+    pub urgency: Urgency,
+    pub by: String,
+    pub ms: i64,
+    pub mono: Option<i64>,
+    pub round: u32,
+    pub round_ms: i64,
+    pub round_mono: Option<i64>,
+    pub siren_ms: Option<i64>,
+    pub again_of: Option<EscalationId>,
+}
 
 /// A call that was ordered while the log could not be written; once.
 pub(super) fn made(sql: &Connection, made: &Made, now: Now) -> Result<Option<Live>> {
-    let column = |part: usize| i64::try_from(part).unwrap_or(i64::MAX);
     let escalation: Option<Id<EscalationId>> = sql
         .prepare_cached(
             "SELECT id FROM escalation WHERE entry = ?1 ORDER BY raised_ms DESC, id DESC LIMIT 1",
         )?
         .query_row([Id(made.entry)], |row| row.get(0))
         .optional()?;
-    let known =
-        sql.prepare_cached("SELECT 1 FROM attempt WHERE id = ?1")?.exists([Id(made.attempt)])?;
-    let Some(escalation) = escalation.filter(|_| !known) else { return Ok(None) };
+    let Some(Id(escalation)) = escalation else { return Ok(None) };
+    if is_known(sql, made.attempt)? {
+        return Ok(None);
+    }
+    enter(sql, made, escalation, now)?;
+    changed(sql, made.attempt)
+}
+
+pub(super) fn is_known(sql: &Connection, attempt: AttemptId) -> Result<bool> {
+    Ok(sql.prepare_cached("SELECT 1 FROM attempt WHERE id = ?1")?.exists([Id(attempt)])?)
+}
+
+/// It was made then, in this matter.
+pub(super) fn enter(
+    sql: &Connection,
+    made: &Made,
+    escalation: EscalationId,
+    now: Now,
+) -> Result<()> {
+    let column = |part: usize| i64::try_from(part).unwrap_or(i64::MAX);
     calls::placed(sql, made.attempt.into(), made.entry, &made.number, now)?;
     sql.prepare_cached(
         "INSERT INTO attempt (id, escalation, seq, round, tier, call_of_tier, role, person,
@@ -30,7 +71,7 @@ pub(super) fn made(sql: &Connection, made: &Made, now: Now) -> Result<Option<Liv
     )?
     .execute(params![
         Id(made.attempt),
-        escalation,
+        Id(escalation),
         made.round,
         made.place.map(|place| column(place.tier)),
         made.place.map(|place| column(place.call)),
@@ -43,7 +84,56 @@ pub(super) fn made(sql: &Connection, made: &Made, now: Now) -> Result<Option<Liv
         name(made.errand),
         made.joins.map(Id),
     ])?;
-    changed(sql, made.attempt)
+    Ok(())
+}
+
+/// As its rows have it; none of an exercise.
+pub(super) fn ordered(sql: &Connection, attempt: AttemptId) -> Result<Option<Ordered>> {
+    Ok(sql
+        .prepare_cached(
+            "SELECT a.id, e.entry, a.round, a.tier, a.call_of_tier, a.role, a.person, a.target,
+               a.errand, a.why, a.joined, a.started_ms, a.started_mono, e.id, e.urgency,
+               e.raised_by, e.raised_ms, e.raised_mono, e.round, e.round_ms, e.round_mono,
+               e.siren_ms, e.again_of
+             FROM attempt a JOIN escalation e ON e.id = a.escalation
+             WHERE a.id = ?1 AND NOT EXISTS (SELECT 1 FROM exercise x WHERE x.entry = e.entry)",
+        )?
+        .query_row([Id(attempt)], order)
+        .optional()?)
+}
+
+fn order(row: &Row<'_>) -> rusqlite::Result<Ordered> {
+    let place = match (row.get::<_, Option<u16>>(3)?, row.get::<_, Option<u16>>(4)?) {
+        (Some(tier), Some(call)) => Some(Place { tier: tier.into(), call: call.into() }),
+        (None, _) | (_, None) => None,
+    };
+    let made = Made {
+        attempt: row.get::<_, Id<_>>(0)?.0,
+        entry: row.get::<_, Id<_>>(1)?.0,
+        round: row.get(2)?,
+        place,
+        role: row.get::<_, Named<_>>(5)?.0,
+        person: row.get(6)?,
+        number: row.get(7)?,
+        errand: row.get::<_, Named<_>>(8)?.0,
+        why: row.get(9)?,
+        joins: row.get::<_, Option<Id<_>>>(10)?.map(|joins| joins.0),
+    };
+    let mono = row.get::<_, Option<i64>>(12)?.unwrap_or_default().unsigned_abs();
+    let at = Now { mono: Mono(mono), wall: row.get::<_, Ms>(11)?.0 };
+    let matter = Raised {
+        id: row.get::<_, Id<_>>(13)?.0,
+        urgency: row.get::<_, Named<_>>(14)?.0,
+        by: row.get(15)?,
+        ms: row.get(16)?,
+        mono: row.get(17)?,
+        round: row.get(18)?,
+        round_ms: row.get(19)?,
+        round_mono: row.get(20)?,
+        siren_ms: row.get(21)?,
+        again_of: row.get::<_, Option<Id<_>>>(22)?.map(|before| before.0),
+    };
+    Ok(Ordered { at, made, matter })
 }
 
 /// It is told of in the call of another attempt from now on, or in its own.

@@ -62,11 +62,13 @@ impl Store {
     ) -> impl Future<Output = Result<Vec<Applied>>> + Send + use<> {
         let (inner, packed) = (Arc::clone(&self.inner), recent::pack(&noted));
         let written = self.write_of_run(move |tx| {
-            noted.iter().map(|noted| apply(tx, noted)).collect::<Result<Vec<_>>>()
+            let applied = noted.iter().map(|noted| apply(tx, noted)).collect::<Result<Vec<_>>>()?;
+            // What is kept for a backup keeps nothing from being written.
+            Ok((applied, recent::pack_orders(tx.sql, &noted).unwrap_or_default()))
         });
         async move {
-            let applied = written.await?;
-            inner.recent.keep(packed);
+            let (applied, ordered) = written.await?;
+            inner.recent.keep(ordered.into_iter().chain(packed));
             Ok(applied)
         }
     }

@@ -16,6 +16,8 @@ use std::time::Duration;
 /// The rule by which it is bound (I-14).
 const RULE: &str = "orphans";
 const SUBJECT: &str = "录音在盘上，值班记录从备份恢复，原记录不在其中，请听录音后补登";
+const OF_A_LEADER: &str =
+    "呼叫领导的录音在盘上，值班记录从备份恢复，所为何事不在其中，请听录音后补登到原事项";
 const WHY: &str = "the log was put back from a backup; the call is known by its recording alone";
 /// Why a recording is not bound yet, and why there is none.
 pub(super) const SOUGHT: &str = "值班记录从备份恢复，正在录音目录中查找 · the log was put back from a backup: the file is looked for";
@@ -110,10 +112,11 @@ fn unbound(sql: &Connection, call: CallId) -> Result<Option<Unbound>> {
 fn enter(sql: &Connection, found: &Found, now: Now) -> Result<()> {
     let &Found { call, to_leader, began, lasted, .. } = found;
     let entry = EntryId::from(call);
+    let (direction, subject) =
+        if to_leader { ("to_leader", OF_A_LEADER) } else { ("in", SUBJECT) };
     if !sql.prepare_cached("SELECT 1 FROM entry WHERE id = ?1")?.exists([Id(entry)])? {
-        lacking::enter(sql, entry, (began, now), (RULE, SUBJECT))?;
+        lacking::enter(sql, entry, (began, now), (RULE, subject))?;
     }
-    let direction = if to_leader { "to_leader" } else { "in" };
     sql.prepare_cached(
         "INSERT INTO call (id, number, entry, direction, state, arrived_ms, arrived_mono,
            answered_ms, answered_mono, answered_by, ended_ms, ended_mono, disposition, status, why)

@@ -18,7 +18,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 /// The rule by which it is raised again (I-14).
 const RULE: &str = "open-matters";
-const SUBJECT: &str = "紧急事项：数据库从备份恢复，原记录不在其中，请人工核实并补登";
+pub(super) const SUBJECT: &str =
+    "紧急事项：数据库从备份恢复，原记录不在其中，请人工核实并补登";
 
 impl Store {
     /// Raises what is open by what lies beside the log, where the log knows of no escalation since then: an entry that it
@@ -69,11 +70,7 @@ fn raise(tx: &mut Tx<'_>, matter: &Matter, now: Now) -> Result<bool> {
     }
     let flagged = entries::flag(tx, &actor, entry, matter.urgency, now)?;
     if let (Flagged::Raised(id), Some(person)) = (flagged, &matter.known_to) {
-        let (role, _) = duty::capacity(tx.sql, person, now)?;
-        acknowledgements::win(tx.sql, id, (person, role), ("phone_key", ""), now)?;
-        if duty::leads(tx.sql, person, now)? {
-            acknowledgements::leader_reached(tx.sql, id, now)?;
-        }
+        is_known_to(tx.sql, id, person, now)?;
     }
     let raised = match flagged {
         Flagged::Raised(_) | Flagged::Upgraded(_) => true,
@@ -86,6 +83,21 @@ fn raise(tx: &mut Tx<'_>, matter: &Matter, now: Now) -> Result<bool> {
         audit::append(tx.sql, now, &actor, "escalation.restore", &entry.to_string(), known_to)?;
     }
     Ok(raised)
+}
+
+/// He has acknowledged it, as what lies beside the log says.
+pub(super) fn is_known_to(
+    sql: &Connection,
+    id: EscalationId,
+    person: &str,
+    now: Now,
+) -> Result<()> {
+    let (role, _) = duty::capacity(sql, person, now)?;
+    acknowledgements::win(sql, id, (person, role), ("phone_key", ""), now)?;
+    if duty::leads(sql, person, now)? {
+        acknowledgements::leader_reached(sql, id, now)?;
+    }
+    Ok(())
 }
 
 /// An entry that the log lacks, by this rule.

@@ -1,6 +1,9 @@
 //! A log that was put back from a backup is told again what this run has told the one before.
 
+mod leaders;
+
 use super::error::Result;
+use super::recent::OfCall;
 use super::text::Id;
 use super::{Store, facts};
 use crate::duty::ids::CallId;
@@ -12,11 +15,11 @@ impl Store {
     pub async fn tell_again(&self) -> Result<Vec<CallId>> {
         let calls = self.inner.recent.by_call().into_iter();
         let told: Vec<_> = calls
-            .map(|(call, noted)| {
+            .map(|(call, OfCall { facts, .. })| {
                 let told = self.write(move |tx| {
-                    let lacks = lacks(tx.sql, call, &noted)?;
+                    let lacks = lacks(tx.sql, call, &facts)?;
                     if lacks {
-                        noted.iter().try_for_each(|noted| facts::apply(tx, noted).map(drop))?;
+                        facts.iter().try_for_each(|noted| facts::apply(tx, noted).map(drop))?;
                     }
                     Ok(lacks)
                 });

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::{Config, Environment};
 use crate::duty::escalation::Policy;
 use crate::duty::ids::{AttemptId, CallId, EntryId};
-use crate::duty::journal::{Arrival, Disposition, Fact, Noted, Urgency};
+use crate::duty::journal::{Arrival, AttemptResult, Disposition, Fact, Noted, Urgency};
 use crate::duty::roster::{Person, Role, Roster};
 use crate::duty::switchboard::Input;
 use crate::io::clock;
@@ -59,6 +59,33 @@ impl Room {
     async fn tell(&self, facts: impl IntoIterator<Item = Fact>) {
         let noted = facts.into_iter().map(|fact| Noted { at: self.log.now, fact }).collect();
         self.store.note_all(noted).await.unwrap();
+    }
+
+    /// A call is over, the log is backed up, and then it becomes urgent: the backup, and how the leader is called.
+    async fn becomes_urgent_after_a_backup(&self, caller: CallId) -> (PathBuf, LeaderCall) {
+        let arrival = Arrival::from_number(caller, "101", "");
+        self.tell([Fact::Arrived(Box::new(arrival)), answered_and_ended(caller)]).await;
+        let backup = self.folder.path().join("backup.db");
+        self.store.back_up_to(backup.clone()).await.unwrap();
+        let (entry, phone) = (caller.into(), "2001".to_owned());
+        self.tell([Fact::Flagged { entry, urgency: Urgency::Critical, phone }]).await;
+        let cycle = self.store.next_calls(self.log.now, &Policy::default(), &roster()).await;
+        let mut inputs = cycle.unwrap().inputs.into_iter();
+        let Some(Input::Notify(order)) = inputs.next() else { panic!("nobody is called") };
+        self.tell([Fact::AttemptRinging { attempt: order.attempt }]).await;
+        (backup, order)
+    }
+
+    /// Each call to a leader, with its matter and its recording.
+    fn attempts(&self) -> String {
+        one(
+            &self.store,
+            "SELECT group_concat(a.person || ' ' || coalesce(a.result, 'goes on') || ' ' || x.state
+               || coalesce(' by ' || x.acked_by, '') || coalesce(' ' || r.state, '')
+               || iif(c.entry = x.entry AND c.direction = 'to_leader', '', ' elsewhere'), ', ')
+             FROM attempt a JOIN escalation x ON x.id = a.escalation JOIN call c ON c.id = a.id
+               LEFT JOIN recording r ON r.call = a.id",
+        )
     }
 
     /// In place of the log, which somebody has moved away.
@@ -208,6 +235,60 @@ async fn rec_d13_what_was_recorded_since_the_backup_is_with_its_call_again_when_
     let subject = format!("SELECT subject FROM entry WHERE id = '{earlier}'");
     assert!(one::<String>(&room.store, &subject).contains("请听录音"));
     room.store.verify_audit().await.unwrap();
+}
+
+#[tokio::test]
+async fn rec_d13_a_call_to_a_leader_since_the_backup_is_one_in_its_matter_again_with_its_recording() {
+    let (room, caller) = (Room::open(GoesOn::default()).await, call());
+    let (backup, LeaderCall { attempt, entry, .. }) =
+        room.becomes_urgent_after_a_backup(caller).await;
+    let (result, status) = (AttemptResult::Acknowledged, 200);
+    room.tell([
+        Fact::AttemptAnswered { attempt },
+        Fact::Acknowledged { attempt, entry },
+        Fact::AttemptEnded { attempt, result, status },
+    ])
+    .await;
+    let before = room.attempts();
+    recorded(room.folder.path(), &[(CallId::from(attempt).0, Party::Leader)]);
+    room.backup_takes_its_place(&backup).await;
+    assert_eq!(room.attempts(), before);
+    assert_eq!(bind(&room.store, &room.recordings(), AT_ONCE).await, Ok(1));
+    assert_eq!(room.attempts(), "L acknowledged acknowledged by L sealed");
+    let sources = "SELECT group_concat(source) FROM entry";
+    assert_eq!(one::<String>(&room.store, sources), "call_in", "no entry of its own");
+    room.store.verify_audit().await.unwrap();
+}
+
+#[tokio::test]
+async fn esc_71_a_matter_since_the_backup_goes_on_with_the_calls_that_were_made_or_is_over() {
+    let unknown = ["is no list", "is older"].map(|what| (what, "open"));
+    for (what, state) in [("has it", "open"), ("lacks it", "withdrawn")].into_iter().chain(unknown)
+    {
+        let (room, caller) = (Room::open(GoesOn::default()).await, call());
+        let (backup, order) = room.becomes_urgent_after_a_backup(caller).await;
+        let (result, status) = (AttemptResult::NoAnswer, 480);
+        room.tell([Fact::AttemptEnded { attempt: order.attempt, result, status }]).await;
+        let id = "SELECT group_concat(id || ' ' || raised_ms) FROM escalation";
+        let before = one::<String>(&room.store, id);
+        let raised = Some(room.log.now.wall);
+        let matter = Matter { raised, ..Matter::new(order.entry, Urgency::Critical) };
+        let text = match what {
+            "has it" => serde_json::to_string(&[matter]).unwrap(),
+            "is no list" => String::new(),
+            _ => "[]".to_owned(),
+        };
+        let beside = room.folder.path().join(OPEN_MATTERS);
+        std::fs::write(&beside, text).unwrap();
+        if what == "is older" {
+            let beside = std::fs::File::options().write(true).open(&beside).unwrap();
+            beside.set_modified((room.log.now.wall - Duration::from_secs(1)).into()).unwrap();
+        }
+        room.backup_takes_its_place(&backup).await;
+        assert_eq!(one::<String>(&room.store, id), before, "it is the same one");
+        assert_eq!(room.attempts(), format!("L no_answer {state}"), "{what}");
+        assert_eq!(room.calls().await.0.is_empty(), state == "withdrawn", "{what}");
+    }
 }
 
 #[tokio::test]
