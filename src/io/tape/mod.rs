@@ -40,7 +40,7 @@ pub use ring::{TapeFeed, TapeHead, ring};
 pub(in crate::io) use seal::found;
 pub use taps::Listening;
 
-use crate::io::priority;
+use crate::io::{clock, priority};
 use crate::protocol::rtp::sound::Fault;
 use crate::protocol::rtp::{Codec, Party};
 use chrono::{DateTime, Utc};
@@ -61,8 +61,8 @@ use earlier::Earlier;
 use ears::Ears;
 use faults::{Faults, Matter, remedy};
 use folders::{Choice, Folders};
-use recorder::Recorder;
-use recover::Left;
+use recorder::{Recorder, UNLISTED};
+use recover::{Began, Left};
 use segments::Segments;
 use spill::{Spill, spill};
 use writer::{Times, Writer};
@@ -223,12 +223,10 @@ fn running((spill, writer, recorder): (Spill, Writer, Recorder), faults: &Faults
 /// What works on three threads.
 fn parts(plan: TapePlan, feed: TapeFeed, faults: Faults) -> (Spill, Writer, Recorder) {
     let folders = Folders::new(plan.data.join("tape"), &plan.others);
+    let began = Began { at: clock::mono(), boot: boot_id() };
     let (left, unread) = Left::find(&folders);
     for (folder, fault) in unread {
-        faults.failed(
-            Matter::Recovery,
-            remedy(("读不了文件夹", "cannot look into"), &folder, &fault),
-        );
+        faults.failed(Matter::Recovery, remedy(UNLISTED, &folder, &fault));
     }
     // Where this does not work, sealing reports it.
     let _ = fs::create_dir_all(&plan.recordings);
@@ -266,6 +264,7 @@ fn parts(plan: TapePlan, feed: TapeFeed, faults: Faults) -> (Spill, Writer, Reco
         folders,
         recordings,
         left,
+        began,
         earlier,
         finished,
         sealed: seal,

@@ -4,7 +4,7 @@ use super::earlier::Earlier;
 use super::faults::{Faults, Matter, remedy};
 use super::folders::Folders;
 use super::record::Place;
-use super::recover::{self, Left};
+use super::recover::{self, Began, Left};
 use super::seal::{seal, trace};
 use super::{Event, Sealed};
 use crate::io::{clock, owner};
@@ -20,6 +20,8 @@ use uuid::Uuid;
 /// How long to wait before what failed is tried again.
 const AGAIN: Duration = Duration::from_millis(if cfg!(test) { 30 } else { 10_000 });
 
+/// What cannot be done with a folder of the tape.
+pub const UNLISTED: (&str, &str) = ("读不了文件夹", "cannot look into");
 const RECOVERING: (&str, &str) = ("上次留下的录音恢复不了", "cannot recover recordings in");
 
 /// A call that is finished, by its last record.
@@ -33,6 +35,7 @@ pub struct Recorder {
     pub folders: Folders,
     pub recordings: PathBuf,
     pub left: Left,
+    pub began: Began,
     pub earlier: Earlier,
     pub finished: Receiver<Finished>,
     /// Tells the tape which calls it may forget.
@@ -166,26 +169,40 @@ impl Recorder {
 
     /// Every call of the earlier run is sealed, then its segments go. False while something is left to do.
     fn recover(&mut self) -> bool {
+        let unlisted = self.look_again();
         let refused = match self.left.segments.is_empty() {
             true => None,
             false => self.recover_what_is_left(),
         };
-        self.left.read |= self.left.segments.is_empty();
-        match &refused {
-            Some((path, fault)) => {
-                self.faults.failed(Matter::Recovery, remedy(RECOVERING, path, fault))
-            }
-            None if !self.left.unlisted => self.faults.mended(Matter::Recovery),
-            None => {}
+        self.left.read |= self.left.segments.is_empty() && unlisted.is_none();
+        let refused = refused.map(|(path, fault)| remedy(RECOVERING, &path, &fault));
+        let refused = refused.or(unlisted);
+        let is_done = refused.is_none();
+        match refused {
+            Some(why) => self.faults.failed(Matter::Recovery, why),
+            None => self.faults.mended(Matter::Recovery),
         }
-        self.put_away() && refused.is_none()
+        self.put_away() && is_done
+    }
+
+    /// Why one of the tape's folders cannot be looked into.
+    fn look_again(&mut self) -> Option<String> {
+        if self.left.unlisted.is_empty() {
+            return None;
+        }
+        let unread = self.left.look_again(&self.folders, self.began);
+        if unread.is_empty() {
+            self.name_foreign();
+        }
+        let (folder, fault) = unread.first()?;
+        Some(remedy(UNLISTED, folder, fault))
     }
 
     /// What the disk refused.
     fn recover_what_is_left(&mut self) -> Option<(PathBuf, io::Error)> {
         let mut found = recover::read(&self.folders, &self.left.segments);
         let mut refused = None;
-        self.left.read = found.unread.is_empty();
+        self.left.read = found.unread.is_empty() && self.left.unlisted.is_empty();
         if self.left.read {
             self.earlier.take(&found);
         }
@@ -196,7 +213,7 @@ impl Recorder {
             }
             let waits = self.earlier.is_open(*call)
                 || found.may_lack(*call, spots)
-                || found.torn.contains(call) && self.left.unlisted;
+                || found.torn.contains(call) && !self.left.unlisted.is_empty();
             let seal = || seal(&self.folders, &self.recordings, *call, spots);
             match (!waits).then(|| alone(seal)) {
                 Some(Ok(sealed)) => {

@@ -1,10 +1,11 @@
 //! What an earlier run left on the running tape, after a crash or because it could not be sealed.
 
 use super::folders::{self, Folders};
+use super::header::{self, Header};
 use super::record::{Kind, Place};
 use super::scan::{Ending, Scan};
 use super::seal::Spot;
-use crate::io::durable;
+use crate::io::durable::{self, Readable};
 use crate::protocol::now::Mono;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsStr;
@@ -22,50 +23,100 @@ pub struct Left {
     pub over: VecDeque<(u32, bool)>,
     /// Calls that are.
     pub sealed: BTreeSet<Uuid>,
-    /// A folder could not be looked into: what the others have may not be all.
-    pub unlisted: bool,
+    /// Folders that could not be looked into, by their numbers: what the others have may not be all.
+    pub unlisted: Vec<usize>,
     /// Everything was read.
     pub read: bool,
     /// Files in the tape's folder that are none of ours; they are left alone.
     pub foreign: Vec<PathBuf>,
 }
 
+/// Since when this run writes, and in which boot of the host.
+#[derive(Debug, Clone, Copy)]
+pub struct Began {
+    pub at: Mono,
+    pub boot: Uuid,
+}
+
+impl Began {
+    /// Whether an earlier run wrote this segment; of one that is not whole nobody can say.
+    fn is_after(self, segment: &Path) -> io::Result<bool> {
+        let mut bytes = [0; header::BYTES];
+        let file = match Readable::open(segment) {
+            // This run has no more use for it.
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(false),
+            opened => opened?,
+        };
+        let read = file.read_at(&mut bytes, 0)?;
+        let header = Header::from_bytes(&bytes).filter(|_| read == header::BYTES);
+        Ok(header.is_some_and(|header| header.boot != self.boot || header.anchor.mono < self.at))
+    }
+}
+
 impl Left {
     /// Looks into the tape's folders; one that is not there yet holds nothing. Gives those that cannot be looked into.
     pub fn find(folders: &Folders) -> (Self, Vec<(PathBuf, io::Error)>) {
-        let (mut left, mut unread) = (Self::default(), vec![]);
-        for (place, folder) in folders.paths().enumerate() {
-            if let Err(fault) = left.look_into(place, folder) {
-                unread.push((folder.to_owned(), fault));
-            }
-        }
-        left.segments.sort_unstable_by_key(|number| (folders::count(*number), *number));
-        left.foreign.sort_unstable();
-        left.unlisted = !unread.is_empty();
+        let mut left = Self { unlisted: (0..folders.paths().count()).collect(), ..Self::default() };
+        let unread = left.look(folders, None);
         (left, unread)
     }
 
-    fn look_into(&mut self, place: usize, folder: &Path) -> io::Result<()> {
-        let entries = match fs::read_dir(folder) {
-            Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(()),
-            other => other?,
-        };
-        for entry in entries {
-            let path = entry?.path();
-            let damaged = path.extension() == Some(OsStr::new("damaged"));
-            match path.file_name().and_then(OsStr::to_str).and_then(folders::counted) {
-                Some(count) => self.segments.push(folders::numbered(count, place)),
-                None if damaged => {}
-                None => self.foreign.push(path),
+    /// Looks again into those that could not be looked into; what this run has written there meanwhile is left alone.
+    pub fn look_again(&mut self, folders: &Folders, began: Began) -> Vec<(PathBuf, io::Error)> {
+        self.look(folders, Some(began))
+    }
+
+    fn look(&mut self, folders: &Folders, began: Option<Began>) -> Vec<(PathBuf, io::Error)> {
+        let mut unread = vec![];
+        for place in std::mem::take(&mut self.unlisted) {
+            let folder = folders.at(place);
+            match look_into(place, folder, began) {
+                Ok((segments, foreign)) => {
+                    self.segments.extend(segments);
+                    self.foreign.extend(foreign);
+                }
+                Err(fault) => {
+                    self.unlisted.push(place);
+                    unread.push((folder.to_owned(), fault));
+                }
             }
         }
-        Ok(())
+        self.segments.sort_unstable_by_key(|number| (folders::count(*number), *number));
+        self.foreign.sort_unstable();
+        unread
     }
 
     /// The count of the first segment of this run.
     pub fn next(&self) -> u32 {
         self.segments.last().map_or(1, |last| folders::count(*last).saturating_add(1))
     }
+}
+
+/// The segments in it, and what is none of ours.
+fn look_into(
+    place: usize,
+    folder: &Path,
+    began: Option<Began>,
+) -> io::Result<(Vec<u32>, Vec<PathBuf>)> {
+    let (mut segments, mut foreign) = (vec![], vec![]);
+    let entries = match fs::read_dir(folder) {
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok((segments, foreign)),
+        other => other?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let damaged = path.extension() == Some(OsStr::new("damaged"));
+        match path.file_name().and_then(OsStr::to_str).and_then(folders::counted) {
+            Some(count) => {
+                if began.map_or(Ok(true), |began| began.is_after(&path))? {
+                    segments.push(folders::numbered(count, place));
+                }
+            }
+            None if damaged => {}
+            None => foreign.push(path),
+        }
+    }
+    Ok((segments, foreign))
 }
 
 /// The calls on the segments, and which segments are not as they were written.

@@ -187,14 +187,20 @@ impl Segments {
             return Ok(());
         }
         let folder = self.folders.make(self.at)?;
-        let number = numbered(self.next, self.at);
-        self.next += 1;
-        let path = self.folders.segment(number);
+        let (number, file) = loop {
+            let number = numbered(self.next, self.at);
+            self.next += 1;
+            match Durable::create(&self.folders.segment(number)) {
+                // An earlier run's, in a folder that could not be looked into when this one began.
+                Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => {}
+                made => break (number, made?),
+            }
+        };
         let now = clock::now();
         let header = Header { segment: number, anchor: now, boot: self.boot };
-        let file = begun(&path, &header, folder).inspect_err(|_| {
+        let file = begun(file, &header, folder).inspect_err(|_| {
             // What is half made holds nothing; the next start takes away what cannot be removed now.
-            let _ = durable::remove(&path);
+            let _ = durable::remove(&self.folders.segment(number));
         })?;
         let (place, length, opened) = (self.at, header::BYTES as u32, now.mono);
         self.current = Some(Current { file, number, place, length, opened, dirty: false });
@@ -203,8 +209,7 @@ impl Segments {
 }
 
 /// A segment that lasts, with nothing but its header.
-fn begun(place: &Path, header: &Header, folder: &Path) -> io::Result<Durable> {
-    let mut file = Durable::create(place)?;
+fn begun(mut file: Durable, header: &Header, folder: &Path) -> io::Result<Durable> {
     file.write_all(&header.to_bytes())?;
     file.sync_all()?;
     durable::sync_folder(folder)?;
@@ -282,6 +287,18 @@ mod tests {
         assert_eq!(files(folder.path()), ["segment-00000002.tape"], "the current one stays");
         tape.close();
         assert_eq!(files(folder.path()), Vec::<String>::new());
+    }
+
+    /// The folder could not be looked into when the run began, so that nobody knew of it.
+    #[test]
+    fn rec_d3_what_an_earlier_run_left_under_the_next_name_is_neither_written_over_nor_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join("segment-00000001.tape");
+        fs::write(&left, "an earlier run's").unwrap();
+        let mut tape = Segments::new(Folders::new(folder.path().to_owned(), &[]), 1);
+        tape.append(&[frame(ONE, Kind::Packet, 1)]).unwrap();
+        assert_eq!(files(folder.path()), ["segment-00000001.tape", "segment-00000002.tape"]);
+        assert_eq!(fs::read(&left).unwrap(), b"an earlier run's");
     }
 
     #[test]

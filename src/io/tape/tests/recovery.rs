@@ -1,5 +1,9 @@
 //! What a run that was killed has left.
 
+use super::super::faults::Faults;
+use super::super::parts;
+use super::super::recorder::Finished;
+use super::disk::told;
 use super::*;
 
 #[test]
@@ -129,4 +133,72 @@ fn a_call_that_goes_on_is_not_sealed_as_cut_and_the_others_are() {
     assert!(path.exists(), "the run after the next one finds it too");
     let [Event::Sealed(sealed)] = &recovered(&mut room)[..] else { panic!("not recovered") };
     assert!(sealed.interrupted && !sealed.resumed);
+}
+
+/// As of a disk that does not answer when the daemon starts, and does a minute later.
+#[test]
+fn rec_d3_a_folder_that_could_not_be_looked_into_is_recovered_and_the_alarm_ends_once_it_can() {
+    let mut room = Room::new();
+    let mut voice = Voice::new(Party::Caller, clock::mono());
+    let path = killed(&room, &(0..10).map(|n| voice.frame(n)).collect::<Vec<_>>());
+    let away = room.folder.path().join("away");
+    fs::rename(room.running(), &away).unwrap();
+    fs::write(room.running(), "no folder").unwrap();
+    let (_head, feed) = ring(4);
+    let (_spill, _writer, mut recorder) = parts(room.plan(), feed, Faults::new(room.told.clone()));
+    recorder.begin(clock::mono());
+    let [Event::Failed { call: None, why }] = &told(&mut room)[..] else { panic!("not told") };
+    assert!(why.contains("读不了文件夹"), "{why}");
+    let in_a_minute = clock::mono() + Duration::from_secs(60);
+    recorder.turn(in_a_minute);
+    assert_eq!(told(&mut room), [], "as before");
+    fs::remove_file(room.running()).unwrap();
+    fs::rename(&away, room.running()).unwrap();
+    // This run writes there, too, by now.
+    let mut own = Segments::new(Folders::new(room.running(), &[]), 4);
+    let other = Uuid::from_u128(2);
+    own.append(&[(Head::finished(other, clock::mono()), vec![])]).unwrap();
+    recorder.turn(in_a_minute + Duration::from_secs(60));
+    let events = told(&mut room);
+    let [Event::Sealed(sealed), Event::Recovered] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((sealed.call, sealed.packets[0].1), (CALL, 10));
+    assert!(!path.exists());
+    assert_eq!(room.files(&room.running()), ["segment-00000004.tape"]);
+}
+
+/// What was said before the restart is on it.
+#[test]
+fn rec_d10_a_call_that_goes_on_is_not_sealed_without_its_beginning_that_cannot_be_looked_into() {
+    let mut room = Room::new();
+    let mut voice = Voice::new(Party::Caller, clock::mono());
+    killed(&room, &(0..5).map(|n| voice.frame(n)).collect::<Vec<_>>());
+    let (away, elsewhere) = (room.folder.path().join("away"), room.recordings());
+    fs::rename(room.running(), &away).unwrap();
+    fs::write(room.running(), "no folder").unwrap();
+    room.others = vec![Other { root: elsewhere.clone(), apart: true }];
+    fs::create_dir_all(&elsewhere).unwrap();
+    let plan = TapePlan { open: [CALL].into(), ..room.plan() };
+    let (_head, feed) = ring(4);
+    let (_spill, writer, mut recorder) = parts(plan, feed, Faults::new(room.told.clone()));
+    recorder.begin(clock::mono());
+    let mut rest: Vec<_> = (0..5).map(|n| voice.frame(n)).collect();
+    rest.push((Head::finished(CALL, clock::mono()), vec![]));
+    let mut own = Segments::new(Folders::new(room.running(), &room.others), 1);
+    own.go_to(1);
+    let last = own.append(&rest).unwrap()[0].1;
+    writer.finished.send(Finished { call: CALL, last }).unwrap();
+    let later = clock::mono() + Duration::from_secs(60);
+    recorder.turn(later);
+    assert!(told(&mut room).iter().all(|event| !matches!(event, Event::Sealed(_))));
+    fs::remove_file(room.running()).unwrap();
+    fs::rename(&away, room.running()).unwrap();
+    for minutes in 1..=2 {
+        recorder.turn(later + Duration::from_secs(60 * minutes));
+    }
+    let events = told(&mut room);
+    let sealed = events.iter().find_map(|event| match event {
+        Event::Sealed(sealed) => Some(sealed),
+        _ => None,
+    });
+    assert_eq!(sealed.map(|sealed| sealed.packets[0].1), Some(10), "{events:?}");
 }
