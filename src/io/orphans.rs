@@ -1,5 +1,6 @@
 //! Compares the recordings' folder with the log, at the start, every hour, and after the log was opened again: what is sealed
-//! and not bound is bound; files without a row and rows without a file are told.
+//! and not bound is bound, a FLAC that the log does not know of is noted; files without a row and rows without a file are
+//! told.
 
 mod found;
 
@@ -59,7 +60,11 @@ pub async fn keep_sweeping(
             }
             () = tokio::time::sleep(wait) => {}
         }
-        match look(&store, &recordings).await {
+        let looked = tokio::select! {
+            looked = look(&store, &recordings) => looked,
+            () = stopping.cancelled() => return,
+        };
+        match looked {
             Ok(orphans) => tell(&orphans, &board),
             Err(error) => warn!(%error, "recordings and log could not be compared"),
         }
@@ -118,6 +123,9 @@ impl Orphans {
         let folder = recordings.to_owned();
         let gone = tokio::task::spawn_blocking(move || missing(&folder, &rows)).await;
         for (call, path) in gone.unwrap_or_default() {
+            if found::as_flac(store, recordings, call, &path).await? {
+                continue;
+            }
             // Meanwhile it may have been given up, or be kept as FLAC.
             let now = store.kept_files_of(call).await?;
             if now.is_some_and(|now| {

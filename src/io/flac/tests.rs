@@ -1,6 +1,7 @@
 //! Recordings that are kept as FLAC: nothing of them is lost at any step, and all that is done with recordings goes on.
 
 mod killed;
+mod restored;
 
 use super::*;
 use crate::duty::keeping::Rules;

@@ -1,9 +1,12 @@
-//! Sealed tapes that the log does not have: the daemon died before it was told of them, or it was put back from a backup.
+//! What the log does not have: sealed tapes, where the daemon died before it was told of them; those and FLACs, where it was
+//! put back from a backup.
 
 use super::{is_older, walk};
 use crate::duty::ids::CallId;
 use crate::io::copies::patience;
-use crate::io::store::{Found, Store, StoreError, Unbound};
+use crate::io::flac::file::{self, Fault};
+use crate::io::flac::sound::flac_of;
+use crate::io::store::{FileKind, Found, Store, StoreError, ToFlac, Unbound};
 use crate::io::{clock, logbook, priority, tape};
 use crate::protocol::rtp::Party;
 use std::collections::BTreeMap;
@@ -50,6 +53,39 @@ pub async fn bind(
         warn!(calls = gone, "of calls in a log that was put back there is no recording");
     }
     Ok(bound)
+}
+
+/// Where the WAV of a call is gone and a FLAC that gives it is in its place, that is noted; whether it was.
+///
+/// # Errors
+/// The log's.
+pub async fn as_flac(
+    store: &Store,
+    recordings: &Path,
+    call: CallId,
+    wav: &Path,
+) -> Result<bool, StoreError> {
+    if !recordings.join(flac_of(wav)).is_file() {
+        return Ok(false);
+    }
+    let sealed = store.sealed_file(call, FileKind::Wav).await?;
+    let Some(sealed) = sealed.filter(|sealed| sealed.path == wav) else { return Ok(false) };
+    let (own, wav, sha256) = (recordings.to_owned(), sealed.path, sealed.sha256);
+    let comparing = move || {
+        priority::last();
+        file::make(&own, &ToFlac { call, wav, sha256 }, &|| true)
+    };
+    let compared = patience::wait(PATIENCE, comparing, || {}).await;
+    let compared = compared.unwrap_or_else(|fault| Err(Fault::Disk(fault.to_string())));
+    let compared = compared.inspect_err(|fault| {
+        warn!(%call, ?fault, "the WAV of a recording is gone, and what is there as FLAC does not give it");
+    });
+    let Ok(flac) = compared else { return Ok(false) };
+    let noted = store.flac_found(call, flac, clock::now()).await?;
+    if noted {
+        info!(%call, "a recording that the log has as WAV alone is kept as FLAC");
+    }
+    Ok(noted)
 }
 
 fn tapes(folder: &Path) -> BTreeMap<CallId, PathBuf> {

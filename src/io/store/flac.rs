@@ -7,7 +7,7 @@ use super::text::{Id, count, ms};
 use crate::duty::ids::CallId;
 use crate::protocol::now::Now;
 use chrono::{DateTime, Utc};
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 use std::path::PathBuf;
 
 /// A recording that may be kept as FLAC.
@@ -72,19 +72,8 @@ impl Store {
 
     /// From now on this is what is kept; false where it is held or given up by now, or was noted before.
     pub async fn is_flac(&self, call: CallId, made: AsFlac, now: Now) -> Result<bool> {
-        self.write(move |tx| {
-            let query = format!(
-                "INSERT INTO flac (call, path, digest, bytes, at_ms)
-                 SELECT r.call, ?2, ?3, ?4, ?5 FROM kept_recording r
-                 WHERE r.call = ?1 AND r.digest IS NOT NULL AND {held} IS NULL
-                 ON CONFLICT (call) DO NOTHING",
-                held = held("r.call"),
-            );
-            let path = made.path.to_string_lossy();
-            let values = params![Id(call), path, made.sha256, count(made.bytes), ms(now.wall)];
-            Ok(tx.sql.execute(&query, values)? > 0)
-        })
-        .await
+        let unheld = format!("{} IS NULL", held("r.call"));
+        self.write(move |tx| note(tx.sql, call, &made, &unheld, now)).await
     }
 
     /// Recordings after this one that are kept as FLAC, whose WAV is there too, and which nobody holds.
@@ -134,6 +123,24 @@ impl Store {
         })
         .await
     }
+}
+
+/// Whether it was noted, of a recording that is `so` and was not noted before.
+pub(super) fn note(
+    sql: &Connection,
+    call: CallId,
+    made: &AsFlac,
+    so: &str,
+    now: Now,
+) -> Result<bool> {
+    let query = format!(
+        "INSERT INTO flac (call, path, digest, bytes, at_ms)
+         SELECT r.call, ?2, ?3, ?4, ?5 FROM kept_recording r
+         WHERE r.call = ?1 AND r.digest IS NOT NULL AND {so} ON CONFLICT (call) DO NOTHING"
+    );
+    let path = made.path.to_string_lossy();
+    let values = params![Id(call), path, made.sha256, count(made.bytes), ms(now.wall)];
+    Ok(sql.execute(&query, values)? > 0)
 }
 
 fn path(row: &Row<'_>, column: usize) -> rusqlite::Result<PathBuf> {

@@ -3,6 +3,7 @@
 
 use super::audit::{self, Actor};
 use super::error::Result;
+use super::flac::{self, AsFlac};
 use super::numbers::{self, Kind};
 use super::recordings::{self, Sealed};
 use super::text::{Id, ms};
@@ -75,6 +76,19 @@ impl Store {
                 audit::append(tx.sql, now, &actor, "recording.find", &call.to_string(), &what)?;
             }
             Ok(bound)
+        })
+        .await
+    }
+
+    /// Its WAV is gone and this FLAC, which gives it, is there: that is what is kept, also where somebody holds it.
+    pub async fn flac_found(&self, call: CallId, flac: AsFlac, now: Now) -> Result<bool> {
+        self.write(move |tx| {
+            let noted = flac::note(tx.sql, call, &flac, "true", now)?;
+            if noted {
+                let (actor, path) = (Actor::system(RULE), flac.path.display().to_string());
+                audit::append(tx.sql, now, &actor, "recording.find", &call.to_string(), &path)?;
+            }
+            Ok(noted)
         })
         .await
     }
