@@ -1,8 +1,9 @@
-//! Who looks after recordings: the disk they are on, their second copies, their form, and the end of their time.
+//! Who looks after recordings: the disk they are on, their second copies, their form, and the end of their time; and after
+//! the mark beside the log.
 
 use crate::config::Config;
 use crate::io::copies::place::Place;
-use crate::io::{copies, disk, flac, keeping, logbook, orphans};
+use crate::io::{copies, disk, flac, keeping, log_mark, logbook, orphans};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -36,8 +37,10 @@ pub fn keepers(
         flac::keep(plan, store.clone(), board.clone(), stopping.clone())
     });
     let plan = keeping::Plan { recordings, copies, turns };
+    let marking = log_mark::keep(store.clone(), board.clone(), stopping.clone());
     let destroying = keeping::keep(plan, store, board, stopping.clone());
     let mut tasks = vec![tokio::spawn(watching), tokio::spawn(sweeping), tokio::spawn(destroying)];
+    tasks.push(tokio::spawn(marking));
     tasks.extend(copying.map(tokio::spawn));
     tasks.extend(encoding.map(tokio::spawn));
     tasks

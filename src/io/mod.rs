@@ -22,6 +22,7 @@ pub mod lamp;
 pub mod life;
 pub mod line;
 pub mod listening;
+pub mod log_mark;
 pub mod logbook;
 pub mod long_calls;
 pub mod media;

@@ -20,7 +20,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tracing::warn;
+use tokio::sync::watch;
 
 const MAGIC: &[u8; 8] = b"DUTYTIP1";
 const HEAD: usize = 84;
@@ -30,7 +30,11 @@ const SLOTS: usize = 1024;
 
 /// Shared by whoever writes and whoever takes the log up.
 #[derive(Clone)]
-pub(super) struct Reached(Arc<Mutex<Kept>>);
+pub(super) struct Reached {
+    kept: Arc<Mutex<Kept>>,
+    /// Why it is not kept.
+    failing: watch::Sender<Option<String>>,
+}
 
 struct Kept {
     path: PathBuf,
@@ -55,11 +59,11 @@ impl Reached {
         let path = database.with_extension("db.reached");
         let (tip, given) = read(&std::fs::read(&path).unwrap_or_default());
         let kept = Kept { path, file: None, tip, given, settled: false, failing: false };
-        Self(Arc::new(Mutex::new(kept)))
+        Self { kept: Arc::new(Mutex::new(kept)), failing: watch::Sender::new(None) }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Another log may be open from now on.
@@ -74,10 +78,9 @@ impl Reached {
             return;
         }
         let followed = kept.follow(sql);
-        if let Some(fault) = followed.as_ref().err().filter(|_| !kept.failing) {
-            warn!(%fault, "how far the log has come is not kept beside it");
-        }
-        kept.failing = followed.is_err();
+        let why = followed.err().map(|fault| format!("{}: {fault:#}", kept.path.display()));
+        kept.failing = why.is_some();
+        self.failing.send_if_modified(|shown| std::mem::replace(shown, why.clone()) != why);
     }
 
     fn before(&self) -> Option<Before> {
@@ -177,6 +180,12 @@ fn read(bytes: &[u8]) -> (Option<(u64, Digests)>, Vec<Given>) {
 }
 
 impl Store {
+    /// Why it is not kept how far the log has come, nor which numbers it has given; `None` where it is.
+    pub fn unmarked(&self) -> watch::Receiver<Option<String>> {
+        let reached = self.inner.writer.reached();
+        reached.map_or_else(|| watch::channel(None).1, |reached| reached.failing.subscribe())
+    }
+
     /// Before a run writes anything else into a log that may be another one than the last it wrote into: no number that was
     /// given is given again, and where it lacks what was in that one, this is an outage until `now`. Since when it lacks
     /// something. `alone`: nothing beside it tells of a run before.
