@@ -2,8 +2,8 @@
 //!
 //! `cargo bench --bench load -- [spine|relay|urgent] [calls] [seconds]`; these three by default.
 //! `-- signalling [calls a second] [seconds]` and `-- setup [calls a second] [seconds]` run by themselves, as does
-//! `-- calls [how many]`, which goes on where it was ended, `-- search [entries]`, `-- matters [how many]` and
-//! `-- audit [open] [closed]`.
+//! `-- calls [how many]`, which goes on where it was ended, `-- search [entries]`, `-- matters [how many]`,
+//! `-- audit [open] [closed]` and `-- recordings [hours]`.
 
 mod audit;
 mod awake;
@@ -14,6 +14,7 @@ mod crowd;
 mod daemon;
 mod matters;
 mod phones;
+mod recordings;
 mod relay;
 mod search;
 mod setup;
@@ -43,6 +44,9 @@ fn main() {
     }
     if asked("audit") {
         return audit::run(numbers.next().unwrap_or(10_000), numbers.next().unwrap_or(1_000_000));
+    }
+    if asked("recordings") {
+        return recordings::run(numbers.next().unwrap_or(1));
     }
     if asked("search") {
         return search::run(numbers.next().unwrap_or(1_000_000));

@@ -234,6 +234,8 @@ mod tests {
             spill.turn();
         }
         assert!(taken > 2 * 50 * 90, "{taken} packets of two parties");
+        let waits = frames.waiting();
+        assert!((1_900_000..=(2 << 20) + HEAD + 172).contains(&waits), "2 MiB a call: {waits}");
         while frames.pop().is_some() {}
         spill.turn();
         assert!(tape.push(&head(172), &voice), "there is room again");
