@@ -9,15 +9,17 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Calls begun per second.
+/// Calls begun per second, unless they are so many that the first would be silent for too long.
 const PACE: u32 = 10;
+const BEGUN_WITHIN: u32 = 20;
 /// Calls before those that count.
 const WARM: usize = 20;
 /// Seconds that these talk.
 const WARM_TALK: u64 = 2;
 
 pub fn run(calls: usize, seconds: u64) {
-    println!("\nthe whole daemon: {calls} calls at {PACE}/s, then {seconds} s of talk each way");
+    let pace = PACE.max(calls as u32 / BEGUN_WITHIN);
+    println!("\nthe whole daemon: {calls} calls at {pace}/s, then {seconds} s of talk each way");
     let before = bare::process(calls, seconds);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let pbx = UdpSocket::bind("127.0.0.1:0").expect("a port");
@@ -34,7 +36,7 @@ pub fn run(calls: usize, seconds: u64) {
     let (idle, cpu_before, threads) = (daemon.resident(), daemon.cpu(), daemon.threads());
 
     let phones = Phones::new(calls);
-    let ports = town.call(&phones.addresses(), PACE);
+    let ports = town.call(&phones.addresses(), pace);
     let (sent, received, delays) = town.while_talking(|| phones.talk(&ports, seconds));
     let busy = daemon.resident();
     let hung_up = Instant::now();
