@@ -49,10 +49,14 @@ impl Line {
     pub fn open(before: impl FnOnce(&Path)) -> Option<Self> {
         let room = Room::open()?;
         before(room.folder.path());
+        Some(Self::over(room, &plan()))
+    }
+
+    pub fn over(room: Room, plan: &Plan<'_>) -> Self {
         let far_end = FarEnd::start(&room.ports);
         far_end.media.set_nonblocking(true).expect("a socket");
-        let daemon = room.daemon(&plan());
-        Some(Self { room, far_end, daemon, calls: 0 })
+        let daemon = room.daemon(plan);
+        Self { room, far_end, daemon, calls: 0 }
     }
 
     pub fn call(&mut self) -> Call {
@@ -113,7 +117,7 @@ fn kills() -> usize {
 /// In the middle of a call, while it ends, and while it is sealed.
 #[test]
 fn rel_12_rec_d1_killed_at_random_points_each_call_has_its_row_and_all_but_a_moment_of_its_sound() {
-    if !have(&["soxi", "python3"]) {
+    if !have(&["soxi", "python3", "ffprobe"]) {
         return;
     }
     let Some(mut line) = Line::open(|_| {}) else { return };
@@ -221,6 +225,32 @@ fn rel_31_deleted_and_replaced_folders_cost_nothing_of_what_is_being_said() {
     assert!(wave::read(&line.daemon.recording_path("SELECT max(id) FROM call")).is_some());
 }
 
+/// What is left is an empty folder on the disk above, which takes files as well.
+#[test]
+fn rel_31_a_recordings_disk_that_is_unmounted_is_told_and_nothing_is_put_under_it() {
+    let mut disk = None;
+    let at = |folder: &Path| folder.join("dutyline/recordings");
+    let Some(mut line) = Line::open(|folder| disk = SmallDisk::mount(&at(folder), "24m")) else {
+        return;
+    };
+    let Some(disk) = disk else { return };
+    let recordings = at(line.room.folder.path());
+    let mut call = line.call();
+    line.talk(&mut call, Duration::from_secs(1));
+    drop(disk);
+    let unmounted = Instant::now();
+    line.daemon.process.wait_for("its disk is not mounted", Duration::from_secs(2));
+    println!("told after {:?}", unmounted.elapsed());
+    line.talk(&mut call, Duration::from_secs(1));
+    call.caller.hang_up();
+    line.daemon.process.wait_for("cannot seal a recording", Duration::from_secs(10));
+    assert_eq!(fs::read_dir(&recordings).expect("the folder").count(), 0, "nothing is put there");
+    let _disk = SmallDisk::mount(&recordings, "24m").expect("as before");
+    line.daemon.row_is(&line.row_of(&call, "r.state"), "sealed");
+    assert!(line.recorded(&call) >= Duration::from_millis(1900));
+    line.daemon.process.wait_for("the recorder works again", Duration::from_secs(12));
+}
+
 /// The other disk is gone while they talk, and comes back.
 #[test]
 fn rec_d15_rec_d9_a_disk_that_is_pulled_in_a_call_costs_neither_copy() {
@@ -229,10 +259,7 @@ fn rec_d15_rec_d9_a_disk_that_is_pulled_in_a_call_costs_neither_copy() {
     fs::create_dir(&copies).expect("a folder");
     let storage = format!("copies = \"{}\"", copies.display());
     let plan = Plan { storage: &storage, ..plan() };
-    let far_end = FarEnd::start(&room.ports);
-    far_end.media.set_nonblocking(true).expect("a socket");
-    let daemon = room.daemon(&plan);
-    let mut line = Line { room, far_end, daemon, calls: 0 };
+    let mut line = Line::over(room, &plan);
     let mut first = line.call();
     line.talk(&mut first, Duration::from_secs(2));
     first.caller.hang_up();

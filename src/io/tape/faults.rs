@@ -90,6 +90,10 @@ pub fn remedy((zh, en): (&str, &str), path: &Path, fault: &io::Error) -> String 
             "没有这个文件夹，请新建，或挂载它的磁盘",
             "the folder is missing: create it, or mount its disk",
         ),
+        Some(libc::ENODEV) => (
+            "它的磁盘没有挂载，请挂载；若确已改放到这里，请删除数据文件夹里的 recordings-disk",
+            "its disk is not mounted: mount it, or delete recordings-disk in the data folder where it was moved for good",
+        ),
         Some(libc::EIO) => ("磁盘坏了，请更换", "the disk does not work: replace it"),
         Some(libc::EMFILE | libc::ENFILE) => {
             ("打开的文件太多，请加大 LimitNOFILE", "raise LimitNOFILE (ulimit -n)")

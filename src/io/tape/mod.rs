@@ -6,7 +6,7 @@
 //! | spill | `spill`, `taps` |
 //! | tape | `writer`, `segments`, `folders`, `ears` |
 //! | page | `recall` |
-//! | recorder | `recorder`, `recover`, `earlier`, `seal`, `render`, `presence`, `mixer`, `sounds` |
+//! | recorder | `recorder`, `mount`, `recover`, `earlier`, `seal`, `render`, `presence`, `mixer`, `sounds` |
 
 mod alive;
 mod earlier;
@@ -16,6 +16,7 @@ pub(in crate::io) mod files;
 mod folders;
 mod header;
 mod mixer;
+mod mount;
 mod presence;
 mod recall;
 pub mod record;
@@ -61,6 +62,7 @@ use earlier::Earlier;
 use ears::Ears;
 use faults::{Faults, Matter, remedy};
 use folders::{Choice, Folders};
+use mount::Mount;
 use recorder::{Recorder, UNLISTED};
 use recover::{Began, Left};
 use segments::Segments;
@@ -259,9 +261,10 @@ fn parts(plan: TapePlan, feed: TapeFeed, faults: Faults) -> (Spill, Writer, Reco
         faults.tell(Event::Resumed { calls: plan.open.len() });
     }
     let earlier = Earlier::new(plan.open);
-    let recordings = plan.recordings;
+    let (recordings, mark) = (plan.recordings, plan.data.join("recordings-disk"));
     let recorder = Recorder {
         folders,
+        mount: Mount::new(&recordings, mark),
         recordings,
         left,
         began,

@@ -3,6 +3,7 @@
 use super::earlier::Earlier;
 use super::faults::{Faults, Matter, remedy};
 use super::folders::Folders;
+use super::mount::Mount;
 use super::record::Place;
 use super::recover::{self, Began, Left};
 use super::seal::{seal, trace};
@@ -20,6 +21,9 @@ use uuid::Uuid;
 /// How long to wait before what failed is tried again.
 const AGAIN: Duration = Duration::from_millis(if cfg!(test) { 30 } else { 10_000 });
 
+/// How often the folder of recordings is looked at.
+const LOOK: Duration = Duration::from_millis(if cfg!(test) { 30 } else { 1000 });
+
 /// What cannot be done with a folder of the tape.
 pub const UNLISTED: (&str, &str) = ("读不了文件夹", "cannot look into");
 const RECOVERING: (&str, &str) = ("上次留下的录音恢复不了", "cannot recover recordings in");
@@ -34,6 +38,7 @@ pub struct Finished {
 pub struct Recorder {
     pub folders: Folders,
     pub recordings: PathBuf,
+    pub mount: Mount,
     pub left: Left,
     pub began: Began,
     pub earlier: Earlier,
@@ -57,7 +62,8 @@ impl Recorder {
         self.begin(clock::mono());
         loop {
             let now = clock::mono();
-            let patience = self.failed.front().map_or(AGAIN, |(due, _)| due.since(now));
+            let due = self.failed.front().map_or(LOOK, |(due, _)| due.since(now));
+            let patience = due.min(LOOK);
             match self.finished.recv_timeout(patience) {
                 Ok(finished) => self.attempt(Work::Seal(finished), clock::mono()),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -85,8 +91,8 @@ impl Recorder {
     }
 
     /// That nothing can be kept there is told before the first call, not after it.
-    fn look_at_the_folder(&self) {
-        match owner::may_write(&self.recordings) {
+    fn look_at_the_folder(&mut self) {
+        match self.mount.look().and_then(|()| owner::may_write(&self.recordings)) {
             Ok(()) => self.faults.mended(Matter::Folder),
             Err(fault) => {
                 let why =
@@ -130,11 +136,13 @@ impl Recorder {
         if self.earlier.is_open(call) && !self.left.read {
             return false;
         }
-        let sealed = alone(|| {
-            let spots = trace(&self.folders, last)?;
-            let spots = self.earlier.spots(call).iter().copied().chain(spots);
-            let spots: Vec<_> = spots.collect();
-            seal(&self.folders, &self.recordings, call, &spots)
+        let sealed = self.mount.look().and_then(|()| {
+            alone(|| {
+                let spots = trace(&self.folders, last)?;
+                let spots = self.earlier.spots(call).iter().copied().chain(spots);
+                let spots: Vec<_> = spots.collect();
+                seal(&self.folders, &self.recordings, call, &spots)
+            })
         });
         let matter = Matter::Sealing(call);
         match sealed {
@@ -215,7 +223,7 @@ impl Recorder {
                 || found.may_lack(*call, spots)
                 || found.torn.contains(call) && !self.left.unlisted.is_empty();
             let seal = || seal(&self.folders, &self.recordings, *call, spots);
-            match (!waits).then(|| alone(seal)) {
+            match (!waits).then(|| self.mount.look().and_then(|()| alone(seal))) {
                 Some(Ok(sealed)) => {
                     let interrupted = sealed.interrupted || found.torn.contains(call);
                     let sealed = Sealed { interrupted, ..sealed };
