@@ -3,36 +3,28 @@
 
 use crate::calls::{Room, connect, talk};
 use crate::daemon::{Daemon, Plan};
+use crate::preload::Preload;
 use crate::wave;
-use std::fs;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 const HOUR_MS: i64 = 3_600_000;
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// Of the daemon alone.
-pub struct Clock {
-    pub library: PathBuf,
-    pub file: PathBuf,
-}
+pub struct Clock(Preload);
 
 impl Clock {
     pub fn new(folder: &Path) -> Self {
-        let clock = Self { library: folder.join("clock.so"), file: folder.join("clock") };
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/clock.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&clock.library).arg(source);
-        assert!(compiler.status().expect("a C compiler").success());
-        fs::write(&clock.file, [0; 8]).expect("written");
-        clock
+        Self(Preload::new(folder, "DUTYLINE_TEST_CLOCK"))
+    }
+
+    pub fn environment(&self) -> [(&str, &str); 2] {
+        self.0.environment()
     }
 
     /// So much ahead of the real one.
     pub fn set(&self, ahead_ms: i64) {
-        let file = fs::OpenOptions::new().write(true).open(&self.file).expect("opened");
-        file.write_all_at(&(ahead_ms * 1_000_000).to_ne_bytes(), 0).expect("written");
+        self.0.say(ahead_ms * 1_000_000);
     }
 }
 
@@ -52,8 +44,7 @@ fn steps(daemon: &Daemon, wanted: &[i64]) {
 fn rel_19_rec_k1_the_clock_is_set_in_a_call_and_its_durations_are_true() {
     let Some(mut room) = Room::open() else { return };
     let clock = Clock::new(room.folder.path());
-    let (library, file) = (clock.library.display().to_string(), clock.file.display().to_string());
-    let environment = [("LD_PRELOAD", library.as_str()), ("DUTYLINE_TEST_CLOCK", file.as_str())];
+    let environment = clock.environment();
     let plan = Plan { environment: &environment, ..Plan::default() };
     let mut daemon = room.daemon(&plan);
     let says = [wave::voice(71, 30), wave::voice(72, 30)];

@@ -5,6 +5,7 @@
 
 use crate::calls::Room;
 use crate::daemon::{Daemon, Plan};
+use crate::limits::Busy;
 use crate::officer::Officer;
 use crate::process::wait_until;
 use crate::twin::{FarEnd, TrunkCaller};
@@ -269,6 +270,17 @@ fn rel_01_thirty_recorded_calls_at_once_are_heard_and_recorded_sample_for_sample
 fn rel_02_two_hundred_recorded_calls_at_once_are_heard_and_recorded_sample_for_sample() {
     let Some(crowd) = Crowd::gather(200) else { return };
     crowd.says_and_is_recorded(seconds());
+}
+
+/// Beside ten who never rest; the phones of the test have the priority of the daemon's own thread.
+#[test]
+fn rel_28_ten_who_want_the_processors_delay_no_voice() {
+    let Some(crowd) = Crowd::gather(10) else { return };
+    let seconds = number("DUTYLINE_CROWD_SECONDS").map_or(4, |seconds| seconds.min(60));
+    let heard = Busy(10).while_it_lasts(|| crowd.talk(50 * seconds));
+    crowd.is_heard(heard);
+    crowd.hang_up();
+    crowd.daemon.row_is("SELECT coalesce(sum(untaped), 0) FROM carried", "0");
 }
 
 /// Ten a second, one after the other, each with a little voice.

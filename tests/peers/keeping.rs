@@ -252,8 +252,7 @@ fn rec_d14_rec_e6_rec_e3_after_their_month_two_people_destroy_what_is_not_held()
     let Some(room) = Room::open() else { return };
     let far_end = FarEnd::start(&room.ports);
     let clock = Clock::new(room.folder.path());
-    let (library, file) = (clock.library.display().to_string(), clock.file.display().to_string());
-    let environment = [("LD_PRELOAD", library.as_str()), ("DUTYLINE_TEST_CLOCK", file.as_str())];
+    let environment = clock.environment();
     let copies = room.folder.path().join("second");
     fs::create_dir(&copies).expect("a folder");
     let storage = format!("copies = \"{}\"", copies.display());
@@ -358,8 +357,7 @@ fn after_its_days_a_recording_is_flac_on_both_disks_and_plays_and_is_handed_out_
     let Some(room) = Room::open() else { return };
     let far_end = FarEnd::start(&room.ports);
     let clock = Clock::new(room.folder.path());
-    let (library, file) = (clock.library.display().to_string(), clock.file.display().to_string());
-    let environment = [("LD_PRELOAD", library.as_str()), ("DUTYLINE_TEST_CLOCK", file.as_str())];
+    let environment = clock.environment();
     let copies = room.folder.path().join("second");
     fs::create_dir(&copies).expect("a folder");
     let storage = format!("copies = \"{}\"", copies.display());

@@ -12,10 +12,10 @@ const CALL: &str = "SELECT id FROM call WHERE direction = 'in'";
 const FEW: [&str; 2] = ["prlimit", "--nofile=64:64"];
 
 /// So many threads that never rest.
-struct Busy(usize);
+pub struct Busy(pub usize);
 
 impl Busy {
-    fn while_it_lasts(&self, what: impl FnOnce()) {
+    pub fn while_it_lasts<T>(&self, what: impl FnOnce() -> T) -> T {
         let enough = AtomicBool::new(false);
         thread::scope(|scope| {
             for _ in 0..self.0 {
@@ -25,9 +25,10 @@ impl Busy {
                     }
                 });
             }
-            what();
+            let done = what();
             enough.store(true, Ordering::Relaxed);
-        });
+            done
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod alignment;
 mod answering;
+mod bad_disk;
 mod bad_wire;
 mod baresip;
 mod browser;
@@ -55,6 +56,7 @@ mod page;
 mod player_page;
 mod ports;
 mod power;
+mod preload;
 mod process;
 mod reconcile;
 mod recorder;

@@ -159,8 +159,7 @@ fn rec_d14_rec_e6_two_peoples_word_and_flac_hold_in_the_bucket_too() {
     let Some(room) = Room::open() else { return };
     let far_end = FarEnd::start(&room.ports);
     let clock = Clock::new(room.folder.path());
-    let (library, file) = (clock.library.display().to_string(), clock.file.display().to_string());
-    let environment = [("LD_PRELOAD", library.as_str()), ("DUTYLINE_TEST_CLOCK", file.as_str())];
+    let environment = clock.environment();
     let server = Server::start(&room.folder.path().join("store"), room.ports.own(0));
     let more = format!(
         "[keeping]\nordinary_days = 30\nflac_days = 1\n{}",

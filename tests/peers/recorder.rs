@@ -10,7 +10,7 @@ use crate::sound::readers_agree;
 use crate::twin::{FarEnd, TrunkCaller, Voice};
 use crate::wave;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
@@ -23,7 +23,7 @@ const GIVEN_UP: &str = "its calls are given up";
 /// What a kill may cost of a recording.
 const LOST_MOST: Duration = Duration::from_secs(1);
 
-/// The caller and the far end of one call after the other.
+/// The callers and the far end of one call after the other, or two at once.
 pub struct Line {
     pub room: Room,
     far_end: FarEnd,
@@ -62,7 +62,8 @@ impl Line {
     pub fn call(&mut self) -> Call {
         self.calls += 1;
         let number = format!("1380013{:04}", self.calls);
-        let mut caller = TrunkCaller::new(&self.room.ports, &number);
+        let media = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let mut caller = TrunkCaller::beside(&self.room.ports, &number, &media);
         assert_eq!(caller.call("1001"), 200);
         let to = [caller.remote_media(), self.far_end.invited().media()];
         let voices = [Voice::new(7 + self.calls), Voice::new(40_009 + self.calls)];

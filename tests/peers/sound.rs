@@ -161,7 +161,7 @@ fn rec_l3_the_last_seconds_are_heard_again_while_the_call_goes_on() {
 
 #[test]
 fn rec_d2_rec_t14_every_reader_tells_the_length_of_the_call_also_after_kill_nine() {
-    if !have(&["soxi", "python3"]) {
+    if !have(&["soxi", "python3", "ffprobe"]) {
         return;
     }
     let Some(mut talk) = Talk::begin() else { return };
@@ -197,10 +197,8 @@ pub fn readers_agree(daemon: &Daemon, call: &str) -> u64 {
     let script =
         "import sys,wave; w=wave.open(sys.argv[1]); print(w.getnframes()/w.getframerate())";
     told.push(("Python", seconds(Command::new("python3").args(["-c", script]).arg(&path))));
-    if which("ffprobe") {
-        let entries = ["-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0"];
-        told.push(("ffprobe", seconds(Command::new("ffprobe").args(entries).arg(&path))));
-    }
+    let entries = ["-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0"];
+    told.push(("ffprobe", seconds(Command::new("ffprobe").args(entries).arg(&path))));
     for (reader, length) in told {
         assert!(length.abs_diff(ms) <= 1, "{reader}: {length} ms, and not {ms}");
     }
@@ -213,9 +211,4 @@ fn seconds(command: &mut Command) -> u64 {
     let text = String::from_utf8_lossy(&out.stdout).trim().to_owned();
     let seconds: f64 = text.parse().unwrap_or_else(|_| panic!("{text:?} {out:?}"));
     (seconds * 1000.0).round() as u64
-}
-
-fn which(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
 }
