@@ -6,7 +6,7 @@ use super::error::Result;
 use super::flac::{self, AsFlac};
 use super::numbers::{self, Kind};
 use super::recordings::{self, Sealed};
-use super::text::{Id, ms};
+use super::text::{Id, count, ms};
 use super::{Store, lacking};
 use crate::duty::ids::{CallId, EntryId};
 use crate::protocol::now::Now;
@@ -16,10 +16,12 @@ use std::time::Duration;
 
 /// The rule by which it is bound (I-14).
 const RULE: &str = "orphans";
-const SUBJECT: &str = "录音在盘上，值班记录从备份恢复，原记录不在其中，请听录音后补登";
-const OF_A_LEADER: &str =
-    "呼叫领导的录音在盘上，值班记录从备份恢复，所为何事不在其中，请听录音后补登到原事项";
-const WHY: &str = "the log was put back from a backup; the call is known by its recording alone";
+const SUBJECT: &str =
+    "录音在盘上，值班记录里没有这个通话（服务中断，或记录从备份恢复），请听录音后补登";
+const OF_A_LEADER: &str = "呼叫领导的录音在盘上，值班记录里没有这个通话（服务中断，或记录从备份恢复），请听录音后补登到原事项";
+const WHY: &str = "the log lacks what happened then; the call is known by its recording alone";
+/// About a stretch of which the log says that it may lack something.
+const ABOUT: i64 = 600_000;
 /// Why a recording is not bound yet, and why there is none.
 pub(super) const SOUGHT: &str = "值班记录从备份恢复，正在录音目录中查找 · the log was put back from a backup: the file is looked for";
 const NOT_THERE: &str = "值班记录从备份恢复，录音目录中没有它的文件，请查备份和第二份 · the log was put back from a backup, and no file of it is in the recordings' folder: look into backups and the second copy";
@@ -44,7 +46,8 @@ pub enum Unbound {
 }
 
 impl Store {
-    /// Which of these calls have no recording in the log yet, and do not go on.
+    /// Which of these calls have no recording in the log yet, and do not go on; of those that it does not know, only what it
+    /// may lack.
     pub async fn unbound(&self, calls: Vec<CallId>) -> Result<Vec<(CallId, Unbound)>> {
         self.read(move |sql| {
             let mut found = vec![];
@@ -117,17 +120,29 @@ fn unbound(sql: &Connection, call: CallId) -> Result<Option<Unbound>> {
         .query_row(params![Id(call), NOT_THERE], |row| row.get(0))
         .optional()?;
     Ok(match waits {
-        None => Some(Unbound::Unknown),
+        None => may_lack(sql, call)?.then_some(Unbound::Unknown),
         Some(waits) => waits.then_some(Unbound::Known),
     })
+}
+
+/// Whether the log itself says that it may lack what happened when this call began: what somebody lays into the folder is no
+/// call of ours.
+fn may_lack(sql: &Connection, call: CallId) -> Result<bool> {
+    let Some(began) = call.0.get_timestamp().map(|at| at.to_unix()) else { return Ok(false) };
+    let began = began.0.saturating_mul(1000) + u64::from(began.1 / 1_000_000);
+    Ok(sql
+        .prepare_cached(
+            "SELECT 1 FROM outage WHERE (unlogged OR kind IN ('log', 'service'))
+               AND from_ms - ?2 <= ?1 AND coalesce(to_ms, ?1) + ?2 >= ?1",
+        )?
+        .exists(params![count(began), ABOUT])?)
 }
 
 /// Nothing is known of it but when it was and who is heard.
 fn enter(sql: &Connection, found: &Found, now: Now) -> Result<()> {
     let &Found { call, to_leader, began, lasted, .. } = found;
     let entry = EntryId::from(call);
-    let (direction, subject) =
-        if to_leader { ("to_leader", OF_A_LEADER) } else { ("in", SUBJECT) };
+    let (direction, subject) = if to_leader { ("to_leader", OF_A_LEADER) } else { ("in", SUBJECT) };
     if !sql.prepare_cached("SELECT 1 FROM entry WHERE id = ?1")?.exists([Id(entry)])? {
         lacking::enter(sql, entry, (began, now), (RULE, subject))?;
     }

@@ -237,6 +237,18 @@ async fn rec_d13_what_was_recorded_since_the_backup_is_with_its_call_again_when_
     room.store.verify_audit().await.unwrap();
 }
 
+/// The log says of no moment that it lacks something.
+#[tokio::test]
+async fn rel_37_a_recording_that_somebody_lays_into_the_folder_becomes_no_entry_and_is_named() {
+    let room = Room::open(GoesOn::default()).await;
+    let sealed = recorded(room.folder.path(), &[(call().0, Party::Caller)]);
+    assert_eq!(bind(&room.store, &room.recordings(), AT_ONCE).await, Ok(0));
+    assert_eq!(one::<i64>(&room.store, "SELECT count(*) FROM entry"), 0);
+    let found = sweep(&room.store, &room.recordings(), Duration::ZERO).await.unwrap();
+    let named = found.named.iter().any(|path| path == Path::new(&sealed[0].tape));
+    assert!((found.files, found.rows) == (2, 0) && named, "{found:?}");
+}
+
 #[tokio::test]
 async fn rec_d13_a_call_to_a_leader_since_the_backup_is_one_in_its_matter_again_with_its_recording() {
     let (room, caller) = (Room::open(GoesOn::default()).await, call());
