@@ -28,6 +28,12 @@ const LISTEN: &str = "
     window.rate = this.sampleRate;
     return merger;
   };
+  window.heard = (tone) => window.ears.every((ear) => {
+    const bins = new Float32Array(ear.frequencyBinCount);
+    ear.getFloatFrequencyData(bins);
+    const at = Math.round((tone * ear.fftSize) / rate);
+    return Math.max(...bins.slice(at - 2, at + 3)) > -50;
+  });
   window.tones = () => window.ears.map((ear) => {
     const bins = new Float32Array(ear.frequencyBinCount);
     ear.getFloatFrequencyData(bins);
@@ -151,8 +157,12 @@ async fn one_side_is_heard_alone_faster_at_the_same_pitch_and_a_part_again_and_a
     assert_eq!(browser.script(&format!("return {AUDIO}.preservesPitch")).await, true);
     choose(&browser, "[data-side]", "right").await;
     hears([660, 660]).await;
+    choose(&browser, "[data-side]", "mixed").await;
+    let mixed = "return heard(440) && heard(660)";
+    browser.until("both are in both ears", async || browser.script(mixed).await == true).await;
     choose(&browser, "[data-side]", "both").await;
     hears([440, 660]).await;
+    browser.until("each is in its own ear", async || browser.script(mixed).await == false).await;
     // Three seconds at double speed: it has begun again more than once.
     let watch = "window.least = 99; window.most = 0; window.turns = 0;
         setInterval(() => { const at = document.querySelector('[data-player] audio').currentTime;

@@ -185,7 +185,15 @@ function player(box, audio, renew) {
   return { draw, again, playFrom: (seconds) => (seek(seconds), play(true)) };
 }
 
-/** Through which what is heard goes: both sides as they are, or one of them in both ears. */
+/** By side, which channels go to which ear. */
+const EARS = {
+  both: [[0, 0], [1, 1]],
+  mixed: [[0, 0], [0, 1], [1, 0], [1, 1]],
+  left: [[0, 0], [0, 1]],
+  right: [[1, 0], [1, 1]],
+};
+
+/** Through which what is heard goes: both sides as they are, both or one of them in both ears. */
 function route(audio) {
   const heard = new AudioContext();
   const source = heard.createMediaElementSource(audio);
@@ -196,8 +204,7 @@ function route(audio) {
   return (side) => {
     heard.resume();
     splitter.disconnect();
-    const from = { left: [0, 0], right: [1, 1] }[side] ?? [0, 1];
-    from.forEach((channel, ear) => splitter.connect(merger, channel, ear));
+    for (const [channel, ear] of EARS[side]) splitter.connect(merger, channel, ear);
   };
 }
 

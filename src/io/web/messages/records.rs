@@ -33,6 +33,7 @@ macro_rules! with_records {
         player_speed: "语速（音调不变）", "Speed (pitch stays)";
         player_side: "声道", "Sides";
         player_both: "双方", "Both sides";
+        player_mixed: "双方混合（单耳机）", "Both, mixed (one ear)";
         player_caller: "只听来电方", "Caller only";
         player_called: "只听对方", "Called party only";
         player_ours: "只听我方", "Our side only";
