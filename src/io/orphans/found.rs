@@ -6,16 +6,18 @@ use crate::duty::ids::CallId;
 use crate::io::copies::patience;
 use crate::io::flac::file::{self, Fault};
 use crate::io::flac::sound::flac_of;
-use crate::io::store::{FileKind, Found, Store, StoreError, ToFlac, Unbound};
+use crate::io::store::{FileKind, Found, Sealed, Store, StoreError, ToFlac, Unbound};
 use crate::io::{clock, logbook, priority, tape};
 use crate::protocol::rtp::Party;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// Calls that the log is asked for at once.
 const AT_ONCE: usize = 1000;
+const DAMAGED: &str =
+    "原始录音数据有损坏，能读出的已保存 · its tape is damaged: what can be read of it is here";
 /// Nobody waits for a tape that the disk does not give.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -111,13 +113,23 @@ async fn read(recordings: &Path, path: &Path) -> Option<Found> {
     let found = found.flatten().inspect_err(|fault| {
         warn!(path = %path.display(), %fault, "a tape that the log does not have cannot be read");
     });
-    let found = found.ok()??;
+    let (found, damaged) = found.ok()??;
     let heard: Vec<Party> = found.packets.iter().map(|(party, _)| *party).collect();
     Some(Found {
         call: CallId(found.call),
         to_leader: heard.contains(&Party::Leader) && !heard.contains(&Party::Caller),
         began: found.started,
         lasted: Duration::from_millis(found.duration_ms),
-        sealed: logbook::recording(&found),
+        sealed: logbook::recording(&found)
+            .map(|sealed| if damaged { spoiled(sealed) } else { sealed }),
     })
+}
+
+/// It is kept as it is.
+fn spoiled(sealed: Sealed) -> Sealed {
+    let path = sealed.tape.as_deref().unwrap_or(&sealed.wav).display();
+    error!(%path, "a tape that the log does not have is damaged: what can be read of it is bound");
+    let whys = sealed.interrupted.iter().map(String::as_str).chain([DAMAGED]);
+    let interrupted = Some(whys.collect::<Vec<_>>().join("；"));
+    Sealed { interrupted, ..sealed }
 }

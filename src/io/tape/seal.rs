@@ -4,7 +4,7 @@ use super::folders::Folders;
 use super::header::{self, Header};
 use super::record::{self, HEAD, Head, Place, TAIL};
 use super::render::{Lasts, render};
-use super::scan::Scan;
+use super::scan::{Ending, Scan};
 use super::{Sealed, files};
 use crate::duty::entry::day;
 use crate::io::durable::{self, Readable};
@@ -63,19 +63,21 @@ pub fn seal(
     as_sealed(recordings, call, (&tape, tape_sha256), &part("wav"))
 }
 
-/// A sealed tape that nobody vouches for, as it speaks for itself; its WAV is made again where there is none. `None`: it is
-/// not the tape of the call that it is named after.
+/// A sealed tape that nobody vouches for, as it speaks for itself, and whether it is damaged; its WAV is made again where
+/// there is none. `None`: it is not the tape of the call that it is named after.
 ///
 /// # Errors
 /// What the disk says.
-pub fn found(recordings: &Path, tape: &Path) -> io::Result<Option<Sealed>> {
+pub fn found(recordings: &Path, tape: &Path) -> io::Result<Option<(Sealed, bool)>> {
     let Some(mut scan) = Scan::open(tape)? else { return Ok(None) };
     let call = scan.next()?.map(|(_, head, _)| head.call);
     let stem = tape.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let Some(call) = call.filter(|call| stem == call.to_string()) else { return Ok(None) };
+    while scan.next()?.is_some() {}
+    let damaged = scan.ending() == Ending::Damaged;
     let part = tape.with_file_name(format!(".{call}.found.part"));
     let sha256 = files::sha256(tape)?;
-    as_sealed(recordings, call, (tape, sha256), &part).map(Some)
+    Ok(Some((as_sealed(recordings, call, (tape, sha256), &part)?, damaged)))
 }
 
 /// Renders the WAV of a sealed tape.

@@ -237,6 +237,24 @@ async fn rec_d13_what_was_recorded_since_the_backup_is_with_its_call_again_when_
     room.store.verify_audit().await.unwrap();
 }
 
+#[tokio::test]
+async fn rec_d3_a_tape_that_is_damaged_when_it_is_found_is_bound_kept_and_said_not_to_be_whole() {
+    let (room, caller) = (Room::open(GoesOn::default()).await, call());
+    room.arrives(caller).await;
+    room.note(answered_and_ended(caller)).await;
+    let sealed = recorded(room.folder.path(), &[(caller.0, Party::Caller)]);
+    let tape = room.recordings().join(&sealed[0].tape);
+    let mut bytes = std::fs::read(&tape).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&tape, &bytes).unwrap();
+    assert_eq!(bind(&room.store, &room.recordings(), AT_ONCE).await, Ok(1));
+    let row = "SELECT state || ' ' || reason FROM recording";
+    let row = one::<String>(&room.store, row);
+    assert!(row.starts_with("partial") && row.contains("有损坏"), "{row}");
+    assert_eq!(std::fs::read(&tape).unwrap(), bytes, "kept for examination");
+}
+
 /// The log says of no moment that it lacks something.
 #[tokio::test]
 async fn rel_37_a_recording_that_somebody_lays_into_the_folder_becomes_no_entry_and_is_named() {
@@ -250,7 +268,8 @@ async fn rel_37_a_recording_that_somebody_lays_into_the_folder_becomes_no_entry_
 }
 
 #[tokio::test]
-async fn rec_d13_a_call_to_a_leader_since_the_backup_is_one_in_its_matter_again_with_its_recording() {
+async fn rec_d13_a_call_to_a_leader_since_the_backup_is_one_in_its_matter_again_with_its_recording()
+{
     let (room, caller) = (Room::open(GoesOn::default()).await, call());
     let (backup, LeaderCall { attempt, entry, .. }) =
         room.becomes_urgent_after_a_backup(caller).await;
