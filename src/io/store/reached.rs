@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -122,7 +122,11 @@ impl Kept {
     }
 
     fn write(&mut self, slots: &[usize]) -> io::Result<()> {
-        let fresh = self.file.is_none();
+        // Somebody may have tidied up.
+        let is_there = |file: &File| file.metadata().is_ok_and(|file| file.nlink() > 0);
+        let fresh = !self.file.as_ref().is_some_and(is_there);
+        let all: Vec<usize> = (0..self.given.len()).collect();
+        let slots = if fresh { &all } else { slots };
         if fresh {
             let mut how = OpenOptions::new();
             how.write(true).create(true).truncate(false).mode(0o600);

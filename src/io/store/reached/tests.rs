@@ -103,6 +103,25 @@ fn rel_12_of_another_log_as_long_as_this_one_its_last_item_tells() {
 }
 
 #[test]
+fn rel_12_a_mark_that_somebody_deleted_is_made_again_whole() {
+    let host = with_a_backup();
+    let (store, _) = host.starts(80.0);
+    note(&store, 81.0, arrival(3, "103"));
+    wait(store.writable()).unwrap();
+    let mark = host.log().with_extension("db.reached");
+    let before = fs::read(&mark).unwrap();
+    fs::remove_file(&mark).unwrap();
+    note(&store, 82.0, arrival(4, "104"));
+    wait(store.writable()).unwrap();
+    let after = fs::read(&mark).unwrap();
+    assert_eq!(read(&after).1.len(), read(&before).1.len(), "no number is given twice");
+    assert!(read(&after).0 > read(&before).0);
+    drop(store);
+    host.is_put_back();
+    assert!(host.starts(120.0).1.is_some());
+}
+
+#[test]
 fn what_is_damaged_beside_the_log_is_not_there() {
     let given = [Given { kind: 1, day: 20_261_003, last: 870 }, Given { kind: 0, day: 1, last: 2 }];
     let tip = Some((7, Digests::NONE));
