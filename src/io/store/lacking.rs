@@ -9,7 +9,7 @@ use super::text::{Id, Named, ms};
 use super::writer::Tx;
 use super::{Store, acknowledgements, attempts, duty, entries, escalations, following};
 use crate::duty::entry::Field;
-use crate::duty::escalation::{Again, Matter};
+use crate::duty::escalation::{Again, Matter, State};
 use crate::duty::ids::{EntryId, EscalationId};
 use crate::duty::journal::{Made, Urgency};
 use crate::protocol::now::Now;
@@ -18,8 +18,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 /// The rule by which it is raised again (I-14).
 const RULE: &str = "open-matters";
-pub(super) const SUBJECT: &str =
-    "紧急事项：数据库从备份恢复，原记录不在其中，请人工核实并补登";
+pub(super) const SUBJECT: &str = "紧急事项：数据库从备份恢复，原记录不在其中，请人工核实并补登";
 
 impl Store {
     /// Raises what is open by what lies beside the log, where the log knows of no escalation since then: an entry that it
@@ -75,8 +74,8 @@ fn raise(tx: &mut Tx<'_>, matter: &Matter, now: Now) -> Result<bool> {
     let raised = match flagged {
         Flagged::Raised(_) | Flagged::Upgraded(_) => true,
         // The one before came to nothing, which the log may not have.
-        Flagged::Already(id) if matter.raised.is_some() => begin_again(tx, id, now)?,
-        Flagged::Already(_) | Flagged::NotUrgent | Flagged::Exercise | Flagged::NotFound => false,
+        Flagged::Already(id) => begin_again(tx, id, matter, now)?,
+        Flagged::NotUrgent | Flagged::Exercise | Flagged::NotFound => false,
     };
     if raised {
         let known_to = matter.known_to.as_deref().unwrap_or_default();
@@ -122,13 +121,16 @@ pub(super) fn enter(
     revisions::append(sql, entry, RevisionKind::System, &actor, now, &changes, "")
 }
 
-/// Of one that is closed nothing follows by itself.
-fn begin_again(tx: &mut Tx<'_>, id: EscalationId, now: Now) -> Result<bool> {
+/// Of one that is closed nothing follows by itself, nor of one that was acknowledged before this one was raised.
+fn begin_again(tx: &mut Tx<'_>, id: EscalationId, matter: &Matter, now: Now) -> Result<bool> {
+    let Some(raised) = matter.raised else { return Ok(false) };
     let before = escalations::load(tx.sql, id)?;
-    if before.closed {
+    let is_another = before.state == State::Acknowledged && ms(before.raised) < ms(raised);
+    let again = before.closed || is_another;
+    if again {
         following::raise_again(tx, &before, Again::Unread, now)?;
     }
-    Ok(before.closed)
+    Ok(again)
 }
 
 /// An entry that was raised before the log was told of its call becomes that call's, but for what an officer wrote into
@@ -252,6 +254,21 @@ mod tests {
         assert_eq!(raise(acknowledged, Urgency::Critical, 195.0), 1, "it began again since");
         assert_eq!((raise(acknowledged, Urgency::Critical, 195.0), before), (0, 2));
         wait(store.verify_audit()).unwrap();
+    }
+
+    #[test]
+    fn esc_71_what_was_flagged_again_is_raised_beside_an_acknowledgement_that_the_log_has() {
+        let store = store();
+        let entry = entry(&store, 1, 0.0);
+        wait(store.flag(&officer(), entry, Urgency::Urgent, at(1.0))).unwrap();
+        wait(store.leader_spoken_to(&officer(), entry, "当面", at(2.0))).unwrap();
+        let raised = Some(at(5.0).wall);
+        let matter = Matter { raised, ..Matter::new(entry, Urgency::Urgent) };
+        let raise = || wait(store.raise_what_is_lacking(vec![matter.clone()], vec![], at(9.0)));
+        assert_eq!(raise().unwrap(), [entry]);
+        assert_eq!(raise().unwrap(), [], "once");
+        let states = "SELECT group_concat(state, ',' ORDER BY raised_ms) FROM escalation";
+        assert_eq!(one::<String>(&store, states), "acknowledged,open");
     }
 
     #[test]
