@@ -6,6 +6,7 @@ mod log;
 mod page;
 mod proof;
 pub mod voice;
+mod watched;
 pub mod witness;
 
 use crate::config::Config;
@@ -38,6 +39,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use voice::{Voice, self_test_plan, start_voice};
+use watched::watched;
 
 /// How long calls and the registration have to end properly.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
@@ -170,8 +172,8 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     escalator.beat();
     let mut background =
         beside(&config, &readers, voice.wanted, (&escalator, &policies), jumped, until);
-    let watched = serve_heartbeat(&config, &readers, &policies, (pulse, escalator), &stopping);
-    background.extend(watched);
+    let beating = serve_heartbeat(&config, &readers, &policies, (pulse, escalator), &stopping);
+    background.extend(beating);
     let lamps = serve_lamps(&config, &readers, &voice.slips, &finishing);
     background.extend(serve_channels(&config, &readers, voice.slips, &stopping).await);
     background.extend(serve_metrics(&config, &readers, voice.tape.backlog(), &stopping));
@@ -183,6 +185,8 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
     info!(%web_address, line = %config.line.number, "dutyline is up");
     let Voice { orders, line, media, tape, keeper, .. } = voice;
     Ok(Daemon {
+        background: watched(background, &board),
+        log: watched(log, &board),
         store,
         board,
         web_address,
@@ -197,8 +201,6 @@ pub async fn start(config: Config, options: Options) -> anyhow::Result<Daemon> {
         stopping,
         finishing,
         lamps,
-        background,
-        log,
         policies: desk,
     })
 }
@@ -381,9 +383,8 @@ impl Daemon {
         }
         drop(self.orders);
         for task in self.log {
-            if task.await.is_err() {
-                error!("a part of the log panicked");
-            }
+            // One that panicked was told of then.
+            let _ = task.await;
         }
         for task in self.background {
             task.abort();

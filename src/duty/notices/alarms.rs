@@ -1,4 +1,4 @@
-//! What a channel is told while calls are not recorded, or soon may not be: once at the beginning, again while it lasts,
+//! What a channel is told while calls are not recorded or not written down, or soon may not be: once at the beginning, again while it lasts,
 //! and when it is over. What comes and goes is not told each time.
 
 use super::Text;
@@ -10,8 +10,9 @@ use std::time::Duration;
 const PACE: Duration = Duration::from_secs(300);
 
 /// The alarms that are told, by their keys on the page, the worst first; and how they are named.
-const NAMED: [(&str, &str); 5] = [
+const NAMED: [(&str, &str); 6] = [
     ("recorder", "没有在录音"),
+    ("part", "服务有一部分出错停了"),
     ("recordings", "录音文件夹无法访问"),
     ("tape", "数据盘写不进去，录音暂存另一块盘"),
     ("data_disk", "数据盘快满"),

@@ -28,6 +28,7 @@ pub async fn readyz(State(shared): State<Shared>) -> Response {
         "recorder": ok(&status.recorder),
         "log": ok(&status.log) && shared.web.store.writable().await.is_ok(),
         "disk": !status.alarms.contains_key("disk"),
+        "parts": !status.alarms.contains_key("part"),
     });
     let ready = checks.as_object().is_some_and(|all| all.values().all(|ok| ok == true));
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -8,6 +8,7 @@ mod door;
 mod escalation;
 mod exports;
 mod forms;
+mod health;
 mod keeping;
 mod overhear;
 mod period;
@@ -26,7 +27,7 @@ use crate::duty::journal::{Arrival, Disposition, Fact, Noted, Stretch, Urgency};
 use crate::duty::roster::{Person, Role, Roster};
 use crate::duty::switchboard::Input;
 use crate::io::clock;
-use crate::io::status::{LineState, Live};
+use crate::io::status::Live;
 use crate::io::store::{Account, Added, EscalationState, NewPerson, OutageKind, Sealed, Who};
 use crate::io::tape::Recall;
 use crate::protocol::now::Now;
@@ -445,23 +446,6 @@ async fn a_page_that_fell_behind_is_told_to_look_again() {
         let part = tokio::time::timeout(Duration::from_secs(5), body.next()).await.unwrap();
         heard.push_str(&String::from_utf8_lossy(&part.unwrap().unwrap()));
     }
-}
-
-#[tokio::test]
-async fn health_and_readiness_say_what_is_missing() {
-    let room = Room::closed().await;
-    assert_eq!(room.get("/healthz").await.status, StatusCode::OK);
-    let not_yet = room.get("/readyz").await;
-    assert_eq!(not_yet.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(not_yet.text.contains(r#""line":false"#) && not_yet.text.contains(r#""log":true"#));
-    room.web.board.update(|status| {
-        status.line = LineState::Registered { since: clock::now().wall };
-    });
-    assert_eq!(room.get("/readyz").await.status, StatusCode::OK);
-    let wedged = Web { alive: Arc::new(|| false), ..room.web.clone() };
-    let wedged = Room { app: router(wedged), ..room };
-    assert_eq!(wedged.get("/healthz").await.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(wedged.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]
