@@ -17,7 +17,8 @@ pub async fn healthz(State(shared): State<Shared>) -> Response {
     }
 }
 
-/// 200 while calls can be taken, written down and recorded; what is missing otherwise.
+/// 200 while calls can be taken, written down and recorded, and what was written is known beside the log; what is missing
+/// otherwise.
 pub async fn readyz(State(shared): State<Shared>) -> Response {
     let status = shared.web.board.status();
     let ok = |part: &PartState| *part == PartState::Ok;
@@ -29,6 +30,7 @@ pub async fn readyz(State(shared): State<Shared>) -> Response {
         "log": ok(&status.log) && shared.web.store.writable().await.is_ok(),
         "disk": !status.alarms.contains_key("disk"),
         "parts": !status.alarms.contains_key("part"),
+        "log_mark": !status.alarms.contains_key("log_mark"),
     });
     let ready = checks.as_object().is_some_and(|all| all.values().all(|ok| ok == true));
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -15,13 +15,15 @@ async fn health_and_readiness_say_what_is_missing() {
     });
     assert_eq!(room.get("/readyz").await.status, StatusCode::OK);
     let since = clock::now().wall;
-    let alarm = Alarm { since, zh: String::new(), en: String::new() };
-    room.web.board.update(|status| drop(status.alarms.insert("part", alarm)));
-    let without = room.get("/readyz").await;
-    assert!(
-        without.status == StatusCode::SERVICE_UNAVAILABLE
-            && without.text.contains(r#""parts":false"#)
-    );
+    for (key, check) in [("part", "parts"), ("log_mark", "log_mark"), ("disk", "disk")] {
+        let alarm = Alarm { since, zh: String::new(), en: String::new() };
+        room.web.board.update(|status| drop(status.alarms.insert(key, alarm)));
+        let without = room.get("/readyz").await;
+        assert_eq!(without.status, StatusCode::SERVICE_UNAVAILABLE, "{key}");
+        assert!(without.text.contains(&format!("\"{check}\":false")), "{}", without.text);
+        room.web.board.update(|status| drop(status.alarms.remove(key)));
+        assert_eq!(room.get("/readyz").await.status, StatusCode::OK);
+    }
     let wedged = Web { alive: Arc::new(|| false), ..room.web.clone() };
     let wedged = Room { app: router(wedged), ..room };
     assert_eq!(wedged.get("/healthz").await.status, StatusCode::SERVICE_UNAVAILABLE);
