@@ -3,6 +3,7 @@
 
 use super::ids::CallId;
 use crate::protocol::now::Mono;
+use crate::protocol::sip::Peer;
 use crate::protocol::sip::traffic::Traffic;
 use std::collections::BTreeMap;
 
@@ -30,6 +31,8 @@ pub struct Figures {
     pub expected: Option<CallId>,
     /// When the PBX was heard last.
     pub heard: Option<Mono>,
+    /// Its address in use.
+    pub pbx: Option<Peer>,
 }
 
 pub fn add(sums: &mut Sums, name: &'static str, count: u64) {

@@ -350,6 +350,12 @@ pub enum Fact {
         to: String,
         preferred: bool,
     },
+    /// It would go there, and its REGISTER is refused.
+    LineNotMoved {
+        to: String,
+        status: u16,
+        why: String,
+    },
 }
 
 impl Fact {

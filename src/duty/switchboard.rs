@@ -37,7 +37,7 @@ use crate::protocol::sip::admission::Summary;
 use crate::protocol::sip::endpoint::Endpoint;
 use crate::protocol::sip::endpoint::checkpoint::SavedRegistration;
 use crate::protocol::sip::slip::{Reply, Slip, SlipId};
-use crate::protocol::sip::{self, LegId, Peer, Transmit};
+use crate::protocol::sip::{self, AorId, LegId, Peer, Transmit};
 use crate::protocol::timed::Timed;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -244,7 +244,10 @@ impl Switchboard {
                 self.turn(call, |call, desk| call.give_up(asker, desk, now));
             }
             Input::ExpectTest { call } => self.expect_test(call, now),
-            Input::Slip(slip) => self.desk.sip.send_slip(slip, now),
+            Input::Slip(slip) => {
+                let by = self.desk.calls_by(AorId::default());
+                self.desk.sip.send_slip(slip, by, now);
+            }
             Input::DialledToday { calls } => self.desk.dialled.add(calls, now),
             Input::StopNotifying { attempt, why } => self.on_leader(attempt, |leader, desk| {
                 leader.stop_notifying(attempt, why, desk, now);
@@ -334,8 +337,8 @@ impl Switchboard {
         let (calls, channels) = (self.calls(), self.channels_in_use());
         let (expected, heard) =
             (self.expected.map(|expected| expected.call), self.desk.sip.heard());
-        let figures = self.figures.clone();
-        Figures { calls, channels, transactions, sessions, expected, heard, ..figures }
+        let (pbx, figures) = (Some(self.desk.sip.pbx()), self.figures.clone());
+        Figures { calls, channels, transactions, sessions, expected, heard, pbx, ..figures }
     }
 
     fn turn(&mut self, id: CallId, turn: impl FnOnce(&mut Call, &mut Desk)) {
@@ -387,6 +390,9 @@ impl Switchboard {
             }
             sip::Event::Moved { to, preferred } => {
                 self.desk.note(Fact::LineMoved { to: to.addr.to_string(), preferred }, now);
+            }
+            sip::Event::NotMoved { to, status, reason: why } => {
+                self.desk.note(Fact::LineNotMoved { to: to.addr.to_string(), status, why }, now);
             }
             sip::Event::Unregistered => self.on_unregistered(),
             sip::Event::TurnedAway(Summary { source, calls, over }) => {

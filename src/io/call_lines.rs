@@ -94,6 +94,7 @@ impl CallLines {
             | Fact::Elsewhere { .. }
             | Fact::Forged { .. }
             | Fact::LineMoved { .. }
+            | Fact::LineNotMoved { .. }
             | Fact::Intruded { .. }
             | Fact::GivenUp { .. }
             | Fact::TurnedAway { .. }

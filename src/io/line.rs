@@ -3,6 +3,7 @@
 
 mod held;
 mod parting;
+mod served;
 
 use crate::duty::checkpoint::{Checkpoint, GoesOn};
 use crate::duty::figures::Figures;
@@ -27,7 +28,8 @@ use crate::protocol::sdp::without_keys;
 use crate::protocol::sip::{Peer, Transmit, Transport};
 use anyhow::Context;
 use held::Held;
-use std::net::{IpAddr, SocketAddr};
+use served::Served;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UdpSocket};
@@ -172,8 +174,7 @@ struct Control {
     slips: broadcast::Sender<slips::Ended>,
     beats: u64,
     traces: Traces,
-    /// Served besides the PBX.
-    also_trusted: Vec<IpAddr>,
+    served: Served,
     /// How many dropped messages the log knows of, and since which beat.
     dropped: (u64, Option<u64>),
     /// The media thread has commands of which it was not told.
@@ -183,11 +184,11 @@ struct Control {
 
 async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Result<()> {
     let udp = UdpSocket::from_std(sockets.udp)?;
-    let also_trusted = plan.account.also_trusted.clone();
+    let served = Served::new(&plan.account);
     let listener = TcpListener::from_std(sockets.tcp)?;
-    let served = trusted(&also_trusted, &plan.account.peers);
     let keep_alive = plan.account.habits.keep_alive;
-    let (streams, mut stream_events) = Streams::new(listener, served, wiring.door, keep_alive);
+    let (streams, mut stream_events) =
+        Streams::new(listener, served.all(), wiring.door, keep_alive);
     let mut control = Control {
         switchboard: Switchboard::resume(plan, clock::random(), wiring.left, clock::now()),
         udp,
@@ -201,7 +202,7 @@ async fn run(sockets: Sockets, plan: LinePlan, mut wiring: Wiring) -> anyhow::Re
         slips: wiring.slips,
         beats: 0,
         traces: wiring.traces,
-        also_trusted,
+        served,
         dropped: (0, None),
         commanded: false,
         drained: false,
@@ -284,7 +285,8 @@ impl Control {
 
     fn on_order(&mut self, input: Input) {
         if let Input::Peers(peers) = &input {
-            self.streams.trust(trusted(&self.also_trusted, peers));
+            self.served = std::mem::take(&mut self.served).of(peers);
+            self.streams.trust(self.served.all());
         }
         self.handle(input);
     }
@@ -424,11 +426,6 @@ impl Control {
             Transport::Tcp | Transport::Tls => self.streams.send(to, bytes),
         }
     }
-}
-
-fn trusted(also: &[IpAddr], peers: &[Peer]) -> Vec<IpAddr> {
-    let peers = peers.iter().map(|peer| peer.addr.ip());
-    also.iter().copied().chain(peers).map(|ip| ip.to_canonical()).collect()
 }
 
 /// Without keys of SRTP: whoever may read the log may not listen.

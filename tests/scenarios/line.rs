@@ -207,6 +207,41 @@ fn sig_04_the_second_address_is_in_use_within_five_seconds() {
     assert!(!room.standby.is_registered(LINE, room.now()), "the old binding has run out");
 }
 
+/// The first address comes back with another password for us: the line stays where it is served, and that is told.
+#[test]
+fn sig_04_a_first_address_that_is_back_and_refuses_us_is_left_alone_and_told() {
+    let mut room = Room::before_the_start(41, Algorithm::Sha256);
+    room.plan.account.peers = vec![over(people::pbx()), over(people::standby())];
+    room.start_daemon();
+    room.pass(seconds(100));
+    room.network.unplug(PBX_HOST);
+    room.pass(minutes(2));
+    room.pbx.set_password(LINE, "ein anderes");
+    room.network.plug_in(PBX_HOST);
+    let story = room.pbx_story.len();
+    for _ in 0..60 {
+        room.pass(minutes(1));
+        assert!(room.standby.is_registered(LINE, room.now()));
+    }
+    assert_eq!((room.alarms().len(), room.outage_rows().len()), (1, 1), "the silence alone");
+    let moves = |room: &Room| {
+        room.facts().filter(|noted| matches!(noted.fact, Fact::LineMoved { .. })).count()
+    };
+    assert_eq!(moves(&room), 1);
+    let told = |fact: &Fact| matches!(fact, Fact::LineNotMoved { to, .. } if to == "10.1.0.2:5060");
+    assert!(room.facts().any(|noted| told(&noted.fact)));
+    let refused = Event::Refused { user: LINE.to_owned() };
+    let tries = room.pbx_story[story..].iter().filter(|(_, event)| *event == refused).count();
+    assert!((4..=9).contains(&tries), "{tries} tries in an hour");
+    room.calls_by(people::standby(), "101");
+    room.pass(seconds(1));
+    assert_eq!(room.all_calls().len(), 1);
+    room.pbx.set_password(LINE, PASSWORD);
+    room.pass(minutes(17));
+    assert!(room.pbx.is_registered(LINE, room.now()), "it goes back as soon as it is granted");
+    assert_eq!((moves(&room), room.outage_rows().len()), (2, 1));
+}
+
 /// Both addresses gone for an hour: one alarm, no storm, and the one that returns first is used.
 #[test]
 fn sig_04_whichever_address_returns_first_is_used() {

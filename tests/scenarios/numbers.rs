@@ -1,7 +1,8 @@
 //! A room with two duty numbers: its own and 举报专线, each with its extension, its phones and its queue.
 
-use crate::room::people::{DESK, LEADER, PASSWORD, SPARE, TIPS};
+use crate::room::people::{DESK, LEADER, LEADER_OFFICE, PASSWORD, SPARE, TIPS};
 use crate::room::{Room, minutes, seconds};
+use crate::slips::send;
 use chrono::TimeDelta;
 use dutyline::demo::pbx::{Algorithm, Event};
 use dutyline::demo::phone::Event::Rings;
@@ -13,6 +14,7 @@ use dutyline::duty::line_plan::{Answering, Begins, DutyNumber, QueuePlan, Ring};
 use dutyline::duty::roster::Role;
 use dutyline::io::store::{OutageKind, RecordingState};
 use dutyline::protocol::sip::Aor;
+use dutyline::protocol::sip::slip::{Reply, Says};
 
 const NUMBER: &str = "63005678";
 
@@ -129,6 +131,23 @@ fn sig_03_a_number_that_is_refused_is_told_and_dated_and_the_others_go_on() {
     room.caller_hangs_up(tip);
 }
 
+/// Its binding outlives its password: who still comes by it reaches the phones.
+#[test]
+fn sig_09_callers_of_a_number_that_is_refused_meanwhile_reach_its_phones_by_one_that_is_up() {
+    let mut room = a_room_with_two_numbers(PASSWORD);
+    room.pbx.set_password(TIPS, "another");
+    room.until("the number is down", minutes(2), |room| {
+        room.facts().any(|noted| matches!(noted.fact, Fact::NumberDown { status: 401, .. }))
+    });
+    assert!(room.pbx.is_registered(TIPS, room.now()), "for a moment more");
+    let tip = room.caller_dials_number("101", TIPS);
+    room.picks_up(SPARE);
+    room.are_connected(tip);
+    assert_eq!(called(&room, tip), "举报专线");
+    room.caller_hangs_up(tip);
+    room.leave_as_it_is();
+}
+
 #[test]
 fn esc_21_while_the_own_number_is_refused_the_leader_is_called_by_another() {
     let mut room = a_room_with_two_numbers(PASSWORD);
@@ -147,5 +166,19 @@ fn esc_21_while_the_own_number_is_refused_the_leader_is_called_by_another() {
     let refused = Event::Refused { user: TIPS.to_owned() };
     assert!(room.pbx_story.iter().all(|(_, event)| *event != refused));
     assert_eq!(room.attempts(tip)[0].role, Role::Leader);
+    room.leave_as_it_is();
+}
+
+#[test]
+fn esc_21_while_the_own_number_is_refused_texts_go_out_by_another() {
+    let mut room = a_room_with_two_numbers(PASSWORD);
+    room.pbx.set_password(crate::room::people::LINE, "another");
+    room.until("the own number is down", minutes(2), |room| {
+        room.facts().any(|noted| matches!(noted.fact, Fact::LineDown { status: 401, .. }))
+    });
+    let office = room.at(LEADER_OFFICE);
+    room.posts[office].phone.shows_texts(200);
+    let (text, lasts) = ("急".to_owned(), seconds(600));
+    assert_eq!(send(&mut room, LEADER_OFFICE, Says::Text { text, lasts }), Reply::Status(200));
     room.leave_as_it_is();
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const CALLER: &str = "13812345678";
 
-fn send(room: &mut Room, target: &str, says: Says) -> Reply {
+pub fn send(room: &mut Room, target: &str, says: Says) -> Reply {
     let now = room.now();
     let daemon = room.daemon.as_mut().expect("it runs");
     let id = SlipId(daemon.slips.len() as u64);

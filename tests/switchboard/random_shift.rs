@@ -318,6 +318,7 @@ impl Shift {
                 | Event::RegistrationFailed { .. }
                 | Event::Unregistered
                 | Event::Moved { .. }
+                | Event::NotMoved { .. }
                 | Event::TurnedAway(_)
                 | Event::Intruded(_)
                 | Event::Forged { .. }

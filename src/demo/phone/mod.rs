@@ -341,6 +341,7 @@ impl Phone {
             | sip::Event::Refer { .. }
             | sip::Event::Unregistered
             | sip::Event::Moved { .. }
+            | sip::Event::NotMoved { .. }
             | sip::Event::TurnedAway(_)
             | sip::Event::Intruded(_)
             | sip::Event::Forged { .. }

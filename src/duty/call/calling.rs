@@ -6,7 +6,7 @@ use crate::duty::ids::CallId;
 use crate::protocol::now::{Deadline, Mono, Now};
 use crate::protocol::rtp::{Channel, Codec, Stream};
 use crate::protocol::sdp::{self, Direction, Local, Policy, Session};
-use crate::protocol::sip::{LegId, Outgoing};
+use crate::protocol::sip::{AorId, LegId, Outgoing};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ impl Calling {
         };
         let outgoing = Outgoing {
             target: number.target.to_owned(),
-            aor: desk.calls_by(),
+            aor: desk.calls_by(AorId::default()),
             display: number.display.to_owned(),
             from_user: None,
             sdp,

@@ -78,13 +78,12 @@ impl Desk {
         Ok(permit)
     }
 
-    /// By which of our numbers calls go out: the line's own, or while that is down the first that is up.
-    pub fn calls_by(&self) -> AorId {
+    /// By which of our numbers a call goes out: this one, or while that is down the first that is up.
+    pub fn calls_by(&self, wanted: AorId) -> AorId {
         let is = |up: bool| move |aor: &AorId| self.lines_up.get(aor) == Some(&up);
-        let own = AorId::default();
         let other =
-            Some(own).filter(is(false)).and_then(|_| self.plan.account.aors().find(is(true)));
-        other.unwrap_or(own)
+            Some(wanted).filter(is(false)).and_then(|_| self.plan.account.aors().find(is(true)));
+        other.unwrap_or(wanted)
     }
 
     /// Places a call of ours.

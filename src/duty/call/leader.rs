@@ -25,7 +25,7 @@ use crate::duty::switchboard::LeaderCall;
 use crate::protocol::now::{Deadline, Mono, Now, earlier};
 use crate::protocol::rtp::{Channel, Command, Party, Prompt, Sound};
 use crate::protocol::sdp::{self, Direction, Local, Session};
-use crate::protocol::sip::{LegId, Outgoing};
+use crate::protocol::sip::{AorId, LegId, Outgoing};
 use matters::Waiting;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -104,7 +104,7 @@ impl Leader {
         };
         let outgoing = Outgoing {
             target: order.target.clone(),
-            aor: desk.calls_by(),
+            aor: desk.calls_by(AorId::default()),
             display: desk.plan.account.display.clone(),
             from_user: None,
             sdp,

@@ -270,7 +270,7 @@ impl Ringing {
         };
         let outgoing = Outgoing {
             target: plan.target,
-            aor: caller.aor,
+            aor: desk.calls_by(caller.aor),
             display: caller.shown.clone(),
             from_user: None,
             sdp,

@@ -110,6 +110,7 @@ fn is_of(fact: &Fact) -> Option<Of> {
         | Fact::OutageOver { .. }
         | Fact::ClockStepped { .. }
         | Fact::Intruded { .. }
-        | Fact::LineMoved { .. } => return None,
+        | Fact::LineMoved { .. }
+        | Fact::LineNotMoved { .. } => return None,
     })
 }

@@ -4,12 +4,18 @@ use crate::duty::journal::{Fact, Noted};
 use crate::io::status::{Alarm, Board, LineState};
 use tracing::{error, info, warn};
 
+/// The line does not use the first address of the PBX.
+const STANDBY: &str = "standby";
+
 /// The line's lamp does not wait for the store.
 pub fn show(noted: &Noted, board: &Board) {
     let since = noted.at.wall;
     let lost = |status: u16, why: &str| LineState::Lost { since, status, why: why.to_owned() };
     let lamp = match &noted.fact {
         Fact::LineMoved { to, preferred } => return show_way(noted, to, *preferred, board),
+        Fact::LineNotMoved { to, status, why } => {
+            return show_no_way_back(to, &format!("{status} {why}"), board);
+        }
         Fact::TurnedAway { source, calls, over } => {
             return show_flood(noted, source, *calls, *over, board);
         }
@@ -97,12 +103,29 @@ fn show_way(noted: &Noted, to: &str, preferred: bool, board: &Board) {
     info!(%to, preferred, "the line goes to another address of the PBX");
     let alarm = Alarm {
         since: noted.at.wall,
-        zh: format!("主用交换机地址无应答，专线已改用 {to}，请检查主用交换机"),
-        en: format!("The first address of the PBX is silent; the line uses {to}: see to the first"),
+        zh: format!("主用交换机地址无应答或拒绝注册，专线已改用 {to}，请检查主用交换机"),
+        en: format!(
+            "The first address of the PBX is silent or refuses us; the line uses {to}: see to the first"
+        ),
     };
     board.update(|status| match preferred {
-        true => drop(status.alarms.remove("standby")),
-        false => drop(status.alarms.insert("standby", alarm)),
+        true => drop(status.alarms.remove(STANDBY)),
+        false => drop(status.alarms.insert(STANDBY, alarm)),
+    });
+}
+
+/// It answers, and does not serve: who says that it is silent sends somebody to the wrong place.
+fn show_no_way_back(to: &str, why: &str, board: &Board) {
+    warn!(%to, %why, "the line stays where it is: the address answers and refuses the registration");
+    board.update(|status| {
+        if let Some(alarm) = status.alarms.get_mut(STANDBY) {
+            alarm.zh = format!(
+                "主用交换机地址 {to} 已能应答，但拒绝注册（{why}），专线仍用备用地址，请核对主用交换机上的分机和密码"
+            );
+            alarm.en = format!(
+                "The first address of the PBX, {to}, answers again and refuses the registration ({why}); the line stays at the second: check extension and password there"
+            );
+        }
     });
 }
 

@@ -140,7 +140,10 @@ pub(super) fn apply(tx: &mut Tx<'_>, noted: &Noted) -> Result<Applied> {
             Some(Live::Status)
         }
         // Where the line was in between is in the rows of its outages; an exercise's entry says that it is one.
-        Fact::LineMoved { .. } | Fact::Exercise { .. } | Fact::AttemptProgress { .. } => None,
+        Fact::LineMoved { .. }
+        | Fact::LineNotMoved { .. }
+        | Fact::Exercise { .. }
+        | Fact::AttemptProgress { .. } => None,
         Fact::TurnedAway { source, calls, .. } => {
             counted(sql, PACE_RULE, ("turn_away", source, *calls), now)?
         }

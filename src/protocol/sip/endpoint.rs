@@ -9,6 +9,7 @@ mod elsewhere;
 mod ends;
 mod exchange;
 mod forks;
+mod former;
 mod inside;
 mod legs;
 mod line;
@@ -20,17 +21,20 @@ mod reliable;
 mod servers;
 mod slips;
 mod table;
+mod trial;
 mod uac;
 mod uas;
 mod wallet;
 
 use self::client::{Client, ClientKey};
+use self::former::Former;
 use self::legs::Legs;
 use self::line::Way;
 use self::registrar::Registrars;
 use self::servers::{Server, ServerKey};
 use self::slips::Slips;
 use self::table::Table;
+use self::trial::Trial;
 use super::admission::Admission;
 use super::dialog::Dialog;
 use super::mark::Marks;
@@ -70,6 +74,8 @@ pub struct Endpoint {
     registrars: Registrars,
     route: Route,
     way: Way,
+    trial: Option<Trial>,
+    former: Vec<Former>,
     slips: Slips,
     marks: Marks,
     /// Phones that may register with us.
@@ -84,6 +90,8 @@ impl Endpoint {
         Self {
             route: Route::new(&account.peers, account.habits.trunk),
             way: Way::default(),
+            trial: None,
+            former: vec![],
             registrars: Registrars::new(&account, &mut random),
             slips: Slips::default(),
             marks: Marks::new(&mut random),
@@ -104,7 +112,7 @@ impl Endpoint {
     pub fn handle_message(&mut self, from: Peer, bytes: &[u8], now: Now) {
         self.settle();
         let phone = self.is_phones(from, bytes, now);
-        if !phone && !self.account.trusts(from.addr.ip()) {
+        if !phone && !self.hears(from.addr.ip(), bytes, now) {
             self.tell_of_forgery(from, bytes);
             return self.drop_message(from, STRANGER);
         }

@@ -224,6 +224,8 @@ pub enum Event {
     Unregistered,
     /// Requests go to this address of the PBX now; `preferred` when it is the first of the list.
     Moved { to: Peer, preferred: bool },
+    /// The line would go to this address of the PBX, which answers, and is refused there: it stays where it is.
+    NotMoved { to: Peer, status: u16, reason: String },
     /// Calls that began too fast got 503 and nothing else.
     TurnedAway(Summary),
     /// Somebody where phones may be does not know their passwords.

@@ -17,6 +17,8 @@ const EXPIRES_BOUNDS: (u32, u32) = (30, 3600);
 /// Between two attempts with a password that was refused: no lock-out storm.
 const AFTER_REFUSAL: Duration = Duration::from_secs(30);
 const BACKOFF_FIRST: Duration = Duration::from_secs(4);
+/// When the last try of a binding is sent: its answer has to be back before it lapses.
+const BEFORE_LAPSE: Duration = Duration::from_secs(5);
 /// A PBX that comes back is used again within this time.
 const BACKOFF_LONGEST: Duration = Duration::from_secs(30);
 /// A registrar that says nothing for so long is reported, while its transaction goes on to its
@@ -85,6 +87,10 @@ pub struct Registration {
     /// Seconds asked for.
     wanted: u32,
     failures: u32,
+    /// The last answer was a grant.
+    bound: bool,
+    /// Before the binding lapses it is asked for once more, however long the back-off is.
+    last_try: Option<Mono>,
     /// When the REGISTER on its way counts as unanswered.
     silent: Option<Mono>,
     random: Random,
@@ -97,10 +103,17 @@ impl Registration {
             state: State::Idle,
             wanted,
             failures: 0,
+            bound: false,
+            last_try: None,
             silent: None,
             random,
             steps: VecDeque::new(),
         }
+    }
+
+    /// As far as the last answer says.
+    pub fn is_bound(&self) -> bool {
+        self.bound
     }
 
     pub fn register(&mut self, now: Mono) {
@@ -133,6 +146,16 @@ impl Registration {
         }
     }
 
+    /// The REGISTER that was to be sent waits as after a refusal.
+    pub fn postpone(&mut self, now: Mono) {
+        self.silent = None;
+        self.state = State::Waiting { until: now + self.after_refusal() };
+    }
+
+    fn after_refusal(&mut self) -> Duration {
+        AFTER_REFUSAL + self.random.between(Duration::ZERO, BACKOFF_FIRST)
+    }
+
     /// `asked` is the expiry of the REGISTER that is answered.
     pub fn handle_reply(&mut self, asked: u32, reply: Reply, now: Mono) {
         self.silent = None;
@@ -154,7 +177,9 @@ impl Registration {
                 self.fail(200, "no binding was granted".to_owned(), None, now);
             }
             Reply::Granted { expires } => {
-                self.failures = 0;
+                (self.failures, self.bound) = (0, true);
+                let whole = Duration::from_secs(u64::from(expires));
+                self.last_try = Some(now + whole.saturating_sub(BEFORE_LAPSE));
                 let half = Duration::from_secs(u64::from(clamp(expires))) / 2;
                 let refresh = now + self.random.between(half - half / 10, half);
                 self.state = State::Bound { refresh };
@@ -253,7 +278,7 @@ impl Registration {
     }
 
     fn removed(&mut self) {
-        self.state = State::Idle;
+        (self.state, self.bound, self.last_try) = (State::Idle, false, None);
         self.steps.push_back(Step::Removed);
     }
 
@@ -261,9 +286,14 @@ impl Registration {
         let doubled = BACKOFF_FIRST.saturating_mul(1 << self.failures.min(8));
         let longest = doubled.min(BACKOFF_LONGEST);
         self.failures = self.failures.saturating_add(1);
+        self.bound = false;
         let wait = match status {
-            401 | 403 | 407 => AFTER_REFUSAL + self.random.between(Duration::ZERO, BACKOFF_FIRST),
-            _ => self.random.between(longest - longest / 4, longest),
+            401 | 403 | 407 => self.after_refusal(),
+            _ => {
+                let wait = self.random.between(longest - longest / 4, longest);
+                let left = self.last_try.map(|last| last.since(now));
+                left.filter(|left| *left >= BACKOFF_FIRST).map_or(wait, |left| wait.min(left))
+            }
         };
         let told =
             Duration::from_secs(u64::from(retry_after.unwrap_or(0))).min(2 * BACKOFF_LONGEST);
@@ -364,6 +394,23 @@ mod tests {
         assert!(waits.iter().all(|wait| (seconds(3)..=seconds(30)).contains(wait)), "{waits:?}");
         assert!(waits[0] <= seconds(4) && waits[10] >= seconds(22));
         assert_ne!(waits[10], waits[11]);
+    }
+
+    #[test]
+    fn sig_06_before_a_binding_lapses_it_is_asked_for_once_more() {
+        let mut machine = asking(90);
+        machine.handle_reply(90, Reply::Granted { expires: 90 }, START);
+        drain(&mut machine);
+        let (mut now, mut tries) = (START, vec![]);
+        for _ in 0..8 {
+            now = now + wait(&mut machine, now);
+            tries.push(now.since(START));
+            machine.handle_reply(90, refused(503), now);
+            drain(&mut machine);
+        }
+        assert!(tries.contains(&seconds(85)), "{tries:?}");
+        let after = tries.iter().filter(|at| (86..107).contains(&at.as_secs()));
+        assert_eq!(after.count(), 0, "and the back-off goes on: {tries:?}");
     }
 
     #[test]

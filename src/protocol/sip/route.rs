@@ -2,16 +2,20 @@
 //!
 //! The first address is preferred. One that falls silent is left for the next that answers, the
 //! last one that did is kept, and after [`STEADY`] of unbroken answers from a more preferred one
-//! the line goes back to it. One that failed is not gone to again for a while that doubles; where
+//! the line goes back to it: a registered one when its REGISTER is granted there, too ([`Trial`]).
+//! One that refuses REGISTER is left for another where it is granted. One that failed is not gone to again for a while that doubles; where
 //! all have, the line stays and registers at its own pace. Where there is no choice a registered
 //! line asks all the same: so it is known until when the PBX was there, long before its REGISTER
 //! tells. A line without registration is up while OPTIONS are answered.
+
+mod trial;
 
 use super::Peer;
 use crate::protocol::now::{Deadline, Mono, earlier};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
+use trial::Trial;
 
 /// Between an answer of the used address and the next question, where another stands by.
 const ASK_USED: Duration = Duration::from_millis(1500);
@@ -45,6 +49,10 @@ pub enum Step {
         lost: bool,
         preferred: bool,
         failed: bool,
+    },
+    /// Send REGISTER there, beside the binding that the line has; `Route::handle_tried` follows.
+    Try {
+        peer: Peer,
     },
     /// A line without registration: the used address answers, or does not any more.
     Up,
@@ -111,12 +119,17 @@ struct Address {
     good: Option<Mono>,
     /// It has failed while it was used.
     held: Option<Held>,
+    /// When it did so last.
+    failed: Option<Mono>,
+    /// Whether the line would be registered there.
+    trial: Trial,
 }
 
 impl Address {
     fn new(peer: Peer) -> Self {
-        let (answers, heard) = (false, false);
-        Self { peer, ask: None, overdue: None, answers, heard, good: None, held: None }
+        let (answers, heard, trial) = (false, false, Trial::default());
+        let (ask, overdue, good, held, failed) = (None, None, None, None, None);
+        Self { peer, ask, overdue, answers, heard, good, held, failed, trial }
     }
 
     fn is_held(&self, now: Mono) -> bool {
@@ -135,6 +148,8 @@ pub struct Route {
     used: usize,
     /// The used one has failed, and none else could be gone to.
     stranded: bool,
+    /// The used one answers, and refuses REGISTER.
+    refused: bool,
     /// The line is not registered: OPTIONS alone say whether it is up.
     trunk: bool,
     up: Option<bool>,
@@ -146,8 +161,9 @@ impl Route {
     /// `peers` in the order of preference; the first is used.
     pub fn new(peers: &[Peer], trunk: bool) -> Self {
         let addresses = peers.iter().take(PEERS_MAX).map(|peer| Address::new(*peer)).collect();
+        let (stranded, refused, started) = (false, false, false);
         let steps = VecDeque::new();
-        Self { addresses, used: 0, stranded: false, trunk, up: None, started: false, steps }
+        Self { addresses, used: 0, stranded, refused, trunk, up: None, started, steps }
     }
 
     pub fn start(&mut self, now: Mono) {
@@ -160,6 +176,7 @@ impl Route {
         self.started = false;
         for address in &mut self.addresses {
             (address.ask, address.overdue) = (None, None);
+            address.trial.give_up();
         }
     }
 
@@ -211,8 +228,11 @@ impl Route {
             self.stranded &= self.addresses[at].held.is_some();
         } else if !self.addresses[at].is_held(now) {
             let used_is_dead = self.stranded || self.up == Some(false) && self.trunk;
-            if at < self.used && good + STEADY <= now || used_is_dead {
+            let is_back = at < self.used && good + STEADY <= now;
+            if used_is_dead || is_back && self.trunk {
                 self.move_to(at, false);
+            } else if is_back || self.refused {
+                self.try_at(at, now);
             }
         }
         if self.trunk && at == self.used && self.up != Some(true) {
@@ -232,7 +252,14 @@ impl Route {
     pub fn handle_registered(&mut self, peer: Peer) {
         if let Some(at) = self.find(peer) {
             self.addresses[at].done(Undone::Register);
+            self.addresses[at].trial = Trial::default();
             self.stranded &= at != self.used || self.addresses[at].held.is_some();
+            if at == self.used {
+                self.refused = false;
+                // Nobody needs another one any more.
+                let others = self.addresses.iter_mut().skip(at);
+                others.for_each(|other| other.trial.give_up());
+            }
         }
     }
 
@@ -250,6 +277,9 @@ impl Route {
                     if answered && self.is_all_there_is() {
                         self.steps.push_back(Step::Silent);
                     }
+                } else if at < self.used && address.failed.is_none_or(|at| at + STEADY <= now) {
+                    // One that answers no OPTIONS tells by REGISTER alone that it is back.
+                    self.try_at(at, now);
                 }
             }
             let alone = self.addresses.len() == 1;
@@ -310,6 +340,7 @@ impl Route {
             return;
         }
         address.held = Some(Held::after(address.held, failure, now));
+        address.failed = Some(now);
         let count = self.addresses.len();
         let free = |at: &usize| !self.addresses[*at].is_held(now);
         let good = (0..count).filter(free).find(|at| self.addresses[*at].good.is_some());
@@ -328,7 +359,8 @@ impl Route {
     }
 
     fn move_to(&mut self, at: usize, lost: bool) {
-        (self.used, self.stranded) = (at, false);
+        (self.used, self.stranded, self.refused) = (at, false, false);
+        self.addresses.iter_mut().for_each(|address| address.trial.give_up());
         let address = &self.addresses[at];
         let (preferred, failed) = (at == 0, address.held.is_some());
         self.steps.push_back(Step::Use { peer: address.peer, lost, preferred, failed });

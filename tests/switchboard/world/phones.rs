@@ -114,6 +114,7 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::RegistrationFailed { .. }
         | Event::Unregistered
         | Event::Moved { .. }
+        | Event::NotMoved { .. }
         | Event::TurnedAway(_)
         | Event::Intruded(_)
         | Event::SlipEnded { .. }

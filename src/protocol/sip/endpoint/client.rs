@@ -39,6 +39,8 @@ pub enum Purpose {
     Register {
         expires: u32,
     },
+    /// Whether the line would be registered where it is sent.
+    Trial,
     Invite {
         leg: LegId,
     },
@@ -89,6 +91,7 @@ impl Purpose {
             | Purpose::Offer { leg, .. } => Some(leg),
             Purpose::Bye { leg, .. } => leg,
             Purpose::Register { .. }
+            | Purpose::Trial
             | Purpose::Options { .. }
             | Purpose::Info { .. }
             | Purpose::Slip { .. }

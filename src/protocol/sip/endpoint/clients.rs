@@ -31,6 +31,7 @@ impl Endpoint {
                 wallet.reuse(&mut draft, self.account.credentials(aor), &mut self.random)
             }
             Purpose::Cancel
+            | Purpose::Trial
             | Purpose::Orphan
             | Purpose::Options { .. }
             | Purpose::Prack { .. }
@@ -159,6 +160,7 @@ impl Endpoint {
             Purpose::Register { expires } if response.status >= 200 => {
                 self.on_registrar_response(aor, expires, response, now);
             }
+            Purpose::Trial if response.status >= 200 => self.on_trial_response(aor, response, now),
             Purpose::Invite { leg } => self.on_invite_response(key, leg, response, now),
             Purpose::Orphan => self.on_orphan_response(key, response, now),
             Purpose::Offer { leg, .. } => self.on_offer_response(key, leg, response, now),
@@ -173,6 +175,7 @@ impl Endpoint {
             Purpose::Options { peer } => self.on_options_answer(key, peer, response, now),
             Purpose::Slip { slip } => self.on_slip_response(slip, response.status),
             Purpose::Register { .. }
+            | Purpose::Trial
             | Purpose::Prack { .. }
             | Purpose::Notify { .. }
             | Purpose::Bye { .. }
@@ -194,6 +197,7 @@ impl Endpoint {
             Purpose::Register { expires } => {
                 self.on_registrar_silent(client.draft.aor, expires, status, now);
             }
+            Purpose::Trial => self.on_trial_silent(status, now),
             Purpose::Invite { leg } if status == 503 && self.sends_elsewhere(draft(), leg, now) => {
             }
             Purpose::Invite { leg } => {
@@ -220,6 +224,7 @@ impl Endpoint {
             Purpose::Offer { leg, .. } => self.set_offer_client(leg, again),
             Purpose::Slip { slip } => self.set_slip_client(slip, again),
             Purpose::Register { .. }
+            | Purpose::Trial
             | Purpose::Orphan
             | Purpose::Options { .. }
             | Purpose::Prack { .. }

@@ -58,6 +58,7 @@ impl Endpoint {
         self.route.stop();
         (self.way.wanted, self.way.keep_alive, self.way.nowhere) = (false, None, None);
         self.clients.forget(|client| matches!(client.purpose, Purpose::Options { .. }));
+        self.end_trial();
     }
 
     /// The PBX's addresses have changed, most preferred first; an empty list changes nothing.
@@ -65,6 +66,7 @@ impl Endpoint {
         if peers.is_empty() {
             return;
         }
+        self.leave_for(peers, now);
         self.account.peers = peers.to_vec();
         self.route.handle_list(peers, now.mono);
         self.run_route(now);
@@ -97,6 +99,7 @@ impl Endpoint {
                 Step::Use { peer, lost, preferred, failed } => {
                     self.move_to(peer, lost, preferred, failed, now);
                 }
+                Step::Try { peer } => self.try_at(peer, now),
                 Step::Silent => self.look_for_the_binding(now),
                 Step::Up => {
                     for aor in self.account.aors() {
@@ -115,6 +118,11 @@ impl Endpoint {
     /// Until when the PBX was there for certain; before it was ever heard, since when it is looked for.
     pub fn heard(&self) -> Option<Mono> {
         self.way.heard
+    }
+
+    /// The PBX's address in use.
+    pub fn pbx(&self) -> Peer {
+        self.account.pbx
     }
 
     fn look_for_the_binding(&mut self, now: Now) {
@@ -183,6 +191,7 @@ impl Endpoint {
         self.report(Event::Moved { to: peer, preferred });
         let registers = |client: &Client| matches!(client.purpose, Purpose::Register { .. });
         self.clients.forget(registers);
+        self.end_trial();
         self.registrars.handle_moved(failed, now.mono);
         if self.way.wanted {
             self.registrars.register(now.mono);

@@ -22,13 +22,21 @@ pub struct Registrar {
     pub wallet: Wallet,
     /// Nothing is bound, as was asked for.
     left: bool,
+    /// The address in use refuses it for a reason that is its own.
+    pub refused: bool,
+    /// It was granted with this password.
+    proved: bool,
+    /// The address in use refuses a password that was good.
+    doubted: bool,
 }
 
 impl Registrar {
     fn new(account: &Account, random: &mut Random) -> Self {
         let machine = Registration::new(account.expires, random.fork());
         let call_id = random.token().into_bytes();
-        Self { machine, call_id, cseq: 0, wallet: Wallet::new(account), left: false }
+        let wallet = Wallet::new(account);
+        let (left, refused, proved, doubted) = (false, false, false, false);
+        Self { machine, call_id, cseq: 0, wallet, left, refused, proved, doubted }
     }
 
     pub fn next_cseq(&mut self) -> u32 {
@@ -83,6 +91,12 @@ impl Registrars {
         self.all_mut().for_each(|one| one.machine.unregister(now));
     }
 
+    /// Whether it is to be bound wherever the line goes.
+    pub fn is_wanted_elsewhere(&self, aor: AorId) -> bool {
+        let one = self.of(aor);
+        one.machine.is_bound() || one.refused || one.doubted
+    }
+
     pub fn handle_timeout(&mut self, now: Mono) {
         self.all_mut().for_each(|one| one.machine.handle_timeout(now));
     }
@@ -95,6 +109,7 @@ impl Registrars {
     pub fn handle_moved(&mut self, failed: bool, now: Mono) {
         self.all_mut().for_each(|one| {
             one.wallet.forget();
+            (one.refused, one.doubted) = (false, false);
             one.machine.handle_moved(failed, now);
         });
     }
@@ -113,8 +128,11 @@ impl Endpoint {
     pub(super) fn run_registrar(&mut self, now: Now) {
         while let Some((aor, step)) = self.registrars.poll() {
             match step {
+                Step::Send { expires: 1.. } if self.asks_another(aor, now) => {}
                 Step::Send { expires } => self.send_register(aor, expires, now),
                 Step::Granted { expires } => {
+                    let one = self.registrars.of_mut(aor);
+                    (one.refused, one.doubted, one.proved) = (false, false, true);
                     self.route.handle_registered(self.account.pbx);
                     self.report(Event::Registered { aor, expires });
                 }
@@ -139,29 +157,45 @@ impl Endpoint {
         }
     }
 
+    /// Where the address in use refuses the password that it has granted before: in the turn of this REGISTER another is
+    /// asked, where one answers, so that the password is tried no more often.
+    fn asks_another(&mut self, aor: AorId, now: Now) -> bool {
+        let asks = self.registrars.of(aor).doubted && self.route.try_another(now.mono);
+        if asks {
+            self.registrars.of_mut(aor).machine.postpone(now.mono);
+            self.run_route(now);
+        }
+        asks
+    }
+
     fn send_register(&mut self, aor: AorId, expires: u32, now: Now) {
+        let register = self.draft_register(aor, self.account.pbx, expires);
+        self.start_client(register, Purpose::Register { expires }, now);
+    }
+
+    pub(super) fn draft_register(&mut self, aor: AorId, peer: Peer, expires: u32) -> Draft {
         let account = &self.account;
+        let contact = draft::contact_by(account, aor, peer.transport);
         let registrar = self.registrars.of_mut(aor);
         let address = draft::name_addr("", &draft::own_uri(account, account.user_of(aor)));
-        let register = Draft {
+        Draft {
             method: Method::Register,
             aor,
             uri: draft::host_uri(account, &account.domain).into_bytes(),
-            peer: account.pbx,
+            peer,
             from: format!("{address};tag={}", self.random.token()).into_bytes(),
             to: address.into_bytes(),
             call_id: registrar.call_id.clone(),
             cseq: registrar.next_cseq(),
             routes: vec![],
             headers: vec![
-                ("Contact".to_owned(), draft::contact(account, aor).into_bytes()),
+                ("Contact".to_owned(), contact.into_bytes()),
                 ("Expires".to_owned(), expires.to_string().into_bytes()),
                 // RFC 3327 §5.1: without, a registrar behind an edge proxy may answer 420.
                 ("Supported".to_owned(), b"path".to_vec()),
             ],
             body: None,
-        };
-        self.start_client(register, Purpose::Register { expires }, now);
+        }
     }
 
     pub(super) fn on_registrar_response(
@@ -186,9 +220,17 @@ impl Endpoint {
         };
         self.registrars.of_mut(aor).machine.handle_reply(asked, reply, now.mono);
         self.run_registrar(now);
-        // RFC 3263 §4.3: one that cannot serve now is as good as one that is not there.
-        if response.status == 503 {
-            self.on_unregistered(503, response.retry_after(), now);
+        match response.status {
+            // RFC 3263 §4.3: one that cannot serve now is as good as one that is not there.
+            503 => self.on_unregistered(503, response.retry_after(), now),
+            // Each try may be counted: in its turn it is shown to another, where it was ever good.
+            401 | 403 | 407 => {
+                let one = self.registrars.of_mut(aor);
+                one.doubted = one.proved;
+            }
+            200..300 | 423 => {}
+            _ if self.way.wanted => self.on_register_refused(aor, now),
+            _ => {}
         }
     }
 
@@ -211,7 +253,7 @@ impl Endpoint {
 }
 
 /// §10.2.4: the expiry of our own Contact, else the header's, else what we asked for.
-fn granted(account: &Account, response: &Response, asked: u32) -> u32 {
+pub fn granted(account: &Account, response: &Response, asked: u32) -> u32 {
     let seconds = |value: &[u8]| {
         // A number too big for us is a long time, not a mistake.
         let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);

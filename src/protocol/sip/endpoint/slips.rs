@@ -48,15 +48,15 @@ impl Slips {
 }
 
 impl Endpoint {
-    /// Says something to a telephone; `Event::SlipEnded` follows, once.
-    pub fn send_slip(&mut self, slip: Slip, now: Now) {
-        if let Err(why) = self.start_slip(&slip, now) {
+    /// Says something to a telephone, by the right of `aor`; `Event::SlipEnded` follows, once.
+    pub fn send_slip(&mut self, slip: Slip, aor: AorId, now: Now) {
+        if let Err(why) = self.start_slip(&slip, aor, now) {
             self.report(Event::SlipEnded { slip: slip.id, reply: Reply::NotSent(why) });
         }
     }
 
-    fn start_slip(&mut self, slip: &Slip, now: Now) -> Result<(), &'static str> {
-        let mut request = self.draft_slip(slip, now);
+    fn start_slip(&mut self, slip: &Slip, aor: AorId, now: Now) -> Result<(), &'static str> {
+        let mut request = self.draft_slip(slip, aor, now);
         let to = request.to.clone();
         let phone = self.phones.as_ref().and_then(|phones| phones.place(&slip.target, now.mono));
         let phone = phone.map(|(uri, peer)| (request.uri, request.peer) = (uri.to_vec(), peer));
@@ -80,10 +80,11 @@ impl Endpoint {
         Ok(())
     }
 
-    fn draft_slip(&mut self, slip: &Slip, now: Now) -> Draft {
+    fn draft_slip(&mut self, slip: &Slip, aor: AorId, now: Now) -> Draft {
         let account = &self.account;
         let target = draft::target_uri(account, &slip.target);
-        let from = draft::name_addr(&account.display, &draft::number_uri(account, &account.user));
+        let from =
+            draft::name_addr(&account.display, &draft::number_uri(account, account.user_of(aor)));
         let header = |name: &str, value: String| (name.to_owned(), value.into_bytes());
         let (method, headers, body) = match &slip.says {
             Says::Text { text, lasts } => {
@@ -95,7 +96,7 @@ impl Endpoint {
             }
             Says::Waiting(waiting) => {
                 let headers = vec![
-                    header("Contact", draft::contact(account, AorId::default())),
+                    header("Contact", draft::contact(account, aor)),
                     header("Event", "message-summary".to_owned()),
                     header("Subscription-State", "terminated".to_owned()),
                 ];
@@ -105,7 +106,7 @@ impl Endpoint {
         };
         Draft {
             method,
-            aor: AorId::default(),
+            aor,
             peer: account.pbx,
             from: format!("{from};tag={}", self.random.token()).into_bytes(),
             to: draft::name_addr("", &target).into_bytes(),

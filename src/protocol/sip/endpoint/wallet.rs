@@ -121,7 +121,7 @@ impl Endpoint {
         let Some(client) = self.clients.get(key) else { return false };
         let purpose = client.purpose;
         let wanted = match purpose {
-            Purpose::Register { .. } => true,
+            Purpose::Register { .. } | Purpose::Trial => true,
             Purpose::Invite { leg } => !self.is_call_cancelled(leg) && !self.is_with_phone(leg),
             Purpose::Prack { trusted, .. }
             | Purpose::Notify { trusted, .. }
@@ -138,10 +138,16 @@ impl Endpoint {
             return false;
         }
         let (mut draft, proof) = (Draft::clone(&client.draft), client.proof);
-        let learn = matches!(purpose, Purpose::Register { .. });
+        let learn = matches!(purpose, Purpose::Register { .. } | Purpose::Trial);
         let aor = draft.aor;
-        let (wallet, credentials) =
-            (&mut self.registrars.of_mut(aor).wallet, self.account.credentials(aor));
+        let wallet = if purpose == Purpose::Trial {
+            self.trial.as_mut().and_then(|trial| trial.wallet(aor))
+        } else {
+            Some(&mut self.registrars.of_mut(aor).wallet)
+        };
+        let (Some(wallet), credentials) = (wallet, self.account.credentials(aor)) else {
+            return false;
+        };
         let proof = wallet.prove(&mut draft, proof, response, learn, credentials, &mut self.random);
         let Some(proof) = proof else { return false };
         draft.cseq = self.next_cseq(&draft, purpose);
@@ -153,7 +159,9 @@ impl Endpoint {
     /// One higher than the challenged request (§22.2), counted by whoever counts.
     fn next_cseq(&mut self, draft: &Draft, purpose: Purpose) -> u32 {
         match purpose {
-            Purpose::Register { .. } => self.registrars.of_mut(draft.aor).next_cseq(),
+            Purpose::Register { .. } | Purpose::Trial => {
+                self.registrars.of_mut(draft.aor).next_cseq()
+            }
             Purpose::Bye { leg: Some(leg), .. }
             | Purpose::Prack { leg, .. }
             | Purpose::Info { leg, .. }

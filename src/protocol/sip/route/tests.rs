@@ -15,6 +15,9 @@ struct Night {
     route: Route,
     now: Mono,
     dead: Vec<Peer>,
+    /// They answer, and refuse REGISTER.
+    refuse: Vec<Peer>,
+    tried: Vec<u64>,
     used: Peer,
     story: Vec<(u64, Step)>,
 }
@@ -24,7 +27,15 @@ impl Night {
         let peers: Vec<_> = (1..=count).map(peer).collect();
         let mut route = Route::new(&peers, trunk);
         route.start(START);
-        Self { route, now: START, dead: vec![], used: peer(1), story: vec![] }
+        Self {
+            route,
+            now: START,
+            dead: vec![],
+            refuse: vec![],
+            tried: vec![],
+            used: peer(1),
+            story: vec![],
+        }
     }
 
     fn pass(&mut self, time: Duration) {
@@ -44,10 +55,14 @@ impl Night {
                     self.route.handle_answer(peer, 200, None, self.now);
                 }
                 Step::Ask { .. } => {}
+                Step::Try { peer } => {
+                    self.tried.push(self.now.0 / 1_000_000_000);
+                    self.route.handle_tried(peer, !self.refuse.contains(&peer), self.now);
+                }
                 Step::Use { peer, .. } => self.used = peer,
                 Step::Up | Step::Down { .. } | Step::Silent => {}
             }
-            if !matches!(step, Step::Ask { .. }) {
+            if !matches!(step, Step::Ask { .. } | Step::Try { .. }) {
                 self.story.push((self.now.0 / 1_000_000, step));
             }
         }
@@ -89,6 +104,74 @@ fn sig_04_the_line_goes_back_after_a_minute_of_answers_and_not_before() {
     assert_eq!(night.used, peer(1));
     let back = Step::Use { peer: peer(1), lost: false, preferred: true, failed: false };
     assert_eq!(night.story.last().map(|(_, step)| step), Some(&back));
+}
+
+#[test]
+fn sig_04_a_preferred_address_that_answers_and_refuses_register_is_not_gone_back_to() {
+    let mut night = Night::new(2, false);
+    night.pass(seconds(20));
+    (night.dead, night.refuse) = (vec![peer(1)], vec![peer(1)]);
+    night.pass(seconds(30));
+    night.dead = vec![];
+    night.pass(seconds(6 * 3600));
+    assert_eq!((night.used, night.story.len()), (peer(2), 1));
+    let pauses: Vec<_> = night.tried.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses.iter().all(|pause| (60..=970).contains(pause)), "{pauses:?}");
+    assert!(pauses[0] <= 70 && pauses[20] >= 960, "{pauses:?}");
+    night.refuse = vec![];
+    night.pass(seconds(16 * 60 + 10));
+    assert_eq!(night.used, peer(1));
+    // What is waited for is not asked again, and is forgotten with the way.
+    night.dead = vec![peer(1)];
+    night.pass(seconds(30));
+    night.dead = vec![];
+    let tries = night.tried.len();
+    night.route.handle_tried(peer(1), true, night.now);
+    night.drain();
+    assert_eq!((night.used, night.tried.len()), (peer(2), tries), "nobody has asked it");
+}
+
+#[test]
+fn sig_04_a_pbx_that_answers_no_options_is_gone_back_to_by_its_register() {
+    let mut night = Night::new(2, false);
+    night.dead = vec![peer(1), peer(2)];
+    [1, 2].into_iter().for_each(|n| night.route.handle_heard(peer(n)));
+    night.pass(seconds(60));
+    night.route.handle_failure(peer(1), UNREGISTERED, night.now);
+    night.drain();
+    night.refuse = vec![peer(1)];
+    night.pass(seconds(59));
+    assert_eq!((night.used, night.tried.len()), (peer(2), 0), "it has failed a moment ago");
+    night.pass(seconds(600));
+    assert_eq!(night.used, peer(2));
+    assert!((2..=5).contains(&night.tried.len()), "{:?}", night.tried);
+    night.refuse = vec![];
+    night.pass(seconds(16 * 60 + 15));
+    assert_eq!(night.used, peer(1));
+}
+
+#[test]
+fn sig_04_where_the_used_address_refuses_another_that_grants_is_gone_to() {
+    let mut night = Night::new(3, false);
+    night.pass(seconds(20));
+    night.refuse = vec![peer(1), peer(2)];
+    night.route.handle_refused(night.now);
+    night.drain();
+    assert_eq!(night.used, peer(1), "the second refuses as well");
+    night.pass(seconds(15));
+    assert_eq!(night.used, peer(3));
+    night.pass(seconds(600));
+    assert_eq!(night.used, peer(3));
+    // One that is registered again is left by nobody's late word.
+    let mut night = Night::new(2, false);
+    night.pass(seconds(20));
+    night.refuse = vec![peer(2)];
+    night.route.handle_refused(night.now);
+    night.drain();
+    night.route.handle_registered(peer(1));
+    night.refuse = vec![];
+    night.pass(seconds(600));
+    assert_eq!((night.used, night.tried.len()), (peer(1), 1));
 }
 
 #[test]

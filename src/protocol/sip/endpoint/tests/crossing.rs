@@ -139,6 +139,7 @@ impl Ledger {
                 | Event::RegistrationFailed { .. }
                 | Event::Unregistered
                 | Event::Moved { .. }
+                | Event::NotMoved { .. }
                 | Event::TurnedAway(_)
                 | Event::Intruded(_)
                 | Event::Forged { .. }

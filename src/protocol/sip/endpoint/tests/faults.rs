@@ -3,11 +3,11 @@
 use super::digest::{granted, header, reply_from};
 use super::*;
 
-const STANDBY: &str = "192.0.2.2:5060";
+pub const STANDBY: &str = "192.0.2.2:5060";
 
 /// What the PBX does with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Fate {
+pub enum Fate {
     Granted,
     Answered(u16, String),
     Silence,
@@ -15,37 +15,39 @@ enum Fate {
     Torn,
 }
 
-fn answered(status: u16) -> Fate {
+pub fn answered(status: u16) -> Fate {
     Fate::Answered(status, String::new())
 }
 
 /// The line, and all that it did.
-struct Night {
-    line: Endpoint,
-    now: Now,
+pub struct Night {
+    pub line: Endpoint,
+    pub now: Now,
     /// When each message went out, each REGISTER, and when each move was told.
     sent: Vec<Mono>,
     registers: Vec<Mono>,
-    moves: Vec<Mono>,
+    pub moves: Vec<Mono>,
+    /// Everything else that was told.
+    pub told: Vec<Event>,
 }
 
 impl Night {
-    fn of(addresses: usize, transport: Transport, habits: Habits) -> Self {
+    pub fn of(addresses: usize, transport: Transport, habits: Habits) -> Self {
         let at = |text| Peer { transport, addr: addr(text) };
         let peers = [PBX, STANDBY].into_iter().take(addresses).map(at).collect();
         let line = endpoint(Account { peers, habits, ..account(LINE, at(PBX)) });
-        Self { line, now: start(), sent: vec![], registers: vec![], moves: vec![] }
+        Self { line, now: start(), sent: vec![], registers: vec![], moves: vec![], told: vec![] }
     }
 
     /// Two addresses, a line that is wanted.
-    fn of_two(transport: Transport, habits: Habits) -> Self {
+    pub fn of_two(transport: Transport, habits: Habits) -> Self {
         let mut night = Self::of(2, transport, habits);
         night.line.register(night.now);
         night
     }
 
     /// Lets time pass; `fate` decides on each request and where it went.
-    fn pass(&mut self, time: Duration, mut fate: impl FnMut(&str, Peer, Mono) -> Fate) {
+    pub fn pass(&mut self, time: Duration, mut fate: impl FnMut(&str, Peer, Mono) -> Fate) {
         let end = self.now + time;
         loop {
             self.talk(&mut fate);
@@ -71,9 +73,12 @@ impl Night {
                 Fate::Silence => {}
                 Fate::Torn => line.handle_unreachable(to, "refused", now),
             }
-            let told = std::iter::from_fn(|| self.line.poll_event());
-            let moves = told.filter(|event| matches!(event, Event::Moved { .. })).count();
-            self.moves.extend(std::iter::repeat_n(now.mono, moves));
+            for event in std::iter::from_fn(|| self.line.poll_event()) {
+                match event {
+                    Event::Moved { .. } => self.moves.push(now.mono),
+                    other => self.told.push(other),
+                }
+            }
             assert!(self.sent.len() < 50_000, "a storm: {} moves", self.moves.len());
         }
     }
@@ -232,6 +237,7 @@ fn sig_06_a_thousand_hours_of_random_faults_and_the_binding_never_lapses() {
             let busy = (busiest(&night.sent), busiest(&night.registers));
             assert!(busy.0 <= most && busy.1 <= 40, "{addresses} {transport:?}: {busy:?} a minute");
             (night.sent, night.registers, night.moves) = (vec![], vec![], vec![]);
+            night.told.clear();
         }
         assert!(registrar.grants >= hours * 3600 / 30, "{} grants", registrar.grants);
         assert!(night.line.load().0 < 20, "{:?}", night.line.load());

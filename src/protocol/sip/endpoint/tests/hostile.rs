@@ -15,7 +15,11 @@ pub fn line() -> Endpoint {
 
 /// A session opened by hand-written messages, and our tag.
 pub fn talking() -> (Endpoint, LegId, String) {
-    let mut line = line();
+    talking_by(account(LINE, udp(PBX)))
+}
+
+pub fn talking_by(account: Account) -> (Endpoint, LegId, String) {
+    let mut line = endpoint(account);
     let (_, events) = ask(&mut line, &request("INVITE", CONTACT));
     let leg = incoming(&events);
     line.answer(leg, SDP.into(), start());

@@ -6,6 +6,7 @@ mod crossing;
 mod digest;
 mod faults;
 mod forking;
+mod former;
 mod hostile;
 mod line;
 mod numbers;
@@ -17,7 +18,9 @@ mod referring;
 mod refreshes;
 mod sections;
 mod slips;
+mod targets;
 mod torture;
+mod trials;
 
 use super::legs::State;
 use super::*;
