@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 const RELAY: &str = "application/dtmf-relay";
 
-fn world() -> World {
+pub fn world() -> World {
     World::new(&[phone("201", 20)], 6, 2, 1)
 }
 
@@ -38,7 +38,7 @@ pub fn order(world: &mut World, n: u128, number: &str) -> CallId {
 }
 
 /// The officer has picked up, and 301 rings.
-fn dialling(world: &mut World) -> (CallId, LegId, LegId) {
+pub fn dialling(world: &mut World) -> (CallId, LegId, LegId) {
     let call = order(world, 1, "301");
     let (officer, _) = world.rung("201").expect("the officer's phone rings");
     world.pick_up(officer);
@@ -46,7 +46,7 @@ fn dialling(world: &mut World) -> (CallId, LegId, LegId) {
     (call, officer, far)
 }
 
-fn talking(world: &mut World) -> (CallId, LegId, LegId) {
+pub fn talking(world: &mut World) -> (CallId, LegId, LegId) {
     let (call, officer, far) = dialling(world);
     world.pick_up(far);
     (call, officer, far)

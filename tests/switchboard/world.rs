@@ -226,6 +226,15 @@ impl World {
         self
     }
 
+    /// The PBX has a name that meant another address when the daemon began.
+    pub fn at_a_pbx_that_has_moved(mut self) -> Self {
+        self.plan.account.pbx = STANDBY;
+        let random = Random::from_seed([95; 32]);
+        self.board = Switchboard::new(self.plan.clone(), random, self.now);
+        self.tell(Input::Peers(vec![PBX]));
+        self
+    }
+
     /// Voice may only be there.
     pub fn with_voice_within(mut self, places: Places) -> Self {
         self.plan.places = places;

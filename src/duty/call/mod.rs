@@ -16,6 +16,7 @@ pub mod menu;
 pub mod merging;
 pub mod message;
 pub mod outgoing;
+pub mod pickup;
 pub mod queued;
 pub mod ring_plan;
 pub mod ringing;
@@ -81,9 +82,8 @@ impl Call {
     ) {
         match self {
             Call::Incoming(call) => call.handle_replaced(replaced, (leg, invite), desk, now),
-            Call::Leader(_) | Call::Outgoing(_) | Call::Testing(_) => {
-                desk.refuse(leg, 603, None, now);
-            }
+            Call::Outgoing(call) => call.handle_replaced(replaced, (leg, invite), desk, now),
+            Call::Leader(_) | Call::Testing(_) => desk.refuse(leg, 603, None, now),
         }
     }
 

@@ -158,8 +158,7 @@ pub fn policy_of(number: &str, desk: &Desk) -> Policy {
 
 /// T9: from the PBX alone or a phone of our own, to nobody but whom the site names, never to ourselves.
 fn may_ask(call: CallId, (refer, ways): (&Referred, &[&str]), desk: &mut Desk, now: Now) -> bool {
-    let account = &desk.plan.account;
-    (refer.ours || account.is_pbx(refer.source.addr.ip()))
+    (refer.ours || desk.sip.is_pbx(refer.source.addr.ip()))
         && !desk.plan.is_ours(&refer.user)
         && desk.permits(call, ways, now).is_ok()
 }

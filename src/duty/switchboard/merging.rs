@@ -12,7 +12,7 @@ impl Switchboard {
     /// one's party goes on in the first one's call, in the officer's place.
     pub(super) fn joins(&mut self, leg: LegId, refer: &Referred, now: Now) -> bool {
         let Some(consulted) = refer.consultation else { return false };
-        let from_pbx = refer.ours || self.desk.plan.account.is_pbx(refer.source.addr.ip());
+        let from_pbx = refer.ours || self.desk.sip.is_pbx(refer.source.addr.ip());
         let calls = self.officers_call(leg).zip(self.officers_call(consulted));
         let Some((first, second)) = calls.filter(|(one, other)| from_pbx && one != other) else {
             return false;

@@ -5,15 +5,13 @@ use super::{Incoming, State};
 use crate::duty::call::LegEvent;
 use crate::duty::call::bridge::{Bridge, Guest};
 use crate::duty::call::desk::Desk;
+use crate::duty::call::pickup::Picker;
 use crate::duty::call::ring_plan::Ring;
 use crate::duty::call::ringing::Taken;
-use crate::duty::call::transfer;
-use crate::duty::journal::{Disposition, Fact, Joining};
+use crate::duty::journal::Disposition;
 use crate::duty::prompts::RINGBACK;
 use crate::protocol::now::Now;
 use crate::protocol::rtp::Party;
-use crate::protocol::sdp::Policy;
-use crate::protocol::sip::claims::ClaimHeader;
 use crate::protocol::sip::{Incoming as Invite, LegId};
 use std::time::Duration;
 
@@ -90,27 +88,19 @@ impl Incoming {
     pub fn handle_replaced(
         &mut self,
         replaced: LegId,
-        (leg, invite): (LegId, &Invite),
+        who: (LegId, &Invite),
         desk: &mut Desk,
         now: Now,
     ) {
-        let claims = &invite.claims;
-        let asserted = claims.of(ClaimHeader::PAssertedIdentity).next();
-        let user = asserted.map_or_else(|| claims.from().user, |one| one.identity.user.clone());
-        let phone = transfer::name_of(&user, desk);
-        let joining = Fact::Joining { call: self.id, phone: phone.clone(), how: Joining::Pickup };
-        desk.note(joining, now);
-        let may = desk.plan.account.is_pbx(invite.source.addr.ip()) && desk.plan.dial.names(&user);
-        let refused = match may && self.has_phone(replaced) {
-            true => {
-                let srtp = transfer::policy_of(&user, desk);
-                self.taken_by(leg, (&phone, srtp), invite.sdp.as_deref(), desk, now).err()
-            }
-            false => Some(603),
+        let picker = Picker::new(self.id, who, desk, now);
+        let may = picker.may && self.has_phone(replaced);
+        let taken = match &mut self.state {
+            _ if !may => Err(603),
+            State::Talking(bridge) => picker.takes(bridge, desk, now),
+            _ => self.taken_by(&picker, desk, now),
         };
-        if let Some(status) = refused {
-            desk.note(Fact::NotTaken { call: self.id, phone, status }, now);
-            desk.refuse(leg, status, None, now);
+        if let Err(status) = taken {
+            picker.refuse(status, desk, now);
         }
     }
 
@@ -123,46 +113,18 @@ impl Incoming {
         }
     }
 
-    fn taken_by(
-        &mut self,
-        leg: LegId,
-        (phone, srtp): (&str, Policy),
-        sdp: Option<&[u8]>,
-        desk: &mut Desk,
-        now: Now,
-    ) -> Result<(), u16> {
-        let offer = desk.first_offer(self.id, srtp, sdp.ok_or(488_u16)?, now);
-        let offer = offer.map_err(|fault| fault.status())?;
-        let keep = desk.plan.reserved_channels;
-        let channel = desk.channels.lend(self.id, Party::Officer, keep).ok_or(503_u16)?;
-        let local = desk.local(channel, srtp);
-        // Its keys are taken up.
-        let session = local.secured(offer).map_err(|fault| {
-            desk.close(channel, now);
-            fault.status()
-        })?;
-        if let State::Talking(bridge) = &mut self.state {
-            let Some(officer) = transfer::leg(leg, channel, local, &session, bridge.caller())
-            else {
-                desk.close(channel, now);
-                return Err(488);
-            };
-            desk.legs.insert(leg, self.id);
-            desk.follow(leg, self.id, phone);
-            desk.sip.answer(leg, officer.said.clone(), now);
-            bridge.pick_up(officer, phone.to_owned(), desk, now);
-            return Ok(());
-        }
+    /// One that rings.
+    fn taken_by(&mut self, picker: &Picker<'_>, desk: &mut Desk, now: Now) -> Result<(), u16> {
+        let (channel, local, session) = picker.end(desk, now)?;
         if self.caller.stream_for(&session).is_none() {
             desk.close(channel, now);
             return Err(488);
         }
-        desk.legs.insert(leg, self.id);
-        desk.follow(leg, self.id, phone);
+        picker.has_it(desk);
         let ring = Ring {
-            leg,
+            leg: picker.leg,
             phone: 0,
-            name: phone.to_owned(),
+            name: picker.phone.clone(),
             time: Duration::ZERO,
             channel: Some(channel),
             local,
@@ -174,7 +136,7 @@ impl Incoming {
         };
         self.talk(Taken { ring, channel, session }, desk, now);
         if let State::Talking(bridge) = &self.state {
-            desk.sip.answer(leg, bridge.said_to_officer().to_vec(), now);
+            desk.sip.answer(picker.leg, bridge.said_to_officer().to_vec(), now);
         }
         Ok(())
     }

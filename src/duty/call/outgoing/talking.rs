@@ -5,10 +5,11 @@ use crate::duty::call::LegEvent;
 use crate::duty::call::bridge::{Bridge, Guest, HungUp};
 use crate::duty::call::desk::Desk;
 use crate::duty::call::keys::Via;
+use crate::duty::call::pickup::Picker;
 use crate::duty::journal::Disposition;
 use crate::protocol::now::{Mono, Now};
 use crate::protocol::rtp::{Party, Prompt, Tone};
-use crate::protocol::sip::LegId;
+use crate::protocol::sip::{Incoming as Invite, LegId};
 
 impl Outgoing {
     pub(super) fn talking(&mut self, leg: LegId, event: LegEvent, desk: &mut Desk, now: Now) {
@@ -58,6 +59,28 @@ impl Outgoing {
         let (disposition, by) = (Disposition::Answered, Some(Party::Officer));
         let why = "its called party was joined to another call";
         self.end(&End { disposition, by, status: 200, why }, desk, now);
+    }
+
+    /// Another phone of the room takes the officer's place.
+    pub fn handle_replaced(
+        &mut self,
+        replaced: LegId,
+        who: (LegId, &Invite),
+        desk: &mut Desk,
+        now: Now,
+    ) {
+        let picker = Picker::new(self.id, who, desk, now);
+        let is_officers =
+            |bridge: &Bridge| bridge.is_officer(replaced) || bridge.is_target(replaced);
+        let taken = match &mut self.state {
+            State::Talking(bridge) if picker.may && is_officers(bridge) => {
+                picker.takes(bridge, desk, now)
+            }
+            _ => Err(603),
+        };
+        if let Err(status) = taken {
+            picker.refuse(status, desk, now);
+        }
     }
 
     /// Whether a leader may join.
