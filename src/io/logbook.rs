@@ -5,6 +5,7 @@ mod amiss;
 mod cut;
 mod facts;
 mod intruder;
+mod leaders_line;
 mod line;
 mod recordings;
 
@@ -68,10 +69,12 @@ pub async fn keep_facts(
     let mut lines = CallLines::default();
     let mut long = LongCalls::default();
     let mut amiss = amiss::Amiss::default();
+    let mut leaders = leaders_line::LeadersLine::default();
     let mut take = |noted: Noted, waiting: &mut VecDeque<Noted>| {
         lines.take(&noted);
         long.take(&noted, &to.board);
         amiss.take(&noted, &to.board);
+        leaders.take(&noted, &to.board);
         to.metrics.take(&noted);
         keep(noted, waiting, &to);
     };
@@ -318,7 +321,14 @@ mod tests {
         };
         tell("10.1.0.3:5060", false);
         assert!(board.status().alarms["standby"].zh.contains("10.1.0.3:5060"));
+        let (status, why) = (403, "Forbidden".to_owned());
+        let fact = Fact::LineNotMoved { to: "10.1.0.2:5060".to_owned(), status, why };
+        line::show(&Noted { at: clock::now(), fact: fact.clone() }, &board);
+        let alarm = board.status().alarms["standby"].clone();
+        assert!(alarm.zh.contains("拒绝注册（403 Forbidden）"), "{alarm:?}");
         tell("10.1.0.2:5060", true);
         assert!(board.status().alarms.is_empty());
+        line::show(&Noted { at: clock::now(), fact }, &board);
+        assert!(board.status().alarms.is_empty(), "the line is where it belongs");
     }
 }

@@ -1,9 +1,9 @@
-//! The alarms about a call whose voice or signalling is not what it should be: not encrypted, from elsewhere, forged;
-//! and about calls to leaders that the line does not take.
+//! The alarms about a call whose voice or signalling is not what it should be: not encrypted, from elsewhere, forged; or
+//! that finds no phone.
 
 use crate::duty::call::ring_plan::{ABSENT, UNREACHED};
-use crate::duty::ids::{AttemptId, CallId};
-use crate::duty::journal::{AttemptResult, Fact, Noted};
+use crate::duty::ids::CallId;
+use crate::duty::journal::{Fact, Noted};
 use crate::io::status::{Alarm, Board};
 use crate::protocol::rtp::Party;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,8 +12,6 @@ use tracing::{info, warn};
 
 /// A caller found no phone.
 const NO_PHONE: &str = "phones";
-/// Calls to leaders fail.
-const NO_WAY: &str = "leaders_line";
 /// In sight for so long at least, however short the call was.
 const STRAY: TimeDelta = TimeDelta::minutes(10);
 const FORGED: TimeDelta = TimeDelta::hours(4);
@@ -22,8 +20,6 @@ const FORGED: TimeDelta = TimeDelta::hours(4);
 pub struct Amiss {
     /// Calls that go on and in which voice from elsewhere was dropped.
     stray: BTreeSet<CallId>,
-    /// Calls to people that are exercises: what comes of them is nobody's alarm.
-    exercises: BTreeSet<AttemptId>,
 }
 
 impl Amiss {
@@ -47,20 +43,7 @@ impl Amiss {
                     _ => {}
                 }
             }
-            Fact::Exercise { attempt } => drop(self.exercises.insert(*attempt)),
-            Fact::AttemptRinging { .. }
-            | Fact::AttemptProgress { .. }
-            | Fact::AttemptDialled { .. } => way_is_open(board),
-            Fact::AttemptEnded { attempt, result, status } => {
-                self.is_over((*attempt).into(), since, board);
-                let exercise = self.exercises.remove(attempt);
-                match result {
-                    AttemptResult::ChannelFailed if !exercise => show_no_way(since, *status, board),
-                    // Whoever says so has been reached.
-                    AttemptResult::Busy | AttemptResult::Declined => way_is_open(board),
-                    _ => {}
-                }
-            }
+            Fact::AttemptEnded { attempt, .. } => self.is_over((*attempt).into(), since, board),
             _ => show_secrecy(noted, board),
         }
     }
@@ -93,9 +76,7 @@ fn show_secrecy(noted: &Noted, board: &Board) {
             zh: "正在收到无法解密的语音：对方听不到，也录不成声音，原始数据包已保留。请核对 SRTP 密钥设置".to_owned(),
             en: "Voice arrives that its key does not open: nobody hears it, the packets are kept; check the SRTP settings".to_owned(),
         },
-        Fact::Answered { .. } => return board.update(|status| drop(status.alarms.remove("srtp"))),
-        Fact::AttemptAnswered { .. } => {
-            way_is_open(board);
+        Fact::Answered { .. } | Fact::AttemptAnswered { .. } => {
             return board.update(|status| drop(status.alarms.remove("srtp")));
         }
         _ => return,
@@ -142,24 +123,6 @@ fn show_stray(since: DateTime<Utc>, party: Party, from: &str, board: &Board) {
     show("stray", alarm, board);
 }
 
-/// Nobody is told of what is urgent while calls to leaders fail: the officer has another telephone.
-fn show_no_way(since: DateTime<Utc>, status: u16, board: &Board) {
-    let (zh, en) = match status {
-        408 => ("交换机没有回应".to_owned(), "the PBX says nothing".to_owned()),
-        _ => (format!("答复 {status}"), format!("the answer is {status}")),
-    };
-    let alarm = Alarm {
-        since: board.status().alarms.get(NO_WAY).map_or(since, |alarm| alarm.since),
-        zh: format!(
-            "打给领导的电话没有打出去（{zh}），确认之前系统会继续重拨。请立即用另一部电话通知带班领导，并请技术人员检查交换机和外线"
-        ),
-        en: format!(
-            "A call to a leader did not go out ({en}); it is tried again until one is acknowledged. Tell him by another telephone now, and have PBX and trunk looked at"
-        ),
-    };
-    show(NO_WAY, alarm, board);
-}
-
 /// Until one of them is picked up.
 fn show_no_phone(since: DateTime<Utc>, why: &str, board: &Board) {
     warn!(why, "a caller found no phone to ring");
@@ -183,12 +146,6 @@ fn show_no_phone(since: DateTime<Utc>, why: &str, board: &Board) {
 
 fn phones_are_there(board: &Board) {
     board.update(|status| drop(status.alarms.remove(NO_PHONE)));
-}
-
-fn way_is_open(board: &Board) {
-    if board.status().alarms.contains_key(NO_WAY) {
-        board.update(|status| drop(status.alarms.remove(NO_WAY)));
-    }
 }
 
 fn show_forged(since: DateTime<Utc>, from: &str, method: &str, board: &Board) {
@@ -264,38 +221,6 @@ mod tests {
         tell(30, Fact::Elsewhere { call, party, from: from(), taken: false });
         tell(31, ended(call));
         assert!(stands(), "somebody must have seen it");
-    }
-
-    #[test]
-    fn esc_21_a_call_to_a_leader_that_does_not_go_out_is_an_alarm_until_one_does() {
-        let (board, mut amiss) = (Board::new(), Amiss::default());
-        let mut tell = |minutes, fact| amiss.take(&Noted { at: at(minutes), fact }, &board);
-        let attempt = AttemptId(call().0);
-        let ended = |result, status| Fact::AttemptEnded { attempt, result, status };
-        let alarm = || board.status().alarms.get(NO_WAY).cloned();
-        tell(0, Fact::Exercise { attempt });
-        tell(0, ended(AttemptResult::ChannelFailed, 503));
-        assert_eq!(alarm(), None, "a drill");
-        let proofs = [
-            Fact::AttemptRinging { attempt },
-            Fact::AttemptProgress { attempt },
-            Fact::AttemptDialled { attempt },
-            Fact::AttemptAnswered { attempt },
-            ended(AttemptResult::Busy, 486),
-            ended(AttemptResult::Declined, 603),
-        ];
-        for proof in proofs {
-            tell(1, ended(AttemptResult::ChannelFailed, 503));
-            let first = alarm().unwrap();
-            assert!(first.zh.contains("503") && first.zh.contains("另一部电话"), "{first:?}");
-            tell(2, ended(AttemptResult::ChannelFailed, 408));
-            let again = alarm().unwrap();
-            assert!(again.zh.contains("没有回应") && again.since == first.since, "{again:?}");
-            tell(3, ended(AttemptResult::Unreachable, 404));
-            assert!(alarm().is_some(), "says nothing of the others");
-            tell(4, proof);
-            assert_eq!(alarm(), None);
-        }
     }
 
     #[test]
