@@ -287,12 +287,13 @@ fn serve_self_test(
     pbx: &Pbx,
     readers: &logbook::Readers,
     stopping: &CancellationToken,
-) -> Option<(mpsc::Sender<String>, JoinHandle<()>)> {
+) -> Option<(web::SelfTests, JoinHandle<()>)> {
     let plan = self_test_plan(config, &pbx.peers)?;
     let (wants, wanted) = mpsc::channel(1);
+    let tests = web::SelfTests { wants, numbers: plan.numbers.clone() };
     let logbook::Readers { store, board, orders, .. } = readers.clone();
     let test = SelfTest { plan, store, board, orders, wanted };
-    Some((wants, tokio::spawn(test.keep(stopping.clone()))))
+    Some((tests, tokio::spawn(test.keep(stopping.clone()))))
 }
 
 /// For Prometheus, where an address is given.

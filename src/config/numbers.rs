@@ -18,6 +18,8 @@ const MOST: usize = 32;
 pub struct OtherNumber {
     pub aor: Aor,
     pub plan: DutyNumber,
+    /// What the self-test dials; none for its extension.
+    pub test_dial: Option<String>,
 }
 
 impl fmt::Debug for OtherNumber {
@@ -95,6 +97,7 @@ fn number(
     let auth_user = s.optional("auth_user", text);
     let registers = line.is_none_or(|line| line.expires > 0);
     let password = password(reader, s, registers);
+    let test_dial = s.optional("self_test_dial", dialled);
     let terms = read.terms.read(s);
     let answering = terms.plan(read.answering.silence, read.answering.long_call);
     let rings = match answering::named(s) {
@@ -112,7 +115,8 @@ fn number(
     let (number, user) = (number?, user?);
     let auth_user = auth_user.unwrap_or_else(|| user.clone());
     let aor = Aor { user, number: number.clone(), auth_user, password: password? };
-    Some(OtherNumber { aor, plan: DutyNumber { number, name: name?, rings, answering } })
+    let plan = DutyNumber { number, name: name?, rings, answering };
+    Some(OtherNumber { aor, plan, test_dial })
 }
 
 /// A trunk needs none.

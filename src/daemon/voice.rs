@@ -2,7 +2,7 @@
 
 use super::DRAIN_WITHIN;
 use crate::config::copies::Copies;
-use crate::config::{Config, Storage};
+use crate::config::{Config, OtherNumber, SelfTest, Storage};
 use crate::duty::checkpoint::GoesOn;
 use crate::duty::ladder::Traced;
 use crate::duty::line_plan::LinePlan;
@@ -13,11 +13,12 @@ use crate::io::line::{self, Line, Wiring};
 use crate::io::logbook::{Told, facts};
 use crate::io::media::{self, Media, MediaPlan};
 use crate::io::pulse::Pulse;
+use crate::io::self_test::{self, Tested};
 use crate::io::slips::{self, Slips};
 use crate::io::status::{Board, LineState};
 use crate::io::tape::{self, Other, Tape, TapePlan};
 use crate::io::tls::Door;
-use crate::io::{listening, prompts, self_test, wav_file};
+use crate::io::{listening, prompts, wav_file};
 use crate::protocol::rtp::Prompt;
 use crate::protocol::sip::{Account, Habits, Peer, Transport};
 use anyhow::Context;
@@ -151,15 +152,33 @@ pub fn self_test_plan(config: &Config, peers: &[Peer]) -> Option<self_test::Plan
             others: vec![],
             session_expires: 0,
             also_trusted: line.trusted.clone(),
-            agent: concat!("dutyline/", env!("CARGO_PKG_VERSION")).into(),
+            agent: "dutyline".into(),
         },
-        dial: test.dial.clone().unwrap_or_else(|| line.user.clone()),
+        numbers: tested(config, test),
         listen: line.listen.ip(),
         media: config.media.listen,
         advertise: line.advertise,
         every: test.every,
         recordings: config.storage.recordings.clone(),
     })
+}
+
+/// The line's own number first.
+fn tested(config: &Config, test: &SelfTest) -> Vec<Tested> {
+    let line = &config.line;
+    let own = Tested {
+        number: String::new(),
+        name: String::new(),
+        shown: line.number.clone(),
+        dial: test.dial.clone().unwrap_or_else(|| line.user.clone()),
+    };
+    let other = |one: &OtherNumber| Tested {
+        number: one.plan.number.clone(),
+        name: one.plan.name.clone(),
+        shown: one.plan.number.clone(),
+        dial: one.test_dial.clone().unwrap_or_else(|| one.aor.user.clone()),
+    };
+    [own].into_iter().chain(config.numbers.iter().map(other)).collect()
 }
 
 fn media_plan(config: &Config) -> MediaPlan {

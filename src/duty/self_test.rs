@@ -23,6 +23,8 @@ pub enum Failing {
     Refused,
     /// Somebody answered, and not our line: it is forwarded.
     Elsewhere,
+    /// It reached another duty number than it was to test.
+    OtherNumber,
     /// It rang nowhere that we know of, and nobody answered.
     NotArrived,
     /// It reached our line, and was not answered there.
@@ -54,6 +56,10 @@ impl Failing {
             Self::Elsewhere => (
                 "自检电话被别处接听，值班电话可能被呼叫转移，请立即检查交换机上的转移设置",
                 "somebody else answered: the duty line may be forwarded, look at the PBX at once",
+            ),
+            Self::OtherNumber => (
+                "自检电话打到了另一个值班号码上，请检查交换机上这个号码的分机和转移设置",
+                "the call reached another duty number: look at this number's extension and forwarding at the PBX",
             ),
             Self::NotArrived => (
                 "自检电话没有打到本线路，请用手机拨打值班电话核实，并检查交换机",

@@ -30,6 +30,8 @@ pub struct Status {
     pub alarms: BTreeMap<&'static str, Alarm>,
     /// When the line was tested last by this run.
     pub self_tested: Option<DateTime<Utc>>,
+    /// Whether the last self-test of each duty number was good.
+    pub self_tests: BTreeMap<String, bool>,
     /// None where there is no second copy of recordings.
     pub copies: Option<CopyState>,
 }

@@ -14,6 +14,7 @@ name = \"举报专线\"
 user = \"1002\"
 password_file = \"FILE\"
 phones = [\"备用\"]
+self_test_dial = \"963005678\"
 when_busy = \"queue\"
 ";
 
@@ -34,6 +35,7 @@ fn sig_01_each_number_has_an_extension_phones_and_answering_of_its_own() {
     let [number] = &config.numbers[..] else { panic!("{:?}", config.numbers) };
     assert_eq!((number.aor.user.as_str(), number.aor.auth_user.as_str()), ("1002", "1002"));
     assert_eq!(number.aor.password, "of 1002");
+    assert_eq!(number.test_dial.as_deref(), Some("963005678"));
     assert_eq!(number.plan.rings, [Ring { place: 1, begins: Begins::InTurn }]);
     assert!(number.plan.answering.queue.is_some());
     assert_eq!(config.answering.queue, None, "the line's own is as it was");

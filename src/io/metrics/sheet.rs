@@ -120,6 +120,12 @@ fn parts(pen: &mut Pen<'_>, r: &Readings) -> Result<(), fmt::Error> {
     if let Some(free) = r.free {
         pen.gauge("recordings_free_bytes", "Free space where recordings are kept", free as f64)?;
     }
+    if !r.status.self_tests.is_empty() {
+        let tests = r.status.self_tests.iter();
+        let rows = tests.map(|(of, good)| ([("number", of.clone())], f64::from(*good)));
+        let what = "Whether the last self-test of a duty number was good";
+        pen.gauges("self_test_good", what, rows)?;
+    }
     let alarms = r.status.alarms.keys().map(|key| ([("alarm", (*key).to_owned())], 1.0));
     pen.gauges("alarm", "Alarms on the page now", alarms)
 }

@@ -1,5 +1,5 @@
 //! 录音自检: the daemon calls its own line through the PBX, at somebody's wish and on a schedule, and listens to the
-//! recording of it. What is wrong is an alarm until a test is good again.
+//! recording of it, one duty number after the other. What is wrong is an alarm until a test is good again.
 
 mod probe;
 
@@ -10,9 +10,10 @@ use crate::duty::switchboard::Input;
 use crate::io::status::{Alarm, Board};
 use crate::io::store::{RecordingState, SelfTestRow, Store};
 use crate::io::{clock, prompts, stopped, wav_file};
-use crate::protocol::sip::Account;
+use crate::protocol::sip::{Account, Peer, Transport};
 use chrono::{DateTime, Utc};
 use probe::{Ended, Spoken};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ use tracing::{info, warn};
 const FIRST: Duration = Duration::from_secs(60);
 /// A test does not begin while somebody talks.
 const BUSY_AGAIN: Duration = Duration::from_secs(60);
+/// Between two numbers: the call of the one before is not counted any more.
+const NEXT: Duration = Duration::from_secs(3);
 /// How long a recording may take to be sealed.
 const SEALED_WITHIN: Duration = Duration::from_secs(20);
 /// The line tells what it knows once a second.
@@ -36,14 +39,24 @@ const LOOK: Duration = Duration::from_millis(200);
 pub struct Plan {
     /// Of the second extension; `local` is filled in for each call.
     pub account: Account,
-    /// The number that is dialled.
-    pub dial: String,
+    pub numbers: Vec<Tested>,
     /// Where its sockets are bound, and the address that the PBX is told.
     pub listen: IpAddr,
     pub media: IpAddr,
     pub advertise: IpAddr,
     pub every: Option<Duration>,
     pub recordings: PathBuf,
+}
+
+/// One of our duty numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tested {
+    /// In the log: number and name, empty for the line's own.
+    pub number: String,
+    pub name: String,
+    /// Shown.
+    pub shown: String,
+    pub dial: String,
 }
 
 pub struct SelfTest {
@@ -58,8 +71,9 @@ pub struct SelfTest {
 impl SelfTest {
     /// Until the daemon stops.
     pub async fn keep(mut self, stopping: CancellationToken) {
-        recall(&self.store, &self.board).await;
-        let mut wait = FIRST;
+        let mut found = recall(&self.plan.numbers, &self.store).await;
+        warn_of(&self.board, &found, &self.plan.numbers);
+        let (mut wait, mut left) = (FIRST, VecDeque::new());
         loop {
             let due = async {
                 match self.plan.every {
@@ -75,63 +89,85 @@ impl SelfTest {
                 () = due => String::new(),
                 () = stopping.cancelled() => return,
             };
-            if asked.is_empty() && self.board.figures().calls > 0 {
-                wait = BUSY_AGAIN;
-                continue;
+            let busy = asked.is_empty() && self.board.figures().calls > 0;
+            if left.is_empty() || !asked.is_empty() {
+                left = (0..self.plan.numbers.len()).collect();
             }
-            wait = self.plan.every.unwrap_or(FIRST);
-            tokio::select! {
-                () = self.once(asked) => {}
-                () = stopping.cancelled() => return,
+            while let Some(place) = left.front().copied().filter(|_| !busy) {
+                tokio::select! {
+                    () = self.once(place, &asked, &mut found) => drop(left.pop_front()),
+                    () = stopping.cancelled() => return,
+                }
+                if asked.is_empty() {
+                    break;
+                }
             }
+            wait = match left.is_empty() {
+                true => self.plan.every.unwrap_or(FIRST),
+                false if busy => BUSY_AGAIN,
+                false => NEXT,
+            };
             // Whoever asked meanwhile has his answer.
-            while self.wanted.try_recv().is_ok() {}
+            while !asked.is_empty() && self.wanted.try_recv().is_ok() {}
         }
     }
 
-    async fn once(&self, asked_by: String) {
+    /// Tests the number at this place.
+    async fn once(&self, place: usize, asked_by: &str, found: &mut Found) {
+        let Some(tested) = self.plan.numbers.get(place) else { return };
         let (now, call, (measured, failing, detail)) = loop {
             let now = clock::now();
             let call = CallId::new(now, &mut clock::random());
-            let (found, stopped) = stopped::watched(self.test(call)).await;
+            let (found, stopped) = stopped::watched(self.test(call, tested)).await;
             if !stopped || found.1.is_none() {
                 break (now, call, found);
             }
             info!(%call, "the host stood still during the self-test: it is done again");
         };
+        let number = &tested.shown;
         match failing {
-            None => info!(%call, ?measured, "the self-test is good"),
+            None => info!(%call, number, ?measured, "the self-test is good"),
             Some(failing) => {
-                warn!(%call, ?failing, ?measured, %detail, "the self-test is not good")
+                warn!(%call, number, ?failing, ?measured, %detail, "the self-test is not good")
             }
         }
-        let row = SelfTestRow { call, at: now.wall, asked_by, failing, measured, detail };
+        let (number, asked_by) = (tested.number.clone(), asked_by.to_owned());
+        let row = SelfTestRow { call, number, at: now.wall, asked_by, failing, measured, detail };
         if let Err(error) = self.store.self_tested(row, clock::now()).await {
             warn!(%error, "the self-test is not in the log");
         }
-        self.tell(failing, now.wall);
+        found.insert(place, (failing, now.wall));
+        self.board.update(|status| status.self_tested = Some(now.wall));
+        warn_of(&self.board, found, &self.plan.numbers);
     }
 
-    fn tell(&self, failing: Option<Failing>, since: DateTime<Utc>) {
-        self.board.update(|status| status.self_tested = Some(since));
-        warn_of(&self.board, failing, since);
-    }
-
-    async fn test(&self, call: CallId) -> (Measured, Option<Failing>, String) {
+    async fn test(&self, call: CallId, tested: &Tested) -> (Measured, Option<Failing>, String) {
         let nothing = Measured::default();
         let of_caller = prompts::of_test_caller();
         if !self.is_expected(call).await {
             return (nothing, Some(Failing::NotArrived), "the line is not served".to_owned());
         }
-        let spoken = match probe::call(&self.plan, &of_caller).await {
+        let account = self.account();
+        let spoken = match probe::call(&self.plan, account, &tested.dial, &of_caller).await {
             Ok(spoken) => spoken,
             Err(fault) => return (nothing, Some(Failing::Refused), fault.to_string()),
         };
         let arrived = arrived(&self.store, call, SEALED_WITHIN).await;
-        match without_voice(&spoken.ended, arrived) {
+        match without_voice(&spoken.ended, arrived, &tested.name) {
             Some((failing, detail)) => (nothing, Some(failing), detail),
             None => self.listen(call, spoken, of_caller).await,
         }
+    }
+
+    /// The test extension at the address that the line uses now; the PBX's name may have meant another at the start.
+    fn account(&self) -> Account {
+        let mut account = self.plan.account.clone();
+        if let Some(used) = self.board.figures().pbx.filter(Peer::is_somewhere) {
+            account.pbx = Peer { transport: Transport::Udp, ..used };
+            account.peers.retain(|peer| peer.addr != used.addr);
+            account.peers.insert(0, account.pbx);
+        }
+        account
     }
 
     /// Tells the line, and waits until it says so: else it would ring the officer.
@@ -201,33 +237,55 @@ impl SelfTest {
     }
 }
 
+/// What the last test of each number found, and when, by its place.
+type Found = BTreeMap<usize, (Option<Failing>, DateTime<Utc>)>;
+
 /// What was wrong before the start is wrong until a test is good.
-async fn recall(store: &Store, board: &Board) {
-    match store.last_self_test().await {
-        Ok(last) => last.iter().for_each(|last| warn_of(board, last.failing, last.at)),
-        Err(error) => warn!(%error, "the last self-test cannot be read"),
+async fn recall(numbers: &[Tested], store: &Store) -> Found {
+    let mut found = Found::new();
+    for (place, tested) in numbers.iter().enumerate() {
+        match store.last_self_test(&tested.number).await {
+            Ok(last) => found.extend(last.map(|last| (place, (last.failing, last.at)))),
+            Err(error) => warn!(%error, "the last self-test cannot be read"),
+        }
     }
+    found
 }
 
-fn warn_of(board: &Board, failing: Option<Failing>, since: DateTime<Utc>) {
-    board.update(|status| match failing {
-        None => drop(status.alarms.remove("self_test")),
-        Some(failing) => {
-            let (zh, en) = failing.remedy();
-            let zh = format!("录音自检未通过：{zh}");
-            let en = format!("The recording self-test is not good: {en}");
-            status.alarms.insert("self_test", Alarm { since, zh, en });
-        }
+/// One alarm names all numbers whose last test is not good.
+fn warn_of(board: &Board, found: &Found, numbers: &[Tested]) {
+    let shown = |place: &usize| numbers.get(*place).map_or("", |tested| tested.shown.as_str());
+    let bad = found.iter().filter_map(|(place, (failing, at))| Some((place, (*failing)?, *at)));
+    let bad: Vec<_> = bad.collect();
+    let since = bad.iter().map(|(.., at)| *at).min();
+    let each = |of: fn(Failing) -> &'static str, between: &str| {
+        let one = |(place, failing, _): &(&usize, Failing, DateTime<Utc>)| match numbers {
+            [_] => of(*failing).to_owned(),
+            _ => format!("{} {}", shown(place), of(*failing)),
+        };
+        bad.iter().map(one).collect::<Vec<_>>().join(between)
+    };
+    board.update(|status| {
+        let good =
+            found.iter().map(|(place, (failing, _))| (shown(place).to_owned(), failing.is_none()));
+        status.self_tests = good.collect();
+        let Some(since) = since else { return drop(status.alarms.remove("self_test")) };
+        let zh = format!("录音自检未通过：{}", each(|failing| failing.remedy().0, "；"));
+        let en = format!(
+            "The recording self-test is not good: {}",
+            each(|failing| failing.remedy().1, "; ")
+        );
+        status.alarms.insert("self_test", Alarm { since, zh, en });
     });
 }
 
-/// Whether the line had the call: the log may be slower than the telephone.
-async fn arrived(store: &Store, call: CallId, within: Duration) -> Result<bool, String> {
+/// Which duty number had the call, by its name; none: the line did not. The log may be slower than the telephone.
+async fn arrived(store: &Store, call: CallId, within: Duration) -> Result<Option<String>, String> {
     let until = tokio::time::Instant::now() + within;
     loop {
         match store.entry_row(call.into()).await {
-            Ok(Some(_)) => return Ok(true),
-            Ok(None) if tokio::time::Instant::now() >= until => return Ok(false),
+            Ok(Some(row)) => return Ok(Some(row.call.map(|call| call.called).unwrap_or_default())),
+            Ok(None) if tokio::time::Instant::now() >= until => return Ok(None),
             Ok(None) => tokio::time::sleep(LOOK).await,
             Err(error) => return Err(error.to_string()),
         }
@@ -235,79 +293,27 @@ async fn arrived(store: &Store, call: CallId, within: Duration) -> Result<bool, 
 }
 
 /// What is wrong before anything is listened to. A log that cannot be read says nothing of where the call went.
-fn without_voice(ended: &Ended, arrived: Result<bool, String>) -> Option<(Failing, String)> {
+fn without_voice(
+    ended: &Ended,
+    arrived: Result<Option<String>, String>,
+    name: &str,
+) -> Option<(Failing, String)> {
+    let arrived = match arrived {
+        Err(why) => return Some((Failing::NotFound, why)),
+        Ok(Some(called)) if called != name => {
+            return Some((Failing::OtherNumber, format!("it reached {called:?}")));
+        }
+        Ok(called) => called.is_some(),
+    };
     match (ended, arrived) {
-        (Ended::Talked, Ok(true)) => None,
-        (Ended::Talked, Ok(false)) => Some((Failing::Elsewhere, "answered elsewhere".to_owned())),
-        (Ended::Refused(why), Ok(false)) => Some((Failing::Refused, why.clone())),
-        (Ended::Unanswered, Ok(false)) => Some((Failing::NotArrived, "nobody answered".to_owned())),
-        (Ended::Refused(why), Ok(true)) => Some((Failing::NotServed, why.clone())),
-        (Ended::Unanswered, Ok(true)) => Some((Failing::NotServed, "not answered".to_owned())),
-        (_, Err(why)) => Some((Failing::NotFound, why)),
+        (Ended::Talked, true) => None,
+        (Ended::Talked, false) => Some((Failing::Elsewhere, "answered elsewhere".to_owned())),
+        (Ended::Refused(why), false) => Some((Failing::Refused, why.clone())),
+        (Ended::Unanswered, false) => Some((Failing::NotArrived, "nobody answered".to_owned())),
+        (Ended::Refused(why), true) => Some((Failing::NotServed, why.clone())),
+        (Ended::Unanswered, true) => Some((Failing::NotServed, "not answered".to_owned())),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::duty::journal::{Arrival, Fact, Noted};
-    use crate::io::store::tests::{random, store};
-
-    #[test]
-    fn rec_q4_only_a_call_that_the_log_does_not_have_went_elsewhere() {
-        let judged = |ended: Ended, arrived| without_voice(&ended, arrived).map(|one| one.0);
-        let refused = || Ended::Refused("INVITE 486 Busy Here".to_owned());
-        let locked = || Err("another process keeps the log locked".to_owned());
-        assert_eq!(judged(Ended::Talked, Ok(true)), None);
-        assert_eq!(judged(Ended::Talked, Ok(false)), Some(Failing::Elsewhere));
-        assert_eq!(judged(refused(), Ok(false)), Some(Failing::Refused));
-        assert_eq!(judged(Ended::Unanswered, Ok(false)), Some(Failing::NotArrived));
-        for ended in [refused(), Ended::Unanswered] {
-            assert_eq!(judged(ended, Ok(true)), Some(Failing::NotServed));
-        }
-        for ended in [refused(), Ended::Unanswered, Ended::Talked] {
-            assert_eq!(judged(ended, locked()), Some(Failing::NotFound));
-        }
-        let said = without_voice(&Ended::Talked, locked()).unwrap().1;
-        assert!(said.contains("locked"), "{said}");
-    }
-
-    #[tokio::test]
-    async fn rec_q4_a_log_that_is_slow_is_asked_again() {
-        let (store, call) = (store(), CallId::new(clock::now(), &mut random()));
-        assert_eq!(arrived(&store, call, Duration::ZERO).await, Ok(false));
-        let asking = tokio::spawn({
-            let store = store.clone();
-            async move { arrived(&store, call, Duration::from_secs(60)).await }
-        });
-        tokio::task::yield_now().await;
-        let fact = Fact::Arrived(Box::new(Arrival::from_number(call, "13800130007", "")));
-        store.note(Noted { at: clock::now(), fact }).await.unwrap();
-        assert_eq!(asking.await.unwrap(), Ok(true));
-    }
-
-    #[tokio::test]
-    async fn rec_q4_what_a_test_found_before_a_restart_is_an_alarm_after_it() {
-        let (store, board) = (store(), Board::new());
-        let at = clock::now();
-        let row = |failing, wall| SelfTestRow {
-            call: CallId::new(at, &mut clock::random()),
-            at: wall,
-            asked_by: String::new(),
-            failing,
-            measured: Measured::default(),
-            detail: String::new(),
-        };
-        recall(&store, &board).await;
-        assert!(board.status().alarms.is_empty(), "nothing was tested");
-        store.self_tested(row(Some(Failing::Left), at.wall), at).await.unwrap();
-        recall(&store, &board).await;
-        let alarm = board.status().alarms["self_test"].clone();
-        assert_eq!(alarm.since, store.last_self_test().await.unwrap().unwrap().at);
-        assert!(alarm.zh.contains("来电一侧"), "{}", alarm.zh);
-        let later = at.wall + chrono::TimeDelta::seconds(1);
-        store.self_tested(row(None, later), at).await.unwrap();
-        recall(&store, &board).await;
-        assert!(board.status().alarms.is_empty());
-    }
-}
+mod tests;

@@ -50,16 +50,19 @@ pub struct Spoken {
 ///
 /// # Errors
 /// When no socket can be had.
-pub async fn call(plan: &Plan, says: &[i16]) -> io::Result<Spoken> {
+pub async fn call(plan: &Plan, account: Account, dial: &str, says: &[i16]) -> io::Result<Spoken> {
     let sip = UdpSocket::bind((plan.listen, 0)).await?;
     let rtp = UdpSocket::bind((plan.media, 0)).await?;
     let local = SocketAddr::new(plan.advertise, sip.local_addr()?.port());
-    let account = Account { local, ..plan.account.clone() };
+    let (account, several) = (Account { local, ..account }, plan.account.peers.len() > 1);
     let mut probe = Probe {
         ua: Endpoint::new(account, clock::random()),
         plan,
+        several,
+        dial,
         port: rtp.local_addr()?.port(),
         leg: None,
+        refused: None,
         voice: None,
         ended: None,
         leaving: None,
@@ -103,9 +106,14 @@ pub async fn call(plan: &Plan, says: &[i16]) -> io::Result<Spoken> {
 struct Probe<'a> {
     ua: Endpoint,
     plan: &'a Plan,
+    /// The PBX has more addresses than one.
+    several: bool,
+    dial: &'a str,
     /// Of its voice.
     port: u16,
     leg: Option<LegId>,
+    /// Why it is not registered yet, where another address of the PBX is tried.
+    refused: Option<String>,
     voice: Option<Voice>,
     ended: Option<Ended>,
     /// Until when it waits for the end of its registration.
@@ -127,18 +135,23 @@ impl Probe<'_> {
         let now = clock::now();
         match event {
             Event::Registered { .. } if self.leg.is_none() && self.leaving.is_none() => {
+                self.refused = None;
                 let id = clock::random().below(1 << 40);
                 let local = Local::plain(self.plan.advertise, self.port, id);
                 let sdp =
                     sdp::offer(&local, &sdp::CODECS, Some(sdp::EVENT_PT), Direction::SendRecv);
-                let target = self.plan.dial.clone();
+                let target = self.dial.to_owned();
                 let (display, from_user, headers) = (String::new(), None, vec![]);
                 let call =
                     Outgoing { target, aor: AorId::default(), display, from_user, sdp, headers };
                 self.leg = Some(self.ua.invite(call, now));
             }
             Event::RegistrationFailed { status, reason, .. } if self.leg.is_none() => {
-                self.leave(Ended::Refused(format!("REGISTER {status} {reason}")));
+                let why = format!("REGISTER {status} {reason}");
+                match status {
+                    408 | 503 if self.several => self.refused = Some(why),
+                    _ => self.leave(Ended::Refused(why)),
+                }
             }
             Event::Answered { leg, sdp } => match sdp.as_deref().map(sdp::parse) {
                 Some(Ok(session)) if session.spoken().is_some() => {
@@ -182,7 +195,8 @@ impl Probe<'_> {
                         None => self.ua.cancel(leg, now),
                     }
                 }
-                self.leave(Ended::Unanswered);
+                let how = self.refused.take().map_or(Ended::Unanswered, Ended::Refused);
+                self.leave(how);
             }
             Some(_) | None => {}
         }

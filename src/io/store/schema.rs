@@ -45,6 +45,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0032_handover.sql"),
     include_str!("migrations/0033_numbers.sql"),
     include_str!("migrations/0034_unlogged.sql"),
+    include_str!("migrations/0035_tested_numbers.sql"),
 ];
 
 /// The first SQLite that does not lose commits when two connections reset the WAL.

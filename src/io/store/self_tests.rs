@@ -18,6 +18,8 @@ const RULE: &str = "self_test";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelfTestRow {
     pub call: CallId,
+    /// The duty number that was called; empty for the line's own.
+    pub number: String,
     pub at: DateTime<Utc>,
     /// Empty for the schedule.
     pub asked_by: String,
@@ -44,8 +46,8 @@ impl Store {
             let [left, right, heard] = row.measured.likeness;
             let written = tx.sql.execute(
                 "INSERT OR IGNORE INTO self_test (call, at_ms, asked_by, failing, like_left,
-                   like_right, like_heard, off_ms, detail)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                   like_right, like_heard, off_ms, detail, number)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 params![
                     Id(row.call),
                     ms(row.at),
@@ -56,12 +58,14 @@ impl Store {
                     heard,
                     row.measured.off_ms,
                     row.detail,
+                    row.number,
                 ],
             )?;
             if written == 0 {
                 return Ok(());
             }
             let result = row.failing.map_or("good".to_owned(), name);
+            let result = format!("{} {result}", row.number).trim_start().to_owned();
             let actor = Actor::system(RULE);
             audit::append(tx.sql, now, &actor, "self_test", &row.call.to_string(), &result)
         })
@@ -74,16 +78,19 @@ impl Store {
         self.write(move |tx| audit::append(tx.sql, now, &actor, "self_test.ask", "line", "")).await
     }
 
-    pub async fn last_self_test(&self) -> Result<Option<SelfTestRow>> {
-        self.read(|sql| {
+    /// Of this number.
+    pub async fn last_self_test(&self, number: &str) -> Result<Option<SelfTestRow>> {
+        let number = number.to_owned();
+        self.read(move |sql| {
             let mut row = sql.prepare_cached(
                 "SELECT call, at_ms, asked_by, failing, like_left, like_right, like_heard, off_ms,
-                   detail FROM self_test ORDER BY at_ms DESC LIMIT 1",
+                   detail FROM self_test WHERE number = ?1 ORDER BY at_ms DESC LIMIT 1",
             )?;
             let one = |row: &rusqlite::Row<'_>| {
                 let likeness = [row.get(4)?, row.get(5)?, row.get(6)?];
                 Ok(SelfTestRow {
                     call: row.get::<_, Id<CallId>>(0)?.0,
+                    number: number.clone(),
                     at: row.get::<_, Ms>(1)?.0,
                     asked_by: row.get(2)?,
                     failing: row.get::<_, Option<Named<Failing>>>(3)?.map(|failing| failing.0),
@@ -91,7 +98,7 @@ impl Store {
                     detail: row.get(8)?,
                 })
             };
-            Ok(row.query_row([], one).optional()?)
+            Ok(row.query_row([&number], one).optional()?)
         })
         .await
     }

@@ -54,6 +54,7 @@ mod voices;
 
 pub use dialling::Dialler;
 pub use policy::InForce;
+pub use self_test::SelfTests;
 
 use self::visitor::Visitor;
 use super::channels::Replies;
@@ -124,7 +125,7 @@ pub struct Web {
     /// What SMS gateways hand on.
     pub replies: Option<Arc<Replies>>,
     /// Who wants the line tested; none where the daemon cannot call itself.
-    pub self_test: Option<mpsc::Sender<String>>,
+    pub self_test: Option<SelfTests>,
     /// There in the demo only: what its button asks for.
     pub demo: Option<mpsc::Sender<DemoCommand>>,
     /// Signs what is handed out; without it nothing is.
