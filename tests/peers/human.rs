@@ -85,8 +85,6 @@ fn esc_06_07_08_09_10_12_a_machine_acknowledges_nothing_and_of_a_hand_each_key_c
     let far_end = FarEnd::start(&room.ports);
     let daemon = room.daemon(&Plan { leaders: &[("leader", "9200")], ..Plan::default() });
     flagged(&mut room, &daemon, &wave::voice(80, 30));
-    let urgent = wave::prompt("urgent");
-    let twice = 2 * urgent.len() as u64 / 8;
 
     // esc_06, esc_07
     let invite = far_end.invited();
@@ -98,19 +96,20 @@ fn esc_06_07_08_09_10_12_a_machine_acknowledges_nothing_and_of_a_hand_each_key_c
         "open",
         "a machine acknowledges nothing"
     );
-    let lasted = daemon.number("SELECT ended_ms - answered_ms FROM attempt WHERE seq = 1");
-    println!("the machine is let go after {lasted} ms");
-    let (least, most) = (twice + KEY_WINDOW - 500, twice + KEY_WINDOW + 2_000);
-    assert!((least..most).contains(&lasted), "{lasted} ms, not {least} to {most}");
     let heard: Vec<i16> =
         listening.join().expect("it ends").into_iter().flat_map(|(.., sound)| sound).collect();
+    // As long as the caller is there, which key joins him is told too.
+    let mut sentences = ["urgent", "urgent_live"].into_iter().map(wave::prompt);
+    let is_heard = |said: &Vec<i16>| wave::likeness(said, &heard[..5 * wave::RATE]) > 0.9;
+    let urgent = sentences.find(is_heard).expect("the sentence without content");
     let (said, wanted) = (loud(&heard), 2 * loud(&urgent));
     println!("it heard {said} loud samples, of {wanted} in the sentence said twice");
     assert!(said.abs_diff(wanted) < wanted / 20, "nothing else is said: {said}, not {wanted}");
-    assert!(
-        wave::likeness(&urgent, &heard[..5 * wave::RATE]) > 0.9,
-        "the sentence without content"
-    );
+    let lasted = daemon.number("SELECT ended_ms - answered_ms FROM attempt WHERE seq = 1");
+    println!("the machine is let go after {lasted} ms");
+    let twice = 2 * urgent.len() as u64 / 8;
+    let (least, most) = (twice + KEY_WINDOW - 500, twice + KEY_WINDOW + 2_000);
+    assert!((least..most).contains(&lasted), "{lasted} ms, not {least} to {most}");
 
     // esc_09, with two kinds of esc_12
     let invite = far_end.invited_within(AGAIN);
