@@ -49,12 +49,8 @@ impl CallLines {
                 self.finish(*call);
             }
             Fact::Ended { call, disposition, by, status, why } => {
-                let ending = Ending {
-                    disposition: *disposition,
-                    by: *by,
-                    status: *status,
-                    why: why.clone(),
-                };
+                let (disposition, by, status) = (*disposition, *by, *status);
+                let ending = Ending { disposition, by, status, why: why.clone() };
                 self.with(*call, |story| story.ended = Some((at, ending)));
                 self.finish(*call);
             }

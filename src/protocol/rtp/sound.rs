@@ -138,7 +138,8 @@ impl Measure {
         self.samples += frame.len() as u32;
         if 2 * frame.len() >= FRAME {
             let energy = (self.products[0] - before) / frame.len() as f32;
-            self.levels[below_full_scale(energy)] += 1;
+            let level = &mut self.levels[below_full_scale(energy)];
+            *level = level.saturating_add(1);
         }
     }
 

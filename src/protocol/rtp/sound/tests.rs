@@ -173,3 +173,11 @@ fn what_is_kept_is_bounded_and_odd_packets_do_no_harm() {
     (0..9).for_each(|_| judge.hear(Second::Heard(Box::default())));
     judge.finish();
 }
+
+/// As when a disk that hung takes what waited, and more.
+#[test]
+fn more_than_a_second_at_once_is_measured_too() {
+    let mut measure = Measure::default();
+    measure.add(&[0; 70_000 * FRAME]);
+    assert!(!measure.is_empty() && measure.is_constant());
+}
